@@ -157,10 +157,7 @@ def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
     port = _free_port()
     programs = Path(sys.executable).parent
     # MLflow starts uvicorn by its name
-    environ = {
-        **environ,
-        "PATH": f"{programs}:{environ['PATH']}",
-    }
+    environ = {**environ, "PATH": f"{programs}:{environ['PATH']}"}
     command = [str(programs / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     body = json.loads(rows.to_json(orient="split", index=False))

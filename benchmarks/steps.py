@@ -72,7 +72,9 @@ def run() -> dict[str, Any]:
     version = _version()
     seeds = range(int(os.environ.get("ALERTING_BENCH_SEEDS", "3")))
     wanted = [
-        (task, part, seed) for seed, task in product(seeds, TASKS) for part in range(_parts(task))
+        (task, part, seed)
+        for seed, task in product(seeds, TASKS)
+        for part in range(FOLDS if task == "ai4i-folds" else 1)
     ]
     for key in wanted:
         if key not in _lines(file, version):
@@ -141,10 +143,6 @@ def training(data: Path, task: str, part: int, seed: int) -> Line:
         "label": dataset.label[test].tolist(),
         "score": {name: np.round(score, 6).tolist() for name, score in scores.items()},
     }
-
-
-def _parts(task: str) -> int:
-    return FOLDS if task == "ai4i-folds" else 1
 
 
 def _version() -> str:

@@ -77,7 +77,21 @@ def _train(rows: int) -> dict[str, Any]:
     import shap  # noqa: F401
 
     history = _history(rows)
-    definition = _definition()
+    definition = ClassifierDefinition.model_validate(
+        {
+            "name": "scale",
+            "kind": "classifier",
+            "assets": ["line-1"],
+            "problem": {"variable": "v0", "above": 2.5, "predict": "state"},
+            "horizon": "10m",
+            "features": {
+                "stride": "1m",
+                "windows": ["10m"],
+                "aggregations": ["mean", "std", "last"],
+            },
+            "learning": {"trials": 2, "folds": 2, "time_budget": "10m", "candidates": ["lightgbm"]},
+        }
+    )
     trees = _counted_trees()
     marks = [_now()]
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
@@ -92,7 +106,12 @@ def _train(rows: int) -> dict[str, Any]:
     marks.append(_now())
     _, evidence = finish_challenger(dataset, found, definition)
     marks.append(_now())
-    evaluate_rows(dataset.label, np.full(rows, 0.5)[: len(dataset.label)], _blocks(dataset), 0)
+    evaluate_rows(
+        dataset.label,
+        np.full(rows, 0.5)[: len(dataset.label)],
+        time_blocks(dataset.at, dataset.asset, dataset.gap_ms, dataset.horizon_ms),
+        0,
+    )
     marks.append(_now())
     names = ("build", "files", "search", "finish", "intervals_of_all_rows")
     seconds, cpu = np.diff(np.array(marks)[:, :2], axis=0).T.tolist()
@@ -125,10 +144,6 @@ def _now() -> tuple[float, float, int]:
     return time.monotonic(), time.process_time(), peak_mib()
 
 
-def _blocks(dataset: Any) -> Any:
-    return time_blocks(dataset.at, dataset.asset, dataset.gap_ms, dataset.horizon_ms)
-
-
 def _counted_trees() -> list[int]:
     """Return a list that receives the number of trees of each later fit."""
     counted: list[int] = []
@@ -141,24 +156,6 @@ def _counted_trees() -> list[int]:
 
     LightGbm.fit_with_validation = fit_and_count  # type: ignore[method-assign]
     return counted
-
-
-def _definition() -> ClassifierDefinition:
-    return ClassifierDefinition.model_validate(
-        {
-            "name": "scale",
-            "kind": "classifier",
-            "assets": ["line-1"],
-            "problem": {"variable": "v0", "above": 2.5, "predict": "state"},
-            "horizon": "10m",
-            "features": {
-                "stride": "1m",
-                "windows": ["10m"],
-                "aggregations": ["mean", "std", "last"],
-            },
-            "learning": {"trials": 2, "folds": 2, "time_budget": "10m", "candidates": ["lightgbm"]},
-        }
-    )
 
 
 def _history(rows: int) -> History:

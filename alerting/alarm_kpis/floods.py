@@ -19,8 +19,7 @@ ABOVE = NO_GATE.flood_above  # default without a setting
 
 @dataclass(frozen=True)
 class Flood:
-    """Interval that begins with a period above the start of a flood and ends before one below its
-    end."""
+    """Interval from a period above a flood's start to before one below its end."""
 
     start: datetime
     end: datetime
@@ -29,21 +28,14 @@ class Flood:
 
 
 def ends_below(above: int) -> int:
-    """Return the number of alarms in ten minutes below which a flood ends: half of the number above
-    which it begins.
-
-    The half is rounded down, and at least one.
-    """
+    """Return below how many alarms a flood ends: half of what begins it, at least one."""
     return max(above // 2, 1)
 
 
 def count_by_period(
     at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD
 ) -> Millis:
-    """Return the alarms in each period from `start` on; the last period may be shorter.
-
-    Alarms outside of [start, end) are not counted.
-    """
+    """Return the alarms in each period of [start, end); the last one may be shorter."""
     begin = to_millis(start)
     width = duration_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
@@ -54,11 +46,7 @@ def count_by_period(
 def find_floods(
     counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
 ) -> tuple[Flood, ...]:
-    """Return the floods: each begins with a period above one number of alarms, and ends before one
-    below another.
-
-    `counts`: alarms in each period from `start` on.
-    """
+    """Return the floods: from above one to below another of the periods' `counts`."""
     least = ends_below(above) if below is None else below
     floods: list[Flood] = []
     began: int | None = None
@@ -77,6 +65,5 @@ def find_floods(
 
 
 def time_in_flood(floods: Sequence[Flood], periods: int) -> float:
-    """Return the share of ten-minute periods that lie in a flood. `periods`: number of all
-    periods."""
+    """Return the share of ten-minute periods in a flood. `periods`: of all."""
     return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

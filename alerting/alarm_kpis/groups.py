@@ -23,8 +23,7 @@ EvaluatedByAsset = Mapping[str, Sequence[Interval]]
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics of one position, line or shift. `budget`: most alarms a day that its position has to
-    answer."""
+    """Metrics of a position, line or shift. `budget`: most alarms a day of its position."""
 
     name: str
     kpis: Kpis
@@ -40,10 +39,7 @@ def by_asset(
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
-    """Return the metrics of each group of assets, by name, also of groups without an alarm.
-
-    `group_of`: the group of each asset. `evaluated`: see `evaluated_of`.
-    """
+    """Return the metrics of each group, also without an alarm. `group_of`: by asset."""
     found: dict[str, list[Episode | Alarm]] = defaultdict(list)
     for episode in episodes:
         found[group_of.get(episode.asset, episode.asset)].append(episode)
@@ -69,8 +65,7 @@ def by_shift(
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
-    """Return the metrics of the shifts that routes name: of their matching assets, in the hours
-    when they are in force.
+    """Return the metrics of the shifts that routes name, in their hours.
 
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group,
     where there are any. `evaluated`: see `evaluated_of`.
@@ -108,11 +103,7 @@ def evaluated_of(
     end: datetime,
     belongs: Callable[[str], bool] = lambda _: True,
 ) -> list[Interval] | None:
-    """Return the times of [start, end) in which any asset that belongs was evaluated. None: all of
-    it was.
-
-    `evaluated`: these times of each asset; None if the whole period counts.
-    """
+    """Return when any own asset was evaluated; None, as in `evaluated`: all of the period."""
     if evaluated is None:
         return None
     return merge(

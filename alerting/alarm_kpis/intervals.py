@@ -1,5 +1,4 @@
-"""Half-open intervals [from, to) of time: taken together, what lies between them, and what two
-lists share."""
+"""Half-open intervals [from, to): merged, what lies between them, what two lists share."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -23,8 +22,7 @@ def merge(intervals: Iterable[Interval], start: datetime, end: datetime) -> list
 def between(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals of [start, end) between merged ones."""
     edges = [start, *(t for interval in intervals for t in interval), end]
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return [(a, b) for a, b in pairs if b - a > timedelta(0)]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > timedelta(0)]
 
 
 def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:

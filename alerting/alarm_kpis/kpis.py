@@ -1,5 +1,4 @@
-"""Quality of alarms for operators: metrics after ISA-18.2, IEC 62682 and EEMUA 191, from stored
-episodes.
+"""Quality of alarms for operators, after ISA-18.2, IEC 62682 and EEMUA 191.
 
 The targets are defaults after these standards, which every plant may change; nothing here certifies
 anything. Averages hide floods, so the metrics include shares of periods.
@@ -49,8 +48,7 @@ def kpis(
     during: Sequence[Interval] | None = None,
     evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
-    """Return the metrics of alarms raised in [start, end); of older ones only whether they are
-    stale.
+    """Return the metrics of alarms raised in [start, end); older ones may be stale.
 
     Left out are backfilled and withdrawn episodes, and those without a notification because of a
     shelf or suppression by design. Live ones that late data withdrew count, because recipients were
@@ -77,7 +75,6 @@ def _metrics(
     observed_intervals: Sequence[Interval],
     targets: Targets,
 ) -> Kpis:
-    """Return all metrics of the evaluated intervals, without the findings."""
     observed = length(observed_intervals)
     notified = [e for e in raised if not e.silent]
     rates = {
@@ -132,8 +129,7 @@ def _metrics(
 def _within(
     counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta
 ) -> Millis:
-    """Return the counts of the periods from `start` on that lie, at least in part, in one of the
-    intervals, or hold an alarm."""
+    """Return the counts of periods that touch an interval, or hold an alarm."""
     width = duration_millis(period)
     begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
     inside = counts > 0
@@ -143,8 +139,7 @@ def _within(
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
-    """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for
-    a steady rate."""
+    """Return the shares of ten-minute periods by number of alarms, with EEMUA's names."""
     acceptable = int(targets.acceptable)
     manageable = int(targets.manageable)
     edges = [
@@ -163,8 +158,7 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
 def find_chattering(
     episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
 ) -> tuple[Chatter, ...]:
-    """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`,
-    the worst first."""
+    """Return alarms with `chatter_cycles` cycles within `chatter_within`, the worst first."""
     found = []
     for (definition, asset), of_target in _by_target(episodes).items():
         closed = sorted((e.raised_at, e.closed_at) for e in of_target if e.closed_at is not None)
@@ -178,7 +172,6 @@ def find_chattering(
 
 
 def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> list[tuple[int, int]]:
-    """Return first and last index of each burst; bursts that overlap are one."""
     bursts: list[tuple[int, int]] = []
     for last in range(targets.chatter_cycles - 1, len(closed)):
         first = last - targets.chatter_cycles + 1
@@ -194,8 +187,7 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
 def find_stale(
     episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, targets: Targets = TARGETS
 ) -> tuple[Stale, ...]:
-    """Return the alarms that had been active for too long at some instant of [start, end), the
-    longest first."""
+    """Return the alarms active for too long in [start, end), the longest first."""
     found = []
     for e in episodes:
         until = min(e.closed_at or end, end)
@@ -226,8 +218,7 @@ def priorities(
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
-    """Return median, ninth decile and longest; nearest rank, so that each is an observed
-    duration."""
+    """Return median, ninth decile and longest, each an observed duration."""
     lengths = sorted(d for d in durations if d is not None)
     missing = len(durations) - len(lengths)
     if not lengths:
@@ -255,18 +246,16 @@ def _share(flags: np.ndarray) -> float | None:
 
 
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
-    """Return every metric with its target, in reading order. Without evaluated times, a count of
-    none is not known."""
-    acceptable = translatable(
-        "≤ {usual}, at most {most}",
-        usual=Styled(targets.acceptable, "g"),
-        most=Styled(targets.manageable, "g"),
-    )
+    """Return every metric with its target; without evaluated times a count is unknown."""
     counts: list[tuple[str, float | None, str, float]] = [
         (
             translatable("alarms per 10 minutes"),
             metrics.per_ten_minutes,
-            acceptable,
+            translatable(
+                "≤ {usual}, at most {most}",
+                usual=Styled(targets.acceptable, "g"),
+                most=Styled(targets.manageable, "g"),
+            ),
             targets.manageable,
         ),
         (
@@ -281,12 +270,7 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
             f"≤ {targets.per_day:g}",
             targets.per_day,
         ),
-        (
-            translatable("most in 10 minutes"),
-            metrics.busiest,
-            f"≤ {targets.most}",
-            targets.most,
-        ),
+        (translatable("most in 10 minutes"), metrics.busiest, f"≤ {targets.most}", targets.most),
     ]
     rows: list[tuple[str, float | None, str, bool | None]] = [
         (name, value, target, None if value is None else value <= most)
@@ -309,25 +293,9 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         (name, share, f"< {most:.0%}", None if share is None else share < most)
         for name, share, most in shares
     ]
-    rows += _findings_on_single_alarms(metrics, targets)
-    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    # one such event breaks the target in any time
-    certain = ("chattering alarms", "most in 10 minutes")
-    found = []
-    for name, value, target, met in rows:
-        # a zero is not known where nothing was evaluated
-        known = float(value) if value is not None and (value or metrics.observed) else None
-        is_certain = enough or (met is False and name in certain)
-        found.append(Finding(name, known, target, met if is_certain else None))
-    return tuple(found)
-
-
-def _findings_on_single_alarms(
-    metrics: Kpis, targets: Targets
-) -> list[tuple[str, float | None, str, bool | None]]:
     chattering = len(metrics.chattering)
     stale = len(metrics.stale)
-    return [
+    rows += [
         (translatable("chattering alarms"), chattering, "0", chattering == 0),
         (
             translatable(
@@ -344,6 +312,15 @@ def _findings_on_single_alarms(
             metrics.top_share <= targets.top_share,
         ),
     ]
+    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
+    found = []
+    for name, value, target, met in rows:
+        # a zero is not known where nothing was evaluated
+        known = float(value) if value is not None and (value or metrics.observed) else None
+        # one such event breaks the target in any time
+        breaks = met is False and name in ("chattering alarms", "most in 10 minutes")
+        found.append(Finding(name, known, target, met if enough or breaks else None))
+    return tuple(found)
 
 
 def _note(span: timedelta) -> str:

@@ -32,8 +32,7 @@ class Alarms:
 
 @dataclass(frozen=True)
 class PositionLoad:
-    """Alarms that one definition would add at one position: `expected` and `now` are alarms a day,
-    of it and of all others.
+    """Alarms a day that one definition adds at a position: `expected`, and `now` of others.
 
     `floods`: share of ten-minute periods of the evaluated past in a flood, with all alarms;
     `floods_now`: without this definition. `before`: alarms a day of the definition as it is in
@@ -49,8 +48,7 @@ class PositionLoad:
     before: float = 0.0
 
     def breaks(self, most_floods: float) -> bool:
-        """Return whether this definition causes too many alarms: over the budget, or floods too
-        often."""
+        """Return whether it causes too many alarms: over the budget, or floods too often."""
         if not _is_more(
             self.expected, self.before
         ):  # it adds no more alarms than the definition in service
@@ -70,18 +68,15 @@ class PositionLoad:
 
 
 def _is_more(one: float, other: float) -> bool:
-    """Return whether a rate exceeds another by more than the rounding of sums: a budget used up
-    exactly is not exceeded."""
+    """Return whether a rate exceeds another by more than the rounding of sums."""
     return one > other and not isclose(one, other, rel_tol=1e-9)
 
 
 def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
-    """Return the steps of episodes that a definition would have made in (start, end], in service
-    from `start` on."""
-    evaluated = evaluate_values(definition, history, None, start, end)
+    """Return the steps that a definition would have made in (start, end]."""
     _, steps = advance(
         ConditionState(watermark=start),
-        evaluated.intervals,
+        evaluate_values(definition, history, None, start, end).intervals,
         definition.hold,
         definition.clear_for,
         severities(definition),
@@ -133,8 +128,7 @@ def _first_notified(
     still_notify: Sequence[Severity],
     shelved: Sequence[SuppressedInterval],
 ) -> datetime:
-    """Return the first instant, from its raise on, at which an episode is neither shelved nor
-    suppressed at its severity."""
+    """Return when an episode is first neither shelved nor suppressed at its severity."""
     at = turns[0].at
     before = None
     while at != before:
@@ -148,9 +142,6 @@ def _first_notified(
 
 
 def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:
-    """Return the share of ten-minute periods from `start` to `end` that lie in a flood.
-
-    A flood begins with more than `above` alarms in a period.
-    """
+    """Return the share of ten-minute periods in a flood, of more than `above` alarms."""
     counts = count_by_period(at, start, end)
     return time_in_flood(find_floods(counts, start, above), len(counts))

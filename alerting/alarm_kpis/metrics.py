@@ -10,8 +10,7 @@ from alerting.definitions.model import Severity
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets of the metrics; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes
-    unless named."""
+    """Targets after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
 
     acceptable: float = 1
     manageable: float = 2
@@ -44,10 +43,7 @@ TARGETS = Targets()
 
 
 def targets_under(budget: AlarmBudget) -> Targets:
-    """Return the default targets with the platform's settings of floods.
-
-    These are the number of alarms that make a flood, and the largest share of time in flood.
-    """
+    """Return the default targets with the platform's own flood and share of time in it."""
     return replace(
         TARGETS,
         most=budget.flood_above,
@@ -60,11 +56,7 @@ def targets_under(budget: AlarmBudget) -> Targets:
 
 @dataclass(frozen=True)
 class Band:
-    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any
-    number).
-
-    `share`: None without any period.
-    """
+    """Share (None: no period) of periods with `least` to `most` alarms (None: any number)."""
 
     name: str
     least: int
@@ -75,8 +67,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Chatter:
-    """A definition on an asset that was raised and cleared several times within a minute. `cycles`:
-    alarms in such bursts."""
+    """A definition on an asset that chattered. `cycles`: alarms in its bursts."""
 
     definition: str
     asset: str
@@ -131,8 +122,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Finding:
-    """One metric and its target. `met` is None where there are too few data, `value` where nothing
-    was evaluated."""
+    """A metric and its target; `met`, `value`: None where too little, or nothing, is known."""
 
     metric: str
     value: float | None

@@ -15,10 +15,7 @@ _COUNTED = {
 
 
 def observation(kpis: Kpis, zone: tzinfo) -> str:
-    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone.
-
-    It is empty if the whole period, as rounded, was evaluated.
-    """
+    """Return `observed 6 of 30 days, since 15 Nov`; empty if all was evaluated."""
     if kpis.observed_since is None:
         return NOTHING
     if kpis.observed >= kpis.asked:
@@ -36,10 +33,9 @@ def observation(kpis: Kpis, zone: tzinfo) -> str:
         else f"{since.day} {since:%b %Y}"
     )
     at = day if own == "days" else f"{day} {since:%H:%M}"
-    part = observed if own == whole else translatable(_COUNTED[own], number=observed)
     return translatable(
         "observed {part} of {whole}, since {when}",
-        part=part,
+        part=observed if own == whole else translatable(_COUNTED[own], number=observed),
         whole=translatable(_COUNTED[whole], number=asked),
         when=at,
     )
@@ -51,5 +47,4 @@ def _unit(duration: timedelta) -> str:
 
 
 def _number(value: float) -> Styled:
-    """Return a number to one decimal below ten, else whole."""
     return Styled(value, ".0f") if value >= 9.95 else Styled(round(value, 1), "g")

@@ -1,5 +1,4 @@
-"""Propose another limit or an on-delay for a condition, tried on its own history with the
-evaluation that raises alarms."""
+"""Propose another limit or an on-delay, tried on the condition's own history."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,13 +14,9 @@ from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History
 
 _DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
-_NOISES = (1, 2, 3, 4, 6, 8)
-_CLEAR = "it clears further inside its limits"
-_DELAY = "only where an alarm that clears at once needs no action"
 _MOST_TRIED = 30
 Fields = dict[str, float | str]
-Steps = Mapping[str, list[Step]]
-"""Steps of episodes by asset."""
+Steps = Mapping[str, list[Step]]  # steps of episodes by asset
 
 
 class Change(NamedTuple):
@@ -33,8 +28,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change that stops the chattering on this history, with the number of raises before and
-    after it."""
+    """A change that stops the chattering, with the number of raises before and after."""
 
     change: Fields
     raises_before: int
@@ -68,8 +62,7 @@ def changes_of_limit(condition: Condition, field: str, values: np.ndarray) -> It
 
 
 def evenly_ranked(number: int, most: int = _MOST_TRIED) -> list[int]:
-    """Return at most so many ranks of a number of values, increasing, with the first and the last
-    one."""
+    """Return at most so many increasing ranks, with the first and the last one."""
     ranks = np.linspace(0, number - 1, min(most, number)).round().astype(np.int64)
     found: list[int] = np.unique(ranks).tolist()
     return found
@@ -83,8 +76,7 @@ def propose(
     cycles: int,
     within: timedelta,
 ) -> tuple[Proposal, ...]:
-    """Return the smallest clear limit and the smallest on-delay without chattering in (start, end],
-    where they exist.
+    """Return the least clear limit and on-delay without chattering in (start, end].
 
     Chattering: raised and cleared `cycles` times within `within`. A clear limit keeps every alarm
     that lasts. An on-delay is right only where an alarm that clears at once needs no action.
@@ -101,18 +93,14 @@ def quieten(
     end: datetime,
     quiet: Callable[[list[Step]], bool],
 ) -> tuple[Proposal, ...]:
-    """Return the smallest clear limit and the smallest on-delay with `quiet` steps in (start, end],
-    where they exist.
-
-    None of them if the steps are quiet already.
-    """
+    """Return the least clear limit and on-delay with `quiet` steps; none if quiet already."""
     before = replay(definition, history, start, end)
     if quiet(before):
         return ()
     proposals = []
     for changes, advice in (
-        (_clear_limits(definition, history), _CLEAR),
-        (_delays(definition), _DELAY),
+        (_clear_limits(definition, history), "it clears further inside its limits"),
+        (_delays(definition), "only where an alarm that clears at once needs no action"),
     ):
         found = first_change(changes, {"": history}, start, end, lambda steps: quiet(steps[""]))
         if found is not None:
@@ -122,8 +110,7 @@ def quieten(
 
 
 def noise(values: np.ndarray) -> float:
-    """Return the standard deviation of the noise: 1.4826 times the median absolute difference of
-    neighbours, over √2.
+    """Return the noise: 1.4826 times the median distance of neighbours, over √2.
 
     Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and
     Croux, 1993. Where more than half of the neighbours are equal: the smallest difference that
@@ -142,7 +129,7 @@ def _clear_limits(condition: Condition, history: History) -> Iterator[Change]:
     if condition.variable not in history.readings or not _plain(above, below):
         return
     sigma = noise(history.readings[condition.variable].to_numpy(np.float64))
-    for step in _NOISES if sigma else ():
+    for step in (1, 2, 3, 4, 6, 8) if sigma else ():
         fields: Fields = {}
         if isinstance(above, int | float):
             fields["clear_above_at"] = _round_to_noise(above - step * sigma, sigma)
@@ -159,7 +146,6 @@ def _plain(*limits: object) -> bool:
 
 
 def _further_inside(definition: Condition, change: Fields) -> bool:
-    """Return whether the change is stricter than the present clear limits."""
     high = definition.clear_above_at
     low = definition.clear_below_at
     above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
@@ -168,7 +154,6 @@ def _further_inside(definition: Condition, change: Fields) -> bool:
 
 
 def _apart(change: Fields) -> bool:
-    """Return whether limits on both sides leave an interval in between."""
     return (
         "clear_above_at" not in change
         or "clear_below_at" not in change

@@ -1,5 +1,4 @@
-"""Alarms found by evaluating past days. No recipient was notified of them, so metrics must state
-that they count them."""
+"""Alarms found in past days: nobody was notified, so metrics say that they count them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

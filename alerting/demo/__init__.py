@@ -1,2 +1,1 @@
-"""A simulated biscuit oven line with documented physics and settable set-points. See
-docs/demo-line.md."""
+"""A simulated biscuit oven line with documented physics. See docs/demo-line.md."""

@@ -1,5 +1,4 @@
-"""Advance the stored line. Order of writes: requests into the state, then readings and events, then
-the new state.
+"""Advance the stored line: requests into the state, then readings, then the new state.
 
 A crash between any two writes changes nothing: the same minutes are computed again, bit for bit,
 and merged with those stored.
@@ -20,8 +19,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 
 @dataclass(frozen=True)
 class Advance:
-    """Result of a step: rows of readings and events that were new or changed, and the line
-    afterwards."""
+    """Result of a step: rows that were new or changed, and the line afterwards."""
 
     rows: int
     events: int
@@ -43,10 +41,7 @@ def advance_line(
     arrived_at: datetime,
     progress: Progress = silent,
 ) -> Advance:
-    """Compute and store all minutes of the line up to `until`, a day at a time.
-
-    Raises UserError if another process runs the line too.
-    """
+    """Compute and store all minutes up to `until`. Raises UserError beside another run."""
     line = _with_requests(lines, stored_line(lines))
     first = line.state.minute
     rows = 0
@@ -62,8 +57,7 @@ def advance_line(
 
 
 def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
-    """Store the minute of each request before that minute is computed, so that a crash cannot
-    change it."""
+    """Store the minute of each request first, so that a crash cannot change it."""
     if not line.requests:
         return line
     return _require_saved(

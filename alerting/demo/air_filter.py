@@ -1,5 +1,4 @@
-"""The filter of the oven's supply air: it clogs within a day, and its pressure drop leaves its
-limit before it is changed.
+"""The filter of the supply air: it clogs within a day, and its pressure drop tells.
 
 An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the
 seed and the minute.
@@ -18,25 +17,17 @@ from alerting.demo.disturbances import Disturbance, Schedule
 AIR_FILTER = "air-filter-1"
 PRESSURE_DROP = "pressure_drop"
 AIR_FLOW = "air_flow"
-EVERY = 10
-"""Minutes between two readings."""
-SLOT = DAY
-"""In each interval of this length the filter is changed once."""
-CLEAN = 180.0
-"""Pressure drop of a clean filter at the usual flow, in Pa."""
+EVERY = 10  # minutes between two readings
+SLOT = DAY  # in each interval of this length the filter is changed once
+CLEAN = 180.0  # pressure drop of a clean filter at the usual flow, in Pa
 LIMIT = 400.0
-USUAL_FLOW = 5200.0
-"""Supply air in m³/h."""
-_NOISE = 3.0
-_FLOW_NOISE = 25.0
-_FLOW_DAILY = 100.0
+USUAL_FLOW = 5200.0  # supply air in m³/h
 _BEND = 1.4  # above 1: a filter clogs faster the more dust it holds
 _RARELY = 0.15  # share of filters that are changed before the limit
 
 
 class _Life(NamedTuple):
-    """The life of one filter: from the minute it is put in to the one it is taken out, and its
-    pressure drop then, in Pa."""
+    """One filter: from the minute it is put in to its change, and its pressure drop then, Pa."""
 
     start: int
     end: int
@@ -60,20 +51,18 @@ def air_filter() -> Asset:
 def pressure_drops(
     schedule: Schedule, first: int, last: int
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
-    """Yield every tenth minute of [first, last) with pressure drop and flow; none while the line
-    stands."""
+    """Yield every tenth minute with pressure drop and flow; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
         noise = normal_of_day(schedule.seed, Stream.FLOW, minute // DAY, DAY // EVERY, 2)[
             minute % DAY // EVERY
         ]
-        flow = USUAL_FLOW + _FLOW_DAILY * sin(2 * pi * minute / DAY) + _FLOW_NOISE * float(noise[0])
-        drop = _drop(schedule.seed, minute) * (flow / USUAL_FLOW) ** 2 + _NOISE * float(noise[1])
+        flow = USUAL_FLOW + 100.0 * sin(2 * pi * minute / DAY) + 25.0 * float(noise[0])
+        drop = _drop(schedule.seed, minute) * (flow / USUAL_FLOW) ** 2 + 3.0 * float(noise[1])
         yield minute, {PRESSURE_DROP: round(drop, 1), AIR_FLOW: round(flow, 1)}
 
 
 def cloggings(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
-    """Return the filters put in in [first, last) that clog beyond the limit, in order; their size
-    is in Pa."""
+    """Return the filters of [first, last) that clog beyond the limit; size in Pa."""
     lives = (_life(schedule.seed, slot) for slot in range(first // SLOT, last // SLOT + 2))
     return [
         Disturbance(
@@ -99,7 +88,6 @@ def _drop(seed: int, minute: int) -> float:
 
 @lru_cache(maxsize=64)
 def _life(seed: int, slot: int) -> _Life:
-    """Return the life of the filter that is taken out in a slot."""
     chance = generator(seed, Stream.FILTER, slot)
     chance.random()  # the minute of the change
     last = chance.uniform(330, 380) if chance.random() < _RARELY else chance.uniform(430, 520)

@@ -7,13 +7,13 @@ from alerting.definitions.assets import Asset, EventType, Relation, Variable
 ASSET = "oven-1"
 MINUTE = timedelta(minutes=1)
 
+# Set-points of the recipe: zones in °C, belt in m/min.
 NOMINAL = {
     "zone_1_setpoint": 205.0,
     "zone_2_setpoint": 225.0,
     "zone_3_setpoint": 215.0,
     "belt_speed_setpoint": 8.0,
 }
-"""Set-points of the recipe: zones in °C, belt in m/min."""
 
 SET_POINTS = tuple(NOMINAL)
 
@@ -43,6 +43,8 @@ def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
     )
 
 
+# Relations to set-points: a zone's temperature within minutes, as far as its burner can, and the
+# belt's speed.
 RELATIONS = (
     *(
         Relation(
@@ -55,13 +57,10 @@ RELATIONS = (
     ),
     Relation(variable="belt_speed", kind="equal", of="belt_speed_setpoint"),
 )
-"""Relations to set-points: a zone's temperature within minutes, as far as its burner can, and the
-belt's speed."""
 
 
 def demo_asset() -> Asset:
-    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points, which
-    four others follow."""
+    """Return the oven: 15 numbers, one reading a minute, four set-points with followers."""
     zones = {
         f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350)
         for z in (1, 2, 3)

@@ -12,11 +12,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-DAY = 1440
-"""Minutes in a day of the line."""
+DAY = 1440  # minutes in a day of the line
 
-DRIFTS = 7
-"""Random walks of the line: flour, air, dough, three zones' draughts, fouling."""
+DRIFTS = 7  # random walks of the line: flour, air, dough, three zones' draughts, fouling
 
 SENSORS = 15
 
@@ -50,8 +48,7 @@ def normal_of_day(seed: int, stream: Stream, day: int, *shape: int) -> npt.NDArr
 
 @dataclass(frozen=True)
 class DayOfChance:
-    """One day of draws: `walks` (1440, 7) and `errors` (1440, 15) standard normal, `gaps` (1440,
-    15) uniform in [0, 1)."""
+    """A day of draws: normal `walks` (1440, 7) and `errors` (1440, 15), uniform `gaps`."""
 
     walks: npt.NDArray[np.float64]
     errors: npt.NDArray[np.float64]

@@ -1,5 +1,4 @@
-"""The check-weigher behind the oven: the mean weight of a minute's biscuits, and steps of its
-calibration.
+"""The check-weigher: mean weight of a minute's biscuits, and steps of its calibration.
 
 An asset of its own with randomness of its own, so that the oven's readings and disturbances are the
 same with it and without. All of it is a function of the seed and the minute.
@@ -15,16 +14,10 @@ from alerting.demo.disturbances import Disturbance, Schedule
 
 CHECKWEIGHER = "checkweigher-1"
 WEIGHT = "biscuit_weight"
-USUAL = 12.5
-"""Mean weight of a biscuit in g."""
-SPREAD = 0.08
-"""Standard deviation of a minute's mean in g."""
+USUAL = 12.5  # mean weight of a biscuit in g
+SPREAD = 0.08  # standard deviation of a minute's mean in g
+# In each interval of this length the calibration steps once, until the next check of the scale.
 SLOT = 5 * DAY
-"""In each interval of this length the calibration steps once, until the next check of the scale."""
-_SMALLEST = 0.12
-_LARGEST = 0.2
-_SHORTEST = 180
-_LONGEST = 480
 
 
 def checkweigher() -> Asset:
@@ -36,8 +29,7 @@ def checkweigher() -> Asset:
 
 
 def weights(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, float]]:
-    """Yield the minutes of [first, last) with the weight that the scale shows; none while the line
-    stands."""
+    """Yield each minute's weight on the scale; none while the line stands."""
     for minute in schedule.running(first, last):
         step = calibration_step(schedule, minute // SLOT)
         off = step.size if step is not None and step.start <= minute < step.end else 0.0
@@ -55,8 +47,8 @@ def calibration_step(schedule: Schedule, slot: int) -> Disturbance | None:
     """Return the step of a slot, in g; none where it would begin with the live line."""
     chance = generator(schedule.seed, Stream.CALIBRATION, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
-    lasts = int(chance.integers(_SHORTEST, _LONGEST))
-    size = float(chance.uniform(_SMALLEST, _LARGEST)) * (1 if chance.random() < 0.5 else -1)
+    lasts = int(chance.integers(180, 480))
+    size = float(chance.uniform(0.12, 0.2)) * (1 if chance.random() < 0.5 else -1)
     if schedule.in_showcase(start):
         return None
     return Disturbance("calibration-step", start, ramp=0, hold=lasts, fade=0, size=size)

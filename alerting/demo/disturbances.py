@@ -1,5 +1,4 @@
-"""Programme of the line: disturbances with a root cause, stops, maintenance, batches and the crew's
-own trims.
+"""Programme of the line: disturbances, stops, maintenance, batches, the crew's trims.
 
 All of it is a function of the seed and the minute (counted from the line's first), so this module
 has no state.
@@ -24,9 +23,8 @@ Cause = Literal[
     "slipping-belt",
 ]
 
+# One disturbance of the product begins in most slots of four hours, and ends before the next slot.
 SLOT = 240
-"""One disturbance of the product begins in most slots of four hours, and ends before the next
-slot."""
 VALVE_SLOT = 5 * DAY
 STOP_SLOT = 480
 TRIM_SLOT = 120
@@ -35,6 +33,8 @@ MAINTENANCE_EVERY = 4 * DAY
 MAINTENANCE_AT = 300
 MAINTENANCE_LASTS = 45
 
+# Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min,
+# least power of burner 2.
 SIZES: dict[Cause, tuple[float, float]] = {
     "wet-dough": (5.5, 9.0),
     "burner-fault": (0.49, 0.56),
@@ -42,16 +42,14 @@ SIZES: dict[Cause, tuple[float, float]] = {
     "fast-belt": (1.7, 2.3),
     "stuck-valve": (0.66, 0.74),
 }
-"""Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min,
-least power of burner 2."""
 
+# Shortest and longest time from the start to the peak, in minutes; a valve sticks within 15.
 RAMPS: dict[Cause, tuple[int, int]] = {
     "wet-dough": (15, 32),
     "burner-fault": (12, 24),
     "damp-air": (15, 32),
     "fast-belt": (15, 30),
 }
-"""Shortest and longest time from the start to the peak, in minutes; a valve sticks within 15."""
 
 _PRODUCT_CAUSES: tuple[Cause, ...] = ("wet-dough", "burner-fault", "damp-air", "fast-belt")
 _QUIET_SHARE = 0.03
@@ -60,21 +58,20 @@ _WEAKNESS = 0.4
 _STOP_SHARE = 0.7
 _ANSWERED_SHARE = 0.4
 
+# Fewest and most steps by which the crew trims a set-point, and the step.
 TRIMS = dict.fromkeys(SET_POINTS, (-1, 1, 2.0)) | {"belt_speed_setpoint": (-1, 1, 0.1)}
-"""Fewest and most steps by which the crew trims a set-point, and the step."""
+# Changes by attentive crews while a disturbance lasts: one of these. The last is seldom enough.
 ANSWERS: tuple[dict[str, float], ...] = (
     {"belt_speed_setpoint": -0.8, "zone_3_setpoint": 10.0},
     {"belt_speed_setpoint": -0.8, "zone_1_setpoint": 10.0},
     {"belt_speed_setpoint": -0.6, "zone_1_setpoint": 8.0, "zone_3_setpoint": 8.0},
     {"belt_speed_setpoint": -0.4},
 )
-"""Changes by attentive crews while a disturbance lasts: one of these. The last is seldom enough."""
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """One disturbance: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and
-    fades in `fade` minutes.
+    """From `start` it grows for `ramp` minutes to `size`, stays for `hold`, fades in `fade`.
 
     `answered`: minute at which an attentive crew, warned beforehand, sets its `answer` until the
     disturbance is over; None without such a crew.
@@ -108,15 +105,13 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Programme of the line. The showcase is the first slot after `live_from`: see
-    docs/demo-line.md."""
+    """Programme of the line. The showcase is the first slot after `live_from`."""
 
     seed: int
     live_from: int
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
-        """Return the disturbances of this minute, at most one of the product and one stuck
-        valve."""
+        """Return this minute's disturbances: one of the product and one stuck valve at most."""
         found = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
         return tuple(d for d in found if d is not None and d.start <= minute < d.end)
 
@@ -131,8 +126,7 @@ class Schedule:
         return self.live_from <= minute < self.live_from + SLOT
 
     def stop(self, minute: int) -> tuple[int, int] | None:
-        """Return the stop [start, end) of the line that includes this minute, maintenance
-        included."""
+        """Return the stop [start, end) of the line that includes this minute, or maintenance."""
         stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
         return (
             stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
@@ -153,8 +147,7 @@ class Schedule:
         first: int,
         last: int,
     ) -> list[Disturbance]:
-        """Return the disturbances that begin in [first, last), in order, of which each slot of this
-        length has at most one."""
+        """Return the disturbances that begin in [first, last); each slot has one at most."""
         found = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
         return [one for one in found if one is not None and first <= one.start < last]
 
@@ -168,8 +161,7 @@ class Schedule:
         )
 
     def crew_setpoint(self, name: str, minute: int) -> float:
-        """Return the crew's set-point: the recipe, a trim that changes about every three hours, and
-        a belt run too fast."""
+        """Return the crew's set-point: the recipe, a slow trim, and a belt run too fast."""
         acting = self.acting(minute)
         value = (
             NOMINAL[name]
@@ -181,8 +173,7 @@ class Schedule:
         return round(value, 1)
 
     def batch(self, minute: int) -> float:
-        """Return how much wetter (standard normal) the batch of dough of this minute is than the
-        usual one."""
+        """Return how much wetter (standard normal) this minute's batch of dough is."""
         return _batch(self.seed, minute // BATCH)
 
     def _trim(self, name: str, minute: int) -> float:
@@ -225,10 +216,9 @@ def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
 def _stuck_valve(schedule: Schedule, slot: int) -> Disturbance | None:
     chance = generator(schedule.seed, Stream.VALVES, slot)
     low, high = SIZES["stuck-valve"]
-    start = slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT))
     return Disturbance(
         "stuck-valve",
-        start,
+        slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT)),
         ramp=15,
         hold=int(chance.integers(15, 40)),
         fade=5,

@@ -1,5 +1,4 @@
-"""The exhaust fan of the oven: four variables that follow its load, and a belt that slips, so that
-the air flow no longer does.
+"""The exhaust fan: four variables follow its load, and a slipping belt lowers the flow.
 
 An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the
 seed and the minute.
@@ -19,10 +18,8 @@ MOTOR_SPEED = "motor_speed"
 EXHAUST_FLOW = "exhaust_flow"
 MOTOR_CURRENT = "motor_current"
 BEARING = "bearing_temperature"
-EVERY = 5
-"""Minutes between two readings."""
-SLOT = 5 * DAY
-"""In each interval of this length the belt slips once, until it is tightened."""
+EVERY = 5  # minutes between two readings
+SLOT = 5 * DAY  # in each interval of this length the belt slips once, until it is tightened
 FOLLOWS = {
     MOTOR_SPEED: (1450.0, 110.0, 4.0),
     EXHAUST_FLOW: (7200.0, 620.0, 25.0),
@@ -33,9 +30,6 @@ FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
 # parts of the load
 _DAILY = 0.8
 _HOURLY = 0.6
-_SHORTEST = 120
-_LONGEST = 240
-_QUIET = 7 * DAY
 # share of the flow that is lost
 _SMALLEST = 0.06
 _LARGEST = 0.09
@@ -62,10 +56,14 @@ def exhaust_fan() -> Asset:
 def fan_values(
     schedule: Schedule, first: int, last: int
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
-    """Yield every fifth minute of [first, last) with the values of the sensors; none while the line
-    stands."""
+    """Yield the sensors every fifth minute; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
-        load = _load(schedule.seed, minute)
+        hour, part = divmod(minute, 60)
+        before = _of_hour(schedule.seed, hour)
+        after = _of_hour(schedule.seed, hour + 1)
+        load = _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (
+            before + (after - before) * part / 60
+        )
         of_day = (DAY // EVERY, len(FOLLOWS))
         noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[
             minute % DAY // EVERY
@@ -81,30 +79,20 @@ def fan_values(
 
 
 def belt_slips(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
-    """Return the slips that begin in [first, last), in order; their size is the share of the flow
-    that is lost."""
+    """Return the slips that begin in [first, last); size: the share of the flow lost."""
     return schedule.one_in_slots(belt_slip, SLOT, first, last)
 
 
 @lru_cache(maxsize=64)
 def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
-    """Return the slip of a slot; none in the last filled week, which a first training does not see,
-    or with the live line."""
+    """Return a slot's slip; none in the last filled week, or with the live line."""
     chance = generator(schedule.seed, Stream.BELT, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
-    lasts = int(chance.integers(_SHORTEST, _LONGEST))
+    lasts = int(chance.integers(120, 240))
     size = float(chance.uniform(_SMALLEST, _LARGEST))
-    if schedule.in_showcase(start) or 0 <= schedule.live_from - start < _QUIET:
+    if schedule.in_showcase(start) or 0 <= schedule.live_from - start < 7 * DAY:
         return None
     return Disturbance("slipping-belt", start, ramp=10, hold=lasts, fade=5, size=size)
-
-
-def _load(seed: int, minute: int) -> float:
-    """Return the load: a daily course, and a random one that is interpolated between hours."""
-    hour, part = divmod(minute, 60)
-    before = _of_hour(seed, hour)
-    after = _of_hour(seed, hour + 1)
-    return _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (before + (after - before) * part / 60)
 
 
 def _of_hour(seed: int, hour: int) -> float:

@@ -1,5 +1,4 @@
-"""The line between two instants: from physics, programme, sensors and set-points to readings,
-events and the next state.
+"""The line between two instants: from physics and programme to readings and events.
 
 Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless
 (`chance.py`), and the whole state of the line is in `LineState`, whose document survives JSON and
@@ -22,16 +21,16 @@ from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, run_minu
 from alerting.ports import EventRow, ReadingRow
 
 SOURCE = "demo"
+# Minutes for which a person's set-point stays in force; then the crew returns to its own.
 HOLD = 8 * 60
-"""Minutes for which a person's set-point stays in force; then the crew returns to its own."""
 
-GAP_SHARE = 0.003
-"""Share of single values that are missing."""
+GAP_SHARE = 0.003  # share of single values that are missing
 
 DOUGH_BATCH = 0.2
 AIR_USUAL = 50.0
 AIR_DAILY = 3.0
 
+# Standard deviation of each sensor's error, in the unit of the variable; set-points are exact.
 SENSOR_ERRORS = {
     "zone_1_temperature": 0.6,
     "zone_2_temperature": 0.6,
@@ -46,16 +45,14 @@ SENSOR_ERRORS = {
     "colour": 0.3,
     **dict.fromkeys(SET_POINTS, 0.0),
 }
-"""Standard deviation of each sensor's error, in the unit of the variable; set-points are exact."""
 
+# Range of each sensor; it shows no value outside.
 RANGES = {name: (v.low or 0.0, v.high or 0.0) for name, v in demo_asset().variables.items()}
-"""Range of each sensor; it shows no value outside."""
 
 
 @dataclass(frozen=True)
 class SetPointChange:
-    """A set-point changed by a person, in force from `minute` on for `hold` minutes. `before` is
-    the set-point until then."""
+    """A person's set-point from `minute` on for `hold` minutes. `before`: until then."""
 
     minute: int
     variable: str
@@ -66,15 +63,13 @@ class SetPointChange:
 
     @property
     def until(self) -> int:
-        """Return the first minute in which it is over, unless a person sets another value
-        before."""
+        """Return the first minute in which it is over, or a person sets another value."""
         return self.minute + self.hold
 
 
 @dataclass
 class Walks:
-    """Slow random walks: `air` in points of humidity, `dough` in points of moisture, `flour`
-    relative, `fouling` per burner."""
+    """Slow walks: `air` and `dough` in points, `flour` relative, `fouling` per burner."""
 
     air: float = 0.0
     dough: float = 0.0
@@ -84,8 +79,7 @@ class Walks:
 
 @dataclass(frozen=True)
 class LineState:
-    """The line after its first `minute` minutes. `origin` is its first instant; the live line
-    begins at minute `live_from`."""
+    """The line after `minute` minutes since `origin`; live from minute `live_from` on."""
 
     seed: int
     origin: datetime
@@ -132,8 +126,7 @@ class LineState:
 
 @dataclass(frozen=True)
 class LineAdvance:
-    """Result of a simulation between two states: readings and events to store, and the state
-    afterwards."""
+    """What a simulation gives: readings and events to store, and the state afterwards."""
 
     rows: list[ReadingRow]
     events: list[EventRow]
@@ -146,8 +139,7 @@ def new_line(seed: int, origin: datetime, days: int) -> LineState:
 
 
 def simulate(state: LineState, until: int) -> LineAdvance:
-    """Advance the line to `until` minutes since its origin; an earlier or equal minute changes
-    nothing."""
+    """Advance the line to minute `until`; an earlier or equal one changes nothing."""
     following = deepcopy(state)
     rows = [
         ReadingRow(ASSET, following.instant(m + 1), _minute(following, m))
@@ -159,24 +151,21 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 
 
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
-    """Return the readings of check-weigher, air filter and fan from the line's minute to `until`
-    minutes since its origin."""
-    weighed = weights(state.schedule, state.minute, until)
+    """Return the readings of check-weigher, air filter and fan up to minute `until`."""
     rows = [
         ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight})
-        for minute, weight in weighed
+        for minute, weight in weights(state.schedule, state.minute, until)
     ]
     for asset, values_of in ((AIR_FILTER, pressure_drops), (EXHAUST_FAN, fan_values)):
-        measured = values_of(state.schedule, state.minute, until)
         rows += [
-            ReadingRow(asset, state.instant(minute + 1), values) for minute, values in measured
+            ReadingRow(asset, state.instant(minute + 1), values)
+            for minute, values in values_of(state.schedule, state.minute, until)
         ]
     return rows
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
-    """Return the true disturbances that began within `span` before the last reading, with begin and
-    end."""
+    """Return the true disturbances of the last `span`, with begin and end."""
     first = max(0, state.minute - span // MINUTE)
     found = state.schedule.disturbances(first, state.minute)
     for beside in (calibration_steps, cloggings, belt_slips):
@@ -186,14 +175,12 @@ def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, 
 
 
 def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
-    """Simulate one minute in place and return the values of the sensors at its end."""
     chance = day_of_chance(line.seed, minute // DAY)
     of_day = minute % DAY
-    schedule = line.schedule
     _walk(
         line.walks,
         [float(x) for x in chance.walks[of_day, :4]],
-        cleaned=schedule.maintenance(minute) is not None,
+        cleaned=line.schedule.maintenance(minute) is not None,
     )
     setpoints = {name: line.setpoint(name, minute) for name in SET_POINTS}
     conditions = _conditions(line, minute, setpoints, chance)
@@ -202,8 +189,7 @@ def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
 
 
 def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
-    """Advance every random walk by one minute (AR(1), except fouling, which only grows until the
-    burners are cleaned)."""
+    """Advance every walk by one minute; fouling only grows until it is cleaned."""
     air, dough, flour, fouling = steps
     walks.air += -walks.air / 600 + 0.18 * air
     walks.dough += -walks.dough / 200 + 0.025 * dough
@@ -244,15 +230,12 @@ def _per_zone(values: Iterable[float]) -> tuple[float, float, float]:
 
 
 def _humidity(walk: float, minute: int, damp: float) -> float:
-    """Return the relative humidity of the supply air, %: dampest at six in the morning of the
-    line's day."""
-    daily = AIR_DAILY * sin(2 * pi * minute / DAY)
-    return min(98.0, max(15.0, AIR_USUAL + daily + walk + damp))
+    """Return the humidity of the supply air, %: dampest at six in the morning."""
+    return min(98.0, max(15.0, AIR_USUAL + AIR_DAILY * sin(2 * pi * minute / DAY) + walk + damp))
 
 
 def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> dict[str, float]:
-    """Return the values of perfect sensors, in the order of SENSOR_ERRORS; the product only where
-    some came out."""
+    """Return what perfect sensors would show; the product only where some came out."""
     truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
     truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
     truth |= {
@@ -268,7 +251,6 @@ def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> d
 def _sense(
     truth: dict[str, float], chance: DayOfChance, of_day: int
 ) -> dict[str, float | str | bool]:
-    """Return the true values with sensor errors, gaps and rounding."""
     errors = chance.errors[of_day].tolist()
     gaps = chance.gaps[of_day].tolist()
     return {
@@ -279,8 +261,6 @@ def _sense(
 
 
 def _events(state: LineState, until: int) -> Iterator[EventRow]:
-    """Yield stops and maintenance that begin or end in (state.minute, until], and set-point changes
-    made in it."""
     schedule = state.schedule
     for stop in _condition_intervals(schedule.stop, state.minute, until):
         yield _lasting(state, "line-stop", stop, until)
@@ -301,10 +281,7 @@ def _events(state: LineState, until: int) -> Iterator[EventRow]:
 def _condition_intervals(
     of: Callable[[int], tuple[int, int] | None], first: int, last: int
 ) -> list[tuple[int, int]]:
-    """Return the intervals that touch the minutes [first - 1, last).
-
-    The minute before `first` shows an interval that ends exactly at `first`.
-    """
+    """Return what touches [first - 1, last): also an interval that ends at `first`."""
     found = (of(minute) for minute in range(max(0, first - 1), last))
     return sorted({interval for interval in found if interval is not None})
 

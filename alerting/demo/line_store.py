@@ -34,10 +34,10 @@ class MongoLines:
         state: LineState,
         taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
-        """Replace the state by compare-and-set on the version; requests that arrive meanwhile
-        stay."""
+        """Replace the state if its version fits; requests that came meanwhile stay."""
         if before is None:
-            return self._insert(asset, state)
+            first = {"_id": asset, "version": 1, "state": to_document(state), "requests": []}
+            return StoredLine(state, 1) if insert_new(self._lines, first) else None
         after = self._lines.find_one_and_update(
             {"_id": asset, "version": before.version},
             {
@@ -47,10 +47,6 @@ class MongoLines:
             return_document=ReturnDocument.AFTER,
         )
         return None if after is None else _read_line(after)
-
-    def _insert(self, asset: str, state: LineState) -> StoredLine | None:
-        first = {"_id": asset, "version": 1, "state": to_document(state), "requests": []}
-        return StoredLine(state, 1) if insert_new(self._lines, first) else None
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
         return (

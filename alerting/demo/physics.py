@@ -1,5 +1,4 @@
-"""Physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on
-their way through.
+"""Physics of the oven: heat in three zones, and biscuits that dry on their way through.
 
 Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as
 shares of one. Equations and constants are explained in docs/demo-line.md. All of it is scalar
@@ -12,49 +11,41 @@ from math import exp
 ZONES = 3
 ZONE_LENGTH = 14.0
 OVEN_LENGTH = ZONES * ZONE_LENGTH
+# Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no more.
 COOLING_LENGTH = 64.0
-"""Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no
-more."""
-STEPS = 6
-"""Steps in a minute: one every 10 s."""
+STEPS = 6  # steps in a minute: one every 10 s
 DT = 1.0 / STEPS
 
 AMBIENT = 30.0
+# Rise over ambient that a clean burner at full power would reach in an empty zone.
 BURNER_RISE = 420.0
-"""Rise over ambient that a clean burner at full power would reach in an empty zone."""
-LOAD_FALL = 40.0
-"""Fall caused by dough passing at 8 m/min, in proportion to speed."""
+LOAD_FALL = 40.0  # fall caused by dough passing at 8 m/min, in proportion to speed
 LOAD_SPEED = 8.0
 ZONE_LAG = 10.0
 BELT_LAG = 0.5
 HOPPER_LAG = 6.0
 
-GAIN = 0.02
-"""Proportional gain of a zone's controller, share of power per °C."""
-RESET_TIME = 6.0
-"""Integral time of a zone's controller."""
+GAIN = 0.02  # proportional gain of a zone's controller, share of power per °C
+RESET_TIME = 6.0  # integral time of a zone's controller
 
 REFERENCE = (205.0, 225.0, 215.0)
+# Drying rate of each zone at its reference temperature and 50 % humidity, 1/min.
 DRYING = (0.264, 0.416, 0.362)
-"""Drying rate of each zone at its reference temperature and 50 % humidity, 1/min."""
-DRYING_SENSITIVITY = 0.018
-"""Relative rise of the drying rate per °C."""
-DAMPING = 0.006
-"""Relative fall of the drying rate per point of relative humidity over 50 %."""
+DRYING_SENSITIVITY = 0.018  # relative rise of the drying rate per °C
+DAMPING = 0.006  # relative fall of the drying rate per point of relative humidity over 50 %
 DOUGH_USUAL = 22.0
+# Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread
+# less and stay thicker.
 STICKINESS = 0.012
-"""Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread
-less and stay thicker."""
+# Loss of lightness per minute in each zone at its reference temperature.
 BROWNING = (0.3, 2.6, 4.2)
-"""Loss of lightness per minute in each zone at its reference temperature."""
 BROWNING_SENSITIVITY = 0.025
 DOUGH_LIGHTNESS = 75.0
 
 
 @dataclass
 class Parcel:
-    """A row of biscuits on the belt: metres from the inlet, moisture of its dough and now in %,
-    lightness lost so far."""
+    """A row of biscuits: metres from the inlet, moisture of dough and now, lightness lost."""
 
     position: float
     dough: float
@@ -102,8 +93,7 @@ class Conditions:
 
 
 def run_minute(oven: Oven, conditions: Conditions) -> None:
-    """Advance the oven by one minute; one parcel enters if the belt is to move, else the crew
-    clears the belt."""
+    """Advance the oven by a minute; a parcel enters if the belt is to move."""
     oven.moisture = oven.colour = None
     if conditions.belt > 0:
         oven.parcels.append(Parcel(0.0, oven.dough, oven.dough, 0.0))
@@ -120,7 +110,7 @@ def run_minute(oven: Oven, conditions: Conditions) -> None:
 
 
 def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
-    """Apply a PI controller with limits; the integral stops where the power does (no wind-up)."""
+    """Apply a PI controller with limits, without wind-up of its integral."""
     error = conditions.setpoint[zone] - oven.temperature[zone]
     integral = oven.integral[zone] + GAIN * error * DT / RESET_TIME
     wanted = integral + GAIN * error
@@ -139,8 +129,7 @@ def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
 
 
 def _bake(oven: Oven, conditions: Conditions) -> None:
-    """Dry and brown every parcel for one step, move it, and take those that reach the outlet off
-    the belt."""
+    """Dry, brown and move every parcel, and take those at the outlet off the belt."""
     damp = conditions.flour * (1.0 - DAMPING * (conditions.humidity - 50.0))
     excess = [t - r for t, r in zip(oven.temperature, REFERENCE, strict=True)]
     drying = [k * damp * exp(DRYING_SENSITIVITY * e) for k, e in zip(DRYING, excess, strict=True)]
@@ -159,7 +148,6 @@ def _bake(oven: Oven, conditions: Conditions) -> None:
 
 
 def _cool(oven: Oven) -> None:
-    """Move parcels behind the oven to the gauges, and measure those that reach them."""
     for parcel in oven.cooling:
         parcel.position += oven.belt * DT
     while oven.cooling and oven.cooling[0].position >= OVEN_LENGTH + COOLING_LENGTH:

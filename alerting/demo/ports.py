@@ -39,8 +39,7 @@ class LineStore(Protocol):
         state: LineState,
         taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
-        """Write the state and drop the requests it has applied; None if another process wrote since
-        `before` was read."""
+        """Write the state without its applied requests; None if another process wrote."""
         ...
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
@@ -54,8 +53,7 @@ class LineClock(Protocol):
     def now(self) -> datetime: ...
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        """Start the clock at `base`, with `speed` seconds per second of the wall; it stops when the
-        lease is over."""
+        """Start the clock at `base`, `speed` times real time, until the lease is over."""
         ...
 
     def renew(self, lease: timedelta) -> None:

@@ -1,5 +1,4 @@
-"""The live line: it drives the clock, and stays a little ahead, so that every minute a process
-reads exists."""
+"""The live line: it drives the clock and stays ahead, so that every minute exists."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,11 +9,10 @@ from alerting.demo.line import LineState
 from alerting.demo.ports import LineClock, LineStore
 from alerting.ports import WritePorts
 
-TICK = 1.0
-"""Seconds of the wall between two looks at the clock."""
+TICK = 1.0  # seconds of the wall between two looks at the clock
+# Longest time for which the clock runs without renewal, after the process that runs the line has
+# stopped.
 LEASE = timedelta(seconds=5)
-"""Longest time for which the clock runs without renewal, after the process that runs the line has
-stopped."""
 
 
 def run_line(
@@ -49,12 +47,10 @@ def run_line(
 
 
 def lease(state: LineState, now: datetime, speed: float) -> timedelta:
-    """Return how long the clock may run without renewal: LEASE, and never past the last reading,
-    even after slow writes."""
+    """Return how long the clock may run: LEASE, and never past the last reading."""
     return min(LEASE, max(timedelta(0), state.until - now) / speed)
 
 
 def lead_minutes(speed: float) -> int:
-    """Return the minutes to compute ahead: those that the clock can gain within the lease, and one
-    more."""
+    """Return the minutes to compute ahead: what the clock gains in a lease, and one."""
     return ceil(speed * (LEASE.total_seconds() + TICK) / 60) + 1

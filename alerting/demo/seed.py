@@ -19,8 +19,7 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Filled:
-    """Result of a fill: rows and events that were new, and the interval with readings of the
-    line."""
+    """Result of a fill: new rows and events, and the interval with readings."""
 
     rows: int
     events: int
@@ -38,8 +37,7 @@ def fill(
     seed: int = SEED,
     progress: Progress = silent,
 ) -> Filled:
-    """Fill the platform with `days` of the demo line that end with the last whole minute at or
-    before `end`.
+    """Fill the platform with `days` of the line that end with a whole minute at `end`.
 
     An existing line keeps its seed and its past: an unfinished fill is finished, a finished one
     changes nothing. Raises UserError for less than one day.

@@ -11,10 +11,7 @@ from alerting.demo.ports import SetPointRequest, StoredLine
 
 
 def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:
-    """Return the value, rounded to the variable's step.
-
-    Raises UserError for a value that an operator could not set on the panel.
-    """
+    """Return the value on a step. Raises UserError for what no operator could set."""
     variable = asset.variables.get(name)
     if variable is None or not variable.controllable:
         raise UserError(_not_settable(asset, name))
@@ -22,7 +19,8 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
         raise UserError(f"{name}: {value} is not a number")
     rounded = _on_step(variable, value)
     unit = variable.unit or ""
-    if not _within(variable, rounded):
+    low = -float("inf") if variable.min is None else variable.min
+    if not (low <= rounded <= (float("inf") if variable.max is None else variable.max)):
         raise UserError(
             f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to "
             f"{variable.max:g} {unit}"
@@ -30,15 +28,13 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
         raise UserError(
             f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at "
-            "once, "
-            f"{variable.max_change:g} {unit}; change it in steps"
+            f"once, {variable.max_change:g} {unit}; change it in steps"
         )
     return rounded
 
 
 def nearest_permitted(asset: Asset, name: str, value: float, current: float) -> float:
-    """Return the setting nearest to a value that an operator can set at once: within limits and
-    greatest change, on a step."""
+    """Return the nearest setting that an operator can set at once, on a step."""
     variable = asset.variables[name]
     change = float("inf") if variable.max_change is None else variable.max_change
     low = max(-float("inf") if variable.min is None else variable.min, current - change)
@@ -71,12 +67,6 @@ def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineStat
 def _on_step(variable: Variable, value: float) -> float:
     step = variable.step or 1e-6
     return round(round(value / step) * step, 6)
-
-
-def _within(variable: Variable, value: float) -> bool:
-    low = -float("inf") if variable.min is None else variable.min
-    high = float("inf") if variable.max is None else variable.max
-    return low <= value <= high
 
 
 def _not_settable(asset: Asset, name: str) -> str:

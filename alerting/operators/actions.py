@@ -38,8 +38,7 @@ ACTION_NAMES: Mapping[Action, str] = MappingProxyType({
 })  # fmt: skip
 IsaState = Literal[
     "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", (
-        "suppressed "
-        "by design"
+        "suppressed by design"
     ), "out of service",
 ]  # fmt: skip
 ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
@@ -71,8 +70,7 @@ class Flags:
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table. `by`: least role, None for the platform itself. `otherwise`: refusal
-    where `needs` is not met."""
+    """A row of the table. `by`: least role, None: the platform. `otherwise`: the refusal."""
 
     action: Action
     by: Role | None
@@ -85,8 +83,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "raise", None, {"active": False}, {"active": True, "acknowledged": False}, (
-            "an episode is "
-            "open already"
+            "an episode is open already"
         ),
         "the condition has lasted for its on-delay; the episode must be acknowledged",
     ),
@@ -96,15 +93,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "close", "operator", {"active": True}, {"active": False}, translatable(
-            "no episode "
-            "is open"
+            "no episode is open"
         ),
         "ended by hand, with a reason: a prediction that came true, when no reading shows whether "
         "its problem goes on",
     ),
     Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a "
-    "second acknowledgement "
-    "changes "
+    "second acknowledgement changes "
     "nothing"),
     Rule(
         "confirm", "operator", {}, {"acknowledged": True}, "",
@@ -119,12 +114,10 @@ RULES: tuple[Rule, ...] = (
         "replace the old ones",
     ),
     Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable(
-        "it is not "
-        "shelved"
+        "it is not shelved"
     ), "muting ends early"),
     Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", (
-        "its time "
-        "is over"
+        "its time is over"
     )),
     Rule(
         "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True},
@@ -144,8 +137,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, (
-            "it is not "
-            "suppressed"
+            "it is not suppressed"
         ),
         "that state or window is over; an episode that is still open is announced then, one that "
         "has ended is not",
@@ -155,8 +147,7 @@ _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:
-    """Return the ISA-18.2 name: out of service before shelved before suppressed, all before the
-    state of the alarm itself."""
+    """Return the ISA-18.2 name: out of service, shelved, suppressed, then the alarm's state."""
     if flags.out_of_service:
         return "out of service"
     if flags.shelved:
@@ -190,11 +181,10 @@ def permit(action: Action, role: Role) -> None:
     """Check that a role may perform an action. Raises NotAllowed if it may not."""
     least = _BY_ACTION[action].by
     if least is None or ROLES.index(role) < ROLES.index(least):
-        needed = least or translatable("of the platform itself")
         refused = translatable(
             "to {action} needs the role {needed}, not {role}",
             action=ACTION_NAMES[action],
-            needed=needed,
+            needed=least or translatable("of the platform itself"),
             role=role,
         )
         raise NotAllowed(refused)

@@ -1,5 +1,4 @@
-"""Shelves, which mute a definition on an asset for a time. Evaluation continues; only notifications
-stop."""
+"""Shelves mute a definition on an asset for a time. Evaluation goes on."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -17,13 +16,11 @@ ShelfKind = Literal["shelved", "out_of_service"]
 KIND_NAMES: Mapping[ShelfKind, str] = MappingProxyType(
     {"shelved": translatable("shelved"), "out_of_service": translatable("out of service")}
 )
-_EARLIEST_REMINDER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """One muting of one definition on one asset, with actor and reason. It mutes in [since, until)
-    unless ended before.
+    """One muting with actor and reason, in [since, until) unless ended before.
 
     Only an out-of-service shelf may have no end. `remind_at`: when a reminder announces its end.
     """
@@ -59,11 +56,7 @@ def new_shelf(
     actor: str,
     before: int,
 ) -> Shelf:
-    """Return a shelf with its identity, and its reminder a quarter of an hour (at most a quarter of
-    its time) before its end.
-
-    `before`: how many shelves this definition on this asset had before.
-    """
+    """Return a shelf with identity and reminder. `before`: how many there were before."""
     id = hashlib.sha256(
         f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()
     ).hexdigest()[:24]
@@ -74,7 +67,7 @@ def new_shelf(
 
 def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
     """Return the time of the reminder of an end; None without an end."""
-    return None if until is None else until - min(_EARLIEST_REMINDER, (until - since) / 4)
+    return None if until is None else until - min(timedelta(minutes=15), (until - since) / 4)
 
 
 def check_shelf(
@@ -126,8 +119,7 @@ def check_shelf(
 
 
 def find_muting_shelf(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
-    """Return the shelf that mutes at this instant, the one that lasts longest where there are
-    two."""
+    """Return the shelf that mutes now, the longest where there are two."""
     found = [shelf for shelf in shelves if shelf.mutes(now)]
     return max(found, key=lambda s: (s.until is None, s.until or s.since), default=None)
 
@@ -150,8 +142,7 @@ def describe_shelf(shelf: Shelf) -> str:
 def current_flags(
     episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool
 ) -> Flags:
-    """Return the flags of a target with this newest episode. A backfilled episode needs no
-    acknowledgement."""
+    """Return a target's flags. A backfilled episode needs no acknowledgement."""
     kinds = {shelf.kind for shelf in shelves if shelf.mutes(now)}
     return Flags(
         active=episode is not None and episode.condition == "open",

@@ -19,13 +19,12 @@ _OPPOSITES = (
 
 
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
-    """Return, by episode id, a sentence for each other open alert of its asset that advises the
-    opposite."""
+    """Return, by episode id, a sentence for each other open alert that advises the opposite."""
     found: dict[str, list[str]] = {}
-    advising = [
-        e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps
-    ]
-    for one, other in combinations(advising, 2):
+    for one, other in combinations(
+        [e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps],
+        2,
+    ):
         if one.asset == other.asset:
             directions = _directions(one)
             others = _directions(other)
@@ -41,11 +40,9 @@ def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
 
 
 def _directions(episode: Episode) -> dict[str, bool]:
-    """Return whether the advice raises each number that it changes."""
-    changes = episode.advice.changes if episode.advice else ()
     return {
         change.variable: change.after > change.before
-        for change in changes
+        for change in (episode.advice.changes if episode.advice else ())
         if not isinstance(change.after, str) and not isinstance(change.before, str)
     }
 

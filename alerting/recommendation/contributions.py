@@ -14,7 +14,6 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.recommendation.messages import column_unit, describe_contribution, is_unusual
 
 Floats = npt.NDArray[np.float64]
-NEGLIGIBLE = 1e-9
 NOTABLE = 0.2  # of the share of its variable: less, and a column is not what a reason names
 
 
@@ -30,8 +29,7 @@ class Explanation:
 def contributions(
     model: TrainedModel, row: pd.DataFrame, asset: Asset, explained: Explanation | None = None
 ) -> tuple[Contribution, ...]:
-    """Return the share of each raw variable, event type or attribute in the score of one row, the
-    largest first.
+    """Return each raw variable's share in the score of one row, the largest first.
 
     Shares add up to the score minus the usual score, which is that of the margin that the model
     expects of its training rows. Variables without any share are left out. `value`, `usual` and its
@@ -48,9 +46,7 @@ def contributions(
         _contribution(model, asset, positions, explained.shares, values)
         for positions in by_source.values()
     ]
-    return tuple(
-        sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
-    )
+    return tuple(sorted((c for c in found if abs(c.share) > 1e-9), key=lambda c: -abs(c.share)))
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
@@ -72,7 +68,6 @@ def explain_matrix(model: TrainedModel, row: Floats) -> Explanation:
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
-    """Return the value of each column in the plan's order; None where missing."""
     values: list[float | str | None] = []
     first = row.iloc[0].to_dict()
     for name in plan.columns:
@@ -112,8 +107,7 @@ def _contribution(
 def _named(
     model: TrainedModel, positions: list[int], shares: Floats, values: list[float | str | None]
 ) -> int:
-    """Return the column that a reason names: of those with the sign of the variable's share the
-    largest that is unusual.
+    """Return the column that a reason names: the largest unusual one of its sign.
 
     Its own share must be notable. If none is unusual, the variable counts by its combination with
     others: the largest.
@@ -123,8 +117,7 @@ def _named(
     same = [i for i in positions if np.sign(shares[i]) == np.sign(share)] or positions
     ranked = sorted(same, key=lambda i: -abs(shares[i]))
     notable = (i for i in ranked if abs(shares[i]) >= NOTABLE * abs(share))
-    moved = (i for i in notable if is_unusual(values[i], *_usual(model, layout[i])))
-    return next(moved, ranked[0])
+    return next((i for i in notable if is_unusual(values[i], *_usual(model, layout[i]))), ranked[0])
 
 
 def _usual(
@@ -145,8 +138,7 @@ def _quantity(
 
 
 def _level(layout: tuple[Column, ...], positions: list[int], otherwise: int) -> int:
-    """Return the column that shows the level of a variable: its last value, or else its shortest
-    mean."""
+    """Return the column of a variable's level: its last value, or else its shortest mean."""
     for aggregation in ("last", "mean", "value"):
         for i in positions:
             if layout[i].aggregation == aggregation:

@@ -1,5 +1,4 @@
-"""Courses of variables in a what-if: a lever at another setting or on its ramp, and the variables
-that follow it."""
+"""Courses of variables in a what-if: a moved lever, and the variables that follow it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Courses:
-    """The readings of an asset up to an instant, and after it with every variable held, in which
-    levers are moved.
+    """An asset's readings up to an instant, after it held, in which levers are moved.
 
     `interval_ms`: length of the interval before the end in which a setting without a ramp applies.
     """
@@ -60,8 +58,6 @@ class Courses:
     def _computed(
         self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame
     ) -> dict[str, Floats]:
-        """Return the courses of the variables that are computed of moved ones. `before`: as
-        computed without a move."""
         after = with_computed(
             replace(self.history, readings=self.history.readings.assign(**moved)), names
         ).readings
@@ -75,7 +71,6 @@ class Courses:
         return millis(pd.DatetimeIndex(self.history.readings.index))
 
     def _course(self, lever: Lever, to: Floats, ends: Millis) -> Floats:
-        """Return the lever's own values (what-ifs x readings)."""
         present = np.repeat(self._own(lever.name)[None, :], len(to), axis=0)
         if lever.rate is not None:
             after = self._ts > self.instant
@@ -95,15 +90,13 @@ class Courses:
         return np.where(applies, to[:, None], present)
 
     def _delta(self, name: str, course: Floats, ends: Millis) -> Floats:
-        """Return by how much a variable in force differs from before, at each reading of the
-        interval and after it."""
+        """Return how far a variable in force differs from before, at each reading."""
         held = _carry(self._own(name)[None, :])
         within = self._ts[None, :] > np.minimum(ends - self.interval_ms, self.instant)[:, None]
         return np.where(within, np.nan_to_num(_carry(course) - held), 0.0)
 
     def _follow(self, relation: Relation, drivers: Sequence[Floats]) -> Floats:
-        """Return the change of a follower: at once, as a difference, or as a first-order lag (exact
-        for steps)."""
+        """Return a follower's change: at once, or as an exact first-order lag."""
         change = relation.gain * (drivers[0] if len(drivers) == 1 else drivers[0] - drivers[1])
         if relation.time_constant is None:
             return np.asarray(change)
@@ -122,7 +115,6 @@ class Courses:
 
 
 def _carry(values: Floats) -> Floats:
-    """Return each row with its last known value carried forward."""
     newest = np.maximum.accumulate(
         np.where(np.isnan(values), -1, np.arange(values.shape[1])), axis=1
     )
@@ -132,8 +124,7 @@ def _carry(values: Floats) -> Floats:
 def hold(
     plan: FeaturePlan, history: History, instant: int, until: int, always: Sequence[str]
 ) -> History:
-    """Return the history with every variable held at its last value until an instant, at its usual
-    sampling.
+    """Return the history with every variable held until an instant, at its usual sampling.
 
     A variable without a usual sampling is carried forward as it is. Those in `always` have a value
     at every added reading.

@@ -1,5 +1,4 @@
-"""Levers: the controllable variables of an asset that a model reads, with the settings that
-operators may choose."""
+"""Levers: controllable variables that a model reads, with the settings to choose from."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -61,8 +60,7 @@ class Lever:
 
     @property
     def misses(self) -> tuple[float, ...]:
-        """Return the distances by which a setting may be missed: the tolerance, and the steps on
-        the way to it."""
+        """Return how far a setting may be missed: the tolerance, and the steps on the way."""
         each = (
             [self.tolerance * k / self.parts for k in range(1, self.parts + 1)]
             if self.tolerance
@@ -71,8 +69,7 @@ class Lever:
         return tuple(sign * distance for distance in each for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
-        """Return the effort of a setting: the share of the whole range and that of any change,
-        times the variable's cost."""
+        """Return the effort of a setting: its share of the range and of any change, times cost."""
         share = 1.0 if self.levels else abs(value - self.present) / self.span
         return self.cost * (share + ANY_CHANGE) if value != self.present else 0.0
 
@@ -100,8 +97,7 @@ def find_levers(
     base: Floats,
     limits: Mapping[str, LeverLimits],
 ) -> list[Lever]:
-    """Return the levers whose present setting is known and that have any limit, in the order of the
-    asset's variables.
+    """Return the levers with a known setting and a limit, in the order of the asset.
 
     A controllable variable counts if the model reads it, or a variable that follows it. `base`: the
     row of the instant. `limits`: narrower limits of a definition.
@@ -153,8 +149,7 @@ def followers(asset: Asset, name: str) -> tuple[str, ...]:
 
 
 def following(asset: Asset, *names: str) -> list[Relation]:
-    """Return the relations by which variables follow these, directly or through others, each after
-    those of its drivers."""
+    """Return the relations by which variables follow these, each after its drivers'."""
     moved = set(names)
     found = []
     for relation in in_order(asset.relations):
@@ -174,8 +169,7 @@ def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
 
 
 def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
-    """Return the value of a number in force at an instant, if it became known within `longest` (ms)
-    before; else None."""
+    """Return a number in force at an instant, if it became known within `longest` (ms)."""
     if name not in history.readings:
         return None
     values = in_range(history.asset, name, history.readings[name].to_numpy(np.float64))
@@ -192,19 +186,16 @@ def known_instants(history: History, name: str) -> Millis:
 
 
 def usual_step(plan: FeaturePlan) -> int:
-    """Return the shortest usual time (ms) between two readings of a variable, the stride where none
-    is known."""
+    """Return the shortest usual time (ms) between two readings, else the stride."""
     return min([n.sampling_ms for n in plan.numbers if n.sampling_ms] or [plan.stride_ms])
 
 
 def longest_ramp(plan: FeaturePlan) -> int:
-    """Return the longest time (ms) of a ramp whose readings are close enough for every window of
-    the model."""
+    """Return the longest ramp (ms) with readings enough for every window of the model."""
     return MOST_ROWS * max(usual_step(plan), plan.windows_ms[0] // ROWS_IN_WINDOW)
 
 
 def _given(which: Literal["largest", "smallest"], *values: float | None) -> float | None:
-    """Return the largest or smallest of the values that are given; None without any."""
     there = [v for v in values if v is not None]
     return (max(there) if which == "largest" else min(there)) if there else None
 
@@ -212,11 +203,8 @@ def _given(which: Literal["largest", "smallest"], *values: float | None) -> floa
 def _category_lever(
     model: TrainedModel, name: str, variable: Variable, base: Floats
 ) -> Lever | None:
-    """Return the lever of a category: the allowed values that training has seen; None if the
-    present one is not known."""
     levels = next((c.levels for c in model.plan.categories if c.name == name), ())
-    column = f"{name}.last"
-    present = float(base[model.plan.columns.index(column)]) if levels else np.nan
+    present = float(base[model.plan.columns.index(f"{name}.last")]) if levels else np.nan
     if np.isnan(present):
         return None
     allowed = sorted(float(levels.index(v)) for v in variable.values if v in levels)
@@ -227,8 +215,7 @@ def _category_lever(
 def _number_lever(
     model: TrainedModel, name: str, variable: Variable, present: float
 ) -> Lever | None:
-    """Return the lever of a number or boolean; None without any limit: none of its own, and never
-    seen in training."""
+    """Return a number's lever; None without any limit, its own or of training."""
     up = variable.direction != "down"
     down = variable.direction != "up"
     if variable.type == "boolean":
@@ -262,7 +249,6 @@ def _number_lever(
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
-    relief = 0.0 if model.effects is None else model.effects.relief(name)
     return Lever(
         name,
         present,
@@ -275,15 +261,14 @@ def _number_lever(
         rate,
         thinned=thinned,
         parts=parts,
-        relief=relief,
+        relief=0.0 if model.effects is None else model.effects.relief(name),
     )
 
 
 def _settings(
     present: float, low: float, high: float, step: float, anchor: float
 ) -> tuple[tuple[float, ...], bool]:
-    """Return the settings within [low, high], whole steps from the anchor, without the present one;
-    and whether thinned."""
+    """Return whole steps within [low, high] but the present one; and whether thinned."""
     first = ceil((low - anchor) / step - 1e-9)
     last = floor((high - anchor) / step + 1e-9)
     if last < first:
@@ -295,7 +280,6 @@ def _settings(
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
-    """Return the lowest and highest level of a variable in training."""
     levels = [
         c.name
         for c in model.plan.layout

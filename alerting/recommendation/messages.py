@@ -49,15 +49,13 @@ _TRENDS = (
     template("{name} falling by {rate} over {window} (usual: {usual}), {effect}"),
     template("{name} rising by {rate} over {window} (usual: {usual}), {effect}"),
 )
-_IN_UNITS_OF_TIME_OR_SHARE = ("missing", "age", "recency")
 WITHIN_NORMAL = 0.99  # of normal rows that are less unusual
 _NOTICEABLE = 0.05  # of the usual range
 
 
 def title(asset: Asset, variable: str) -> str:
     """Return the title of a variable, or its name with spaces instead of underscores."""
-    declared = asset.variables.get(variable, _UNKNOWN_VARIABLE)
-    return declared.title or variable.replace("_", " ")
+    return asset.variables.get(variable, _UNKNOWN_VARIABLE).title or variable.replace("_", " ")
 
 
 def unit(asset: Asset, variable: str) -> str | None:
@@ -66,14 +64,12 @@ def unit(asset: Asset, variable: str) -> str | None:
 
 
 def quantity(value: float, unit_text: str | None = None) -> Styled:
-    """Return a number with three significant digits (whole ones in full) and its unit: `12.3
-    °C`."""
+    """Return a number with three significant digits and its unit: `12.3 °C`."""
     return measured(value, ".0f" if abs(value) >= 100 else ".3g", unit_text)
 
 
 def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
-    """Return the usual range of a variable: `203 to 215 °C`, and one value where both ends read the
-    same."""
+    """Return a usual range: `203 to 215 °C`, or one value where both ends read the same."""
     start = quantity(low)
     end = quantity(high, unit_text)
     if ENGLISH.show(start) == ENGLISH.show(quantity(high)):
@@ -87,8 +83,7 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
-    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from
-    40 to 60 %`."""
+    """Describe the next step: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 …`."""
     return translatable(
         "Set {changes}", changes=both(*(_step(asset, change) for change in changes))
     )
@@ -97,8 +92,7 @@ def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
 def describe_advice(
     asset: Asset, changes: Sequence[Change], before: float, after: float
 ) -> Translatable:
-    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min.
-    Risk 89 % → 26 %.`"""
+    """Describe the next step with its effect: `Set belt speed … Risk 89 % → 26 %.`"""
     return translatable(
         "{step}. Risk {before} → {after}.",
         step=describe_setting(asset, changes),
@@ -108,8 +102,7 @@ def describe_advice(
 
 
 def describe_safety(safety: Safety) -> str:
-    """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed
-    score."""
+    """Describe what an answer does not reach; empty if it stays under the aimed score."""
     if safety == "threshold":
         return translatable("Set these values exactly; small deviations may not be enough.")
     return (
@@ -136,11 +129,7 @@ def describe_unusual(unusual: float | None) -> Translatable:
 
 
 def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe the estimated effect of a change on the problem variable, as a sentence; empty
-    without one.
-
-    `relief`: by how much it takes the variable away from its limit.
-    """
+    """Describe a change's estimated effect, `relief`, on the problem; empty without one."""
     if relief <= 0:
         return ""
     amount = measured(relief, ".0f" if relief >= 10 else ".2g", unit(asset, effects.variable))
@@ -151,8 +140,7 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
 
 
 def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe how far past problems went, as a sentence, where the effect of the advice is
-    smaller; empty where it is not."""
+    """Describe how far past problems went, where that is more than the advice reaches."""
     if not 0 < relief < effects.needed - 1e-9:
         return ""
     name = Styled(title(asset, effects.variable), "inside")
@@ -196,8 +184,7 @@ def _decimals(value: float) -> int:
 
 
 def column_unit(asset: Asset, column: Column) -> str | None:
-    """Return the unit of a column's values: that of its variable, of a trend per hour, none of
-    times and counts."""
+    """Return the unit of a column: the variable's, per hour for trends, none for times."""
     if column.kind != "variable" or column.aggregation in ("missing", "age", "recency", "count"):
         return None
     own = unit(asset, column.source)
@@ -254,12 +241,11 @@ def quantity_usual(shown: Quantity) -> Translatable:
         return translatable(
             "{value}", value=statistic_value(shown.statistic, shown.usual, shown.unit)
         )
-    if shown.statistic in _IN_UNITS_OF_TIME_OR_SHARE:
+    if shown.statistic in ("missing", "age", "recency"):
         ends = [statistic_value(shown.statistic, end, None) for end in (low, high)]
-        same = ENGLISH.show(ends[0]) == ENGLISH.show(ends[1])
         return (
             translatable("{value}", value=ends[1])
-            if same
+            if ENGLISH.show(ends[0]) == ENGLISH.show(ends[1])
             else translatable("{low} to {high}", low=ends[0], high=ends[1])
         )
     return translatable("{value}", value=usual_interval(low, high, shown.unit))
@@ -268,8 +254,7 @@ def quantity_usual(shown: Quantity) -> Translatable:
 def is_unusual(
     value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None
 ) -> bool:
-    """Return whether a value is noticeably outside of its usual range; without one, whether it is
-    other than usual."""
+    """Return whether a value is outside its usual range, or other than usual without one."""
     if not isinstance(value, float | int) or not isinstance(usual, float | int):
         return value != usual
     if usual_range is None:
@@ -282,15 +267,13 @@ def is_unusual(
 def describe_contribution(
     asset: Asset, column: Column, shown: Quantity, share: float
 ) -> Translatable:
-    """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the
-    risk by 31 points`.
+    """Describe: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk …`.
 
     A quantity that is as usual raises the risk by its combination with others only, and the message
     says that.
     """
     subject = describe_column(asset, column)
-    size = Styled(abs(share), "points")
-    effect = translatable(_PUSHES[share > 0], points=size)
+    effect = translatable(_PUSHES[share > 0], points=Styled(abs(share), "points"))
     value = column_value(asset, column, shown.value)
     is_state = column.aggregation in ("last", "value")
     if share > 0 and not shown.is_unusual:
@@ -301,7 +284,8 @@ def describe_contribution(
             effect=effect,
         )
     if isinstance(shown.value, float) and isinstance(shown.usual, float):
-        if _is_level(asset, column):
+        boolean = asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean"
+        if column.kind == "variable" and column.aggregation in LEVELS and not boolean:
             return joined(
                 ", ",
                 subject,
@@ -309,8 +293,20 @@ def describe_contribution(
                 effect,
             )
         if column.aggregation == "slope" and shown.is_unusual:
-            return _describe_trend(asset, column, shown, effect)
-    usually = _usual_of(asset, column, shown)
+            rate = float(shown.value) if isinstance(shown.value, float) else 0.0
+            return translatable(
+                _TRENDS[rate > 0],
+                name=Styled(title(asset, column.source), "inside"),
+                rate=quantity(abs(rate), shown.unit),
+                window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
+                usual=quantity_usual(shown),
+                effect=effect,
+            )
+    usually = (
+        column_value(asset, column, shown.usual)
+        if shown.usual_low is None
+        else quantity_usual(shown)
+    )
     if not shown.is_unusual:
         as_usual = (
             template("{subject} is {value} as usual and {effect}")
@@ -322,33 +318,6 @@ def describe_contribution(
     if is_state:
         return translatable("{subject} is {value} (usually {usual}), which {effect}", **values)
     return translatable("{subject}, {value} (usually {usual}), {effect}", **values)
-
-
-def _describe_trend(
-    asset: Asset, column: Column, shown: Quantity, effect: Translatable
-) -> Translatable:
-    rate = float(shown.value) if isinstance(shown.value, float) else 0.0
-    return translatable(
-        _TRENDS[rate > 0],
-        name=Styled(title(asset, column.source), "inside"),
-        rate=quantity(abs(rate), shown.unit),
-        window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
-        usual=quantity_usual(shown),
-        effect=effect,
-    )
-
-
-def _usual_of(asset: Asset, column: Column, shown: Quantity) -> str | Styled | Translatable:
-    return (
-        column_value(asset, column, shown.usual)
-        if shown.usual_low is None
-        else quantity_usual(shown)
-    )
-
-
-def _is_level(asset: Asset, column: Column) -> bool:
-    boolean = asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean"
-    return column.kind == "variable" and column.aggregation in LEVELS and not boolean
 
 
 def describe_column(asset: Asset, column: Column) -> Translatable:

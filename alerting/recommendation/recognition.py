@@ -1,5 +1,4 @@
-"""Recognise from readings whether a recommendation was followed. It is a proposal: only an
-operator's answer is stored."""
+"""Recognise from readings whether advice was followed; only a person's answer is stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,11 @@ from alerting.episodes.episode import Change, RecommendationResult, Recommendati
 
 Setting = float | str
 _SHARE_OF_RANGE = 1 / 40  # tolerance of a variable without a step
-_RANK: Sequence[RecommendationTaken] = ("other", "partly", "yes")
 
 
 @dataclass(frozen=True)
 class SettingChange:
-    """A set-point that differs from its value at the raise by more than its tolerance: first at
-    `at`, with its newest value."""
+    """A set-point that has left its value at the raise: first at `at`, with its newest."""
 
     variable: str
     before: Setting
@@ -28,16 +25,14 @@ class SettingChange:
 
 @dataclass(frozen=True)
 class Recognition:
-    """Result of a comparison of readings with advice: the answer to propose, and the changes of
-    set-points since the raise."""
+    """Readings compared with advice: the answer to propose, and the changed set-points."""
 
     taken: RecommendationTaken
     changes: tuple[SettingChange, ...]
 
     @property
     def proposed(self) -> RecommendationTaken | None:
-        """Return the answer to mark; None for other changes, which crews make for many reasons, and
-        without any change."""
+        """Return the answer to mark; None for other changes and without any."""
         return self.taken if self.taken in ("yes", "partly") else None
 
 
@@ -47,8 +42,7 @@ def recognise(
     at_raise: Mapping[str, Setting | None],
     readings: pd.DataFrame,
 ) -> Recognition | None:
-    """Return what the readings since the raise show; None without a known set-point, or without
-    advice and without a change.
+    """Return what readings since the raise show; None without set-point, advice or change.
 
     `advice`: all that was given, of which the one that was followed best counts. `at_raise`: values
     of controllable variables at the raise. `readings`: of the same variables after it. "yes": every
@@ -70,12 +64,13 @@ def recognise(
         return Recognition("no", ()) if asked else None
     now = known | {change.variable: change.after for change in changes}
     taken = [_followed(advised, asset, known, now) for advised in asked]
-    return Recognition(max(taken, key=_RANK.index) if taken else "other", changes)
+    return Recognition(
+        max(taken, key=("other", "partly", "yes").index) if taken else "other", changes
+    )
 
 
 def tolerance(variable: Variable) -> float:
-    """Return by how much a set-point may miss a value: as declared, else its step, else a fortieth
-    of its range, else 0."""
+    """Return how far a set-point may miss a value: as declared, a step, or range / 40."""
     declared = variable.tolerance if variable.tolerance is not None else variable.step
     if declared is not None:
         return declared
@@ -87,7 +82,6 @@ def tolerance(variable: Variable) -> float:
 def _change(
     variable: Variable, name: str, before: Setting, readings: pd.DataFrame
 ) -> SettingChange | None:
-    """Return the change of one set-point that is still in force, None without one."""
     values = readings[name].dropna() if name in readings else pd.Series(dtype=object)
     if not len(values):
         return None
@@ -122,8 +116,7 @@ def _progress(
     before: Mapping[str, Setting],
     now: Mapping[str, Setting],
 ) -> RecommendationTaken:
-    """Return whether one variable has reached its advised value, has moved towards it, or
-    neither."""
+    """Return whether a variable has reached its advised value, moved towards it, or neither."""
     start = before.get(change.variable, change.before)
     current = now.get(change.variable)
     wanted = change.after

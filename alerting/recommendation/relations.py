@@ -1,5 +1,4 @@
-"""Estimate from history which variables follow a set-point, how fast and how far: suggestions for
-an engineer to confirm."""
+"""Find in the history what follows a set-point, how fast and how far: suggestions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,26 +13,23 @@ from alerting.definitions.durations import format_duration
 from alerting.readings.history import History, millis
 
 Floats = npt.NDArray[np.float64]
-LEAST_SHARE = 0.8
-"""Least share of the variance that a suggested relation explains (R²)."""
+LEAST_SHARE = 0.8  # least share of the variance that a suggested relation explains (R²)
+# Least number of changes of the set-point: with fewer a coincidence looks like a relation.
 LEAST_CHANGES = 5
-"""Least number of changes of the set-point: with fewer a coincidence looks like a relation."""
 MOST_ROWS = 50_000
+# Time constants that are tried, in intervals between two readings; 0: it follows at once.
 LAGS = (0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
-"""Time constants that are tried, in intervals between two readings; 0: it follows at once."""
 OUTLIER = 5.0
 ROUNDS = 5
+# Least share of the samples that a relation describes; the others are disturbed, e.g. by a stop or
+# a fault.
 LEAST_DESCRIBED = 0.7
-"""Least share of the samples that a relation describes; the others are disturbed, e.g. by a stop or
-a fault."""
-SIMPLER = 0.005
-"""A lag is suggested only if it explains this much more than following at once."""
+SIMPLER = 0.005  # a lag is suggested only if it explains this much more than following at once
 
 
 @dataclass(frozen=True)
 class SuggestedRelation:
-    """A variable that follows a set-point: at once (`time_constant` None) or as a first-order lag,
-    by `gain` for each unit.
+    """What follows a set-point: at once (no `time_constant`) or with a lag, by `gain`.
 
     `explained`: share of its variance (R²) over the samples that it describes, the share
     `described` of all. `changes`: how often the set-point changed.
@@ -60,8 +56,7 @@ class SuggestedRelation:
 
 
 def suggest_relations(history: History) -> list[SuggestedRelation]:
-    """Return for each measured number the set-point that explains it best, if it explains most of
-    its variance.
+    """Return for each measured number the set-point that explains most of its variance.
 
     The set-point passes a first-order lag of each time constant, and the variable is fitted to the
     result by trimmed least squares, because faults and stops part the two for a while. The newest
@@ -102,8 +97,7 @@ def _best_driver(
 def _fit(
     name: str, follower: Floats, of: str, driver: Floats, interval: timedelta
 ) -> SuggestedRelation | None:
-    """Return the relation of the best lag, in whole seconds; None if the set-point hardly changes,
-    or explains too little."""
+    """Return the relation of the best lag; None if too little moves or is explained."""
     present = ~np.isnan(driver)
     if not present.any():
         return None
@@ -133,8 +127,7 @@ def _fit(
 
 
 class _Fit(NamedTuple):
-    """Share of the variance explained, slope, share of the samples that were described, and the lag
-    in intervals."""
+    """Shares of variance explained and of samples described, slope, lag in intervals."""
 
     explained: float
     gain: float
@@ -143,8 +136,7 @@ class _Fit(NamedTuple):
 
 
 def lagged(driver: Floats, lag: float) -> Floats:
-    """Return a series behind a first-order lag, in steady state at its first value. `lag` in
-    intervals between two samples."""
+    """Return a series behind a first-order `lag` (in intervals), steady at its first value."""
     if not lag:
         return driver
     keep = float(np.exp(-1.0 / lag))
@@ -152,14 +144,12 @@ def lagged(driver: Floats, lag: float) -> Floats:
 
 
 def _trimmed_fit(x: Floats, y: Floats, lag: float) -> _Fit:
-    """Fit a line by least squares to the samples that are not far from it, so that disturbances do
-    not hide the relation.
+    """Fit a line to the samples near it, so that disturbances do not hide the relation.
 
     It begins with slope 0 and 1 and repeats: samples farther than OUTLIER times the median distance
     from the line are left out.
     """
-    fits = [_trim(x, y, slope) for slope in (1.0, 0.0)]
-    explained, gain, described = max(fits)
+    explained, gain, described = max([_trim(x, y, slope) for slope in (1.0, 0.0)])
     return _Fit(explained, gain, described, lag)
 
 

@@ -38,8 +38,7 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Goal:
-    """Requirements of an answer: a risk under `nominal`, and under `missed` if every setting is
-    missed by its tolerance.
+    """What an answer needs: risk under `nominal`, and under `missed` where settings are missed.
 
     `distance`: greatest distance from normal operation. `relief`: least estimated effect on the
     problem variable, away from its limit.
@@ -65,8 +64,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class _Box:
-    """Some settings of each of its levers on one side of the present one, by effort: `sides`, from
-    `start` to before `stop`."""
+    """Settings of some levers on one side each (`sides`), by effort from `start` to `stop`."""
 
     members: tuple[int, ...]
     sides: tuple[Ints, ...]
@@ -83,8 +81,7 @@ class _Box:
 
 
 class Search:
-    """A search in one situation. `order`: the levers, in the order in which they are tried.
-    `complete`: nothing was left out."""
+    """A search in one situation. `order`: of the levers. `complete`: nothing was left out."""
 
     def __init__(
         self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int
@@ -99,11 +96,7 @@ class Search:
         self._boxes = MOST_BOXES
 
     def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
-        """Return the answer of least effort that reaches the goal; of equals the one of fewest
-        changes and first levers.
-
-        `avoid`: sets of levers; no combination that has all levers of one is tried.
-        """
+        """Return the least effort, of equals fewest changes; `avoid`: no set with all of one."""
         self._left = MOST_SCORINGS
         self._boxes = MOST_BOXES
         best = None
@@ -117,8 +110,7 @@ class Search:
         return best
 
     def lowest(self, distance: float) -> Answer | None:
-        """Return the combination of the lowest risk on a coarse grid, within a distance from normal
-        operation."""
+        """Return the lowest risk on a coarse grid, within a distance from normal operation."""
         self._left = MOST_SCORINGS
         best = None
         for members in self._subsets():
@@ -150,7 +142,6 @@ class Search:
         return best
 
     def _subsets(self) -> Iterator[tuple[int, ...]]:
-        """Return sets of levers, the small ones and those of the largest contributions first."""
         for size in range(1, self._max_changes + 1):
             of_size = list(combinations(self._order, size))
             yield from (
@@ -162,8 +153,7 @@ class Search:
     def _least_of(
         self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: Answer | None
     ) -> Answer | None:
-        """Return the least answer with exactly the levers of one of these sets, or the best one if
-        that takes no more effort.
+        """Return the least answer with exactly one of these sets, or a best one as cheap.
 
         Boxes of all sets are taken in the order of their least effort, and cut until one that the
         bounds do not exclude is small.
@@ -184,7 +174,9 @@ class Search:
                 self.complete = False
                 break
             for box in self._not_excluded(self._next_boxes(waiting, goal, most), goal):
-                if box.size <= self._at_once(box.members):
+                if box.size <= (
+                    AT_ONCE_UNBOUNDED if self._bounds_of(box.members) is None else AT_ONCE
+                ):
                     best = self._score(box, goal, best)
                     continue
                 for part in self._halves(box):
@@ -195,8 +187,7 @@ class Search:
     def _next_boxes(
         self, waiting: list[tuple[float, int, _Box]], goal: Goal, most: float
     ) -> list[_Box]:
-        """Take the next boxes from the heap, without the settings that cost too much and boxes
-        without enough relief."""
+        """Take the next boxes from the heap, without those too dear or without enough relief."""
         boxes: list[_Box] = []
         while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
             box = self._clip(heapq.heappop(waiting)[2], most)
@@ -205,8 +196,7 @@ class Search:
         return boxes
 
     def _not_excluded(self, boxes: Sequence[_Box], goal: Goal) -> list[_Box]:
-        """Return the boxes without those in which no point can reach the goal, by lower bounds of
-        risk and distance."""
+        """Return the boxes that bounds of risk and distance do not exclude."""
         found = []
         for members, group in groupby(
             sorted(boxes, key=lambda box: box.members), key=lambda box: box.members
@@ -229,7 +219,6 @@ class Search:
         return self._bounds[members]
 
     def _score(self, box: _Box, goal: Goal, best: Answer | None) -> Answer | None:
-        """Score a box in the order of effort until an answer reaches the goal."""
         members = box.members
         at = np.stack(np.meshgrid(*box.positions, indexing="ij"), axis=-1).reshape(-1, len(members))
         at = at[self._reliefs(members, at) >= goal.relief]
@@ -246,8 +235,7 @@ class Search:
         order = order[near]
         matrix = matrix[near]
         risk = self.situation.risk(matrix)
-        under = np.flatnonzero(risk < goal.nominal)
-        for k in self._robust(members, at[order], under, goal):
+        for k in self._robust(members, at[order], np.flatnonzero(risk < goal.nominal), goal):
             return Answer(
                 members,
                 tuple(at[order[k]].tolist()),
@@ -257,12 +245,8 @@ class Search:
             )
         return best
 
-    def _at_once(self, members: tuple[int, ...]) -> int:
-        return AT_ONCE_UNBOUNDED if self._bounds_of(members) is None else AT_ONCE
-
     def _robust(self, members: tuple[int, ...], at: Ints, under: Ints, goal: Goal) -> Iterator[int]:
-        """Return which of the combinations stay under the goal's risk whichever of their settings
-        are missed."""
+        """Return which combinations stay under the goal's risk when settings are missed."""
         if goal.missed is None:
             yield from under.tolist()
             return
@@ -288,7 +272,6 @@ class Search:
             several = min(2 * several, MOST_MISSED_AT_ONCE)
 
     def _misses(self, members: tuple[int, ...], at: Ints) -> Ints:
-        """Return all combinations in which some settings are missed, up or down."""
         grids = [self.situation.grids[i] for i in members]
         choices = [
             sorted({p, *g.misses[p].tolist()}) for g, p in zip(grids, at.tolist(), strict=True)
@@ -299,16 +282,13 @@ class Search:
         )
 
     def _budget(self, members: tuple[int, ...], wanted: int) -> int:
-        """Return how many combinations may still be scored, and count them; those built anew count
-        ten times."""
+        """Return how many may still be scored, and count them; built anew they count tenfold."""
         weight = 1 if self.situation.is_glued(members) else 10
         allowed = max(0, min(wanted, -(-self._left // weight)))
         self._left -= weight * allowed
         return allowed
 
     def _sides(self, i: int) -> list[Ints]:
-        """Return the settings of a lever below and above the present one, each by effort; of a
-        category each alone."""
         grid = self.situation.grids[i]
         if grid.lever.levels:
             return [grid.settings[k : k + 1] for k in range(len(grid.settings))]
@@ -337,8 +317,7 @@ class Search:
         )
 
     def most_relief(self) -> float:
-        """Return the largest estimated effect of any combination on the problem variable, away from
-        its limit."""
+        """Return the largest estimated relief of any combination."""
         each = [
             float(g.reliefs[g.settings].max())
             for g in (self.situation.grids[i] for i in self._order)
@@ -352,8 +331,7 @@ class Search:
         )
 
     def _clip(self, box: _Box, most: float) -> _Box:
-        """Return the box without the settings that cost `most` even with the least effort of the
-        others."""
+        """Return the box without settings that cost `most` even with the others at their least."""
         least = self._least_effort(box)
         stops = []
         for i, side, start, stop in zip(box.members, box.sides, box.start, box.stop, strict=True):
@@ -365,8 +343,7 @@ class Search:
         return _Box(box.members, box.sides, box.start, tuple(stops))
 
     def _halves(self, box: _Box) -> list[_Box]:
-        """Return both halves of a box, cut across the lever whose settings differ most in
-        effort."""
+        """Return both halves of a box, cut where the settings differ most in effort."""
         efforts = [
             self.situation.grids[i].efforts[p]
             for i, p in zip(box.members, box.positions, strict=True)

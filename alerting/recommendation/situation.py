@@ -1,5 +1,4 @@
-"""One asset at one instant as a model sees it, with other settings: feature rows, risks, and what
-is plausible."""
+"""An asset at one instant as a model sees it, with other settings: rows and risks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of one lever, increasing: allowed settings, and where the line may end up if it
-    misses them.
+    """The values of one lever, increasing: settings, and where the line ends if missed.
 
     `features`: the model's columns in `columns` that follow from each value alone. `settings`:
     positions of the allowed settings that are plausible by themselves. `misses`: positions of what
@@ -45,8 +43,7 @@ class Grid:
 
     @cached_property
     def reliefs(self) -> Floats:
-        """Return by how much each value takes the problem variable away from its limit, as far as
-        the history tells."""
+        """Return each value's estimated relief of the problem variable."""
         return (
             np.zeros(len(self.values))
             if self.lever.levels
@@ -94,8 +91,7 @@ class Situation:
         self.grids = [self._grid(lever, each) for lever, each in zip(levers, values, strict=True)]
 
     def rows(self, members: Sequence[int], at: Ints) -> Floats:
-        """Return the matrix of combinations: positions in the grids of some levers (combinations x
-        levers)."""
+        """Return the matrix of combinations: positions in the grids of some levers."""
         grids = [self.grids[i] for i in members]
         if not self.is_glued(members):
             return self._built(
@@ -108,8 +104,7 @@ class Situation:
         return matrix
 
     def is_glued(self, members: Sequence[int]) -> bool:
-        """Return whether no column follows from two of the levers, so that columns computed for
-        each alone can be combined."""
+        """Return whether the levers' columns can be computed for each alone and combined."""
         columns = [set(self.grids[i].columns.tolist()) for i in members]
         return sum(map(len, columns)) == len(set().union(*columns))
 
@@ -137,8 +132,7 @@ class Situation:
         )
 
     def values_of(self, row: Floats, name: str) -> float | None:
-        """Return the level of a variable in a row of the matrix; None if the model does not read it
-        or it is missing."""
+        """Return a variable's level in a row; None if the model does not read or know it."""
         for column in (
             f"{name}.last",
             *(
@@ -161,8 +155,7 @@ class Situation:
         return MarginBounds(self.model.estimator, self.base, free)
 
     def bounds_of(self, members: Sequence[int]) -> "SubsetBounds | None":
-        """Return lower bounds of the risk where only some levers differ; None without: their
-        columns cannot be combined."""
+        """Return lower bounds of the risk over some levers; None if columns do not combine."""
         if not self.is_glued(members) or not self.bounds.is_known:
             return None
         return SubsetBounds(self, members)
@@ -191,8 +184,6 @@ class Situation:
         )
 
     def _columns_of(self, lever: Lever) -> Ints:
-        """Return the columns that follow from a lever: its own and those of its followers; of a
-        ramp all, which ends later."""
         if lever.rate is not None:
             return np.arange(len(self.base))
         names = {lever.name, *followers(self._courses.history.asset, lever.name)}
@@ -203,8 +194,6 @@ class Situation:
         )
 
     def _built(self, levers: Sequence[Lever], values: Floats) -> Floats:
-        """Return the matrix of what-ifs (what-ifs x levers), with every feature computed again but
-        those of missing readings."""
         ramps = np.array(
             [
                 [lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)]
@@ -233,10 +222,7 @@ class Situation:
         return int(-(-span // bucket)) * bucket
 
     def _plausible(self, columns: Ints, features: Floats) -> BoolArray:
-        """Return where no column lies farther outside of its training range than it does now.
-
-        A smaller spread or slope than in training is acceptable.
-        """
+        """Return where no column is farther outside of its range than now; less spread is fine."""
         good = np.ones(len(features), np.bool_)
         for k, i in enumerate(columns.tolist()):
             column = self.model.plan.layout[i]
@@ -257,8 +243,7 @@ class Situation:
 
 
 class SubsetBounds:
-    """Lower bounds of the risk over boxes of the settings of some levers, with all others as they
-    are."""
+    """Lower bounds of the risk over boxes of some levers' settings, all others as they are."""
 
     def __init__(self, situation: Situation, members: Sequence[int]) -> None:
         self._situation = situation
@@ -301,8 +286,7 @@ def base_row(model: TrainedModel, history: History, instant: int) -> Floats:
 
 
 def _values(lever: Lever) -> Floats:
-    """Return the settings of a lever and what they become if missed, increasing; nearly equal ones
-    once."""
+    """Return a lever's settings and their misses, increasing; nearly equal ones once."""
     settings = np.array(lever.settings)
     missed = [np.clip(settings + off, lever.low, lever.high) for off in lever.misses]
     return np.unique(np.round(np.concatenate([settings, *missed]), 9))

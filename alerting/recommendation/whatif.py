@@ -1,5 +1,4 @@
-"""A recommendation: the settings of controllable variables that would have brought the model's risk
-well under the threshold.
+"""Advice: the settings that would have brought the risk well under the threshold.
 
 It is a what-if of the model, not of the line: beside the changed variables only those move that the
 asset's relations name.
@@ -69,8 +68,7 @@ def recommend(
     explained: Explanation | None = None,
     answers: int = ANSWERS,
 ) -> RecommendationResult:
-    """Find the least effort of at most `max_changes` changes that would have brought the risk
-    safely under the threshold.
+    """Find the least effort of `max_changes` changes that brings the risk safely down.
 
     Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its
     tolerance, and no farther from normal operation than `USUAL` of the normal training rows. If no
@@ -174,18 +172,15 @@ class _Advice:
         return Styled(self.situation.model.threshold, "share")
 
     def _goals(self, reachable: float) -> list[Goal]:
-        """Return what an answer must reach, from the best to the least.
-
-        `reachable`: the largest estimated effect of any combination on the problem variable.
-        """
+        """Return the goals, best first. `reachable`: the largest estimated effect of all."""
         normal = self.situation.model.normal
         threshold = self.situation.model.threshold
         effects = self.situation.model.effects
         now = float(self.situation.distance(self.situation.base[None, :])[0])
         aim = MARGIN * threshold
-        wanted = ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
         usual, plausible, rare = (
-            inf if normal is None else max(normal.limit(share), least) for share, least in wanted
+            inf if normal is None else max(normal.limit(share), least)
+            for share, least in (((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now)))
         )
         needed = 0.0 if effects is None else min(effects.needed, reachable)
         reliefs = [needed * share for share in RELIEFS] if needed > 0 else [-inf]
@@ -206,7 +201,6 @@ class _Advice:
     def _others(
         self, search: Search, best: Answer, goal: Goal, answers: int
     ) -> tuple[Alternative, ...]:
-        """Return further answers by effort, none with all the levers of another one."""
         complete = search.complete
         found = [best]
         while len(found) < answers:
@@ -275,9 +269,9 @@ class _Advice:
                 "every permitted setting is far from the training data of the model"
             )
         elif self.situation.model.effects is not None and not self.levers[i].relief:
-            variable = Styled(title(self.asset, self.situation.model.effects.variable), "inside")
             reason = translatable(
-                "the history does not tell its effect on {variable}", variable=variable
+                "the history does not tell its effect on {variable}",
+                variable=Styled(title(self.asset, self.situation.model.effects.variable), "inside"),
             )
         elif safety is None:
             reason = translatable("it lowers the risk less")
@@ -298,15 +292,13 @@ class _Advice:
         )
 
     def _settings(self, answer: Answer) -> list[tuple[Lever, float]]:
-        pairs = zip(answer.members, answer.at, strict=True)
         return [
             (self.levers[i], float(self.situation.grids[i].values[position]))
-            for i, position in pairs
+            for i, position in zip(answer.members, answer.at, strict=True)
         ]
 
     def _effect(self, answer: Answer) -> tuple[str, str]:
-        """Return sentences on the estimated effect on the problem variable, and on how much past
-        problems needed."""
+        """Return sentences on the estimated effect, and on what past problems needed."""
         effects = self.situation.model.effects
         if effects is None:
             return "", ""
@@ -320,8 +312,7 @@ class _Advice:
         )
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
-        """Return the variables that follow the changes, with their level before and after; those
-        that the model reads."""
+        """Return what follows the changes, before and after, as far as the model reads it."""
         names = dict.fromkeys(
             name
             for lever, _ in self._settings(answer)
@@ -345,7 +336,6 @@ class _Advice:
         )
 
     def _shares(self) -> list[float]:
-        """Return the contribution of each lever and of the variables that follow it."""
         layout = self.situation.model.plan.layout
         found = []
         for lever in self.levers:

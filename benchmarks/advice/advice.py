@@ -41,7 +41,20 @@ def run() -> dict[str, Any]:
     """Return wall and CPU milliseconds, medians of fifteen, for the row with the highest score of
     the fortnight."""
     history = _history()
-    definition = _definition()
+    definition = ClassifierDefinition.model_validate(
+        {
+            "name": "advice",
+            "kind": "classifier",
+            "assets": ["line-1"],
+            "problem": {"variable": "v0", "above": 2.0, "predict": "state"},
+            "horizon": "10m",
+            "features": {
+                "stride": "5m",
+                "windows": ["10m", "1h"],
+                "aggregations": ["mean", "std", "last", "slope"],
+            },
+        }
+    )
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     families = {}
     for family in BUILT_IN:
@@ -107,23 +120,6 @@ def _measured(model: TrainedModel, history: History, instants: Any) -> dict[str,
         for step, done in work.items()
         for name, figure in medians(step, done, ROUNDS).items()
     }
-
-
-def _definition() -> ClassifierDefinition:
-    return ClassifierDefinition.model_validate(
-        {
-            "name": "advice",
-            "kind": "classifier",
-            "assets": ["line-1"],
-            "problem": {"variable": "v0", "above": 2.0, "predict": "state"},
-            "horizon": "10m",
-            "features": {
-                "stride": "5m",
-                "windows": ["10m", "1h"],
-                "aggregations": ["mean", "std", "last", "slope"],
-            },
-        }
-    )
 
 
 def _history() -> History:

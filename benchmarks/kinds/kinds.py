@@ -18,7 +18,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -206,12 +206,8 @@ def _rows(asset: str, number: int, names: Sequence[str], first: int, last: int) 
     values = course[:, None] * np.linspace(1, 0.5, len(names)) + noise
     return [
         ReadingRow(asset, _at(m), dict(zip(names, row, strict=True)))
-        for m, row in _pairs(minutes, values)
+        for m, row in zip(minutes.tolist(), values.tolist(), strict=True)
     ]
-
-
-def _pairs(minutes: Any, values: Any) -> Iterator[tuple[int, list[float]]]:
-    return zip(minutes.tolist(), values.tolist(), strict=True)
 
 
 def _at(minute: int) -> datetime:

@@ -94,14 +94,13 @@ def is_avoidable(
     until = problem.end + SAME
     return any(
         not _problems_after(
-            definition, asset, replace(state, changes=_lasting(action, hold)), until
+            definition,
+            asset,
+            replace(state, changes=tuple(replace(change, hold=hold) for change in action)),
+            until,
         )
         for action in best_actions(asset, state, definition.recommendation.max_changes)
     )
-
-
-def _lasting(action: Sequence[SetPointChange], hold: int) -> tuple[SetPointChange, ...]:
-    return tuple(replace(change, hold=hold) for change in action)
 
 
 def _problems_after(

@@ -1,5 +1,4 @@
-"""Recorded readings as the messages by which a line would send them: the mapping of a source, the
-other way round."""
+"""Recorded readings as the messages of a line: a source's mapping the other way round."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from alerting.readings.column_titles import derive_name
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.readings.sample_quality import Quality
 
-_WINDOW = timedelta(hours=1)
 _ANY_LEVEL = "replay"
 
 
@@ -33,8 +31,7 @@ class Sender(Protocol):
     """A connection to where a source reads."""
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Send messages, and return when they have been received. Raises UserError if they are
-        not."""
+        """Send messages and wait until they are received. Raises UserError if not."""
 
     def close(self) -> None:
         """Disconnect."""
@@ -42,8 +39,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class DueRow:
-    """A row with the instant at which it is sent. Its time stamp is that of the recording, or moved
-    to that instant."""
+    """A row and when it is sent. Its stamp is the recording's, or that instant."""
 
     due_at: datetime
     row: ReadingRow
@@ -52,24 +48,25 @@ class DueRow:
 def recorded_rows(
     readings: Readings, assets: Sequence[Asset], start: datetime, end: datetime
 ) -> Iterator[ReadingRow]:
-    """Yield the readings of assets with start < ts <= end in the order of time; an hour of them is
-    in memory."""
+    """Yield readings with start < ts <= end in time order, an hour in memory."""
     after = start
     while after < end:
-        until = min(after + _WINDOW, end)
+        until = min(after + timedelta(hours=1), end)
         found = [
             row
             for asset in assets
             for row in _rows(
-                readings.load(asset, after, until, _measured(asset), events_since=until)
+                readings.load(
+                    asset,
+                    after,
+                    until,
+                    [name for name in asset.variables if not asset.is_computed(name)],
+                    events_since=until,
+                )
             )
         ]
         yield from sorted(found, key=lambda row: (row.ts, row.asset))
         after = until
-
-
-def _measured(asset: Asset) -> list[str]:
-    return [name for name in asset.variables if not asset.is_computed(name)]
 
 
 def _rows(history: History) -> Iterator[ReadingRow]:
@@ -101,11 +98,7 @@ def _rows(history: History) -> Iterator[ReadingRow]:
 def schedule(
     rows: Iterable[ReadingRow], speed: float, begin: datetime, *, shift: bool
 ) -> Iterator[DueRow]:
-    """Yield rows with the instants at which they are sent: the first at `begin`, the others as
-    recorded, `speed` times as fast.
-
-    `shift`: the time stamps become those instants.
-    """
+    """Yield rows with when they are sent, `speed` times as fast; `shift`: so stamped."""
     first: datetime | None = None
     for row in rows:
         first = first or row.ts
@@ -116,8 +109,7 @@ def schedule(
 
 
 class ReplayMapping:
-    """The mapping of a source the other way round. `left_out`: variables that the source does not
-    read."""
+    """A source's mapping the other way round. `left_out`: variables it does not read."""
 
     def __init__(self, source: SourceFields) -> None:
         """Raises UserError if the source takes no readings."""
@@ -132,8 +124,7 @@ class ReplayMapping:
         self.left_out: set[str] = set()
 
     def messages(self, row: ReadingRow) -> list[Outgoing]:
-        """Return the messages of a row; none if the source reads none of its variables. Raises
-        UserError for another asset."""
+        """Return a row's messages, if the source reads any. Raises UserError for other assets."""
         values = {
             title: value
             for name, value in row.values.items()
@@ -164,14 +155,12 @@ class ReplayMapping:
         return [Outgoing(_topic(of_broker, asset, "") if of_broker else "", _json(record | values))]
 
     def _title(self, name: str) -> str | None:
-        """Return the title under which the source reads a variable; None if it does not."""
         title = self._titles.get(name)
         if title is None and self._source.others == "ignore":
             self.left_out.add(name)
         return title if title is not None or self._source.others == "ignore" else name
 
     def _asset(self, name: str) -> str:
-        """Return an asset as rows of the source name it."""
         source = self._source
         if source.asset not in (None, name):
             raise UserError(
@@ -187,8 +176,7 @@ class ReplayMapping:
 
 
 def _topic(source: MessageSource, asset: str, variable: str) -> str:
-    """Return a topic that matches the one of the source: of this asset and variable, `replay` for
-    levels that may be any."""
+    """Return a topic that the source's matches, `replay` for levels that may be any."""
     form = source.form
     named: Mapping[str, str] = {
         "{asset}": asset,

@@ -16,12 +16,10 @@ _SENT_S = 30.0
 
 
 class MqttSender:
-    """Port `Sender`. After a lost connection it connects again; what was not acknowledged is sent
-    again."""
+    """Port `Sender`. It connects again, and sends again what was not acknowledged."""
 
     def __init__(self, source: MqttSource, address: str) -> None:
-        """Connect. Raises UserError if the address is none, or the broker refuses or does not
-        answer."""
+        """Connect. Raises UserError for a wrong address, or a broker that does not answer."""
         self._name = source.name
         self._answered = Event()
         self._fault = "it does not answer"
@@ -34,12 +32,10 @@ class MqttSender:
             raise UserError(f"source {source.name}: the broker cannot be reached: {self._fault}")
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Publish messages. Raises UserError if the broker does not acknowledge all of them within
-        half a minute."""
-        published = [
+        """Publish. Raises UserError if not all are acknowledged within half a minute."""
+        for one in [
             self._client.publish(message.topic, message.payload, qos=1) for message in messages
-        ]
-        for one in published:
+        ]:
             try:
                 one.wait_for_publish(_SENT_S)
             except (RuntimeError, ValueError) as fault:

@@ -1,5 +1,4 @@
-"""Connections by which recorded readings are sent to where a source reads: one small class for each
-kind."""
+"""Connections by which recorded readings are sent: one small class for each kind."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +13,6 @@ from alerting.demo.replay.messages import Outgoing, Sender
 
 HTTP = "http"
 _ANSWER_S = 30.0
-_PAUSE_S = 1.0
-_BUSY = 429
 
 
 def open_sender(
@@ -50,12 +47,11 @@ class HttpSender:
         )
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Send rows, again while the API has too much to do. Raises UserError if one is refused, or
-        the API does not answer."""
+        """Send rows, again while the API is busy. Raises UserError if one is refused."""
         body = b"\n".join(message.payload for message in messages)
         until = time.monotonic() + _ANSWER_S
-        while (answer := self._post(body)).status_code == _BUSY and time.monotonic() < until:
-            time.sleep(_PAUSE_S)
+        while (answer := self._post(body)).status_code == 429 and time.monotonic() < until:
+            time.sleep(1.0)
         try:
             found = answer.json()
         except ValueError:

@@ -1,2 +1,1 @@
-"""Kind `forecast`: the value of a variable ahead, with its distribution; it will leave its
-limits."""
+"""Kind `forecast`: a variable's value ahead, as a distribution; it will leave its limits."""

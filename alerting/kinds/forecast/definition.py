@@ -30,10 +30,8 @@ class ForecastLearning(Learning):
         min_length=1,
         max_length=3,
         description="Forecasters to try: exponential smoothing with a damped trend, ridge "
-        "regression, quantile regression by "
-        "boosted trees. The last known value (persistence) is always among them, the value of one "
-        "season before (seasonal_naive) "
-        "where season is given.",
+        "regression, quantile regression by boosted trees. The last known value (persistence) is "
+        "always among them, the value of one season before (seasonal_naive) where season is given.",
     )
     trials: int = Field(
         4,
@@ -72,8 +70,7 @@ class ForecastDefinition(TrainedDefinition):
         return (PERSISTENCE, *((SEASONAL,) if self.season else ()), *self.learning.candidates)
 
     def question_fields(self) -> dict[str, Any]:
-        """Return the fields of every trained definition, and the season, because a model reads the
-        lag."""
+        """Return every trained definition's fields, and the season, which is a lag."""
         season = {} if self.season is None else {"season": format_duration(self.season)}
         return super().question_fields() | {"kind": self.kind, **season}
 
@@ -83,8 +80,7 @@ class ForecastDefinition(TrainedDefinition):
         return self.problem.variable
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
-        """Return equally spaced times ahead up to gap + horizon: at most four, and no more than
-        values are expected."""
+        """Return equal times ahead up to gap + horizon: four at most."""
         count = min(
             MOST_LEADS,
             max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))),
@@ -92,8 +88,7 @@ class ForecastDefinition(TrainedDefinition):
         return tuple(self.gap + self.horizon * number / count for number in range(1, count + 1))
 
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
-        """Return lags of the values before the last one, and those at which the values of one
-        season before each lead lie."""
+        """Return the lags of own values, and of those one season before each lead."""
         step = self.lag_step(sampling)
         seasonal = [self.season_lag(lead) for lead in self.leads(sampling)]
         return (
@@ -102,14 +97,12 @@ class ForecastDefinition(TrainedDefinition):
         )
 
     def lag_step(self, sampling: timedelta | None) -> timedelta:
-        """Return the distance of its own lags, in whole strides: together they look back one
-        horizon, or eight values."""
+        """Return the distance of its lags in strides: one horizon, or eight values."""
         least = max(sampling or self.stride, self.horizon / OWN_LAGS)
         return ceil(least / self.stride) * self.stride
 
     def season_lag(self, lead: timedelta) -> timedelta | None:
-        """Return how long before now the value lies that was known one season (or several) before a
-        lead; None without season."""
+        """Return how long ago the value one season before a lead lies; None without."""
         return None if not self.season else (ceil(lead / self.season) * self.season - lead) or None
 
     def faults(self) -> Iterable[Fault]:
@@ -150,10 +143,9 @@ class ForecastDefinition(TrainedDefinition):
             return
         for field in ("avoided", "confirmed"):
             if getattr(self.feedback, field) != "exclude":
-                message = "a forecast learns from values, which no answer changes"
                 yield Fault(
                     f"feedback.{field}",
-                    message,
+                    "a forecast learns from values, which no answer changes",
                     "write exclude, or remove it: rows with answers are left out",
                 )
         if "last" not in self.features.aggregations:

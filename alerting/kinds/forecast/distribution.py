@@ -1,5 +1,4 @@
-"""Distributions as quantiles: their score, their calibration, and the probability of a value
-outside of limits."""
+"""Distributions as quantiles: score, calibration, and the chance to leave limits."""
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +26,7 @@ def in_order(quantiles: Floats) -> Floats:
 
 
 def crps(quantiles: Floats, values: Floats) -> Floats:
-    """Return twice the mean pinball loss of the quantiles (rows x leads x QUANTILES) of each row,
-    over its known values.
+    """Return twice the mean pinball loss of each row's quantiles, over known values.
 
     It approximates the continuous ranked probability score (Gneiting and Raftery 2007) in the unit
     of the values; NaN for a row without any value.
@@ -42,15 +40,13 @@ def crps(quantiles: Floats, values: Floats) -> Floats:
 
 
 def covered(quantiles: Floats, values: Floats) -> Floats:
-    """Return, for each row and lead, 1.0 if the value lies in the 90 % interval, 0.0 if not, NaN
-    without a value."""
+    """Return 1.0 for values in the 90 % interval, 0.0 outside, NaN without a value."""
     inside = (values >= quantiles[..., LOWEST]) & (values <= quantiles[..., HIGHEST])
     return np.where(np.isnan(values), np.nan, inside)
 
 
 def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
-    """Return what to add to each quantile (leads x QUANTILES) so that it holds on rows that the
-    model has not seen.
+    """Return what to add to each quantile so that it holds on unseen rows.
 
     Conformalized quantile regression (Romano, Patterson and Candès 2019, theorem 2: each side by
     itself): the quantile of the differences between value and predicted quantile, with the
@@ -71,8 +67,7 @@ def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
 
 
 def log_odds_outside(quantiles: Floats, above: float | None, below: float | None) -> Floats:
-    """Return the log-odds that a value lies outside of the limits, for quantiles (... x QUANTILES)
-    in order.
+    """Return the log-odds that a value lies outside of the limits, from its quantiles.
 
     Between quantiles, and beyond the outermost ones, the log-odds of the distribution function run
     linearly.

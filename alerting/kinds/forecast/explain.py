@@ -1,5 +1,4 @@
-"""Predicted quantiles of future values: as numbers of an episode, as a fan of its chart, and in
-sentences."""
+"""Predicted quantiles: as numbers of an episode, as a fan of its chart, in sentences."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, QUANTILES, Floats
+from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
 from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant
 from alerting.kinds.protocol.evaluation import Evidence, Raise
@@ -26,13 +25,11 @@ from alerting.reporting.figures.episode_chart import Fan
 if TYPE_CHECKING:
     from alerting.kinds.forecast.model import Forecast
 
-_SIDES = {QUANTILES[LOWEST]: "low", QUANTILES[MEDIAN]: "median", QUANTILES[HIGHEST]: "high"}
-_NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
+_NUMBERS = {"low": LOWEST, "median": MEDIAN, "high": HIGHEST}
 
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
-    """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s
-    median`, and low and high."""
+    """Return a row's forecast as named numbers: `forecast +3600s median`, low and high."""
     forecast = forecast_of(model)
     quantiles = forecast.quantiles(row)[0]
     return {
@@ -61,8 +58,7 @@ def explain_forecast(
     at_raise: Raise,
     history: History | None,
 ) -> Evidence:
-    """Return the content of a new episode as that of any prediction, with the values predicted at
-    the raise."""
+    """Return a prediction's content with the values predicted at the raise."""
     found = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
         return found
@@ -71,8 +67,7 @@ def explain_forecast(
 
 
 def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
-    """Return the fan of the forecast at the raise of an episode; None without the last value or the
-    predicted ones."""
+    """Return the fan of the forecast at the raise; None without its values."""
     last = episode.inputs.get(definition.problem.variable or "")
     leads = sorted(
         int(name.split()[1][1:-1])
@@ -100,13 +95,12 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
     unit = question.asset.variables[name].unit if name in question.asset.variables else None
 
     def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
-        predicted = predict(model, model.estimator.columns.matrix(row))
         return describe_forecast(
             definition,
             unit,
             float(row[f"{name}.last"].iloc[0]),
             forecast_of(model).leads_ms,
-            predicted,
+            predict(model, model.estimator.columns.matrix(row)),
         )
 
     return explain_instant(definition, question, describe)
@@ -119,8 +113,7 @@ def describe_forecast(
     leads: Sequence[int],
     predicted: dict[str, float],
 ) -> list[str]:
-    """Return a sentence on each lead (ms), and when the median leaves its limit, counted from the
-    last known value."""
+    """Return a sentence on each lead (ms), and when the median leaves its limit."""
     found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
     crossing = _crossing(
         definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
@@ -151,11 +144,7 @@ def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float
 def _crossing(
     definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
 ) -> int | None:
-    """Return after which time (ms) the median leaves its limits, linearly between the values; None
-    if it does not.
-
-    `middle`: the last known value, then the median at each lead (ms).
-    """
+    """Return when (ms) the median leaves its limits. `middle`: last known value, then medians."""
     problem = definition.problem
     at = [0, *leads]
     for limit, sign in ((problem.above, 1), (problem.below, -1)):

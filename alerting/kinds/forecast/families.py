@@ -59,8 +59,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Forecaster:
-    """A family of forecasters. `fit`: on rows and the values ahead of them (rows x leads); the same
-    arguments give the same model.
+    """A family of forecasters. `fit`: on rows and values ahead; always the same model.
 
     `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
     that it needs to score, beside numpy and pandas.
@@ -92,18 +91,20 @@ class Forecaster:
 
 
 def _check(model: Forecast, width: int) -> None:
-    """Check that all parts of a model fit each other, so that one that cannot predict is found
-    before it serves."""
+    """Check that a model's parts fit, before one that cannot predict serves."""
     core = model.core
     leads = len(model.leads_ms)
     last = getattr(core, "last", None)
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
     rows = [*getattr(core, "spread", ()), *model.shifts]
-    fits = model.width == width and leads >= 1 and all(column < width for column in used)
     fits = (
-        fits and all(len(row) == len(QUANTILES) for row in rows) and len(model.shifts) in (0, leads)
+        model.width == width
+        and leads >= 1
+        and all(column < width for column in used)
+        and all(len(row) == len(QUANTILES) for row in rows)
+        and len(model.shifts) in (0, leads)
+        and (model.above is not None or model.below is not None)
     )
-    fits = fits and (model.above is not None or model.below is not None)
     if isinstance(core, Naive | Smoothing | Linear):
         fits = fits and len(core.spread) == leads
     if isinstance(core, Naive):
@@ -111,22 +112,20 @@ def _check(model: Forecast, width: int) -> None:
     if isinstance(core, Smoothing):
         fits = fits and len(core.steps) == leads
     if isinstance(core, Linear):
+        dense = core.dense
         positions = [
-            *core.dense.numbers,
-            *core.dense.flagged,
-            *(position for position, _ in core.dense.categories),
+            *dense.numbers,
+            *dense.flagged,
+            *(position for position, _ in dense.categories),
         ]
         fits = (
             fits
             and len(core.weights) == len(core.intercepts) == leads
             and all(position < width for position in positions)
+            and all(len(row) == dense.width for row in core.weights)
+            and len(dense.medians) == len(dense.numbers)
+            and len(dense.mean) == len(dense.scale) == dense.width
         )
-        fits = (
-            fits
-            and all(len(row) == core.dense.width for row in core.weights)
-            and len(core.dense.medians) == len(core.dense.numbers)
-        )
-        fits = fits and len(core.dense.mean) == len(core.dense.scale) == core.dense.width
     if isinstance(core, Boosted):
         fits = fits and len(core.leads) == leads and len(core.trees.boosters) == len(QUANTILES)
     if not fits:
@@ -136,16 +135,12 @@ def _check(model: Forecast, width: int) -> None:
 def _fit_persistence(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit the quantiles of the changes that followed the last known value."""
-    del params, seed
     return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
 
 def _fit_season(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit the quantiles of the differences that followed the value of one season before."""
-    del params, seed
     return task.model(_naive(task.seasonal, task, matrix, future))
 
 
@@ -157,8 +152,6 @@ def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats)
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit exponential smoothing with a damped trend, by the least absolute error."""
-    del params, seed
     none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
     steps = tuple(lead / task.step_ms for lead in task.leads_ms)
     columns = (*task.lags, task.last)
@@ -182,12 +175,10 @@ def _suggest_ridge(trial: "optuna.Trial") -> Params:
 def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit ridge regression, with the quantiles of its residuals. `penalty`: for each row of
-    training, of scaled columns."""
+    """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
-    del seed
-    last = _last_of(params, task)
+    last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     dense = Dense.fit(task.columns, matrix, scaled=True)
     encoded = dense.encode(matrix)
@@ -225,16 +216,14 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit quantiles by gradient boosted trees; all leads together, the lead is a column."""
-    last = _last_of(params, task)
+    last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual).T.ravel()
     known = ~np.isnan(target)
-    rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
-        rows,
+        np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known],
         target[known],
         task.columns.categorical,
         QUANTILES,
@@ -242,10 +231,6 @@ def _fit_trees(
         seed,
     )
     return task.model(Boosted(leads, last, usual, trees))
-
-
-def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
-    return task.last if params["of"] == DIFFERENCE else None
 
 
 def _target(future: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:

@@ -1,5 +1,4 @@
-"""Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what
-is predicted is the value."""
+"""Kind `forecast`: a value will leave its limits; evaluated as any model of a problem."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -38,8 +37,7 @@ class ForecastKind(PredictionKind):
         )
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variable with its limits and the forecast as it was at the
-        raise."""
+        """Draw the risk, and the variable with limits and the forecast at the raise."""
         drawn = super().chart(definition, asset, episode)
         return (
             drawn._replace(fan=fan_of(definition, episode))

@@ -1,5 +1,4 @@
-"""A fitted forecaster: quantiles of the values ahead, of which the risk is the probability of a
-value outside of the limits.
+"""A fitted forecaster: quantiles ahead, and the risk that a value leaves its limits.
 
 It has the interface of any fitted model (`FittedModel`), so that evaluation, explanation, advice,
 backtest and promotion treat it as a model of the problem. Its margin is the largest log-odds over
@@ -33,8 +32,7 @@ Column = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Naive:
-    """A known value comes again. `columns`: by lead, its position; `missing`: a missing value;
-    `spread`: quantiles around it."""
+    """A known value comes again. `columns`: by lead; `missing`: its stand-in; `spread`."""
 
     __pydantic_config__ = STORED
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=MOST_LEADS)]
@@ -59,8 +57,7 @@ class Naive:
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Exponential smoothing with a damped trend (Gardner and McKenzie 1985), filtered over lagged
-    values.
+    """Exponential smoothing with a damped trend (Gardner and McKenzie 1985) over lags.
 
     `columns`: positions of the values, the oldest first, the last known one at the end, `steps` of
     lead in their distance. `level`, `trend`, `damping`: its three parameters (alpha, beta, phi).
@@ -113,11 +110,7 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Linear:
-    """Ridge regression of the value, or of its difference to the last one. `weights`: of the
-    encoded columns, by lead.
-
-    `last`: position of the last value that a difference adds to; None for the value itself.
-    """
+    """Ridge regression of the value, or its difference to the column `last` (None: none)."""
 
     __pydantic_config__ = STORED
     dense: Dense
@@ -158,11 +151,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Quantile regression by boosted trees, with the lead (share of the longest) as the last
-    column.
-
-    `trees`: `QuantileTrees`, in files of their own.
-    """
+    """Quantile regression by boosted trees in files of their own; last column: the lead."""
 
     __pydantic_config__ = STORED
     leads: Row
@@ -195,15 +184,14 @@ def _filled(values: Floats, missing: float) -> Floats:
 
 
 def _anchor(matrix: Floats, last: int | None, missing: float) -> Floats:
-    """Return what differences are added to: the last value; nothing for values themselves."""
+    """Return what differences are added to: the last value, or nothing."""
     return np.zeros(len(matrix)) if last is None else _filled(matrix[:, last], missing)
 
 
 def _with_anchor(
     shares: Floats, base: float, row: Floats, last: int | None, missing: float
 ) -> tuple[Floats, float]:
-    """Return shares and base with those of the last value: its distance from the usual value, and
-    that."""
+    """Return shares and base with the last value's: its distance from usual, and usual."""
     if last is None:
         return shares, base
     shares = shares.copy()
@@ -213,11 +201,7 @@ def _with_anchor(
 
 @dataclass(frozen=True)
 class Forecast:
-    """A fitted forecaster with its limits. `leads_ms`: the times ahead; `shifts`: calibration of
-    the quantiles, by lead.
-
-    `width`: columns of a row.
-    """
+    """A forecaster with its limits. `leads_ms`: times ahead; `width`: columns of a row."""
 
     core: Naive | Smoothing | Linear | Boosted
     leads_ms: tuple[int, ...]
@@ -228,8 +212,7 @@ class Forecast:
     margin_is_probability: ClassVar[bool] = False
 
     def quantiles(self, matrix: Floats) -> Floats:
-        """Return the quantiles of the value at each lead (rows x leads x QUANTILES), in the unit of
-        the variable."""
+        """Return the value's quantiles (rows x leads x QUANTILES), in the variable's unit."""
         if not len(matrix):
             return np.empty((0, len(self.leads_ms), len(QUANTILES)))
         found = self.core.quantiles(matrix)
@@ -237,7 +220,6 @@ class Forecast:
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds that the value of the worst lead lies outside of the limits."""
-        del rounds
         return np.asarray(self._log_odds(self.quantiles(encoded)).max(axis=1))
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:

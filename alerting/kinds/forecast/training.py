@@ -1,5 +1,4 @@
-"""Training of a forecast: forecasters searched on walk-forward folds by CRPS, calibrated, and put
-to the test as warnings."""
+"""Training of a forecast: searched by CRPS, calibrated, and tested as warnings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,8 +62,7 @@ class ForecastTraining:
         progress: SearchProgress,
         warm_start: Mapping[str, Any] | None = None,
     ) -> Candidate:
-        """Try `learning.trials` parameter sets of a forecaster on the walk-forward folds and return
-        the best by mean CRPS.
+        """Try `learning.trials` sets on the folds and return the best by mean CRPS.
 
         The proven default is tried first, then the parameters of the champion. No trial but the
         first begins after `learning.time_budget`. The risk of each trial is also scored on shifted
@@ -95,8 +93,7 @@ class ForecastTraining:
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
     ) -> tuple[ChanceTest, Challenger | None]:
-        """Choose by CRPS, among those that are not worse beyond chance by warnings, and calibrate
-        on the validation period."""
+        """Choose by CRPS among those no worse beyond chance by warnings, and calibrate."""
         best = choose_candidate(dataset, candidates)
         folds, _ = usable_folds(dataset, definition.learning.folds)
         chance = ChanceTest(
@@ -122,8 +119,7 @@ class ForecastTraining:
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
     ) -> TrainedModel | None:
-        """Return the twin with its forecaster fitted on all mature rows, with the calibration of
-        its quantiles."""
+        """Return the twin fitted on all mature rows, with its quantiles' calibration."""
         return refit(
             dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
         )
@@ -151,10 +147,9 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
         )
         seasonal.append(columns.names.index(column))
     positions = tuple(columns.names.index(f"{name}.lag.{describe_window(lag)}") for lag in spaced)
-    last = columns.names.index(f"{name}.last")
     return Task(
         columns,
-        last,
+        columns.names.index(f"{name}.last"),
         positions,
         step,
         tuple(seasonal),
@@ -265,12 +260,11 @@ class _Search:
                 f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} "
                 "trials"
             )
-        trials = [one.trial for one in self.tried]
         found = assemble(
             self.family.name,
             self.dataset,
             self.folds,
-            trials,
+            [one.trial for one in self.tried],
             best.trial,
             best.risks,
             self.chance,
@@ -298,11 +292,7 @@ def _mean(values: Floats) -> float:
 
 
 def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate with the least CRPS; of those that are not worse beyond chance, the best
-    by warnings.
-
-    A baseline is chosen where no other candidate is better than it beyond chance.
-    """
+    """Return the least CRPS, of equals the best warner; a baseline if nothing beats it."""
     best = min(candidates, key=lambda one: one.metrics["crps"])
     equal = [
         one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE
@@ -323,15 +313,13 @@ def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candi
         )
     note = (
         f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} "
-        f"({others}), its average "
-        f"precision as a warning {chosen.ap:.3f}"
+        f"({others}), its average precision as a warning {chosen.ap:.3f}"
     )
     return replace(chosen, notes=(*chosen.notes, note))
 
 
 def share_worse(dataset: Dataset, one: Candidate, best: Candidate) -> float:
-    """Return the share of samples of paired time blocks in which a candidate has the larger CRPS
-    (Künsch 1989)."""
+    """Return the share of time block samples with a larger CRPS (Künsch 1989)."""
     lead = one.loss - best.loss
     known = np.flatnonzero(~np.isnan(lead))
     block = time_blocks(dataset.at[known], dataset.asset[known], dataset.gap_ms, dataset.horizon_ms)
@@ -345,8 +333,6 @@ def _title(candidate: Candidate) -> str:
 def _describe_test(
     estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
 ) -> list[str]:
-    """Describe coverage and errors on the test period, beside the last known value; nothing without
-    rows."""
     rows = dataset.measured_in("test")
     rows &= ~np.isnan(dataset.future).all(axis=1)
     if not rows.any():
@@ -360,8 +346,7 @@ def _describe_test(
     naive = _mean(np.abs(future - last))
     return [
         f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off "
-        f"by {error:.4g} on average, "
-        f"the last known value by {naive:.4g}"
+        f"by {error:.4g} on average, the last known value by {naive:.4g}"
     ]
 
 

@@ -1,5 +1,4 @@
-"""Forecasts beside the values that came: their score in a comparison, and how many values their
-intervals hold in service."""
+"""Forecasts beside the values that came: in a comparison, and in service."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,10 +32,9 @@ from alerting.learning.selection.promotion import (
 )
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
+# Share of values that an interval should hold, and below which, beyond chance, it is too narrow.
 NOMINAL = 0.9
 LEAST = 0.88
-"""Share of values that an interval should hold, and below which, beyond chance, it is too
-narrow."""
 _CHANCE = 0.01
 _LEAST_BLOCKS = 8
 _MOST_INSTANTS = 2_000  # of one asset, evenly spread
@@ -44,8 +42,7 @@ _SAMPLES = 1_000
 
 
 class ForecastsAndValues(NamedTuple):
-    """Forecasts (rows x leads x QUANTILES) and the values that came (rows x leads), NaN without
-    one."""
+    """Forecasts (rows x leads x QUANTILES) and the values that came, NaN without one."""
 
     quantiles: Floats
     values: Floats
@@ -62,19 +59,14 @@ def forecast_at(
 
 
 def time_block_ms(definition: TrainedDefinition) -> int:
-    """Return the length of blocks of time (ms) that count as independent: a day, or twice the
-    prediction."""
+    """Return the length (ms) of independent blocks: a day, or twice the prediction."""
     return max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
 
 
 def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
-    """Return the share of samples of whole blocks in which the differences add up to more than 0
-    (Künsch 1989).
-
-    NaN does not count. None where fewer than two blocks have a difference.
-    """
+    """Return the share of block samples with a sum above 0 (Künsch 1989); NaN left out."""
     known = ~np.isnan(differences)
     _, number = np.unique(block[known], return_inverse=True)
     sums = np.bincount(number, weights=differences[known])
@@ -128,13 +120,11 @@ def compare_forecasts(
         accepted = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
         evidence["decided_by"] = "forecasts"
         return decide({"worse_forecasts": decision.promote}, {"summary": said}, accepted, evidence)
-    reason = f"{decision.reason} Forecasts: {said}."
-    return replace(decision, reason=reason, evidence=evidence)
+    return replace(decision, reason=f"{decision.reason} Forecasts: {said}.", evidence=evidence)
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:
-    """Return whether warnings are worse beyond chance, in any of the ways to count rows on which
-    operators acted."""
+    """Return whether warnings are worse beyond chance, however acted rows count."""
     ways = [evidence.get(f"acted_{way}") for way in ("left_out", "as_positive", "as_negative")]
     shares = [way["share_better"] for way in ways if way]
     return any(share is None or share <= 1 - confidence for share in shares)
@@ -150,8 +140,7 @@ def _crps_of_both(
     seed: int,
     suppressed: IntervalsByAsset,
 ) -> dict[str, float] | None:
-    """Return the mean CRPS of both and the share of samples in which the challenger's is less; None
-    if it cannot be told."""
+    """Return both mean CRPS and the share in which the challenger's is less, or None."""
     if forecast_of(challenger).leads_ms != forecast_of(champion).leads_ms:
         return None
     start = comparison_start(definition, challenger, champion)
@@ -183,8 +172,7 @@ def _crps_of_both(
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of values that 90 % intervals held, with its 95 % confidence interval, and the bound
-    below which chance explains it.
+    """Share of values that 90 % intervals held, its interval, and the bound of chance.
 
     `values`: how many came; `blocks`: independent stretches of time; `highest`: the share that is
     exceeded with 1 % probability.
@@ -204,8 +192,7 @@ class Coverage:
 
 
 def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None:
-    """Return the coverage of rows (values that their intervals held, values that came); None with
-    fewer than eight blocks.
+    """Return the coverage of rows; None with fewer than eight blocks.
 
     Values that follow each other are alike, so blocks of time are the sample: a ratio of sums over
     blocks with its jackknife variance (Cochran 1977, section 6.3), and Student's t.
@@ -233,8 +220,7 @@ def verify_intervals(
     as_of: datetime,
     suppressed: IntervalsByAsset,
 ) -> ModelVerification | None:
-    """Compare the forecasts of the models in service, each after its training cutoff, with the
-    values that have come."""
+    """Compare forecasts in service, after their training cutoff, with what came."""
     parts = [*_matured(definition, served, histories, to_millis(as_of), suppressed)]
     if not parts:
         return None
@@ -267,8 +253,7 @@ def _matured(
     end: int,
     suppressed: IntervalsByAsset,
 ) -> Iterator[tuple[Millis, Floats]]:
-    """Yield instants that were evaluated and whose windows are over, with the values held and those
-    that came (rows x 2)."""
+    """Yield evaluated instants whose windows are over, with values held and come."""
     last = end - duration_millis(definition.gap) - duration_millis(definition.horizon)
     for history in histories:
         view = point_in_time_view(history, end)
@@ -302,8 +287,7 @@ def _evaluated(
     end: int,
     quiet: Sequence[SuppressedInterval],
 ) -> Millis:
-    """Return the instants (ms) at which a model was asked in service, at most 2,000 of them, evenly
-    spread."""
+    """Return at most 2,000 instants (ms) at which a model was asked, evenly spread."""
     plan = part.model.plan
     begin = max(to_millis(part.start), to_millis(part.model.training_cutoff))
     at = evaluated_instants(

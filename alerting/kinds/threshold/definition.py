@@ -65,15 +65,13 @@ class ThresholdDefinition(Conditions, Definition):
         default_factory=PromotionMode,
         exclude_if=lambda mode: mode == PromotionMode(),
         description="With learned limits: decision on newly estimated ones. A person decides in "
-        "any case where ten times as many "
-        "readings as expected, or half of all, lay beyond the limits in service since these were "
-        "estimated.",
+        "any case where ten times as many readings as expected, or half of all, lay beyond the "
+        "limits in service since these were estimated.",
     )
 
     @model_validator(mode="wrap")
     @classmethod
     def _with_learned_limits(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        """Return a definition with a model if a limit is learned."""
         found = read(value)
         if cls is not ThresholdDefinition or not any(
             learned_limits(one) for one in found.conditions
@@ -136,8 +134,7 @@ class ThresholdDefinition(Conditions, Definition):
 
 
 class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
-    """A threshold of which at least one limit is learned: estimates of the limits are its
-    models."""
+    """A threshold with a learned limit: estimates of its limits are its models."""
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return super().variables_evaluated(asset) | {*self.groups_by}

@@ -1,5 +1,4 @@
-"""Evaluate a threshold over one interval of event time: from readings to steps of episodes, and
-what stands on a raise."""
+"""Evaluate a threshold over one interval: from readings to steps of episodes."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +10,6 @@ from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
-    CombinedEvaluation,
     all_series,
     conditions_that_count,
     evaluate_combination,
@@ -40,8 +38,6 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.readings.series import Series, series_of
 
-_MOMENT = timedelta(milliseconds=1)
-
 
 def evaluate_threshold_interval(
     definition: Condition,
@@ -51,8 +47,7 @@ def evaluate_threshold_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under one definition, with the learned limits in force. `series` begins
-    `lookback(definition)` before."""
+    """Evaluate one part. `series` begins `lookback(definition)` before it."""
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
@@ -82,15 +77,14 @@ def evaluate_threshold_interval(
             result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)
-    unknown = (
-        fact_message(definition, asset, last.fact, reading)
-        if last.fact and last.status == "unknown"
-        else None
-    )
     return replace(
         result,
         state=replace(after, watermark=part.end, carried=evaluated.carried),
-        unknown=unknown,
+        unknown=(
+            fact_message(definition, asset, last.fact, reading)
+            if last.fact and last.status == "unknown"
+            else None
+        ),
         learned=learned,
     )
 
@@ -103,8 +97,7 @@ def evaluate_combined_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under conditions of several variables, from the readings of
-    `readings_carried_into`."""
+    """Evaluate one part under conditions of several variables, with carried readings."""
     asset = sources.asset
     before = result.state
     history = sources.shared.load(
@@ -124,7 +117,18 @@ def evaluate_combined_interval(
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            content = _combined_evidence(definition, combination, asset, step, evaluated)
+            found = evaluated.at(step.at)
+            reason = combined_message(
+                definition,
+                asset,
+                conditions_that_count(combination, found),
+                evaluated.is_missing(step.at),
+            )
+            inputs = {
+                one.condition.variable: None if one.reading is None else one.reading.value
+                for one in found
+            }
+            content = Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
@@ -139,8 +143,7 @@ def evaluate_combined_interval(
 def readings_carried_into(
     part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None
 ) -> Carried:
-    """Return the last reading of each condition before a part. The first evaluation begins with the
-    last known values."""
+    """Return each condition's last reading before a part, at first the last known values."""
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
@@ -154,11 +157,7 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: Sources, at: datetime
 ) -> Carried | None:
-    """Return what is carried if it is a value, else the last reading before `at`, if one with a
-    value is recent enough.
-
-    It may be a later one that says nothing, of bad quality or out of range.
-    """
+    """Return the carried value, or a bad one, else the last recent reading before `at`."""
     if carried is not None and (carried.value is not None or carried.bad):
         return carried
     asset = sources.asset
@@ -166,7 +165,7 @@ def _last_value(
     newest = sources.shared.newest(asset, {name: search_from(condition, at)}, at)
     if newest.empty:
         return carried
-    before = newest.index[-1].to_pydatetime() - _MOMENT
+    before = newest.index[-1].to_pydatetime() - timedelta(milliseconds=1)
     history = sources.platform.readings.load(asset, before - lookback(condition), at, [name])
     series = series_of(condition, history)
     return evaluate_series(
@@ -174,26 +173,8 @@ def _last_value(
     ).carried
 
 
-def _combined_evidence(
-    definition: Conditions,
-    combination: Combination,
-    asset: Asset,
-    step: Step,
-    evaluated: CombinedEvaluation,
-) -> Evidence:
-    found = evaluated.at(step.at)
-    reason = combined_message(
-        definition, asset, conditions_that_count(combination, found), evaluated.is_missing(step.at)
-    )
-    inputs = {
-        one.condition.variable: None if one.reading is None else one.reading.value for one in found
-    }
-    return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
-
-
 def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
-    """Record on an open episode that a new revision evaluates it from here on. The episode stays
-    open."""
+    """Record on an open episode that a new revision evaluates it from here on."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and part.is_new:
         reason = translatable(

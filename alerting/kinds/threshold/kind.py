@@ -105,10 +105,10 @@ class ThresholdKind:
                 Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None}
             )
         reason, limit = limit_message(definition, asset, reading, step.severity)
-        evaluation = Evaluation(
-            step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version
+        return Evidence(
+            Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version),
+            inputs={definition.variable: reading.value},
         )
-        return Evidence(evaluation, inputs={definition.variable: reading.value})
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
         return "onset"
@@ -116,7 +116,15 @@ class ThresholdKind:
     def chart(self, definition: ThresholdDefinition, asset: Asset, episode: Episode) -> Charted:
         combination = definition.combination
         if combination is None:
-            return _with_limit(_charted(definition, asset), definition, episode)
+            charted = _charted(definition, asset)
+            limit = episode.evaluation.threshold
+            if (
+                not definition.learned
+                or limit is None
+                or limit in {level.value for level in charted.levels}
+            ):
+                return charted
+            return charted._replace(levels=(*charted.levels, Level(limit, AT_RAISE)))
         drawn: dict[str, Charted] = {}
         for one in (_charted(leaf, asset) for leaf in combination.leaves()):
             same = drawn.get(one.variable or "")
@@ -149,20 +157,7 @@ def _evaluate_part(
     return evaluate_threshold_interval(definition, sources.asset, series, before, part, learned)
 
 
-def _with_limit(charted: Charted, definition: ThresholdDefinition, episode: Episode) -> Charted:
-    """Return the chart with the learned limit that was left, as it was at the raise."""
-    limit = episode.evaluation.threshold
-    if (
-        not definition.learned
-        or limit is None
-        or limit in {level.value for level in charted.levels}
-    ):
-        return charted
-    return charted._replace(levels=(*charted.levels, Level(limit, AT_RAISE)))
-
-
 def _charted(condition: Condition, asset: Asset) -> Charted:
-    """Return a variable with its limits."""
     hold = None if condition.no_data == "ignore" else condition.stale_after
     return Charted(condition.variable, condition_levels(condition, asset), hold)
 

@@ -1,5 +1,4 @@
-"""The learned limits in force in one interval of event time, with the categories that choose among
-their groups."""
+"""The learned limits in force in an interval, with the categories that choose them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +12,6 @@ from alerting.kinds.threshold.definition import LearnedThresholdDefinition, Thre
 from alerting.kinds.threshold.model import LearnedLimitsModel
 from alerting.readings.history import History
 
-NO_ESTIMATE = "no learned limits are in service yet"
-
 
 def limits_in_force(
     definition: ThresholdDefinition,
@@ -22,14 +19,10 @@ def limits_in_force(
     part: VersionInterval,
     carried: Carried | None,
 ) -> LearnedLimits | None:
-    """Return the learned limits for the readings of a part and for those carried into it; None if
-    no limit is learned.
-
-    Raises ModelUnavailable if the estimate in service cannot be read.
-    """
+    """Return the limits for a part's readings, None if none. Raises ModelUnavailable."""
     if not isinstance(definition, LearnedThresholdDefinition):
         return None
-    none = LearnedLimits({}, definition.schedule.timezone, NO_ESTIMATE)
+    none = LearnedLimits({}, definition.schedule.timezone, "no learned limits are in service yet")
     if part.model_version is None:
         return none
     model = cast("LearnedLimitsModel", sources.models.get(definition, part.model_version))
@@ -71,11 +64,7 @@ def split_at_cutoff(
     part: VersionInterval,
     carried: Carried | None,
 ) -> list[VersionInterval]:
-    """Return the part, cut where the cutoff of its limits lies within it: no instant up to there is
-    evaluated by them.
-
-    Raises ModelUnavailable if the estimate in service cannot be read.
-    """
+    """Return the part, cut at its limits' cutoff. Raises ModelUnavailable for a lost estimate."""
     learned = limits_in_force(definition, sources, part, carried)
     cut = learned.cutoff if learned is not None else None
     if cut is None or not part.start < cut < part.end:
@@ -84,7 +73,6 @@ def split_at_cutoff(
 
 
 def _taken_at(carried: Carried | None) -> Iterator[datetime]:
-    """Yield the instants at which carried readings were taken."""
     if carried is not None:
         yield carried.at
         for part in carried.parts:

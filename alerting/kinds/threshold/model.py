@@ -1,5 +1,4 @@
-"""The model of learned limits: the quantiles of each asset with the readings behind them, as one
-file of plain numbers."""
+"""The model of learned limits: quantiles by asset, as one file of plain numbers."""
 
 import hashlib
 import json
@@ -43,18 +42,17 @@ class FittedLimits:
             variable = json.loads(key)[0]
             declared = asset.variables.get(variable)
             unit = (declared.unit if declared else None) or ""
-            rows = [
-                (
-                    table.within(group) or "all",
-                    f"{one.readings}",
-                    "too few" if one.limit is None else f"{one.limit:.6g} {unit}",
-                )
-                for group, one in sorted(table.groups.items(), key=_position)
-            ]
             yield NoteTable(
                 f"{asset.name}: {variable}, quantile {table.quantile:g}",
                 _COLUMNS,
-                rows[:_MOST_ROWS],
+                [
+                    (
+                        table.within(group) or "all",
+                        f"{one.readings}",
+                        "too few" if one.limit is None else f"{one.limit:.6g} {unit}",
+                    )
+                    for group, one in sorted(table.groups.items(), key=_position)
+                ][:_MOST_ROWS],
             )
 
 

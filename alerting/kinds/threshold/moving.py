@@ -1,5 +1,4 @@
-"""Learned limits over time, as charts draw them: found at each instant by the function that
-readings are evaluated with."""
+"""Learned limits over time, as charts draw them, found as evaluation finds them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,9 +16,9 @@ from alerting.reporting.figures.episode_chart import MovingLevel
 _QUARTER_MS = (
     900_000  # every zone is a multiple of it away from UTC, so an hour of the day begins with one
 )
+# A variable, a severity and a side, and the number of the line among those that have these in
+# common.
 _Line = tuple[str, Severity, str, int]
-"""A variable, a severity and a side, and the number of the line among those that have these in
-common."""
 
 
 def moving_levels(
@@ -57,8 +56,7 @@ def _pieces(sources: Sources, part: VersionInterval) -> list[VersionInterval]:
 def _in_part(
     sources: Sources, part: VersionInterval
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
-    """Return the first instant of a part, and the limits in it: none while no learned limit is in
-    service."""
+    """Return a part's first instant and its limits: none before learned ones serve."""
     start = to_millis(part.start) + 1
     found = dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
@@ -76,8 +74,6 @@ def _in_part(
 def _of_condition(
     condition: Condition, learned: LearnedLimits | None, start: int, end: int
 ) -> Iterator[tuple[Severity, str, tuple[Millis, Numbers]]]:
-    """Yield each learned limit of a condition, at the instants between two (ms) at which it can
-    change."""
     if learned is None:
         return
     instants = [

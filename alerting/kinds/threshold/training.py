@@ -1,5 +1,4 @@
-"""Estimate the learned limits of thresholds from past readings, and compare them with those in
-service."""
+"""Estimate the learned limits of thresholds, and compare them with those in service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,20 +46,16 @@ from alerting.readings.history import (
 
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)
+# A person decides on new limits where so many times as many readings as expected lay beyond those
+# in service, or most of all. Fewer than the last number say nothing.
 _MANY_TIMES = 10
 _MOST = 0.5
 _LEAST_BEYOND = 3
-"""A person decides on new limits where so many times as many readings as expected lay beyond those
-in service, or most of all.
-
-Fewer than the last number say nothing.
-"""
 _MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
-    """Readings of one variable that limits are learned from: instants (ms) and values; `left_out`:
-    the others, by reason."""
+    """Readings to learn limits from: instants (ms), values; `left_out`: others, by reason."""
 
     at: Millis
     values: npt.NDArray[np.float64]
@@ -175,8 +170,7 @@ def _fit(
         labels = labels_at(
             learned.by, _categories(history, learned), definition.schedule.timezone, used.at[inside]
         )
-        key = key_of(variable, learned)
-        tables[key] = estimate_limits(
+        tables[key_of(variable, learned)] = estimate_limits(
             learned, used.values[inside], labels, start, data.period.cutoff, MOST_GROUPS
         )
         for reason, count in used.left_out.items():
@@ -185,7 +179,6 @@ def _fit(
 
 
 def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]:
-    """Return the values of the categories by which a limit is grouped."""
     return {
         name: category_values(history.asset, name, [history.readings])
         for name in learned.by
@@ -196,29 +189,13 @@ def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]
 def _used(
     definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str
 ) -> _Used:
-    """Return the possible values of the period, without those of suppressed times and of
-    problems."""
+    """Return the possible values of the period, without suppressed times and problems."""
     if variable not in history.readings:
         return _Used(np.empty(0, np.int64), np.empty(0), {})
     at = millis(pd.DatetimeIndex(history.readings.index))
     values = history.readings[variable].to_numpy(np.float64)
     there = present(history, variable)
     suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
-    in_problem = is_covered(_problems(definition, history, data), at)
-    left_out = {
-        "outside of the engineering range": int((~there & ~np.isnan(values)).sum()),
-        "in suppressed times": int((there & suppressed).sum()),
-        "in problems and the time before them": int((there & in_problem & ~suppressed).sum()),
-    }
-    used = there & ~suppressed & ~in_problem
-    return _Used(at[used], values[used], left_out)
-
-
-def _problems(
-    definition: LearnedThresholdDefinition, history: History, data: LearningData
-) -> Sequence[SuppressedInterval]:
-    """Return problems with the gap and horizon before them, and episodes that operators called
-    right."""
     before = duration_millis(definition.gap + definition.horizon)
     found = [] if definition.problem is None else problem_intervals(definition.problem, history)
     of_asset = (
@@ -230,7 +207,17 @@ def _problems(
         SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
         for start, end in found
     ]
-    return [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)]
+    in_problem = is_covered(
+        [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)],
+        at,
+    )
+    left_out = {
+        "outside of the engineering range": int((~there & ~np.isnan(values)).sum()),
+        "in suppressed times": int((there & suppressed).sum()),
+        "in problems and the time before them": int((there & in_problem & ~suppressed).sum()),
+    }
+    used = there & ~suppressed & ~in_problem
+    return _Used(at[used], values[used], left_out)
 
 
 def _too_few(
@@ -244,13 +231,11 @@ def _too_few(
     return UserError(
         f"{definition.name}: too few readings to learn a limit: at most {most} on one asset from "
         f"{data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, {least} "
-        "are needed; choose a quantile "
-        "nearer to 0.5, a longer `over`, or import readings"
+        "are needed; choose a quantile nearer to 0.5, a longer `over`, or import readings"
     )
 
 
 def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
-    """Return the limits of all readings: asset, number of the limit on it, and the limit."""
     found = []
     for name, fitted in sorted(model.by_asset.items()):
         for number, (_, table) in enumerate(sorted(fitted.tables.items()), start=1):
@@ -262,8 +247,7 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
 def _still_in_service(
     champion: LearnedLimitsModel, challenger: LearnedLimitsModel
 ) -> dict[str, FittedLimits]:
-    """Return the assets with limits that stay in service, as there are too few readings for new
-    ones: with all their limits."""
+    """Return the assets that keep their limits, for want of readings for new ones."""
     found = {}
     for name, old in champion.by_asset.items():
         new = challenger.by_asset.get(name)
@@ -284,11 +268,7 @@ def _still_in_service(
 def _moved(
     definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
 ) -> Sequence[str]:
-    """Return a sentence for each asset and variable of which far more readings than expected lay
-    beyond the limits in service.
-
-    Each reading is compared with the limit of its own group, as live evaluation compares it.
-    """
+    """Return a sentence for each variable beyond its limits far more often than expected."""
     found = []
     for history in data.whole_histories:
         fitted = champion.by_asset.get(history.asset.name)

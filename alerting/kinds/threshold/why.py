@@ -24,7 +24,6 @@ from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
-_MOMENT = timedelta(milliseconds=1)
 _LIMITS = (
     *(
         "above",
@@ -43,8 +42,7 @@ _LIMITS = (
 
 
 class _Described(NamedTuple):
-    """Facts on the values at an instant, and how the condition is called where it is pending or
-    normal."""
+    """Facts on the values at an instant, and what the condition is called while pending."""
 
     facts: tuple[str, ...]
     pending: str
@@ -83,8 +81,7 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         due = state.pending_since + definition.hold
         answer = (
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
-            "hold for "
-            f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
+            f"hold for {spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(
             found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
@@ -128,8 +125,7 @@ def _describe(
 def _learned_at(
     condition: Condition, learned: LearnedLimits, taken_at: datetime, question: WhyQuestion
 ) -> Iterator[tuple[str, float | None]]:
-    """Yield a sentence on each learned limit for a reading, and the limit; None where it is
-    unknown."""
+    """Yield a sentence on each learned limit for a reading, and the limit, None if unknown."""
     version = question.blank.model_version
     for _, side, one in learned_sides(condition):
         moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
@@ -151,13 +147,12 @@ def _describe_combination(
     learned: LearnedLimits | None,
 ) -> _Described:
     """Describe every condition by its last value; nothing is read again."""
-    series = all_series(combination, History(question.asset))
     found = evaluate_combination(
         combination,
         question.asset,
-        series,
+        all_series(combination, History(question.asset)),
         carried,
-        question.at - _MOMENT,
+        question.at - timedelta(milliseconds=1),
         question.at,
         learned=learned,
     )
@@ -167,14 +162,13 @@ def _describe_combination(
         else "all of these conditions must hold"
     )
     facts = [how, *(_describe_condition(one, question) for one in found.at(question.at))]
-    held = (
-        "one of its conditions has held"
-        if combination.how == "any"
-        else "all of its conditions have held"
-    )
     return _Described(
         tuple(facts),
-        held,
+        (
+            "one of its conditions has held"
+            if combination.how == "any"
+            else "all of its conditions have held"
+        ),
         "no condition holds" if combination.how == "any" else "not all of its conditions hold",
     )
 
@@ -202,8 +196,7 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
-    """Return the stored state if it lies before the instant, else a new one from long enough
-    before."""
+    """Return the stored state before the instant, else a new one from long before."""
     at = question.at
     covering = question.covering
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
@@ -217,7 +210,6 @@ def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionS
 def _last_reading(
     definition: ThresholdDefinition, history: History
 ) -> tuple[datetime, float | str] | None:
-    """Return the last value of a history with its instant, None without one."""
     if definition.variable not in history.readings:
         return None
     values = history.readings[definition.variable].dropna()
@@ -230,7 +222,7 @@ def _last_reading(
 def _describe_sample(
     variable: str, last: tuple[datetime, float | str] | None, history: History
 ) -> Iterator[str]:
-    """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
+    """Yield sentences on the last value that counts, and on a bad sample after it."""
     bad = history.doubts.bad.get(variable, NO_INSTANTS)
     if last is not None:
         number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
@@ -247,7 +239,6 @@ def _describe_sample(
 
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
-    """Return the instant of the first sample of bad quality after the last value."""
     return from_millis(
         bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))]
     )
@@ -264,12 +255,10 @@ def _limit(definition: ThresholdDefinition, value: float | None) -> float | None
 
 
 def _limits(document: Mapping[str, Any]) -> str:
-    """Return the limits as the definition writes them."""
     return ", ".join(f"{name} {_written(document[name])}" for name in document if name in _LIMITS)
 
 
 def _written(limit: Any) -> str:
-    """Return a limit as text; a learned one without the braces of a document."""
     if not isinstance(limit, Mapping) or "learned" not in limit:
         return str(limit)
     fields = (

@@ -27,18 +27,12 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, Millis, millis
 
-NO_READING = "no_reading"
 PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
-EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True)
 class AssetRows:
-    """The rows of one asset beside their features. `dropped`: the reason why an instant has no
-    label, for each of these.
-
-    `fit`, `measured`: as in `Labels`.
-    """
+    """The rows of an asset; `fit`, `measured`: of `Labels`; `dropped`: why without a label."""
 
     asset: str
     at: Millis
@@ -65,11 +59,7 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[SuppressedInterval]],
 ) -> AssetRows:
-    """Label the evaluated instants of one asset, and drop those that live evaluation would not
-    score.
-
-    `answers`, `suppressed`: feedback labels and suppressed intervals of all assets.
-    """
+    """Label an asset's scored instants. `answers`, `suppressed`: of all assets."""
     name = history.asset.name
     own = [answer for answer in answers if answer.asset == name]
     at = evaluated_instants(definition, plan, history, borders.start, borders.end)
@@ -77,7 +67,7 @@ def label_asset(
         definition, question, history, at, until, suppressed.get(name, ())
     )
     has_value = is_known(definition, plan, history, at)
-    reason = np.where(labels.counted & ~has_value, NO_READING, labels.reason)
+    reason = np.where(labels.counted & ~has_value, "no_reading", labels.reason)
     in_use = labels.counted & has_value
     ts, bad = problem_samples(definition.problem, history)
     occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]
@@ -148,7 +138,7 @@ def join_assets(
         label=np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
         fit=fit & (effect != LEFT_OUT),
         measured=np.concatenate([rows.measured for rows in assets]),
-        part=np.where(effect == LEFT_OUT, EXCLUDED, part).astype(object),
+        part=np.where(effect == LEFT_OUT, "excluded", part).astype(object),
         weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
         persistence=np.concatenate([rows.persistence for rows in assets]),
         future=np.concatenate([rows.future for rows in assets]),

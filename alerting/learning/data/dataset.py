@@ -165,7 +165,9 @@ def build_dataset(
     learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
-    question = _question(definition, views)
+    question: Literal["onset", "state"] = (
+        "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
+    )
     assets = [
         label_asset(definition, question, plan, h, borders, until, answers, suppressed)
         for h in views
@@ -182,7 +184,11 @@ def build_dataset(
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
-    features = _features(plan, views, rows.asset, rows.at)
+    parts = [
+        build_features(plan, history, rows.at[rows.asset == history.asset.name])
+        for history in views
+    ]
+    features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     train = rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
@@ -215,8 +221,7 @@ def _plan(
     plan: FeaturePlan | None,
     derived: DerivedFeatures | None,
 ) -> tuple[FeaturePlan, DerivedFeatures | None]:
-    """Choose the plan, if none is given, from the training period; derive what neither the
-    definition nor `derived` states."""
+    """Choose the plan, if none is given, from the training period."""
     if plan is not None:
         return plan, derived
     derived = derived or derive_features(definition, training)
@@ -233,8 +238,7 @@ def _limit(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
-    """Thin the rows to what the limits allow. Return them, the finding on it, and the count of
-    those left out."""
+    """Thin the rows to the limits; return them, the finding, and how many are left out."""
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
@@ -255,8 +259,7 @@ def at_stride(definition: D, plan: FeaturePlan) -> D:
 def derive_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> DerivedFeatures | None:
-    """Derive what `build_dataset` would derive from these histories; None where the definition
-    states stride and windows."""
+    """Derive what `build_dataset` would; None where the definition states all."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
@@ -264,8 +267,7 @@ def derive_at(
 def _views(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> tuple[int, list[History], Borders]:
-    """Return the end of the views (ms), the point-in-time views by the name of the asset, and the
-    borders of the parts."""
+    """Return the end (ms), the point-in-time views by asset, and the parts' borders."""
     until = min(to_millis(as_of), to_millis(definition.periods.last or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
     views = sorted(
@@ -282,16 +284,7 @@ def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
     )
 
 
-def _features(
-    plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis
-) -> pd.DataFrame:
-    """Compute the features of all rows, asset by asset."""
-    parts = [build_features(plan, history, at[asset == history.asset.name]) for history in views]
-    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-
-
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
-    """Count the instants without a label, by reason."""
     reasons, counts = np.unique(
         np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
     )
@@ -299,7 +292,6 @@ def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
 
 
 def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, int]:
-    """Count the feedback received, the feedback used, and the rows of each effect."""
     rows: dict[str, int] = {
         name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)
     }
@@ -319,7 +311,6 @@ def _answer_finding(answers: dict[str, int]) -> list[Finding]:
 def _observed_seconds(
     part: Parts, asset: npt.NDArray[np.object_], stride_s: float
 ) -> dict[str, dict[str, float]]:
-    """Sum the seconds of scored rows by part and asset."""
     observed: dict[str, dict[str, float]] = {}
     for name in PARTS:
         assets, rows = np.unique(asset[part == name].astype(str), return_counts=True)
@@ -336,11 +327,3 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
     ]
     counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
     return dict(zip(PARTS, counts[:, 0].tolist(), strict=True))
-
-
-def _question(
-    definition: TrainedDefinition, histories: Sequence[History]
-) -> Literal["onset", "state"]:
-    """Return the problem question of the model: `state` if any asset asks for it, otherwise
-    `onset`."""
-    return "state" if any(predicts(definition, h.asset) == "state" for h in histories) else "onset"

@@ -35,8 +35,7 @@ _EFFECTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class FeedbackLabel:
-    """Feedback on one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted`
-    lies in it, or is None.
+    """Feedback on an episode. Its outcome window: (`raised`, `ends`]; `acted` inside or None.
 
     `missed`: of a reported miss, when the problem happened; `raised` and `ends` then bound the rows
     that should predict it.
@@ -53,8 +52,7 @@ class FeedbackLabel:
 def collect_feedback_labels(
     episodes: Sequence[Episode], definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Collect the feedback that operators had given at as_of, by the time of the raise; skip
-    episodes without feedback."""
+    """Collect the feedback given at as_of, by the time of the raise."""
     answers = []
     for episode in episodes:
         given = [f for f in episode.feedback if f.at <= as_of]
@@ -74,8 +72,7 @@ def collect_feedback_labels(
 def collect_misses(
     misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Return the labels of the misses reported by as_of: each is the word of an operator that the
-    problem came unannounced."""
+    """Return the misses reported by as_of: an operator's word that a problem came."""
     window = definition.window
     found = []
     for miss in misses:
@@ -129,7 +126,7 @@ def relabel(
 
 
 def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
-    """Return the effect of a feedback label on the rows in doubt; None where the data decide."""
+    """Return a label's effect on rows in doubt; None where the data decide."""
     if answer.verdict == "false_alarm":
         return "confirmed"
     if answer.acted is None:
@@ -144,11 +141,7 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the rows whose label window looks past the action (without an action: past the raise),
-    until the window ends.
-
-    Of a miss: the rows whose label window holds it.
-    """
+    """Select rows whose window looks past the action (or raise), or holds a reported miss."""
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     evaluated_until = duration_millis(max(definition.window.until, -definition.window.after))
@@ -157,11 +150,7 @@ def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) 
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the first row at or after the raise, and all until the action: they show the situation
-    that the alert is about.
-
-    Of a miss: all rows that should have predicted it.
-    """
+    """Select the rows from the raise to the action, or those that should tell a miss."""
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     first = int(np.searchsorted(at, answer.raised))
@@ -174,8 +163,7 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
 
 
 def _where_data_decide(definition: TrainedDefinition, answer: FeedbackLabel) -> tuple[int, int]:
-    """Return where an occurrence in the data makes feedback unnecessary: in the outcome window; of
-    a miss, near it."""
+    """Return where an occurrence in the data makes feedback unnecessary."""
     if answer.missed is None:
         return answer.raised, answer.ends
     near = duration_millis(definition.window.length)
@@ -187,8 +175,7 @@ def _any_in(instants: Millis, after: int, until: int) -> bool:
 
 
 def describe_feedback(counts: dict[str, int]) -> str:
-    """Describe the feedback: `7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`;
-    empty without any."""
+    """Describe the feedback: `7 verdicts changed 212 rows: 200 left out, …`, or nothing."""
     if not counts.get("answers"):
         return ""
     changed = sum(counts[kind] for kind in _EFFECTS)

@@ -22,11 +22,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 
 # stored as the number of the name: a million texts take more memory than the rows
-_NAMED = (
-    "asset",
-    "part",
-    "part_by_data",
-)
+_NAMED = ("asset", "part", "part_by_data")
 _STATED = (
     "definition",
     "revision",
@@ -44,8 +40,7 @@ _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_d
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:
-    """Return the dataset as Parquet (names and categories as their numbers) and JSON files by
-    name."""
+    """Return the dataset as Parquet (names as numbers) and JSON files by name."""
     levels = {name: dataset.rows[name].cat.codes.to_numpy() for name in dataset.plan.levels}
     columns = {
         name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns
@@ -76,8 +71,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
 
 
 def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
-    """Read the dataset that `dataset_files` wrote. Raises UserError if the rows differ from the
-    written ones."""
+    """Read what `dataset_files` wrote. Raises UserError if rows differ from that."""
     document = json.loads(files["dataset.json"])
     plan = FeaturePlan.from_document(document["plan"])
     table = pq.ParquetFile(pa.BufferReader(files["rows.parquet"]))
@@ -109,7 +103,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
 
 
 def _number_names(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Return the distinct names, sorted, and for each row the number of its name."""
+    """Return the distinct names, sorted, and the number of each row's name."""
     distinct = sorted(set(names.tolist()))
     return distinct, pd.Index(distinct, dtype=object).get_indexer(
         pd.Index(names, dtype=object)
@@ -117,8 +111,7 @@ def _number_names(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArra
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
-    """Read the features column by column into one table, so that memory never has a second copy of
-    all of them."""
+    """Read the features column by column, without a second copy of all of them."""
     numbers = [name for name in plan.columns if name not in plan.levels]
     floats: Floats = np.empty((table.metadata.num_rows, len(numbers)), order="F")
     for position, name in enumerate(numbers):
@@ -136,14 +129,12 @@ def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
 
 
 def _give_back_memory() -> None:
-    """Return to the system the memory that Arrow retains for its next table, which may be as large
-    as this one."""
+    """Return to the system the memory that Arrow keeps for its next table."""
     pa.default_memory_pool().release_unused()
 
 
 def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Write Parquet through a buffer that passes its bytes on; a buffer that copies them stores a
-    large table three times."""
+    """Write Parquet through a buffer that passes its bytes on instead of copying them."""
     sink = io.BytesIO()
     pq.write_table(
         pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()}),

@@ -31,8 +31,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """One oddity: its variable, event type, asset or part of the history, its number, and the
-    consequence as a message."""
+    """One oddity: variable, event type, asset or part, its number, the consequence."""
 
     kind: Kind
     variable: str | None
@@ -45,20 +44,16 @@ NAMED = 5
 _VARIABLES = "{n} variables ({names})"
 _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ("silent_asset", "left out"): (
-        "{n} assets ({names}) have no readings in the training "
-        "period: the model cannot use them."
+        "{n} assets ({names}) have no readings in the training period: the model cannot use them."
     ),
     ("no_value", "left out"): (
-        f"{_VARIABLES} have no value in the training "
-        "period: they are left out."
+        f"{_VARIABLES} have no value in the training period: they are left out."
     ),
     ("too_many_levels", "left out"): (
-        f"{_VARIABLES} are categories with too many "
-        "different values: they are left out."
+        f"{_VARIABLES} are categories with too many different values: they are left out."
     ),
     ("constant", "kept"): (
-        f"{_VARIABLES} never change in the training "
-        "period: the model cannot use them."
+        f"{_VARIABLES} never change in the training period: the model cannot use them."
     ),
     ("flat", "kept"): (
         f"{_VARIABLES} repeat a value far longer than usual: sensors were probably stuck; the "
@@ -69,31 +64,24 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
         "out."
     ),
     ("gaps", "kept"): (
-        f"{_VARIABLES} have gaps of their own: they are "
-        "missing there, the rows are kept."
+        f"{_VARIABLES} have gaps of their own: they are missing there, the rows are kept."
     ),
     ("irregular", "kept"): f"{_VARIABLES} come irregularly: their windows count by time.",
     ("carried_forward", "kept"): f"{_VARIABLES} come rarely: each value holds until the next one, "
-    "for a limited time; "
-    "set carry_forward of a variable where that is wrong.",
+    "for a limited time; set carry_forward of a variable where that is wrong.",
     ("duplicate", "kept"): (
-        f"{_VARIABLES} have the same values as another one "
-        "throughout: exclude one of each pair."
+        f"{_VARIABLES} have the same values as another one throughout: exclude one of each pair."
     ),
     ("out_of_range", "left out"): f"{_VARIABLES} have values outside their engineering range, "
-    "which are left out of every "
-    "feature: correct them or the range.",
+    "which are left out of every feature: correct them or the range.",
     ("bad_quality", "left out"): (
-        f"{_VARIABLES} have samples of bad quality, "
-        "which count as missing."
+        f"{_VARIABLES} have samples of bad quality, which count as missing."
     ),
     ("uncertain", "kept"): (
-        f"{_VARIABLES} have samples of uncertain quality, "
-        "which are used like good ones."
+        f"{_VARIABLES} have samples of uncertain quality, which are used like good ones."
     ),
     ("unmatched_events", "left out"): (
-        "{n} patterns of features.events ({names}) match no "
-        "event type: they give no features."
+        "{n} patterns of features.events ({names}) match no event type: they give no features."
     ),
     ("few_problems", "kept"): (
         "Only few problems began in {n} periods ({names}): causes, threshold and metrics are "
@@ -106,8 +94,7 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
 
 
 def describe_findings(findings: Sequence[Finding]) -> list[str]:
-    """Describe findings in one sentence a kind, with their number and the first names, those with
-    the largest value first."""
+    """Describe findings in a sentence a kind, with the first names by value."""
     groups: dict[tuple[Kind, Consequence], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind, finding.consequence), []).append(finding)

@@ -13,8 +13,7 @@ from alerting.readings.history import History, Millis, duration_millis, millis
 
 
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
-    """Return the times ahead for which a model of this plan predicts values, none if it predicts
-    the problem alone."""
+    """Return the times ahead that a model of this plan predicts values for, if any."""
     own = next((n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None)
     return definition.leads(None if own is None else timedelta(milliseconds=own))
 
@@ -22,8 +21,7 @@ def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelt
 def future_values(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> Floats:
-    """Return the last value of the problem's variable between each lead and the one before it (rows
-    x leads), NaN without one.
+    """Return the problem variable's last value up to each lead (rows x leads), or NaN.
 
     The first begins after the gap. NaN also where the history ends before the lead, because a later
     value may follow.

@@ -80,7 +80,12 @@ def label_instants(
     if is_onset or problem.event is None:
         positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
     else:
-        positive = _any_ongoing(problems, after, until)
+        start = millis(problems["start"])
+        end = millis(problems["end"])
+        over = np.where(end == NOT_YET, FAR_FUTURE, end)
+        positive = np.searchsorted(start, until, side="right") > np.searchsorted(
+            over, after, side="right"
+        )
     determined = until + (duration_millis(problem.hold) if is_onset else 0)
     uncounted = why_not_counted(at, occurrences, is_onset, is_suppressed=is_covered(suppressed, at))
     reason = uncounted.copy()
@@ -89,9 +94,11 @@ def label_instants(
         reason[(uncounted == "") & ~_any_between(ts, after, until)] = NO_SAMPLE
     reason[(uncounted == "") & ~mature & ~positive] = IMMATURE
     is_known = reason == ""
-    ended = _ended_with_problem(problem, history, ts, occurrences) & (
-        determined <= as_of - _delay(problem, history)
-    )
+    recorded = _recorded(problem, history, ts)
+    ended = (
+        bool(len(recorded))
+        and bool((occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any())
+    ) & (determined <= as_of - _delay(problem, history))
     return Labels(
         label=positive.astype(np.int8),
         reason=reason,
@@ -126,35 +133,14 @@ def persistence(definition: TrainedDefinition, history: History, at: Millis) -> 
 
 
 def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
-    """Return, for each row, whether any of the increasing instants lies in (after, until]."""
+    """Return for each row whether any increasing instant lies in (after, until]."""
     return np.searchsorted(instants, until, side="right") > np.searchsorted(
         instants, after, side="right"
     )
 
 
-def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
-    """Return, for each row, whether any of the disjoint problems goes on at some instant of (after,
-    until]."""
-    start = millis(problems["start"])
-    end = millis(problems["end"])
-    over = np.where(end == NOT_YET, FAR_FUTURE, end)
-    return np.searchsorted(start, until, side="right") > np.searchsorted(over, after, side="right")
-
-
-def _ended_with_problem(
-    problem: Problem, history: History, samples: Millis, occurrences: Occurrences
-) -> bool:
-    """Return whether the recording ends inside a known problem or its recovery: run to failure, or
-    silent during repair."""
-    recorded = _recorded(problem, history, samples)
-    return bool(len(recorded)) and bool(
-        (occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any()
-    )
-
-
 def last_known_instant(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
-    """Return the instant (ms) up to which the truth is known: as_of minus the delay, at most the
-    instant of the next due value.
+    """Return the instant (ms) up to which the truth is known.
 
     Events are known as long as the asset has readings: the end of the readings is the end of
     recording.
@@ -167,8 +153,7 @@ def last_known_instant(problem: Problem, history: History, samples: Millis, as_o
 
 
 def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
-    """Return the instants (ms) that show that the truth was recorded: samples of the problem; for
-    events any reading."""
+    """Return when the truth was recorded: samples of the problem; for events any reading."""
     return samples if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
 
 

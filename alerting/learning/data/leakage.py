@@ -1,5 +1,4 @@
-"""Leak suspects: variables that predict the label too well, or show the problem's variable before
-its delay has passed."""
+"""Leak suspects: variables that predict the label too well, or know too early."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -14,16 +13,15 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History
 
-KNOWS = 0.95
-"""Average precision of a single column, from which on its variable is suspect."""
+KNOWS = 0.95  # average precision of a single column, from which on its variable is suspect
+# And at least this share of the way from prevalence to perfection, so that frequent problems make
+# no suspects.
 LIFT = 0.5
-"""And at least this share of the way from prevalence to perfection, so that frequent problems make
-no suspects."""
 ROWS_AT_MOST = 20_000
 LEAST_POSITIVES = 10
+# Rank correlation with the problem's variable at the same time stamps, from which on a variable is
+# its copy.
 COPIES = 0.99
-"""Rank correlation with the problem's variable at the same time stamps, from which on a variable is
-its copy."""
 LEAST_VALUES = 30
 
 
@@ -34,8 +32,7 @@ def leak_suspects(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> list[Finding]:
-    """Find leak suspects among the variables and events of a plan, and a variable of the problem
-    that the model may not see.
+    """Find leak suspects of a plan, and a problem variable that a model may not see.
 
     `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the
     dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
@@ -50,13 +47,11 @@ def leak_suspects(
 def _unseen_problem(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find that what the problem's variables showed last is no rival: several, or some that the
-    model may not see."""
+    """Find that the problem's last values are no rival: several, or not to be seen."""
     if definition.problem.combination is not None and definition.sees_problem:
         message = (
             "The problem has several variables: what they showed last, persistence, is no "
-            "candidate; the chosen model is "
-            "compared with it."
+            "candidate; the chosen model is compared with it."
         )
         yield Finding("unseen_problem", None, None, "kept", message)
         return
@@ -74,8 +69,7 @@ def _unseen_problem(
     )
     message = (
         f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is "
-        "no candidate, and the model "
-        "is not compared with it."
+        "no candidate, and the model is not compared with it."
     )
     yield Finding("unseen_problem", None, None, "kept", message)
 
@@ -86,8 +80,7 @@ def _knowing_alone(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> Iterator[Finding]:
-    """Find sources of which one column predicts the label, by high or low values; the problem's own
-    known past is no leak."""
+    """Find sources of which one column predicts the label; its own past is no leak."""
     chosen, weight = _sample(label)
     if label[chosen].sum() < LEAST_POSITIVES:
         return
@@ -112,34 +105,30 @@ def _knowing_alone(
 
 
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Draw evenly spaced rows of each class, at most ROWS_AT_MOST, each with the number of rows
-    that it represents."""
+    """Draw evenly spaced rows of each class, each with the rows that it stands for."""
     chosen = []
     weight = []
     for value in (0, 1):
         of_class = np.flatnonzero(label == value)
-        step = max(1, -(-2 * len(of_class) // ROWS_AT_MOST))
-        chosen.append(of_class[::step])
+        chosen.append(of_class[:: max(1, -(-2 * len(of_class) // ROWS_AT_MOST))])
         weight.append(np.full(len(chosen[-1]), len(of_class) / max(len(chosen[-1]), 1)))
     return np.concatenate(chosen), np.concatenate(weight)
 
 
 def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Compute the weighted average precision; a missing value ranks lowest, and equal values are
-    one step."""
+    """Compute the weighted average precision; missing is lowest, equals are one step."""
     order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
     ranked = np.where(np.isnan(score), -np.inf, score)[order]
     hits = np.cumsum(label[order] * weight[order])
     all_ = np.cumsum(weight[order])
     steps = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    recalled = np.diff(hits[steps], prepend=0.0) / hits[-1]
-    return float((recalled * hits[steps] / all_[steps]).sum())
+    return float((np.diff(hits[steps], prepend=0.0) / hits[-1] * hits[steps] / all_[steps]).sum())
 
 
 def _early_copies(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find variables that show at once what the problem's variable shows only after its delay."""
+    """Find variables that show at once what the problem shows after its delay."""
     for problem, number in product(definition.problem.variables, plan.numbers):
         early = [h for h in histories if h.delay(number.name) < h.delay(problem)]
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
@@ -147,18 +136,14 @@ def _early_copies(
         if strongest >= COPIES:
             message = (
                 f"{number.name} moves with {problem} at the same time stamps (rank correlation "
-                f"{strongest:.2f}) but is taken "
-                "as known earlier: it is kept; if both come from one measurement, give it the "
-                f"delay of {problem}, or exclude it."
+                f"{strongest:.2f}) but is taken as known earlier: it is kept; if both come from "
+                f"one measurement, give it the delay of {problem}, or exclude it."
             )
             yield Finding("leak_suspect", number.name, strongest, "kept", message)
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
-    """Return the absolute rank correlation of two variables at time stamps where both have a value.
-
-    0 with too few, and of a category.
-    """
+    """Return two variables' absolute rank correlation; 0 for too few, and a category."""
     if name not in history.readings or problem not in history.readings:
         return 0.0
     if history.readings[problem].dtype == object:

@@ -85,16 +85,14 @@ def evaluated_instants(
 def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return at which instants a model is asked: some value is known, and the last one of the
-    variable that it must know."""
+    """Return when a model is asked: some value is known, and the one that it must know."""
     return has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
 
 
 def has_needed_value(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return where the column `last` of the variable that a definition must know has a value;
-    everywhere without one."""
+    """Return where the variable that a definition must know has a value."""
     name = definition.must_know
     if name is None:
         return np.ones(len(at), np.bool_)
@@ -108,8 +106,7 @@ def has_needed_value(
 
 
 def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
-    """Return whether any value of the plan's variables is known in the longest window before each
-    instant.
+    """Return whether the plan knows any value in the longest window before each instant.
 
     An instant without any value is unknown. A value that is carried forward for longer counts only
     in a plan without other variables: it would stay in force while every sensor is silent.

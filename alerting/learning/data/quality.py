@@ -1,5 +1,4 @@
-"""The data quality report of a training: each oddity, the number that shows it, and its
-consequence."""
+"""The data quality report of a training: oddities, their numbers, consequences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,25 +19,22 @@ from alerting.readings.cleaning import outside
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
-FEW_PROBLEMS = 10
+# A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
+# its usual run, are equal.
 FLAT_SAMPLES = 30
 FLAT_TIMES = 10
 LIVELY = 10
-"""A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and
-FLAT_TIMES its usual run, are equal."""
+# STEPS plateaus or more that fill half of the time, or return to the same values, are those of a
+# set-point. A variable is slow where its values lie SLOW times as far apart as the readings of its
+# asset, as those of a laboratory do.
 STEPS = 3
 SLOW = 5
-"""STEPS plateaus or more that fill half of the time, or return to the same values, are those of a
-set-point. A variable is slow where its values lie SLOW times as far apart as the readings of its
-asset, as those of a laboratory do."""
+# A gap is longer than GAP_SAMPLES usual distances; reported where gaps take GAP_SHARE of the time.
 GAP_SAMPLES = 10
 GAP_SHARE = 0.01
-"""A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of
-the time."""
+# Irregular sampling: this share of the distances lies further from the median than IRREGULAR of it.
 IRREGULAR = 0.5
 IRREGULAR_SHARE = 0.2
-"""Sampling is irregular where this share of the distances lies further from the median than
-IRREGULAR times it."""
 
 
 def find_oddities(
@@ -133,8 +129,7 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
 
 
 def _is_set_or_slow(history: History, number: NumberSource) -> bool:
-    """Return whether equal values in a row are usual: an operator sets them, or a laboratory
-    measures them."""
+    """Return whether equal values are usual: set by an operator, or by a laboratory."""
     variable = history.asset.variables.get(number.name)
     line = np.diff(_index(history))
     if variable is not None and (variable.controllable or history.delay(number.name)):
@@ -145,8 +140,7 @@ def _is_set_or_slow(history: History, number: NumberSource) -> bool:
 
 
 def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the lengths of runs of equal values that are far longer than is usual for this sensor;
-    none for steps."""
+    """Return runs of equal values far longer than usual for a sensor; none for steps."""
     first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
     lengths = np.diff(np.append(first, len(values)))
     long = lengths >= max(FLAT_SAMPLES, FLAT_TIMES * float(np.quantile(lengths, 0.95)))
@@ -221,9 +215,8 @@ def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         if share > IRREGULAR_SHARE:
             message = (
                 f"{number.name} comes irregularly: {share:.0%} of the distances between its values "
-                "are far from the usual "
-                f"{_about(int(usual))}; its windows count by time, and its share of missing values "
-                "is rough."
+                f"are far from the usual {_about(int(usual))}; its windows count by time, and its "
+                "share of missing values is rough."
             )
             yield Finding("irregular", number.name, share, "kept", message)
 
@@ -242,8 +235,7 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
         if twin is not number:
             message = (
                 f"{number.name} has the same values as {twin.name} throughout: both are kept and "
-                "share their importance; "
-                "exclude one of them."
+                "share their importance; exclude one of them."
             )
             yield Finding("duplicate", number.name, 1, "kept", message)
 
@@ -265,8 +257,7 @@ def _out_of_range(
             )
             message = (
                 f"{number.name} has {wrong} values outside its engineering range in the training "
-                "period: "
-                f"they are left out of every feature{exception}; correct them or the range."
+                f"period: they are left out of every feature{exception}; correct them or the range."
             )
             yield Finding("out_of_range", number.name, wrong, "left out", message)
 
@@ -280,8 +271,7 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
             message = (
                 f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of "
-                "all: "
-                "they have no value, and count as missing in every feature and label."
+                "all: they have no value, and count as missing in every feature and label."
             )
             yield Finding("bad_quality", name, share, "left out", message)
 
@@ -293,8 +283,7 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
             share = uncertain / sum(len(_values(h, name)) for h in histories)
             message = (
                 f"{name} has {uncertain} samples of uncertain quality in the training period, "
-                f"{share:.1%} of its values: "
-                "they are used like good ones."
+                f"{share:.1%} of its values: they are used like good ones."
             )
             yield Finding("uncertain", name, share, "kept", message)
 
@@ -320,7 +309,7 @@ def _unmatched_events(
 def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> Iterator[Finding]:
     least = definition.promotion.least_events
     for part, enough, name, consequence in (
-        ("train", FEW_PROBLEMS, "training", "the model may learn coincidences instead of causes"),
+        ("train", 10, "training", "the model may learn coincidences instead of causes"),
         ("validation", least, "validation", "the threshold rests on few cases"),
         ("test", least, "test", "its figures are uncertain"),
     ):
@@ -343,7 +332,6 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
 
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:
-    """Return the values of a variable, without missing ones."""
     return (
         history.readings[name].dropna().to_numpy()
         if name in history.readings

@@ -16,22 +16,19 @@ from alerting.readings.history import History, millis
 
 
 def require_strides(definition: TrainedDefinition) -> None:
-    """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter
-    than the stride."""
+    """Raise UserError if the horizon is shorter than one stride."""
     if not definition.is_of_unit and definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than "
-            "the stride "
-            f"{format_duration(definition.stride)}, so a problem between two "
-            "evaluated instants is never predicted; lengthen horizon or shorten features.stride"
+            f"the stride {format_duration(definition.stride)}, so a problem between two evaluated "
+            "instants is never predicted; lengthen horizon or shorten features.stride"
         )
 
 
 def readings_interval(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[int, int]:
-    """Return the instants (ms) just before the first and of the last reading of any asset. Raises
-    UserError without readings."""
+    """Return just before the first and the last reading (ms). Raises UserError without."""
     intervals = [
         millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)
     ]
@@ -42,15 +39,13 @@ def readings_interval(
         )
         raise UserError(
             f"{definition.name}: no readings of {names} in the period it may learn from; import "
-            "readings, "
-            "or check assets, periods and as_of"
+            "readings, or check assets, periods and as_of"
         )
     return int(min(first for first, _ in intervals)) - 1, int(max(last for _, last in intervals))
 
 
 def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
-    """Require the problem in data. Raises UserError if no asset has the problem's event type, or
-    any value of its variables."""
+    """Raise UserError if the data have neither the problem's event nor its values."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
@@ -71,8 +66,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
         if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
             raise UserError(
                 f"{definition.name}: the problem's variable {name} has no value at all in the "
-                "period it may learn from; "
-                "import its values, or name another variable"
+                "period it may learn from; import its values, or name another variable"
             )
 
 
@@ -86,8 +80,7 @@ def require_both_classes(
     problems: int,
     oddities: Sequence[Finding],
 ) -> None:
-    """Require training labels of both classes. Raises UserError, with the first oddities of the
-    data, if all labels are alike."""
+    """Raise UserError, with the first oddities, if all training labels are alike."""
     positive = int(label.sum())
     if 0 < positive < len(label):
         return
@@ -98,15 +91,13 @@ def require_both_classes(
     )
     raise UserError(
         f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} "
-        "problems in all periods together), "
-        "so the model has no two classes to separate; check the problem's limit or event, or use a "
-        "history with both"
+        "problems in all periods together), so the model has no two classes to separate; check the "
+        "problem's limit or event, or use a history with both"
         f"{_describe_oddities([f for f in oddities if f.kind != 'few_problems'])}"
     )
 
 
 def _describe_oddities(findings: Sequence[Finding]) -> str:
-    """Describe the first oddities of the data, as the end of an error message."""
     return (
         ". Findings on the data: " + " ".join(f.message for f in findings[:3]) if findings else ""
     )

@@ -1,5 +1,4 @@
-"""The limit on the rows of a training: above it, training rows are thinned evenly in time, and a
-finding says so.
+"""The limit on a training's rows: above it they are thinned evenly, with a finding.
 
 It applies before any feature is computed. Without a setting the limit follows from the machine's
 memory: half of it fits the cells of the readings and of the rows, each with BYTES_PER_CELL at the
@@ -32,8 +31,7 @@ def count_cells(plan: FeaturePlan) -> int:
 
 
 def default_max_rows(memory_bytes: int, cells: int, readings: int) -> int:
-    """Return the number of rows of `cells` cells that fit, beside the values of the readings, into
-    half of a machine's memory."""
+    """Return how many rows of `cells` cells fit into half of a machine's memory."""
     return max(0, (memory_bytes // 2 // BYTES_PER_CELL - readings) // cells)
 
 
@@ -84,9 +82,7 @@ def limit_rows(
             return selected, Finding(THINNED, None, float(every), "left out", message)
     raise UserError(
         f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside "
-        "of the training period, and "
-        f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the "
-        "others is too much. Lengthen "
-        "features.stride, use fewer variables or windows, or allow more with "
-        "ALERTING_MAX_TRAINING_ROWS"
+        f"of the training period, and {max_rows} are allowed ({reason}); even a small part of the "
+        "training rows beside the others is too much. Lengthen features.stride, use fewer "
+        "variables or windows, or allow more with ALERTING_MAX_TRAINING_ROWS"
     )

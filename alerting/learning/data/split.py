@@ -1,5 +1,4 @@
-"""The split by time into train, validation and test, purged so that no part sees data of the next
-one."""
+"""The split by time into train, validation and test, purged between them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,18 +15,13 @@ from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
 
 PARTS = ("train", "validation", "test")
-PURGED = "purged"
 Parts = npt.NDArray[np.object_]
 Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Borders:
-    """The parts in ms: train is (start, train_end], validation (validation, validation_end], test
-    (test, end].
-
-    They follow one another, without a gap unless the definition gives dates.
-    """
+    """The parts in ms: (start, train_end], (validation, validation_end], (test, end]."""
 
     start: int
     train_end: int
@@ -38,8 +32,7 @@ class Borders:
 
 
 class Parted(Protocol):
-    """Rows with their instants (ms) and parts, and the length of the purge that their features and
-    labels need."""
+    """Rows with instants (ms) and parts, and the purge that they need."""
 
     @property
     def at(self) -> Millis: ...
@@ -52,8 +45,7 @@ class Parted(Protocol):
 
 
 def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
-    """Cut one interval, common to all assets: the newest part is test, the part before it
-    validation, the rest train.
+    """Cut one common interval: the newest is test, before it validation, the rest train.
 
     Shares are of the interval; a length ends where the next part begins; dates are as given.
     """
@@ -64,8 +56,7 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     if isinstance(validation, float) and isinstance(test, float) and validation + test >= 1:
         raise UserError(
             f"{definition.name}: periods.validation {validation} and periods.test {test} leave "
-            "nothing to "
-            "train on; they must add up to less than 1, for example 0.2 and 0.2"
+            "nothing to train on; they must add up to less than 1, for example 0.2 and 0.2"
         )
     test_start = _start_of(test, end, span)
     validation_start = _start_of(validation, test_start, span)
@@ -108,9 +99,8 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
-    """Assign a part to each instant. The purge shortens the earlier part at each border, so that
-    the later one stays whole."""
-    part = np.full(len(at), PURGED, dtype=object)
+    """Assign a part to each instant; the purge shortens the earlier one."""
+    part = np.full(len(at), "purged", dtype=object)
     train_end = min(borders.train_end, borders.validation - purge_ms)
     validation_end = min(borders.validation_end, borders.test - purge_ms)
     ends = (train_end, validation_end, borders.end)
@@ -123,8 +113,7 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
 def require_all_parts(
     definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int
 ) -> None:
-    """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part
-    has no row."""
+    """Raise UserError, with the numbers and what to change, if a part has no row."""
     spans = (
         borders.train_end - borders.start,
         borders.validation_end - borders.validation,
@@ -135,15 +124,12 @@ def require_all_parts(
         if not (part == name).any():
             raise UserError(
                 f"{definition.name}: the {name.replace('train', 'training')} period has no usable "
-                "row. The readings from "
-                f"{from_millis(borders.start).isoformat()} to "
-                f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; "
-                f"of that the purge takes {describe_window(purge_ms)} before a border (gap + "
-                "horizon + for: "
+                f"row. The readings from {from_millis(borders.start).isoformat()} to "
+                f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; of that the "
+                f"purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
                 f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), "
-                "and the newest "
-                "labels are not known yet. Import a longer history, "
-                "shorten features.windows or the horizon, or change periods"
+                "and the newest labels are not known yet. Import a longer history, shorten "
+                "features.windows or the horizon, or change periods"
             )
 
 
@@ -167,5 +153,4 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
 
 
 def _about(span_ms: int) -> str:
-    """Describe a duration to the minute."""
     return describe_window(max(0, span_ms) // 60_000 * 60_000)

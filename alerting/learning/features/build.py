@@ -1,5 +1,4 @@
-"""Feature rows for a model: the point-in-time view of an asset at given instants, column by column
-as its plan says.
+"""Feature rows for a model: the point-in-time view of an asset, column by column.
 
 A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The
 last value of a variable is carried forward until the next one is known, at most as long as the plan
@@ -34,8 +33,7 @@ def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
 
 
 def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
-    """Return one row per instant, columns as `plan.columns`: float64, and categoricals with the
-    plan's levels; missing is NaN.
+    """Return a row per instant, columns as in the plan; missing is NaN.
 
     `at` increases. On the plan's stride grid it is fastest, and each other phase of the grid costs
     one more pass: a caller may score a model in service at the stride of a newer revision. Units:
@@ -46,25 +44,26 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
         raise ValueError("instants of features must increase")
     phases = at % plan.bucket_ms
     if (phases != phases[:1]).any():
-        distinct = np.unique(phases)
         passes = [
             build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p))
-            for p in distinct
+            for p in np.unique(phases)
         ]
         return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = AssetReadings(history)
     floats = np.empty((len(at), len(plan.columns) - len(plan.levels)), order="F")
     fill_numbers(plan, readings, at, floats)
     _fill_events(plan, history, at, floats)
-    _fill_attributes(plan, history, floats)
+    for position, column in enumerate(plan.layout[: floats.shape[1]]):
+        if column.kind == "attribute":
+            value = history.asset.attributes.get(column.source)
+            floats[:, position] = value if isinstance(value, (int, float)) else np.nan
     return _frame(plan, floats, _categories(plan, readings, at))
 
 
 def build_features_many(
     plan: FeaturePlan, history: History, at: int | Millis, changes: Sequence[Mapping[str, Floats]]
 ) -> pd.DataFrame:
-    """Return one row per what-if: the history with some number variables' values replaced, at one
-    instant or one for each.
+    """Return a row per what-if: the history with other values of some number variables.
 
     Each change maps variables to new values, one per row of `history.readings`. Only their columns
     are computed again, those of all what-ifs of the same variables together, which makes thousands
@@ -98,8 +97,7 @@ def build_features_many(
 def _tile(
     plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]
 ) -> tuple[History, Millis]:
-    """Return one history with all what-ifs one after another, so far apart that none sees another,
-    and their instants."""
+    """Return the what-ifs one after another, too far apart to see each other, with instants."""
     ts = millis(pd.DatetimeIndex(history.readings.index))
     carry = max((plan.carry_ms(name) for name in values), default=0)
     delay = max((duration_millis(history.delay(name)) for name in values), default=0)
@@ -135,15 +133,7 @@ def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -
             out[:, position] = (at - take(begins.astype(np.float64), until - 1)) / 1000.0
 
 
-def _fill_attributes(plan: FeaturePlan, history: History, out: Floats) -> None:
-    for position, column in enumerate(plan.layout[: out.shape[1]]):
-        if column.kind == "attribute":
-            value = history.asset.attributes.get(column.source)
-            out[:, position] = value if isinstance(value, (int, float)) else np.nan
-
-
 def _categories(plan: FeaturePlan, readings: AssetReadings, at: Millis) -> dict[str, Codes]:
-    """Return the codes of every categorical column; -1 is missing."""
     attributes = readings.history.asset.attributes
     codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
     for attribute in plan.category_attributes:
@@ -163,8 +153,7 @@ def _last_code(
     rows = readings.rows_known(delay, int(at[0]) - carry, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()
-    times = (readings.ts[rows] + delay)[there]
-    chosen = newest(times, at, carry)
+    chosen = newest((readings.ts[rows] + delay)[there], at, carry)
     codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
     return np.append(codes, -1)[chosen]
 

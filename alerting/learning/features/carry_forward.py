@@ -1,5 +1,4 @@
-"""Time for which the last value of a variable is carried forward: until the next one is known,
-within a limit from its readings.
+"""How long the last value of a variable is carried forward, found from its readings.
 
 Recipes, products, tools and set-points are reported when they change, a laboratory a few times a
 day. Such a value is in force long after it has left every window; treating it as missing would hide
@@ -15,26 +14,22 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis
 from alerting.readings.spacing import distances, sampling_ms
 
-TIMES = 3
-"""A value is carried forward for TIMES the distance at which the next one is due."""
-LONGEST_MS = 90 * 24 * 3_600_000
-"""But never longer, unless the asset's document says so."""
-LEAST_DISTANCES = 3
-"""Least number of distances between values from which their spacing is known."""
+TIMES = 3  # a value is carried forward for TIMES the distance at which the next one is due
+LONGEST_MS = 90 * 24 * 3_600_000  # but never longer, unless the asset's document says so
+LEAST_DISTANCES = 3  # least number of distances between values from which their spacing is known
+# The next value of a slow measurement is due after the distance that this share of its distances
+# does not exceed; that of something that stands until it is changed, after the longest one.
 DUE = 0.9
-"""The next value of a slow measurement is due after the distance that this share of its distances
-does not exceed; that of something that stands until it is changed, after the longest one."""
+# A variable is reported when it changes if at least this share of its values differ from the one
+# before.
 CHANGES = 0.9
-"""A variable is reported when it changes if at least this share of its values differ from the one
-before."""
 _MINUTE = 60_000
 
 
 def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
-    """Return the variables among `names` whose value is carried forward for another time than the
-    longest window."""
+    """Return the variables that are carried forward for another time than the longest window."""
     return tuple(_find_carried(names, histories, longest_window_ms))
 
 
@@ -42,7 +37,10 @@ def _find_carried(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> Iterator[CarryForward]:
     for name in names:
-        stated = _stated_ms(name, histories)
+        declared = [
+            h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables
+        ]
+        stated = max((duration_millis(span) for span in declared if span is not None), default=None)
         if stated is None:
             found = _found_ms(name, histories, longest_window_ms)
             if found > longest_window_ms:
@@ -51,42 +49,24 @@ def _find_carried(
             yield CarryForward(name, stated)
 
 
-def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
-    """Return the time stated by the assets' documents: the longest where they differ, None where no
-    document states one."""
-    declared = [
-        h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables
-    ]
-    return max((duration_millis(span) for span in declared if span is not None), default=None)
-
-
 def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
-    """Return the time that the readings suggest; 0 for a variable whose values the windows
-    cover."""
+    """Return the time that the readings suggest; 0 where the windows cover the values."""
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
-    stays = _stays_until_changed(name, histories)
+    declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
+    has_texts = any(h.readings[name].dtype == object for h in histories if name in h.readings)
+    stays = has_texts or any(v.controllable or v.type != "number" for v in declared)
     # values may come in bursts
     slow = max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms
     if not slow and not (stays and _is_reported_on_change(name, histories)):
         return 0
     due = float(apart.max()) if stays else float(np.quantile(apart, DUE))
-    minutes = -(-int(TIMES * due) // _MINUTE)
-    return min(minutes * _MINUTE, LONGEST_MS)
-
-
-def _stays_until_changed(name: str, histories: Sequence[History]) -> bool:
-    """Return whether the variable is in force until it is changed: a category, a boolean or a
-    set-point."""
-    declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
-    has_texts = any(h.readings[name].dtype == object for h in histories if name in h.readings)
-    return has_texts or any(v.controllable or v.type != "number" for v in declared)
+    return min(-(-int(TIMES * due) // _MINUTE) * _MINUTE, LONGEST_MS)
 
 
 def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
     columns = [
         h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings
     ]
-    changed = np.concatenate([c[1:] != c[:-1] for c in columns])
-    return bool(changed.mean() >= CHANGES)
+    return bool(np.concatenate([c[1:] != c[:-1] for c in columns]).mean() >= CHANGES)

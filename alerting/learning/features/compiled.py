@@ -1,5 +1,4 @@
-"""Columns of large tables, compiled by numba: the same, bit for bit, as `moments` and `build`
-compute with numpy.
+"""Columns of large tables, compiled by numba: bit for bit as `moments` and `build`.
 
 numpy works on whole arrays, and most of its time goes into memory. Here the windows of a few
 hundred instants are merged and written while their statistics are in the cache of a core. Compiling
@@ -21,14 +20,13 @@ Index = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Function = TypeVar("Function", bound=Callable[..., object])
 TILE = 1024  # buckets that are worked on at once
+# The statistics that `write_windows` knows by their positions.
 STATISTICS = ("mean", "std", "min", "max", "slope", "missing")
-"""The statistics that `write_windows` knows by their positions."""
 _N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `moments.Moments`
 
 
 def _compile(function: Function) -> Function:
-    """Compile at the first call. Without "fastmath", each operation is rounded as numpy rounds
-    it."""
+    """Compile at the first call. Without "fastmath", each operation is rounded as in numpy."""
     try:
         return cast(Function, njit(nogil=True, error_model="numpy", cache=True)(function))
     except RuntimeError:  # there is no folder to store it in
@@ -37,7 +35,6 @@ def _compile(function: Function) -> Function:
 
 @_compile
 def _clear(window: Floats, start: int, end: int) -> None:
-    """Make buckets of a window (8 x buckets) empty."""
     for i in range(8):
         window[i][start:end] = 0.0
     window[_LOW][start:end] = np.inf
@@ -54,11 +51,7 @@ def _merge(
     start: int,
     behind: int,
 ) -> None:
-    """Merge moments (8 x buckets) as `moments.merge` does, operation by operation: each newer one
-    with that `behind` it.
-
-    A loop reads neighbours in few arrays and writes one: so the compiler uses vectors.
-    """
+    """Merge moments as `moments.merge` does, in loops that the compiler makes vectors of."""
     end = start + len(weight)
     n = into[_N][start:end]
     mean = into[_MEAN][start:end]
@@ -110,8 +103,7 @@ def _merge(
 
 @_compile
 def _write(statistic: int, window: Floats, start: int, expected: float, out: Floats) -> None:
-    """Write one statistic of a window (8 x buckets) from `start` on, as the function of its name in
-    `moments` does."""
+    """Write one statistic of a window from `start` on, as its function in `moments` does."""
     end = start + len(out)
     n = window[_N][start:end]
     low = window[_LOW][start:end]
@@ -147,8 +139,7 @@ def _write(statistic: int, window: Floats, start: int, expected: float, out: Flo
 
 @_compile
 def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, offset: int) -> int:
-    """Put the moments of buckets up to `end` in their places, from run `run` on; return the first
-    run after them."""
+    """Put the moments of buckets up to `end` in place; return the first run after them."""
     alone = len(runs) == 2
     while run < len(where) and where[run] <= end:
         at = offset + where[run]
@@ -166,8 +157,7 @@ def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, off
 
 @_compile
 def _move_down(parts: Floats, size: int, count: int) -> None:
-    """Move `count` buckets of all windows (windows x 8 x buckets) from `size` on to the
-    beginning."""
+    """Move `count` buckets of all windows from `size` on to the beginning."""
     for k in range(len(parts)):
         for i in range(8):
             row = parts[k, i]

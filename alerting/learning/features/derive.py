@@ -1,5 +1,4 @@
-"""Stride and windows that a definition does not state, derived from what is seen: sampling, length
-of the history, columns."""
+"""Stride and windows that a definition leaves open, from sampling, history and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +21,7 @@ _STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)  #
 
 @dataclass(frozen=True)
 class DerivedFeatures:
-    """Stride and windows derived for a question at its first training, and the reason in a
-    clause."""
+    """Stride and windows derived at the first training, and the reason in a clause."""
 
     stride: timedelta
     windows: tuple[timedelta, ...]
@@ -66,7 +64,9 @@ def derive(
     if stated.stride and stated.windows:
         return None
     if definition.is_of_unit:
-        stride = max(_whole_seconds(units or _MINUTE), timedelta(seconds=1))
+        stride = max(
+            timedelta(seconds=int((units or _MINUTE).total_seconds())), timedelta(seconds=1)
+        )
         reason = "each row is one unit"
     else:
         stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
@@ -83,8 +83,7 @@ def derive(
 def derive_stride(
     horizon: timedelta, sampling: Sequence[timedelta], observed: timedelta, columns: int
 ) -> tuple[timedelta, str]:
-    """Return the stride, and why: as fine as rows and problems allow, never finer than the sampling
-    or a minute.
+    """Return the stride, and why: as fine as rows, problems and sampling allow.
 
     It is coarser than a sixth of the horizon only where the sampling is, and never longer than the
     horizon.
@@ -104,18 +103,17 @@ def derive_stride(
         needed = most
     stride = next(
         (step for minutes in _STEPS if (step := minutes * _MINUTE) >= NEARLY * needed),
-        _to_minutes(needed),
+        max(_MINUTE, timedelta(minutes=int(needed.total_seconds() // 60))),
     )
     if NEARLY * stride > most:
-        stride = _to_minutes(most)
+        stride = max(_MINUTE, timedelta(minutes=int(most.total_seconds() // 60)))
     return min(stride, max(horizon, timedelta(seconds=1))), reason
 
 
 def default_windows(
     horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]
 ) -> tuple[timedelta, ...]:
-    """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h
-    and 72 h.
+    """Return three windows: about half, twice and six times the horizon, within limits.
 
     Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3
     samples of the slowest one, and to whole strides, so that no reading falls between two evaluated
@@ -135,18 +133,9 @@ def default_windows(
 
 
 def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
-    """Return the sampling of the variables with at least 3 samples in the longest window; of all if
-    there are none."""
+    """Return the sampling of the variables with 3 samples in the longest window, or of all."""
     return [s for s in sampling if 3 * s <= LONGEST_WINDOW] or sampling
 
 
 def _to_seconds(span: timedelta) -> timedelta:
     return max(timedelta(seconds=round(span.total_seconds())), timedelta(seconds=1))
-
-
-def _whole_seconds(span: timedelta) -> timedelta:
-    return timedelta(seconds=int(span.total_seconds()))
-
-
-def _to_minutes(span: timedelta) -> timedelta:
-    return max(_MINUTE, timedelta(minutes=int(span.total_seconds() // 60)))

@@ -1,5 +1,4 @@
-"""Encoding of feature rows into the matrices of estimators; fixed at training, plain numbers,
-stored as JSON."""
+"""Encoding of rows into the matrices of estimators; fixed at training, stored as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -41,8 +40,7 @@ class Columns:
         return tuple(i for i, name in enumerate(self.names) if name in self.levels)
 
     def matrix(self, rows: pd.DataFrame) -> Floats:
-        """Return rows as (rows x columns) float64: categories as the number of their level, NaN for
-        missing or unknown ones.
+        """Return rows as float64: categories as level numbers, NaN for missing ones.
 
         The columns of `rows` may come in any order, and there may be more of them. Raises UserError
         if some are missing.
@@ -52,8 +50,7 @@ class Columns:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             raise UserError(
                 f"the model needs {len(missing)} of {len(self.names)} columns that these rows do "
-                f"not have: {shown}; "
-                "build the rows with the feature plan of the model"
+                f"not have: {shown}; build the rows with the feature plan of the model"
             )
         out = np.empty((len(rows), len(self.names)))
         numbers = [i for i, name in enumerate(self.names) if name not in self.levels]
@@ -61,20 +58,18 @@ class Columns:
             values = rows[self.names[i]].to_numpy(np.float64)
             out[:, i] = np.where(np.isfinite(values), values, np.nan)
         for i in self.categorical:
-            out[:, i] = _codes(rows[self.names[i]], self.levels[self.names[i]])
+            codes = np.asarray(
+                pd.Index(self.levels[self.names[i]]).get_indexer(pd.Index(rows[self.names[i]])),
+                np.float64,
+            )
+            codes[codes < 0] = np.nan
+            out[:, i] = codes
         return out
-
-
-def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
-    codes = np.asarray(pd.Index(levels).get_indexer(pd.Index(values)), np.float64)
-    codes[codes < 0] = np.nan
-    return codes
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Fills, flags, expands and, if wanted, scales a matrix for estimators that accept neither
-    missing values nor categories.
+    """Fills, flags, expands and perhaps scales a matrix for linear estimators.
 
     Encoded columns, in order: every number with its median where missing; a flag for every number
     that was missing at training; one column per level of every category. `origin`: position of the
@@ -87,11 +82,11 @@ class Dense:
     numbers: Positions
     medians: _Numbers
     flagged: Positions
+    # Position and number of levels of each.
     categories: Annotated[
         tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...],
         Field(max_length=20_000),
     ]
-    """Position and number of levels of each."""
     mean: _Numbers
     scale: _Numbers
 
@@ -147,8 +142,7 @@ class Dense:
         return full
 
     def encode(self, matrix: Floats) -> Floats:
-        """Fill, flag, expand, and scale if it was fitted so: zero is then the mean of the training
-        rows."""
+        """Fill, flag, expand, and scale if fitted so: zero is then the training mean."""
         fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [
@@ -165,8 +159,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class ColumnPairs:
-    """Products and differences of pairs of number columns, which trees can only approximate by many
-    steps.
+    """Products and differences of pairs of columns, which trees can only approximate.
 
     Expanded columns, in order: the matrix itself, the product of every pair, its first minus its
     second.
@@ -176,8 +169,7 @@ class ColumnPairs:
 
     @staticmethod
     def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
-        """Return all pairs of the `most` number columns with the largest contributions (by column)
-        above 0."""
+        """Return all pairs of the `most` number columns with the largest contributions."""
         numbers = [
             i
             for i, name in enumerate(columns.names)
@@ -196,8 +188,7 @@ class ColumnPairs:
         return np.hstack([left * right, left - right])
 
     def by_column(self, values: Floats, columns: int) -> Floats:
-        """Return one value per column of the matrix: each column of a product or difference gets
-        half of its value."""
+        """Return a value per column: each of a pair gets half of the pair's value."""
         shares = values[:columns].copy()
         for k, pair in enumerate(self.of):
             half = (values[columns + k] + values[columns + len(self.of) + k]) / 2
@@ -211,8 +202,7 @@ NO_PAIRS = ColumnPairs()
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoding of a matrix for one estimator. Without `dense` missing values and categories
-    stay as they are.
+    """The encoding of a matrix for one estimator; without `dense` gaps stay as they are.
 
     Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs.
     `columns`: positions of the only columns that are encoded, to which all other positions refer;
@@ -257,6 +247,5 @@ class Encoding:
 
 
 def _median(values: Floats) -> float:
-    """Return the median of the values that are not missing, 0 without any."""
     present = values[~np.isnan(values)]
     return float(np.median(present)) if len(present) else 0.0

@@ -1,5 +1,4 @@
-"""Statistics over sliding windows of irregular samples, the same bit for bit for any set of
-instants computed together.
+"""Statistics over sliding windows of irregular samples, bit for bit in any order.
 
 Time is cut into buckets of one width, on whose borders all evaluated instants lie; each bucket is
 summed up once, around its own mean, and windows are merged from whole buckets in an order that
@@ -19,13 +18,11 @@ from alerting.readings.history import Millis
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)
-"""The moments of an empty bucket."""
+EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)  # the moments of an empty bucket
 
 
 class Moments(NamedTuple):
-    """Per variable and bucket: count, mean, sum of squares around the mean, extremes; and the same
-    of the sample times.
+    """Per variable and bucket: count, mean, squares around it, extremes; the same of times.
 
     `t` is the mean sample time in seconds relative to the end of the bucket; `tt` and `tv` are the
     centred sums of squares and products with the values. An empty bucket has count 0, sums 0 and
@@ -47,8 +44,7 @@ class Moments(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows of readings in `size` buckets: bucket of each row, and its seconds from the end.
-    `alone`: no two rows share one."""
+    """Rows in `size` buckets: bucket and seconds from the end. `alone`: no two share one."""
 
     size: int
     bucket: Index
@@ -64,8 +60,7 @@ def bucket_rows(times: Millis, start: int, width: int, size: int) -> Rows:
 
 
 def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
-    """Sum up the values (variables x rows) of each bucket. A value that is not there is the same as
-    a missing row."""
+    """Sum up the values (variables x rows) of each bucket; missing ones do not count."""
     if rows.alone:
         return _moments_of_single(rows, values, there)
     variable, row = np.nonzero(there)
@@ -79,8 +74,7 @@ def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
 
 
 def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
-    """Return the moments of buckets with one row at most: the same, bit for bit, as `run_moments`
-    finds."""
+    """Return the moments of buckets with one row at most, bit for bit as `run_moments`."""
     where = compact(rows.bucket)
     shape = (len(values), rows.size)
     nothing = np.zeros(shape)
@@ -138,8 +132,7 @@ def _spread(runs: Floats, where: Index, shape: tuple[int, int], empty: float) ->
 
 
 def merge(older: Moments, newer: Moments, shift: float) -> Moments:
-    """Merge the moments of two neighbouring intervals; `shift` is the length of the newer in
-    seconds.
+    """Merge the moments of neighbouring intervals; `shift`: seconds of the newer.
 
     Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample
     variances". Results are written over what is not needed any more: most of the time goes into
@@ -174,11 +167,7 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
 
 
 class WindowPositions(NamedTuple):
-    """How windows are merged: `steps` as `merge_steps`, and for each length the buckets with which
-    one is needed that ends there.
-
-    `lengths`: of the wanted windows, which end with the buckets `last`.
-    """
+    """How windows are merged (`merge_steps`), and which of `lengths` end with `last`."""
 
     steps: dict[int, tuple[int, int]]
     ends: dict[int, Index]
@@ -187,8 +176,7 @@ class WindowPositions(NamedTuple):
 
 
 def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
-    """Return where windows of which length are needed for those that end with the buckets `last`
-    (lengths at most last + 1)."""
+    """Return which windows are needed for those that end with the buckets `last`."""
     steps = merge_steps(lengths)
     needed = {length: [last] for length in lengths}
     ends = {}
@@ -216,8 +204,7 @@ def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> 
 
 @cache
 def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
-    """Return by which lengths each is merged, the older first: doubled while it fits, the rest from
-    what is there already."""
+    """Return by which lengths each is merged, the older first: doubled while it fits."""
     steps: dict[int, tuple[int, int]] = {}
 
     def add(length: int) -> None:
@@ -235,8 +222,7 @@ def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
 
 
 def compact(where: Index) -> slice | Index:
-    """Return the same positions, which increase, as a slice where they are neighbours: a view
-    instead of a copy."""
+    """Return increasing positions as a slice where they are neighbours: a view, no copy."""
     if not len(where):
         return where
     first = int(where[0])
@@ -245,16 +231,14 @@ def compact(where: Index) -> slice | Index:
 
 
 def mean(m: Moments, out: Floats) -> None:
-    """Write the mean; NaN without samples. It is never outside the extremes, so it is exact for a
-    constant."""
+    """Write the mean; NaN without samples. It lies within the extremes."""
     np.minimum(m.mean, m.high, out=out)
     np.maximum(out, m.low, out=out)
     _leave_out(m, 1, out)
 
 
 def std(m: Moments, out: Floats) -> None:
-    """Write the sample standard deviation; NaN with fewer than two samples, exactly 0 for a
-    constant."""
+    """Write the sample standard deviation; NaN below two samples, 0 for a constant."""
     np.subtract(m.n, 1.0, out=out)
     np.maximum(out, 1.0, out=out)
     np.divide(m.m2, out, out=out)
@@ -275,8 +259,7 @@ def high(m: Moments, out: Floats) -> None:
 
 
 def slope(m: Moments, out: Floats) -> None:
-    """Write the least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a
-    constant."""
+    """Write the least-squares slope per hour; NaN below two samples, 0 for a constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
         np.divide(m.tv, m.tt, out=out)
     out *= 3600.0
@@ -284,8 +267,7 @@ def slope(m: Moments, out: Floats) -> None:
 
 
 def _leave_out(m: Moments, least: int, out: Floats, constant: float | None = None) -> None:
-    """Write `constant` where all values are the same, and NaN where there are fewer than
-    `least`."""
+    """Write `constant` where all values are the same, NaN for fewer than `least`."""
     if constant is not None and (same := m.low == m.high).any():
         out[same] = constant
     if m.n.min(initial=least) < least:

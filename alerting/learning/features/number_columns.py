@@ -68,8 +68,7 @@ def _chunk_span(plan: FeaturePlan, buckets: int) -> int:
 
 
 def _chunks(at: Millis, span: int) -> Iterator[slice]:
-    """Return runs of instants, each in one interval, so that memory does not grow with the length
-    of a history."""
+    """Return runs of instants, each in one interval: memory stays bounded."""
     if len(at):
         edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
         yield from (slice(first, end) for first, end in pairwise(edges))
@@ -134,7 +133,7 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
         elif column.aggregation == "age":
             found = (interval.at - known) / 1000.0
         elif column.aggregation == "missing":
-            expected = [_expected(number, span) for number in group.numbers]
+            expected = [max(span // (number.sampling_ms or span), 1) for number in group.numbers]
             found = np.clip(1.0 - windows[span].n / np.array(expected)[:, None], 0.0, 1.0)
         else:
             _OF_MOMENTS[column.aggregation](windows[span], found)
@@ -142,18 +141,12 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
 
 
 def _newest_of_rows(values: Floats, index: Index) -> Floats:
-    """Return the values at these indices (variables x instants), NaN where the index is -1.
-    `values` may be of all variables."""
+    """Return the values at these indices (variables x instants), NaN for -1."""
     return np.where(
         index < 0,
         np.nan,
         np.take_along_axis(np.atleast_2d(values), index, axis=1) if values.size else np.nan,
     )
-
-
-def _expected(number: NumberSource, span_ms: int) -> int:
-    """Return the number of samples of a window in which none is missing."""
-    return max(span_ms // (number.sampling_ms or span_ms), 1)
 
 
 # ---- large tables
@@ -185,7 +178,6 @@ def _fill_compiled(
 
 
 def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, out: Floats) -> None:
-    """Fill in the columns of one number (columns x instants), from the instant `first` on."""
     from alerting.learning.features import compiled  # noqa: PLC0415 - imports numba, which only large tables need
 
     plan = interval.plan
@@ -212,7 +204,7 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
         if column.aggregation in compiled.STATISTICS:
             window = numbers[span // plan.bucket_ms]
             columns.append((window, compiled.STATISTICS.index(column.aggregation), position))
-            expected.append(float(_expected(number, span)))
+            expected.append(float(max(span // (number.sampling_ms or span), 1)))
         elif column.aggregation == "lag":
             lagged = interval.lag_samples(number.name, span)
             before = interval.at - span

@@ -11,22 +11,19 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from alerting.definitions.durations import format_duration
 
+# How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds
+# of their annotations.
 STORED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-"""How a dataclass is read back from JSON: only fields that it has, of their types, within the
-bounds of their annotations."""
 _TEN_YEARS = 3660 * 86_400_000
 _MOST_SOURCES = 20_000
-ColumnKind = Literal["variable", "event", "attribute"]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
-Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]
-"""A length of time in ms."""
+Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]  # a length of time in ms
 _Names = Annotated[tuple[Name, ...], Field(max_length=_MOST_SOURCES)]
 
 
 @dataclass(frozen=True)
 class NumberSource:
-    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when
-    unknown."""
+    """A number or boolean; `sampling_ms`: usual time between values, None when unknown."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -35,8 +32,7 @@ class NumberSource:
 
 @dataclass(frozen=True)
 class CategorySource:
-    """A category, or a text attribute, with the levels seen in training; any other level is
-    missing."""
+    """A category or text attribute with the levels of the training; others are missing."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -45,8 +41,7 @@ class CategorySource:
 
 @dataclass(frozen=True)
 class CarryForward:
-    """A variable that is carried forward for another time than the longest window: `span_ms` from
-    when the value became known."""
+    """A variable carried forward for `span_ms` from when its value became known."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -64,20 +59,18 @@ class Lagged:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its raw variable, event type or attribute, and the statistic and window
-    that it shows."""
+    """A column: name, raw variable, event type or attribute, statistic and window."""
 
     name: str
     source: str
-    kind: ColumnKind
+    kind: Literal["variable", "event", "attribute"]
     aggregation: str
     window_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """Describes how readings, events and attributes of one asset become a row. Nothing in it
-    depends on later data.
+    """How readings, events and attributes of an asset become a row; no later data.
 
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
     plan was made. `carried_forward`: the variables whose last value is carried forward longer, or
@@ -107,11 +100,7 @@ class FeaturePlan:
 
     @property
     def reach_ms(self) -> int:
-        """Return how far back features look, except for an event's recency and a value that is
-        carried forward.
-
-        A lagged value may be as old, at its lag, as the longest window.
-        """
+        """Return how far back features look: lagged values as old as the window at their lag."""
         return self.longest_window_ms + max(
             (*self.lags_ms, *(span for one in self.lagged for span in one.spans_ms)), default=0
         )
@@ -132,8 +121,7 @@ class FeaturePlan:
 
     @cached_property
     def carried_longer(self) -> dict[str, timedelta]:
-        """Return the variables whose last value may be older than the longest window, and its
-        maximum age."""
+        """Return the maximum age of values that may be older than the longest window."""
         return {
             h.name: timedelta(milliseconds=h.span_ms)
             for h in self.carried_forward
@@ -146,8 +134,7 @@ class FeaturePlan:
         return self.lookback + max(self.carried_longer.values(), default=timedelta(0))
 
     def carry_ms(self, variable: str) -> int:
-        """Return how long a value of a variable is carried forward from when it became known,
-        unless the next one comes."""
+        """Return how long a value is carried forward unless the next one comes."""
         return self._carry_forward_ms.get(variable, self.longest_window_ms)
 
     def is_carried_forward(self, variable: str) -> bool:
@@ -172,8 +159,7 @@ class FeaturePlan:
 
     @cached_property
     def layout(self) -> tuple[Column, ...]:
-        """Return all columns in order: numbers, events, attributes that are numbers; then
-        categories."""
+        """Return all columns: numbers, events, attributes that are numbers; then categories."""
         return (
             *(column for number in self.numbers for column in self._number_columns(number)),
             *(column for event in self.events for column in self._event_columns(event)),
@@ -261,8 +247,7 @@ class FeaturePlan:
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values; without what earlier formats did not have where it
-        is empty."""
+        """Return the plan as JSON values, without empty fields that earlier formats lack."""
         return {
             key: value
             for key, value in asdict(self).items()

@@ -37,6 +37,13 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     windows = tuple(
         sorted({duration_millis(window) for window in definition.features.windows or ()})
     )
+    features = definition.features
+    has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
+    lags = definition.features.lags
+    if lags and min(lags) <= timedelta(0):
+        raise UserError(
+            f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]"
+        )
     plan = FeaturePlan(
         stride_ms=duration_millis(definition.stride),
         windows_ms=windows,
@@ -48,9 +55,11 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         category_attributes=tuple(
             CategorySource(name, levels) for name, levels in attributes if levels is not None
         ),
-        lags_ms=_lags(definition),
+        lags_ms=tuple(sorted({duration_millis(lag) for lag in lags})),
         carried_forward=carried_forward_variables(
-            _asked_for_last(definition, numbers, categories), histories, windows[-1]
+            [n.name for n in numbers if has_last] + [c.name for c in categories],
+            histories,
+            windows[-1],
         ),
         lagged=_own_lags(definition, numbers),
         delay_ms=max(
@@ -60,19 +69,14 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     if not plan.columns:
         raise UserError(
             f"{definition.name}: no variable with values matches include "
-            f"{list(definition.include)} without "
-            f"exclude {list(definition.exclude)}, so there is nothing to learn from; import "
-            "readings or widen include"
+            f"{list(definition.include)} without exclude {list(definition.exclude)}, so there is "
+            "nothing to learn from; import readings or widen include"
         )
     return plan
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the variables of the assets and their readings that match `include` and not `exclude`,
-    sorted.
-
-    Of the unit just made the problem's own variables are not among them.
-    """
+    """Return the assets' matching variables, sorted; of a unit just made not its problem's."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
     unseen = set(definition.problem.variables) if definition.is_of_unit else set()
     return matching(names - set(matching(names, definition.exclude)) - unseen, definition.include)
@@ -88,8 +92,7 @@ def event_types(histories: Sequence[History]) -> set[str]:
 def derive_features(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> DerivedFeatures | None:
-    """Derive stride and windows from training histories where the definition does not state them;
-    None where it states both."""
+    """Derive stride and windows where the definition states none; None where it has both."""
     return _derive(definition, histories, _variables(definition, histories)[0])
 
 
@@ -118,26 +121,6 @@ def _derive(
     return derive(definition, sampling, observed, of_each * len(numbers), units)
 
 
-def _asked_for_last(
-    definition: TrainedDefinition,
-    numbers: Sequence[NumberSource],
-    categories: Sequence[CategorySource],
-) -> list[str]:
-    """Return the variables whose last value some column shows."""
-    features = definition.features
-    has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
-    return [n.name for n in numbers if has_last] + [c.name for c in categories]
-
-
-def _lags(definition: TrainedDefinition) -> tuple[int, ...]:
-    lags = definition.features.lags
-    if lags and min(lags) <= timedelta(0):
-        raise UserError(
-            f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]"
-        )
-    return tuple(sorted({duration_millis(lag) for lag in lags}))
-
-
 def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[Lagged, ...]:
     own = next((n for n in numbers if n.name == definition.problem.variable), None)
     if own is None:
@@ -163,8 +146,7 @@ def _variables(
         if len(kinds) > 1:
             raise UserError(
                 f"{definition.name}: variable {name} is a category on {kinds[True]} and a number "
-                f"on {kinds[False]}; "
-                "correct its type in one of the assets, or exclude it"
+                f"on {kinds[False]}; correct its type in one of the assets, or exclude it"
             )
         if kinds.get(False):
             numbers.append(NumberSource(name, sampling_ms(name, having)))
@@ -187,8 +169,6 @@ def _is_category(history: History, name: str) -> bool:
 def _attributes(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> list[tuple[str, tuple[str, ...] | None]]:
-    """Return name and levels (None for a number) of every attribute that the definition
-    includes."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]

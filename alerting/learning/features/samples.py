@@ -29,8 +29,7 @@ class Samples(NamedTuple):
 
 
 class WindowRows(NamedTuple):
-    """The rows known in an interval with one delay, when, in which buckets; and the number of them
-    known at each instant."""
+    """The rows known in an interval with one delay, their buckets, and how many are known."""
 
     rows: slice
     times: Millis
@@ -56,8 +55,7 @@ class AssetReadings:
         return self._values.get(name)
 
     def matrix(self, names: Sequence[str], rows: slice) -> Floats:
-        """Return the values of number variables in these rows (variables x rows); NaN is
-        missing."""
+        """Return the values of number variables in these rows; NaN is missing."""
         if len(names) == 1:
             column = self.values(names[0])
             return (
@@ -126,16 +124,14 @@ class ReadingInterval:
         return self._by_delay[delay]
 
     def window_moments(self, buckets: Moments) -> dict[int, Moments]:
-        """Return the moments of the windows that end at each instant, by the length of the window
-        in ms."""
+        """Return the moments of the windows that end at each instant, by length in ms."""
         if self._positions is None:
             self._positions = moments.window_positions(self.last, self.lengths)
         found = moments.window_moments(buckets, self._positions, self.plan.bucket_ms)
         return dict(zip(self.plan.windows_ms, found, strict=True))
 
     def lag_samples(self, name: str, lag: int) -> Samples:
-        """Return the samples of a variable that are needed for its values in force one lag before
-        each instant."""
+        """Return the samples that are needed for values in force one lag before."""
         if self.plan.is_carried_forward(name):
             return self.readings.samples(name)
         delay = self.delay_ms(name)
@@ -156,8 +152,7 @@ def newest(times: Millis, at: Millis, span: int) -> Index:
 
 
 def newest_there(there: BoolArray, until: Index) -> Index:
-    """Return the index of the newest row that is there among the first `until` rows, -1 without any
-    (variables x instants)."""
+    """Return the newest row that is there among the first `until`, -1 without any."""
     found = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
     # before the first row: the last element
     return np.append(found, np.full((len(there), 1), -1), axis=1)[:, until - 1]

@@ -1,5 +1,4 @@
-"""How far the problem variable follows each set-point, estimated from the history beside everything
-else that was measured.
+"""How far the problem variable follows each set-point, estimated from the history.
 
 A model of the risk overrates small changes where crews mostly changed set-points when and as far as
 it sufficed. So the effect is estimated apart from the risk: a partially linear model (Robinson
@@ -65,11 +64,7 @@ class SetPointEffects:
     limit: float
 
     def relief(self, name: str) -> float:
-        """Return by how much one unit of a set-point takes the variable away from the limit, at
-        least with 95 % confidence.
-
-        It is 0 if that is not known, or may be an effect in either direction.
-        """
+        """Return by how much one unit helps against the limit; 0 if not known with 95 %."""
         effect, error = self.effects.get(name, (0.0, 0.0))
         least = max(abs(effect) - CERTAIN * error, 0.0)
         return -self.limit_side * float(np.copysign(least, effect)) if least else 0.0
@@ -90,8 +85,7 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
 def estimate_effects(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> SetPointEffects | None:
-    """Estimate the effects of all set-points; None if the problem is no one-sided limit, or the
-    history is too short."""
+    """Estimate all set-points' effects; None without a one-sided limit or enough history."""
     problem = definition.problem
     if (
         problem.variable is None
@@ -126,7 +120,6 @@ def estimate_effects(
 
 
 def _set_points(histories: Sequence[History]) -> list[str]:
-    """Return the controllable numbers that all assets have, in their order."""
     found = [
         [
             n
@@ -150,8 +143,7 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
 def _peaks(
     definition: TrainedDefinition, history: History, variable: str, side: int, limit: float
 ) -> list[float]:
-    """Return how far each problem went beyond the limit: what it exceeded for a tenth of its
-    time."""
+    """Return how far each problem went beyond the limit: exceeded for a tenth of its time."""
     values = _numbers(history, variable).dropna()
     found = find_problems(definition.problem, history)
     during = (
@@ -161,8 +153,7 @@ def _peaks(
 
 
 def _numbers(history: History, name: str) -> pd.Series:
-    """Return the values of a variable without measuring faults; of a category the number of the
-    value."""
+    """Return a variable's values without measuring faults; categories as numbers."""
     values = (
         history.readings[name]
         if name in history.readings
@@ -174,8 +165,7 @@ def _numbers(history: History, name: str) -> pd.Series:
     elif not is_numeric_dtype(values.dtype):
         codes, _ = pd.factorize(values.astype(str).where(values.notna()), sort=True)
         return pd.Series(np.where(codes < 0, np.nan, codes), values.index)
-    numbers = np.asarray(values, np.float64)
-    return pd.Series(in_range(history.asset, name, numbers), values.index)
+    return pd.Series(in_range(history.asset, name, np.asarray(values, np.float64)), values.index)
 
 
 def _rows(
@@ -186,11 +176,7 @@ def _rows(
     levers: Sequence[str],
     controls: Sequence[str],
 ) -> pd.DataFrame:
-    """Return one row for each stride, or longer times of many: set-points and controls as means of
-    the shortest window before.
-
-    `y`: the mean of the variable over the time after it that the model predicts.
-    """
+    """Return a row per stride: means of the window before. `y`: of the predicted time after."""
     length = sum(_milliseconds(h) for h in histories)
     bucket = plan.stride_ms * max(1, -(-length // (plan.stride_ms * MOST_ROWS)))
     before = max(1, plan.windows_ms[0] // bucket)
@@ -203,8 +189,7 @@ def _rows(
         means = values.resample(pd.Timedelta(bucket, "ms"), label="right", closed="right").mean()
         means[list(levers)] = means[list(levers)].ffill()
         rows = means[[*levers, *controls]].rolling(before, min_periods=1).mean()
-        future = means[variable][::-1].rolling(ahead, min_periods=1).mean()[::-1].shift(-1)
-        rows["y"] = future
+        rows["y"] = means[variable][::-1].rolling(ahead, min_periods=1).mean()[::-1].shift(-1)
         rows["asset/"] = float(number)
         parts.append(rows)
     rows = pd.concat(parts, ignore_index=True)
@@ -217,7 +202,6 @@ def _milliseconds(history: History) -> int:
 
 
 def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return the effect of each set-point and its standard error, by cross-fitted residuals."""
     controls = _strongest(rows.drop(columns=["y", *levers]), rows["y"])
     block = np.arange(len(rows)) * BLOCKS // len(rows)
     state = rows[controls].to_numpy(np.float64)
@@ -242,7 +226,6 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
 
 
 def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
-    """Return the controls, of many those most correlated with the outcome."""
     names = [str(name) for name in controls]
     if len(names) <= MOST_CONTROLS:
         return names
@@ -254,8 +237,7 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
 
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
-    """Return the values less what trees, fitted on the other blocks of time, expect of them in this
-    state."""
+    """Return the values less what trees fitted on the other blocks expect."""
     import lightgbm  # noqa: PLC0415 - processes that do not train load no library of models
 
     left = np.empty(len(values))

@@ -23,7 +23,6 @@ HEADER = (
     "objective",
     "feature_names",
 )
-HEADER_MORE = ("feature_infos", "tree_sizes")
 FIXED = {"version": "v4", "num_class": "1", "num_tree_per_iteration": "1", "label_index": "0"}
 END = "end of trees\n\npandas_categorical:null\n"
 MOST_TREES = 100_000
@@ -36,15 +35,13 @@ _NODES = ("split_feature", "split_gain", "threshold", "decision_type", "left_chi
 _INNER = ("internal_value", "internal_weight", "internal_count")
 _LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 _COUNTS = ("num_leaves", "num_cat", "is_linear", "shrinkage")
-_CATEGORIES = ("cat_boundaries", "cat_threshold")
 _CATEGORICAL = 1  # bit of decision_type
 
 Ints = npt.NDArray[np.int64]
 
 
 def check_booster(data: bytes, features: int) -> str:
-    """Return the text of a booster on this number of features. Raises ModelRefused if LightGBM must
-    not read it."""
+    """Return the text of a booster. Raises ModelRefused if LightGBM must not read it."""
     try:
         return _check_text(data.decode("ascii"), features)
     except (ValueError, IndexError, OverflowError) as fault:
@@ -110,7 +107,7 @@ def _check_text(text: str, features: int) -> str:
         raise ValueError("its beginning is not that of a model")
     header = _fields(lines)
     _require(
-        set(header) == {*HEADER, *HEADER_MORE},
+        set(header) == {*HEADER, "feature_infos", "tree_sizes"},
         "its header does not have the fields of this platform's models",
     )
     _require(
@@ -151,7 +148,7 @@ def _read_tree(block: str, number: int) -> dict[str, str]:
         f"{where} is not at the place that its size gives",
     )
     tree = _fields(lines)
-    categories = _CATEGORIES if tree.get("num_cat", "0") != "0" else ()
+    categories = ("cat_boundaries", "cat_threshold") if tree.get("num_cat", "0") != "0" else ()
     _require(
         set(tree) == {*_COUNTS, *_NODES, *_LEAVES, *_INNER, *categories},
         f"{where} does not have the fields of this platform's models",
@@ -161,8 +158,7 @@ def _read_tree(block: str, number: int) -> dict[str, str]:
 
 
 def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
-    """Check the numbers of all trees, field by field: a booster has hundreds of trees, each with
-    few numbers."""
+    """Check the numbers of all trees at once, field by field: there are hundreds of trees."""
     leaves = np.array([_whole(tree["num_leaves"]) for tree in trees], np.int64)
     _require_all(
         (leaves >= 1) & (leaves <= MOST_LEAVES),
@@ -170,9 +166,8 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
         f"has not 1 to {MOST_LEAVES} leaves",
     )
     inner = leaves - 1
-    ones = np.ones(len(trees), np.int64)
     _require_all(
-        np.isfinite(_float_column(trees, "shrinkage", ones)),
+        np.isfinite(_float_column(trees, "shrinkage", np.ones(len(trees), np.int64))),
         np.arange(len(trees)),
         "has no shrinkage",
     )
@@ -190,7 +185,7 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     # inf parts missing values from all others
     _require_all(~np.isnan(threshold), tree_of, "has limits that are not numbers")
     feature, decision, left, right = (
-        _int_column(trees, name, inner)
+        _ints(_joined(trees, name, inner), name)
         for name in ("split_feature", "decision_type", "left_child", "right_child")
     )
     _require_all((feature >= 0) & (feature < features), tree_of, "uses features that do not exist")
@@ -198,21 +193,17 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     _require_all((decision >= 0) & (decision < 16), tree_of, "has an unknown type of decision")
     is_category = (decision & _CATEGORICAL) == 1
     starts = np.cumsum(inner) - inner
-    for number in np.union1d(np.unique(tree_of[is_category]), _with_categories(trees)).tolist():
+    for number in np.union1d(
+        np.unique(tree_of[is_category]),
+        np.array([number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64),
+    ).tolist():
         own = slice(starts[number], starts[number] + inner[number])
         chosen = threshold[own][is_category[own]]
         _check_categories(trees[number], chosen, _whole(trees[number]["num_cat"]), f"tree {number}")
 
 
-def _with_categories(trees: Sequence[Mapping[str, str]]) -> Ints:
-    return np.array(
-        [number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64
-    )
-
-
 def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None:
-    """Check that every node but the first, and every leaf, is the child of exactly one earlier node
-    of its tree.
+    """Check that every later node and leaf is the child of exactly one earlier node.
 
     `inner`: number of nodes of each tree; `left`, `right`: the children of all nodes, tree after
     tree; `tree_of`: their trees.
@@ -256,8 +247,7 @@ def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None
 def _check_categories(
     tree: Mapping[str, str], chosen: npt.NDArray[np.float64], count: int, where: str
 ) -> None:
-    """Check the lists of categories of a tree. `chosen`: the limits of its nodes that choose by
-    category."""
+    """Check the categories of a tree. `chosen`: limits of nodes that choose by category."""
     if not count:
         _require(not len(chosen), f"{where} names categories beyond its list")
         return
@@ -300,12 +290,6 @@ def _ints(text: str, where: str) -> Ints:
     return np.array([*map(int, text.split(" "))] if text else [], np.int64)
 
 
-def _int_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> Ints:
-    """Return the numbers of a field of all trees one after another; `counts`: how many each of them
-    must have."""
-    return _ints(_joined(trees, name, counts), name)
-
-
 def _float_column(
     trees: Sequence[Mapping[str, str]], name: str, counts: Ints
 ) -> npt.NDArray[np.float64]:
@@ -322,8 +306,7 @@ def _joined(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> str:
 
 
 def _require_all(conditions: npt.NDArray[np.bool_], tree_of: Ints, fault: str) -> None:
-    """Raise ValueError if a condition is false, with the number of the first tree of which it
-    is."""
+    """Raise ValueError with the number of the first tree for which a condition is false."""
     if not conditions.all():
         raise ValueError(f"tree {tree_of[int(np.argmin(conditions))]} {fault}")
 

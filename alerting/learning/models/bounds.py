@@ -1,5 +1,4 @@
-"""Lower bounds of a model's margin over boxes of feature values, by which a search excludes
-settings without scoring them.
+"""Lower bounds of a margin over boxes of values, so that a search need not score them.
 
 Trees: the sum over trees of the smallest leaf that a point of the box can reach. Linear models: the
 exact minimum over the box. A box gives the lowest and highest value of each column; an unknown
@@ -55,11 +54,9 @@ class Trees:
 
     @cached_property
     def conditions(self) -> tuple[Ints, Ints, BoolArray]:
-        """Return all conditions on the paths to the leaves: the leaf, the inner node, and whether
-        the path goes left there."""
+        """Return the conditions on each path: the leaf, the node, and whether it goes left."""
         leaf = np.arange(len(self.value))
-        inner = len(self.feature)
-        below = leaf + inner
+        below = leaf + len(self.feature)
         found = []
         while len(leaf):
             above = self.parent[below]
@@ -80,9 +77,8 @@ class Trees:
         if self.single:
             return np.asarray(value <= self.threshold)
         zero = (self.decision & 12) == ZERO_IS_MISSING
-        by_default = (missing & ((self.decision & 12) != 0)) | (zero & (np.abs(value) <= 1e-35))
         left = np.where(
-            by_default,
+            (missing & ((self.decision & 12) != 0)) | (zero & (np.abs(value) <= 1e-35)),
             (self.decision & DEFAULT_LEFT) != 0,
             np.where(missing, 0.0, value) <= self.threshold,
         )
@@ -91,8 +87,7 @@ class Trees:
         return np.asarray(left, np.bool_)
 
     def _chosen(self, nodes: Ints, value: Floats) -> BoolArray:
-        """Return whether the category at each of these nodes is among those that go left; a missing
-        one is not."""
+        """Return whether each node's category goes left; a missing one does not."""
         code = np.where(np.isnan(value) | (value < 0), -1, value).astype(np.int64)
         word = self.bits_of[nodes, 0] + code // 32
         known = (code >= 0) & (word < self.bits_of[nodes, 1])
@@ -119,13 +114,11 @@ class Bounded(Protocol):
     """A fitted model that has lower bounds; one without them is searched without exclusion."""
 
     def bound(self, row: Floats, free: BoolArray) -> BoxBound:
-        """Return the bounds over boxes in which only the `free` encoded columns differ from the
-        encoded row."""
+        """Return the bounds over boxes in which only the `free` encoded columns differ."""
 
 
 class TreesBound:
-    """Bounds of trees in which only some columns are free: leaves that the fixed ones exclude are
-    left out at once."""
+    """Bounds of trees where few columns are free: leaves that the others exclude are left out."""
 
     def __init__(self, trees: Trees, row: Floats, free: BoolArray) -> None:
         leaf, node, is_left = trees.conditions
@@ -166,15 +159,13 @@ class TreesBound:
         return np.asarray(smallest.sum(axis=1))
 
     def within(self, low: Floats, high: Floats) -> "TreesBound":
-        """Return the same bounds with the leaves alone that a box reaches, and the columns that
-        still tell them apart."""
+        """Return the bounds of a box's leaves, and the columns that tell them apart."""
         kept = np.flatnonzero(self._reached(low[None, :], high[None, :])[0])
         above = self._above[:, kept]
         most = self._most[:, kept]
         low = self._rounded(low[self._columns])
         high = self._rounded(high[self._columns])
-        wide = (low[:, None] <= above) | (high[:, None] > most)
-        tells = np.flatnonzero(wide.any(axis=1))
+        tells = np.flatnonzero(((low[:, None] <= above) | (high[:, None] > most)).any(axis=1))
         part = copy(self)
         part._columns = self._columns[tells]
         part._above = above[tells]
@@ -188,7 +179,6 @@ class TreesBound:
         return values.astype(np.float32).astype(np.float64) if self._single else values
 
     def _reached(self, low: Floats, high: Floats) -> BoolArray:
-        """Return which leaves each box reaches (boxes x leaves)."""
         low = self._rounded(low[:, self._columns])
         high = self._rounded(high[:, self._columns])
         reached = np.ones((len(low), len(self._value)), np.bool_)
@@ -213,13 +203,11 @@ class LinearBound:
 
     def within(self, low: Floats, high: Floats) -> "LinearBound":
         """Return these bounds."""
-        del low, high
         return self
 
 
 class MarginBounds:
-    """Lower bounds of the margin of an estimator over boxes in which only some columns differ from
-    a row."""
+    """Lower bounds of a margin over boxes in which only some columns differ from a row."""
 
     def __init__(self, estimator: Estimator | Blend, row: Floats, free: BoolArray) -> None:
         self._estimator = estimator
@@ -279,17 +267,12 @@ def _member_bound(member: Estimator, row: Floats, free: BoolArray) -> BoxBound |
     first, last = encode_box(member.encoding, low[None, :], high[None, :])
     return member.model.bound(
         member.encoding.encode(row[None, :])[0],
-        np.asarray(first[0] != last[0]) & ~_both_missing(first, last),
+        np.asarray(first[0] != last[0]) & ~np.asarray(np.isnan(first[0]) & np.isnan(last[0])),
     )
 
 
-def _both_missing(low: Floats, high: Floats) -> BoolArray:
-    return np.asarray(np.isnan(low[0]) & np.isnan(high[0]))
-
-
 def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Return the boxes in an estimator's encoding. A fixed missing value stays NaN without
-    `dense`."""
+    """Return the boxes as encoded. A fixed missing value stays NaN without `dense`."""
     if encoding.columns is not None:
         low = low[:, encoding.columns]
         high = high[:, encoding.columns]
@@ -324,8 +307,7 @@ def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, F
 
 
 def _level_box(low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
-    """Return the one-hot columns of a category: exact where it is fixed, 0 to 1 where it is
-    free."""
+    """Return the one-hot columns of a category: exact where fixed, 0 to 1 where free."""
     fixed = (low == high) | np.isnan(low)
     chosen = (low[:, None] == np.arange(count)).astype(np.float64)
     return np.where(fixed[:, None], chosen, 0.0), np.where(fixed[:, None], chosen, 1.0)
@@ -334,7 +316,7 @@ def _level_box(low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
 def _combine_box(
     low: Floats, high: Floats, pairs: Sequence[tuple[int, int]]
 ) -> tuple[Floats, Floats]:
-    """Return the intervals of the products and then the differences of pairs of columns."""
+    """Return the intervals of products, then of differences, of pairs of columns."""
     a, b = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
     with np.errstate(invalid="ignore"):
         corners = np.stack(

@@ -1,5 +1,4 @@
-"""Calibration of a margin to a probability: Platt's sigmoid, two numbers that never change the
-order of scores."""
+"""Calibration of a margin to a probability: Platt's sigmoid, which keeps the order."""
 
 from dataclasses import dataclass
 
@@ -24,8 +23,7 @@ class Platt:
         return sigmoid(self.slope * margin + self.intercept)
 
     def slope_between(self, base: float, margin: float) -> float:
-        """Return the change of the probability per unit of the margin between the two: (p - p0) /
-        (f - f0), or its limit."""
+        """Return the change of the probability per unit of margin, or its limit."""
         score, usual = (float(p) for p in self.probability(np.array([margin, base])))
         # the limit of the ratio: the sigmoid's own slope
         at_base = self.slope * usual * (1 - usual)
@@ -48,7 +46,9 @@ def fit_platt(
     the intercept is fitted: the model decides the order. `weight`: of each row; all count alike
     without.
     """
-    target = _smooth_labels(label)
+    positives = int(label.sum())
+    negatives = len(label) - positives
+    target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     weight = np.ones(len(label)) if weight is None else weight
     centre = float(np.mean(margin))
     scale = float(np.std(margin)) or 1.0
@@ -60,14 +60,9 @@ def fit_platt(
     return Platt(slope / scale, intercept - slope * centre / scale)
 
 
-def _smooth_labels(label: npt.NDArray[np.int8]) -> Floats:
-    positives = int(label.sum())
-    negatives = len(label) - positives
-    return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-
-
 def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple[float, float]:
-    theta = np.array([0.0, _log_odds(target, weight)])
+    mean = float(np.average(target, weights=weight))
+    theta = np.array([0.0, float(np.log(mean / (1 - mean)))])
     design = np.column_stack([z, np.ones_like(z)])
     loss = _loss(design @ theta, target, weight)
     for _ in range(iterations):
@@ -85,11 +80,6 @@ def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple
         theta = theta - length * step
         loss = new
     return float(theta[0]), float(theta[1])
-
-
-def _log_odds(target: Floats, weight: Floats) -> float:
-    mean = float(np.average(target, weights=weight))
-    return float(np.log(mean / (1 - mean)))
 
 
 def _newton_intercept(z: Floats, target: Floats, weight: Floats, iterations: int) -> float:

@@ -24,22 +24,17 @@ _LOG_ODDS = Platt(1.0, 0.0)
 
 
 class FittedModel(Protocol):
-    """A fitted model of one family: the interface for scores, explanations and files.
-
-    `encoded`: rows as `Encoding.encode` makes them.
-    """
+    """A fitted model of one family. `encoded`: rows as `Encoding.encode` makes them."""
 
     @property
     def margin_is_probability(self) -> bool:
         """Return whether the margin is a probability, not log-odds."""
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the margin of each row; of the first `rounds` rounds alone, if given and if the
-        family has rounds."""
+        """Return the margin of each row; of the first `rounds` alone, if given."""
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return SHAP value of each encoded column for the margin of the one row, and the expected
-        margin."""
+        """Return each encoded column's SHAP value for the one row, and the expected margin."""
 
     def importance(self) -> Floats:
         """Return the contribution of each encoded column to the model, 0 or more."""
@@ -48,8 +43,7 @@ class FittedModel(Protocol):
         """Return the bytes of all fitted values, the same for equal models."""
 
     def files(self) -> dict[str, bytes]:
-        """Return the model as files by name, in the order in which the family reads them; no code
-        in them."""
+        """Return the model as files by name, in reading order; no code in them."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +70,7 @@ class Estimator:
         return self.margin_of(self.columns.matrix(rows))
 
     def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
-        """Return the margin of each row of a matrix made by `columns`; of the first `rounds` rounds
-        alone, if given."""
+        """Return the margin of each row; of the first `rounds` alone, if given."""
         if not len(matrix):
             return np.empty(0)
         if len(matrix) > AT_ONCE:
@@ -94,8 +87,7 @@ class Estimator:
         return margin if self.model.margin_is_probability else sigmoid(margin)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Return SHAP value of each column for the margin of the one row of `matrix`, and the
-        expected margin."""
+        """Return each column's SHAP value for the one row, and the expected margin."""
         shares, base = self.model.contributions(self.encoding.encode(matrix))
         return self.encoding.by_column(shares, len(self.columns.names)), base
 
@@ -109,8 +101,7 @@ class Estimator:
         )
 
     def importance(self) -> Floats:
-        """Return the share of each column in the model's gain, impurity or absolute weight; adds up
-        to 1 unless all are 0."""
+        """Return each column's share in gain, impurity or weight; together 1, or all 0."""
         raw = self.encoding.by_column(self.model.importance(), len(self.columns.names))
         total = raw.sum()
         return raw / total if total > 0 else raw
@@ -118,11 +109,7 @@ class Estimator:
 
 @dataclass(frozen=True)
 class Blend:
-    """A weighted mean of the probabilities of several estimators of the same columns; that mean is
-    its margin.
-
-    `weights` are positive and add up to 1.
-    """
+    """A weighted mean of the probabilities of estimators; `weights` add up to 1."""
 
     members: tuple[Estimator, ...]
     weights: tuple[float, ...]
@@ -150,8 +137,7 @@ class Blend:
         return np.asarray(sum(parts), np.float64)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Return the weighted means of the members' contributions, each scaled to the member's
-        probability."""
+        """Return the members' mean contributions, scaled to their probabilities."""
         parts = [member.probability_contributions(matrix) for member in self.members]
         weighted = [
             (weight * shares, weight * base)
@@ -162,8 +148,7 @@ class Blend:
         )
 
     def importance(self) -> Floats:
-        """Return the weighted mean of the members' shares of each column; adds up to 1 unless all
-        are 0."""
+        """Return the weighted mean of the members' shares; together 1, or all 0."""
         shares = [
             weight * member.importance()
             for member, weight in zip(self.members, self.weights, strict=True)

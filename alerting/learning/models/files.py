@@ -1,5 +1,4 @@
-"""The files of a trained model, and those of its refit beside them, under names that begin with
-REFIT.
+"""The files of a trained model, and of its refit under names that begin with REFIT.
 
 Reading them never runs code from them: `model.json` is checked against a closed model, and each
 family checks its fitted files before a library reads them, so that a forged file takes no more
@@ -9,7 +8,7 @@ memory than its size.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from importlib.metadata import version
 from itertools import chain
 from typing import Any, Protocol
@@ -22,14 +21,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
 from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.metadata import (
-    FORMAT,
-    META,
-    EstimatorMeta,
-    ModelMeta,
-    NormalMeta,
-    read_meta,
-)
+from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
 from alerting.learning.models.normal import NormalRows
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis
@@ -56,25 +48,24 @@ _AS_THEY_ARE = (
     "hash",
 )
 # of a refit the same as its twin's
-_OF_TWIN = (
-    "definition",
-    "plan",
-    "calibration",
-    "threshold",
-    "horizon",
-    "gap",
-)
+_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
-    """Return the model and its refit as files by name; equal models give equal hashes, though skops
-    files may differ in bytes."""
+    """Return model and refit as files by name; equal models give equal hashes."""
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
         "plan": model.plan.to_document(),
         "weights": list(model.estimator.weights),
-        "members": [_describe(member) for member in model.estimator.members],
+        "members": [
+            {
+                "family": member.family,
+                **member.encoding.to_document(),
+                "files": list(member.model.files()),
+            }
+            for member in model.estimator.members
+        ],
         "calibration": asdict(model.calibration),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
@@ -97,19 +88,8 @@ def _normal_document(normal: NormalRows) -> dict[str, object]:
     return {"columns": normal.columns, "centre": normal.centre, "scale": normal.scale, **lists}
 
 
-def _read_normal(meta: NormalMeta) -> NormalRows:
-    return NormalRows(
-        meta.columns,
-        meta.centre,
-        meta.scale,
-        np.array(meta.rows, np.float64),
-        np.array(meta.distances, np.float64),
-    )
-
-
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
-    """Return the file that names the libraries which score the model, in the versions that are
-    installed here."""
+    """Return the file with the installed versions of the libraries that score the model."""
     families = [get_family(member.family) for member in model.estimator.members]
     packages = sorted(
         {"numpy", "pandas", *(package for family in families for package in family.packages)}
@@ -122,24 +102,14 @@ def requirements_file(model: TrainedModel) -> dict[str, bytes]:
 
 
 def _prefixes(members: int) -> list[str]:
-    """Return the beginning of the file names of each member: its number in a blend, nothing for the
-    only one."""
+    """Return how each member's files begin: its number in a blend, else nothing."""
     return [""] if members == 1 else [f"{number}-" for number in range(members)]
-
-
-def _describe(member: Estimator) -> dict[str, object]:
-    return {
-        "family": member.family,
-        **member.encoding.to_document(),
-        "files": list(member.model.files()),
-    }
 
 
 def model_from_files(
     files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
 ) -> TrainedModel:
-    """Read the model that `model_files` wrote, with its refit and bit-identical scores.
-    `family_of`: a family by its name.
+    """Read the model that `model_files` wrote, with its refit. `family_of`: by name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not
     trusted, a hash does not match, or the refit has another plan, calibration, threshold, horizon
@@ -176,11 +146,19 @@ def _read_model(
         plan=plan,
         estimator=blend_of([member for member, _ in read], meta.weights),
         calibration=meta.calibration,
-        training_cutoff=_utc(meta.training_cutoff),
-        as_of=_utc(meta.as_of),
+        training_cutoff=meta.training_cutoff.astimezone(UTC),
+        as_of=meta.as_of.astimezone(UTC),
         horizon=timedelta(milliseconds=meta.horizon_ms),
         gap=timedelta(milliseconds=meta.gap_ms),
-        normal=None if meta.normal is None else _read_normal(meta.normal),
+        normal=None
+        if meta.normal is None
+        else NormalRows(
+            meta.normal.columns,
+            meta.normal.centre,
+            meta.normal.scale,
+            np.array(meta.normal.rows, np.float64),
+            np.array(meta.normal.distances, np.float64),
+        ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
     fitted = chain.from_iterable(values for _, values in read)
@@ -189,22 +167,12 @@ def _read_model(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"
         )
-    _check_score(model)
-    return model
-
-
-def _check_score(model: TrainedModel) -> None:
-    """Check that a row without any known value has a probability, so that a model that cannot score
-    is found before it serves."""
     score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
         raise ModelRefused(
             f"the model files of {model.definition!r} make a model that cannot score"
         )
-
-
-def _utc(instant: datetime) -> datetime:
-    return instant.astimezone(UTC)
+    return model
 
 
 def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
@@ -232,7 +200,6 @@ def _read_member(
     prefix: str,
     family_of: Callable[[str], FamilyReader],
 ) -> tuple[Estimator, Iterable[bytes]]:
-    """Return a member and the bytes of its fitted values."""
     lost = next((name for name in meta.files if prefix + name not in files), None)
     if lost is not None:
         raise ModelRefused(f"model files without a readable {prefix + lost}; train the model again")

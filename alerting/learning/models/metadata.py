@@ -1,5 +1,4 @@
-"""The closed schema of `model.json`, with a limit on every number, so that no entry can use up
-memory or time."""
+"""The closed schema of `model.json`, with a limit on every number."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -60,8 +59,7 @@ def _check_dense(dense: Dense) -> Dense:
 
 
 class EstimatorMeta(_Closed):
-    """An estimator, and the names of its fitted files in the order in which its family reads
-    them."""
+    """An estimator, and its files in the order in which its family reads them."""
 
     family: Family
     dense: Annotated[Dense, AfterValidator(_check_dense)] | None
@@ -82,8 +80,7 @@ class EstimatorMeta(_Closed):
         return (read if self.dense is None else self.dense.width) + 2 * len(self.pairs)
 
     def check(self, plan: FeaturePlan) -> None:
-        """Check the column positions. Raises ModelRefused if one lies outside of the plan's
-        columns."""
+        """Check column positions. Raises ModelRefused if one is outside of the plan."""
         dense = self.dense
         read = range(len(plan.columns)) if self.columns is None else self.columns
         named = [
@@ -199,5 +196,4 @@ def _message(refusal: ValidationError) -> str:
     shown = [
         f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]
     ]
-    more = f" and {len(faults) - 3} more" if len(faults) > len(shown) else ""
-    return "; ".join(shown) + more
+    return "; ".join(shown) + (f" and {len(faults) - 3} more" if len(faults) > len(shown) else "")

@@ -1,5 +1,4 @@
-"""Normal operation as a model has seen it: a sample of its training rows without a problem, and how
-far they lie apart.
+"""Normal operation: a sample of training rows without a problem, and their distances.
 
 Joint plausibility of a row is its distance to normal operation: the mean distance to the five
 nearest normal rows, where the distance of two rows is the sum over variables of their difference in
@@ -29,8 +28,7 @@ DIGITS = 6  # significant ones that are stored
 
 @dataclass(frozen=True, eq=False)
 class NormalRows:
-    """A sample of normal training rows. `columns`: one level column of each number variable;
-    `scale`: their deviations.
+    """A sample of normal training rows. `columns`: of levels; `scale`: their deviations.
 
     `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the
     median. `distances`: of each sampled row to the others, increasing.
@@ -43,17 +41,12 @@ class NormalRows:
     distances: Floats
 
     def distance(self, values: Floats) -> Floats:
-        """Return the mean distance of each row (rows x columns, in the variables' units) to the
-        five nearest normal rows.
-
-        A missing value counts as the median.
-        """
+        """Return each row's mean distance to the five nearest normal rows; missing is median."""
         nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
         return np.asarray(nearest.mean(axis=1), np.float64)
 
     def length(self, offsets: Floats) -> Floats:
-        """Return the distance that each offset (rows x columns, in the variables' units) leads; a
-        missing one leads nowhere."""
+        """Return the distance that each offset leads; a missing one leads nowhere."""
         return np.asarray(np.nan_to_num(np.abs(offsets) / np.asarray(self.scale)).sum(axis=1))
 
     def unusual(self, distance: Floats) -> Floats:
@@ -84,11 +77,7 @@ def _tree_of(rows: Floats) -> "cKDTree":
 def sample_normal(
     plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
 ) -> NormalRows | None:
-    """Return a sample of the rows without a problem: at most 2,000 rows and 100,000 values; None
-    with too few rows.
-
-    The seed decides the sample.
-    """
+    """Return at most 2,000 normal rows and 100,000 values, by the seed; None of too few."""
     columns = level_columns(plan)
     normal = np.flatnonzero(label == 0)
     most = min(MOST_ROWS, MOST_VALUES // max(len(columns), 1))
@@ -113,8 +102,7 @@ def sample_normal(
 
 
 def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
-    """Return one column of each number variable that shows its level: the last value, or else the
-    mean of the shortest window."""
+    """Return the level column of each number: its last value, else its shortest mean."""
     found: dict[str, str] = {}
     for aggregation in ("last", "mean"):
         for column in plan.layout:
@@ -128,8 +116,7 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
 
 
 def _deviation(values: Floats, middle: float) -> float:
-    """Return the median absolute deviation; where it is 0 the mean one, and 1 where all values are
-    equal."""
+    """Return the median absolute deviation; where 0 the mean one, 1 if all are equal."""
     off = np.abs(values - middle)
     return (
         next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0)

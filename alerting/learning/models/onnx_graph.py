@@ -1,5 +1,4 @@
-"""A trained model as an ONNX graph: from a row of features to its calibrated probability, in 64-bit
-numbers as here.
+"""A trained model as an ONNX graph, from features to probability, in 64-bit numbers.
 
 The graph is written from the model's own trees and weights, not by converters of libraries: these
 know neither the encoding of the columns nor blends and calibration, and compare in 32 bits. It
@@ -34,9 +33,6 @@ from alerting.learning.models.trained import TrainedModel
 
 INPUT = "features"
 OUTPUT = "probability"
-OPSET = 21
-ML_OPSET = 5
-IR = 10
 _ML = "ai.onnx.ml"
 # numbers of modes and of an aggregation of TreeEnsemble
 _AT_MOST = 0
@@ -46,8 +42,7 @@ _SUM = 1
 
 @runtime_checkable
 class WithFormula(Protocol):
-    """A fitted model that is trees or a weighted sum of encoded columns; one of another form has no
-    graph."""
+    """A fitted model that is trees or a weighted sum; others have no graph."""
 
     @property
     def formula(self) -> Trees | LinearBound:
@@ -55,8 +50,7 @@ class WithFormula(Protocol):
 
 
 def onnx_graph(model: TrainedModel) -> bytes:
-    """Return the graph of a model, as the bytes of an ONNX file. Raises UserError for a family
-    without one.
+    """Return the bytes of a model's ONNX file. Raises UserError for other families.
 
     Input `features`: (rows x columns), as `Columns.matrix` makes it: a category is the number of
     its level, a missing value NaN. Output `probability`: (rows x 1). The properties of the file
@@ -64,8 +58,7 @@ def onnx_graph(model: TrainedModel) -> bytes:
     """
     graph = _Graph()
     matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
-    margin = _margin_of(graph, model.estimator, matrix)
-    _sigmoid(graph, margin, model.calibration, OUTPUT)
+    _sigmoid(graph, _margin_of(graph, model.estimator, matrix), model.calibration, OUTPUT)
     return graph.to_bytes(model)
 
 
@@ -107,9 +100,9 @@ class _Graph:
             [helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 1])],
         )
         graph = helper.make_graph(self._nodes, "alerting", *ends, self._constants)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(_ML, ML_OPSET)]
+        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_ML, 5)]
         made = helper.make_model(
-            graph, opset_imports=opsets, ir_version=IR, producer_name="alerting"
+            graph, opset_imports=opsets, ir_version=10, producer_name="alerting"
         )
         properties = {
             "definition": model.definition,
@@ -128,7 +121,7 @@ class _Graph:
 
 
 def _margin_of(graph: _Graph, estimator: Estimator | Blend, matrix: str) -> str:
-    """Add the margin; that of a blend is the weighted mean of the probabilities of its members."""
+    """Add the margin; a blend's is the weighted mean of its members' probabilities."""
     if isinstance(estimator, Estimator):
         return _member_margin(graph, estimator, matrix)
     parts = []
@@ -159,8 +152,7 @@ def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
 
 
 def _sigmoid(graph: _Graph, margin: str, calibration: Platt, name: str | None = None) -> str:
-    """Add 1 / (1 + exp(-(slope * margin + intercept))); where exp is too large for 64 bits, the
-    result is 0."""
+    """Add 1 / (1 + exp(-(slope * margin + intercept))); 0 where exp overflows."""
     scaled = graph.add("Mul", margin, graph.constant(-calibration.slope))
     small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-calibration.intercept)))
     one = graph.constant(1.0)
@@ -168,7 +160,6 @@ def _sigmoid(graph: _Graph, margin: str, calibration: Platt, name: str | None = 
 
 
 def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
-    """Add what `Encoding.encode` does to a matrix of `width` columns."""
     if encoding.columns is not None:
         matrix = graph.columns(matrix, encoding.columns)
         width = len(encoding.columns)
@@ -189,7 +180,7 @@ def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
 
 
 def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
-    """Add what `Dense.encode` does. `full`: the matrix with every missing number at its median."""
+    """Add what `Dense.encode` does. `full`: the matrix with medians for missing numbers."""
     parts = [graph.columns(full, dense.numbers)]
     if dense.flagged:
         parts.append(
@@ -213,7 +204,6 @@ def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
 
 
 def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
-    """Add the sum of the leaves that a row reaches."""
     if trees.single:
         encoded = graph.add(
             "Cast", graph.add("Cast", encoded, to=TensorProto.FLOAT), to=TensorProto.DOUBLE
@@ -255,9 +245,11 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         "leaf_weights": np.asarray(trees.value, np.float64),
     }
     if is_category.any():
-        tensors["membership_values"] = np.array(
-            _levels_left(trees, np.flatnonzero(is_category)), np.float64
-        )
+        found: list[float] = []
+        for first, end in trees.bits_of[np.flatnonzero(is_category)]:
+            is_left = (trees.bits[first:end][:, None] >> np.arange(32)) & 1
+            found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
+        tensors["membership_values"] = np.array(found, np.float64)
     attributes: dict[str, Any] = {
         name: [int(value) for value in values] for name, values in integers.items()
     }
@@ -268,8 +260,7 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
 
 
 class _Children(NamedTuple):
-    """The child of each inner node on one side: its number among inner nodes or among leaves, and
-    which of both it is."""
+    """Each inner node's child on one side: its number among nodes or leaves, and which."""
 
     number: Ints
     is_leaf: BoolArray
@@ -282,13 +273,3 @@ def _children(trees: Trees, left: bool) -> _Children:
     child[trees.parent[below]] = below
     is_leaf = child >= inner
     return _Children(np.where(is_leaf, child - inner, child), is_leaf)
-
-
-def _levels_left(trees: Trees, nodes: Ints) -> list[float]:
-    """Return the levels that go left at each of these nodes, with a NaN after those of each."""
-    found: list[float] = []
-    for first, end in trees.bits_of[nodes]:
-        words = trees.bits[first:end]
-        is_left = (words[:, None] >> np.arange(32)) & 1
-        found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
-    return found

@@ -26,8 +26,7 @@ _HEADERS = {
 
 
 def check_archive(data: bytes, name: str) -> None:
-    """Check a skops archive. Raises ModelRefused if it would take more memory than its own size, or
-    contains more than arrays."""
+    """Refuse a skops archive that takes more memory than its size, or has more than arrays."""
     try:
         with ZipFile(io.BytesIO(data)) as archive:
             _check_members(archive.infolist(), len(data))
@@ -65,8 +64,7 @@ def _check_members(members: list[ZipInfo], size: int) -> None:
 
 
 def check_array(content: bytes) -> None:
-    """Check an `.npy` file. Raises ValueError if its header states another size than it has, or if
-    it contains objects."""
+    """Refuse an `.npy` file whose header states another size, or that has objects."""
     file = io.BytesIO(content)
     read = _HEADERS.get(np.lib.format.read_magic(file))
     if read is None:

@@ -23,8 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class ModelRefused(UserError):
-    """Raised for model files that are damaged, of another format, or name types that are not
-    trusted."""
+    """Model files are damaged, of another format, or name types that are not trusted."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +67,15 @@ class TrainedModel:
         return self.estimator.family
 
     def serving(self, at: datetime) -> "TrainedModel":
-        """Return the model that scores an instant: the refit after its own training cutoff, else
-        this one."""
+        """Return the model that scores an instant: the refit after its cutoff, else this."""
         return self if self.refit is None or at <= self.refit.training_cutoff else self.refit
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the calibrated probability of the problem for each row, whose columns may come in
-        any order.
-
-        Raises UserError if columns are missing.
-        """
+        """Return the calibrated probability of each row. Raises UserError without a column."""
         return self.score_matrix(self.estimator.columns.matrix(rows))
 
     def score_matrix(self, matrix: Floats) -> Floats:
-        """Return the same for rows as the matrix that `Columns.from_plan(self.plan)` makes of
-        them."""
+        """Return the same for rows as `Columns.from_plan(self.plan)` makes them."""
         return self.calibration.probability(self.estimator.margin_of(matrix))
 
 
@@ -93,23 +86,18 @@ def model_hash(
     plan: FeaturePlan,
     fitted: Iterable[bytes] | None = None,
 ) -> str:
-    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no
-    memory layout.
-
-    `fitted`: the bytes of the fitted values of all members; those of the estimator if left out.
-    """
-    digest = hashlib.sha256()
-    members = [
-        {"family": member.family, **member.encoding.to_document()} for member in estimator.members
-    ]
+    """Hash what decides a score or verdict, with `fitted` (default: all members') values."""
     settings = {
-        "members": members,
+        "members": [
+            {"family": member.family, **member.encoding.to_document()}
+            for member in estimator.members
+        ],
         "weights": list(estimator.weights),
         "calibration": asdict(calibration),
         "threshold": threshold,
         "plan": plan.to_document(),
     }
-    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (
         chain.from_iterable(m.model.fitted_bytes() for m in estimator.members)
         if fitted is None

@@ -112,11 +112,7 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
 
 
 def is_better(later: Trial, earlier: Trial) -> bool:
-    """Return whether a trial is better than an earlier one by more than chance: the standard error
-    of its lead over the folds.
-
-    So a proven set of parameters is not replaced by a lucky one.
-    """
+    """Return whether the lead over an earlier trial exceeds its standard error: no luck."""
     advantage = np.subtract(later.folds, earlier.folds)
     error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
     return bool(advantage.mean() > error)
@@ -160,8 +156,7 @@ def assemble(
 def _average_folds(
     dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]
 ) -> dict[str, float]:
-    """Return means over the folds, and 95 % confidence intervals of the ranking metrics where every
-    fold can be resampled."""
+    """Return means over the folds, with 95 % intervals where every fold has draws."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {
         key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")
@@ -176,8 +171,7 @@ def _average_folds(
 
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
-    """Return metrics of a fold's scores in each draw of its time blocks; the same draws for any
-    score (`bootstrap_rows`)."""
+    """Return a fold's metrics in each draw of its time blocks; the same for any score."""
     block = time_blocks(
         dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms
     )

@@ -26,8 +26,7 @@ Ranks = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class _ShiftedFold:
-    """The scored rows of one fold (positions in the dataset), and where its positives lie after
-    each shift.
+    """The scored rows of a fold, and where its positives lie after each shift.
 
     By positive: its `position` in the rows of its asset, where these `begin` among the rows of the
     fold, how many they are (`length`), and the number of the `asset`. `offsets`: shifts x assets.
@@ -52,14 +51,12 @@ class _ShiftedFold:
             np.int32
         )
         step = max(_AT_ONCE // len(self.position), 1)
-        parts = [
-            self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)
-        ]
-        return np.concatenate(parts)
+        return np.concatenate(
+            [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
+        )
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
-        """Return the same for some shifts. `at_or_above`: by row, the number of rows whose score is
-        not lower."""
+        """Return the same for some shifts. `at_or_above`: rows that score no lower."""
         shifted = self.begin + (self.position + offsets[:, self.asset]) % self.length
         below = np.sort(at_or_above[shifted], axis=1)
         found = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
@@ -71,8 +68,7 @@ class _ShiftedFold:
 
 
 class ShiftedLabels:
-    """The labels of the scored rows of all folds, shifted SHIFTS times; the same for the same
-    dataset, folds and seed.
+    """The labels of all folds' scored rows, shifted SHIFTS times, always alike.
 
     `rows`: by fold, the positions of its scored rows: all test rows; of a large table as many as a
     search uses, evenly in time. `problems`: runs of rows with a problem ahead among them.
@@ -114,8 +110,7 @@ class ShiftedLabels:
 
 
 def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:
-    """Draw the shifts of one fold; none is shorter than a label looks ahead, where an asset has
-    enough rows for that."""
+    """Draw a fold's shifts, none shorter than a label looks ahead, if rows allow."""
     _, first, number = np.unique(
         dataset.asset[rows].astype(str), return_index=True, return_inverse=True
     )

@@ -1,8 +1,4 @@
-"""The limit on columns: a fit has no more columns than rows. Beyond that the columns that alone
-rank the rows best remain.
-
-They are chosen by the rows that the model is fitted on, and by no others.
-"""
+"""The limit on columns: those remain that rank the fitted rows best, no more than rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,8 +73,7 @@ def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:
 def ranking_strength(
     matrix: Floats, rows: Positions, columns: Positions, label: Labels, categorical: Sequence[int]
 ) -> Floats:
-    """Return how far each column alone ranks the rows from chance: |Mann-Whitney's U| in standard
-    deviations.
+    """Return how far each column ranks rows from chance: |Mann-Whitney's U| in deviations.
 
     `label`: of the rows. Missing values are left out; of a category the level counts that separates
     best.
@@ -105,8 +100,7 @@ def _strength(
 
 
 def _difference(ones: Floats, zeros: Floats) -> float:
-    """Return by how much the share of pairs in which the one is larger exceeds a half; ties count
-    half."""
+    """Return by how much the share of larger pairs exceeds a half; ties count half."""
     zeros = np.sort(zeros)
     below = (
         np.searchsorted(zeros, ones, side="left").sum()

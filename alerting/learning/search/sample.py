@@ -1,5 +1,4 @@
-"""The training rows of a search: all of them, or a sample of a large table, so that the search time
-is bounded.
+"""The training rows of a search: all, or a sample of a large table.
 
 All rows of the rarer class stay; the other class is thinned evenly in time, and each row that stays
 has the weight of the rows that it represents, so that prevalence and probabilities remain the same.
@@ -49,8 +48,7 @@ class SearchSample:
 
 
 def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
-    """Return the sample of at most `most` training rows (default: fewer with many columns); the
-    same for the same dataset."""
+    """Return a sample of at most `most` rows (default: fewer with many columns)."""
     if most is None:
         most = min(MOST_SEARCHED, max(LEAST_SEARCHED, MOST_CELLS // len(dataset.plan.columns)))
     train = np.flatnonzero(dataset.part == "train")
@@ -66,9 +64,8 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
         weight[rows] *= len(rows) / max(count, 1)
     note = (
         f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} "
-        "with a problem ahead, "
-        f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and "
-        "the final fit are of all rows"
+        f"with a problem ahead, {_share(most - first, len(without))} without, evenly in time and "
+        "weighted); figures and the final fit are of all rows"
     )
     return SearchSample(selected, weight, (note,))
 

@@ -1,5 +1,4 @@
-"""The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds, within a
-time budget."""
+"""The search for a family's parameters: seeded TPE on folds, within a time budget."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,8 +47,7 @@ def search_candidate(
     progress: SearchProgress,
     warm_start: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """Try `learning.trials` parameter sets of one family and return the best: the proven default
-    first, then `warm_start`.
+    """Try `learning.trials` sets of a family and return the best, the default first.
 
     A family without parameters to vary is tried once. Every trial is also scored on shifted labels
     (`ShiftedLabels`).
@@ -95,8 +93,7 @@ def search_candidate(
 def _create_study(
     family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None
 ) -> optuna.Study:
-    """Create a seeded study: it tries the default, then the parameters of the model in service,
-    then the other proven sets."""
+    """Create a seeded study: the default, the model in service, the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -111,7 +108,6 @@ def _create_study(
 
 
 def _describe_early_end(family: str, search: "_Search") -> list[str]:
-    """Describe a search that the time budget cut short in a sentence; none otherwise."""
     learning = search.learning
     done = len(search.tried)
     budget = format_duration(learning.time_budget)
@@ -125,8 +121,7 @@ def _describe_early_end(family: str, search: "_Search") -> list[str]:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """One fold's model. `curve`: the average precision after each round, empty for a family without
-    rounds."""
+    """A fold's model. `curve`: average precision after each round, if it has rounds."""
 
     fold: Fold
     estimator: Estimator
@@ -169,8 +164,7 @@ class _Search:
             )
 
     def _try(self, trial: optuna.Trial) -> float:
-        """Try one parameter set fold by fold and return its mean average precision. Raises
-        TrialPruned if it is pruned."""
+        """Return a set's mean average precision over the folds, or raise TrialPruned."""
         params = self.family.suggest(trial) | self.fixed
         fitted: list[_Fitted] = []
         pruned = False
@@ -186,7 +180,9 @@ class _Search:
         elif self.best is None or is_better(tried, self.best):
             self.best = tried
             self.best_scores = (
-                self._score_all_rows(tried, fitted) if self.sample.thinned else scores
+                [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
+                if self.sample.thinned
+                else scores
             )
         self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)
@@ -195,12 +191,8 @@ class _Search:
             raise optuna.TrialPruned
         return tried.ap
 
-    def _score_all_rows(self, tried: Trial, fitted: Sequence[_Fitted]) -> list[Floats]:
-        return [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
-
     def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
-        """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can
-        be luck too."""
+        """Yield figures on shifted labels, of some rounds: their choice can be luck."""
         longest = max(len(f.curve) for f in fitted)
         stages = (
             np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist()
@@ -216,8 +208,6 @@ class _Search:
             )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
-        """Fit on the fold's training rows of the sample, by which its columns are chosen if there
-        are more of them than rows."""
         rows = self.sample.of(fold.train)
         chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
         train, test = (
@@ -233,8 +223,6 @@ class _Search:
         return LabelledRows(part, self.dataset.label[rows], self.sample.weights(rows))
 
     def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
-        """Return the trial up to its last completed fold, and the probabilities of the sample's
-        test rows of its folds."""
         rounds = _common_rounds([f.curve for f in fitted])
         tests = [self.sample.of(f.fold.test) for f in fitted]
         scores = [self._score(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]
@@ -259,11 +247,7 @@ class _Search:
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:
-    """Return the number of trees that is best on average over the folds; None for a family without
-    trees to count.
-
-    A fold that stopped growing stays at its last value.
-    """
+    """Return the best number of trees over the folds; a stopped fold stays at its end."""
     longest = max(len(curve) for curve in curves)
     if not longest:
         return None

@@ -1,5 +1,4 @@
-"""An estimate in a report: a number with unit, 95 % interval, basis, and a doubt where there is
-one."""
+"""An estimate: a number with unit, 95 % interval, basis, and a doubt where there is one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +17,11 @@ from alerting.definitions.wording.language import (
 from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
 
 LEAST_EVENTS = 5
-PER_WEEK_AND_ASSET = template("per week and asset")
 _TAIL = 0.025
 
 
 class Cases(NamedTuple):
-    """Texts on one sort of cases, each pair for one and several: `{number} problems`, `{count} of
-    {number} problems`, none."""
+    """Texts for one case and several: `{number} problems`, `{count} of {number} problems`, none."""
 
     number: tuple[str, str]
     share: tuple[str, str]
@@ -53,8 +50,7 @@ def nothing(unit: str, reason: str) -> Estimate:
 
 
 def counted(number: int, of: Cases) -> Translatable:
-    """Return a number of cases as text: `3 episodes with an outcome`, `1 episode with an
-    outcome`."""
+    """Return a number of cases as text: `3 episodes with an outcome`."""
     return translatable_count(*of.number, number)
 
 
@@ -74,9 +70,8 @@ def share(count: int, total: int, of: Cases) -> Estimate:
 
 
 def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
-    """Estimate cases per evaluated week of one asset with the exact Poisson interval (Garwood
-    1936); doubtful below one week."""
-    unit = PER_WEEK_AND_ASSET
+    """Estimate cases per week and asset, exact Poisson interval (Garwood 1936)."""
+    unit = template("per week and asset")
     if weeks <= 0:
         return nothing(unit, translatable("no time was evaluated"))
     low, high = (bound / weeks for bound in poisson_interval(count))
@@ -89,8 +84,7 @@ def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
 
 
 def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
-    """Estimate the median with its interval from order statistics (exact, no assumption on the
-    distribution)."""
+    """Estimate the median with its exact interval from order statistics."""
     n = len(values)
     if n == 0:
         return nothing(unit, translatable(of.none))
@@ -102,5 +96,4 @@ def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
 
 
 def _too_few(number: int, of: Cases) -> str:
-    """Return the doubt about a figure of few cases; empty for enough."""
     return translatable("only {cases}", cases=counted(number, of)) if number < LEAST_EVENTS else ""

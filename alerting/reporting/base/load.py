@@ -1,5 +1,4 @@
-"""The load of an alert on operators: how often, how bunched, how long (after ISA-18.2 and EEMUA
-191)."""
+"""The load of an alert on operators: how often, how bunched, how long (ISA-18.2, EEMUA 191)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -44,11 +43,7 @@ class Load:
 def operator_load(
     episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int
 ) -> Load:
-    """Compute the load of episodes (raised, ended) on operators. Instants are UTC, `start` lies
-    before `end`.
-
-    More than `flood_above` alarms in ten minutes are a flood.
-    """
+    """Compute the load of episodes on operators; over `flood_above` in ten minutes is a flood."""
     raised = sorted(at for at, _ in episodes)
     days = (end - start) / timedelta(days=1)
     by_day = Counter(at.astimezone(UTC).date() for at in raised)
@@ -75,8 +70,7 @@ def operator_load(
 
 
 def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """Return the largest number of the sorted instants within ten minutes of one of them, and the
-    first such instant."""
+    """Return the most instants within ten minutes of one of them, and the first such instant."""
     best = 0
     best_at = None
     after = 0

@@ -45,8 +45,7 @@ NO_VERDICT = translatable("no verdict")
 
 
 def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
-    """Name the clock of a simulated line, which runs `speed` times as fast as real time, 0 while it
-    stands; None for none."""
+    """Name the clock of a simulated line of this speed, 0 while it stands; None for none."""
     if speed is None:
         return None
     if speed == 0:
@@ -57,8 +56,7 @@ def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
 
 
 def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
-    """Format a number with this many significant digits and a thin space between thousands; a dash
-    for none."""
+    """Format with significant digits and a thin space between thousands; a dash for none."""
     if value is None:
         return NONE
     if abs(value) >= 10**digits - 0.5:
@@ -74,8 +72,7 @@ def percent(value: float | None, language: Language = ENGLISH) -> str:
 
 
 def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
-    """Format a value as its target is written: as a share where that has a percent sign, else as a
-    number."""
+    """Format a value as its target is written: as a share where that has a percent sign."""
     return percent(value, language) if "%" in like else number(value, 3, language)
 
 
@@ -92,8 +89,7 @@ def metric_title(name: str) -> str:
 
 
 def false_alarms(per_asset: float, assets: int) -> Translatable:
-    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20
-    assets together (3 on each)`."""
+    """Return a weekly number per asset as that of all: `60 … on all 20 assets (3 on each)`."""
     if assets <= 1:
         return translatable("{rate} false alarms a week", rate=Styled(per_asset, ".3g"))
     return translatable(
@@ -125,16 +121,14 @@ def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
 
 
 def moment(value: datetime, zone: tzinfo) -> str:
-    """Format an instant with the zone's short name: `2026-01-05 07:00 CET`; `UTC-03` for a zone
-    without letters."""
+    """Format an instant with its zone: `2026-01-05 07:00 CET`, `UTC-03` without letters."""
     local = value.astimezone(zone)
     letters = local.strftime("%Z")
     return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
 
 
 def zoned_times(text: str, zone: tzinfo) -> str:
-    """Return a sentence with its stamps (`2026-01-05T06:00:00+00:00`) as moments of this zone;
-    quoted ones stay.
+    """Return a sentence with its ISO 8601 stamps as moments of this zone; quoted ones stay.
 
     Sentences are composed where no zone is known; each surface shows them in that of the plant.
     """
@@ -144,7 +138,7 @@ def zoned_times(text: str, zone: tzinfo) -> str:
 
 
 def _local_moment(value: datetime, zone: tzinfo) -> str:
-    """Format as `moment`, with the seconds where there are any: `2026-01-05 07:00:15 CET`."""
+    """Format as `moment`, with the seconds where there are any."""
     text = moment(value, zone)
     minute = instant(value, zone)
     return text.replace(minute, f"{minute}:{value:%S}", 1) if value.second else text
@@ -158,8 +152,7 @@ def zone_name(zone: tzinfo) -> str:
 def data_up_to(
     watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
 ) -> str:
-    """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min
-    old).`"""
+    """Say up to when readings are evaluated: `Data up to 19:52 (2 min old).`"""
     local = watermark.astimezone(zone)
     age = max(now - watermark, timedelta(0))
     until = (
@@ -176,8 +169,7 @@ def data_up_to(
 def evaluated_to(
     watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH
 ) -> str:
-    """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50
-    (latency 10 s)`."""
+    """Say how far targets are evaluated: `evaluated to 2026-01-05 11:59:50 (latency 10 s)`."""
     until = f"{watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}"
     if not latency:
         return language.say("evaluated to {until}", until=until)

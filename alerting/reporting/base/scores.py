@@ -18,7 +18,6 @@ from alerting.readings.history import millis
 
 LEAST_POSITIVES = 5
 
-
 Points = Sequence[Mapping[str, float]]
 
 
@@ -116,8 +115,7 @@ def _doubt(rows: int, positives: int) -> str:
 
 
 def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | None]:
-    """Return the average precision of another column of scores, and of the model on the same rows;
-    None without rows."""
+    """Return the average precision of other scores, and the model's on the same rows."""
     rows = mature[mature[other].notna()] if other in mature else mature[:0]
     label = rows["label"].to_numpy(np.int8)
     return (_ap(label, rows[other]), _ap(label, rows["score"])) if len(rows) else (None, None)

@@ -27,8 +27,8 @@ from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
 from alerting.reporting.base.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
 
+# The engineer's text beside advice of a model that comes first.
 OTHERWISE = template("If that is not possible or not enough: {action}")
-"""The engineer's text beside advice of a model that comes first."""
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": translatable("over, acknowledged"),
     "unacknowledged": translatable("not acknowledged"),
@@ -95,11 +95,9 @@ _HALF_A_YEAR = timedelta(days=183)
 def clock_time(
     value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> str:
-    """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12
-    Jan 2025 14:05`."""
+    """Format an instant for operators: `today 14:05`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
     local = value.astimezone(zone)
-    today = now.astimezone(zone).date()
-    days = (local.date() - today).days
+    days = (local.date() - now.astimezone(zone).date()).days
     time = f"{local:%H:%M}"
     if days in _NEAR:
         return language.say(_NEAR[days], time=time)
@@ -144,8 +142,7 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language
 
 
 def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
-    """Return a text in the language, with every ISO 8601 stamp as date and time of a zone: for
-    documents that are kept."""
+    """Return a text in the language with dates and times of a zone, for documents."""
 
     def format_stamp(found: re.Match[str]) -> str:
         stamps = [
@@ -180,11 +177,7 @@ def sentence(text: str) -> str:
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """Return the next step of an operator: the advice of the model where it helps, else the
-    engineer's text.
-
-    Of an open episode it is the newest advice, of an ended one that of its raise.
-    """
+    """Return the newest advice that helps (of an ended episode the raise's), or the text."""
     advice = advice_shown(episode)
     if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
         return advice.message
@@ -223,8 +216,7 @@ def advice_shown(episode: Episode) -> RecommendationResult | None:
 def risk_since_raise(
     episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH
 ) -> str | None:
-    """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`;
-    None before it is known again.
+    """Describe the course of the risk since the raise; None before it is known again.
 
     Also None once the problem has come: what a model says then is no risk that it will come.
 
@@ -272,8 +264,7 @@ def headline(episode: Episode) -> str:
 
 
 def happening_reason(episode: Episode) -> str | None:
-    """Return what has come, as known when it came: `Moisture is 4.7 %, limit 4.5 %, since …`; None
-    if it has not come."""
+    """Return what has come, as known when it came; None if it has not come."""
     if episode.happening_at is None:
         return None
     return next((t.reason for t in reversed(episode.transitions) if t.kind == "happening"), None)
@@ -297,8 +288,7 @@ def outcome(episode: Episode) -> str | None:
 
 
 def last_answer(episode: Episode, actor: str) -> Feedback | None:
-    """Return the last feedback of a person that has a verdict; else the last that reports an
-    action."""
+    """Return a person's last feedback with a verdict, else the last with an action."""
     own = [f for f in episode.feedback if f.actor == actor]
     return next(
         (f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None)
@@ -306,8 +296,7 @@ def last_answer(episode: Episode, actor: str) -> Feedback | None:
 
 
 def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:
-    """Return the last answer to whether the recommendation was followed: of a person, or of anyone;
-    None without one."""
+    """Return the last answer on whether the recommendation was followed, of a person or anyone."""
     own = (f for f in reversed(episode.feedback) if actor in (None, f.actor))
     return next((f.recommendation_taken for f in own if f.recommendation_taken), None)
 

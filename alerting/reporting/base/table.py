@@ -13,8 +13,7 @@ Cell = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under column names. Instants are ISO 8601 in UTC, durations seconds, shares
-    between 0 and 1."""
+    """Rows of cells under column names: instants ISO 8601 in UTC, durations s, shares 0 to 1."""
 
     name: str
     columns: tuple[str, ...]
@@ -33,19 +32,16 @@ class Table:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Return a table of values; instants become text, numbers that are not finite become empty."""
-    return Table(name, tuple(columns), tuple(tuple(_cell(value) for value in row) for row in rows))
+def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:
+    """Return a table of values, instants as text, under column names with a space in between."""
+    cells = tuple(tuple(_cell(value) for value in row) for row in rows)
+    return Table(name, tuple(columns.split()), cells)
 
 
 def table_of(name: str, columns: str, items: Iterable[object], **attributes: str) -> Table:
-    """Return a table with a row for each item: its attributes of the columns' names.
-
-    `columns`: names with a space between them; `attributes`: of columns that have another name.
-    """
-    names = columns.split()
-    read = [attrgetter(attributes.get(column, column)) for column in names]
-    return table(name, names, [[value(item) for value in read] for item in items])
+    """Return a row of attributes for each item; `attributes`: of columns with another name."""
+    read = [attrgetter(attributes.get(column, column)) for column in columns.split()]
+    return table(name, columns, [[value(item) for value in read] for item in items])
 
 
 def by_name(tables: Sequence[Table]) -> Mapping[str, Table]:

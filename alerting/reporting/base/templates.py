@@ -1,8 +1,4 @@
-"""Templates of reports and decisions in the reader's language, and what templates of pages share
-with those of the console.
-
-In HTML all text from users is escaped.
-"""
+"""Templates of reports and decisions; in HTML all text from users is escaped."""
 
 from collections.abc import Callable
 from functools import cache
@@ -24,8 +20,7 @@ def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
 
 @pass_context
 def say(page: Context, template: str, /, **values: Any) -> Markup:
-    """Return a template of a page, which may have markup, with its values escaped, in the language
-    of the page."""
+    """Return a template in the language of the page, with its values escaped."""
     language: Language = page["language"]
     return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
 
@@ -54,13 +49,13 @@ def worded(format_value: Callable[..., str]) -> Callable[..., str]:
     return pass_context(lambda page, *values: format_value(*values, language=page["language"]))
 
 
+# Filters that reports and the console share.
 TEXT_FILTERS: dict[str, Callable[..., Any]] = {
     "t": in_language(lambda language, text: language.translate(text)),
     "number": worded(messages.number),
     "percent": worded(messages.percent),
     "outcome": in_language(lambda language, o: language.translate(messages.OUTCOME_NAMES[o])),
 }
-"""Filters that reports and the console share."""
 
 
 @cache

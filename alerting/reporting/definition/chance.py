@@ -29,15 +29,13 @@ _SLOWEST = 0.99  # largest ratio of the correlation at a lag to that at its half
 
 
 def psi(reference: Floats, current: Floats) -> Floats:
-    """Return the population stability index of shares by bin (last axis); an empty bin counts as
-    0.01 %."""
+    """Return the population stability index of shares by bin; an empty bin counts as 0.01 %."""
     old, new = (np.where(shares == 0, _EMPTY, shares) for shares in (reference, current))
     return np.asarray(np.sum((new - old) * np.log(new / old), axis=-1))
 
 
 def psi_by_chance(shares: Floats, reference_values: float, values: float) -> float:
-    """Return the index that chance exceeds once in a hundred times, where nothing has changed.
-    Deterministic.
+    """Return the index that chance alone exceeds once in a hundred times. Deterministic.
 
     `shares`: of the reference, from so many independent values; the true ones are drawn around them
     (Dirichlet), and then the independent values of the period.
@@ -49,8 +47,7 @@ def psi_by_chance(shares: Floats, reference_values: float, values: float) -> flo
 
 
 def wasserstein_by_chance(reference: Floats, reference_values: float, values: float) -> float:
-    """Return the same of the Wasserstein distance, in standard deviations of the reference (at
-    least 0.001)."""
+    """Return the same of the Wasserstein distance, in standard deviations of the reference."""
     number = max(round(values * reference_values / (values + reference_values)), 1)
     grid = (np.arange(_GRID) + 0.5) / _GRID
     usual = np.quantile(reference, grid)
@@ -65,8 +62,7 @@ def wasserstein_by_chance(reference: Floats, reference_values: float, values: fl
 
 @dataclass(frozen=True)
 class Correlation:
-    """Correlation of a variable with itself by distance in time, measured on `slices` slices of
-    `width_s` seconds.
+    """Correlation of a variable with itself by distance in time, on `slices` of `width_s`.
 
     `lags_s`: distances from 0 up to half the width; `at_lags`: the correlation at each, 0 where it
     cannot be told from 0.
@@ -78,8 +74,7 @@ class Correlation:
     at_lags: Floats
 
     def at(self, lag_s: Floats) -> Floats:
-        """Return the correlation at these distances; beyond the measured ones it goes on falling as
-        over their last half."""
+        """Return the correlation at these distances; beyond the last one it goes on falling."""
         longest = self.lags_s[-1]
         (at_half, last) = self.at_lags[-2:]
         ratio = min(last / at_half, _SLOWEST) if at_half > 0 else 0.0
@@ -103,11 +98,7 @@ class Correlation:
 def measure_correlation(
     at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: bool
 ) -> Correlation | None:
-    """Return the correlation of values from their instants (s, ascending) and bins; None for too
-    few values.
-
-    Bins of numbers are ranks; categories are alike only if they are equal.
-    """
+    """Return the correlation of values by instant (s) and bin: ranks, or categories by equality."""
     step = -(-len(at_s) // _MOST_VALUES)
     at_s = at_s[::step]
     bins = bins[::step]
@@ -130,8 +121,7 @@ def measure_correlation(
 
 
 def _at_lag(at_s: Floats, deviations: Floats, lag: float, tolerance: float) -> float:
-    """Return the correlation of values that are this far apart; 0 if it lies within two standard
-    errors of 0 (Bartlett 1946)."""
+    """Return the correlation at a lag; 0 within two standard errors of 0 (Bartlett 1946)."""
     later = np.minimum(np.searchsorted(at_s, at_s + lag - tolerance), len(at_s) - 1)
     is_pair = np.abs(at_s[later] - at_s - lag) <= tolerance
     variance = float(np.mean(np.sum(deviations**2, axis=1)))

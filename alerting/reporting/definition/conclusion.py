@@ -34,8 +34,7 @@ TRUST_MESSAGES: dict[Trust, str] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """Conclusion on the alert: trust, the numbers (`sentence`), the decision rule (`rule`), and the
-    actions."""
+    """Conclusion on the alert: trust, the numbers in a sentence, the rule, and the actions."""
 
     trust: Trust
     sentence: str
@@ -45,8 +44,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Demand:
-    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the episodes
-    with an outcome right"."""
+    """One demand on the alert, e.g. "at least 50 % of the episodes with an outcome right"."""
 
     description: str
     estimate: Estimate
@@ -71,11 +69,7 @@ class _Demand:
 
 
 def conclude(metrics: ReportMetrics) -> Judgement:
-    """Decide by fixed demands, all stated in `rule`; with a demand that cannot be checked the
-    conclusion is "cannot tell".
-
-    Only if every demand is met may the list of actions be empty.
-    """
+    """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
     demands = list(_demands(metrics))
     trust = _trust(demands)
     actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))
@@ -104,7 +98,6 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
 
 
 def _about_demands(demands: list[_Demand]) -> Iterator[str]:
-    """Describe the demands that are not met, and those that cannot be checked yet."""
     for demand in demands:
         if demand.met is False:
             yield translatable(
@@ -113,11 +106,10 @@ def _about_demands(demands: list[_Demand]) -> Iterator[str]:
                 cases=demand.estimate.basis,
             )
         elif demand.met is None:
-            why = demand.estimate.doubt or demand.estimate.basis
             yield translatable(
                 "Wait, or choose a longer period. It cannot be checked yet: {demand} ({cases}).",
                 demand=demand.description,
-                cases=why,
+                cases=demand.estimate.doubt or demand.estimate.basis,
             )
 
 
@@ -132,8 +124,7 @@ def _trust(demands: list[_Demand]) -> Trust:
 def _rule(demands: list[_Demand]) -> str:
     return translatable(
         "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
-        "Cannot tell: too few cases to "
-        "check one of them.",
+        "Cannot tell: too few cases to check one of them.",
         demands=joined(", ", *(d.description for d in demands)),
     )
 
@@ -164,8 +155,7 @@ def _describe_problems(f: ReportMetrics) -> str:
     missed = len(f.missed)
     if not total:
         return "no problem occurred while the alert was evaluated"
-    message = f"{total - missed} of {total} {_found(f)}"
-    return message + (
+    return f"{total - missed} of {total} {_found(f)}" + (
         f", {seconds(f.lead_time.value)} ahead in the median"
         if f.lead_time.value is not None
         else ""
@@ -173,8 +163,7 @@ def _describe_problems(f: ReportMetrics) -> str:
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
-    """List the actions from the most urgent to the least; each names the number that calls for
-    it."""
+    """List the actions, the most urgent first; each names the number that calls for it."""
     yield from _too_little(f)
     yield from _alarms(f)
     yield from _model(f)
@@ -208,12 +197,11 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
             "gets an outcome."
         )
     elif undetermined > MANY_UNDETERMINED:
-        reason = next(iter(f.undetermined))
         yield translatable(
             "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
             "first.",
             share=Styled(undetermined, "share"),
-            reason=reason,
+            reason=next(iter(f.undetermined)),
         )
 
 
@@ -223,8 +211,7 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield translatable(
             "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones "
-            "below, exclude misleading "
-            "variables, and retrain.",
+            "below, exclude misleading variables, and retrain.",
             false_alarms=false_alarms(rate.value, len(f.evaluated)),
             allowed=Styled(budget, ".3g"),
         )
@@ -261,8 +248,7 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
 
 
 def _instead(retune: Retune | None) -> Translatable:
-    """Return what would make fewer alerts wrong: the limit that halves the false alarms, if it
-    keeps half of what was right."""
+    """Return the limit that halves the false alarms, if it keeps half of what was right."""
     if retune is None or 2 * retune.right_then < retune.right:
         return translatable(
             "no single limit halves the false alarms without losing what was right; narrow the "
@@ -270,19 +256,19 @@ def _instead(retune: Retune | None) -> Translatable:
         )
     return translatable(
         "with {change} instead of {present}, {false_then} of {false_alarms} false alarms would "
-        "have remained, and {right_then} "
-        "of {right} that were right",
+        "have remained, and {right_then} of {right} that were right",
         **retune.values,
     )
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:
-    if f.rows is not None and _no_better_than_persistence(f.rows):
+    rows = f.rows
+    if rows is not None and _is_at_least(rows.persistence_ap, rows.ap_beside_persistence, rows):
         yield translatable(
             "The model ranks no better than the last known value alone: give it variables that "
             "lead the problem."
         )
-    if f.rows is not None and _no_better_than_the_mean(f.rows):
+    if rows is not None and _is_at_least(rows.brier, rows.brier_of_prevalence, rows):
         yield translatable(
             "The probabilities are no better than the mean alone: do not read the score as a risk; "
             "retrain."
@@ -295,16 +281,8 @@ def _model(f: ReportMetrics) -> Iterator[str]:
         )
 
 
-def _no_better_than_persistence(rows: RowMetrics) -> bool:
-    model = rows.ap_beside_persistence
-    persistence = rows.persistence_ap
-    return not rows.doubt and model is not None and persistence is not None and model <= persistence
-
-
-def _no_better_than_the_mean(rows: RowMetrics) -> bool:
-    model = rows.brier
-    mean = rows.brier_of_prevalence
-    return not rows.doubt and model is not None and mean is not None and model >= mean
+def _is_at_least(value: float | None, other: float | None, rows: RowMetrics) -> bool:
+    return not rows.doubt and value is not None and other is not None and value >= other
 
 
 def _people(f: ReportMetrics) -> Iterator[str]:

@@ -1,5 +1,4 @@
-"""Data and evaluation of a period: gaps, samples of doubtful quality, late readings, and how much
-was evaluated."""
+"""Data and evaluation of a period: gaps, doubtful samples, late readings, what was evaluated."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,8 +34,7 @@ class AssetData:
 
 @dataclass(frozen=True)
 class VariableQuality:
-    """Samples of a variable on an asset in the period: with a value, and those that the source
-    marks as bad or uncertain."""
+    """Samples of a variable in the period, and those that the source marks bad or uncertain."""
 
     asset: str
     variable: str
@@ -98,8 +96,7 @@ def data_metrics(m: Material) -> DataMetrics:
 
 
 def _usual_detection_s(m: Material) -> float:
-    """Return the seconds within which an episode is known if no evaluation is late: two evaluations
-    and the latency."""
+    """Return how soon an episode is known on time: two evaluations and the latency."""
     latencies = [
         h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables
     ]
@@ -122,7 +119,6 @@ def _asset_data(m: Material, asset: str) -> AssetData:
 
 
 def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
-    """Return the variables of an asset with samples of doubtful quality in the period."""
     history = m.histories[asset]
     start = to_millis(m.start)
     end = to_millis(m.end)
@@ -142,6 +138,5 @@ def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
 
 
 def _counts(history: History, start: datetime, end: datetime) -> dict[str, int]:
-    """Return the number of samples of each variable in [start, end)."""
     inside = history.readings[(history.readings.index >= start) & (history.readings.index < end)]
     return {str(name): int(number) for name, number in inside.notna().sum().items()}

@@ -87,11 +87,7 @@ class DecisionMade:
 def summarise_decision(
     verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
 ) -> Translatable:
-    """Return why a decision was made, in one plain sentence from its recorded facts. `champion`: in
-    service until then.
-
-    `reason`: the recorded one, of which only words of a person are used.
-    """
+    """Say why a decision was made. `champion`: until then; `reason`: used if a person's words."""
     words = reason.partition(": ")[2]
     if verdict == "rejected":
         return translatable(
@@ -116,8 +112,7 @@ def summarise_decision(
 
 
 def _measured(evidence: Mapping[str, Any]) -> Value:
-    """Return the average precision of both models as a clause; nothing where it was not
-    measured."""
+    """Return the average precision of both models as a clause; empty where not measured."""
     counted = evidence.get("acted_left_out") or {}
     new = counted.get("challenger_ap")
     old = counted.get("champion_ap")

@@ -6,7 +6,7 @@ it. Categories are their own bins. A drift is called one only where the index or
 larger than chance makes it, given how slowly the variable changes (`chance`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -34,8 +34,7 @@ Bins = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Drift:
-    """Drift of one variable. `labels`: bins; `reference`, `current`: their shares. `wasserstein`:
-    None for categories.
+    """Drift of one variable. `labels`: of bins; `reference`, `current`: their shares.
 
     `missing_before`, `missing`: share of samples without a value. `independent`: number of
     independent values that those of the period are worth; `psi_by_chance`, `wasserstein_by_chance`:
@@ -58,8 +57,7 @@ class Drift:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Return whether the distributions differ by more than the slowness of the variable
-        explains."""
+        """Return whether the difference is larger than the slowness of the variable explains."""
         distance = self.wasserstein
         usual = self.wasserstein_by_chance
         return self.psi > self.psi_by_chance or (
@@ -78,8 +76,7 @@ class Drift:
 
     @property
     def is_slow(self) -> bool:
-        """Return whether the distribution differs, but no more than chance explains: the variable
-        changes slowly."""
+        """Return whether the difference is no larger than a slow variable explains."""
         return self.psi >= CLEAR and not self.is_beyond_chance
 
 
@@ -97,16 +94,14 @@ def drift_of_inputs(
         & {str(n) for a in assets for n in current[a].columns}
     )
     found = [
-        _drift(name, _columns(reference, assets, name), _columns(current, assets, name))
+        _drift(
+            name,
+            {a: reference[a][name] for a in assets if name in reference[a]},
+            {a: current[a][name] for a in assets if name in current[a]},
+        )
         for name in names
     ]
     return tuple(sorted((d for d in found if d is not None), key=lambda d: (-d.psi, d.variable)))
-
-
-def _columns(
-    frames: Mapping[str, pd.DataFrame], assets: Sequence[str], name: str
-) -> dict[str, pd.Series]:
-    return {a: frames[a][name] for a in assets if name in frames[a]}
 
 
 def _drift(
@@ -155,17 +150,13 @@ def _independent_values(
     currents: Mapping[str, pd.Series],
     are_numbers: bool,
 ) -> tuple[float, float]:
-    """Return how many independent values those of the reference, and those of the period, are
-    worth: of all assets together.
-
-    `before`: the values of the reference, asset after asset, and their bins.
-    """
+    """Return what the reference (`before`, with its bins) and the period are worth."""
     known = independent = 0.0
     ends = np.cumsum([int(column.notna().sum()) for column in references.values()])
     for (asset, column), end in zip(references.items(), ends, strict=True):
         current = currents.get(asset)
         own = slice(end - int(column.notna().sum()), end)
-        seconds = _seconds(before.index[own])
+        seconds = pd.DatetimeIndex(before.index[own]).as_unit("ms").asi8 / 1000.0
         correlation = measure_correlation(seconds, bins[own], are_numbers) if len(seconds) else None
         values = int(current.notna().sum()) if current is not None else 0
         if correlation is None:
@@ -174,13 +165,9 @@ def _independent_values(
             continue
         known += min(correlation.independent_in_sample(seconds[-1] - seconds[0]), len(seconds))
         if current is not None and values > 1:
-            at = _seconds(current.dropna().index)
+            at = pd.DatetimeIndex(current.dropna().index).as_unit("ms").asi8 / 1000.0
             independent += min(correlation.independent_within(max(at[-1] - at[0], 1.0)), values)
     return known, independent
-
-
-def _seconds(index: pd.Index) -> Floats:
-    return pd.DatetimeIndex(index).as_unit("ms").asi8 / 1000.0
 
 
 def standardised_wasserstein(reference: Floats, current: Floats) -> float:
@@ -191,8 +178,7 @@ def standardised_wasserstein(reference: Floats, current: Floats) -> float:
 
 
 def quantile_edges(reference: Floats) -> Floats:
-    """Return the inner edges of ten bins with about equal numbers of reference values; fewer where
-    many values are equal."""
+    """Return the inner edges of at most ten bins with about equal numbers of values."""
     return np.unique(np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 
@@ -213,8 +199,7 @@ def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], t
 def _category_bins(
     reference: pd.Series, current: pd.Series
 ) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
-    """Return the most frequent reference categories and one for all other ones, and the bin of each
-    value on both sides."""
+    """Return the most frequent categories and one for all others, and each value's bin."""
     named = (
         reference.value_counts()
         .sort_index(kind="stable")

@@ -1,5 +1,4 @@
-"""Drivers: the variables that made the scores of a period's episodes high, against the period
-before."""
+"""Drivers: the variables that made the scores of episodes high, against the period before."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,13 +6,10 @@ from dataclasses import dataclass
 
 from alerting.episodes.episode import Episode
 
-MOST_DRIVERS = 10
-
 
 @dataclass(frozen=True)
 class Driver:
-    """A variable with the mean size of its contribution (SHAP, in probability) over the episodes of
-    a period.
+    """A variable with the mean size of its contribution (SHAP) over the episodes of a period.
 
     `episodes`: those with the variable among their contributions. `before`: the mean of the period
     before; None without episodes there. The mean is over all episodes with contributions: a
@@ -27,20 +23,16 @@ class Driver:
 
 
 def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> tuple[Driver, ...]:
-    """Return the strongest drivers of a period, the largest mean first. `earlier`: of the period
-    before, None without one."""
+    """Return the strongest drivers, the largest first. `earlier`: of the period before, if any."""
     now, counts = _mean_sizes(episodes)
     before, _ = _mean_sizes(earlier or ())
-    ranked = sorted(now, key=lambda name: (-now[name], name))[:MOST_DRIVERS]
     return tuple(
         Driver(name, now[name], counts[name], before.get(name, 0.0) if before else None)
-        for name in ranked
+        for name in sorted(now, key=lambda name: (-now[name], name))[:10]
     )
 
 
 def _mean_sizes(episodes: Sequence[Episode]) -> tuple[dict[str, float], dict[str, int]]:
-    """Return the mean size of each variable's contribution, and the number of episodes that have
-    it."""
     explained = [e for e in episodes if e.contributions]
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)

@@ -1,5 +1,4 @@
-"""Estimated performance of scores whose outcome is not known yet, by confidence-based performance
-estimation (CBPE).
+"""Estimated performance of scores without an outcome, by confidence-based estimation (CBPE).
 
 A calibrated score is the probability that the problem follows. So the expected number of hits among
 the scores above the threshold is the sum of those scores, and the same holds for every cell of the
@@ -19,16 +18,14 @@ LEAST_SCORES = 100
 WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
 CONDITIONS = translatable(
     "It holds while scores are calibrated and inputs look as they did when the calibration was "
-    "measured. It does not see a "
-    "change of the process itself: the same inputs that now lead to the problem more often or less "
-    "often."
+    "measured. It does not see a change of the process itself: the same inputs that now lead to "
+    "the problem more often or less often."
 )
 
 
 @dataclass(frozen=True)
 class EstimatedPerformance:
-    """Expected metrics of the rows that have no outcome yet (`immature`), and of those that have,
-    beside what came true.
+    """Expected metrics of rows without an outcome, and of those with one beside what came true.
 
     `recall`, `precision`: of rows at the thresholds in force; None where no row is above them.
     `calibration_error`: mean distance of score and observed share over ten bins (ECE) of the rows
@@ -60,16 +57,14 @@ class Expected:
 
 
 def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
-    """Estimate the performance of rows without a label. `scores`: as in `Material`. None if all
-    rows have one."""
+    """Estimate the performance of rows without a label; None if all have one."""
     immature = scores[scores["label"].isna()]
     if immature.empty:
         return None
     mature = scores[scores["label"].notna()]
     new = expected_performance(*_columns(immature))
     known = expected_performance(*_columns(mature))
-    label = mature["label"].to_numpy(np.float64)
-    realised = expected_performance(*_columns(mature), label)
+    realised = expected_performance(*_columns(mature), mature["label"].to_numpy(np.float64))
     error = _calibration_error(mature)
     return EstimatedPerformance(
         rows=len(immature),
@@ -91,11 +86,7 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
 def expected_performance(
     score: Floats, threshold: Floats, probability: Floats | None = None
 ) -> Expected:
-    """Return recall, precision and ROC-AUC of rows with these probabilities of a problem: the
-    scores themselves where they are calibrated, labels where these are known.
-
-    An alarm is a score at or above its threshold.
-    """
+    """Return recall, precision and ROC-AUC from scores, or labels where these are known."""
     probability = score if probability is None else probability
     above = score >= threshold
     expected = float(probability.sum())
@@ -108,11 +99,7 @@ def expected_performance(
 
 
 def expected_roc_auc(score: Floats, probability: Floats) -> float | None:
-    """Return the area under the expected ROC curve: expected true and false positives at each
-    distinct score.
-
-    None without any expected positive, or without any negative.
-    """
+    """Return the area under the expected ROC curve; None without positives or negatives."""
     _, inverse = np.unique(-score, return_inverse=True)  # from the highest score on
     positives = np.bincount(inverse, probability)
     negatives = np.bincount(inverse, 1 - probability)
@@ -128,15 +115,13 @@ def _columns(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _calibration_error(mature: pd.DataFrame) -> float | None:
-    """Return the mean distance of mean score and observed share in ten bins of equal width,
-    weighted by rows; None without."""
+    """Return the mean distance of score and observed share over ten bins, by rows."""
     if mature.empty:
         return None
     score = mature["score"].to_numpy(np.float64)
     label = mature["label"].to_numpy(np.float64)
     bins = np.minimum((score * 10).astype(np.int64), 9)
-    distance = np.abs(np.bincount(bins, score - label, minlength=10))
-    return float(distance.sum() / len(score))
+    return float(np.abs(np.bincount(bins, score - label, minlength=10)).sum() / len(score))
 
 
 def _doubt(rows: int, mature: int, error: float | None) -> str:

@@ -1,7 +1,4 @@
-"""The input of a performance report, and the times in which an alert was evaluated and in alarm.
-
-Times without any known value count as neither evaluated nor in alarm.
-"""
+"""The input of a report; times without a known value are neither evaluated nor in alarm."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,8 +136,7 @@ class Material:
 
 
 def ended_at(episode: Episode) -> datetime | None:
-    """Return the end of a prediction or episode, or of its prediction window; None while it has
-    neither."""
+    """Return the end of a prediction, an episode or its window; None while it has none."""
     return episode.ended_at or episode.valid_until
 
 

@@ -33,7 +33,6 @@ from alerting.reporting.definition.retune import Retune, compute_retune
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
-_LISTED = 10
 _FALSE_ALARMS = Cases(
     templates("{number} false alarm", "{number} false alarms"),
     templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
@@ -61,8 +60,7 @@ _WITHOUT_AVOIDED = Cases(
 
 @dataclass(frozen=True)
 class ReportedEpisode:
-    """One episode of the period, for tables and the timeline. `in_alarm`: its parts in which a
-    value was known."""
+    """One episode of the period. `in_alarm`: its parts in which a value was known."""
 
     id: str
     asset: str
@@ -82,8 +80,7 @@ class ReportedEpisode:
 
 @dataclass(frozen=True)
 class Precision:
-    """Share of right episodes, twice: avoided ones excluded (`without_avoided`), and counted as
-    right (`with_avoided`)."""
+    """Share of right episodes, with avoided ones left out and with them counted as right."""
 
     without_avoided: Estimate
     with_avoided: Estimate
@@ -91,8 +88,7 @@ class Precision:
 
 @dataclass(frozen=True)
 class PreviousPeriod:
-    """The headline figures of the period before [start, end), computed in the same way and at the
-    same time."""
+    """The headline figures of the period before, computed in the same way."""
 
     start: datetime
     end: datetime
@@ -158,7 +154,7 @@ class ReportMetrics:
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """Return at most ten false alarms, those furthest beyond their threshold first."""
         wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
-        return tuple(sorted(wrong, key=_margin, reverse=True)[:_LISTED])
+        return tuple(sorted(wrong, key=_margin, reverse=True)[:10])
 
     @property
     def lead_times(self) -> tuple[float, ...]:
@@ -192,18 +188,35 @@ def compute_metrics(material: Material) -> ReportMetrics:
         else None,
         data=data_metrics(m),
         retune=compute_retune(m) if before is not None else None,
-        previous=_previous(before, earlier) if before is not None and earlier is not None else None,
+        previous=PreviousPeriod(
+            start=earlier.start,
+            end=earlier.end,
+            event_recall=earlier.event_recall,
+            precision=earlier.precision.with_avoided,
+            false_alarms=earlier.false_alarms,
+            lead_time=earlier.lead_time,
+            time_in_alarm=earlier.time_in_alarm,
+            response=earlier.verdicts.response,
+            to_acknowledge=earlier.verdicts.to_acknowledge,
+            episodes=len(earlier.episodes),
+            money=_money(before, earlier, None),
+        )
+        if before is not None and earlier is not None
+        else None,
     )
 
 
 def _outcome_metrics(material: Material) -> ReportMetrics:
-    """Return the metrics of problems, outcomes and operators alone."""
     m = material
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
+    hits = counts["hit"]
+    avoided = counts["avoided"]
+    wrong = counts["false_alarm"]
+    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
     return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
@@ -228,7 +241,10 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
             Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),
         event_recall=event_recall(m, problems),
-        precision=_precision(counts),
+        precision=Precision(
+            _enough_outcomes(without, counts),
+            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME), counts),
+        ),
         false_alarms=_false_alarms(counts, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
@@ -244,8 +260,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
-    """Return the sums of the period; None for a definition without costs, and where no alert was
-    sent.
+    """Return the sums of the period; None without costs, and where no alert was sent.
 
     Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of
     problems.
@@ -268,30 +283,13 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
     return compute_money(m.definition.costs, counted, min(m.as_of, m.end))
 
 
-def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:
-    return PreviousPeriod(
-        start=earlier.start,
-        end=earlier.end,
-        event_recall=earlier.event_recall,
-        precision=earlier.precision.with_avoided,
-        false_alarms=earlier.false_alarms,
-        lead_time=earlier.lead_time,
-        time_in_alarm=earlier.time_in_alarm,
-        response=earlier.verdicts.response,
-        to_acknowledge=earlier.verdicts.to_acknowledge,
-        episodes=len(earlier.episodes),
-        money=_money(before, earlier, None),
-    )
-
-
 def to_document(value: Any) -> Any:
     """Return JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
     return to_jsonable_python(value, inf_nan_mode="null")
 
 
 def _reason(episode: Episode, m: Material) -> str:
-    """Return why an episode has its outcome; the instants at which outcomes are due make one
-    reason."""
+    """Return why an episode has its outcome; all that wait for a time have one reason."""
     record = episode.outcome_record
     if record is None or record.reason.startswith("the outcome is known at"):
         return undetermined_reason(m.definition.problem is not None)
@@ -314,21 +312,8 @@ def _time_in_alarm(m: Material) -> Estimate:
     )
 
 
-def _precision(counts: Mapping[Outcome, int]) -> Precision:
-    hits = counts["hit"]
-    avoided = counts["avoided"]
-    wrong = counts["false_alarm"]
-    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
-    with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
-    return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
-
-
 def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
-    """Return false alarms per evaluated week; where most outcomes are undetermined, up to all of
-    these may be false alarms.
-
-    Without a single outcome there is no figure.
-    """
+    """Return false alarms per evaluated week; undetermined ones may be false, none: no figure."""
     false = counts["false_alarm"]
     undetermined = counts["undetermined"]
     rate = _enough_outcomes(rate_per_week(false, weeks, _FALSE_ALARMS), counts)
@@ -340,8 +325,7 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
 
 
 def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
-    """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair
-    sample."""
+    """Add a doubt where most outcomes are undetermined: the others are no fair sample."""
     if estimate.doubt or not _is_mostly_undetermined(counts):
         return estimate
     return replace(estimate, doubt=_undetermined(counts))
@@ -382,8 +366,7 @@ def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
 
 
 def _margin(episode: ReportedEpisode) -> tuple[float, float]:
-    """Return the distance beyond the threshold, then the duration: a false alarm with a high score
-    is the best to learn from."""
+    """Return the distance beyond the threshold, then the duration."""
     beyond = (
         abs(episode.value - episode.threshold)
         if episode.value is not None and episode.threshold is not None

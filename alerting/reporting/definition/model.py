@@ -1,5 +1,4 @@
-"""The model of a report: decisions of the period, what was expected at promotion, score
-distribution, drift, estimates."""
+"""The model of a report: decisions, expected and real metrics, scores, drift, estimates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class CameTrue:
-    """A metric that was measured at the promotion, with its 95 % interval where it is known, and
-    what came true in the period."""
+    """A metric as it was measured at the promotion, and what came true in the period."""
 
     metric: str
     at_promotion: float
@@ -32,11 +30,7 @@ class CameTrue:
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the whole 95 % interval of the period lies on the worse side of that of
-        the promotion.
-
-        Where the promotion's interval is not known, of its value.
-        """
+        """Return whether the 95 % interval is worse than the promotion's, or than its value."""
         low = self.now.low
         high = self.now.high
         if self.now.doubt or low is None or high is None:
@@ -48,11 +42,7 @@ class CameTrue:
 
 @dataclass(frozen=True)
 class ModelMetrics:
-    """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of
-    this period and before.
-
-    `verification`: how it did by the values that came; empty if its kind states none.
-    """
+    """The model over the period. `verification`: by the values that came; empty if unknown."""
 
     decisions: tuple[DecisionMade, ...]
     came_true: tuple[CameTrue, ...]
@@ -114,8 +104,7 @@ def came_true(
     now: Mapping[str, Estimate],
     intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS,
 ) -> tuple[CameTrue, ...]:
-    """Return the metrics that were measured at the promotion beside those of the period, where both
-    are known."""
+    """Return the metrics that are known both at the promotion and in the period."""
     return tuple(
         CameTrue(name, expected[name], estimate, *intervals.get(name, (None, None)))
         for name, estimate in now.items()
@@ -124,8 +113,7 @@ def came_true(
 
 
 def score_shares(scores: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of scores in each of twenty bins of equal width from 0 to 1; empty without
-    scores."""
+    """Return the share of scores in each of twenty equal bins from 0 to 1."""
     if scores.empty:
         return ()
     bins = np.minimum(

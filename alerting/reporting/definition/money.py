@@ -1,10 +1,6 @@
-"""Money: what problems, false alarms and interventions cost, and what the alert avoided, as
-intervals with assumptions.
+"""Money: what problems, alarms and interventions cost; nothing that `costs` do not give."""
 
-Nothing is estimated that the definition's `costs` do not give: without them there is no sum.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -75,7 +71,13 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
     """
     if costs is None:
         return None
-    usual = _usual_minutes(counted)
+    own = [
+        (end - start).total_seconds() / 60
+        for start, end in (*counted.missed, *counted.announced)
+        if end is not None
+    ]
+    known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
+    usual = float(median(known)) if known else None
     problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
     false_alarms = _times(
         costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined
@@ -105,88 +107,54 @@ def _times(cost: float, low: int, high: int) -> Amount:
 def _cost_of_problems(
     costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], until: datetime
 ) -> Amount:
-    minutes = (
+    total = costs.miss * len(problems) + costs.miss_per_minute * (
         sum(max(((end or until) - start).total_seconds(), 0.0) for start, end in problems) / 60
     )
-    total = costs.miss * len(problems) + costs.miss_per_minute * minutes
     return Amount(total, total)
 
 
-def _usual_minutes(counted: CountedCosts) -> float | None:
-    """Return the median minutes of the problems with a known duration, of this period and the one
-    before; None without any."""
-    own = [
-        (end - start).total_seconds() / 60
-        for start, end in (*counted.missed, *counted.announced)
-        if end is not None
-    ]
-    known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
-    return float(median(known)) if known else None
-
-
-def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> list[str]:
-    lines: list[str] = [
-        translatable(
-            "The definition states {problem} a problem and {minute} a minute of it, {alarm} a "
-            "false alarm and {action} an "
-            "intervention.",
-            problem=_price(costs.miss, costs),
-            minute=_price(costs.miss_per_minute, costs),
-            alarm=_price(costs.false_alarm, costs),
-            action=_price(costs.intervention, costs),
-        )
-    ]
+def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> Iterator[str]:
+    yield translatable(
+        "The definition states {problem} a problem and {minute} a minute of it, {alarm} a false "
+        "alarm and {action} an intervention.",
+        problem=_price(costs.miss, costs),
+        minute=_price(costs.miss_per_minute, costs),
+        alarm=_price(costs.false_alarm, costs),
+        action=_price(costs.intervention, costs),
+    )
     if counted.avoided or counted.undetermined_acted:
-        lines.append(
-            translatable(
-                "An operator acted and no problem came: the lower bound assumes that none would "
-                "have come, the upper bound that "
-                "one would have come each time."
-            )
+        yield translatable(
+            "An operator acted and no problem came: the lower bound assumes that none would have "
+            "come, the upper bound that one would have come each time."
         )
         if costs.miss_per_minute and usual is not None:
-            minutes = Styled(usual, ".0f min")
-            lines.append(
-                translatable(
-                    "An avoided problem counts with the median duration of the problems seen: "
-                    "{usual}.",
-                    usual=minutes,
-                )
+            yield translatable(
+                "An avoided problem counts with the median duration of the problems seen: {usual}.",
+                usual=Styled(usual, ".0f min"),
             )
         elif costs.miss_per_minute:
-            lines.append(
-                translatable(
-                    "No problem was seen to its end, so an avoided one counts without its minutes."
-                )
+            yield translatable(
+                "No problem was seen to its end, so an avoided one counts without its minutes."
             )
     if counted.undetermined:
-        lines.append(
-            translatable(
-                "Alerts without an outcome yet: {number}. The lower bound of false alarms counts "
-                "none of them, the upper bound "
-                "all.",
-                number=counted.undetermined,
-            )
+        yield translatable(
+            "Alerts without an outcome yet: {number}. The lower bound of false alarms counts none "
+            "of them, the upper bound all.",
+            number=counted.undetermined,
         )
-    if costs.miss_per_minute and any(
-        end == start for start, end in (*counted.missed, *counted.announced)
-    ):
-        lines.append(
-            translatable(
-                "A problem without a duration, as one that only an operator reported, counts "
-                "without minutes."
-            )
+    problems = (*counted.missed, *counted.announced)
+    if costs.miss_per_minute and any(end == start for start, end in problems):
+        yield translatable(
+            "A problem without a duration, as one that only an operator reported, counts without "
+            "minutes."
         )
-    if any(end is None for _, end in (*counted.missed, *counted.announced)):
-        lines.append(translatable("A problem that is not over counts until the end of the period."))
+    if any(end is None for _, end in problems):
+        yield translatable("A problem that is not over counts until the end of the period.")
     if counted.announced:
-        lines.append(
-            translatable(
-                "Minutes that an alert may have saved from a problem that came nevertheless are "
-                "not counted."
-            )
+        yield translatable(
+            "Minutes that an alert may have saved from a problem that came nevertheless are not "
+            "counted."
         )
-    return lines
 
 
 def _price(amount: float, costs: Costs) -> str:

@@ -1,19 +1,17 @@
-"""Work of operators on the episodes of a period: answers, acknowledgements, actions,
-recommendations."""
+"""Operators' work on the episodes of a period: answers, acknowledgements, actions, advice."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alerting.alarm_kpis.kpis import spread
 from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.wording.language import template, templates
-from alerting.episodes.episode import Episode, RecommendationTaken
+from alerting.episodes.episode import Episode
 from alerting.episodes.outcome import consensus
 from alerting.reporting.base.estimates import Cases, Estimate, share
 from alerting.reporting.base.sentences import last_taken
 
-MOST_ACTIONS = 10
 _NOTIFIED = Cases(
     templates("{number} alarm with a notification", "{number} alarms with a notification"),
     templates(
@@ -63,16 +61,11 @@ _SCORED_AGAIN = Cases(
     ),
     template("no followed recommendations scored again"),
 )
-_FOLLOWED: tuple[RecommendationTaken, ...] = ("yes", "partly")
 
 
 @dataclass(frozen=True)
 class Action:
-    """An action that operators reported, in their words. `helped`: episodes after it without the
-    problem; `came`: with it.
-
-    The other ones have no outcome that data can tell.
-    """
+    """An action in operators' words. `helped`, `came`: episodes without and with the problem."""
 
     action: str
     times: int
@@ -99,11 +92,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class VerdictMetrics:
-    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether
-    recommendations were followed.
-
-    `to_acknowledge`: time from the notification to the acknowledgement.
-    """
+    """Verdicts of operators. `to_acknowledge`: time from notification to acknowledgement."""
 
     notified: int
     response: Estimate
@@ -151,11 +140,7 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
 
 
 def occurred_by_data(episode: Episode) -> bool | None:
-    """Return the outcome of an episode by data alone.
-
-    None where the data cannot determine it: no problem in the definition, not known yet, or acted
-    upon in time.
-    """
+    """Return the outcome by data alone; None if not known, no problem, or acted upon in time."""
     determined = episode.outcome_record
     if (
         determined is None
@@ -167,8 +152,7 @@ def occurred_by_data(episode: Episode) -> bool | None:
 
 
 def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
-    """Return the most frequent actions, each once an episode. Case and spaces do not make another
-    action."""
+    """Return the most frequent actions, each once an episode, whatever their case and spaces."""
     by_action: dict[str, dict[str, Episode]] = defaultdict(dict)
     wording: dict[str, Counter[str]] = defaultdict(Counter)
     for episode in raised:
@@ -181,12 +165,12 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         Action(
             action=min(wording[key], key=lambda text: (-wording[key][text], text)),
             times=len(episodes),
-            helped=_count(episodes.values(), _prevented),
-            came=_count(episodes.values(), _came),
+            helped=sum(_prevented(e) for e in episodes.values()),
+            came=sum(_came(e) for e in episodes.values()),
         )
         for key, episodes in by_action.items()
     ]
-    return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:MOST_ACTIONS])
+    return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:10])
 
 
 def _advice(raised: Sequence[Episode]) -> Advice | None:
@@ -194,7 +178,7 @@ def _advice(raised: Sequence[Episode]) -> Advice | None:
     advised = [e for e in raised if e.recommendation is not None and e.recommendation.helps]
     if not advised:
         return None
-    followed = [e for e in advised if last_taken(e) in _FOLLOWED]
+    followed = [e for e in advised if last_taken(e) in ("yes", "partly")]
     left = [e for e in advised if last_taken(e) == "no"]
     measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
     return Advice(
@@ -202,17 +186,15 @@ def _advice(raised: Sequence[Episode]) -> Advice | None:
         taken=dict(sorted(Counter(taken for e in advised if (taken := last_taken(e))).items())),
         prevented=_share_prevented(followed, _FOLLOWED_KNOWN),
         not_followed=_share_prevented(left, _UNFOLLOWED_KNOWN),
-        took_effect=share(_count(measured, _is_under_threshold), len(measured), _SCORED_AGAIN),
+        took_effect=share(
+            sum(_is_under_threshold(e) for e in measured), len(measured), _SCORED_AGAIN
+        ),
     )
 
 
 def _share_prevented(episodes: Sequence[Episode], of: Cases) -> Estimate:
     known = [e for e in episodes if _prevented(e) or _came(e)]
-    return share(_count(known, _prevented), len(known), of)
-
-
-def _count(episodes: Iterable[Episode], is_so: Callable[[Episode], bool]) -> int:
-    return sum(is_so(e) for e in episodes)
+    return share(sum(_prevented(e) for e in known), len(known), of)
 
 
 def _prevented(episode: Episode) -> bool:

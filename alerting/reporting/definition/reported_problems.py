@@ -1,5 +1,4 @@
-"""The problems of a report's period: which of them an episode announced in time, and which could
-not be announced."""
+"""The problems of a period: announced in time, missed, or impossible to announce."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,8 +33,7 @@ _ANNOUNCED = Cases(
 
 @dataclass(frozen=True)
 class ReportedProblem:
-    """One problem of the period, and its lead time: `lead_s` seconds from the detection to its
-    start."""
+    """A problem of the period. `lead_s`: seconds from the detection to its start."""
 
     asset: str
     start: datetime
@@ -87,8 +85,7 @@ def find_problems(
 
 
 def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
-    """Return the first episode that announced each problem in time, by the problem's index; same
-    rule as `event_metrics`."""
+    """Return the first episode that announced each problem in time, as `event_metrics` does."""
     gap, horizon = gap_and_horizon(m.definition)
     first: dict[int, Episode] = {}
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
@@ -101,8 +98,7 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether the alert was evaluated at some instant in [start - gap - horizon, start -
-    gap]."""
+    """Return whether an instant in [start - gap - horizon, start - gap] was evaluated."""
     evaluated = m.evaluated.get(asset)
     window = m.definition.window
     latest = start - window.after

@@ -1,5 +1,4 @@
-"""Another limit for an alert: the one that would have halved the false alarms of the period, by
-evaluating it again."""
+"""Another limit: the one that would have halved the false alarms of the period."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +7,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from alerting.alarm_kpis.other_limits import (
-    Steps,
-    changes_of_limit,
-    evenly_ranked,
-    first_change,
-)
+from alerting.alarm_kpis.other_limits import Steps, changes_of_limit, evenly_ranked, first_change
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
@@ -21,7 +15,6 @@ from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import (
-    ObservedRows,
     evaluate_threshold,
     observe_rows,
 )
@@ -70,8 +63,7 @@ class Retune:
 
 
 def compute_retune(m: Material) -> Retune | None:
-    """Return the limit that would have halved the false alarms of the period, where there is
-    one."""
+    """Return the limit that would have halved the false alarms, where there is one."""
     if isinstance(m.definition, TrainedDefinition):
         views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
         frames = [
@@ -88,14 +80,12 @@ def compute_retune(m: Material) -> Retune | None:
             m.predicts == "onset",
         )
     condition = single_condition(m.definition)
-    if condition is not None and not (m.reduced and _needs_every_reading(condition)):
+    # a condition that counts readings cannot be tried on reduced ones
+    if condition is not None and not (
+        m.reduced and (condition.at_least is not None or condition.frozen_after is not None)
+    ):
         return retune_condition(condition, m.histories, m.raised, m.start, m.end)
     return None
-
-
-def _needs_every_reading(definition: Condition) -> bool:
-    """Return whether a condition counts readings, so that it cannot be tried on reduced ones."""
-    return definition.at_least is not None or definition.frozen_after is not None
 
 
 def retune_model(
@@ -105,8 +95,7 @@ def retune_model(
     occurrences: pd.DataFrame,
     is_onset: bool,
 ) -> Retune | None:
-    """Return the smallest threshold that halves the false alarms on the scores of a period; None
-    without one, or few of them.
+    """Return the smallest threshold that halves the false alarms; None where there are few.
 
     `scores`, `problems`: as in `Material`; `occurrences`: columns of `Occurrences` by asset. The
     episodes of each threshold are those that live evaluation would have raised on these scores;
@@ -117,7 +106,21 @@ def retune_model(
     rows = scores.sort_values(["asset", "ts"], kind="stable")
     score = rows["score"].to_numpy(np.float64)
     present = float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1])
-    observed = _observe(definition, rows, problems, occurrences, is_onset)
+    asset = rows["asset"].to_numpy(object)
+    stride = definition.stride.total_seconds()
+    observed = observe_rows(
+        at=millis(pd.DatetimeIndex(rows["ts"])),
+        asset=asset,
+        measured=rows["label"].notna().to_numpy(np.bool_),
+        problems=problems,
+        occurrences=occurrences,
+        onset=is_onset,
+        observed_s={
+            str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()
+        },
+        gap_ms=duration_millis(definition.window.after),
+        horizon_ms=duration_millis(definition.window.length),
+    )
     seed = definition.learning.seed
     now = evaluate_threshold(observed, score, present, seed, _SAMPLES)
     if now.n_false_alarms < LEAST_FALSE_ALARMS:
@@ -140,30 +143,6 @@ def retune_model(
     return None
 
 
-def _observe(
-    definition: TrainedDefinition,
-    rows: pd.DataFrame,
-    problems: pd.DataFrame,
-    occurrences: pd.DataFrame,
-    is_onset: bool,
-) -> ObservedRows:
-    asset = rows["asset"].to_numpy(object)
-    stride = definition.stride.total_seconds()
-    return observe_rows(
-        at=millis(pd.DatetimeIndex(rows["ts"])),
-        asset=asset,
-        measured=rows["label"].notna().to_numpy(np.bool_),
-        problems=problems,
-        occurrences=occurrences,
-        onset=is_onset,
-        observed_s={
-            str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()
-        },
-        gap_ms=duration_millis(definition.window.after),
-        horizon_ms=duration_millis(definition.window.length),
-    )
-
-
 def retune_condition(
     definition: Condition,
     histories: Mapping[str, History],
@@ -171,8 +150,7 @@ def retune_condition(
     start: datetime,
     end: datetime,
 ) -> Retune | None:
-    """Return the nearest limit that halves the false alarms of a condition with one limit; None
-    without one, or few of them.
+    """Return the nearest limit that halves the false alarms; None where there are few.
 
     `episodes`: those of the period. The readings are evaluated again with each limit; an alarm that
     it raises has the outcome of the episode in whose time it lies. At most thirty limits are tried.
@@ -226,8 +204,7 @@ def retune_condition(
 
 
 def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
-    """Return field, value and direction (1: above) of the only limit of a condition; None for any
-    other condition."""
+    """Return field, value and direction (1: above) of a condition's only limit."""
     others = (
         definition.outside,
         definition.inside,
@@ -252,8 +229,6 @@ def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
 def _peak(
     variable: str, history: History | None, episode: Episode, end: datetime, sign: int
 ) -> float | None:
-    """Return the value furthest beyond the limit during an episode, times the direction; None
-    without a value."""
     if history is None or variable not in history.readings:
         return None
     begin = episode.condition_started_at or episode.evaluation.at

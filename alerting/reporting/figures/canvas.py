@@ -1,5 +1,4 @@
-"""Parts of charts that reports, mails and the registry share: colours, axes, curves and bars, drawn
-as SVG for pages or as PNG."""
+"""Parts of all charts: colours, axes, curves and bars, as SVG for pages or as PNG."""
 
 import io
 import re
@@ -47,6 +46,7 @@ WHITE: Colours = {
     "undetermined": "#5b6875",
     "problem": "#1c2733",
 }
+# The name of the colour of each kind of bar.
 BAR_COLOURS = {
     "usual": "undetermined",
     "up": "false_alarm",
@@ -54,7 +54,6 @@ BAR_COLOURS = {
     "risk": "score",
     "after": "hit",
 }
-"""The name of the colour of each kind of bar."""
 WIDTH = 10.5  # of a page, in inches of 72 CSS pixels
 MOST_VARIABLES = 15
 DAY_MS = 86_400_000
@@ -62,8 +61,6 @@ Points = Sequence[Mapping[str, Any]]
 
 
 def _style(colours: Colours, **changes: Any) -> dict[str, Any]:
-    """Return the settings of matplotlib: no frame, a light grid, titles on the left, names as they
-    are written."""
     return {
         "font.size": 10,
         "axes.edgecolor": colours["rule"],
@@ -109,11 +106,7 @@ def inline_svg(
     draw: Callable[[Figure], None],
     language: Language = ENGLISH,
 ) -> str:
-    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on
-    one page.
-
-    `name`: for the ids; `label`: the text alternative.
-    """
+    """Draw inline SVG without fixed colours. `name`: for ids; `label`: the text alternative."""
     style = _style(PAGE, **{"svg.fonttype": "none", "svg.hashsalt": name})
     with matplotlib.rc_context(style):
         figure = Figure(figsize=size, layout="constrained")
@@ -144,8 +137,7 @@ def _inline(svg: str, name: str, label: str) -> str:
 
 
 def time_axis(axes: Axes, zone: tzinfo, language: Language = ENGLISH, most: int = 10) -> None:
-    """Label the axis with at most this many times of a zone: days, or hours with their day, or
-    hours within a day."""
+    """Label at most this many times of a zone: days, hours with their day, or hours."""
     axes.xaxis.set_major_locator(
         AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone)
     )
@@ -196,8 +188,7 @@ def draw_precision_recall(
     label: str,
     colours: Colours,
 ) -> None:
-    """Draw precision against recall, chance dashed, and the point in service (recall, precision)
-    with its label."""
+    """Draw precision against recall, chance dashed, and the labelled point in service."""
     recall, precision = ([point[name] for point in points] for name in ("recall", "precision"))
     axes.step(recall, precision, where="post", color=colours["score"], linewidth=1.7)
     if prevalence is not None:
@@ -217,8 +208,7 @@ def draw_precision_recall(
 
 
 def draw_calibration(axes: Axes, bins: Points, colours: Colours) -> float:
-    """Draw the observed share against the score with 95 % intervals, and the diagonal; return where
-    the axes end."""
+    """Draw the observed share against the score with 95 % intervals; return the axes' end."""
     score, observed, low, high = (
         np.array([one[name] for one in bins]) for name in ("score", "observed", "low", "high")
     )

@@ -1,5 +1,4 @@
-"""The chart of an episode as numbers: panels with their limits, the instants that matter, and a
-text alternative.
+"""The chart of an episode as numbers: panels with limits, instants, and a text alternative.
 
 Pages draw it as SVG, e-mails as PNG. It has no more points than a chart can show: first, lowest,
 highest and last per column.
@@ -38,11 +37,7 @@ class Level:
 
 @dataclass(frozen=True)
 class MovingLevel:
-    """A dashed line of steps: each value holds from its instant (ms, increasing) to the next, the
-    last one to `end`.
-
-    A value is NaN where no limit was in force.
-    """
+    """A dashed line: a value holds from its instant (ms) to the next or `end`; NaN: no limit."""
 
     at: Millis
     values: Floats
@@ -89,8 +84,7 @@ NO_MOVING_LEVELS = LevelsInForce({})
 
 @dataclass(frozen=True)
 class Fan:
-    """A forecast as it was at a raise: instants ahead (ms, increasing), the median and the limits
-    of the 90 % interval.
+    """A forecast at a raise: instants ahead (ms), the median and the 90 % interval.
 
     It begins with the last known value. `crossing`: the instant at which the median leaves its
     limit, if it does.
@@ -105,9 +99,7 @@ class Fan:
 
 @dataclass(frozen=True)
 class Panel:
-    """One variable, or the risk, over time. `share`: the values are shares from 0 to 1. `fan`: the
-    forecast of the variable. `moving`: limits that change in this time. `note`: what is not drawn,
-    and why.
+    """One variable, or the risk as shares from 0 to 1 (`share`), over time.
 
     `hold`: the longest time for which a value is carried forward without a next one; then the line
     breaks.
@@ -136,10 +128,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class EpisodeChart:
-    """Panels over the same time from `start` to `end`.
-
-    `window`: the prediction window. `cut`: the part of the episode outside of the chart, if any.
-    """
+    """Panels from `start` to `end`. `window`: of the prediction. `cut`: what lies outside."""
 
     panels: tuple[Panel, ...]
     start: datetime
@@ -164,8 +153,7 @@ def problem_levels(problem: Problem) -> tuple[Level, ...]:
 
 
 def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[Level, ...]]:
-    """Return the limits of conditions of several variables, by variable in the order in which these
-    are written."""
+    """Return the limits of conditions of several variables, by variable as they are written."""
     found: dict[str, tuple[Level, ...]] = {}
     for leaf in combination.leaves():
         found[leaf.variable] = (*found.get(leaf.variable, ()), *condition_levels(leaf, asset))
@@ -173,8 +161,7 @@ def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tupl
 
 
 def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
-    """Return the limits of a condition on the values of its variable, the least severe first; none
-    for limits of a rate."""
+    """Return the limits on the values of a variable, the least severe first; none of a rate."""
     if definition.rate_per or unknown_limits(definition, asset):
         return ()
     several = definition.levels is not None
@@ -196,8 +183,7 @@ def new_panel(panel: Panel) -> Panel:
 
 
 def thin_out(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
-    """Return first, lowest, highest and last value of each equal time column, in the order of time,
-    without missing values."""
+    """Return first, lowest, highest and last value of each column, without missing ones."""
     there = ~np.isnan(values)
     at = at[there]
     values = values[there]
@@ -235,7 +221,7 @@ def episode_chart(
     ends = [
         last,
         *([min(window_end, now + (now - start))] if window and window_end else []),
-        *([now] if _is_open(episode) else []),
+        *([now] if episode.condition == "open" else []),
     ]
     return EpisodeChart(
         panels=panels_drawn,
@@ -244,14 +230,10 @@ def episode_chart(
         raised_at=episode.raised_at,
         happening_at=episode.happening_at,
         closed_at=episode.closed_at,
-        now=now if _is_open(episode) else None,
+        now=now if episode.condition == "open" else None,
         window=window,
         cut=cut,
     )
-
-
-def _is_open(episode: Episode) -> bool:
-    return episode.condition == "open"
 
 
 def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
@@ -273,10 +255,9 @@ def _describe_panel(panel: Panel, language: Language) -> str:
         for level in panel.levels
     )
     limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
-    name = language.translate(panel.name)
     shown = language.say(
         "{name} {low} to {high}, last {last}",
-        name=name,
+        name=language.translate(panel.name),
         low=low,
         high=f"{high}{unit}",
         last=f"{last}{unit}",
@@ -285,8 +266,7 @@ def _describe_panel(panel: Panel, language: Language) -> str:
 
 
 def describe_moving(panel: Panel, level: MovingLevel, language: Language, digits: int = 4) -> str:
-    """Return a limit that changes in words: its label, lowest and highest value, and for how long
-    there was none."""
+    """Return a changing limit in words: label, lowest and highest value, time without one."""
     label = language.translate(level.label)
     values = level.values_in_force
     if not len(values):
@@ -313,8 +293,7 @@ def _stamp(value: datetime, zone: tzinfo, language: Language) -> str:
 
 
 def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
-    """Return the unbroken parts of a panel's line; each value is carried forward to the next, at
-    most for `hold`."""
+    """Return the unbroken parts of a line; a value is carried forward for at most `hold`."""
     if not len(panel.at):
         return []
     hold = duration_millis(panel.hold)
@@ -323,16 +302,12 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
     last_at, last_values = found[-1]
     # no line after the last value, where the variable is unknown
-    found[-1] = (
-        last_at[:-1],
-        last_values[:-1],
-    )
+    found[-1] = (last_at[:-1], last_values[:-1])
     return found
 
 
 def value_range(panel: Panel) -> tuple[float, float]:
-    """Return the lowest and highest value that a chart shows: all values, and the limits that lie
-    near them."""
+    """Return the range of a chart: all values, and the limits that lie near them."""
     if panel.share:
         return 0.0, 1.0
     fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)

@@ -1,5 +1,4 @@
-"""Charts for e-mail as small PNG files, readable on a phone, on white: of an episode, and the main
-one of a report."""
+"""Charts for e-mail as small PNG files, readable on a phone: of an episode and of a report."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -36,8 +35,6 @@ _STYLE = {"font.size": 7, "axes.titlesize": 8}
 _PANEL_PX = 320
 _BAR_PX = 30
 _TITLE_PX = 60
-_OUTCOMES = ("hit", "avoided", "false_alarm", "undetermined")
-_DEFINITIONS = 12
 
 
 class ReportPicture(NamedTuple):
@@ -50,8 +47,7 @@ class ReportPicture(NamedTuple):
 def episode_image(
     chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH
 ) -> bytes:
-    """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded; below
-    them the bars."""
+    """Draw panels below each other, limits dashed, the episode shaded; below them the bars."""
     heights = [
         _PANEL_PX * (0.4 + 0.6 * len(chart.panels)),
         *(_TITLE_PX + _BAR_PX * len(one.bars) for one in bars),
@@ -97,7 +93,7 @@ def _draw_panel(axis: Axes, panel: Panel, chart: EpisodeChart, language: Languag
 
 
 def _name_limits(axis: Axes, panel: Panel, scale: float, language: Language) -> None:
-    """Write its name at each limit that is drawn, and the limits that change into the corner."""
+    """Write its name at each limit, and limits that change into the corner."""
     low, high = value_range(panel)
     for level in panel.levels:
         if low <= level.value <= high:
@@ -144,8 +140,7 @@ def _draw_bars(part: SubFigure, chart: BarChart) -> None:
 def report_picture(
     metrics: Mapping[str, Any], zone: tzinfo, language: Language = ENGLISH
 ) -> ReportPicture | None:
-    """Draw the main picture of the stored metrics of a report: outcomes on a time line, or the
-    definitions side by side; None if there is nothing to draw."""
+    """Draw outcomes on a time line, or the definitions side by side; None without any."""
     if "ranked" in metrics:
         return _ranking([ranked["summary"] for ranked in metrics["ranked"]], language)
     if metrics.get("episodes") or metrics.get("problems"):
@@ -156,7 +151,7 @@ def report_picture(
 def _time_line(metrics: Mapping[str, Any], zone: tzinfo, language: Language) -> ReportPicture:
     raised = {
         outcome: [e["raised_at"] for e in metrics["episodes"] if e["outcome"] == outcome]
-        for outcome in _OUTCOMES
+        for outcome in ("hit", "avoided", "false_alarm", "undetermined")
     }
     problems = [problem["start"] for problem in metrics.get("problems", ())]
     lanes = {name: at for name, at in {"problem": problems, **raised}.items() if at}
@@ -191,7 +186,7 @@ def _time_line(metrics: Mapping[str, Any], zone: tzinfo, language: Language) -> 
 
 
 def _ranking(definitions: Sequence[Mapping[str, Any]], language: Language) -> ReportPicture | None:
-    shown = definitions[:_DEFINITIONS]
+    shown = definitions[:12]
     if not shown:
         return None
 

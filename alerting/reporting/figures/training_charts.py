@@ -1,5 +1,4 @@
-"""Charts of a training as PNG files for the pages of the registry: each is readable alone, on
-white."""
+"""Charts of a training as PNG files for the registry, each readable alone."""
 
 import io
 import warnings
@@ -27,7 +26,6 @@ from alerting.reporting.figures.canvas import (
 
 Floats = npt.NDArray[np.float64]
 _OTHER = "#b0651a"
-_STYLE = {"axes.titlesize": 11, "axes.titlepad": 10, "grid.linewidth": 0.7}
 
 
 def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
@@ -38,26 +36,22 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     """
     summary = evidence["summary"]
     curve = evidence["threshold_curve"]
+    points = evidence["precision_recall"]
+    bins = evidence["reliability"]
+    shares = evidence["importance"]
     charts = {
         "threshold.png": threshold_curve(curve, summary["threshold_reason"])
         if len(curve) > 1
         else None,
-        "precision_recall.png": precision_recall(evidence["precision_recall"], summary)
-        if evidence["precision_recall"]
-        else None,
-        "calibration.png": calibration(evidence["reliability"])
-        if evidence["reliability"]
-        else None,
-        "importance.png": importance(evidence["importance"], names)
-        if evidence["importance"]
-        else None,
+        "precision_recall.png": points and precision_recall(points, summary),
+        "calibration.png": bins and calibration(bins),
+        "importance.png": shares and importance(shares, names),
     }
-    return {name: data for name, data in charts.items() if data is not None}
+    return {name: data for name, data in charts.items() if data}
 
 
 def threshold_curve(curve: Points, reason: str) -> bytes:
-    """Draw recall, false alarms and time in alarm by threshold, with 95 % confidence intervals,
-    chosen threshold in red."""
+    """Draw metrics by threshold with 95 % confidence intervals, the chosen one in red."""
     titles = {
         "event_recall": "share of problems found",
         "episode_precision": "share of episodes that are right",
@@ -121,7 +115,6 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
 
 
 def _outside(curve: Points) -> list[tuple[float, float]]:
-    """Return the threshold intervals that violate a limit."""
     edges = [p["threshold"] for p in curve]
     middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
     spans: list[tuple[float, float]] = []
@@ -171,8 +164,7 @@ def precision_recall(
 
 
 def calibration(bins: Points) -> bytes:
-    """Draw the observed share against the mean score of each bin, with its 95 % confidence interval
-    and its number of rows."""
+    """Draw the observed share against the mean score of each bin, with 95 % intervals."""
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
@@ -236,11 +228,7 @@ def trials(scores: Sequence[float], family: str) -> bytes:
 
 
 def comparison(evidence: Mapping[str, Any]) -> bytes | None:
-    """Draw champion and challenger on the same unseen window: every metric with its 95 % confidence
-    interval.
-
-    None without a comparison.
-    """
+    """Draw champion and challenger on one unseen window; None without a comparison."""
     if "at_threshold" not in evidence:
         return None
     titles = {
@@ -304,14 +292,13 @@ def _draw_comparison(
 
 
 def _png(size: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
-    return png(size, draw, _STYLE)
+    return png(size, draw, {"axes.titlesize": 11, "axes.titlepad": 10, "grid.linewidth": 0.7})
 
 
 def shap_plots(
     variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]
 ) -> dict[str, bytes]:
-    """Return the beeswarm and the bar plot by file name. `shares`, `values`: rows by variable;
-    `names`: titles of variables."""
+    """Return beeswarm and bar plot by file name, of rows by variable; `names`: titles."""
     import shap  # noqa: PLC0415 - takes seconds and 130 MB to import; only a finished training needs it
 
     titles = [names.get(name, name) for name in variables]
@@ -331,8 +318,7 @@ def shap_plots(
 
 
 def _shap_png(plot: Callable[[], object], label: str) -> bytes:
-    """Return what a plot of SHAP draws; its plots go through pyplot, whose figure is closed
-    again."""
+    """Return what a plot of SHAP draws; its pyplot figure is closed again."""
     from matplotlib import pyplot  # noqa: PLC0415 - chooses a backend at import
 
     with matplotlib.rc_context({"text.parse_math": False}):

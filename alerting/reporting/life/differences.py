@@ -13,8 +13,6 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 
-_VOLATILE = frozenset({"as_of"})
-_LISTED = 50
 _ANSWERS = templates("{number} answer late", "{number} answers late")
 _KNOWN = templates("{number} outcome became known", "{number} outcomes became known")
 _CHANGED = templates("{number} outcome changed", "{number} outcomes changed")
@@ -27,8 +25,7 @@ _MISSES = templates("{number} miss reported", "{number} misses reported")
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that differs from the revision before: its value before and after as text, and the
-    reason."""
+    """A figure that differs from the revision before: before, after, and why."""
 
     metric: str
     before: str
@@ -56,21 +53,16 @@ def describe_difference(difference: Difference, language: Language) -> str:
 
 
 def without_view(metrics: Any) -> Any:
-    """Return a report's metrics without the instant of their point-in-time view, which alone makes
-    no new revision."""
+    """Return metrics without their instant, which alone makes no new revision."""
     if isinstance(metrics, Mapping):
-        return {key: without_view(value) for key, value in metrics.items() if key not in _VOLATILE}
+        return {key: without_view(value) for key, value in metrics.items() if key != "as_of"}
     return [without_view(value) for value in metrics] if isinstance(metrics, list) else metrics
 
 
 def list_differences(
-    before: Mapping[str, str],
-    after: Mapping[str, str],
-    reasons: Sequence[str],
-    limit: int = _LISTED,
+    before: Mapping[str, str], after: Mapping[str, str], reasons: Sequence[str], limit: int = 50
 ) -> tuple[Difference, ...]:
-    """Return the differences between the key figures of two revisions, in the order of the later
-    one.
+    """Return the key figures that differ between two revisions, in the order of the later one.
 
     Where no key figure differs, details did, for which the reasons stand alone.
     """
@@ -91,8 +83,7 @@ def list_differences(
 
 
 def find_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why the metrics of a definition's report changed, from the metrics of both
-    revisions."""
+    """Return why the metrics of a report changed between two revisions."""
     return tuple(_reasons(before, after))
 
 

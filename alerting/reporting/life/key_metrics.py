@@ -1,5 +1,4 @@
-"""Key figures of a definition's report as text: compared between revisions, and shown side by side
-over periods."""
+"""Key figures of a report as text: compared between revisions, and over periods."""
 
 from alerting.definitions.wording.language import template
 from alerting.reporting.base.estimates import Estimate
@@ -9,11 +8,7 @@ from alerting.reporting.plant.metrics import PlantMetrics
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
-    """Return the key figures by their name, in the order of their importance. Every one is present
-    in each report.
-
-    Their values have no words, so that they read the same in every language.
-    """
+    """Return the key figures by name, all in every report, without words of a language."""
     m = metrics
     return {
         template("problems"): str(len(m.problems)),

@@ -11,8 +11,7 @@ _BEFORE = "</header>"
 
 @dataclass(frozen=True)
 class ReportLife:
-    """`period`: name of the calendar period, None for an interval that a person chose. `unseen`:
-    see `ReportHead`.
+    """What a report says of its life. `period`: its calendar period. `unseen`: see `ReportHead`.
 
     `differences`: from the revision before, empty for the first one. `language`: of the page.
     """

@@ -17,8 +17,7 @@ _FORMS = "write 2026-W46 for a week, 2026-11 for a month, or 2026-Q4 for a quart
 
 @dataclass(frozen=True)
 class Period:
-    """A calendar period [start, end): instants in UTC of local midnights. `name`: `2026-W46`,
-    `2026-11` or `2026-Q4`."""
+    """A calendar period [start, end) in UTC. `name`: `2026-W46`, `2026-11` or `2026-Q4`."""
 
     length: ReportPeriod
     name: str
@@ -47,8 +46,7 @@ def periods_back(length: ReportPeriod, at: datetime, zone: tzinfo) -> Iterator[P
 def periods_within(
     length: ReportPeriod, at: datetime, zone: tzinfo, back: timedelta
 ) -> list[Period]:
-    """Return the newest period that ended at or before an instant, and those before it that ended
-    less than `back` before it."""
+    """Return the newest period that ended at an instant, and those that ended within `back`."""
     ended = periods_back(length, at, zone)
     return [next(ended), *takewhile(lambda p: p.end > at - back, ended)]
 
@@ -79,8 +77,7 @@ def _period_from(length: ReportPeriod, first: date, zone: tzinfo) -> Period:
     if length == "week":
         year, number, _ = first.isocalendar()
         return _between(length, f"{year}-W{number:02d}", first, first + timedelta(days=7), zone)
-    months = 1 if length == "month" else 3
-    index = first.year * 12 + first.month - 1 + months
+    index = first.year * 12 + first.month - 1 + (1 if length == "month" else 3)
     name = f"{first:%Y-%m}" if length == "month" else f"{first.year}-Q{(first.month + 2) // 3}"
     return _between(length, name, first, date(index // 12, index % 12 + 1, 1), zone)
 
@@ -90,6 +87,5 @@ def _between(length: ReportPeriod, name: str, first: date, after: date, zone: tz
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:
-    """Return the first instant of a local day; where its midnight does not exist, that after the
-    change of the clock."""
+    """Return the first instant of a local day, also where the clock skips its midnight."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,5 +1,4 @@
-"""The additions of a backtest's page to a report: the note that it is simulated, the trainings, and
-the load on operators."""
+"""The additions of a backtest to a report: its trainings, and the load on operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +9,7 @@ from alerting.reporting.base.load import Load
 
 @dataclass(frozen=True)
 class SegmentMetrics:
-    """An interval (start, end] evaluated by one champion: the training at its start, and its
-    results.
+    """An interval (start, end] of one champion: the training at its start, and its results.
 
     `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, ""
     without training. `approved`: a person would have had to approve it. `episodes`: found by its
@@ -38,8 +36,7 @@ class SegmentMetrics:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of missed problems and false alarms, in the currency of the definition; `per_week`
-    of the calendar."""
+    """The cost of missed problems and false alarms; `per_week` of the calendar."""
 
     misses: float
     false_alarms: float
@@ -49,8 +46,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class BacktestMetrics:
-    """The head of a backtest's page. `subject`: the tested alert; `trained`: a description of the
-    number of trainings.
+    """The head of a backtest's page. `subject`: the tested alert; `trained`: how often.
 
     `events`: result of `learning.metrics.event_metrics`, which also evaluates candidates; None
     without a problem in the data. `beside_acted`: episodes within the outcome window of a live

@@ -31,7 +31,6 @@ from alerting.reporting.figures.episode_chart import Panel, describe_moving
 
 LANES = 20
 _TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
-_BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
 
 
@@ -42,11 +41,7 @@ def timeline(
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
 ) -> str:
-    """Draw variable and score (where there are any) over the lanes of all assets: problems shaded,
-    episodes by outcome.
-
-    `variable`: readings of the problem's or condition's variable.
-    """
+    """Draw `variable` and score over the lanes of all assets, with problems and outcomes."""
     lanes = lanes_of(metrics)
     scored = len(scores) > 0
     lane_height = 0.3 * max(len(lanes), 1) + 0.55
@@ -132,8 +127,7 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
 
 
 def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw the observed share against score, with 95 % intervals; empty without labelled scores of
-    both classes."""
+    """Draw the observed share against score, with 95 % intervals; empty without both classes."""
     if rows.ap is None:
         return ""
 
@@ -149,8 +143,7 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
 
 
 def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw precision against recall over rows, with the point in service; empty without labelled
-    scores of both classes."""
+    """Draw precision against recall over rows; empty without both classes."""
     if not rows.curve:
         return ""
 
@@ -170,8 +163,7 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
 def importance(
     shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> str:
-    """Draw the mean size of each variable's share in a score, the largest on top; empty without
-    any. `titles`: by name."""
+    """Draw the mean size of each variable's share in a score. `titles`: by name."""
     ranked = sorted(
         ((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1]
     )[-MOST_VARIABLES:]
@@ -193,9 +185,8 @@ def importance(
 def _draw_score(
     axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame, language: Language
 ) -> None:
-    """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is
-    averaged away."""
-    width = (metrics.end - metrics.start) / _BINS
+    """Draw the highest score of each of 700 time slices, so that no peak is averaged away."""
+    width = (metrics.end - metrics.start) / 700
     slices = ((scores["ts"] - metrics.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [date_number(metrics.start + width * (i + 0.5)) for i in highest.index]
@@ -250,8 +241,7 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
 def _draw_episodes(
     axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, least: float, until: datetime
 ) -> None:
-    """Draw the episodes of one lane, those of one outcome together: one shape for many keeps the
-    chart quick and small."""
+    """Draw all episodes of one outcome as one shape: quick and small."""
     for outcome, mark in _OUTCOME_MARKS.items():
         own = [e for e in episodes if e.outcome == outcome]
         colour = PAGE[outcome]

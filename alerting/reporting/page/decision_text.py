@@ -1,5 +1,4 @@
-"""A promotion decision as a Markdown page: the decision and its reason, for the engineer who opens
-the training's run."""
+"""A promotion decision as a Markdown page, for the engineer who opens the training's run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,9 +51,7 @@ _WAITING = {
     "provisional": "A person decides on the challenger",
     "refreshed": "The champion, refitted on the newest data",
 }
-_MOST_VARIABLES = 10
 _MINUTE = "%Y-%m-%d %H:%M"
-
 
 _DROPPED = {
     "immature": "too recent to know",
@@ -82,7 +79,7 @@ def decision_markdown(proposal: Proposal) -> str:
         titles=METRIC_TITLES,
         metric=format_metric,
         counts=counts(proposal.test),
-        most=_MOST_VARIABLES,
+        most=10,
     )
     return page.rstrip("\n") + "\n"
 
@@ -100,10 +97,7 @@ def _headline(proposal: Proposal) -> str:
 
 
 def side_by_side(proposal: Proposal) -> str:
-    """Return champion and challenger as a Markdown table, on their common unseen window.
-
-    Without such a window it shows the challenger's test period.
-    """
+    """Return both models as a Markdown table, on their unseen window or the test period."""
     evidence = proposal.evidence
     if "compared" in evidence:
         rows = [
@@ -134,8 +128,7 @@ def _versions(proposal: Proposal) -> str:
 
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
-    """Return the five main metrics of the test period, as far as they are known, by their names in
-    MLflow."""
+    """Return the main metrics of the test period that are known, by their names in MLflow."""
     found = {key: test.get(key) for key in MAIN_METRICS}
     scaled = {
         key: value / 60 if key == "median_lead_time" else value
@@ -151,16 +144,14 @@ def metrics_text(test: Mapping[str, Any]) -> str:
 
 
 def describe_experiment(definition: ModelDefinition) -> str:
-    """Describe the trainings of a definition for the page that lists them: what is predicted,
-    where, and what a run is."""
+    """Describe the trainings of a definition for the page that lists them."""
     title = definition.title or definition.name
     assets = ", ".join(definition.assets)
     return (
-        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\n"
-        "A run is one training; the runs below it are the families of models that it tried. Its "
-        "metrics 1 to 5 are those of the "
-        "test period, which no training saw. Its description says which model went into service, "
-        "and why."
+        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\nA run is one training; the "
+        "runs below it are the families of models that it tried. Its metrics 1 to 5 are those of "
+        "the test period, which no training saw. Its description says which model went into "
+        "service, and why."
     )
 
 
@@ -244,15 +235,13 @@ def decision_lines(proposal: Proposal) -> list[str]:
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
-    """Return the sentence on the test against chance; none where it failed, because the reason says
-    so."""
+    """Return the sentence on the test against chance; where it failed, the reason has it."""
     chance = evidence.get("chance", {})
     return [chance["message"]] if chance.get("passed") else []
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:
-    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where
-    it is unknown."""
+    """Format a metric with its interval: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
     value = metrics.get(key)
     bounds = metrics.get("intervals", {}).get(key)
     say = seconds if key == "median_lead_time" else "{:.3g}".format
@@ -264,8 +253,7 @@ def format_metric(metrics: Mapping[str, Any], key: str) -> str:
 
 
 def metric_lines(test: Mapping[str, Any]) -> list[str]:
-    """Describe the metrics of a test period, one line each, with the counts that stand behind them;
-    no lead time without any."""
+    """Describe the metrics of a test period, one line each, with the counts behind them."""
     behind = counts(test)
     titles = {
         key: title

@@ -16,7 +16,7 @@ from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.base.sentences import last_taken
 from alerting.reporting.definition.material import Material, outcome_of
-from alerting.reporting.figures.bars import BarChart, waterfall
+from alerting.reporting.figures.bars import BarChart, titles_of, waterfall
 from alerting.reporting.figures.episode_chart import (
     Level,
     Panel,
@@ -26,15 +26,12 @@ from alerting.reporting.figures.episode_chart import (
     problem_levels,
 )
 
-MOST_EPISODES = 6
-MOST_MISSED = 6
 _LEAST_AROUND = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class EpisodeDetail:
-    """An episode with the reasons of its raise, and what was advised. `advice`: None without
-    advice."""
+    """An episode with the reasons of its raise, and the advice, if there was any."""
 
     id: str
     asset: str
@@ -48,8 +45,7 @@ class EpisodeDetail:
 
 @dataclass(frozen=True)
 class MissedProblem:
-    """A problem that came unannounced, with the readings of its variable around it; `panel`: None
-    without such a variable."""
+    """A problem that came unannounced, with the readings of its variable around it, if any."""
 
     asset: str
     start: datetime
@@ -60,8 +56,7 @@ class MissedProblem:
 def episode_details(
     episodes: Sequence[Episode], histories: Mapping[str, History], language: Language = ENGLISH
 ) -> tuple[EpisodeDetail, ...]:
-    """Return the most important episodes of a period: the most severe ones, then those furthest
-    beyond their threshold."""
+    """Return the most severe episodes, then those furthest beyond their threshold."""
     ranked = sorted(
         episodes,
         key=lambda e: (
@@ -71,10 +66,9 @@ def episode_details(
             e.id,
         ),
     )
-    chosen = sorted(ranked[:MOST_EPISODES], key=lambda e: (e.raised_at, e.id))
     return tuple(
         _detail(e, histories[e.asset].asset if e.asset in histories else None, language)
-        for e in chosen
+        for e in sorted(ranked[:6], key=lambda e: (e.raised_at, e.id))
     )
 
 
@@ -85,11 +79,6 @@ def _beyond(episode: Episode) -> float:
 
 
 def _detail(episode: Episode, asset: Asset | None, language: Language) -> EpisodeDetail:
-    titles = (
-        {name: variable.title for name, variable in asset.variables.items() if variable.title}
-        if asset
-        else {}
-    )
     return EpisodeDetail(
         id=episode.id,
         asset=episode.asset,
@@ -100,7 +89,7 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
             episode.contributions,
             episode.evaluation.value,
             episode.evaluation.threshold,
-            titles,
+            titles_of(asset),
             language,
         ),
         advice=episode.recommendation.message if episode.recommendation else None,
@@ -111,11 +100,10 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
 def missed_details(
     m: Material, missed: Sequence[tuple[str, datetime, datetime | None]]
 ) -> tuple[MissedProblem, ...]:
-    """Return the first missed problems (asset, start, end) with their variable from well before
-    them to their end."""
+    """Return the first missed problems with their variable from well before to their end."""
     return tuple(
         MissedProblem(asset, start, end, _around(m, asset, start, end))
-        for asset, start, end in list(missed)[:MOST_MISSED]
+        for asset, start, end in list(missed)[:6]
     )
 
 
@@ -126,8 +114,7 @@ def _around(m: Material, asset: str, start: datetime, end: datetime | None) -> P
 
 
 def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel | None:
-    """Return the readings of the problem's or condition's variable on an asset in [start, end];
-    None without such numbers."""
+    """Return the readings of the definition's variable in [start, end]; None without numbers."""
     history = m.histories.get(asset)
     name = variable_of(m.definition)
     if (
@@ -154,11 +141,7 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
 
 
 def variable_of(definition: Definition) -> str | None:
-    """Return the variable that a problem, condition or control chart is about; of a problem of
-    several variables the first one.
-
-    None for events and conditions of several variables.
-    """
+    """Return the variable a definition is about, the first of a problem; None of conditions."""
     if definition.problem is not None:
         return next(iter(definition.problem.variables), None)
     condition = single_condition(definition)

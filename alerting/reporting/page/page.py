@@ -14,6 +14,7 @@ from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.estimated import CONDITIONS
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.figures.bars import titles_of
 from alerting.reporting.page import charts, report_charts
 from alerting.reporting.page.backtest import BacktestMetrics
 from alerting.reporting.page.details import (
@@ -26,18 +27,10 @@ from alerting.reporting.page.details import (
 from alerting.reporting.page.sentences import head_sentences
 from alerting.reporting.plant.proposals import describe_retune
 
-MOST_DRIFTS = 4
-MOST_MISSED_ROWS = 50
-MOST_ALARM_ROWS = 500
-
 
 @dataclass(frozen=True)
 class Charts:
-    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of
-    single cases.
-
-    `reported`: misses that operators reported.
-    """
+    """The charts of a report as inline SVG, empty without data. `reported`: operators' misses."""
 
     by_name: Mapping[str, Markup]
     missed: tuple[tuple[MissedProblem, Markup], ...] = ()
@@ -53,10 +46,9 @@ def draw(
     rows = metrics.rows
     model = metrics.model
     scores = material.scores
-    declared = [
-        item for history in material.histories.values() for item in history.asset.variables.items()
-    ]
-    titles = {name: variable.title for name, variable in declared if variable.title}
+    titles: dict[str, str] = {}
+    for history in material.histories.values():
+        titles |= titles_of(history.asset)
     importance = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = charts.lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
@@ -73,7 +65,7 @@ def draw(
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
     episodes = episode_details(material.raised, material.histories, language)
-    moved = [d for d in model.drift if d.is_clear or d.is_slight][:MOST_DRIFTS] if model else []
+    moved = [d for d in model.drift if d.is_clear or d.is_slight][:4] if model else []
     return Charts(
         by_name={name: _svg(text) for name, text in drawn.items()},
         missed=tuple(
@@ -103,12 +95,7 @@ def render_page(
     notes: tuple[str, ...] = (),
     language: Language = ENGLISH,
 ) -> str:
-    """Render the page as HTML, with a note at its head for a backtest. All text from users is
-    escaped.
-
-    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head, e.g.
-    that it is a second revision.
-    """
+    """Render the page as HTML, users' text escaped. `notes`: on the report itself, at its head."""
     return render(
         "page/page.html",
         language,
@@ -127,14 +114,13 @@ def render_page(
         cbpe_conditions=CONDITIONS,
         retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
-        most_missed=MOST_MISSED_ROWS,
-        most_alarms=MOST_ALARM_ROWS,
+        most_missed=50,
+        most_alarms=500,
     )
 
 
 def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
-    """Return the advice of several episodes, if it is the same and no operator said whether it was
-    followed; else nothing."""
+    """Return the advice of several episodes, if it is the same and nobody answered it."""
     advice = {episode.advice for episode in episodes}
     is_shared = (
         len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
@@ -143,8 +129,7 @@ def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
 
 
 def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
-    """Describe the source of the numbers in one line at the end, with all inputs needed to compute
-    them again."""
+    """Describe the source of the numbers, with all that is needed to compute them again."""
     models = [
         language.say("model version {version} (run {run})", version=m.version, run=m.run_id)
         if m.run_id

@@ -1,5 +1,4 @@
-"""Charts of a report's sections: drivers, drift, scores, missed problems, and the bars of single
-episodes."""
+"""Charts of a report's sections: drivers, drift, scores, missed problems, single episodes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
@@ -33,8 +32,7 @@ _DRAWN = 0.78  # of the width for the bars; the rest for their values
 
 
 def bars(chart: BarChart) -> str:
-    """Draw bars below each other, each under its label, as a small inline SVG of any width, with
-    its text alternative."""
+    """Draw bars below each other, each under its label, as an SVG of any width."""
     height = _ROW * len(chart.bars)
     rows = []
     for i, bar in enumerate(chart.bars):
@@ -65,11 +63,7 @@ def bars(chart: BarChart) -> str:
 def driver_bars(
     drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> str:
-    """Draw the mean contribution of each variable in this period, and in the one before; empty
-    without any.
-
-    `titles`: of variables, by name.
-    """
+    """Draw each variable's mean contribution, now and before. `titles`: by name."""
     if not drivers:
         return ""
     compared = any(d.before is not None for d in drivers)
@@ -108,8 +102,7 @@ def _before(driver: Driver, language: Language) -> str:
 
 
 def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
-    """Draw the share of values in each bin, in the training and in this period. `name`: for the ids
-    of the chart."""
+    """Draw the share of values in each bin, in the training and now. `name`: for ids."""
 
     labels = [language.translate(label) for label in drift.labels]
     variable = drift.variable.replace("_", " ")
@@ -141,8 +134,7 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
 def score_bars(
     shares: Sequence[float], before: Sequence[float], language: Language = ENGLISH
 ) -> str:
-    """Draw the share of scores by size, on a scale of roots so that rare high scores are visible;
-    empty without scores."""
+    """Draw the share of scores by size; a scale of roots shows rare high ones."""
     if not shares:
         return ""
 
@@ -162,9 +154,9 @@ def score_bars(
             ylim=(0, None),
         )
 
-    high = language.share(sum(shares[len(shares) // 2 :]))
     label = language.say(
-        "Distribution of the scores: {share} of them are above one half", share=high
+        "Distribution of the scores: {share} of them are above one half",
+        share=language.share(sum(shares[len(shares) // 2 :])),
     )
     return inline_svg("scores", label, (WIDTH / 2, 3.4), draw, language)
 
@@ -181,10 +173,9 @@ def missed_problem(
         axes = figure.subplots()
         draw_panel(axes, panel, language)
         left, right = panel.at[[0, -1]] / DAY_MS
-        end = date_number(missed.end) if missed.end else right
         axes.axvspan(
             date_number(missed.start),
-            min(end, right),
+            min(date_number(missed.end) if missed.end else right, right),
             color=PAGE["problem"],
             alpha=0.3,
             linewidth=0,

@@ -16,12 +16,12 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
         if route.quiet
         else "never"
     )
-    terms = [
+    return [
         ("Alerts", match_text(route.match)),
         ("In force", f"{hours_text(route.shifts)}{zone}" if route.shifts else "always"),
         ("Quiet", quiet),
+        *_further_terms(route),
     ]
-    return terms + list(_further_terms(route))
 
 
 def _further_terms(route: Route) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,4 @@
-"""The sentences at the head of a definition's report: problems, false alarms, the model, and how
-much is known."""
+"""The sentences at the head of a report: problems, false alarms, the model, what is known."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,15 +24,12 @@ _DAYS = (
     template("Saturdays"),
     template("Sundays"),
 )
-_MOST_CASES = 10_000
-_WEEK_S = 7 * 86_400
 
 
 def head_sentences(
     metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> tuple[str, ...]:
-    """Return the sentences that matter first. `zone`: of the times of day in which false alarms
-    come together."""
+    """Return the sentences that matter first. `zone`: of the times of false alarms."""
     return tuple(_sentences(metrics, zone, language))
 
 
@@ -166,18 +162,16 @@ def _decision(decision: DecisionMade, language: Language) -> str:
             "The model was fitted again on the newest data: {reason}", reason=reason
         )
     if decision.promoted:
-        number = decision.version or 0
         return language.say(
             "A new model, version {version}, went into service: {reason}",
-            version=number,
+            version=decision.version or 0,
             reason=reason,
         )
     return language.say("The new model was refused: {reason}", reason=reason)
 
 
 def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
-    """Return how many cases there are, and in about how many weeks the share is known within ten
-    points.
+    """Return the number of cases, and how many weeks until the share is known.
 
     Empty where it is known already, or where there is no case from which a rate follows.
     """
@@ -191,7 +185,7 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
         cases.append(language.say("{count} of {total} predicted", count=found, total=problems))
     if known:
         cases.append(language.say("{count} of {total} right", count=right, total=known))
-    calendar = (m.end - m.start).total_seconds() / _WEEK_S
+    calendar = (m.end - m.start).total_seconds() / (7 * 86_400)
     weeks = [
         w
         for count, total in shares
@@ -208,15 +202,11 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
 
 def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
-    """Return after how many more weeks at this rate the Wilson interval of a share has a half-width
-    of ten points.
-
-    0 if it has already; None if more cases are needed than can be expected at all.
-    """
+    """Return in how many weeks a share is known within ten points; None if never."""
     if total == 0 or weeks <= 0:
         return None
     share = count / total
-    for needed in range(total, _MOST_CASES):
+    for needed in range(total, 10_000):
         low, high = wilson_interval(share * needed, needed)
         if high - low <= 2 * KNOWN_WITHIN:
             return ceil((needed - total) / (total / weeks) - 1e-9)

@@ -21,12 +21,10 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
             _headlines(m),
             table(
                 "outcomes",
-                ["outcome", "episodes"],
+                "outcome episodes",
                 [*m.outcomes.items(), ("missed problems", len(m.missed))],
             ),
-            table(
-                "problems", ["asset", "start", "end", "announced", "episode", "lead_s"], problems
-            ),
+            table("problems", "asset start end announced episode lead_s", problems),
             table_of(
                 "episodes",
                 "id asset raised_at ended_at value threshold outcome reason verdict comment "
@@ -45,7 +43,6 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
 
 
 def _headlines(m: ReportMetrics) -> Table:
-    """Return the headline figures, each beside that of the period before."""
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
         ("recall", m.event_recall, before.event_recall if before else None),
@@ -56,18 +53,7 @@ def _headlines(m: ReportMetrics) -> Table:
         ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
         ("response", m.verdicts.response, before.response if before else None),
     ]
-    columns = [
-        "figure",
-        "unit",
-        "value",
-        "low",
-        "high",
-        "basis",
-        "doubt",
-        "before",
-        "before_low",
-        "before_high",
-    ]
+    columns = "figure unit value low high basis doubt before before_low before_high"
     rows = [
         [name, e.unit, e.value, e.low, e.high, e.basis, e.doubt]
         + ([then.value, then.low, then.high] if then else [None] * 3)
@@ -85,7 +71,7 @@ def _money(m: ReportMetrics) -> Table:
             then = getattr(before, name, None)
             bounds = [then.low, then.high] if then else [None, None]
             rows.append([name, m.money.currency, now.low, now.high, *bounds])
-    return table("money", ["sum", "currency", "low", "high", "before_low", "before_high"], rows)
+    return table("money", "sum currency low high before_low before_high", rows)
 
 
 def _people(v: VerdictMetrics) -> Iterator[Table]:
@@ -100,10 +86,10 @@ def _people(v: VerdictMetrics) -> Iterator[Table]:
             ("90 % acknowledged within seconds", v.to_acknowledge.p90),
         ):
             rows.append([what, spread.total_seconds() if spread else None])
-    yield table("operators", ["what", "number"], rows)
+    yield table("operators", "what number", rows)
     yield table_of("actions", "action times helped came", v.actions)
     given = [("given", v.advice.given), *v.advice.taken.items()] if v.advice else []
-    yield table("recommendations", ["taken", "episodes"], given)
+    yield table("recommendations", "taken episodes", given)
 
 
 def _model(model: ModelMetrics) -> Iterator[Table]:
@@ -137,7 +123,7 @@ def _model(model: ModelMetrics) -> Iterator[Table]:
         for d in model.drift
         for cells in zip(d.labels, d.reference, d.current, strict=True)
     ]
-    yield table("drift_bins", ["variable", "bin", "reference", "current"], bins)
+    yield table("drift_bins", "variable bin reference current", bins)
     e = model.estimated
     rows = (
         [
@@ -149,7 +135,7 @@ def _model(model: ModelMetrics) -> Iterator[Table]:
         if e is not None
         else []
     )
-    yield table("estimated", ["metric", "estimated", "estimated_where_known", "realised"], rows)
+    yield table("estimated", "metric estimated estimated_where_known realised", rows)
 
 
 def _data(data: DataMetrics) -> Iterator[Table]:

@@ -1,5 +1,4 @@
-"""Metrics of the plant's report: definitions ranked by value and by nuisance, alarm metrics, faults
-and changes."""
+"""Metrics of the plant's report: ranked definitions, alarm metrics, faults and changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from alerting.reporting.plant.summary import DefinitionSummary
 
 @dataclass(frozen=True)
 class FaultSeen:
-    """A fault of a source or of the platform that was open in the period. `resolved_at`: None while
-    it is open."""
+    """A fault that was open in the period. `resolved_at`: None while it is open."""
 
     kind: str
     subject: str
@@ -28,8 +26,7 @@ class FaultSeen:
 
 @dataclass(frozen=True)
 class ChangeMade:
-    """Something that a person or the platform changed: the actor, what, on which document, and
-    why."""
+    """A change by a person or the platform: who, what, on which document, and why."""
 
     at: datetime
     actor: str
@@ -50,8 +47,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all definitions with a report on the period. `with_problem`: those that state a
-    problem."""
+    """Sums over all definitions with a report. `with_problem`: those that state a problem."""
 
     definitions: int
     episodes: int
@@ -67,8 +63,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class PlantMoney:
-    """Sums of money of one currency over the definitions that state costs (`definitions`: their
-    number)."""
+    """Sums of money of one currency over the `definitions` that state costs."""
 
     currency: str
     definitions: int
@@ -136,8 +131,7 @@ def compute_plant(
     changes: Sequence[ChangeMade] = (),
     late: Sequence[Interval] = (),
 ) -> PlantMetrics:
-    """Compute the metrics of the plant's report on [start, end). Pure: the same input gives the
-    same numbers.
+    """Compute the metrics of the plant's report on [start, end). Pure.
 
     `summaries`: of the reports of all definitions on this period; `previous`: of those on the
     period before, empty if there are none. `kpis`: alarm metrics of all assets, with their targets;
@@ -166,8 +160,7 @@ def compute_plant(
 
 
 def _rank(summaries: Sequence[DefinitionSummary]) -> tuple[Ranked, ...]:
-    """Return the definitions by value: problems announced or avoided, then fewer false alarms; ties
-    by name.
+    """Rank by value: problems announced or avoided, then fewer false alarms, then the name.
 
     Nuisance: false alarms, then the share of episodes that were wrong.
     """

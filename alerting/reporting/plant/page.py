@@ -18,10 +18,7 @@ def render_plant_page(
     notes: tuple[str, ...] = (),
     language: Language = ENGLISH,
 ) -> str:
-    """Render the page as HTML. All text from users is escaped.
-
-    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head.
-    """
+    """Render the page as HTML, users' text escaped. `notes`: on the report itself, at its head."""
     before = (
         {f.metric: f.value for f in metrics.previous_kpis.findings} if metrics.previous_kpis else {}
     )

@@ -1,5 +1,4 @@
-"""One proposal for each definition: retire, retune, retrain or keep, with the figures that led to
-it."""
+"""One proposal for each definition: retire, retune, retrain or keep, and why."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,10 +9,8 @@ from alerting.reporting.definition.retune import Retune
 from alerting.reporting.plant.summary import DefinitionSummary
 
 Kind = Literal["retire", "retune", "retrain", "keep", "wait"]
-LEAST_WEEKS = 4.0
 LEAST_OUTCOMES = 5
 RIGHT = 0.5  # share of right episodes under which an alert is a nuisance
-
 
 KIND_NAMES: dict[Kind, Translatable] = {
     "retire": translatable("retire"),
@@ -45,7 +42,7 @@ def propose(summary: DefinitionSummary) -> Proposal:
     s = summary
     right = s.hits + s.avoided
     known = s.hits + s.avoided + s.false_alarms
-    if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= LEAST_WEEKS:
+    if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= 4.0:
         return Proposal("retire", _why_retire(s, known))
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:
@@ -68,8 +65,7 @@ def propose(summary: DefinitionSummary) -> Proposal:
     if is_nuisance:
         narrow = translatable(
             "Only {right} of {known} alerts were right ({share}); no single limit halves the false "
-            "alarms without losing the "
-            "problems: narrow the condition, or add variables.",
+            "alarms without losing the problems: narrow the condition, or add variables.",
             share=Styled(right / known, "share"),
             **counts,
         )
@@ -78,19 +74,16 @@ def propose(summary: DefinitionSummary) -> Proposal:
 
 
 def describe_retune(retune: Retune, trained: bool) -> Translatable:
-    """Return what another limit would have done, as a sentence. `trained`: by a model, whose
-    problems it announces."""
+    """Say what another limit would have done. `trained`: by a model, which announces problems."""
     if trained:
         return translatable(
             "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms "
-            "would have remained, and "
-            "{right_then} of the {right} announced problems.",
+            "would have remained, and {right_then} of the {right} announced problems.",
             **retune.values,
         )
     return translatable(
         "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would "
-        "have remained, and "
-        "{right_then} of the {right} right alerts.",
+        "have remained, and {right_then} of the {right} right alerts.",
         **retune.values,
     )
 
@@ -120,10 +113,9 @@ def _misses_most(s: DefinitionSummary) -> bool:
 
 def _why_retrain(s: DefinitionSummary) -> str:
     if s.worse_than_promotion:
-        title = metric_title(s.worse_than_promotion)
         return translatable(
             "The model does clearly worse than at its promotion: {metric}.",
-            metric=translatable(title),
+            metric=translatable(metric_title(s.worse_than_promotion)),
         )
     return translatable(
         "Its inputs are clearly not those of the training ({names}), and most of its problems or "

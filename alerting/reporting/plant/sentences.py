@@ -15,8 +15,7 @@ _NAMED = 3
 
 
 def plant_sentences(metrics: PlantMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
-    """Return the sentences that matter first: problems and false alarms, the proposals, money, the
-    worst nuisance."""
+    """Return the sentences that matter first: problems, proposals, money, the worst nuisance."""
     return tuple(_sentences(metrics, language))
 
 
@@ -85,18 +84,15 @@ def _problems(t: Totals, language: Language) -> str:
 
 
 def _raised(t: Totals, language: Language) -> str:
-    episodes = language.say_count("{number} alarm", "{number} alarms", t.episodes)
     return language.say_count(
         "{number} alert raised {episodes}",
         "{number} alerts raised {episodes}",
         t.definitions,
-        episodes=episodes,
+        episodes=language.say_count("{number} alarm", "{number} alarms", t.episodes),
     )
 
 
 def _outcomes(t: Totals, raised: str, language: Language) -> str:
-    """Return what was raised with its outcomes: only what is known of them, and how many have none
-    yet."""
     if not t.episodes:
         return raised
     if t.undetermined == t.episodes:

@@ -1,5 +1,4 @@
-"""Summary of one definition's report, as the plant's report ranks it. It is stored with the
-report."""
+"""Summary of one definition's report, stored with it, as the plant's report ranks it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -51,20 +50,18 @@ class DefinitionSummary:
 
 
 _ADAPTER = TypeAdapter(DefinitionSummary)
-_WEEK_S = 7 * 86_400
 
 
 def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary:
     """Return the summary of a definition's metrics."""
     m = metrics
-    weeks = m.evaluated_s / _WEEK_S
     return DefinitionSummary(
         name=m.definition,
         title=m.title,
         kind=m.kind,
         trained=m.trained,
         assets=len(m.evaluated),
-        weeks=weeks,
+        weeks=m.evaluated_s / (7 * 86_400),
         trust=judgement.trust,
         sentence=judgement.sentence,
         episodes=len(m.episodes),

@@ -6,8 +6,8 @@ from alerting.reporting.base.table import Table, by_name, table, table_of
 from alerting.reporting.plant.metrics import PlantMetrics
 
 _OF_SUMMARY = (
-    *("problems", "announced", "hits", "avoided", "false_alarms", "undetermined"),
-    *("false_alarms_a_week", "lead_time_s", "notified", "answered"),
+    "problems announced hits avoided false_alarms undetermined false_alarms_a_week lead_time_s "
+    "notified answered"
 )
 
 
@@ -24,8 +24,8 @@ def tables(metrics: PlantMetrics) -> Mapping[str, Table]:
     return by_name(
         [
             _definitions(m),
-            table("alarms", ["metric", "value", "target", "met", "before"], alarms),
-            table("money", ["sum", "currency", "definitions", "low", "high"], money),
+            table("alarms", "metric value target met before", alarms),
+            table("money", "sum currency definitions low high", money),
             table_of("muted", "definition asset kind since until reason actor", m.muted),
             table_of("faults", "kind subject reason opened_at resolved_at", m.faults),
             table_of("changes", "at actor what subject why", m.changes),
@@ -34,16 +34,14 @@ def tables(metrics: PlantMetrics) -> Mapping[str, Table]:
 
 
 def _definitions(m: PlantMetrics) -> Table:
-    columns = [
-        *("definition", "title", "value", "nuisance", "proposal", "reason"),
-        *_OF_SUMMARY,
-        *("currency", "net_low", "net_high"),
-    ]
+    columns = (
+        f"definition title value nuisance proposal reason {_OF_SUMMARY} currency net_low net_high"
+    )
     rows = [
         (
             *(r.summary.name, r.summary.title, r.value, r.nuisance),
             *(r.proposal.kind, r.proposal.reason),
-            *(getattr(r.summary, column) for column in _OF_SUMMARY),
+            *(getattr(r.summary, column) for column in _OF_SUMMARY.split()),
             *((s.currency, s.net.low, s.net.high) if (s := r.summary.money) else (None,) * 3),
         )
         for r in m.ranked

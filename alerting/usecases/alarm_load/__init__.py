@@ -1,2 +1,1 @@
-"""Alarm load: the budget of alarms, expected load of new definitions, alarm metrics of the
-plant."""
+"""Alarm load: the budget, the expected load of new definitions, the plant's metrics."""

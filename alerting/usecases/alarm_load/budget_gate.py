@@ -1,5 +1,4 @@
-"""The alarm budget gate: the load of a definition on each operator position, forecast before it is
-in service.
+"""The alarm budget gate: a definition's load on each position, before it serves.
 
 A definition that becomes active is first evaluated over recent history. If its load, added to the
 present load of its position, breaks the budget, it is refused (or reported, by setting). An
@@ -54,8 +53,7 @@ _NO_LOAD = {
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecast load of one definition on each position, over how much of the past; `notes`: unknown
-    parts with their reasons.
+    """One definition's expected load on each position; `notes`: what is unknown, and why.
 
     `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings
     of one asset.
@@ -77,11 +75,7 @@ class Forecast:
 
 
 def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
-    """Forecast the load of each definition of a plan that becomes active or changes while active,
-    on top of those before it.
-
-    Empty when the gate is off.
-    """
+    """Forecast the load of a plan's definitions, one on top of the other; empty if off."""
     gated = [plan.definition for plan in plans if _changes_load(plan)]
     if platform.budget.mode == "off" or not gated:
         return []
@@ -107,28 +101,25 @@ def apply_within_budget(
     reason: str,
     accepted: str = "",
 ) -> list[Plan]:
-    """Apply documents with these forecasts. Raises UserError if one breaks the budget and no reason
-    is `accepted`."""
+    """Apply documents. Raises UserError if one breaks the budget and nothing is `accepted`."""
     broken = [forecast for forecast in forecasts_made if forecast.breaks]
     if broken and platform.budget.mode == "refuse" and not accepted.strip():
         raise UserError(_refusal(broken))
     plans = sync.apply(platform, documents, author, at, reason)
     for forecast in broken:
-        why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
         platform.audit.add(
             author,
             template("alarm load accepted"),
             forecast.definition,
             at,
             after=list(forecast.messages),
-            why=why,
+            why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
         )
     return plans
 
 
 def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
-    """Check definitions made active straight in the database, once per revision. Returns the names
-    of those over budget.
+    """Check definitions edited in the database, once a revision; return those over budget.
 
     It is too late to refuse them, so a platform alert is opened; for those within the budget it is
     resolved at once, as a record.
@@ -151,8 +142,7 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
 
 
 def checked_subjects(definitions: Definitions) -> list[str]:
-    """Return the subjects of the checks of definitions in service, which are made once per
-    revision."""
+    """Return the subjects of the checks of definitions in service, one a revision."""
     return [
         _subject(r)
         for r in definitions.latest()
@@ -161,7 +151,7 @@ def checked_subjects(definitions: Definitions) -> list[str]:
 
 
 def _resolve_old(alerts: PlatformAlerts, latest: Sequence[Revision], as_of: datetime) -> None:
-    """Resolve the alerts on revisions that are no longer the newest, or no longer in service."""
+    """Resolve the alerts on revisions that are not the newest, or not in service."""
     current = {_subject(r) for r in latest if r.definition.state == "active"}
     for alert in alerts.open():
         if alert.kind == LOAD and alert.subject not in current:
@@ -173,7 +163,6 @@ def _subject(revision: Revision) -> str:
 
 
 def _changes_load(plan: Plan) -> bool:
-    """Return whether a change can affect the number of alarms for operators."""
     changed = {field.split(".")[0] for field in plan.changes}
     irrelevant = plan.action == "change" and changed <= _NO_LOAD
     return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
@@ -186,8 +175,7 @@ def _refusal(broken: Sequence[Forecast]) -> str:
             "the alarm budget is exceeded, and no definition was applied:",
             *(f"  - {line}" for line in lines),
             "Show the alerts that it would raise with `alerting backtest`; then widen its limits, "
-            "add `for:`, a clear limit or suppression; "
-            "or accept the load: --accept-load REASON",
+            "add `for:`, a clear limit or suppression; or accept the load: --accept-load REASON",
         ]
     )
 
@@ -202,8 +190,7 @@ def _load_now(
     changing: Iterable[str],
     now: datetime,
 ) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
-    """Return alarms by position: of each definition that is about to change, by name, and of all
-    others in service together."""
+    """Return alarms by position: of each changing definition, and of all others."""
     start = now - platform.budget.days * DAY
     notified = defaultdict(list)
     for episode in platform.episodes.alarms(start, now):
@@ -238,8 +225,7 @@ def _experienced_load(
     start: datetime,
     now: datetime,
 ) -> dict[str, Alarms]:
-    """Return the alarms that a definition has really raised, by position, per day of its
-    service."""
+    """Return the alarms a definition really raised, by position, per day of service."""
     began = first_instant(definitions.revisions(name)) or start
     days = max((now - max(began, start)) / DAY, 1.0)
     at: dict[str, list[datetime]] = defaultdict(list)
@@ -269,7 +255,6 @@ def _forecast(
         floods_now, floods = (
             flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms))
         )
-        already = before.get(position, Alarms()).per_day
         loads.append(
             PositionLoad(
                 position,
@@ -278,7 +263,7 @@ def _forecast(
                 budget.of(position),
                 floods,
                 floods_now,
-                already,
+                before.get(position, Alarms()).per_day,
             )
         )
     breaks = any(load.breaks(budget.most_floods) for load in loads)
@@ -288,8 +273,7 @@ def _forecast(
 def _remedies(
     platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime
 ) -> tuple[str, ...]:
-    """Return changes that bring a threshold within the budget of the overloaded position, tried on
-    its first asset there."""
+    """Return changes that bring a threshold within budget, tried on one asset there."""
     broken = next(
         (load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None
     )

@@ -22,8 +22,7 @@ def evaluated_times(
     assets: str | None = None,
     past: bool = False,
 ) -> dict[str, list[Interval]]:
-    """Return, by asset, the times of [start, end) in which any of its targets was evaluated; an
-    asset without any is absent.
+    """Return, by asset, the times of [start, end) in which a target was evaluated.
 
     Live evaluation of a target begins when its definition is first in service, for a model with its
     first promotion, and ends at its watermark; one that is less than a day behind `end` will catch
@@ -70,8 +69,7 @@ def _live(
 def _began(
     definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]
 ) -> dict[str, datetime]:
-    """Return when live evaluation of each definition began; one that was never in service is
-    absent."""
+    """Return when live evaluation of each definition began, if it was in service."""
     histories = definitions.histories({r.name for r in revisions if r.number > 1})
     made = decisions.histories(
         [r.name for r in revisions if isinstance(r.definition, ModelDefinition)]
@@ -87,8 +85,7 @@ def _began(
 def _past(
     past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime
 ) -> list[tuple[str, Interval]]:
-    """Return the past times that were evaluated, without those in which no revision or no model was
-    in force."""
+    """Return the past times evaluated while a revision and a model were in force."""
     without_model = {r.name for r in revisions if not isinstance(r.definition, ModelDefinition)}
     return [
         (e.asset, (e.start, e.end))

@@ -1,5 +1,4 @@
-"""Estimate how many alarms a day a definition would have raised lately, by operator position, from
-a sample of assets."""
+"""Estimate a definition's alarms a day lately, by position, from a sample of assets."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -33,8 +32,7 @@ _NO_READINGS = "there are no readings"
 
 @dataclass(frozen=True)
 class ExpectedLoad:
-    """Alarms by position, over how much of the past, and `notes`: unknown parts with their
-    reasons."""
+    """Alarms by position, over how much of the past; `notes`: what is unknown, and why."""
 
     alarms: Mapping[str, Alarms]
     over: timedelta | None
@@ -42,8 +40,7 @@ class ExpectedLoad:
 
 
 def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
-    """Return the alarms that a definition would have raised in the days before `now`, by
-    position."""
+    """Return the alarms of the days before `now`, by position."""
     found = platform.assets.matching(definition.assets)
     model_version = None
     targets = matching_assets(definition, found)
@@ -76,8 +73,7 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
 
 
 def position_by_asset(assets: Sequence[Asset]) -> dict[str, str]:
-    """Return the operator position of each of these assets by name; those above them must be among
-    them."""
+    """Return the position of each asset by name; those above them must be among them."""
     tree = AssetTree(assets)
     return {asset.name: tree.position(asset) for asset in assets}
 
@@ -93,11 +89,7 @@ def _no_champion(definition: ModelDefinition, assets: int) -> str:
 
 
 class LoadEstimate:
-    """Evaluates the days before `now` by one definition, on as many assets as can be read in a few
-    seconds.
-
-    `why_not`: why there is no estimate for the last position, if so.
-    """
+    """Evaluates the days before `now` in a few seconds. `why_not`: no estimate, if so."""
 
     def __init__(
         self,
@@ -115,12 +107,7 @@ class LoadEstimate:
         self.why_not = _NO_READINGS
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
-        """Return the alarms of all these assets together, from a sample of them; None if the
-        history is not enough.
-
-        If readings end before now, the days before their end are evaluated and counted as the last
-        ones.
-        """
+        """Return these assets' alarms from a sample, also of earlier days; None if too few."""
         spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
         start, number = self._affordable(assets)
@@ -143,14 +130,13 @@ class LoadEstimate:
                     "needed"
                 )
             return Alarms(), None
-        per_day = len(notified) * len(assets) * DAY / observed
-        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(
-            sample
-        )
+        return Alarms(
+            len(notified) * len(assets) * DAY / observed,
+            tuple(notified) * round(len(assets) / len(sample)),
+        ), observed / len(sample)
 
     def remedies(self, definition: Condition, asset: Asset, headroom: float) -> tuple[str, ...]:
-        """Return changes with which at most the share `headroom` of an asset's alarms would be
-        notified.
+        """Return changes after which at most `headroom` of an asset's alarms are notified.
 
         The changes keep the time in alarm about the same, because an alarm that never ends is
         notified once and does not help.
@@ -174,25 +160,22 @@ class LoadEstimate:
         )
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
-        """Return the start of evaluation and the number of assets, by the density of the first
-        asset's readings."""
+        """Return where evaluation starts, and of how many assets, by density of readings."""
         days = self._platform.budget.days
         span = self._platform.readings.span(assets[0].name)
         if span is None:
             return self._until - days * DAY, _MOST_ASSETS
         last = min(span[1], self._until)
         variable = kind_of(self._definition).inputs(self._definition, assets[0]).variable
-        variables = None if variable is None else [variable]
         last_hour = self._platform.readings.load(
-            assets[0], last - timedelta(hours=1), last, variables
+            assets[0], last - timedelta(hours=1), last, None if variable is None else [variable]
         )
         a_day = max(24 * len(last_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))
         return self._until - days * DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
 
     def _interval(self, asset: Asset, start: datetime) -> tuple[datetime, datetime]:
-        """Return the interval with readings that this definition may evaluate; empty if there is
-        none."""
+        """Return the interval with readings that this definition may evaluate, or empty."""
         span = self._platform.readings.span(asset.name)
         if span is None:
             return start, start
@@ -206,7 +189,7 @@ class LoadEstimate:
     def _notification_instants(
         self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime
     ) -> list[datetime]:
-        """Return the instants of the notifications of raises: none while suppressed by design."""
+        """Return when raises are notified: never while suppressed by design."""
         suppression = self._definition.suppression
         key = (asset.name, start, end)
         if key not in self._suppressed:

@@ -33,8 +33,6 @@ from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.operate import shelves_now
 
 _AROUND = timedelta(minutes=10)
-_LONGEST = timedelta(days=1)
-_BEFORE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -102,11 +100,7 @@ def alarm_quality_by(
     targets: Targets | None = None,
     past: bool | None = False,
 ) -> QualityByGroup:
-    """Return metrics like `alarm_quality`, by position (of an asset or its parent), line (its
-    outermost ancestor) or route shift.
-
-    Raises UserError for an empty period, and for shifts if no route has any.
-    """
+    """Return `alarm_quality` by position, line or shift. Raises UserError without any."""
     alarms, found = with_past(alarms_of(platform.episodes, start, end, assets), start, end, past)
     evaluated = evaluated_times(platform, start, end, assets, found.counted)
     return QualityByGroup(
@@ -123,11 +117,7 @@ def group_assets(
     evaluated: EvaluatedByAsset,
     targets: Targets | None = None,
 ) -> list[Group]:
-    """Return alarms of a period by group. `targets`: the platform's own if None. `evaluated`: see
-    `evaluated_times`.
-
-    Raises UserError for shifts without a route.
-    """
+    """Return a period's alarms by group. Raises UserError for shifts without a route."""
     targets = targets or targets_under(platform.budget)
     if by == "shift":
         routes = [route for route in read_routes(platform.routes)[0] if route.shifts]
@@ -152,11 +142,10 @@ def group_assets(
 def alarms_of(
     episodes: Episodes, start: datetime, end: datetime, assets: str | None = None
 ) -> list[Alarm]:
-    """Return the alarms for the metrics of [start, end), of matching assets. Raises UserError for
-    an empty period."""
+    """Return the alarms of matching assets in [start, end). Raises UserError if empty."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
-    found = episodes.alarms(start, end, start - _BEFORE)
+    found = episodes.alarms(start, end, start - timedelta(days=30))
     return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 
@@ -168,8 +157,7 @@ def advise(
 
 
 def read_targets(settings: list[str], base: Targets = TARGETS) -> Targets:
-    """Return targets with some changed, each as `name=value`. Raises UserError for an unknown name
-    or a wrong value."""
+    """Return targets with some changed, as `name=value`. Raises UserError for others."""
     values = {f.name: getattr(base, f.name) for f in fields(Targets)}
     changed: dict[str, Any] = {}
     for setting in settings:
@@ -211,7 +199,7 @@ def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advic
             "only threshold definitions of one variable have limits to advise on",
         )
     start = chatter.first - _AROUND
-    end = min(chatter.last, chatter.first + _LONGEST) + _AROUND
+    end = min(chatter.last, chatter.first + timedelta(days=1)) + _AROUND
     history = platform.readings.load(asset, start, end, [condition.variable])
     proposals = propose(
         condition, history, start, end, targets.chatter_cycles, targets.chatter_within

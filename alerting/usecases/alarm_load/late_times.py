@@ -17,8 +17,7 @@ def late_times(
     as_of: datetime,
     every: timedelta | None = None,
 ) -> tuple[Interval, ...]:
-    """Return the times of [start, end) in which definitions were evaluated late, as known at
-    `as_of`: of one cadence, or of any.
+    """Return when evaluation was late in [start, end), of one cadence or any.
 
     Each begins at the instant up to which the last evaluation had come, and ends when the platform
     found that none was late.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from alerting.ports import PlatformAlerts, ReportPorts
+from alerting.ports import ReportPorts
 from alerting.reporting.plant.metrics import ChangeMade, FaultSeen, PlantMetrics, compute_plant
 from alerting.reporting.plant.summary import DefinitionSummary
 from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
@@ -24,8 +24,7 @@ def measure_plant(
     previous: Sequence[DefinitionSummary] = (),
     previous_start: datetime | None = None,
 ) -> PlantMetrics:
-    """Return the metrics of the plant on [start, end), as known at `as_of`. `summaries`,
-    `previous`: of the definitions' reports.
+    """Return the plant's metrics on [start, end). `summaries`, `previous`: of reports.
 
     The alarm metrics of the period before are those from `previous_start` on; when left out, of the
     same length before `start`.
@@ -42,7 +41,22 @@ def measure_plant(
         previous_kpis=before.kpis if before.kpis.observed else None,
         positions=alarm_quality_by(platform, start, end, "position", past=None).groups,
         muted=quality.muted,
-        faults=_faults(platform.platform_alerts, start, end, as_of),
+        faults=[
+            FaultSeen(
+                a.kind,
+                a.subject,
+                a.reason,
+                a.opened_at,
+                a.resolved_at if a.resolved_at is not None and a.resolved_at <= as_of else None,
+            )
+            for a in [
+                *platform.platform_alerts.open(),
+                *platform.platform_alerts.resolved_since(start),
+            ]
+            if a.opened_at < end
+            and a.opened_at <= as_of
+            and (a.resolved_at is None or a.resolved_at >= start)
+        ],
         late=late_times(platform.platform_alerts, start, end, as_of),
         changes=[
             ChangeMade(e.at, e.actor, e.what, e.subject, e.why)
@@ -50,23 +64,3 @@ def measure_plant(
             if e.what not in _ROUTINE
         ],
     )
-
-
-def _faults(
-    platform_alerts: PlatformAlerts, start: datetime, end: datetime, as_of: datetime
-) -> list[FaultSeen]:
-    """Return the faults that were open at some time in [start, end), as known at `as_of`."""
-    known = [*platform_alerts.open(), *platform_alerts.resolved_since(start)]
-    return [
-        FaultSeen(
-            a.kind,
-            a.subject,
-            a.reason,
-            a.opened_at,
-            a.resolved_at if a.resolved_at is not None and a.resolved_at <= as_of else None,
-        )
-        for a in known
-        if a.opened_at < end
-        and a.opened_at <= as_of
-        and (a.resolved_at is None or a.resolved_at >= start)
-    ]

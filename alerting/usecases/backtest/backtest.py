@@ -1,5 +1,4 @@
-"""Backtest: the episodes that a definition would have raised over a past interval, with its
-repeated trainings.
+"""Backtest: the episodes that a definition would have raised, with its trainings.
 
 It walks forward through history in a sandbox with the use cases that run live: `train` at the start
 of each segment, in the point-in-time view of it, then `evaluate` to the end of it. A champion stays
@@ -21,7 +20,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import definition_document, next_revision
-from alerting.ports import BacktestPorts, Clock, Document, PlanPorts, Progress, silent
+from alerting.ports import BacktestPorts, Document, PlanPorts, Progress, silent
 from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
 from alerting.usecases.backtest.result import finish, stored_result
@@ -37,15 +36,13 @@ WITHOUT_TRAINING = timedelta(days=7)
 
 
 def named_subject(platform: PlanPorts, name: str) -> Subject:
-    """Return the newest revision of a definition as a subject, in service or not. Raises UserError
-    if there is none."""
+    """Return a definition's newest revision as a subject. Raises UserError without one."""
     sync(platform, platform.clock.now())
     return Subject(require_revision(platform.definitions, name), applied=True)
 
 
 def written_subject(platform: PlanPorts, document: Document) -> Subject:
-    """Return a definition document as a subject, without applying it. Raises the same UserError as
-    `check`, with every fault."""
+    """Return a document as a subject, not applied. Raises UserError as `check` does."""
     (definition,) = check(platform, [document])
     latest = platform.definitions.newest_revision(definition.name)
     if latest is not None and latest.definition == definition:
@@ -66,8 +63,7 @@ def backtest(
     fresh: bool = False,
     progress: Progress = silent,
 ) -> Backtest:
-    """Walk forward over (start, end] and store the result. The same arguments return it, or
-    continue an interrupted run.
+    """Walk over (start, end] and store the result, or continue an interrupted run.
 
     `retrain`: "scheduled" by the definition, "never" after the training at `start`, or this often.
     `fresh`: drop stored results. Raises UserError for an empty or future interval, without
@@ -77,7 +73,20 @@ def backtest(
     id = run_id(subject, start, end, retrain, platform.latency)
     if fresh:
         platform.backtests.forget(id)
-    run = platform.backtests.begin(id, _arguments(platform.clock, subject, start, end, retrain))
+    run = platform.backtests.begin(
+        id,
+        {
+            "definition": subject.definition.name,
+            "revision": subject.revision.number,
+            "applied": subject.applied,
+            "definition_hash": subject.revision.hash,
+            "document": definition_document(subject.definition),
+            "start": start,
+            "end": end,
+            "retrain": cadence(retrain),
+            "begun_at": platform.clock.now(),
+        },
+    )
     if run.get("finished_at") is not None:
         return stored_result(platform.backtests, run)
     sandbox = Sandbox(platform, _in_service(subject.revision, start))
@@ -108,8 +117,7 @@ def backtest(
 def run_id(
     subject: Subject, start: datetime, end: datetime, retrain: Retrain, latency: timedelta
 ) -> str:
-    """Return the identity of a run, from definition, interval, cadence, latency, and the rules of
-    this module."""
+    """Return a run's identity: definition, interval, cadence, latency, rules."""
     arguments = [
         RULES,
         subject.revision.hash,
@@ -124,8 +132,7 @@ def run_id(
 def segment_starts(
     definition: Definition, start: datetime, end: datetime, retrain: Retrain
 ) -> list[datetime]:
-    """Return when a model is trained: at `start`, and then at each tick before `end`. Without a
-    model: one start a week."""
+    """Return when a model is trained: at `start` and each tick; without one, weekly."""
     if not isinstance(definition, ModelDefinition):
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
@@ -164,30 +171,12 @@ def _require_past(
     )
     raise UserError(
         f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to "
-        f"{end.isoformat()}{have}: "
-        "choose another period, or import readings first"
+        f"{end.isoformat()}{have}: choose another period, or import readings first"
     )
 
 
-def _arguments(
-    clock: Clock, subject: Subject, start: datetime, end: datetime, retrain: Retrain
-) -> Document:
-    return {
-        "definition": subject.definition.name,
-        "revision": subject.revision.number,
-        "applied": subject.applied,
-        "definition_hash": subject.revision.hash,
-        "document": definition_document(subject.definition),
-        "start": start,
-        "end": end,
-        "retrain": cadence(retrain),
-        "begun_at": clock.now(),
-    }
-
-
 def _in_service(revision: Revision, start: datetime) -> Revision:
-    """Return the revision as in service since `start`, for any state, and without approvals by a
-    person."""
+    """Return the revision as in service since `start`, without approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
     if isinstance(revision.definition, ModelDefinition):
         changes["promotion"] = revision.definition.promotion.model_copy(
@@ -199,8 +188,7 @@ def _in_service(revision: Revision, start: datetime) -> Revision:
 
 
 def _of_all(progress: Progress, number: int, count: int) -> Progress:
-    """Return the progress of one segment as progress of all: the bar counts segments, the text
-    names the step in this one."""
+    """Return a segment's progress as that of all: the text names its step."""
 
     def report_progress(step: str, done: int, total: int | None) -> None:
         part = f" {done}/{total}" if total else ""

@@ -1,5 +1,4 @@
-"""Checkpoints of a backtest: finished segments stored as files, from which an interrupted run
-continues."""
+"""Checkpoints of a backtest: finished segments as files, to continue from."""
 
 import io
 import json
@@ -22,8 +21,7 @@ from alerting.usecases.registry.registration import register_model, search_run
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The changes of a finished segment. With those of earlier segments an interrupted run
-    continues without a difference."""
+    """A finished segment's changes; with the earlier ones an interrupted run continues."""
 
     registered: int
     decisions: tuple[DecisionRecord, ...]
@@ -38,11 +36,7 @@ _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 def checkpoint_files(
     sandbox: Sandbox, name: str, segment: SegmentMetrics, since: datetime
 ) -> dict[str, bytes]:
-    """Return the changes of this segment as files. From here on the memory records the changes of
-    the next one.
-
-    `since`: up to when every target was evaluated before it.
-    """
+    """Return a segment's changes as files. `since`: where its evaluation began."""
     memory = sandbox.memory
     view = sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
@@ -58,9 +52,20 @@ def checkpoint_files(
         episodes=tuple(changed.values()),
     )
     scores = memory.scores.between(name, since + _INSTANT, segment.end + _INSTANT)
+    rows = list(scores)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        asset=np.array([r["asset"] for r in rows], np.str_),
+        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
+        score=np.array([r["score"] for r in rows], np.float64),
+        threshold=np.array([r["threshold"] for r in rows], np.float64),
+        model_version=np.array([r["model_version"] for r in rows], np.int64),
+        twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
+    )
     files = {
         "checkpoint.json": _CHECKPOINT.dump_json(point),
-        "scores.npz": _pack_scores(list(scores)),
+        "scores.npz": buffer.getvalue(),
     }
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
@@ -75,23 +80,7 @@ def checkpoint_files(
     return files
 
 
-def _pack_scores(rows: list[Document]) -> bytes:
-    """Return scores as compressed arrays, bit for bit; `twin` is NaN where there is none."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        asset=np.array([r["asset"] for r in rows], np.str_),
-        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
-        score=np.array([r["score"] for r in rows], np.float64),
-        threshold=np.array([r["threshold"] for r in rows], np.float64),
-        model_version=np.array([r["model_version"] for r in rows], np.int64),
-        twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
-    )
-    return buffer.getvalue()
-
-
 def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
-    """Return asset and score of each row."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         columns = [arrays[name].tolist() for name in ("asset", *Score._fields)]
     return [
@@ -101,8 +90,7 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
 
 
 def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
-    """Restore the memory as of the end of the last finished segment. Return the number of finished
-    segments."""
+    """Restore the memory of the last finished segment; return how many are finished."""
     name = run["definition"]
     done = len(run["segments"])
     memory = sandbox.memory
@@ -130,8 +118,7 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
 
 
 def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: Files) -> None:
-    """Restore the champion of a segment; of a version that was not promoted there is only its
-    number."""
+    """Restore a segment's champion; of a version never promoted only its number."""
     promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
         if version not in promoted:

@@ -1,5 +1,4 @@
-"""Metrics of a backtest: load on operators, event metrics of the candidates' code, costs, and
-episodes beside live action."""
+"""Metrics of a backtest: load, event metrics, costs, episodes beside live action."""
 
 from collections.abc import Mapping
 
@@ -16,9 +15,10 @@ from alerting.learning.metrics.metrics import (
 )
 from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import Episodes
-from alerting.readings.history import duration_millis, millis, to_millis
+from alerting.readings.history import millis, to_millis
 from alerting.reporting.base.load import Load, operator_load
 from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.reported_problems import gap_and_horizon
 from alerting.reporting.page.backtest import Cost
 
 
@@ -35,16 +35,11 @@ def load_of(material: Material, flood_above: int) -> Load | None:
 
 
 def events_of(material: Material) -> EventMetrics | None:
-    """Return event metrics, by the code that compares candidates. Episodes without a knowable
-    outcome are left out.
-
-    None for a definition without a problem, and without evaluated time.
-    """
+    """Return event metrics by the candidates' code; None without problem or evaluated time."""
     definition = material.definition
     if definition.problem is None or not material.evaluated:
         return None
-    gap = duration_millis(definition.window.after)
-    horizon = duration_millis(definition.window.length)
+    gap, horizon = gap_and_horizon(definition)
     episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
     for e in material.episodes:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
@@ -71,8 +66,7 @@ def events_of(material: Material) -> EventMetrics | None:
 
 
 def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
-    """Return the cost of misses and false alarms over the interval; None if the definition names no
-    costs."""
+    """Return the cost of misses and false alarms; None if the definition names none."""
     if events is None or not isinstance(definition, TrainedDefinition):
         return None
     miss = definition.operating_point.cost_of_miss
@@ -87,8 +81,7 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
 def _scored_problems(
     material: Material, definition: TrainedDefinition
 ) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
-    """Return the problems with a scored instant in their warning time, and the time that the scores
-    cover, by asset."""
+    """Return the problems with a scored instant in time, and the time scored by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
     stride = definition.stride.total_seconds()
@@ -96,19 +89,15 @@ def _scored_problems(
         str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
     }
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    gap = duration_millis(definition.window.after)
-    horizon = duration_millis(definition.window.length)
+    is_onset = material.predicts == "onset"
     return warnable_problems(
-        at, asset, material.problems, material.predicts == "onset", gap, horizon
+        at, asset, material.problems, is_onset, *gap_and_horizon(definition)
     ), seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
-    gap, horizon = (
-        duration_millis(t)
-        for t in (material.definition.window.after, material.definition.window.length)
-    )
+    gap, horizon = gap_and_horizon(material.definition)
     intervals = {}
     for asset, (first, last) in material.evaluated.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
@@ -120,8 +109,7 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
 
 
 def beside_acted(episodes: Episodes, material: Material) -> int:
-    """Return how many episodes were raised within the outcome window of a live episode that was
-    acted upon."""
+    """Return how many episodes lie in the outcome window of one that was acted upon."""
     window = material.definition.gap + material.definition.horizon
     live = episodes.find(material.definition.name, start=material.start - window, end=material.end)
     acted = [

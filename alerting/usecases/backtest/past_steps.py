@@ -1,5 +1,4 @@
-"""Evaluate a definition over past times in the sandbox of a backtest, up to the steps of its
-episodes.
+"""Evaluate a definition over past times in the sandbox, up to its episodes' steps.
 
 The episodes themselves cost a millisecond each: too much for the alarm budget gate, which checks
 definitions that may raise thousands a day.
@@ -19,8 +18,7 @@ from alerting.usecases.registry.model_cache import ModelCache
 
 
 class PastSteps:
-    """Evaluates one definition over past times by one model version (None for a threshold). Writes
-    nothing live."""
+    """Evaluates past times by one version (None: a threshold); writes nothing live."""
 
     def __init__(
         self,
@@ -35,15 +33,13 @@ class PastSteps:
         self._sandbox = Sandbox(platform, self._revision)
 
     def training_cutoff(self) -> datetime | None:
-        """Return the training cutoff of the model, None without a model. Raises ModelUnavailable if
-        it cannot be read."""
+        """Return the model's training cutoff, if any. Raises ModelUnavailable if unread."""
         if self._model_version is None:
             return None
         return self._models.get(self._revision.definition, self._model_version).training_cutoff
 
     def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
-        """Return the steps of the episodes that it would have raised on an asset in (start, end],
-        in service from `start` on."""
+        """Return the steps that it would have made on an asset in (start, end]."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
         state = ConditionState(watermark=start)
         view = self._sandbox.live_view(end)

@@ -29,8 +29,7 @@ def finish(
     segments: list[SegmentMetrics],
     done: int,
 ) -> Backtest:
-    """Determine the outcomes from all data known now, compute metrics, draw charts, and store the
-    result."""
+    """Determine outcomes from all data, compute metrics, draw charts, store the result."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
         raise UserError(
             f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"

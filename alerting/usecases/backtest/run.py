@@ -27,12 +27,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A finished backtest. `metrics`, `events`, `load` and `cost` are JSON-able; `episodes` oldest
-    first.
-
-    `resumed`: segments restored from an interrupted run; `is_stored`: the whole result was stored
-    already.
-    """
+    """A finished backtest. `resumed`: segments restored; `is_stored`: all was stored already."""
 
     id: str
     definition: str

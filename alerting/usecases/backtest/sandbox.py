@@ -1,5 +1,4 @@
-"""The sandbox of a backtest: it reads live data up to an instant, and every write of a use case
-stays in memory.
+"""The sandbox of a backtest: it reads live data, and every write stays in memory.
 
 The use cases that run live (train, evaluate, determine outcomes) run on it unchanged. It cannot
 write to a live collection or the registry, or notify a person.
@@ -81,8 +80,7 @@ class ReadingsUntil:
 
 
 class Sandbox:
-    """The memory of a run of one definition, and views of it at an instant. `stored`: episodes of
-    the last finished segment."""
+    """The memory of a run, and views of it. `stored`: episodes of the last segment."""
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live = live
@@ -117,8 +115,7 @@ class Sandbox:
         )
 
     def training(self, at: datetime) -> BacktestPorts:
-        """Return the platform for a training at an instant, with the earlier live episodes and
-        their feedback."""
+        """Return the platform for a training at an instant, with earlier live episodes."""
         known = self._live.in_memory()
         name = self._revision.name
         for revision in (self._revision, *self._live.definitions.revisions(name)):
@@ -128,8 +125,7 @@ class Sandbox:
         return replace(self.live_view(at), definitions=known.definitions, episodes=known.episodes)
 
     def drop_models(self, at: datetime) -> None:
-        """Drop files and candidates of all models that no evaluation after `at` reads: only those
-        in service since then are kept.
+        """Drop files and candidates of models that nothing after `at` reads.
 
         A model that was replaced still evaluates what lies between the watermark and its
         replacement, because the watermark stays behind by the latency. The result draws limits that
@@ -175,8 +171,7 @@ class Sandbox:
 
 
 def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:
-    """Register a version as the next one of another registry; `with_files`: with its files and
-    fitted candidates."""
+    """Register a version in another registry; `with_files`: with files and candidates."""
     tags = source.version_tags(name, version)
     target.register(
         name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags

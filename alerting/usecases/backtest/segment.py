@@ -1,5 +1,4 @@
-"""Walk one segment of a backtest: train at its start, evaluate to its end, store the results of
-both."""
+"""One segment of a backtest: train at its start, evaluate to its end, store both."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -51,10 +50,9 @@ def walk_segment(
         ) in counts.unreadable.values():  # figures without it would say that nothing happened
             raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
         unknown = counts.unknown
-    raised = sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find())
     figure = replace(
         trained,
-        episodes=raised,
+        episodes=sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find()),
         unknown=tuple(f"{target}: {why}" for target, why in unknown.items()),
     )
     backtests.store_segment(
@@ -71,8 +69,7 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
 def _train(
     sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress
 ) -> SegmentMetrics:
-    """Train as of the segment's start. If history does not suffice, the champion stays, the same as
-    live."""
+    """Train as of the segment's start; without enough history the champion stays."""
     platform = sandbox.training(segment.start)
     approved = False
     try:

@@ -1,7 +1,5 @@
-"""Explain why an alarm was raised or not: from stored data, and from a new evaluation of the
-readings around the instant."""
+"""Explain an alarm, or none: from stored data, and by evaluating again."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,15 +14,8 @@ from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
-from alerting.operators.shelves import Shelf, describe_shelf
-from alerting.ports import (
-    DecisionRecord,
-    EpisodePorts,
-    Episodes,
-    EvaluationPorts,
-    OutcomePorts,
-    Shelves,
-)
+from alerting.operators.shelves import describe_shelf
+from alerting.ports import Episodes, EvaluationPorts, OutcomePorts
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision
@@ -42,19 +33,29 @@ from alerting.usecases.training.progress import describe_step
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes
-    nothing.
-
-    Raises UserError for an unknown name.
-    """
+    """Explain a definition on an asset at an instant. Raises UserError for another name."""
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)
     found = _evaluated_or_why_not(platform, latest, asset, at, covering)
-    shelf = _shelf_at(platform.shelves, name, asset_name, at)
+    shelf = next(
+        (
+            s
+            for s in platform.shelves.of(name, asset_name)
+            if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
+        ),
+        None,
+    )
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
-    facts += _describe_suppression(platform, latest, asset_name, at)
+    condition = line_condition(platform, latest.definition, asset_name, at)
+    reasons = (
+        [f"no notification is sent: suppressed by design: {condition.reason}"]
+        if condition.suppressed
+        else []
+    )
+    unknown = () if condition.suppressed else condition.unknown
+    facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
     answer, *local = [
         messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)
     ]
@@ -62,21 +63,6 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     return replace(
         found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None
     )
-
-
-def _describe_suppression(
-    platform: EpisodePorts, latest: Revision, asset: str, at: datetime
-) -> tuple[str, ...]:
-    """Return sentences on the suppression at that instant, and on the states that cannot be
-    known."""
-    condition = line_condition(platform, latest.definition, asset, at)
-    reasons = (
-        [f"no notification is sent: suppressed by design: {condition.reason}"]
-        if condition.suppressed
-        else []
-    )
-    unknown = () if condition.suppressed else condition.unknown
-    return (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
 
 
 def _evaluated_or_why_not(
@@ -128,19 +114,14 @@ def _evaluated_or_why_not(
     if (
         found.verdict == "unknown"
         and answer.version is None
-        and _lacks_champion(current, decisions)
+        and (
+            isinstance(current.definition, ModelDefinition)
+            and last_promotion(decisions, question_of(current)) is None
+        )
     ):
         missing = describe_missing_champion(platform, current, describe_step(platform, current))
         found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
     return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
-
-
-def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> bool:
-    """Return whether a revision needs a model, and its question has no champion to this day."""
-    return (
-        isinstance(current.definition, ModelDefinition)
-        and last_promotion(decisions, question_of(current)) is None
-    )
 
 
 # --- stored data
@@ -148,10 +129,8 @@ def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> b
 
 
 def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
-    """Return the episode that was open at the instant; a live one takes precedence over a
-    backfilled one."""
-    until = at + timedelta(milliseconds=1)
-    near = episodes.find(definition, asset, end=until, limit=20)
+    """Return the episode open then; a live one before a backfilled one."""
+    near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
     found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
     return min(found, key=lambda e: e.backfilled, default=None)
 
@@ -159,8 +138,7 @@ def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> 
 def _record(
     platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime
 ) -> list[str]:
-    """Return sentences on stored episodes and notifications, and on their differences from the new
-    evaluation."""
+    """Return sentences on stored episodes, and how they differ from the evaluation."""
     lines = []
     if covering is not None:
         lines.append(
@@ -225,23 +203,10 @@ def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
-    """Return the watermark of the target of an open episode, and its latency; None for an ended
-    episode, or without a state."""
+    """Return watermark and latency of an open episode's target, if it has a state."""
     if episode.condition != "open":
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
     return (
         (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
-    )
-
-
-def _shelf_at(shelves: Shelves, definition: str, asset: str, at: datetime) -> Shelf | None:
-    found = shelves.of(definition, asset)
-    return next(
-        (
-            s
-            for s in found
-            if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
-        ),
-        None,
     )

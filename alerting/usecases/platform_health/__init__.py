@@ -1,2 +1,1 @@
-"""Health of the platform: conditions that raise its own alerts, metrics, last runs, verification of
-models."""
+"""Health of the platform: conditions with alerts, metrics, last runs, verification."""

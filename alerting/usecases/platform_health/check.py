@@ -1,5 +1,4 @@
-"""Check the platform itself: gather facts, and raise or resolve the platform alerts that follow
-from them."""
+"""Check the platform itself: gather facts, and raise or resolve its alerts."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -31,13 +30,12 @@ from alerting.usecases.platform_health.metrics import Inventory, evaluation_lags
 from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
+# Faults during which every alarm still comes.
 _ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
-"""Faults during which every alarm still comes."""
 
 
 def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
-    """Raise a platform alert for each fault found now, and resolve those that are over. Idempotent.
-    Return the faults."""
+    """Raise an alert for each fault found now, resolve those over, return the faults."""
     faults = platform_conditions(read_facts(platform, now), platform.health_limits, now)
     for kind in KINDS:
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
@@ -46,10 +44,7 @@ def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
 
 
 class AlarmsOff(NamedTuple):
-    """Open faults of the platform as operators need them.
-
-    `are_off`: alarms may be missing; `is_engineer_notified`: an engineer has a message.
-    """
+    """Open faults. `are_off`: alarms may be missing; `is_engineer_notified`: by a message."""
 
     faults: int
     are_off: bool
@@ -57,8 +52,7 @@ class AlarmsOff(NamedTuple):
 
 
 def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
-    """Return whether faults of the platform keep alarms off, and whether an engineer knows; None
-    without an open fault."""
+    """Return whether faults keep alarms off, and an engineer knows; None without one."""
     still_open = platform.platform_alerts.open()
     if not still_open:
         return None
@@ -103,10 +97,9 @@ def _readings(
     for asset in assets:
         if asset.name in used and asset.name in newest:
             ts = newest[asset.name].ts
-            silent = now - newest[asset.name].ts > platform.health_limits.source_stale
             rests = (
                 _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
-                if silent
+                if now - newest[asset.name].ts > platform.health_limits.source_stale
                 else ()
             )
             line = _line(asset.name, parents)
@@ -123,8 +116,7 @@ def _at_rest(
     start: datetime,
     end: datetime,
 ) -> tuple[Interval, ...]:
-    """Return the times in which all definitions on an asset are suppressed; none if one never
-    is."""
+    """Return when all definitions on an asset are suppressed; none if one never is."""
     found: list[Interval] = [(start, end)]
     for suppression in suppressions:
         if suppression is None:
@@ -138,8 +130,7 @@ def _at_rest(
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:
-    """Return the outermost asset above an asset, or its own name; of a ring of parents, the last
-    one before it closes."""
+    """Return the outermost asset above an asset, or its own name; rings end."""
     passed = [asset]
     while (parent := parents.get(passed[-1])) in parents and parent not in passed:
         passed.append(str(parent))
@@ -153,8 +144,7 @@ def _fastest(asset: Asset) -> timedelta | None:
 
 
 def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
-    """Return why the registry does not answer; None if it does, or if no definition in service
-    needs it."""
+    """Return why the registry does not answer, if a definition in service needs it."""
     if not trained:
         return None
     try:

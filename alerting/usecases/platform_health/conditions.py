@@ -1,5 +1,4 @@
-"""Faults of the platform itself, decided from facts: late evaluations, stopped readings, models,
-disks, registry."""
+"""Faults of the platform, decided from facts: late, stopped, models, disks, registry."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,10 +25,9 @@ FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
+# The kinds of platform alerts that these facts raise and resolve.
 KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY)
-"""The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3
-_REFUSING = ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _NAMED = 3
@@ -38,7 +36,6 @@ _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 _SURPLUS_FOR = timedelta(days=1)
 # for which suppressed times are looked up: what is silent for longer is no holiday
 HOURS_BACK = timedelta(days=14)
-_GIB = 1 << 30
 
 
 class PlatformFault(NamedTuple):
@@ -108,16 +105,14 @@ def platform_conditions(
 
 
 def late_subject(every: timedelta) -> str:
-    """Return the subject of the platform alert on late evaluation at a cadence: the DAG that
-    evaluates it."""
+    """Return the subject of alerts on late evaluation at a cadence: its DAG."""
     return f"evaluate__{format_duration(every)}"
 
 
 def _late(
     lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
-    """Yield one fault for each cadence with late definitions, because one DAG evaluates all of
-    them."""
+    """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
     overdue = defaultdict[timedelta, list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
         if lag.lag > lag.every + late:
@@ -135,8 +130,7 @@ def _late(
 def _stale(
     readings: Sequence[AssetReadings], stale: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
-    """Yield one fault for each line with assets that were read live and no longer are. An imported
-    history is not live."""
+    """Yield a fault for each line no longer read live; an imported history is not live."""
     stopped = defaultdict[str, list[AssetReadings]](list)
     for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
         longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
@@ -186,8 +180,7 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
 
 
 def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
-    """Yield one fault for each source or sender that tried to declare too much within the last
-    day."""
+    """Yield one fault for each sender that tried to declare too much within a day."""
     for name, found in declarations.items():
         if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
             yield PlatformFault(
@@ -207,9 +200,8 @@ def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFa
 
 
 def is_refused(decision: DecisionRecord) -> bool:
-    """Return whether a decision put no model into service, neither a challenger nor a newer
-    refit."""
-    return decision.verdict in _REFUSING
+    """Return whether a decision put no model into service, challenger or refit."""
+    return decision.verdict in ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
 
 
 def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[PlatformFault]:
@@ -221,9 +213,8 @@ def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[Plat
 
 def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
     for disk in facts.disks:
-        limit = least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0)
-        if disk.free < limit:
-            free = f"less than {least / _GIB:.1f} GiB free"
+        if disk.free < least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0):
+            free = f"less than {least / (1 << 30):.1f} GiB free"
             yield PlatformFault(
                 DISK,
                 disk.name,

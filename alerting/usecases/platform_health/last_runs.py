@@ -1,5 +1,4 @@
-"""Last evaluation and last training of each definition, for lists and for the first page of a
-platform without alarms."""
+"""Last evaluation and training of each definition, for lists and the first page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,8 +62,7 @@ def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str,
 
 @dataclass(frozen=True)
 class DefinitionAtWork:
-    """Present work of a definition in service. `step` of `steps`: of its training, while one runs
-    and the registry answers."""
+    """A definition in service now. `step` of `steps`: of its training, if known."""
 
     name: str
     title: str
@@ -77,8 +75,7 @@ class DefinitionAtWork:
 
 @dataclass(frozen=True)
 class AtWork:
-    """Work of a platform without alarms. `more`: definitions that are not shown. `sources`,
-    `assets`, `routes`: their number."""
+    """A platform's work without alarms. `more`: hidden definitions; numbers of the rest."""
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int
@@ -88,8 +85,7 @@ class AtWork:
 
 
 def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
-    """Return what the platform does, with at most `shown` definitions: those in training first,
-    then by name. Writes nothing."""
+    """Return what the platform does: `shown` definitions, in training first."""
     active = [r for r in platform.definitions.latest() if r.definition.state == "active"]
     runs = last_runs(platform, active)
     ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))

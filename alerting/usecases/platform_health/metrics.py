@@ -1,5 +1,4 @@
-"""Metrics for operators of the platform: open episodes, evaluation lag, late readings,
-notifications, faulty definitions."""
+"""Metrics of the platform: open episodes, lag, late readings, notifications, faults."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,19 +14,17 @@ from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
 from alerting.usecases.ingestion.lateness import count_late
 
+# Number of definitions, and of assets, with an own label: the most overdue ones, and those with the
+# oldest newest reading.
 LABELLED = 50
-"""Number of definitions, and of assets, with an own label: the most overdue ones, and those with
-the oldest newest reading."""
-COUNTED = 10_000
-"""Largest count of open episodes, and of documents with pending notifications."""
+COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
 LATE_WINDOW = timedelta(hours=1)
 _ZERO = timedelta(0)
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Definitions by state, and all targets. `written` identifies the last write of a definition or
-    asset, which changes them."""
+    """Definitions by state, and all targets. `written`: the last write that changed them."""
 
     written: str
     states: Mapping[str, int]
@@ -36,8 +33,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class DefinitionLag:
-    """Lag of the evaluation of a definition: the largest of its assets, and the interval of
-    evaluation."""
+    """A definition's lag: the largest of its assets, and the interval of evaluation."""
 
     lag: timedelta
     every: timedelta
@@ -73,8 +69,7 @@ class PlatformMetrics:
 
 
 def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
-    """Return definitions by state and all targets; `before` if no definition or asset was written
-    since. Writes nothing."""
+    """Return definitions by state and all targets; `before` if nothing was written since."""
     written = source_hash_of(platform)
     if before is not None and written and before.written == written:
         return before
@@ -143,8 +138,7 @@ def evaluation_lags(
 def _lags(
     states: States, targets: Iterable[EvaluationTarget], now: datetime
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
-    """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets
-    that were never evaluated."""
+    """Return the most overdue lags, the worst, and targets that were never evaluated."""
     of_all = list(targets)
     watermarks = states.load_many([target.key for target in of_all]).watermark.tolist()
     overdue: dict[str, timedelta] = {}
@@ -171,8 +165,7 @@ def _lags(
 def _reading_ages(
     readings: Readings, targets: Iterable[EvaluationTarget], now: datetime
 ) -> tuple[dict[str, timedelta], int]:
-    """Return the age of the newest reading by asset of a target, and how many of these assets have
-    no reading."""
+    """Return the newest reading's age by asset of a target, and how many have none."""
     assets = {target.asset for target in targets}
     newest = readings.newest_readings(now, assets)
     ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}

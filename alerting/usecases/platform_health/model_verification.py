@@ -1,5 +1,4 @@
-"""Compare models in service with the values that came, and raise a platform alert for one that does
-worse than it states."""
+"""Compare models in service with what came, and raise an alert for a worse one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,13 +24,11 @@ from alerting.usecases.registry.model_cache import ModelCache
 if TYPE_CHECKING:
     from alerting.readings.history import History
 
-MEASURED_FOR = timedelta(days=28)
 _log = id_logger(__name__)
 
 
 def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
-    """Measure every model in service whose kind can, over the last 28 days. Return a sentence on
-    each, by definition. Idempotent.
+    """Measure each model in service over 28 days; return a sentence on each. Idempotent.
 
     A model that cannot be measured, for example with too few values so far, keeps its alert.
     """
@@ -41,7 +38,9 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     revisions = active(platform.definitions)
     for revision in revisions:
         try:
-            verification = verify_model(platform, models, revision, as_of - MEASURED_FOR, as_of)
+            verification = verify_model(
+                platform, models, revision, as_of - timedelta(days=28), as_of
+            )
         except ModelUnavailable as unavailable:  # has a platform alert of its own
             _log.warning("not measured: %s", unavailable, definition=revision.name)
             continue
@@ -69,11 +68,7 @@ def verify_model(
     start: datetime,
     as_of: datetime,
 ) -> ModelVerification | None:
-    """Measure the models in service of one definition on (start, as_of]. None without one, or if it
-    cannot be told.
-
-    Raises ModelUnavailable if one cannot be read.
-    """
+    """Measure one definition's models; None if unknown. Raises ModelUnavailable."""
     definition = revision.definition
     kind = verifying_kind_of(revision.definition)
     if kind is None or not isinstance(definition, TrainedDefinition):
@@ -83,13 +78,12 @@ def verify_model(
     if not served:
         return None
     assets = matching_assets(definition, platform.assets.all())
-    suppressed = suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
     return kind.verify(
         definition,
         served,
         _histories(platform, definition, served, assets, as_of),
         as_of,
-        suppressed,
+        suppressed_intervals_by_asset(platform, definition, assets, start, as_of),
     )
 
 
@@ -100,7 +94,7 @@ def _served(
     start: datetime,
     as_of: datetime,
 ) -> list[Served]:
-    """Return the models that were in service, each as it served, for the question of a revision."""
+    """Return the models that served, each as it did, for the question of a revision."""
     question = question_of(revision)
     found = list[Served]()
     for part in segments(
@@ -129,7 +123,7 @@ def _histories(
     assets: Sequence[Asset],
     as_of: datetime,
 ) -> "Iterator[History]":
-    """Yield what the models and the problem read of each asset, one asset in memory at a time."""
+    """Yield what the models and the problem read of each asset, one asset at a time."""
     reach = max(part.model.plan.reach_ms for part in served)
     begin = served[0].start - timedelta(milliseconds=reach) - definition.gap - definition.horizon
     variables = {name for part in served for name in part.model.plan.variables}

@@ -1,5 +1,4 @@
-"""Readings of a report's periods within a bound of memory: few are held as they are, many are
-reduced while they are read.
+"""A report's readings within bounded memory: many are reduced while they are read.
 
 Of many, each minute keeps the first, last, lowest and highest value of the evaluated variable, and
 every change of the problem's condition. So charts look the same, and problems and labels are exact,
@@ -24,19 +23,17 @@ from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.problems import BoolArray, needed_samples, problem_delay
 from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
-from alerting.readings.history import History, Millis, duration_millis, millis, no_readings
+from alerting.readings.history import History, duration_millis, millis, no_readings
 from alerting.readings.sample_quality import Doubts, Instants
 from alerting.reporting.definition.material import Reduced
 from alerting.reporting.page.details import variable_of
 
+# Rows of one asset that are held as they are: a reading every 10 s over two months.
 MOST_ROWS = 500_000
-"""Rows of one asset that are held as they are: a reading every 10 s over two months."""
+# Rows that one query should return; the time that it covers follows the rate of the readings before
+# it.
 CHUNK_ROWS = 200_000
-"""Rows that one query should return; the time that it covers follows the rate of the readings
-before it."""
-_FIRST_CHUNK = timedelta(hours=6)
 _LONGEST_CHUNK = timedelta(days=14)
-_GROWTH = 8
 _WIDTH_MS = 60_000
 _SHORTEST_MS = 1_000
 _SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
@@ -52,8 +49,7 @@ def load_bounded(
     most: int = MOST_ROWS,
     chunk: int = CHUNK_ROWS,
 ) -> tuple[History, Reduced | None]:
-    """Return the history of an asset with start < ts <= end, and how it was reduced; None where it
-    is whole.
+    """Return an asset's history in (start, end], and how it was reduced, if it was.
 
     `period`: the one that is reported: its values are counted and sampled. At most about `most` and
     `chunk` rows are held at once, beside those that the reduction keeps.
@@ -83,11 +79,10 @@ def load_bounded(
 def _parts(
     readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int
 ) -> Iterator[History]:
-    """Yield the history in parts of about so many rows at the fastest rate so far, at least one.
-    The last one has all events."""
+    """Yield the history in parts of about so many rows. The last one has all events."""
     first, last = readings.span(asset.name) or (end, end)
     begin = start
-    length = _FIRST_CHUNK
+    length = timedelta(hours=6)
     per_second = 0.0
     while True:
         stop = max(begin, first) + length
@@ -100,7 +95,7 @@ def _parts(
         begin = stop
         per_second = max(per_second, len(part.readings) / length.total_seconds())
         at_rate = timedelta(seconds=chunk / per_second) if per_second else _LONGEST_CHUNK
-        length = min(at_rate, _GROWTH * length, _LONGEST_CHUNK)
+        length = min(at_rate, 8 * length, _LONGEST_CHUNK)
 
 
 @dataclass
@@ -142,7 +137,6 @@ class _Reduction:
         self.frames.append(frame.loc[self._needed_rows(part, own), own])
 
     def _variables(self, asset: Asset) -> list[str]:
-        """Return the variables whose readings matter one by one."""
         named = {variable_of(self.definition), getattr(self.definition, "variable", None)}
         if self.definition.problem is not None:
             named |= set(self.definition.problem.variables)
@@ -161,14 +155,17 @@ class _Reduction:
             if column.dtype == object:
                 keep[there[ends_of_runs(pd.factorize(column.to_numpy()[there])[0])]] = True
             else:
-                keep[there[_extremes(bucket, column.to_numpy(np.float64)[there])]] = True
+                values = column.to_numpy(np.float64)[there]
+                order = np.lexsort((values, bucket))
+                kept = np.zeros(len(values), np.bool_)
+                kept[order[ends_of_runs(bucket[order])]] = True
+                keep[there[kept]] = True
         if self.definition.problem is not None:
             keep[np.searchsorted(at, needed_samples(self.definition.problem, part))] = True
         return keep
 
     def _find_gaps(self, part: History) -> None:
-        """Find the gaps of a part, with the readings before it, whose last values are still in
-        force."""
+        """Find a part's gaps, with the earlier readings that are still in force."""
         if isinstance(self.definition, TrainedDefinition):
             return  # times that do not count follow from the problems
         frame = part.readings
@@ -212,8 +209,7 @@ class _Reduction:
 
 
 def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
-    """Return the gaps of all parts. One that goes on in the next part begins there a millisecond
-    later."""
+    """Return all parts' gaps; one that goes on begins a millisecond later."""
     found: list[Interval] = []
     for begin, end in gaps:
         goes_on = bool(found) and begin - found[-1][1] <= timedelta(milliseconds=1)
@@ -222,11 +218,7 @@ def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
 
 
 def _width_ms(definition: Definition, asset: Asset) -> int:
-    """Return the longest time up to a minute that divides all times that labels compare, at least a
-    second.
-
-    Of a condition, one that is shorter than a value counts.
-    """
+    """Return the longest time, 1 s to 1 min, that divides what labels and values compare."""
     if isinstance(definition, TrainedDefinition):
         problem = definition.problem
         edges = [
@@ -245,8 +237,7 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
 
 
 def _last_run(column: "pd.Series[Any]") -> BoolArray:
-    """Return the last value, which may be in force for long, and the one since which it has not
-    changed."""
+    """Return the last value, and the one since which it has not changed."""
     there = np.flatnonzero(column.notna().to_numpy())
     keep = np.zeros(len(column), np.bool_)
     if len(there):
@@ -255,18 +246,8 @@ def _last_run(column: "pd.Series[Any]") -> BoolArray:
     return keep
 
 
-def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
-    """Return the lowest and the highest value of each group; groups increase."""
-    order = np.lexsort((values, groups))
-    kept = np.zeros(len(values), np.bool_)
-    kept[order[ends_of_runs(groups[order])]] = True
-    return kept
-
-
 def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
-    """Return the instants of all parts by variable, each once."""
-    names = {name for part in parts for name in part}
     return {
         name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
-        for name in sorted(names)
+        for name in sorted({name for part in parts for name in part})
     }

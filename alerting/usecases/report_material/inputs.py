@@ -1,5 +1,4 @@
-"""Inputs of a report beside episodes: decisions and a sample of the readings that a model learned
-from."""
+"""Inputs of a report beside episodes: decisions, and a sample of training readings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,15 +12,12 @@ from alerting.ports import DecisionRecord, MaterialPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 
 SLICES = 20
-_LONGEST_SLICE = timedelta(hours=6)
 _MOST_ROWS = 500  # of one slice
-_MOST_ASSETS = 10
 _GOLDEN = 0.6180339887498949
 
 
 def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
-    """Return the decisions before `end`, oldest first. A promotion without metrics of its own has
-    those of the one before."""
+    """Return the decisions before `end`; a promotion without metrics has the last ones."""
     found: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
     intervals: Mapping[str, tuple[float, float]] = {}
@@ -54,8 +50,7 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
 
 
 def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime) -> list[Interval]:
-    """Return when the model in service had nothing for an asset, because it had too few readings:
-    nothing was evaluated then."""
+    """Return when the model had nothing for an asset: too few readings to learn from."""
     fitted = {
         r.challenger_version: r.evidence["fitted_on"] for r in records if "fitted_on" in r.evidence
     }
@@ -78,8 +73,7 @@ def summary_of(record: DecisionRecord) -> str:
 def learned_from(
     records: Sequence[DecisionRecord], end: datetime, version: int | None
 ) -> Interval | None:
-    """Return the interval from which the model of a period before `end` learned; None if its
-    decision does not state it.
+    """Return the interval from which a period's model learned; None if not stated.
 
     `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None
     without scores.
@@ -99,12 +93,11 @@ def sample_reference(
     assets: Sequence[Asset],
     period: Interval | None,
 ) -> dict[str, pd.DataFrame]:
-    """Return a bounded sample of the readings of an interval, by asset: twenty slices of it, at
-    changing times of day."""
+    """Return a bounded sample of an interval: twenty slices at changing times of day."""
     if period is None:
         return {}
     frames = {}
-    for asset in assets[:_MOST_ASSETS]:
+    for asset in assets[:10]:
         wanted = definition.variables_evaluated(asset)
         parts = [platform.readings.load(asset, a, b, wanted).readings for a, b in _slices(*period)]
         found = [part.iloc[:: -(-len(part) // _MOST_ROWS)] for part in parts if len(part)]
@@ -114,10 +107,9 @@ def sample_reference(
 
 
 def _slices(start: datetime, end: datetime) -> Iterator[Interval]:
-    """Return an interval in each twentieth of [start, end), displaced by the golden ratio so that
-    no hour is favoured."""
+    """Return an interval in each twentieth, displaced so that no hour is favoured."""
     part = (end - start) / SLICES
-    width = min(part, _LONGEST_SLICE)
+    width = min(part, timedelta(hours=6))
     for i in range(SLICES):
         begin = start + i * part + (part - width) * (i * _GOLDEN % 1)
         yield begin, begin + width

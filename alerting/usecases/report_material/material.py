@@ -1,5 +1,4 @@
-"""Gather the data of a performance report or a backtest: episodes, problems, scores and models of a
-period."""
+"""Gather a report's or backtest's data: episodes, problems, scores and models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,8 +52,7 @@ SCORE_COLUMNS = (*_STORED_COLUMNS, "label", "persistence", "twin")
 
 @dataclass(frozen=True)
 class _Sources:
-    """Stored data for both periods of a report. `suppressed`, `histories`: over both periods
-    together."""
+    """Stored data for both periods of a report, `suppressed` and `histories` over both."""
 
     platform: ReportPorts | BacktestPorts
     revision: Revision
@@ -88,12 +86,7 @@ def gather_material(
     first = previous_start or start
     loaded = {
         a.name: load_bounded(
-            platform.readings,
-            definition,
-            a,
-            first - _before(definition, a),
-            as_of,
-            (start, end),
+            platform.readings, definition, a, first - _before(definition, a), as_of, (start, end)
         )
         for a in assets
     }
@@ -169,8 +162,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
 
 
 def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:
-    """Return the scores outside suppressed intervals. Training leaves suppressed intervals out,
-    too."""
+    """Return the scores outside suppressed intervals, which training leaves out too."""
     if not any(suppressed.values()) or scores.empty:
         return scores
     is_suppressed = np.zeros(len(scores), np.bool_)
@@ -183,8 +175,7 @@ def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd
 def _notifiable_problems(
     problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition
 ) -> pd.DataFrame:
-    """Return the problems whose warning time was not suppressed throughout. A notification was
-    possible only for these."""
+    """Return the problems whose warning time was not suppressed throughout."""
     if not any(suppressed.values()) or problems.empty:
         return problems
 
@@ -200,11 +191,7 @@ def _notifiable_problems(
 
 
 def _before(definition: Definition, asset: Asset) -> timedelta:
-    """Return how long before the period readings matter.
-
-    For problems that began, or could be predicted, before it, and for the value carried forward
-    into it.
-    """
+    """Return how long before the period readings matter: for problems, carried values."""
     problem = definition.problem
     duration = timedelta(0)
     if problem is not None:
@@ -234,8 +221,7 @@ def _problems(
 
 
 def _scores(s: _Sources, start: datetime, end: datetime) -> pd.DataFrame:
-    """Return the scores of the period, one per asset and instant: that of the model which evaluated
-    the instant last."""
+    """Return a score per asset and instant: of the model that evaluated it last."""
     frame = pd.DataFrame(list(s.platform.scores.between(s.revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=list(_STORED_COLUMNS))
@@ -247,8 +233,7 @@ def _scores(s: _Sources, start: datetime, end: datetime) -> pd.DataFrame:
 
 
 def _version_at(s: _Sources, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the model version in force at each instant; before any was, the version that evaluated
-    this past last."""
+    """Return the version in force at each instant; before any, the last that evaluated it."""
     past_evaluations = s.platform.past_evaluations.of(s.revision.name)
     revisions = s.platform.definitions.revisions(s.revision.name)
 
@@ -266,7 +251,7 @@ def _version_at(s: _Sources, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
 def _label_scores(
     definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime
 ) -> pd.DataFrame:
-    """Return the scores with `label` (NaN while it cannot be known) and `persistence`."""
+    """Return the scores with `label` (NaN while unknown) and `persistence`."""
     if not isinstance(definition, TrainedDefinition) or scores.empty:
         return pd.DataFrame(columns=list(SCORE_COLUMNS))
     frames = []
@@ -287,8 +272,7 @@ def _label_scores(
 def _models(
     decisions: Sequence[DecisionRecord], start: datetime, end: datetime, scores: pd.DataFrame
 ) -> list[ModelInService]:
-    """Return the models that were in service during the period, and those that evaluated it only
-    afterwards."""
+    """Return the models in service in the period, and those that evaluated it later."""
     promoted = [d for d in decisions if d.promoted and d.challenger_version is not None]
     ends = [*(following.at for following in promoted[1:]), None]
     evaluated_versions = set(scores["model_version"])
@@ -358,8 +342,7 @@ def _evaluated_intervals(
 
 
 def _with_last_values(readings: Readings, definition: Definition, history: History) -> History:
-    """Return the history with the last values before it that still count, for conditions of several
-    variables."""
+    """Return the history with earlier last values, for conditions of several variables."""
     combination = definition.combination if isinstance(definition, Conditions) else None
     if combination is None:
         return history
@@ -379,8 +362,7 @@ def _trim_to_data(
     interval: Interval,
     unfitted: Sequence[Interval],
 ) -> tuple[Interval, tuple[Interval, ...]]:
-    """Return the interval up to the last known value, and the gaps in it: without data, or without
-    a model (`unfitted`)."""
+    """Return the interval up to the last known value, and its gaps (also `unfitted`)."""
     first, last = interval
     found = reduced.gaps if reduced is not None else None
     begin = first if found is None else max(first, history.readings.index[-1].to_pydatetime())

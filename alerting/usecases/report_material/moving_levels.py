@@ -1,5 +1,4 @@
-"""Limits that change by themselves, as they were in force on an asset: for the charts of episodes
-and reports."""
+"""Limits that change by themselves, as they were in force, for charts."""
 
 from datetime import datetime
 
@@ -23,8 +22,7 @@ def levels_in_force(
     start: datetime,
     end: datetime,
 ) -> LevelsInForce:
-    """Return the limits that were in force in (start, end], by revision and version; none of limits
-    that do not change."""
+    """Return the limits in force in (start, end]; none of limits that do not change."""
     kind = moving_kind_of(definition) if isinstance(definition, ModelDefinition) else None
     if kind is None or start >= end:
         return NO_MOVING_LEVELS

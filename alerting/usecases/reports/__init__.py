@@ -1,2 +1,1 @@
-"""Performance reports: made for a period, revised after late answers and data, announced to their
-recipients."""
+"""Performance reports: made for a period, revised after late data, announced."""

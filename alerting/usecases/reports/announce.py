@@ -1,5 +1,4 @@
-"""Announce reports: one notification of each revision to each recipient, delivered like every other
-notification."""
+"""Announce reports: one notification of each revision to each recipient."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +8,6 @@ from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.reporting.life.differences import describe_difference
 
-_AT_ONCE = 1_000
 _DIFFERENCES = 10
 
 
@@ -19,7 +17,7 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the
     record that the report is announced adds nothing twice.
     """
-    waiting = platform.reports.unannounced(_AT_ONCE)
+    waiting = platform.reports.unannounced(1_000)
     by_name = (
         {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()}
         if waiting

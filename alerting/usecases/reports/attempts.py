@@ -1,5 +1,4 @@
-"""Attempts at reports that fail: each is a platform alert, and the next attempt comes later each
-time."""
+"""Attempts at reports that fail: a platform alert each, and a longer wait each time."""
 
 from datetime import datetime, timedelta
 
@@ -8,14 +7,13 @@ from alerting.ports import ReportPorts
 from alerting.usecases.reports.due import LOOK_BACK, DueReport
 
 FAILED = template("report failed")
+# Time from one run of the DAG to the next; the first wait after a failure.
 RUN_EVERY = timedelta(minutes=10)
-"""Time from one run of the DAG to the next; the first wait after a failure."""
 _LONGEST_WAIT = timedelta(days=1)
 
 
 class Attempts:
-    """The failures of reports that are open at an instant, by the subject of their platform
-    alert."""
+    """The open failures of reports at an instant, by subject of their platform alert."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._alerts = platform.platform_alerts
@@ -49,8 +47,7 @@ class Attempts:
             self._alerts.resolve(FAILED, _subject(due), self._as_of)
 
     def drop_old(self) -> None:
-        """Resolve the failures of reports that are not due any more, because their time has
-        passed."""
+        """Resolve the failures of reports whose time has passed."""
         for subject, opened_at in self._open.items():
             if opened_at + LOOK_BACK < self._as_of:
                 self._alerts.resolve(FAILED, subject, self._as_of)
@@ -63,9 +60,8 @@ def _subject(due: DueReport) -> str:
 def _attempts_until(elapsed: timedelta) -> int:
     """Return how many attempts are due within this time after the first failure."""
     steps = elapsed // RUN_EVERY
-    in_a_day = int(_LONGEST_WAIT / RUN_EVERY).bit_length()
     return (
         max(steps, 0).bit_length()
         if elapsed < _LONGEST_WAIT
-        else in_a_day + elapsed // _LONGEST_WAIT - 1
+        else int(_LONGEST_WAIT / RUN_EVERY).bit_length() + elapsed // _LONGEST_WAIT - 1
     )

@@ -1,5 +1,4 @@
-"""Which reports are due: of closed periods without one, and of those whose inputs have changed
-since."""
+"""Which reports are due: of closed periods without one, or with changed inputs."""
 
 import hashlib
 from collections import defaultdict
@@ -18,21 +17,20 @@ from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.late import LatePart
 from alerting.reporting.life.periods import Period, periods_within
 
+# Time after a period is closed within which its report is made, or made again: outcomes are looked
+# for during 30 days.
 LOOK_BACK = timedelta(days=35)
-"""Time after a period is closed within which its report is made, or made again: outcomes are looked
-for during 30 days."""
+# Least time from one look at the inputs of a report to the next: the answers of a day make one
+# revision.
 REISSUED_AFTER = timedelta(days=1)
-"""Least time from one look at the inputs of a report to the next: the answers of a day make one
-revision."""
+# Longest time after its period that the plant's report waits for the definitions' periods to be
+# closed.
 LONGEST_WAIT = timedelta(days=7)
-"""Longest time after its period that the plant's report waits for the definitions' periods to be
-closed."""
 
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report to make: of a definition, None for the plant; `newest`: its newest revision, None
-    for the first one."""
+    """A report to make: of a definition, None: the plant; `newest`: its last revision."""
 
     definition: str | None
     period: Period
@@ -50,8 +48,7 @@ class _Served:
 
 
 class ReportCalendar:
-    """The periods of all reports at one instant, with what decides whether one is due. Each query
-    runs once."""
+    """The periods of all reports at one instant, and what decides whether one is due."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._platform = platform
@@ -61,8 +58,7 @@ class ReportCalendar:
         self._misses: dict[str, list[tuple[str, str]]] = {}
 
     def due(self, shard: int | None = None) -> Iterator[DueReport]:
-        """Yield the reports on definitions that are due, of one shard of definitions or of all,
-        oldest period first."""
+        """Yield the due reports on definitions, of one shard or all, oldest period first."""
         for served in self._served:
             if shard is None or shard_of(served.revision.name) == shard:
                 for period in reversed(self._periods(served.length)):
@@ -71,9 +67,11 @@ class ReportCalendar:
     def due_of_plant(self) -> Iterator[DueReport]:
         """Yield the reports on the plant that are due, oldest period first."""
         for period in reversed(self._periods(self._platform.plant_report.period)):
-            if self.plant_closes_at(period) > self._as_of or not self._any_served(period):
+            if self.plant_closes_at(period) > self._as_of or not any(
+                self._served_in(served.revision, period) for served in self._served
+            ):
                 continue
-            newest = self._newest(None, period)
+            newest = self._heads_of(period).get(None)
             inputs = self.plant_inputs(period)
             if newest is None or (
                 self._may_look(newest, period.end + self._longest_closing)
@@ -84,8 +82,7 @@ class ReportCalendar:
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
     ) -> datetime:
-        """Return when everything is known of a period: after its last prediction window, the
-        laboratory's delay and latency."""
+        """Return when everything is known of a period: windows, delays and latency are over."""
         return period.end + self._closing(definition, assets)
 
     def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
@@ -108,8 +105,7 @@ class ReportCalendar:
         return matching_assets(definition, self._platform.assets.all())
 
     def inputs(self, name: str, period: Period) -> str:
-        """Return a hash of the inputs of a report that change after its period: episodes with their
-        answers, and misses."""
+        """Return a hash of the inputs that change after a period: episodes, answers, misses."""
         misses = [id for definition, id in self._misses_of(period) if definition == name]
         return _hash(self._versions_of(period).get(name, ""), *misses)
 
@@ -126,7 +122,7 @@ class ReportCalendar:
         if closes_at > self._as_of:
             return
         name = served.revision.name
-        newest = self._newest(name, period)
+        newest = self._heads_of(period).get(name)
         if newest is None:
             if self._served_in(served.revision, period):
                 yield DueReport(name, period, None, self.inputs(name, period))
@@ -141,16 +137,12 @@ class ReportCalendar:
         looked = max(newest.as_of, newest.checked_at or newest.as_of)
         return looked + REISSUED_AFTER <= self._as_of <= closes_at + LOOK_BACK
 
-    def _newest(self, name: str | None, period: Period) -> ReportHead | None:
-        return self._heads_of(period).get(name)
-
     def _periods(self, length: ReportPeriod) -> list[Period]:
         return periods_within(
             length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing
         )
 
     def _served_in(self, latest: Revision, period: Period) -> bool:
-        """Return whether the definition was in service at some instant of a period."""
         revisions = (
             [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
         )
@@ -161,12 +153,7 @@ class ReportCalendar:
             for r, end in in_force
         )
 
-    def _any_served(self, period: Period) -> bool:
-        return any(self._served_in(served.revision, period) for served in self._served)
-
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
-        """Return whether readings or events of the period, of an asset of the definition, came late
-        since an instant."""
         window = self._window(served.revision.definition)
         start = period.start - window
         end = period.end + window
@@ -198,7 +185,6 @@ class ReportCalendar:
 
     @cached_property
     def _served(self) -> list[_Served]:
-        """Return all definitions that were in service once and have a period, by name."""
         assets = self._platform.assets.all()
         found = []
         for revision in self._platform.definitions.latest():
@@ -215,7 +201,6 @@ class ReportCalendar:
 
     @cached_property
     def _longest_closing(self) -> timedelta:
-        """Return the longest time from the end of a period until it is closed for a definition."""
         return max(
             (self._closing(s.revision.definition, s.assets) for s in self._served),
             default=timedelta(0),
@@ -240,8 +225,7 @@ class ReportCalendar:
 def due_reports(
     platform: ReportPorts, as_of: datetime, shard: int | None = None
 ) -> list[DueReport]:
-    """Return the reports on definitions that are due at an instant, of one shard of definitions or
-    of all."""
+    """Return the reports on definitions that are due, of one shard or all."""
     return list(ReportCalendar(platform, as_of).due(shard))
 
 

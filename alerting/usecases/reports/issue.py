@@ -1,5 +1,4 @@
-"""Issue reports: the first revision when a period is closed, another one when late answers or data
-change its figures."""
+"""Issue reports: the first when a period closes, others when its figures change."""
 
 import hashlib
 import json
@@ -30,8 +29,7 @@ _log = id_logger(__name__)
 def make_due_reports(
     platform: ReportPorts, shard: int, as_of: datetime, say: Callable[[str], None]
 ) -> int:
-    """Issue the due reports of one shard of definitions; return how many. One that fails does not
-    stop the others.
+    """Issue one shard's due reports; return how many. A failure does not stop the others.
 
     Idempotent: what is issued is not due any more. One that failed before is tried less and less
     often (`Attempts`). Raises UserError naming those that failed, after all others.
@@ -42,8 +40,7 @@ def make_due_reports(
 def make_due_plant_reports(
     platform: ReportPorts, as_of: datetime, say: Callable[[str], None]
 ) -> int:
-    """Issue the due reports on the plant; return how many. Idempotent. Raises UserError naming
-    those that failed."""
+    """Issue the due reports on the plant; return how many. Raises UserError for failures."""
     Attempts(platform, as_of).drop_old()
     return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
 
@@ -77,11 +74,7 @@ def _issue_all(
 
 
 def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead | None:
-    """Store the next revision of a report, if its content differs from the newest one; return it,
-    None if nothing differs.
-
-    Where there is nothing to say, revision 0 without a page records it.
-    """
+    """Store a report's next revision if its content differs; revision 0 if nothing to say."""
     newest = due.newest
     number = newest.revision + 1 if newest is not None else 1
     made = compose(
@@ -99,7 +92,9 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
         return None
     differences: tuple[Difference, ...] = ()
     if newest is not None and newest.revision:
-        differences = _differences(platform, newest, made)
+        content = platform.reports.content(newest.id)
+        reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
+        differences = list_differences(newest.key_metrics, made.key_metrics, reasons)
         life = ReportLife(
             due.period.name, number, differences=differences, language=platform.language
         )
@@ -132,11 +127,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
 def issue_by_hand(
     platform: ReportPorts, name: str | None, period: Period, as_of: datetime
 ) -> ReportHead:
-    """Issue the report on a closed period now, and return its newest revision: the stored one, if
-    nothing differs from it.
-
-    Raises UserError for a period that is not closed, and an unknown definition.
-    """
+    """Issue a closed period's report by hand, and return its newest revision."""
     calendar = ReportCalendar(platform, as_of)
     if name is None:
         closes_at = calendar.plant_closes_at(period)
@@ -154,8 +145,7 @@ def issue_by_hand(
             "the latency; for an earlier look give an interval by --from and --to"
         )
     stored = platform.reports.revisions(name, period.name)
-    newest = stored[-1] if stored else None
-    due = DueReport(name, period, newest, inputs)
+    due = DueReport(name, period, stored[-1] if stored else None, inputs)
     head = issue(platform, due, as_of)
     Attempts(platform, as_of).succeeded(due)
     return head or platform.reports.revisions(name, period.name)[-1]
@@ -164,8 +154,7 @@ def issue_by_hand(
 def compose(
     platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife
 ) -> ComposedReport:
-    """Return the report on a definition, or on the plant, over a calendar period, as known at
-    `as_of`."""
+    """Return the report on a definition or the plant over a period, as known at `as_of`."""
     if name is None:
         return compose_plant(platform, period, as_of, life)
     revision = revision_of_period(
@@ -176,11 +165,7 @@ def compose(
 
 
 def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedReport]:
-    """Return a stored report, and the same one computed again from the present data, in the view of
-    its own instant.
-
-    Raises UserError for an unknown id.
-    """
+    """Return a stored report, and the same computed again. Raises UserError for no id."""
     head = platform.reports.get(id)
     if head is None or not head.revision:
         raise UserError(f"there is no report {id!r}; see: alerting report --list")
@@ -206,11 +191,3 @@ def digest_of(made: ComposedReport) -> str:
     """Return a hash of the metrics of a report, without the instant of their point-in-time view."""
     canonical = json.dumps(without_view(made.content.metrics), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
-
-
-def _differences(
-    platform: ReportPorts, newest: ReportHead, made: ComposedReport
-) -> tuple[Difference, ...]:
-    content = platform.reports.content(newest.id)
-    reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
-    return list_differences(newest.key_metrics, made.key_metrics, reasons)

@@ -1,5 +1,4 @@
-"""Make the performance report of a definition on an interval: gather the data, compute metrics,
-draw charts, render the page."""
+"""Make a report on an interval: gather the data, compute metrics, draw, render."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,8 +34,8 @@ from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.material import gather_material
 from alerting.usecases.reports.misses import with_misses
 
+# Shortest time without any known value that is worth a report by itself.
 LEAST_GAP = timedelta(hours=1)
-"""Shortest time without any known value that is worth a report by itself."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,7 @@ class Report:
 
 @dataclass(frozen=True)
 class ComposedReport:
-    """A report that is not stored yet. `has_content`: anything happened in its period that is worth
-    a page."""
+    """A report not stored yet. `has_content`: anything happened that is worth a page."""
 
     definition: str | None
     trust: str
@@ -70,18 +68,16 @@ def make_report(
     at: datetime,
     unseen: bool = False,
 ) -> Report:
-    """Make a report on [start, end) in the point-in-time view of `at`, and store it. Raises
-    UserError for an empty period.
+    """Make a report on [start, end) as known at `at`, and store it.
 
     It replaces an earlier one on the same interval. `unseen`: the interval is the test period of a
     training.
     """
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
-    revision = require_revision(platform.definitions, name)
     made = compose_report(
         platform,
-        revision,
+        require_revision(platform.definitions, name),
         start,
         end,
         max(at, end),
@@ -117,8 +113,7 @@ def compose_report(
     life: ReportLife,
     previous_start: datetime | None = None,
 ) -> ComposedReport:
-    """Return the report on [start, end) of one revision, as known at `as_of`. The same inputs give
-    the same bytes.
+    """Return the report of one revision, as known at `as_of`. Same inputs, same bytes.
 
     It is compared with the period from `previous_start` to `start`; when left out, with one of the
     same length.
@@ -126,11 +121,10 @@ def compose_report(
     material = material_at(platform, revision, start, end, as_of, previous_start)
     metrics = compute_metrics(material)
     judgement = conclude(metrics)
-    summary = summary_to_document(summarise(metrics, judgement))
     told = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
-        "summary": summary,
+        "summary": summary_to_document(summarise(metrics, judgement)),
     }
     document = {**to_document(metrics), **told}
     zone = platform.zone
@@ -155,8 +149,7 @@ def material_at(
     as_of: datetime,
     previous_start: datetime | None = None,
 ) -> Material:
-    """Return the data of a report as known at `as_of`, without anything that only later answers or
-    promotions told."""
+    """Return a report's data as known at `as_of`, without what only came later."""
     material = gather_material(
         platform, revision, start, end, as_of, previous_start or start - (end - start)
     )
@@ -171,8 +164,7 @@ def material_at(
 
 
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
-    """Return how the model in service did in the period by the values that came; empty if that
-    cannot be told."""
+    """Return how the model in service did by the values that came; empty if unknown."""
     try:
         found = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
@@ -199,8 +191,7 @@ def table_document(table: Table) -> Document:
 
 
 def has_something_to_say(platform: ReportPorts, material: Material, metrics: ReportMetrics) -> bool:
-    """Return whether a period had episodes, problems, decisions, answers, reported misses, gaps, or
-    no evaluation at all."""
+    """Return whether a period had anything to tell: also gaps, or no evaluation at all."""
     start = material.start
     end = material.end
     decided = any(start <= d.at < end for d in platform.decisions.of(material.definition.name))
@@ -219,8 +210,7 @@ def has_something_to_say(platform: ReportPorts, material: Material, metrics: Rep
 
 
 def revision_of_period(definitions: Definitions, latest: Revision, end: datetime) -> Revision:
-    """Return the revision that was in force at the end of a period; the latest one before the
-    first."""
+    """Return the revision in force at a period's end; the latest before the first."""
     if latest.at < end:
         return latest
     return in_force(definitions.revisions(latest.name), end) or latest

@@ -1,5 +1,4 @@
-"""Reported misses in the material of a report: each counts as a problem without an alert, unless
-the data show it too."""
+"""Reported misses count as problems without an alert, unless the data show them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,8 +10,6 @@ from alerting.definitions.model import Definition
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import ReportPorts
 from alerting.reporting.definition.material import Material
-
-_LEAST_DISTANCE = timedelta(minutes=5)
 
 
 def with_misses(platform: ReportPorts, material: Material) -> Material:
@@ -45,9 +42,8 @@ def with_misses(platform: ReportPorts, material: Material) -> Material:
 
 
 def is_in_data(definition: Definition, problems: pd.DataFrame, asset: str, at: datetime) -> bool:
-    """Return whether the data show a problem of the asset at an instant, or within the prediction
-    window's length of it."""
-    near = max(definition.window.length, _LEAST_DISTANCE)
+    """Return whether the data show a problem at an instant, or a window's length from it."""
+    near = max(definition.window.length, timedelta(minutes=5))
     here = problems[problems["asset"] == asset]
     ends = here["end"].fillna(pd.Timestamp(at)) if len(here) else here["start"]
     return bool(((here["start"] <= at + near) & (ends >= at - near)).any())

@@ -1,5 +1,4 @@
-"""The report on the whole plant: all definitions of a period side by side, alarm metrics, faults
-and changes."""
+"""The plant's report: all definitions side by side, alarm metrics, faults, changes."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -30,8 +29,7 @@ _log = id_logger(__name__)
 def compose_plant(
     platform: ReportPorts, period: Period, as_of: datetime, life: ReportLife
 ) -> ComposedReport:
-    """Return the report on the plant, as known at `as_of`. A note names the definitions whose
-    figures cannot be computed."""
+    """Return the plant's report as known at `as_of`; a note names what fails."""
     before = period_before(period, platform.zone)
     failed = list[str]()
     metrics = measure_plant(
@@ -66,11 +64,7 @@ def _notes(failed: Sequence[str]) -> tuple[str, ...]:
 def _summaries(
     platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]
 ) -> Iterator[DefinitionSummary]:
-    """Yield the summaries of the definitions' reports on a period, and of those whose reports are
-    on other periods.
-
-    The names of definitions whose figures cannot be computed are added to `failed`.
-    """
+    """Yield all definitions' summaries on a period; those that fail are added to `failed`."""
     yield from _stored_summaries(platform, period, as_of)
     stored = platform.reports.of_period(period.name, as_of)
     for latest in platform.definitions.latest():
@@ -89,8 +83,7 @@ def _summaries(
 def _computed_summary(
     platform: ReportPorts, latest: Revision, period: Period, as_of: datetime
 ) -> DefinitionSummary | None:
-    """Return the summary of a definition without a stored report on a period; None if there is
-    nothing to say."""
+    """Return a definition's summary without a stored report; None with nothing to say."""
     revision = revision_of_period(platform.definitions, latest, period.end)
     made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
     return summary_from_document(made.content.metrics["summary"]) if made.has_content else None
@@ -99,8 +92,7 @@ def _computed_summary(
 def _previous_summaries(
     platform: ReportPorts, before: Period, as_of: datetime
 ) -> list[DefinitionSummary]:
-    """Return the summaries in the plant's report on the period before; none if it has no report, or
-    an empty one.
+    """Return the summaries of the plant's report on the period before, if it has any.
 
     They are of all definitions, as those of the period are: also of definitions whose own reports
     are on other periods.

@@ -11,8 +11,7 @@ from alerting.usecases.reports.make import make_report
 
 
 def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
-    """Report on the past that the newest model of each definition evaluated; return how many
-    reports were made. Idempotent.
+    """Report on the past that new models evaluated; return how many. Idempotent.
 
     A model evaluates no time that its training has seen. Raises UserError naming the reports that
     failed, after all others.
@@ -22,7 +21,13 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
     for revision in active(platform.definitions):
         if not isinstance(revision.definition, TrainedDefinition):
             continue
-        period = _unseen_period(platform, revision.name, as_of)
+        past = [
+            e
+            for e in platform.past_evaluations.of(revision.name)
+            if e.model_version is not None and e.end <= as_of
+        ]
+        own = [e for e in past if e.model_version == past[-1].model_version]
+        period = (min(e.start for e in own), max(e.end for e in own)) if own else None
         if period is None or _is_reported(platform, revision.name, *period):
             continue
         try:
@@ -37,20 +42,6 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
             f"{len(failed)} reports on test periods failed, {made} were made:\n" + "\n".join(failed)
         )
     return made
-
-
-def _unseen_period(
-    platform: ReportPorts, name: str, as_of: datetime
-) -> tuple[datetime, datetime] | None:
-    """Return the past that the model which evaluated the past last has evaluated; None without
-    one."""
-    past = [
-        e
-        for e in platform.past_evaluations.of(name)
-        if e.model_version is not None and e.end <= as_of
-    ]
-    own = [e for e in past if e.model_version == past[-1].model_version]
-    return (min(e.start for e in own), max(e.end for e in own)) if own else None
 
 
 def _is_reported(platform: ReportPorts, name: str, start: datetime, end: datetime) -> bool:

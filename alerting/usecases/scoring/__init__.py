@@ -1,2 +1,1 @@
-"""Scores on request: of an asset's latest window, of readings that are sent, and of whole files.
-Nothing is stored."""
+"""Scores on request: of an asset, of readings sent, of files. Nothing is stored."""

@@ -1,5 +1,4 @@
-"""Scores of the readings in a file, as live evaluation would give them had they been imported.
-Nothing is stored."""
+"""Scores of a file's readings, as if they had been imported. Nothing is stored."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from alerting.usecases.scoring.given import GivenReadings
 from alerting.usecases.scoring.past_scores import ScoringPlan, champion, plan_assets, score_asset
 from alerting.usecases.scoring.predict import scoring_kind
 
-_MOMENT = timedelta(milliseconds=1)
 _SHOWN = 10
 
 
@@ -34,8 +32,7 @@ class ReadingStore(Readings, Protocol):
 
 @dataclass(frozen=True)
 class FileScores:
-    """A checked file and the plan for its assets. `notes`: what the scores lack, as sentences for
-    people."""
+    """A checked file and its plan. `notes`: what the scores lack, as sentences."""
 
     platform: EvaluationPorts
     checked: CheckedReadings
@@ -44,16 +41,15 @@ class FileScores:
     notes: Sequence[str]
 
     def scores(self, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
-        """Yield asset and scores, asset by asset and step by step. Raises UserError if the model
-        fails."""
+        """Yield asset and scores, step by step. Raises UserError if the model fails."""
         self.store.write(
             self.checked.source.read(
                 self.checked.types, self.checked.reject or refuse_line, progress
             )
         )
-        names = self.checked.profile.assets
         platform = replace(
-            self.platform, readings=GivenReadings(self.store, names, self.platform.readings)
+            self.platform,
+            readings=GivenReadings(self.store, self.checked.profile.assets, self.platform.readings),
         )
         for number, asset in enumerate(self.plan.assets):
             span = self.store.span(asset.name)
@@ -63,7 +59,9 @@ class FileScores:
             def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
                 progress(f"scoring {name}", number * of + done, len(self.plan.assets) * of)
 
-            scored = score_asset(platform, self.plan, asset, span[0] - _MOMENT, span[1], passed)
+            scored = score_asset(
+                platform, self.plan, asset, span[0] - timedelta(milliseconds=1), span[1], passed
+            )
             yield from ((asset.name, rows) for rows in scored)
 
 
@@ -97,8 +95,7 @@ def plan_file(
 
 
 def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]:
-    """Return the newest revision of a definition and its champion. Raises UserError for one without
-    scores or champion."""
+    """Return the newest revision and its champion. Raises UserError without scores."""
     revision = require_revision(platform.definitions, name)
     scoring_kind(revision.definition)
     return revision, champion(platform, revision)
@@ -107,17 +104,15 @@ def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]
 def _notes(
     name: str, found: Sequence[Asset], plan: ScoringPlan, checked: CheckedReadings
 ) -> list[str]:
-    """Return what the scores lack: assets without any, and variables that the file does not
-    have."""
     scored = {asset.name for asset in plan.assets}
     others = [
         asset.name
         for asset in found
         if asset.name not in scored and asset.name not in plan.not_learned
     ]
-    filled = {variable for asset in scored for variable in checked.profile.assets[asset]}
     lacking = sorted(
-        {name for asset in plan.assets for name in _measured(asset, plan.variables)} - filled
+        {name for asset in plan.assets for name in _measured(asset, plan.variables)}
+        - {variable for asset in scored for variable in checked.profile.assets[asset]}
     )
     notes = [f"{name} does not apply to {_listed(others)}: no scores"] if others else []
     notes += (
@@ -133,8 +128,7 @@ def _notes(
 
 
 def _measured(asset: Asset, variables: Iterable[str]) -> list[str]:
-    """Return what a file must have for these variables of an asset: in place of a computed one, its
-    parts."""
+    """Return what a file must have of these: for a computed variable its parts."""
     return [name for name in asset.with_parts(variables) if not asset.is_computed(name)]
 
 

@@ -12,8 +12,7 @@ from alerting.readings.history import History
 
 
 class GivenReadings:
-    """Port `Readings`: those that are given for these assets, the stored ones for all others.
-    Events are the stored ones."""
+    """Port `Readings`: those given for these assets, else the stored ones; stored events."""
 
     def __init__(self, given: Readings, assets: Collection[str], stored: Readings) -> None:
         self._given = given

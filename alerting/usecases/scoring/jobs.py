@@ -1,5 +1,4 @@
-"""Predict jobs: ordered within the bounds of the disk, scored by Airflow one at a time, cancelled,
-and removed when they are old.
+"""Predict jobs: ordered within the disk's bounds, scored by Airflow, removed when old.
 
 A job's document says everything about it; its files are found by its id. A job that was interrupted
 is begun again.
@@ -12,28 +11,17 @@ from typing import Any
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, Unreachable, UserError, first_line
-from alerting.ports import (
-    EvaluationPorts,
-    JobFiles,
-    PredictJob,
-    PredictJobs,
-    ScoredFile,
-)
+from alerting.ports import EvaluationPorts, JobFiles, PredictJob, PredictJobs, ScoredFile
 
 MOST_WAITING = 20
-MOST_BYTES = 8 << 30
-"""Number of bytes that all jobs together may take, with their scores."""
+MOST_BYTES = 8 << 30  # number of bytes that all jobs together may take, with their scores
 MOST_JOBS = 200
 MOST_TRIES = 3
 LONGEST = timedelta(hours=6)
+# Bytes of disk for each byte of readings: themselves, ordered by time, and their scores.
 _SCRATCH = 3
-"""Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
 _SPARE = 1 << 30
 _LONGEST_ARRIVAL = timedelta(hours=1)  # an upload that takes longer has ended without a trace
-_STARTS_WITHIN = timedelta(minutes=3)
-_SILENT_FOR = timedelta(minutes=10)
-_PROGRESS_EVERY = timedelta(seconds=1)
-_BEFORE = ("arriving", "waiting")
 _UNFINISHED = ("waiting", "running")
 
 
@@ -50,8 +38,7 @@ class _Stopped(Exception):
 
 
 def order(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
-    """Store a job whose readings are about to arrive. Raises JobsFull, and UserError for readings
-    that no worker could reach.
+    """Store a job whose readings will arrive. Raises JobsFull, and UserError out of reach.
 
     It is stored first and then counted with all others: so two at once never take the same bytes.
     """
@@ -70,7 +57,7 @@ def order(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
 
 def _check_bounds(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
     all_jobs = jobs.all()
-    waiting = sum(other.state in _BEFORE for other in all_jobs)
+    waiting = sum(other.state in ("arriving", "waiting") for other in all_jobs)
     if waiting > MOST_WAITING:
         raise JobsFull(
             f"{waiting - 1} predict jobs are waiting; send this one when some are done, or cancel "
@@ -139,8 +126,7 @@ def unfinished(jobs: PredictJobs) -> list[PredictJob]:
 
 
 def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime) -> str | None:
-    """Return what a job that is not over does or waits for, as a sentence for people. `all_jobs`:
-    jobs, newest first."""
+    """Say what a job that is not over does or waits for. `all_jobs`: newest first."""
     queue = [other for other in reversed(all_jobs) if other.state in _UNFINISHED]
     if job.id not in [other.id for other in queue]:
         return None
@@ -148,7 +134,7 @@ def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime
     ended = [other.ended_at for other in all_jobs if other.ended_at is not None]
     silent_for = now - max(first.seen_at or first.created_at, *ended, first.created_at)
     away = None
-    if silent_for > (_SILENT_FOR if first.state == "running" else _STARTS_WITHIN):
+    if silent_for > (timedelta(minutes=10) if first.state == "running" else timedelta(minutes=3)):
         minutes = silent_for // timedelta(minutes=1)
         away = (
             f"Airflow has done nothing for {minutes} minutes: it is away, or busy with other work. "
@@ -161,8 +147,7 @@ def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime
 
 
 def cancel(jobs: PredictJobs, files: JobFiles, id: str, now: datetime) -> PredictJob:
-    """Cancel a job that is not over; a worker ends it at its next portion. Raises UserError if it
-    is over."""
+    """Cancel a job; a worker ends it at its next portion. Raises UserError if it is over."""
     while True:
         job = find_job(jobs, id)
         if job.state not in _UNFINISHED:
@@ -242,7 +227,7 @@ class _Work:
                 f"it took longer than {format_duration(LONGEST)}; send the readings in smaller "
                 "files"
             )
-        if self.job.seen_at is None or now - self.job.seen_at >= _PROGRESS_EVERY:
+        if self.job.seen_at is None or now - self.job.seen_at >= timedelta(seconds=1):
             self.record(step=step, progress=done / total if total else 0.0)
 
     def record(self, **changes: Any) -> None:
@@ -254,7 +239,7 @@ class _Work:
 
 
 def _score(platform: EvaluationPorts, files: JobFiles, work: _Work) -> ScoredFile:
-    """Return the result of a job. Its readings are fetched first where they are at an address."""
+    """Return a job's result; readings at an address are fetched first."""
     job = work.job
     if not files.has_readings(job.id):
         if job.address is None:
@@ -278,13 +263,13 @@ def _score(platform: EvaluationPorts, files: JobFiles, work: _Work) -> ScoredFil
 
 
 def _end(jobs: PredictJobs, files: JobFiles, job: PredictJob, **changes: Any) -> PredictJob:
-    """Store the end of a job, unless another process has changed it. Return it as it is stored."""
+    """Store a job's end, unless another process changed it. Return it as stored."""
     _change(jobs, job, step=None, **changes)
     return _tidy(jobs, files, job.id)
 
 
 def _tidy(jobs: PredictJobs, files: JobFiles, id: str) -> PredictJob:
-    """Return a job as it is stored. What nobody reads any more once it is over is removed."""
+    """Return a job as stored, and remove what nobody reads any more once it is over."""
     stored = find_job(jobs, id)
     if stored.ended_at is not None:  # else another worker is at it
         files.drop_readings(id)
@@ -294,8 +279,7 @@ def _tidy(jobs: PredictJobs, files: JobFiles, id: str) -> PredictJob:
 
 
 def clean(jobs: PredictJobs, files: JobFiles, now: datetime, lasts: timedelta) -> None:
-    """Remove jobs that have been over for this long, or have 200 newer ones, and uploads
-    that ended without a trace. Idempotent."""
+    """Remove jobs over for this long, or with 200 newer ones, and lost uploads."""
     for number, job in enumerate(jobs.all()):
         if job.state == "arriving":
             is_old = job.created_at < now - _LONGEST_ARRIVAL

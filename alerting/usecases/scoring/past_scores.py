@@ -20,13 +20,10 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import scoring_kind
 
-_LEAST_STEP = timedelta(days=1)
-
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """Assets and interval (start, end] to score with one version; `step`: scored at once, which
-    bounds the memory.
+    """Assets and interval (start, end] to score; `step`: at once, bounds the memory.
 
     `stride`: the longest time between two scores of an asset. `not_learned`: assets of which the
     version has learned nothing; they have no score. `variables`: those that its features read.
@@ -87,8 +84,7 @@ def plan_scoring(
 
 
 def champion(platform: EvaluationPorts, revision: Revision, model: str | None = None) -> int:
-    """Return the version that a person names, or the champion. Raises UserError for other text, and
-    without a champion."""
+    """Return the version a person names, or the champion. Raises UserError without."""
     version = named_version(platform, revision, model)
     if version is None:
         raise UserError(
@@ -104,8 +100,7 @@ def plan_assets(
     assets: Sequence[Asset],
     models: ModelCache,
 ) -> ScoringPlan:
-    """Return a plan without an interval for those assets of which a version has learned. Raises
-    UserError if there is none."""
+    """Return a plan for the assets a version learned from. Raises UserError without."""
     definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
     kind = scoring_kind(definition)
     trained = models.get(definition, version)
@@ -124,7 +119,7 @@ def plan_assets(
         [asset for asset in assets if asset.name in learned],
         now,
         now,
-        max([_LEAST_STEP, *(plan.lookback for plan in learned.values())]),
+        max([timedelta(days=1), *(plan.lookback for plan in learned.values())]),
         timedelta(milliseconds=max((plan.stride_ms for plan in learned.values()), default=1)),
         models,
         sorted(plans.keys() - learned.keys()),
@@ -142,10 +137,7 @@ def _last_reading(platform: EvaluationPorts, assets: Sequence[Asset], now: datet
 def score_past(
     platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent
 ) -> Iterator[tuple[str, ScoredRows]]:
-    """Yield asset and scores, asset by asset and step by step, evaluated as `evaluate_past` does.
-
-    Raises UserError if the model fails.
-    """
+    """Yield asset and scores step by step, as `evaluate_past`. Raises UserError for a model."""
     for number, asset in enumerate(plan.assets):
 
         def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
@@ -165,11 +157,7 @@ def score_asset(
     end: datetime,
     passed: Callable[[int, int], None],
 ) -> Iterator[ScoredRows]:
-    """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the
-    steps done, and of how many.
-
-    Raises UserError if the model fails.
-    """
+    """Yield an asset's scores. `passed`: steps done, of all. Raises UserError for a model."""
     state = ConditionState(watermark=start)
     steps = -(-(end - start) // plan.step)
     for step in range(steps):

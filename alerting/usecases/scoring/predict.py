@@ -1,5 +1,4 @@
-"""The score of one asset at one instant, by the functions of live evaluation. Nothing is stored and
-nothing is sent."""
+"""The score of one asset at one instant, as live evaluation. Nothing is stored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import Models, ScoredRows, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import Models, TargetEvaluation, VersionInterval
 from alerting.kinds.protocol.scoring import Predicted, ScoreDetails, ScoringKind
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
@@ -28,8 +27,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to a question about one asset. `at`: the instant that was scored; None if there is
-    none.
+    """The answer about one asset. `at`: the instant that was scored, None without.
 
     `score` is None where it is `unknown`, which then says why. `would_raise`: whether the score is
     at or above the threshold. `revision`, `model_version`: the versions that answer; None where
@@ -51,8 +49,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Question:
-    """A question with the platform that has its readings, and the versions that answer in an
-    interval."""
+    """A question with the platform that has its readings, and the versions that answer."""
 
     platform: EvaluationPorts
     models: Models
@@ -78,8 +75,7 @@ def predict(
     at: datetime | None = None,
     given: Readings | None = None,
 ) -> Prediction:
-    """Return the score of an asset at the last evaluated instant up to `at`, as live evaluation
-    computes and stores it.
+    """Return an asset's score at the last evaluated instant up to `at`.
 
     Without `given` the stored readings are scored, by the revision and champion in force at `at`;
     `at` is now less the latency when left out, and at most that. With `given` these readings are
@@ -104,23 +100,42 @@ def predict(
     shared = SharedInputs(question.platform.readings)
     start = question.until - _stride(kind, models, in_force, asset)
     evaluated = question.evaluate(start, question.until, shared)
-    scored = _last(evaluated)
+    scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
     if (
         scored is not None and len(question.versions(start, question.until)) > 1
     ):  # the result has the last version's readings
         instant = from_millis(int(scored.at[-1]))
         evaluated = question.evaluate(instant - _MOMENT, instant, shared)
-        scored = _last(evaluated)
+        scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
     if scored is None:
         return replace(
             blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
         )
-    return _answer(blank, asset, kind, evaluated, scored, shared)
+    found = replace(
+        blank,
+        at=from_millis(int(scored.at[-1])),
+        threshold=scored.threshold,
+        model_version=scored.model_version,
+    )
+    if scored.unknown[-1]:
+        return replace(found, unknown=str(scored.unknown[-1]))
+    score = float(scored.score[-1])
+    details = (
+        ScoreDetails()
+        if evaluated.history is None
+        else kind.details(asset, evaluated.history, scored, shared)
+    )
+    return replace(
+        found,
+        score=score,
+        would_raise=score >= scored.threshold,
+        contributions=details.contributions,
+        forecast=details.forecast,
+    )
 
 
 def scoring_kind(definition: Definition) -> ScoringKind:
-    """Return the kind of a definition. Raises UserError if its scores do not follow from one window
-    of readings."""
+    """Return a definition's kind. Raises UserError if scores need more than a window."""
     kind = kind_of(definition)
     if isinstance(kind, ScoringKind):
         return kind
@@ -131,8 +146,7 @@ def scoring_kind(definition: Definition) -> ScoringKind:
     )
     raise UserError(
         f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has "
-        "no score; "
-        f"see its values with: alerting why {definition.name} ASSET"
+        f"no score; see its values with: alerting why {definition.name} ASSET"
     )
 
 
@@ -179,8 +193,7 @@ def _question(
 
 
 def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Asset) -> timedelta:
-    """Return the time between two evaluated instants; a moment where no model can say, and the
-    answer is unknown anyway."""
+    """Return the time between two evaluated instants; a moment where no model can say."""
     if part.model_version is None or part.revision is None:
         return _MOMENT
     try:
@@ -188,38 +201,3 @@ def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Ass
     except ModelUnavailable:
         return _MOMENT
     return _MOMENT if plan is None else timedelta(milliseconds=plan.stride_ms)
-
-
-def _last(evaluated: TargetEvaluation) -> ScoredRows | None:
-    return next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
-
-
-def _answer(
-    blank: Prediction,
-    asset: Asset,
-    kind: ScoringKind,
-    evaluated: TargetEvaluation,
-    scored: ScoredRows,
-    shared: SharedInputs,
-) -> Prediction:
-    found = replace(
-        blank,
-        at=from_millis(int(scored.at[-1])),
-        threshold=scored.threshold,
-        model_version=scored.model_version,
-    )
-    if scored.unknown[-1]:
-        return replace(found, unknown=str(scored.unknown[-1]))
-    score = float(scored.score[-1])
-    details = (
-        ScoreDetails()
-        if evaluated.history is None
-        else kind.details(asset, evaluated.history, scored, shared)
-    )
-    return replace(
-        found,
-        score=score,
-        would_raise=score >= scored.threshold,
-        contributions=details.contributions,
-        forecast=details.forecast,
-    )

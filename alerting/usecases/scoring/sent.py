@@ -1,5 +1,4 @@
-"""Readings that a program sends with a question: checked as a whole against the variables of their
-asset."""
+"""Readings sent with a question, checked as a whole against their asset."""
 
 from collections.abc import Iterator, Sequence
 
@@ -41,7 +40,6 @@ def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Reco
 
 
 def _unknown(asset: Asset, changed: Asset) -> Iterator[str]:
-    """Yield a fault for each variable that the asset would have to get first."""
     for name in sorted(changed.variables.keys() - asset.variables.keys()):
         yield (
             f"{asset.name} has no variable {shown(name)}; "

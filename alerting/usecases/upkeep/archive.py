@@ -12,15 +12,14 @@ from alerting.definitions.faults import UserError
 from alerting.ports import Archive, ArchivedFile, Progress, UpkeepPorts, silent
 from alerting.usecases.upkeep.retention import assets_with_readings, latest_limit
 
+# A reading is archived this long after it arrived: an import that takes days stamps all that it
+# writes with its beginning.
 AFTER_ARRIVAL = timedelta(days=7)
-"""A reading is archived this long after it arrived: an import that takes days stamps all that it
-writes with its beginning."""
 
 
 @dataclass
 class ArchiveRun:
-    """Result of a run: files and rows that were written, rows deleted from the database, and why
-    months stayed there."""
+    """Result of a run: files and rows written, rows deleted, why months stayed."""
 
     files: int = 0
     rows: int = 0
@@ -46,8 +45,7 @@ class ArchivedAsset:
 def archive_readings(
     platform: UpkeepPorts, as_of: datetime, progress: Progress = silent
 ) -> ArchiveRun:
-    """Archive every month that ended longer ago than the archive's age, and finish what an earlier
-    run began. Idempotent.
+    """Archive every month older than the archive's age, also of an earlier run.
 
     What late readings can still change stays. A month that cannot be archived stays in the
     database, is named among the faults, and does not stop the others.
@@ -109,8 +107,7 @@ def _delete_readings(archive: Archive, run: ArchiveRun, file: ArchivedFile) -> N
 
 
 def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset]:
-    """Return what is archived of each asset, and which months are due; assets with neither are left
-    out."""
+    """Return what is archived of each asset and which months are due, if any."""
     archive = require_archive(platform)
     found = []
     for asset in assets_with_readings(platform):
@@ -127,8 +124,7 @@ def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset
 
 
 def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[str]:
-    """Read every archived file whole; return a sentence for each that is not what was written, and
-    for each that is unknown."""
+    """Read every archived file whole; return a sentence for each wrong or unknown one."""
     archive = require_archive(platform)
     faults = []
     files = archive.files()
@@ -146,8 +142,7 @@ def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[s
 def restore_months(
     platform: UpkeepPorts, asset: str, first: str, last: str, progress: Progress = silent
 ) -> int:
-    """Put the archived months of an asset from `first` to `last` back into the database. Return how
-    many rows. Idempotent.
+    """Put an asset's archived months back into the database; return how many rows.
 
     The newest file of a month comes first, because stored samples stay. Raises UserError if there
     are none, or a file is damaged.

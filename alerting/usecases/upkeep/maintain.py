@@ -1,5 +1,4 @@
-"""Upkeep between evaluations: outcomes, edited documents, episodes whose definition went out of
-service, platform alerts."""
+"""Upkeep between evaluations: outcomes, edits, orphaned episodes, platform alerts."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,15 +37,13 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
 
 
 def forget_late(platform: EvaluationPorts, as_of: datetime) -> int:
-    """Remove the arrival records that no definition would reprocess any more. Return how many
-    deliveries."""
+    """Remove arrival records that nothing would reprocess; return how many."""
     longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
     return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
 
 
 def close_orphans(platform: OutcomePorts, as_of: datetime) -> int:
-    """Close open episodes of definitions that are no longer in service, with the end of the
-    service. Return how many."""
+    """Close open episodes of definitions out of service; return how many."""
     idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
     return sum(_close_all(platform, revision, as_of) for revision in idle)
 

@@ -1,5 +1,4 @@
-"""Deletion of what is too old and needed by nothing in use; what people did and decided stays for
-ever."""
+"""Deletion of what is too old and unused; what people did and decided stays."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,6 @@ from alerting.usecases.notification.platform_alerts import opening_keys
 
 # readings before a raise that evaluation, explanation or chart may read
 _BEFORE_EPISODE = timedelta(days=30)
-_AFTER_LATENESS = timedelta(days=1)
-_FAR = timedelta(days=3650)
 _EVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -36,7 +33,7 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [
         *platform.episodes.find(open_only=True),
-        *platform.episodes.with_due_outcomes(as_of + _FAR),
+        *platform.episodes.with_due_outcomes(as_of + timedelta(days=3650)),
     ]
     found = [
         *_readings(platform, needed, limits["readings"], dry),
@@ -53,12 +50,11 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
 
 
 def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
-    """Return the instant after which late readings may still be evaluated again: nothing after it
-    is deleted or archived."""
+    """Return the instant after which nothing is deleted: late readings may need it."""
     lateness = max(
         (target.allowed_lateness for target in current_plan(platform).targets), default=0
     )
-    return as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
+    return as_of - timedelta(milliseconds=lateness) - timedelta(days=1)
 
 
 def assets_with_readings(platform: UpkeepPorts) -> list[str]:
@@ -73,8 +69,7 @@ def assets_with_readings(platform: UpkeepPorts) -> list[str]:
 def _readings(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Delete readings asset by asset; none while an archive is in use, which alone takes them out
-    of the database."""
+    """Delete readings asset by asset; none while an archive is in use."""
     if platform.archive is not None and platform.archive.after is not None:
         return []
     limits = _limits(platform, needed, before)
@@ -84,8 +79,7 @@ def _readings(
 def _archived(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Delete archived files of months that ended, and arrived, before an instant and that nothing
-    in use reads.
+    """Delete archived months that ended and arrived before an instant, if unused.
 
     A file that cannot be deleted does not stop the others. Raises UserError that names the first of
     them, at the end.
@@ -114,8 +108,7 @@ def _archived(
 
 
 def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
-    """Delete an archived file; return False, and add the reason to `faults`, if that cannot be
-    done."""
+    """Delete an archived file; return False, with a reason in `faults`, if it fails."""
     try:
         archive.forget(file)
     except Unreachable:  # of all files
@@ -129,7 +122,7 @@ def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
 def _limits(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
 ) -> dict[str, datetime]:
-    """Return the instant before which nothing in use reads readings, by asset; at most `before`."""
+    """Return before when nothing in use reads readings, by asset; at most `before`."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
     limits = dict.fromkeys(assets_with_readings(platform), before)
@@ -152,8 +145,7 @@ def _limits(
 def _scores(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Yield what was deleted; scores of a past interval stay as long as the record of its
-    evaluation."""
+    """Yield what was deleted; scores of the past stay as long as their record."""
     for revision in platform.definitions.latest():
         if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
@@ -166,8 +158,7 @@ def _scores(
 
 
 def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
-    """Delete finished notifications, those of an episode as long after its end: from them follows
-    what was sent already."""
+    """Delete finished notifications, of an episode only long after its end."""
     recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
     return Swept(
         "notifications",
@@ -179,8 +170,7 @@ def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
 def _logs(
     platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: bool
 ) -> Iterable[Swept]:
-    """Delete old records. The result of checking a definition against the alarm budget stays, or it
-    would be checked again."""
+    """Delete old records but checks of the budget, which would be made again."""
     keep = checked_subjects(platform.definitions)
     return [
         platform.sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry)

@@ -39,15 +39,13 @@ COLUMNS = Columns.from_plan(PLAN)
 
 
 def check_family(family: ModelFamily) -> None:
-    """Check that a family keeps its contract. Raises AssertionError with the name of the family and
-    the first fault."""
+    """Check a family's contract. Raises AssertionError with the first fault."""
     for check in CHECKS:
         check(family)
 
 
 def check_parameters(family: ModelFamily) -> None:
-    """Check that every set of parameters has the same names and can be stored, and that a seed
-    decides the suggested ones."""
+    """Check names and form of all parameters, and that a seed decides the suggested ones."""
     names = set(family.defaults)
     _require(
         family,
@@ -79,16 +77,14 @@ def check_parameters(family: ModelFamily) -> None:
 
 
 def check_learning(family: ModelFamily) -> None:
-    """Check that every proven and suggested set ranks rows with a problem before others, and that
-    weights of rows count."""
+    """Check that every set ranks rows with a problem first, and that weights count."""
     rows = _rows()
     prevalence = float(rows.label.mean())
     for params in (*family.proven_params(), *_suggest(family, 2)):
         score = family.fit(params, COLUMNS, rows, 0).probability_of(rows.matrix)
-        ranked = float(average_precision_score(rows.label, score))
         _require(
             family,
-            ranked > 1.3 * prevalence,
+            float(average_precision_score(rows.label, score)) > 1.3 * prevalence,
             f"with {params} it ranks its own training rows no better than chance",
         )
     heavy = LabelledRows(rows.matrix, rows.label, np.where(rows.label == 1, 5.0, 1.0))
@@ -104,8 +100,7 @@ def check_learning(family: ModelFamily) -> None:
 
 
 def check_repeatable(family: ModelFamily) -> None:
-    """Check that the same rows and seed give the same model bit for bit, on one thread or two, and
-    other rows another."""
+    """Check that rows and seed decide the model bit for bit, on one thread or two."""
     rows = _rows()
     first, again, two_threads = (
         _hash(family.fit(family.defaults, COLUMNS, rows, 3, n)) for n in (1, 1, 2)
@@ -121,8 +116,7 @@ def check_repeatable(family: ModelFamily) -> None:
 
 
 def check_probabilities(family: ModelFamily) -> None:
-    """Check shape, range and order of probabilities: of one row, of none, of rows without any known
-    value."""
+    """Check shape, range and order of probabilities: of one row, none, and unknown values."""
     model = _trained(family)
     frame = _frame(_rows().matrix)
     scores = model.score(frame)
@@ -150,8 +144,7 @@ def check_probabilities(family: ModelFamily) -> None:
 
 
 def check_columns(family: ModelFamily) -> None:
-    """Check that columns are found by name in any order, and that rows without one of them are
-    refused."""
+    """Check that columns are found by name, and that rows without one are refused."""
     model = _trained(family)
     frame = _frame(_rows().matrix)
     shuffled = frame[list(reversed(frame.columns))].assign(more=1.0)
@@ -168,8 +161,7 @@ def check_columns(family: ModelFamily) -> None:
 
 
 def check_rounds(family: ModelFamily) -> None:
-    """Check the fit with later rows: one average precision for each round, and scores of the first
-    rounds alone."""
+    """Check the fit with later rows: a precision per round, and scores of the first."""
     rows = _rows(0)
     later = _rows(1)
     estimator, curve = family.fit_with_validation(family.defaults, COLUMNS, rows, later, 0)
@@ -194,8 +186,7 @@ def check_rounds(family: ModelFamily) -> None:
 
 
 def check_contributions(family: ModelFamily) -> None:
-    """Check that contributions of columns add up to the probability less the expected one, and
-    importance to one."""
+    """Check that contributions add up to the probability, and importance to one."""
     model = _trained(family).estimator.members[0]
     matrix = _rows().matrix
     for row in (matrix[[0]], matrix[[7]], np.full((1, len(COLUMNS.names)), np.nan)):
@@ -211,10 +202,9 @@ def check_contributions(family: ModelFamily) -> None:
             "contributions do not add up",
         )
         shares, base = model.probability_contributions(row)
-        likely = model.probability_of(row)[0]
         _require(
             family,
-            bool(np.isclose(base + shares.sum(), likely, atol=1e-6)),
+            bool(np.isclose(base + shares.sum(), model.probability_of(row)[0], atol=1e-6)),
             "contributions to the probability do not add up",
         )
     importance = model.importance()
@@ -256,8 +246,7 @@ def check_files(family: ModelFamily) -> None:
 
 
 def check_damaged_files(family: ModelFamily) -> None:
-    """Check that files which are damaged, lost or exchanged are refused, and that no code in them
-    is run."""
+    """Check that damaged or exchanged files are refused, and no code in them is run."""
     files = model_files(_trained(family))
     other = model_files(_trained(family, rows=_rows(5)))
     for name, data in files.items():
@@ -330,8 +319,7 @@ def _suggest(family: ModelFamily, count: int) -> list[Params]:
 
 
 def _rows(seed: int = 0) -> LabelledRows:
-    """Return rows whose label depends on two numbers and a category; some values are missing, one
-    column always."""
+    """Return rows whose label depends on two numbers and a category, with gaps."""
     random = np.random.default_rng(seed)
     matrix = random.standard_normal((ROWS, len(COLUMNS.names)))
     matrix[:, NUMBERS.index("constant")] = 4.0

@@ -1,5 +1,4 @@
-"""The contract of a model family: its parameters, its fit, and the read of its fitted model from
-files.
+"""The contract of a model family: parameters, fit, and reading its files.
 
 One module per family, with its instance; `checks.check_family` tests whether it keeps the contract.
 """
@@ -72,8 +71,7 @@ class ModelFamily(ABC):
         seed: int,
         threads: int = ALL_THREADS,
     ) -> Estimator:
-        """Fit on rows of both classes. The same arguments give the same model on any number of
-        threads."""
+        """Fit on rows of both classes; the same arguments give the same model."""
 
     def fit_with_validation(
         self,
@@ -83,9 +81,7 @@ class ModelFamily(ABC):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit, and return the average precision on `validation` after each round; empty for a
-        family without rounds."""
-        del validation
+        """Fit, and return the average precision on `validation` after each round, if any."""
         return self.fit(params, columns, rows, seed), np.empty(0)
 
     def fit_final(
@@ -96,20 +92,18 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
-        """Read a fitted model for `width` encoded columns from the files that its `files` returned,
-        in the same order.
+        """Read a fitted model for `width` columns from what its `files` returned.
 
         Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library
         must not read it.
         """
 
-    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
+    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the `fitted_bytes` of a model that was read from these files."""
         return model.fitted_bytes()
 
-    def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
-        """Return the parameters that a definition's problem decides, in every trial; `columns`
-        names a set of columns."""
+    def params_for(self, problem: Problem) -> Params:
+        """Return the parameters that the problem decides; `columns` names a set."""
         return {}
 
     def proven_params(self) -> list[Params]:

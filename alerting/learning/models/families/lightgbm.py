@@ -1,5 +1,4 @@
-"""LightGBM: gradient boosted trees; on a small table the mean of three models that differ by their
-seeds alone."""
+"""LightGBM: gradient boosted trees; on a small table the mean of three by seed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,20 +42,17 @@ MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
 @dataclass(frozen=True)
 class BoosterMean:
-    """The mean of one or several boosters of the same columns: the mean of their margins,
-    contributions and importance."""
+    """The mean of the margins, contributions and importance of one or several boosters."""
 
     boosters: tuple[lightgbm.Booster, ...]
     margin_is_probability: ClassVar[bool] = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the log-odds of each row; of the first `rounds` trees of each booster, if
-        given."""
+        """Return the log-odds of each row; of the first `rounds` trees, if given."""
         return self._mean(encoded, threads_for(encoded), raw_score=True, num_iteration=rounds)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the Tree SHAP value of each encoded column for the one row, and the expected
-        margin."""
+        """Return each column's Tree SHAP value for the one row, and the expected margin."""
         found = self._mean(encoded, 1, pred_contrib=True)[0]
         return found[:-1], float(found[-1])
 
@@ -76,8 +72,7 @@ class BoosterMean:
         return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
-        """Return lower bounds of the margin over boxes in which only the free columns differ from
-        the row."""
+        """Return lower bounds of the margin over boxes where only free columns differ."""
         return TreesBound(self.formula, row, free)
 
     @cached_property
@@ -113,11 +108,7 @@ class LightGbm(ModelFamily):
         # causes that multiply or differ: a power, a temperature against another
         {"pairs": MOST_PAIRED},
         # problems too few to learn by heart
-        {
-            "num_leaves": 8,
-            "feature_fraction": 0.3,
-            "neg_bagging_fraction": FEW_NEGATIVES,
-        },
+        {"num_leaves": 8, "feature_fraction": 0.3, "neg_bagging_fraction": FEW_NEGATIVES},
         {"extra_trees": True},  # many columns with nearly the same content
     )
 
@@ -159,8 +150,7 @@ class LightGbm(ModelFamily):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit one booster until the average precision on `validation` (later rows, both classes)
-        stops improving for 50 trees."""
+        """Fit until the average precision on `validation` stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
         callbacks = [
             lightgbm.record_evaluation(curve),
@@ -178,10 +168,7 @@ class LightGbm(ModelFamily):
     def fit_final(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int
     ) -> Estimator:
-        """Fit one booster on a large table, three with different seeds on a small one.
-
-        The mean of three depends less on chance; on a large table chance matters little.
-        """
+        """Fit one booster on a large table, on a small one three, which depend less on chance."""
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         count = 1 if rows.matrix.size > SMALL else AVERAGED
         seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
@@ -193,9 +180,8 @@ class LightGbm(ModelFamily):
         """Read every booster, each checked before LightGBM reads it."""
         return read_boosters(files, width)
 
-    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
-        """Return the files themselves: each is the text of a booster's trees, so another text has
-        another hash."""
+    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
+        """Return the files themselves: another text of the trees is another hash."""
         return files.values()
 
     def _estimator(
@@ -216,8 +202,7 @@ def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
 def informative_pairs(
     params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int
 ) -> ColumnPairs:
-    """Return all pairs of the `params["pairs"]` columns with the largest gain in a short default
-    LightGBM."""
+    """Return all pairs of the `params["pairs"]` columns with the largest gain."""
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
@@ -227,8 +212,7 @@ def informative_pairs(
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
-    """Return the trees alone: the section of parameters names the number of threads, and scoring
-    does not need it."""
+    """Return the trees alone, without the section that names the number of threads."""
     trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
     return f"{trees}{end}\npandas_categorical:null\n"
 

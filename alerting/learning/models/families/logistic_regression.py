@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MOST_STEPS = 50  # of Newton's method, which needs about ten
 # encoded columns from which a matrix of columns by columns takes too much memory and time
 WIDE = 2_000
-WIDE_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Linear:
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row."""
-        del rounds
         # row by row, never a matrix product: the last bits of a product depend on the number of
         # rows scored together
         return np.asarray(
@@ -44,13 +42,11 @@ class Linear:
         )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the weight times distance from the mean of each encoded column for the one row,
-        and the margin at the mean."""
+        """Return weight times distance from the mean of each column, and the mean margin."""
         return encoded[0] * self.fitted.coef_[0], float(self.fitted.intercept_[0])
 
     def bound(self, row: Floats, free: BoolArray) -> LinearBound:
         """Return the minimum of the log-odds over boxes."""
-        del row, free
         return self.formula
 
     @property
@@ -75,8 +71,7 @@ class Linear:
 
 
 class Logistic(ModelFamily):
-    """Logistic regression with an L2 penalty: by Newton's method, or by L-BFGS where the columns
-    are thousands."""
+    """Logistic regression, L2: by Newton's method, or L-BFGS for thousands of columns."""
 
     name = "logistic_regression"
     packages = ("scikit-learn", "skops")
@@ -99,11 +94,10 @@ class Logistic(ModelFamily):
         threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit on one thread: sums of several differ in the last bits."""
-        del seed, threads
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=True))
         encoded = encoding.encode(rows.matrix)
         wide = encoded.shape[1] > WIDE
-        solver, steps = ("lbfgs", WIDE_STEPS) if wide else ("newton-cholesky", MOST_STEPS)
+        solver, steps = ("lbfgs", 500) if wide else ("newton-cholesky", MOST_STEPS)
         linear = LogisticRegression(**params, solver=solver, max_iter=steps)
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -47,15 +47,13 @@ class LastValue:
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row."""
-        del rounds
         risk = risk_of(encoded[:, self.column], self.above, self.below, self.equals)
         return np.asarray(
             self.slope * np.where(np.isnan(risk), self.missing, risk) + self.intercept, np.float64
         )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the difference from the expected margin at the one column that counts, and the
-        expected margin."""
+        """Return the difference from the expected margin at the one column that counts."""
         return np.asarray(
             self.importance() * (self.margin(encoded)[0] - self.expected)
         ), self.expected
@@ -85,7 +83,6 @@ class Persistence(ModelFamily):
 
     def suggest(self, trial: "optuna.Trial") -> Params:
         """Return the defaults: there is nothing to search."""
-        del trial
         return dict(self.defaults)
 
     def params_for(self, problem: Problem) -> Params:
@@ -103,7 +100,6 @@ class Persistence(ModelFamily):
         threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit the log-odds of the risk; they never fall where it rises."""
-        del seed, threads
         column = 0 if params["column"] is None else columns.names.index(params["column"])
         limits = {name: params[name] for name in ("above", "below", "equals")}
         risk = risk_of(rows.matrix[:, column], **limits)

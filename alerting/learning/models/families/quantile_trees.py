@@ -28,8 +28,7 @@ class QuantileTrees:
         )
 
     def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
-        """Return the Tree SHAP value of each column for one quantile of the one row, and the
-        expected value."""
+        """Return each column's Tree SHAP value for one quantile, and the expected value."""
         found = np.asarray(
             self.boosters[number].predict(row, num_threads=1, pred_contrib=True), np.float64
         )[0]
@@ -56,8 +55,7 @@ def fit_quantiles(
     rounds: int,
     seed: int,
 ) -> QuantileTrees:
-    """Fit a booster for each level on the same rows, on one thread. The same arguments give the
-    same trees."""
+    """Fit a booster for each level, on one thread: the same arguments, the same trees."""
     data = lightgbm.Dataset(
         rows,
         target,
@@ -83,8 +81,7 @@ def fit_quantiles(
 
 
 def read_quantiles(texts: Iterable[bytes], width: int) -> QuantileTrees:
-    """Read boosters for `width` columns, each checked before LightGBM reads it. Raises ModelRefused
-    if one is damaged."""
+    """Read checked boosters for `width` columns. Raises ModelRefused for a damaged one."""
     try:
         return QuantileTrees(
             tuple(lightgbm.Booster(model_str=check_booster(text, width)) for text in texts)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import optuna
 
 MOST_TREES = 10_000
-MOST_THREADS = 64
 # columns looked at for one split: with more, fits on hundreds of columns take longer and are no
 # better
 MOST_PER_SPLIT = 32
@@ -35,9 +34,7 @@ class Forest:
     margin_is_probability: ClassVar[bool] = True
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the mean vote of the trees for each row, bit for bit that of `predict_proba`,
-        whose checks take 5 ms a call."""
-        del rounds
+        """Return the mean vote, bit for bit `predict_proba`, whose checks take 5 ms."""
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(encoded, np.float32)
         votes = np.zeros(len(rows))
@@ -46,8 +43,7 @@ class Forest:
         return votes / len(self.fitted.estimators_)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the Tree SHAP value of each encoded column for the one row, and the expected
-        margin."""
+        """Return each column's Tree SHAP value for the one row, and the expected margin."""
         found = np.asarray(self._explainer.shap_values(encoded, check_additivity=False), np.float64)
         return found[0, :, 1], float(self._explainer.expected_value[1])
 
@@ -58,8 +54,7 @@ class Forest:
         return shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
-        """Return lower bounds of the mean vote over boxes in which only the free columns differ
-        from the row."""
+        """Return lower bounds of the mean vote over boxes where only free columns differ."""
         return TreesBound(self.formula, row, free)
 
     @cached_property
@@ -158,8 +153,6 @@ class RandomForest(ModelFamily):
 
 
 def _trees_of(trees: Sequence[Any]) -> Trees:
-    """Return the nodes of all trees; a tree's leaf adds its share of positive votes over the number
-    of trees."""
     inner = [np.flatnonzero(tree.children_left >= 0) for tree in trees]
     leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
     first = np.cumsum([0, *map(len, inner)])
@@ -201,7 +194,7 @@ def _check_forest(forest: RandomForestClassifier, width: int) -> None:
         raise ModelRefused(
             f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}"
         )
-    if threads is not None and not (isinstance(threads, int) and -1 <= threads <= MOST_THREADS):
+    if threads is not None and not (isinstance(threads, int) and -1 <= threads <= 64):
         raise ModelRefused(f"{SKLEARN} asks for {str(threads)[:20]} threads")
     for tree in trees:
         _check_tree(tree, forest.n_features_in_)
@@ -210,8 +203,7 @@ def _check_forest(forest: RandomForestClassifier, width: int) -> None:
 
 
 def _check_tree(tree: Any, features: int) -> None:
-    """Check the raw indices of a tree, which scikit-learn follows without a check: a forged file
-    must not reach outside them."""
+    """Check a tree's raw indices, so that a forged file cannot reach outside of them."""
     if type(tree) is not DecisionTreeClassifier:
         raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
     nodes = tree.tree_

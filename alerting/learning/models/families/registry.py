@@ -1,5 +1,4 @@
-"""Model families by name; a family's module, and the library that it needs, is imported when the
-family is first used."""
+"""Model families by name; a family's module and library are imported at first use."""
 
 from functools import cache
 from importlib import import_module
@@ -17,8 +16,7 @@ from alerting.learning.models.families.contract import ModelFamily
 
 @cache
 def get_family(name: str) -> ModelFamily:
-    """Return a family: the `FAMILY` of the module of its name here, or the object that an installed
-    package names.
+    """Return a family: a module's `FAMILY`, or the object that a package names.
 
     Raises UserError if there is none, or if that of the package is not a family of this name.
     """

@@ -21,8 +21,7 @@ def dump_sklearn(fitted: Any) -> bytes:
 
 
 def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any], None]) -> Any:
-    """Read a model of the type `wanted` that passes `check`. Raises ModelRefused for any other
-    file."""
+    """Read a checked model of type `wanted`. Raises ModelRefused for any other file."""
     data = files.get(SKLEARN, b"")
     check_archive(data, SKLEARN)
     try:

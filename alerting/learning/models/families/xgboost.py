@@ -33,8 +33,7 @@ _FIELDS = ("split_feature", "split_gain", "threshold", "decision_type", "left_ch
 
 
 class XgBoost(ModelFamily):
-    """Gradient boosted trees. `params["rounds"]` fixes the number of trees. It fits on one thread:
-    more change the last bits."""
+    """Gradient boosted trees of `rounds` trees, on one thread: more change the last bits."""
 
     name = "xgboost"
     packages = ("lightgbm",)
@@ -49,11 +48,7 @@ class XgBoost(ModelFamily):
     }
     alternatives = (
         # problems too few to learn by heart
-        {
-            "max_depth": 3,
-            "colsample_bytree": 0.3,
-            "reg_lambda": 10.0,
-        },
+        {"max_depth": 3, "colsample_bytree": 0.3, "reg_lambda": 10.0},
         {"max_depth": 8, "min_child_weight": 20.0},
     )
 
@@ -78,7 +73,6 @@ class XgBoost(ModelFamily):
         threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit one booster."""
-        del threads
         booster = _boost(params, rows, seed, int(params.get("rounds", ROUNDS_UNWATCHED)))
         return self._estimator(booster, columns, rows)
 
@@ -90,16 +84,14 @@ class XgBoost(ModelFamily):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit until the average precision on `validation` (later rows, both classes) stops
-        improving for 50 trees."""
+        """Fit until the average precision on `validation` stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
-        watched = [(_matrix(validation.matrix, validation), "validation")]
         booster = _boost(
             params,
             rows,
             seed,
             MOST_ROUNDS,
-            evals=watched,
+            evals=[(_matrix(validation.matrix, validation), "validation")],
             evals_result=curve,
             early_stopping_rounds=PATIENCE,
         )
@@ -123,8 +115,7 @@ class XgBoost(ModelFamily):
 
 
 def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
-    """Return the trees of a booster as the text of a LightGBM booster. `matrix`: the rows that
-    count in each leaf."""
+    """Return a booster as LightGBM's text. `matrix`: the rows that count in each leaf."""
     learner = json.loads(booster.save_raw("json"))["learner"]
     trees = learner["gradient_booster"]["model"]["trees"]
     prior = float(learner["learner_model_param"]["base_score"].strip("[]"))
@@ -156,8 +147,7 @@ def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
 
 
 def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[str]:
-    """Yield the lines of one tree. `reached`: the leaf (by XGBoost's number) of each row; `base`:
-    added to each leaf."""
+    """Yield a tree's lines. `reached`: each row's leaf; `base`: added to each leaf."""
     left, right = (np.asarray(tree[name], np.int64) for name in ("left_children", "right_children"))
     is_leaf = left < 0
     # inner 0, 1, …; leaves -1, -2, …
@@ -170,12 +160,11 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
     conditions = np.asarray(tree["split_conditions"], np.float32)
     yield f"num_leaves={int(is_leaf.sum())}"
     yield "num_cat=0"
-    decision = _NAN + _LEFT * np.asarray(tree["default_left"], np.int64)
     values = (
         tree["split_indices"],
         tree["loss_changes"],
         _limits(conditions),
-        decision,
+        _NAN + _LEFT * np.asarray(tree["default_left"], np.int64),
         number[left],
         number[right],
     )
@@ -192,8 +181,7 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
 
 
 def _limits(conditions: Any) -> Floats:
-    """Return the largest 64-bit numbers that are below each condition once rounded to 32 bits (to
-    the nearest, or even)."""
+    """Return the largest 64-bit numbers below each condition once rounded to 32 bits."""
     below = np.nextafter(conditions, np.float32(-np.inf))
     middle = (below.astype(np.float64) + conditions.astype(np.float64)) / 2
     return np.asarray(
@@ -206,8 +194,7 @@ def _line(name: str, values: Any) -> str:
 
 
 def _matrix(matrix: Floats, rows: LabelledRows | None = None) -> xgboost.DMatrix:
-    """Return the matrix as XGBoost takes it, with label and weight of its rows. It refuses what 32
-    bits cannot hold."""
+    """Return the matrix as XGBoost takes it; what 32 bits cannot hold is refused."""
     most = np.finfo(np.float32).max
     label, weight = (None, None) if rows is None else (rows.label, rows.weight)
     return xgboost.DMatrix(np.clip(matrix, -most, most), label, weight=weight, nthread=1)
