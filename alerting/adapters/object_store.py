@@ -19,7 +19,6 @@ SCHEMES = {
     "az": "az",
     "wasb": "az",
 }
-_CONNECT_S = 10
 _REQUEST_S = 60
 _FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[str]()}
 
@@ -94,6 +93,6 @@ def _s3(
         scheme=scheme or "https",
         endpoint_override=endpoint.rstrip("/") or None,
         tls_ca_file_path=environ.get("AWS_CA_BUNDLE") or None,
-        connect_timeout=_CONNECT_S,
+        connect_timeout=10,
         request_timeout=_REQUEST_S,
     )

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
-_HASH_SHOWN = 12
-_WIDEST_LINE = 1 << 20
 
 Files = Annotated[
     list[Path],
@@ -310,7 +308,7 @@ def show_definition(
         print_json(found | {"faults": faults, "derived": derived, "training": training})
         return
     print_text(_yaml(document))
-    rows = [vars(r) | {"revision": r.number, "hash": r.hash[:_HASH_SHOWN]} for r in history]
+    rows = [vars(r) | {"revision": r.number, "hash": r.hash[:12]} for r in history]
     columns = ["revision", "at", "author", "reason", "hash"]
     lines = [line.plain for line in table_lines(rows, columns, console.width - 2)]
     lines += [
@@ -371,7 +369,7 @@ def export(
 def _yaml(document: dict[str, Any]) -> str:
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDEST_LINE)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
 @definition_group.command("retire")

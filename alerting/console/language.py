@@ -16,7 +16,6 @@ from alerting.definitions.wording.language import (
 
 COOKIE = "alerting_language"
 PATH = "/language"
-_A_YEAR_S = 365 * 86_400
 
 
 def language_of(request: Request) -> Language:
@@ -39,7 +38,7 @@ def language_routes() -> APIRouter:
     ) -> Response:
         local = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
         answer = RedirectResponse(next if local else "/", 303)
-        answer.set_cookie(COOKIE, language, max_age=_A_YEAR_S, httponly=True, samesite="lax")
+        answer.set_cookie(COOKIE, language, max_age=365 * 86_400, httponly=True, samesite="lax")
         return answer
 
     return routes

@@ -32,12 +32,10 @@ BODY_UNREADABLE = (
 )
 MOST = 20
 LONGEST_NAME = 100
-LONGEST_PATH = 500
 LONGEST_DETAIL = 4000
 DATABASE_DOWN = translatable(
     "the database does not answer; try again later; all acknowledged data are kept"
 )
-NO_PAGE = translatable("there is no page at this address")
 _TITLES = (
     template("Bad Request"),
     template("Forbidden"),
@@ -65,7 +63,7 @@ def problem(
         "title": title,
         "status": status,
         "detail": _shorten(detail),
-        "instance": clean_line(request.url.path)[:LONGEST_PATH],
+        "instance": clean_line(request.url.path)[:500],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
 
@@ -88,7 +86,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
-        details = {400: BODY_UNREADABLE, 404: NO_PAGE}
+        details = {400: BODY_UNREADABLE, 404: translatable("there is no page at this address")}
         return problem(
             request,
             fault.status_code,

@@ -9,7 +9,6 @@ from alerting.console.problems import METRICS
 from alerting.ports.logs import id_logger, log_context
 
 _log = id_logger(__name__)
-_REGULAR = frozenset({"/api/v1/health", "/style.css", METRICS})
 """Addresses requested every few seconds: logged only on failure."""
 
 
@@ -43,7 +42,7 @@ class RequestLog:
 
 def _write(scope: Scope, status: int, seconds: float) -> None:
     path = getattr(scope.get("route"), "path", "no such address")
-    if path in _REGULAR and status < 400:
+    if path in {"/api/v1/health", "/style.css", METRICS} and status < 400:
         return
     person = scope.get("state", {}).get("person")
     write = _log.error if status >= 500 else _log.info

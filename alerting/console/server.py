@@ -9,10 +9,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 
-REQUEST_SECONDS = 20.0
 """From the first moment of a connection, or the end of the last answer, to the last byte of a
 request."""
-READING_SECONDS = 30.0
 """Time for which a client may leave an answer unread that does not fit into the buffers of the
 connection."""
 
@@ -25,8 +23,8 @@ class PatientProtocol(H11Protocol):
     clients that send nothing at all, headers byte by byte, or a body after the answer was sent.
     """
 
-    request_seconds = REQUEST_SECONDS
-    reading_seconds = READING_SECONDS
+    request_seconds = 20.0
+    reading_seconds = 30.0
     upload_seconds = UPLOAD_SECONDS
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -9,11 +9,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 MOST_FAULTS = 50
-_LONGEST_VALUE = 80
 _LONGEST_TEXT = 400
-_LONGEST_WORD = 200
-_LEAST_LIKENESS = 0.6
-_LEAST_PART = 3
 _MOST_NAMES = 20
 # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -34,7 +30,7 @@ def shown(value: Any) -> str:
             if isinstance(value, int)
             else f"a {type(value).__name__} too deep to print"
         )
-    return legible(text, _LONGEST_VALUE)
+    return legible(text, 80)
 
 
 def legible(text: str, longest: int) -> str:
@@ -143,9 +139,9 @@ def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     """Return the names that a mistyped word may mean, nearest first: those that resemble it, or
     else those that contain it."""
     folded = {name.casefold(): name for name in sorted(names, reverse=True)}
-    typed = word[:_LONGEST_WORD].casefold()
-    close = get_close_matches(typed, folded, n=most, cutoff=_LEAST_LIKENESS)
-    if not close and len(typed) >= _LEAST_PART:
+    typed = word[:200].casefold()
+    close = get_close_matches(typed, folded, n=most, cutoff=0.6)
+    if not close and len(typed) >= 3:
         close = [name for name in sorted(folded) if typed in name][:most]
     return [folded[name] for name in close]
 

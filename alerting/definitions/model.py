@@ -69,8 +69,6 @@ __all__ = [
 
 LAST_NUMBER = 10**9  # of a revision
 _NIGHT_MINUTES = 6 * 60
-_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-_TICKS = 9
 
 
 class PredictionWindow(NamedTuple):
@@ -365,8 +363,8 @@ class TrainedDefinition(ModelDefinition):
 
 @lru_cache(maxsize=10_000)
 def _period_of(cron: str) -> ReportPeriod:
-    ticks = croniter(cron, _SOME_DAY)
-    instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
+    ticks = croniter(cron, datetime(2026, 1, 1, tzinfo=UTC))
+    instants = [ticks.get_next(datetime) for _ in range(9)]
     longest = max(after - before for before, after in pairwise(instants))
     if longest <= timedelta(days=7):
         return "week"

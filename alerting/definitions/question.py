@@ -6,15 +6,13 @@ import json
 
 from alerting.definitions.model import ModelDefinition, Revision
 
-_LENGTH = 16
-
 
 def question_hash(definition: ModelDefinition) -> str:
     """Hash the fields that a model answers. Revisions with the same hash share what was derived
     from the data, and a champion."""
     return hashlib.sha256(
         json.dumps(definition.question_fields(), sort_keys=True).encode()
-    ).hexdigest()[:_LENGTH]
+    ).hexdigest()[:16]
 
 
 def question_of(revision: Revision) -> str | None:

@@ -17,7 +17,6 @@ from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import LanguageCode
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
-_SHORTEST = timedelta(minutes=1)
 
 
 class RouteRefused(DocumentRefused):
@@ -216,5 +215,5 @@ def _cross_faults(route: Route) -> Iterable[Fault]:
     durations |= {"flood.within": route.flood.within} if route.flood else {}
     durations |= {f"escalation.{i}.after": step.after for i, step in enumerate(route.escalation)}
     for path, value in durations.items():
-        if value is not None and value < _SHORTEST:
+        if value is not None and value < timedelta(minutes=1):
             yield Fault(path, f"{format_duration(value)} is too short", "the shortest is 1m")

@@ -27,7 +27,6 @@ EXAMPLES = ROOT / "config" / "examples" / "demo"
 FIRST = ("biscuits-too-moist", "oven-too-hot")
 """Examples that are there before the line runs: one training has the machine to itself, and the
 others follow in Airflow."""
-AUTHOR = "demo"
 
 
 class FilledUp(NamedTuple):
@@ -102,7 +101,7 @@ def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
         for document in documents
         if document["name"] not in names and (not only or document["name"] in only)
     ]
-    sync.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
+    sync.apply(platform, new, "demo", platform.clock.now(), "example of the demo line")
     return [document["name"] for document in new]
 
 

@@ -15,7 +15,6 @@ from alerting.local import parts
 from alerting.settings.environment import read_settings
 
 POLL_S = 2.0
-_TIMEOUT_S = 10.0
 
 
 def main() -> int:
@@ -29,7 +28,7 @@ def main() -> int:
     with httpx.Client(
         base_url=console,
         headers={"authorization": f"Bearer {token}"},
-        timeout=_TIMEOUT_S,
+        timeout=10.0,
         trust_env=False,
     ) as http:
         earlier_ids: set[str] | None = None

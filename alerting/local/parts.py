@@ -23,8 +23,6 @@ from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
-PROBE_TIMEOUT_S = 0.5
-RECENT_S = 5.0
 PREPARE = "prepare"
 _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
 # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
@@ -39,7 +37,7 @@ def answers(
 
     def ask() -> bool:
         try:
-            answer = httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False)
+            answer = httpx.get(url, timeout=0.5, trust_env=False)
         except httpx.HTTPError:
             return False
         return answer.is_success and is_well(answer)
@@ -230,7 +228,7 @@ def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str
 
 def _is_recent(file: Path) -> bool:
     try:
-        return time.time() - file.stat().st_mtime < RECENT_S
+        return time.time() - file.stat().st_mtime < 5.0
     except FileNotFoundError:
         return False
 

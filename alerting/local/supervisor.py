@@ -14,18 +14,13 @@ from types import FrameType
 
 from alerting.local import processes
 
-FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 60.0
-HEALTHY_AFTER_S = 60.0
-ATTEMPTS_AT_START = 3
 LOOK_EVERY_S = 0.1
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def delay_after(failures: int) -> float:
     """Return the seconds to wait before a restart after this many consecutive failures: 1, 2, 4,
     ... up to a minute."""
-    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(failures, 30) - 1))
+    return min(60.0, 2.0 ** max(0, min(failures, 30) - 1))
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class Supervisor:
             raise RuntimeError(
                 "a supervisor runs inside `guarded`: it would kill processes of others here"
             )
-        for number in STOP_SIGNALS:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)
         try:
@@ -183,7 +178,7 @@ class Supervisor:
         service.ever_ready = True
 
     def _handle_end(self, service: _Service, code: int, now: float) -> None:
-        healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
+        healthy = service.ready and now - service.started >= 60.0
         service.process = None
         service.ready = False
         if service.part.once and (code == 0 or service.part.news):
@@ -194,7 +189,7 @@ class Supervisor:
             self._say(f"{service.part.name} is done ({now - service.first_started:.1f} s){result}")
             return
         service.failures = 1 if healthy else service.failures + 1
-        if service.part.once or (not service.ever_ready and service.failures >= ATTEMPTS_AT_START):
+        if service.part.once or (not service.ever_ready and service.failures >= 3):
             log = service.part.writes_to or service.log
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")

@@ -16,8 +16,6 @@ Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 LONGEST_TOKEN = 2000
 """Characters; a token of the platform has about 170."""
-_SALT = b"alerting feedback link 2"
-_SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
 
 class LinkRefused(UserError):
@@ -72,4 +70,8 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
 
 
 def _serializer(key: bytes) -> URLSafeSerializer:
-    return URLSafeSerializer(key, _SALT, signer_kwargs=_SIGNING)
+    return URLSafeSerializer(
+        key,
+        b"alerting feedback link 2",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )

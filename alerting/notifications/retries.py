@@ -7,8 +7,6 @@ from datetime import timedelta
 from alerting.notifications.notification import DeliveryStatus
 
 GIVE_UP_AFTER = 60  # about ten hours
-_FIRST_DELAY = timedelta(seconds=5)
-_LONGEST_DELAY = timedelta(minutes=10)
 
 
 def retry_delay(attempts: int, key: str) -> timedelta:
@@ -18,7 +16,7 @@ def retry_delay(attempts: int, key: str) -> timedelta:
     The spread depends on key and attempt alone: many deliveries do not come back at once, and each
     pause can be computed.
     """
-    pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
+    pause = min(timedelta(seconds=5) * 2 ** min(attempts - 1, 20), timedelta(minutes=10))
     share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
     spread: timedelta = pause * (0.75 + share / 2)
     return spread

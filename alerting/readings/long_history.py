@@ -11,9 +11,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis, millis
 
-ReadReadings = Callable[[Sequence[str], int, int], pd.DataFrame]
 """Read these variables with start < ts <= end (ms): a frame with the conventions of `History`."""
-ROWS_AT_ONCE = 100_000
 _EVER = np.iinfo(np.int64)
 
 
@@ -29,7 +27,7 @@ class LongHistory:
     head: History
     variables: tuple[str, ...]
     ends: Sequence[int]
-    read: ReadReadings
+    read: Callable[[Sequence[str], int, int], pd.DataFrame]
 
     @property
     def asset(self) -> Asset:
@@ -52,7 +50,7 @@ class LongHistory:
             yield self.between(start, end, names)
 
 
-def in_memory(history: History, rows: int = ROWS_AT_ONCE) -> LongHistory:
+def in_memory(history: History, rows: int = 100_000) -> LongHistory:
     """Return a history that is in memory as one of pieces of so many rows."""
     readings = history.readings
     ts = millis(pd.DatetimeIndex(history.readings.index))

@@ -15,9 +15,6 @@ from alerting.definitions.faults import UserError
 from alerting.settings.variables import Variables, address, one_of, port_number
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
-APPRISE_PREFIX = "ALERTING_APPRISE_"
-SLACK_PREFIX = "ALERTING_SLACK_"
-TEAMS_PREFIX = "ALERTING_TEAMS_"
 NTFY_PREFIX = "ALERTING_NTFY_"
 TOKEN_SUFFIX = "_TOKEN"  # noqa: S105 - the ending of a variable's name, not a secret
 Tls = Literal["starttls", "tls", "none"]
@@ -108,11 +105,11 @@ def read_delivery(variables: Variables) -> Delivery:
     return Delivery(
         smtp=smtp,
         emails=emails,
-        slack_urls=variables.read_group(SLACK_PREFIX, _slack_url, ""),
-        teams_urls=variables.read_group(TEAMS_PREFIX, _teams_url, ""),
+        slack_urls=variables.read_group("ALERTING_SLACK_", _slack_url, ""),
+        teams_urls=variables.read_group("ALERTING_TEAMS_", _teams_url, ""),
         ntfy_urls=variables.read_group(NTFY_PREFIX, _ntfy_url, "", leave_out=TOKEN_SUFFIX),
         ntfy_tokens=variables.read_group(NTFY_PREFIX, _token, "", TOKEN_SUFFIX),
-        apprise_urls=variables.read_group(APPRISE_PREFIX, str, ""),
+        apprise_urls=variables.read_group("ALERTING_APPRISE_", str, ""),
         egress_allow=variables.read("ALERTING_EGRESS_ALLOW", _list, ()),
         public_url=variables.read("ALERTING_PUBLIC_URL", _public_url, None),
         link_key_file=variables.read("ALERTING_LINK_KEY_FILE", Path, None),

@@ -61,7 +61,6 @@ _airflow_uri = address(
 _webhook_url = address(
     {"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host"
 )
-_LONGEST_LATENCY = timedelta(hours=1)
 _slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
 _rows = whole_number(
     1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
@@ -94,7 +93,7 @@ def _proxies(text: str) -> tuple[str, ...]:
 
 def _latency(text: str) -> timedelta:
     waits = parse_duration(text)
-    if waits > _LONGEST_LATENCY:
+    if waits > timedelta(hours=1):
         raise ValueError(
             f"{text!r}: evaluation waits 1h at most; readings that come later than that are "
             "evaluated again"

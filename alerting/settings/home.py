@@ -24,7 +24,6 @@ VARIABLE = "ALERTING_HOME"
 FOLDER = ".alerting"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-LEAST_KEY = 32
 MARK = "home.json"
 RESTORING = "restoring"
 """File in a home into which a backup is being restored."""
@@ -240,7 +239,7 @@ def load_or_create_key(path: Path) -> bytes:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
-    if len(key) < LEAST_KEY:
+    if len(key) < 32:
         raise UserError(
             f"{path} is too short for a key: delete it, and the next start makes a new one"
         )

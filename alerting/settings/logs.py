@@ -21,7 +21,6 @@ VARIABLE = "ALERTING_LOG_FORMAT"
 TEXT = "text"
 JSON = "json"
 HIDDEN = "***"
-_OURS = "alerting"
 _SECRET_NAME = re.compile(
     r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE|SLACK|TEAMS|NTFY)_"
 )
@@ -71,7 +70,7 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
     for earlier in [h for h in root.handlers if isinstance(h, _StandardError)]:
         root.removeHandler(earlier)
     root.addHandler(handler)
-    logging.getLogger(_OURS).setLevel(logging.INFO if format_ == JSON else logging.WARNING)
+    logging.getLogger("alerting").setLevel(logging.INFO if format_ == JSON else logging.WARNING)
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:

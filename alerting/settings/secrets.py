@@ -10,7 +10,6 @@ from alerting.settings.variables import Variables
 
 NAMES = "ALERTING_SECRET_NAMES"
 FOLDERS = "ALERTING_SECRET_FOLDERS"
-_OF_THE_PLATFORM = ("ALERTING_", "AIRFLOW_", "MLFLOW_")
 _NAME = re.compile(r"[A-Z0-9_*?]+")
 
 
@@ -28,7 +27,7 @@ class SecretRules:
 
     def name_refusal(self, name: str) -> str | None:
         """Return why a source may not name an environment variable; None if it may."""
-        if name.startswith(_OF_THE_PLATFORM):
+        if name.startswith(("ALERTING_", "AIRFLOW_", "MLFLOW_")):
             return (
                 f"the environment variable {name} belongs to the platform itself; give the secret "
                 "of the source another name"

@@ -23,8 +23,6 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as the last one took. So evaluations take half a core at most."""
-PAUSE_AFTER_FAULT_S = 2.0
-_STOP_S = 8.0
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +61,7 @@ class Evaluator:
         killed at any time."""
         self._stopped.set()
         self._evaluated.set()
-        until = time.monotonic() + _STOP_S
+        until = time.monotonic() + 8.0
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
@@ -124,4 +122,4 @@ class Evaluator:
                 if self._faults.get(work.__name__) != text:
                     _log.warning("cannot %s now, the scheduler does: %s", work.__name__, text)
                 self._faults[work.__name__] = text
-                self._stopped.wait(PAUSE_AFTER_FAULT_S)
+                self._stopped.wait(2.0)

@@ -53,7 +53,6 @@ TASK_OPTIONS: dict[str, Any] = {
 
 # long work, which leaves slots to evaluation
 BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL}
-_BACKGROUND_NICENESS = 10
 
 
 def cadences() -> tuple[str, ...]:
@@ -118,7 +117,7 @@ def opened_platform() -> "Iterator[Platform]":
 def background_platform() -> "Iterator[Platform]":
     """Yield the platform for a task of long work, which from now on computes only while no other
     task wants the processor."""
-    os.nice(_BACKGROUND_NICENESS)
+    os.nice(10)
     with opened_platform() as platform:
         yield platform
 

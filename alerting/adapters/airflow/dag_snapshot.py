@@ -46,7 +46,6 @@ NEWEST_ACTIVE: tuple[Document, ...] = (
     },
     {"$match": {"definition.state": "active"}},
 )
-NEWEST = NEWEST_ACTIVE[:2]
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> 
         "definition.schedule.every": {"$type": "string"},
         "number": {"$type": "number"},
     }
-    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [readable]}}])
+    odd = revisions.aggregate([*NEWEST_ACTIVE[:2], {"$match": {"$nor": [readable]}}])
     names = [row["_id"] for row in odd] + faulty
     found = []
     for name in sorted({name for name in names if isinstance(name, str)}):

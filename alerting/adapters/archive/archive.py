@@ -33,7 +33,6 @@ from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
 from alerting.readings.instants import datetimes
 
-_PIECE = 1 << 22  # bytes
 _SLICE = 10_000  # readings that are deleted at once
 _LOOKED_FOR = 5  # recorded files of which one must be there before another is written
 
@@ -178,7 +177,7 @@ class ReadingsArchive:
         found = hashlib.sha256()
         size = 0
         with self._files.open(path) as stream, self._files.errors():
-            while piece := stream.read(_PIECE):
+            while piece := stream.read(1 << 22):
                 found.update(piece)
                 size += len(piece)
         return size, found.hexdigest()

@@ -35,11 +35,6 @@ _TYPES: Mapping[VariableType, Any] = {
     "boolean": pa.bool_(),
     "category": pa.string(),
 }
-_MOST_ROWS = 100_000
-_MOST_CELLS = 3_000_000
-_MOST_CELLS_OF_DOCUMENTS = (
-    100_000  # in memory at once: a document takes ten times the memory of a row
-)
 
 
 def month_schema(types: Mapping[str, VariableType]) -> Any:
@@ -51,12 +46,12 @@ def month_schema(types: Mapping[str, VariableType]) -> Any:
 def row_group_rows(schema: Any) -> int:
     """Return the length of a row group of a schema, the most rows that are in memory at once as a
     table."""
-    return max(1000, min(_MOST_ROWS, _MOST_CELLS // len(schema.names)))
+    return max(1000, min(100_000, 3_000_000 // len(schema.names)))
 
 
 def documents_at_once(schema: Any) -> int:
-    """Return how many readings of a schema are in memory at once as documents."""
-    return max(100, _MOST_CELLS_OF_DOCUMENTS // len(schema.names))
+    """Return how many readings are in memory at once as documents, ten times as large as rows."""
+    return max(100, 100_000 // len(schema.names))
 
 
 def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:

@@ -38,7 +38,6 @@ from alerting.readings.instants import from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
 
 MOST_ROWS = 200_000  # of all assets together that wait to be written
-_ROW_GROUP = 20_000
 _TS = pa.timestamp("ms", "UTC")
 # no names of variables
 _TIME = "time (UTC)"
@@ -77,7 +76,7 @@ class ParquetStore:
                 first, last = (to_millis(table[_TIME][i].as_py()) for i in (0, -1))
                 (self._folder / asset).mkdir(parents=True, exist_ok=True)
                 path = self._folder / asset / f"{first}_{last}_{self._number}.parquet"
-                pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
+                pq.write_table(table, path, row_group_size=20_000, compression="zstd")
                 self._number += 1
         except OSError as error:
             raise UserError(

@@ -12,7 +12,6 @@ from alerting.adapters.channels.egress import Egress
 from alerting.ports import DeliveryFailed
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-WORTH_RETRYING = {408, 429}
 
 
 class CheckedHttp:
@@ -66,7 +65,7 @@ class CheckedHttp:
         except httpx.HTTPError as fault:
             raise DeliveryFailed(f"{self._receiver}: {_message(fault)}") from None
         if not 200 <= status < 300:
-            permanent = 400 <= status < 500 and status not in WORTH_RETRYING
+            permanent = 400 <= status < 500 and status not in {408, 429}
             raise DeliveryFailed(f"{self._receiver} answered {status}", permanent)
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:

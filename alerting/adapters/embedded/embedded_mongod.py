@@ -38,7 +38,6 @@ LOG = "mongod.log"
 PATIENCE_S = 60.0
 _LARGEST_LOG = 20_000_000
 _POLL_S = 0.05
-_LAST_BREATH_S = 2.0
 _HANDOVER_S = 20.0  # s; a stopped server may need this long to end on a busy machine
 _LOCK = "server.lock"
 _ADDRESS_IN_USE = 48  # exit code of mongod
@@ -274,7 +273,7 @@ class EmbeddedMongod:
 
     def _check_port(self) -> None:
         """Check that the port is free; wait for a server that was killed and still has it."""
-        deadline = time.monotonic() + _LAST_BREATH_S
+        deadline = time.monotonic() + 2.0
         while not is_free(self.port):
             if time.monotonic() > deadline:
                 raise UserError(self._port_in_use())

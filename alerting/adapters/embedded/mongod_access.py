@@ -29,7 +29,6 @@ ROLES = ("backup", "clusterMonitor", "dbAdminAnyDatabase", "readWriteAnyDatabase
 KEY_FILE = "keyfile"
 PASSWORD_FILE = "password"  # noqa: S105 - the name of a file
 MECHANISM = "SCRAM-SHA-256"
-_SYSTEM = "__system"
 _AUTHENTICATION_FAILED = 18
 
 Client = MongoClient[dict[str, Any]]
@@ -71,7 +70,7 @@ def as_server(folder: Path, port: int) -> Client:
     """Return a client with the rights of the server itself."""
     key = (folder / KEY_FILE).read_text()
     return _direct(
-        port, username=_SYSTEM, password=key, authSource="local", authMechanism=MECHANISM
+        port, username="__system", password=key, authSource="local", authMechanism=MECHANISM
     )
 
 

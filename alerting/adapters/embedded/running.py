@@ -15,7 +15,6 @@ from alerting.definitions.faults import UserError
 from alerting.settings.home import claim_folder, home_errors
 
 PATIENCE_S = 90.0
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def hold(
         if not has_reported:
             waiting()
             has_reported = True
-        time.sleep(_POLL_S)
+        time.sleep(0.2)
     lock = Hold(file, Running(os.getpid(), "running", mlflow_uri))
     try:
         yield lock

@@ -23,8 +23,6 @@ from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.assets import GivenAsset
 
-DOCUMENTS = (".yaml", ".yml", ".json")
-
 
 def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
     """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other
@@ -34,7 +32,7 @@ def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
     documents. Table: every column except that of the asset becomes an attribute. Raises UserError,
     with line or position, if the content is unreadable.
     """
-    if path.suffix.lower() in DOCUMENTS:
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):
         return list(_documents(path))
     return _table(path, layout)
 

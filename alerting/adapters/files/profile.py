@@ -14,7 +14,6 @@ from alerting.readings.history import Millis, from_millis
 from alerting.usecases.ingestion.sources import Profile
 
 _CHUNKS_BEHIND = 4
-_FEWEST = 20
 _RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
 
 
@@ -70,9 +69,7 @@ def note_spacing(
     """Find the columns whose values are much rarer than the lines, from the first chunk that shows
     it."""
     rows = int(usable.sum())
-    if rows < _FEWEST or not any(
-        2 * np.count_nonzero(present) < rows for present in filled.values()
-    ):
+    if rows < 20 or not any(2 * np.count_nonzero(present) < rows for present in filled.values()):
         return
     one = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
     line_ms = _usual_step(keyed.at[one])

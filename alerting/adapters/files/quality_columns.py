@@ -21,7 +21,6 @@ _GOOD = 0
 _UNCERTAIN = 1
 _BAD = 2
 _GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
-_BAD_QUALITY_TEXT = pa.scalar("of bad quality")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Qualities:
         """Return the cells of a column for the comparison of rows: bad differs from every value and
         from a missing cell."""
         return (
-            pc.if_else(pa.array(self.bad[title]), _BAD_QUALITY_TEXT, cells)
+            pc.if_else(pa.array(self.bad[title]), pa.scalar("of bad quality"), cells)
             if title in self.bad
             else cells
         )

@@ -15,7 +15,6 @@ from alerting.adapters.files.tables.titles import nearest, title_list
 from alerting.definitions.faults import UserError
 
 ROWS = 2_000
-_CELLS = 200_000
 DEFAULT_TIME = "ts"
 JOINED = " + "
 _MOST = 0.5  # least share of stamps among the cells of a time column
@@ -41,7 +40,7 @@ class NumberForm:
 
 def sample(table: Table) -> dict[str, Cells]:
     """Return the first rows of a table, its cells cleaned."""
-    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
+    rows = max(50, min(ROWS, 200_000 // len(table.titles)))
     first = table.first(rows)
     if first is None:
         return {title: cell.column([]) for title in table.titles}

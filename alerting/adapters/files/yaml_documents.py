@@ -14,8 +14,6 @@ _DEEPEST = 50
 _MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
-_FLOAT = "tag:yaml.org,2002:float"
-_TEXT = "tag:yaml.org,2002:str"
 
 
 def read_yaml(file: Path) -> list[Any]:
@@ -110,8 +108,8 @@ def _below(node: Any) -> Iterator[Any]:
 
 
 def _check_scalar(node: Any, origin: str) -> None:
-    if node.tag in (_INT, _FLOAT) and ":" in node.value:
-        node.tag = _TEXT  # to YAML 1.1 alone 1:30 is the number 90
+    if node.tag in (_INT, "tag:yaml.org,2002:float") and ":" in node.value:
+        node.tag = "tag:yaml.org,2002:str"  # to YAML 1.1 alone 1:30 is the number 90
     if node.tag == _INT and len(node.value) > _MOST_DIGITS:
         raise UserError(
             f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most "

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _SERVER = ("http://", "https://")
-_REACHABLE_FOR_S = 5.0
 # MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then
 # returns "unknown" and continues.
 _ENVIRONMENT = {
@@ -88,7 +87,7 @@ class MlflowConnection:
                 "up`, or set ALERTING_MLFLOW_URI "
                 f"to a running server ({error})"
             ) from error
-        self._reachable_until = time.monotonic() + _REACHABLE_FOR_S
+        self._reachable_until = time.monotonic() + 5.0
 
 
 def search_all(search: Callable[[str | None], Any]) -> list[Any]:

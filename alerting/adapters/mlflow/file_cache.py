@@ -19,8 +19,6 @@ from pathlib import Path
 from alerting.ports import Files
 
 MOST_BYTES = 1 << 30
-_MOST_HEAD = 1 << 20
-_log = logging.getLogger(__name__)
 
 
 class FolderFileCache:
@@ -64,7 +62,7 @@ class FolderFileCache:
             self._write(entry, files)
             self._evict(entry)
         except OSError as error:
-            _log.warning(
+            logging.getLogger(__name__).warning(
                 "the files of a model are not cached in %s: %s", self._folder, error.strerror
             )
 
@@ -106,7 +104,7 @@ def _read_entry(entry: Path, most_bytes: int) -> dict[str, bytes]:
     """Return the files of an entry by name. Raises OSError if it is no plain file, or too large to
     be of the cache."""
     found = entry.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + _MOST_HEAD:
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + (1 << 20):
         raise OSError(f"{entry} is not of the cache")
     head, _, content = entry.read_bytes().partition(b"\n")
     files = {}

@@ -30,21 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MlflowModels", "RegistryUnavailable"]
 T = TypeVar("T")
-CHALLENGER = "challenger"
-_VERSIONS_OF_MODEL = (
-    "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
-)
 # tag by which its pages show runs and models
 _KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 _NOTE = "mlflow.note.content"  # tag that its pages show as the description
 _OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
-_MAIN_METRIC = (
-    "mlflow.experiment.primaryMetric.name"  # tags by which its pages draw this metric first
-)
-_MORE_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
 # part of the page of a run with the metrics; the page alone opens on parameters and tags
 _METRICS_TAB = "model-metrics"
-_LONGEST_DIGEST = 36
 
 
 class MlflowModels:
@@ -77,7 +68,10 @@ class MlflowModels:
     def describe(self, definition: str, text: str, main_metric: str) -> None:
         with self._connection.client() as client:
             experiment = client.get_experiment(self._experiment(client, definition))
-            shown = {_MAIN_METRIC: main_metric, _MORE_IS_BETTER: "true"}
+            shown = {  # its pages draw this metric first
+                "mlflow.experiment.primaryMetric.name": main_metric,
+                "mlflow.experiment.primaryMetric.greaterIsBetter": "true",
+            }
             if experiment.tags.get(_NOTE) in (None, "", experiment.tags.get(_OWN_NOTE)):
                 shown |= {_NOTE: text, _OWN_NOTE: text}
             for key, value in shown.items():
@@ -139,7 +133,7 @@ class MlflowModels:
         ]
         dataset = Dataset(
             name,
-            str(profile["hash"])[:_LONGEST_DIGEST],
+            str(profile["hash"])[:36],  # the longest that MLflow stores
             "alerting",
             json.dumps({"artifacts": "dataset", "hash": profile["hash"]}),
             schema=json.dumps({"mlflow_colspec": columns}),
@@ -203,8 +197,8 @@ class MlflowModels:
                 )
                 number = int(made.version)
                 link = json.dumps([{"name": definition, "version": number}])
-                client.set_logged_model_tags(model.model_id, {_VERSIONS_OF_MODEL: link})
-            client.set_registered_model_alias(definition, CHALLENGER, str(number))
+                client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
+            client.set_registered_model_alias(definition, "challenger", str(number))
             return number
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:

@@ -16,7 +16,6 @@ from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import trained_kind_named
 from alerting.learning.models.trained import ModelRefused, TrainedModel
 
-FLAVOR = "alerting"
 DESCRIPTION = "MLmodel"
 
 
@@ -51,6 +50,6 @@ def _kind(description: bytes) -> str:
     """Return the kind that the description of a model names, one of those that are installed."""
     try:
         found = cast("dict[str, Any]", yaml.safe_load(description) or {})
-        return str(found["flavors"][FLAVOR]["kind"])
+        return str(found["flavors"]["alerting"]["kind"])
     except (KeyError, TypeError, yaml.YAMLError) as fault:
         raise ModelRefused(f"{DESCRIPTION} cannot be read: it was changed or damaged") from fault

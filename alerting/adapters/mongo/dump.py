@@ -20,10 +20,8 @@ from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
 from alerting.definitions.faults import UserError
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-_LONGEST_DUMP_S = 24 * 3600
 _SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
 _AT_ONCE = 1_000
-_AT_ONCE_BYTES = 8 << 20
 _LARGEST_DOCUMENT = 17 << 20
 _LENGTH = 4
 
@@ -82,7 +80,7 @@ def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
     name = "minSnapshotHistoryWindowInSeconds"
     try:
         before = client.admin.command({"getParameter": 1, name: 1})[name]
-        client.admin.command({"setParameter": 1, name: max(int(before), _LONGEST_DUMP_S)})
+        client.admin.command({"setParameter": 1, name: max(int(before), 24 * 3600)})
     except OperationFailure:
         yield
         return
@@ -113,7 +111,7 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
     for document in _documents(name, file):
         batch.append(document)
         size += len(document.raw)
-        if len(batch) == _AT_ONCE or size >= _AT_ONCE_BYTES:
+        if len(batch) == _AT_ONCE or size >= 8 << 20:
             count += _insert(target, batch)
             batch = []
             size = 0

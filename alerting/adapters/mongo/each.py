@@ -11,8 +11,6 @@ from alerting.adapters.mongo.documents import Document, from_document
 from alerting.definitions.faults import DocumentRefused, shown
 
 T = TypeVar("T")
-_LONGEST_NAME = 100
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
     found = []
     for read in reads:
         if read.value is None:
-            _log.warning(
+            logging.getLogger(__name__).warning(
                 "%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons)
             )
         else:
@@ -86,6 +84,6 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
 def label(document: Document) -> str:
     """Return the name of a document, or its `_id` if it has no readable name."""
     name: Any = document.get("name")
-    if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
+    if isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable():
         return name
     return f"_id {shown(document.get('_id'))}"

@@ -21,9 +21,7 @@ from alerting.ports.unit_of_work import Conflict, Unit
 
 LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
-_COMMIT_S = 20.0
 _PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
 _LIFETIME = "transactionLifetimeLimitSeconds"
 
 
@@ -50,7 +48,7 @@ class MongoUnitOfWork:
                 yield MongoUnit(session)
                 _commit(session)
         except Conflict:
-            time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+            time.sleep(min(_PAUSE_S * 2**attempt, 2.0))
             raise
 
 
@@ -83,7 +81,7 @@ def _is_conflict(error: PyMongoError) -> bool:
 def _commit(session: ClientSession) -> None:
     """Commit, and repeat the commit as long as its result is unknown. Repeating it is safe: it
     takes effect once."""
-    deadline = time.monotonic() + _COMMIT_S
+    deadline = time.monotonic() + 20.0
     while True:
         try:
             session.commit_transaction()

@@ -22,10 +22,6 @@ from alerting.adapters.sources.secrets import require_private
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.settings.buckets import Parts
 
-_CONNECT_S = 5.0
-_SILENCE_S = 30.0
-_PIECE = 1 << 20
-_EMPTY = hashlib.sha256(b"").hexdigest()
 _REASONS = {
     403: (
         "the store refuses access: its credentials are those of the environment "
@@ -101,7 +97,7 @@ class S3Objects:
             content.seek(0)
             length = {"content-length": str(file.stat().st_size)}
             with self._answer(
-                "PUT", parts, length, sha256, iter(lambda: content.read(_PIECE), b"")
+                "PUT", parts, length, sha256, iter(lambda: content.read(1 << 20), b"")
             ):
                 pass
 
@@ -111,14 +107,14 @@ class S3Objects:
         method: str,
         parts: Parts,
         headers: Mapping[str, str] | None = None,
-        sha256: str = _EMPTY,
+        sha256: str = hashlib.sha256(b"").hexdigest(),
         content: Iterator[bytes] | None = None,
     ) -> Iterator[httpx.Response]:
         path = object_path(parts)
         signed = sign(
             method, self._host, path, sha256, self._credentials, self._region, datetime.now(UTC)
         )
-        limits = httpx.Timeout(_SILENCE_S, connect=_CONNECT_S)
+        limits = httpx.Timeout(30.0, connect=5.0)
         try:
             with (
                 httpx.Client(

@@ -20,7 +20,6 @@ from alerting.readings.instants import millis_of
 from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, among
 
 CHUNK = 10_000
-SHORTEST_SEARCH = timedelta(hours=1)
 Column = npt.NDArray[Any]
 
 
@@ -192,7 +191,7 @@ def newest_frame(
     `load`: of a port `Readings`."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
-        length = SHORTEST_SEARCH
+        length = timedelta(hours=1)
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])

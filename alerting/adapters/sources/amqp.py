@@ -17,9 +17,7 @@ from alerting.usecases.sources.stream import subscription
 _AT_ONCE = 1 << 20
 """Bytes of messages that are received together at most, besides 100 KiB; then their size counts in
 how many more may come."""
-_TRIED = 10
 _PORTS = {"amqp": 5672, "amqps": 5671}
-_SHORT_WAIT_S = 0.01
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
 
@@ -80,7 +78,7 @@ class AmqpClient:
         While messages are being stored the wait is short, so that they are acknowledged soon: the
         broker may be waiting for that.
         """
-        self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
+        self._connection.process_data_events(0.01 if self._unacknowledged else WAIT_S)
         before = 0
         while before < len(self._received) < most and self._bytes < _AT_ONCE:
             before = len(self._received)
@@ -149,7 +147,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
                 auto_ack=True,
             )
             until = time.monotonic() + seconds
-            while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
+            while len(received) < 10 and (left := until - time.monotonic()) > 0:
                 connection.process_data_events(left)
     except AMQPError as error:
         raise UserError(f"the broker refuses: {_reason(error)}") from error

@@ -30,7 +30,6 @@ from alerting.usecases.sources.files import FoundFile
 
 REASON = ".reason.txt"
 LONGEST_NAME = 255  # bytes of a name in a folder
-_LONGEST_ENDING = 20
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def free_names(name: str, fault: str | None) -> Iterator[str]:
     longest = LONGEST_NAME - (0 if fault is None else len(REASON))
     for number in count(1):
         stem, ending = os.path.splitext(name if number == 1 else f"{number}-{name}")  # noqa: PTH122 - a name, and no path
-        ending = ending[:_LONGEST_ENDING]
+        ending = ending[:20]
         while len(os.fsencode(stem + ending)) > longest:
             stem = stem[:-1]
         yield stem + ending

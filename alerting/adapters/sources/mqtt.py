@@ -28,8 +28,6 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 
 _TRIED = 10
-_SESSION_S = 7 * 24 * 3600
-_KEEPALIVE_S = 30
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
 _AT_ONCE = 1 << 18  # bytes
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -162,10 +160,10 @@ class MqttClient:
         client.on_socket_register_write = lambda *_: None  # else each packet is written alone
         client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval = 0 if is_trial else _SESSION_S
+        session.SessionExpiryInterval = 0 if is_trial else 7 * 24 * 3600
         session.ReceiveMaximum = MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        client.connect(host, port, keepalive=_KEEPALIVE_S, clean_start=is_trial, properties=session)
+        client.connect(host, port, keepalive=30, clean_start=is_trial, properties=session)
         try:
             self._await("the broker has not answered yet")
             if earlier:

@@ -24,12 +24,9 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import NatsSource
 from alerting.usecases.sources.stream import subscription
 
-_TRIED = 10
 _NEWEST = 100
 _PORTS = {"nats": 4222, "tls": 4222}
-_AGAIN_S = 30.0
 """Time after which the server sends a message again that was not acknowledged."""
-_UNUSED = timedelta(days=7)
 """Time without a reader after which the server forgets how far a source has read."""
 
 
@@ -46,7 +43,7 @@ def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], li
     consumer."""
     client = NatsClient(source, read_address(source, address, _PORTS), is_reader=False)
     try:
-        found = client.stored(_TRIED)
+        found = client.stored(10)
     finally:
         client.close()
     return found, [] if found else [
@@ -220,7 +217,7 @@ def _consumer(durable: str, topic: str) -> ConsumerConfig:
         filter_subject=topic,
         ack_policy=AckPolicy.EXPLICIT,
         deliver_policy=DeliverPolicy.ALL,
-        ack_wait=_AGAIN_S,
+        ack_wait=30.0,
         max_ack_pending=MOST_UNACKNOWLEDGED,
-        inactive_threshold=_UNUSED.total_seconds(),
+        inactive_threshold=timedelta(days=7).total_seconds(),
     )

@@ -23,9 +23,7 @@ from alerting.definitions.sources.opc_ua import OpcUaSource
 QUEUE = 1000
 """Values of a node that the server keeps between two messages, and after a broken connection until
 the session ends."""
-_SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
-_TRIED = 10
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
 # it writes a traceback for every broken connection
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
@@ -77,7 +75,7 @@ def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], l
         source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False
     )
     try:
-        return client.present(_TRIED)
+        return client.present(10)
     finally:
         client.close()
 
@@ -152,7 +150,7 @@ class OpcUaClient:
         until = self._now()
         start = until - source.history
         while start < until:
-            end = min(start + _SLICE, until)
+            end = min(start + timedelta(hours=1), until)
             self._history += [(node, start, end) for node in source.nodes]
             start = end
 

@@ -25,9 +25,7 @@ IDLE_MS = 60_000
 CLAIM_S = 20.0
 LOOK_S = 10.0
 MOST_STREAMS = 1000
-_PORTS = {"redis": 6379, "rediss": 6379}
 _NEW = ">"
-_TRIED = 10
 
 
 def open_redis(
@@ -40,7 +38,7 @@ def open_redis(
 
 
 def _server(source: RedisSource, address: str) -> Address:
-    server = read_address(source, address, _PORTS, has_path=True)
+    server = read_address(source, address, {"redis": 6379, "rediss": 6379}, has_path=True)
     if server.path and not server.path.isdecimal():
         raise UserError(
             f"source {source.name}: the path of its url is the number of a database: "
@@ -53,7 +51,7 @@ def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], l
     """Return the newest entries."""
     client = RedisClient(source, _server(source, address), ())
     try:
-        found = list(client.newest(_TRIED))
+        found = list(client.newest(10))
     finally:
         client.close()
     return found, [] if found else [f"no stream {subscription(source)} has an entry"]

@@ -17,7 +17,6 @@ from alerting.definitions.faults import UserError, first_line
 STATEMENT_S = 60.0
 """Time that a chunk of rows may take in the database and on its way here."""
 _GRACE_S = 5.0  # after which a statement is broken off that its server should have ended
-_CONNECT_S = 10
 # where the address names none: the driver that the platform brings
 _DRIVERS = {
     "postgresql": "postgresql+psycopg2",
@@ -48,7 +47,7 @@ def engine_of(name: str, address: str) -> sa.Engine:
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
         return sa.create_engine(
-            url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {}
+            url, poolclass=NullPool, connect_args={argument: 10} if argument else {}
         )
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         hint = "write for example postgresql://user:password@host:5432/database"

@@ -28,9 +28,6 @@ BATCH = 500
 WAIT_S = 0.1
 _BEGINNING = 64 << 10
 _FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
-_GOOD_S = 60.0
-_CLOSE_S = 10.0
 _MOST_REASONS = 100
 _TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
 _MILLISECOND = timedelta(milliseconds=1)
@@ -240,7 +237,7 @@ class ThreadedStream:
         """Acknowledge what is stored, and disconnect; the broker keeps all other messages. `batch`
         returns what had come."""
         self._closed.set()
-        self._thread.join(_CLOSE_S)
+        self._thread.join(10.0)
 
     def _run(self) -> None:
         wait = _FIRST_WAIT_S
@@ -251,7 +248,7 @@ class ThreadedStream:
             except (
                 Exception
             ) as error:  # of any client library, or of the platform: the connection is opened again
-                wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
+                wait = _FIRST_WAIT_S if time.monotonic() - began > 60.0 else wait
                 own = (
                     f"the stream service itself fails, not the broker: {type(error).__name__}: "
                     f"{first_line(error)}"
@@ -260,7 +257,7 @@ class ThreadedStream:
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
-                wait = min(2 * wait, _LONGEST_WAIT_S)
+                wait = min(2 * wait, 30.0)
 
     def _serve_connection(self) -> None:
         with _faults_of_the_broker():

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from alerting.ports import Readings
     from alerting.settings.environment import Settings
 
-_AT_ONCE = 500
 _SENDING = ("sender", "engineer", "admin")
 
 
@@ -232,7 +231,7 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
     waiting: list[DueRow] = []
     for row in rows:
         late = (row.due_at - datetime.now(UTC)).total_seconds()
-        if waiting and (late > 0 or len(waiting) >= _AT_ONCE):
+        if waiting and (late > 0 or len(waiting) >= 500):
             yield waiting
             waiting = []
             late = (row.due_at - datetime.now(UTC)).total_seconds()

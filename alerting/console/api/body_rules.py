@@ -3,7 +3,6 @@ them."""
 
 from pydantic.config import JsonDict
 
-_NOT_GIVEN: JsonDict = {"anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$"}]}
 _ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
 FEEDBACK_RULES: JsonDict = {
     "allOf": [
@@ -12,7 +11,9 @@ FEEDBACK_RULES: JsonDict = {
                 _ACTED,
                 {
                     "properties": {
-                        "action": _NOT_GIVEN,
+                        "action": {
+                            "anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$"}]
+                        },
                         "acted_at": {"type": "null"},
                         "recommendation_taken": {"enum": [None, "no"]},
                     }

@@ -39,7 +39,6 @@ _DESCRIPTIONS = {
     503: "The database or the model registry does not answer.",
 }
 DESCRIPTION = "/api/v1/openapi.json"
-_JSON = "application/json"
 _HEADERS = {
     401: {
         "WWW-Authenticate": {
@@ -120,7 +119,7 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield from (411, 413)
     if "requestBody" in operation:
         yield 408
-        if _JSON in operation["requestBody"]["content"]:
+        if "application/json" in operation["requestBody"]["content"]:
             yield 400
 
 

@@ -25,8 +25,6 @@ LONGEST = timedelta(days=3653)
 NAME = 200
 FIELD = 500
 TEXT = 2000
-_DURATION_TEXT = 50
-_INSTANT_PATTERN = r"^(19|20|21)[0-9]{2}-"
 _DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
 # what `clean_text` and stripping remove
 _UNSEEN = (
@@ -57,7 +55,7 @@ def _visible(name: str) -> str:
 def read_duration(text: str) -> timedelta:
     """Return a requested duration such as `2h`. Raises ValueError if the text is not a duration or
     exceeds ten years."""
-    if len(text) > _DURATION_TEXT:
+    if len(text) > 50:
         raise ValueError("is not a duration; write for example 30m, 1h30m or 5d")
     try:
         return _not_too_long(parse_duration(text))
@@ -80,7 +78,7 @@ Instant = Annotated[
         {
             "type": "string",
             "format": "date-time",
-            "pattern": _INSTANT_PATTERN,
+            "pattern": r"^(19|20|21)[0-9]{2}-",
             "examples": ["2026-01-31T06:00:00Z"],
         }
     ),

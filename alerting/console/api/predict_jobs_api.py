@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -39,9 +39,6 @@ from alerting.usecases.scoring.jobs import (
 
 PARQUET = "application/vnd.apache.parquet"
 _JSON = "application/json"
-_RESULT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The scores.", "content": {PARQUET: {}}}
-}
 router = APIRouter(prefix="/api/v1")
 JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict job.")]
 ShortAddress = Annotated[str, StringConstraints(min_length=1, max_length=1200)]
@@ -70,7 +67,6 @@ _CONTENT = {
     PARQUET: {"schema": {"type": "string", "format": "binary"}},
     _JSON: {"schema": {"$ref": "#/components/schemas/JobBody"}},
 }
-_BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 
 
 class JobView(View):
@@ -106,7 +102,10 @@ Files = Annotated[JobFolder, Depends(_files)]
 
 
 @router.post(
-    "/definitions/{name}/predict-jobs", tags=["predictions"], status_code=202, openapi_extra=_BODY
+    "/definitions/{name}/predict-jobs",
+    tags=["predictions"],
+    status_code=202,
+    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
 )
 async def order_scores(
     request: Request,
@@ -205,7 +204,7 @@ def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
 @router.get(
     "/predict-jobs/{id}/scores",
     tags=["predictions"],
-    responses=_RESULT,
+    responses={200: {"description": "The scores.", "content": {PARQUET: {}}}},
     response_class=FileResponse,
 )
 def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileResponse:

@@ -26,7 +26,6 @@ MOST_MODEL_BYTES = 256 << 20
 LOAD_WITHIN_S = 10.0
 """Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
 may find it done."""
-_FAULT_LASTS_S = 5.0
 T = TypeVar("T")
 _Key = tuple[str, int]
 
@@ -133,7 +132,7 @@ class Predictor:
         except ModelUnavailable as error:
             now = time.monotonic()
             others = {other: noted for other, noted in self._faults.items() if now < noted.until}
-            self._faults = {**others, key: _Fault(now + _FAULT_LASTS_S, str(error))}
+            self._faults = {**others, key: _Fault(now + 5.0, str(error))}
         except BaseException as error:  # of the database: every prediction that waits answers it
             fault = error
         self._loading.pop(key)

@@ -27,7 +27,6 @@ SIDE = 1000.0  # the plot in its own units, stretched to any width and height
 _TICKS = 5
 _TEXT = 24  # width of a text on a phone, in percent
 _TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400)  # minutes
-_GRID_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _grid(low: float, high: float) -> list[float]:
     """Return two to five round values between the ends."""
     rough = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * size for s in _GRID_STEPS if s * size >= rough)
+    step = next(s * size for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * size >= rough)
     first = int(-(-low // step))
     return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
 

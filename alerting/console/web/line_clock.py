@@ -8,8 +8,6 @@ from contextlib import suppress
 from alerting.definitions.wording.language import Language
 from alerting.reporting.base import messages
 
-_READ_AGAIN_S = 10.0
-
 
 class LineClock:
     """The name of the clock for pages. It is read every ten seconds, and a page never fails because
@@ -24,7 +22,7 @@ class LineClock:
     def describe(self, language: Language) -> str | None:
         """Return the name of the clock in a language; None for real time."""
         if time.monotonic() >= self._again_at:
-            self._again_at = time.monotonic() + _READ_AGAIN_S
+            self._again_at = time.monotonic() + 10.0
             with suppress(Exception):  # of a database that is away: the page says so itself
                 self._speed = self._read()
         return messages.line_clock(self._speed, language)

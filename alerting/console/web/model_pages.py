@@ -28,7 +28,6 @@ from alerting.usecases.training.progress import PROBABLY_KILLED
 from alerting.usecases.training.promote import model_history
 
 router = APIRouter(include_in_schema=False)
-_DECISIONS_SHOWN = 20
 
 
 @router.get("/models/{name}", response_class=HTMLResponse)
@@ -65,7 +64,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
             (a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)),
             None,
         ),
-        decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:_DECISIONS_SHOWN]],
+        decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:20]],
         now=now,
     )
 

@@ -41,8 +41,6 @@ router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
 CLOSED_SHOWN = 50
 UNSEEN_SHOWN = 50
-WORK_SHOWN = 12
-UNSEEN_UNFOLDED = 3
 SHELF_REASONS = (
     translatable("maintenance"),
     translatable("cleaning"),
@@ -81,9 +79,9 @@ def episodes(
         conflicts=opposite_advice(still_open),
         more_open=len(newest_open) > OPEN_SHOWN,
         nothing_defined=not found and not platform.definitions.latest(),
-        work=describe_work(platform, WORK_SHOWN) if before is None and not found else None,
+        work=describe_work(platform, 12) if before is None and not found else None,
         unseen=unseen[:UNSEEN_SHOWN],
-        unseen_unfolded=UNSEEN_UNFOLDED,
+        unseen_unfolded=3,
         more_unseen=len(unseen) > UNSEEN_SHOWN,
         may_acknowledge=person.may("operator") and bool(person.csrf),
         others=[e for e in shown if e.id not in listed],

@@ -11,7 +11,6 @@ from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import read_routes
 
 pages = APIRouter(include_in_schema=False)
-RESOLVED_WITHIN = timedelta(days=7)
 
 
 @pages.get("/platform", response_class=HTMLResponse)
@@ -24,7 +23,7 @@ def faults(request: Request, platform: Served, _: Viewer) -> str:
         "platform.html",
         request,
         still_open=platform.platform_alerts.open(),
-        resolved=platform.platform_alerts.resolved_since(now - RESOLVED_WITHIN),
+        resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),
         recipients=platform_recipients(platform, routes, now),
         is_asked=any(route.platform for route in routes),
         now=now,

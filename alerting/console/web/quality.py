@@ -34,7 +34,6 @@ api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
 MONTH = timedelta(days=30)
 LONGEST = timedelta(days=1100)
-PERIODS = (1, 7, 30, 90)
 WORST = 5  # chattering alarms for which the page computes advice
 EVERYONE = "all"
 
@@ -108,7 +107,7 @@ def quality(
         observed=observation(k, zone),
         by=by,
         days=days,
-        periods=PERIODS,
+        periods=(1, 7, 30, 90),
         targets=targets,
         bars=drawings.distribution(k, int(targets.acceptable), targets.most),
         calendar=drawings.calendar(k, zone),

@@ -23,9 +23,6 @@ from alerting.ports import ReportHead
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(include_in_schema=False)
-REPORTS_SHOWN = 500
-PERIODS_SHOWN = 4
-MISSES_SHOWN = 20
 
 
 class PeriodTable(NamedTuple):
@@ -139,22 +136,18 @@ def reports_page(
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    found = (
-        platform.reports.of(definition) if definition else platform.reports.newest(REPORTS_SHOWN)
-    )
+    found = platform.reports.of(definition) if definition else platform.reports.newest(500)
     heads = [head for head in found if head.revision]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return render(
         "reports.html",
         request,
-        tables=period_tables(
-            [head for head in heads if head.period], None if definition else PERIODS_SHOWN
-        ),
+        tables=period_tables([head for head in heads if head.period], None if definition else 4),
         others=[head for head in heads if not head.period],
         definition=definition,
         titles=_titles(platform),
         assets=[asset.name for asset in assets],
-        misses=platform.misses.between(definition=definition, limit=MISSES_SHOWN),
+        misses=platform.misses.between(definition=definition, limit=20),
         refusal=refusal,
         typed=typed,
         now=platform.clock.now(),

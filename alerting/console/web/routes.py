@@ -19,7 +19,6 @@ from alerting.usecases.notification.overview import RoutesOverview, routes_overv
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
-DEAD_SHOWN = 100
 
 
 class RetryBody(BaseModel):
@@ -117,7 +116,7 @@ def _page(
         found=found,
         terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
         channels={channel.name: channel for channel in found.channels},
-        dead=found.dead[:DEAD_SHOWN],
+        dead=found.dead[:100],
         tried=tried,
         results=results or {},
         refusal=refusal,

@@ -26,7 +26,6 @@ _OF_ONE = (
     ),
     *("clear_outside", "levels", "rate_per", "at_least", "frozen_after"),
 )
-_LEAST = 2
 _SHARED = Condition.model_construct(variable="")
 
 
@@ -81,7 +80,7 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
     if len(lists) > 1:
         yield Fault(f"{path}all", "cannot stand beside any", "write one of them within the other")
     for how, members in lists.items():
-        if len(members) < _LEAST:
+        if len(members) < 2:
             yield Fault(
                 f"{path}{how}",
                 "needs at least two conditions",

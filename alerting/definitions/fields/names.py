@@ -22,7 +22,6 @@ VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
 NAME_LENGTH = 100
 
-_LONGEST_NUMBER = 100
 # these reverse the order of letters
 _OVERRIDES = {
     "LRE",
@@ -66,7 +65,7 @@ def require_no_number(value: object) -> object:
     seconds since 1970."""
     if isinstance(value, str):
         try:
-            float(value[:_LONGEST_NUMBER])
+            float(value[:100])
         except ValueError:
             return value
     elif not isinstance(value, int | float):  # also true and false

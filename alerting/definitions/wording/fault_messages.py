@@ -8,7 +8,6 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, legible, nearest
 
 _SHOWN = 40
-_INSTANT = "write for example 2026-01-31T06:00Z"
 MessageAndHint = tuple[str, str]
 
 
@@ -187,7 +186,7 @@ def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _instant(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return f"{shown(given)} is not a time", _INSTANT
+    return f"{shown(given)} is not a time", "write for example 2026-01-31T06:00Z"
 
 
 def _no_zone(given: Any, _: Mapping[str, Any]) -> MessageAndHint:

@@ -26,9 +26,6 @@ EVERY_S = 24 * 3600.0
 LONGEST_S = 6 * 3600.0
 LONGEST_LOG = 64 << 20
 SHORTENED_LOG = 8 << 20
-_BATCH = (
-    "1000"  # rows deleted in one transaction: a longer one would hold up the scheduler on SQLite
-)
 _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
@@ -57,7 +54,7 @@ def _clean_airflow(before: datetime) -> list[str]:
         "--skip-archive",
         "--yes",
         "--batch-size",
-        _BATCH,
+        "1000",  # rows of one transaction: a longer one would hold up the scheduler on SQLite
         "--error-on-cleanup-failure",
     ]
     return ["airflow", "db", "clean", *options]

@@ -20,8 +20,6 @@ from alerting.settings.home import FILE_MODE, FOLDER_MODE
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-_MOST_MANIFEST = 256 << 20
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class BackupWriter:
     def copy(self, source: Path, path: str) -> None:
         """Copy a file."""
         with source.open("rb") as read, self.open(path) as written:
-            shutil.copyfileobj(read, written, _PIECE)
+            shutil.copyfileobj(read, written, 1 << 20)
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, which completes the backup."""
@@ -140,7 +138,7 @@ def read_manifest(folder: Path) -> Manifest:
     this program."""
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > _MOST_MANIFEST:
+        if path.stat().st_size > 256 << 20:
             raise ValueError("too large")
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:

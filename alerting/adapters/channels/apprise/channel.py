@@ -18,7 +18,6 @@ LASTS_S = 30.0
 """Seconds after which a process of Apprise is ended."""
 NO_PROXY = "http://127.0.0.1:9"
 _HANDED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TZ")
-_TYPES = {"good": "success", "bad": "failure", "neutral": "info"}
 
 
 class AppriseChannel:
@@ -40,7 +39,7 @@ class AppriseChannel:
         content = {
             "title": message.subject,
             "body": text_with_links(message),
-            "notify_type": _TYPES[level(message)],
+            "notify_type": {"good": "success", "bad": "failure", "neutral": "info"}[level(message)],
         }
         with run_proxy(self._egress) as proxy:
             try:

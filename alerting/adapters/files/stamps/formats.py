@@ -22,7 +22,6 @@ _CLOCK = (
     r"?(?P<p>[AaPp])\.?[Mm]\.?)?"
 )
 _ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
-_REST = rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
 _MONTHS = {
     **{
         name: i
@@ -39,7 +38,6 @@ _MONTHS = {
 }
 _ZONES = {"Z": 0, "UTC": 0, "GMT": 0, "CET": 60, "MEZ": 60, "CEST": 120, "MESZ": 120}
 _DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_DAY_MS = 86_400_000
 ISO = "ISO 8601"
 EPOCH = "seconds or milliseconds since 1970"
 
@@ -109,7 +107,7 @@ class LocalStamps:
 
 
 def _date(pattern: str) -> str:
-    return "^" + pattern + _REST
+    return "^" + pattern + rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
 
 
 _D = r"(?P<d>\d{1,2})"
@@ -275,7 +273,7 @@ def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolA
         .astype(np.int64)
     )
     at = (
-        (first + day - 1) * _DAY_MS
+        (first + day - 1) * 86_400_000
         + ((hour * 60 + minute) * 60 + second) * 1000
         + nanos // 1_000_000
     )

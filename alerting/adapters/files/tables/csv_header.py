@@ -2,9 +2,7 @@
 
 from alerting.adapters.files.tables.text import Block
 
-_SEPARATORS = ",;\t|"
 _HEADER_BYTES = 5 << 20
-_PROBED = 20
 
 
 def header_record(block: Block, skipped: int) -> tuple[str, int]:
@@ -22,7 +20,7 @@ def find_separator(header: str, first: Block | None, skipped: int) -> str:
     several, the one with most."""
     data = first.data[:_HEADER_BYTES] if first else b""
     start = _end_of_lines(data, skipped)
-    texts = data[start : _end_of_lines(data, _PROBED, start)].decode("utf-8", "ignore").split("\n")
+    texts = data[start : _end_of_lines(data, 20, start)].decode("utf-8", "ignore").split("\n")
     plain = outside_quotes(header)
     probes = [outside_quotes(text) for text in texts if text.strip() and text.count('"') % 2 == 0]
 
@@ -31,7 +29,7 @@ def find_separator(header: str, first: Block | None, skipped: int) -> str:
         fitting = sum(probe.count(separator) == fields for probe in probes)
         return bool(fields), fitting / len(probes) if probes else 1.0, fields
 
-    return max(_SEPARATORS, key=fitness)
+    return max(",;\t|", key=fitness)
 
 
 def outside_quotes(text: str) -> str:

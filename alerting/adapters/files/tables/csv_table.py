@@ -32,7 +32,6 @@ from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
 
 _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # spreadsheets write this into the first line
-_HOPELESS = 100 * MOST_COLUMNS
 
 
 class CsvTable:
@@ -66,7 +65,7 @@ class CsvTable:
         self.titles = read_titles(path, self._fields(header))
 
     def _fields(self, header: str) -> list[str]:
-        if outside_quotes(header).count(self.separator) > _HOPELESS:
+        if outside_quotes(header).count(self.separator) > 100 * MOST_COLUMNS:
             return [""] * (header.count(self.separator) + 1)
         try:
             return next(csv.reader([header], delimiter=self.separator))

@@ -16,10 +16,6 @@ from alerting.adapters.files.tables.text import Position
 from alerting.adapters.files.tables.titles import read_titles
 from alerting.definitions.faults import UserError, storable
 
-_ROWS = 20_000
-_CELLS = 500_000
-_PARQUET_BUFFER = 1 << 20
-
 
 class ParquetTable:
     """Parquet file whose columns become text cells that parse to the same values; rows count from
@@ -36,7 +32,7 @@ class ParquetTable:
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""
-        return self._batches(wanted, max(100, min(_ROWS, _CELLS // max(1, len(wanted)))))
+        return self._batches(wanted, max(100, min(20_000, 500_000 // max(1, len(wanted)))))
 
     def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
         self.position = self.position.again()
@@ -86,7 +82,7 @@ def _parquet(path: Path) -> Iterator[Any]:
     try:
         with (
             path.open("rb") as raw,
-            parquet.ParquetFile(_readable(path, raw), buffer_size=_PARQUET_BUFFER) as file,
+            parquet.ParquetFile(_readable(path, raw), buffer_size=1 << 20) as file,
         ):
             yield file
     except (pa.ArrowException, OSError, MemoryError) as error:

@@ -33,7 +33,6 @@ _NO_FILE_ENCODINGS = (
     "raw-unicode-escape",
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_BOM = codecs.BOM_UTF8
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZIP = b"PK\x03\x04"
@@ -166,7 +165,7 @@ class _BlockReader:
 
     def block(self, first_line: int, data: bytes) -> Block:
         if first_line == 1:
-            data = data.removeprefix(_BOM)
+            data = data.removeprefix(codecs.BOM_UTF8)
         if not data.isascii():
             data = self._utf8(first_line, data)
             self._ascii = False

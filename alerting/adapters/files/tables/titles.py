@@ -11,7 +11,6 @@ from alerting.definitions.faults import UserError
 
 MOST_COLUMNS = 10_000
 _LISTED = 20
-_NEAR = 0.75
 
 
 def column(table: Table, wanted: str, option: str) -> str:
@@ -37,7 +36,7 @@ def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
         return same[:3]
     close = set(
         get_close_matches(
-            plain, [letters for letters in folded.values() if letters], n=3, cutoff=_NEAR
+            plain, [letters for letters in folded.values() if letters], n=3, cutoff=0.75
         )
     )
     within = {

@@ -37,8 +37,6 @@ from alerting.definitions.assets import (
 from alerting.definitions.faults import UserError
 from alerting.ports import FaultyDocument
 
-_MOST_PARSED = 50_000
-
 
 class MongoAssets:
     """Port `Assets`: one document per name."""
@@ -165,7 +163,7 @@ def _whole_with_latencies(
     )
 
 
-@lru_cache(_MOST_PARSED)
+@lru_cache(50_000)
 def _read_asset(raw: bytes) -> Read[Asset]:
     """Read a document. One that is as it was is not parsed again."""
     return next(read_each([bson.decode(raw, CODEC)], parse_asset))

@@ -41,9 +41,6 @@ from alerting.ports.sources import (
 )
 
 _FAILED_VALIDATION = 121  # error code of the server
-_BY_SIZE = {"source": 1, "size": 1}
-_RECENT = 20
-_MOST_FORGOTTEN = 10_000
 
 
 class MongoSources:
@@ -106,7 +103,7 @@ class MongoSources:
             recent = {"at": delivered.at, "rows": delivered.rows}
             arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
             change["$set"] = change.get("$set", {}) | arrived
-            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
+            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -20}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
@@ -155,11 +152,7 @@ class MongoSources:
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
         gone = [mark["_id"] for mark in old if mark.get("path") not in there]
-        return (
-            self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
-            if gone
-            else 0
-        )
+        return self._files.delete_many({"_id": {"$in": gone[:10_000]}}).deleted_count if gone else 0
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         insert_all_new(
@@ -181,7 +174,9 @@ class MongoSources:
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
         return sum(
             int(found["bytes"])
-            for found in self._dead.aggregate([{"$match": {"source": name}}, total], hint=_BY_SIZE)
+            for found in self._dead.aggregate(
+                [{"$match": {"source": name}}, total], hint={"source": 1, "size": 1}
+            )
         )
 
     def count_dead(self, name: str) -> int:

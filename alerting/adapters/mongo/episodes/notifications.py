@@ -17,10 +17,8 @@ from alerting.ports.notifications import Change
 from alerting.ports.unit_of_work import Conflict, Unit
 
 _OLDEST_FIRST = [("created_at", 1), ("_id", 1)]
-_DUE_ORDER = [("next_attempt_at", 1), ("transition", -1), ("_id", 1)]
 """The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts
 after `closed`."""
-_ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
 class MongoNotifications:
@@ -66,7 +64,7 @@ class MongoNotifications:
     def due(self, now: datetime, limit: int) -> list[Notification]:
         return _read(
             self._notifications.find({"next_attempt_at": {"$lte": now}})
-            .sort(_DUE_ORDER)
+            .sort([("next_attempt_at", 1), ("transition", -1), ("_id", 1)])
             .limit(limit)
         )
 
@@ -98,7 +96,7 @@ class MongoNotifications:
 
     def waiting(self, limit: int | None = None) -> list[Notification]:
         return _read(
-            self._notifications.find({"next_attempt_at": {"$gt": _ANY_TIME}})
+            self._notifications.find({"next_attempt_at": {"$gt": datetime.fromtimestamp(0, UTC)}})
             .sort(_OLDEST_FIRST)
             .limit(limit or 0)
         )

@@ -15,8 +15,6 @@ from alerting.ports.late import Checkpoint
 from alerting.ports.unit_of_work import Unit
 from alerting.readings.history import to_millis
 
-_AT_ONCE = 10_000
-_HOUR = 3_600_000  # ms
 Write = UpdateMany | ReplaceOne[Document] | DeleteMany
 
 
@@ -65,7 +63,7 @@ class MongoCheckpoints:
         for all instants of an hour."""
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
-            hours.setdefault(to_millis(instant) // _HOUR, {})[key] = instant
+            hours.setdefault(to_millis(instant) // 3_600_000, {})[key] = instant
         found = {
             key: document for hour in hours.values() for key, document in self._before(hour).items()
         }
@@ -89,7 +87,7 @@ class MongoCheckpoints:
         }
         query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
         found: dict[TargetKey, Document] = {}
-        for document in self._checkpoints.find(query).batch_size(_AT_ONCE):
+        for document in self._checkpoints.find(query).batch_size(10_000):
             key = document["definition"], document["asset"]
             at = document["watermark"]
             latest = found.get(key)

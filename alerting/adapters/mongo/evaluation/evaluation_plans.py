@@ -33,16 +33,19 @@ from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_log = logging.getLogger(__name__)
 _FORMAT = 13  # increase it with every change of a plan's sources or layout
 _PART = 20_000
-_PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
     {"$unionWith": SOURCES},
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
-    {"$unionWith": {"coll": DECISIONS, "pipeline": _PROMOTIONS}},
+    {
+        "$unionWith": {
+            "coll": DECISIONS,
+            "pipeline": [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}],
+        }
+    },
     {
         "$unionWith": {
             "coll": EVALUATION_PLANS,
@@ -93,7 +96,7 @@ class MongoEvaluationPlans:
                 tuple(target for part in parts for target in _read_targets(part)),
             )
         except Exception as error:  # any content of a document: the plan is made again
-            _log.warning(
+            logging.getLogger(__name__).warning(
                 "%s is faulty and made again: %s: %s",
                 EVALUATION_PLANS,
                 type(error).__name__,

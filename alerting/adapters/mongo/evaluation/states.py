@@ -27,7 +27,6 @@ from alerting.episodes.state_table import (
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 
-_ID = r"\d\d-\d+"
 _INTEGERS = ("watermark", "at", "since", "unknown_count")
 _TEXTS = ("variable", "unknown_reason")
 
@@ -143,7 +142,7 @@ class MongoStates:
 def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     """Return id, version and table of a shard. Raises an error if its columns do not fit
     together."""
-    if re.fullmatch(_ID, document["id"]) is None:  # else its targets would be there twice
+    if re.fullmatch(r"\d\d-\d+", document["id"]) is None:  # else its targets would be there twice
         raise ValueError("its _id is not that of a shard")
     version = document["version"]
     table = from_shard(document)

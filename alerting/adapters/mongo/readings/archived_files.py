@@ -30,7 +30,6 @@ from alerting.ports.sweeps import FileState
 from alerting.readings.instants import month_interval, month_of
 
 _ORDER = [("asset", 1), ("month", 1), ("number", 1)]
-_ATTEMPTS = 10
 _READ: Document = {"state": {"$ne": "deleting"}}
 # documents; a batch of the server is else 16 MB, of which the documents take many times as much
 _AT_ONCE = 1_000
@@ -164,7 +163,7 @@ class MongoArchivedFiles:
         given = {document["ts"]: document for document in documents}
         within = {"asset": asset, "ts": {"$gte": min(given), "$lte": max(given)}}
         self._readings.update_many(within, {"$set": {"arrived_at": now}})
-        for _ in range(_ATTEMPTS):
+        for _ in range(10):
             found = {utc(document["ts"]): document for document in self._readings.find(within)}
             new = [
                 {"asset": asset, "ts": ts, **_samples(document), "arrived_at": now}

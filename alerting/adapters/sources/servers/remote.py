@@ -28,9 +28,7 @@ MOST_BYTES = 1 << 30  # of one file
 MOST_ENTRIES = 100_000  # of all folders in which a pattern looks
 _LONGEST_FETCH_S = 1800
 _SECOND = 10**9  # ns
-_PIECE = 1 << 20
 _LONGEST_LOCAL_NAME = 60  # characters
-_MAGIC = re.compile(r"[*?\[]")
 
 
 class SourceFiles:
@@ -137,7 +135,7 @@ class RemoteDrop:
         is that of files."""
         level = levels[0]
         deeper = levels[1:]
-        if deeper and not _MAGIC.search(level):
+        if deeper and not re.search(r"[*?\[]", level):
             yield from self._below(f"{folder}/{level}", deeper)
             return
         for entry in self._list(folder):
@@ -203,7 +201,7 @@ class RemoteDrop:
             self._system.open(self._there(file.path), "rb") as remote,
             local.open("wb") as copy,
         ):
-            while (piece := remote.read(_PIECE)) and size <= file.size:
+            while (piece := remote.read(1 << 20)) and size <= file.size:
                 copy.write(piece)
                 size += len(piece)
                 if time.monotonic() > until:

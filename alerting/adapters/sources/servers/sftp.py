@@ -15,7 +15,6 @@ from alerting.definitions.sources.source import FilesSource
 
 FAULTS = (OSError, EOFError, paramiko.SSHException)
 _CONNECT_S = 10
-_ANSWER_S = 60
 
 
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
@@ -42,7 +41,7 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
         AbstractFileSystem.__init__(self)
         self.client = client
         self.ftp = ByteNames.from_transport(client.get_transport())
-        self.ftp.get_channel().settimeout(_ANSWER_S)
+        self.ftp.get_channel().settimeout(60)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         """Return the entries of a folder, or their paths."""
