@@ -146,7 +146,17 @@ def apply(
     with platform() as p:
         plans = sync.plan(p, documents)
         now = p.clock.now()
-        rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
+        rows = [
+            {
+                "name": i.name,
+                "action": i.action,
+                "changes": "; ".join(
+                    f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}"
+                    for k, (a, b) in i.changes.items()
+                ),
+            }
+            for i in plans
+        ]
         load = forecasts(p, plans, now)
         following = next_steps(
             p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC)
@@ -203,12 +213,6 @@ def _show_applied(
         console.print(
             "the platform does not run, so this waits until you start it with `alerting up`"
         )
-
-
-def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
-    return "; ".join(
-        f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}" for k, (a, b) in changes.items()
-    )
 
 
 @command

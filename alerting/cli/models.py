@@ -228,7 +228,10 @@ def dataset(
         require_past(p.clock.now(), now, option="--as-of")
         built = dataset_of(p, name, now or p.clock.now())
     if out is not None:
-        _export(built, out)
+        from alerting.learning.data.export import export_table
+
+        require_file(out, "dataset.parquet")
+        export_table(built).to_parquet(out, index=False)
     content = profile(built)
     if as_json:
         print_json(content | ({"file": str(out)} if out else {}))
@@ -253,13 +256,6 @@ def dataset(
         console.print("no data quality findings")
     if out is not None:
         console.print(f"{len(built.rows)} rows written to {out}")
-
-
-def _export(built: Any, out: Path) -> None:
-    from alerting.learning.data.export import export_table
-
-    require_file(out, "dataset.parquet")
-    export_table(built).to_parquet(out, index=False)
 
 
 @command

@@ -82,7 +82,10 @@ def _shorten(detail: str) -> str:
 def handle_problems(app: FastAPI) -> None:
     """Register the handlers that turn every fault of a request into a problem document."""
 
-    app.add_exception_handler(ClientDisconnect, _answer_the_gone)
+    # nobody reads the answer to a request whose body was broken off: the log has one line of it
+    app.add_exception_handler(
+        ClientDisconnect, lambda _, __: Response(status_code=GONE_BEFORE_THE_END)
+    )
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
@@ -155,12 +158,6 @@ def _wrong_method(request: Request) -> Response:
         f"{request.method} is not possible here; possible: {allowed}",
         {"allow": allowed},
     )
-
-
-def _answer_the_gone(_: Request, __: Exception) -> Response:
-    """Return an answer that nobody reads, to a request whose body was broken off: the log of
-    requests has one line of it."""
-    return Response(status_code=GONE_BEFORE_THE_END)
 
 
 def _message(error: dict[str, Any]) -> str:

@@ -36,7 +36,10 @@ def shown(value: Any) -> str:
 def legible(text: str, longest: int) -> str:
     """Return the text cut to `longest` characters, with unprintable characters escaped."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return "".join(_escape(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if unicodedata.category(c) in _UNPRINTABLE else c
+        for c in cut
+    )
 
 
 def storable(text: str, longest: int = 4000) -> str:
@@ -49,10 +52,6 @@ def storable(text: str, longest: int = 4000) -> str:
 def _write_byte(half: re.Match[str]) -> str:
     code = ord(half[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 MISSING = "is missing"  # the message of a fault

@@ -336,7 +336,9 @@ class TrainedDefinition(ModelDefinition):
 
         The sixth is rounded down to whole minutes, at least one minute.
         """
-        return self.features.stride or _sixth(self.horizon)
+        return self.features.stride or timedelta(
+            minutes=max(1, int(self.horizon.total_seconds() // 360))
+        )
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -369,10 +371,6 @@ def _period_of(cron: str) -> ReportPeriod:
     if longest <= timedelta(days=7):
         return "week"
     return "month" if longest <= timedelta(days=31) else "quarter"
-
-
-def _sixth(horizon: timedelta) -> timedelta:
-    return timedelta(minutes=max(1, int(horizon.total_seconds() // 360)))
 
 
 def _matches(variable: str, patterns: Sequence[str]) -> bool:

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
@@ -34,6 +33,8 @@ from alerting.settings.upkeep import (
 from alerting.settings.variables import (
     Variables,
     address,
+    duration,
+    listed,
     one_of,
     port_number,
     positive_number,
@@ -61,6 +62,11 @@ _airflow_uri = address(
 _webhook_url = address(
     {"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host"
 )
+_latency = duration(
+    timedelta(0),
+    timedelta(hours=1),
+    "evaluation waits 1h at most; readings that come later than that are evaluated again",
+)
 _slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
 _rows = whole_number(
     1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
@@ -79,7 +85,7 @@ def _timezone(text: str) -> ZoneInfo:
 def _proxies(text: str) -> tuple[str, ...]:
     if text.lower() == "none":
         return ()
-    given = tuple(part.strip() for part in text.split(",") if part.strip())
+    given = listed(text)
     for part in given:
         try:
             ip_network(part)
@@ -89,20 +95,6 @@ def _proxies(text: str) -> tuple[str, ...]:
                 "or none"
             ) from None
     return given
-
-
-def _latency(text: str) -> timedelta:
-    waits = parse_duration(text)
-    if waits > timedelta(hours=1):
-        raise ValueError(
-            f"{text!r}: evaluation waits 1h at most; readings that come later than that are "
-            "evaluated again"
-        )
-    return waits
-
-
-def _yes_or_no(text: str) -> bool:
-    return one_of(("yes", "no"))(text) == "yes"
 
 
 def _database(text: str) -> str:
@@ -184,7 +176,7 @@ class Settings:
     archive_after: Annotated[timedelta | None, lasting] = None
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
-    shared_home: Annotated[bool, _yes_or_no] = True
+    shared_home: Annotated[bool, lambda text: one_of(("yes", "no"))(text) == "yes"] = True
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False

@@ -2,7 +2,7 @@
 
 from alerting.definitions.fields.common import REPORT_PERIODS
 from alerting.reporting.life.settings import PlantReportSettings
-from alerting.settings.variables import Variables, one_of
+from alerting.settings.variables import Variables, listed, one_of
 
 
 def read_plant_report(variables: Variables) -> PlantReportSettings:
@@ -11,9 +11,5 @@ def read_plant_report(variables: Variables) -> PlantReportSettings:
     usual = PlantReportSettings()
     return PlantReportSettings(
         period=variables.read("ALERTING_REPORT_PERIOD", one_of(REPORT_PERIODS), usual.period),
-        recipients=variables.read("ALERTING_REPORT_RECIPIENTS", _names, usual.recipients),
+        recipients=variables.read("ALERTING_REPORT_RECIPIENTS", listed, usual.recipients),
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

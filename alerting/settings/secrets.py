@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from alerting.settings.variables import Variables
+from alerting.settings.variables import Variables, listed
 
 NAMES = "ALERTING_SECRET_NAMES"
 FOLDERS = "ALERTING_SECRET_FOLDERS"
@@ -65,7 +65,7 @@ def read_secret_rules(variables: Variables) -> SecretRules:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    given = _parts(text)
+    given = listed(text)
     for name in given:
         if not _NAME.fullmatch(name):
             raise ValueError(
@@ -76,12 +76,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _folders(text: str) -> tuple[str, ...]:
-    given = _parts(text)
+    given = listed(text)
     for folder in given:
         if not folder.startswith("/") or ".." in folder.split("/"):
             raise ValueError(f"{folder!r} is not an absolute folder: give for example /run/secrets")
     return given
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

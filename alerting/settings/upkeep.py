@@ -3,21 +3,24 @@ what."""
 
 from datetime import timedelta
 
-from alerting.definitions.durations import parse_duration
+from alerting.definitions.durations import LONGEST
 from alerting.definitions.upkeep import (
     DeclarationBounds,
     DeclarationLimits,
     HealthLimits,
     Retention,
 )
-from alerting.settings.variables import Variables, whole_number
+from alerting.settings.variables import Variables, duration, whole_number
 
 _GIB = 1 << 30
-_SHORTEST = timedelta(days=14)
 AIRFLOW_LAST = timedelta(days=30)
 _names = whole_number(
     0, 10_000_000, "is not a number of names: give a whole number from 0 to 10000000"
 )
+lasting = duration(
+    timedelta(days=14), LONGEST, "what is older is deleted; give a duration from 14d to 3650d"
+)
+_duration = duration(timedelta(minutes=1), timedelta(days=365), "give a duration from 1m to 365d")
 _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
 
 
@@ -62,16 +65,6 @@ def read_retention(variables: Variables) -> Retention:
     )
 
 
-def lasting(text: str) -> timedelta:
-    """Return how long something is stored. Raises ValueError for less than two weeks."""
-    found = parse_duration(text)
-    if found < _SHORTEST:
-        raise ValueError(
-            f"{text!r}: what is older is deleted; give a duration from {_SHORTEST.days}d to 3650d"
-        )
-    return found
-
-
 def archive_location(text: str) -> str:
     """Return where archived readings are. Raises ValueError for all but an absolute folder or a
     bucket of an object store."""
@@ -88,10 +81,3 @@ def archive_location(text: str) -> str:
             "AWS_ACCESS_KEY_ID and others"
         )
     return text
-
-
-def _duration(text: str) -> timedelta:
-    found = parse_duration(text)
-    if not timedelta(minutes=1) <= found <= timedelta(days=365):
-        raise ValueError(f"{text!r}: give a duration from 1m to 365d")
-    return found

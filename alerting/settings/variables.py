@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault
 
 T = TypeVar("T")
@@ -97,6 +99,22 @@ def positive_number(most: float, refusal: str) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def duration(least: timedelta, most: timedelta, refusal: str) -> Callable[[str], timedelta]:
+    """Return a parser of durations between two. `refusal` follows the text in its ValueError."""
+
+    def parse(text: str) -> timedelta:
+        if not least <= (found := parse_duration(text)) <= most:
+            raise ValueError(f"{text!r}: {refusal}")
+        return found
+
+    return parse
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the parts of a text divided by commas, without blanks and empty parts."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def one_of(choices: tuple[T, ...]) -> Callable[[str], T]:

@@ -312,7 +312,12 @@ class StreamService:
             case "note_gap":
                 sources.record_loss(name, SourceLoss(str(effect.why)), self._now)
             case "drop_rest":
-                self._lose_rest(self._connections[name])
+                found = self._connections[name]
+                if count := found.drop_rest():
+                    found.losses.append(
+                        SourceLoss("the source was paused while they waited", count)
+                    )
+                    self._record_losses(found)
             case "record_losses":
                 self._record_losses(self._connections[name])
         return None
@@ -333,11 +338,6 @@ class StreamService:
             return f"source {name}: cannot be opened: {type(fault).__name__}"
         self._connections[name] = Connection(source, stream)
         return None
-
-    def _lose_rest(self, found: Connection) -> None:
-        if count := found.drop_rest():
-            found.losses.append(SourceLoss("the source was paused while they waited", count))
-            self._record_losses(found)
 
     def _record_losses(self, found: Connection) -> None:
         found.losses += found.stream.losses()

@@ -9,7 +9,7 @@ clock: the same definitions give the same DAGs.
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -126,7 +126,14 @@ class DagSnapshot:
                 answer = query(client[self.database][collection])
         except PyMongoError as error:
             _log.warning("definitions are read from the last good copy %s: %s", copy, error)
-            return _last_good(copy, error)
+            try:
+                document: Document = json.loads(copy.read_text(encoding="utf-8"))
+            except (FileNotFoundError, ValueError):
+                raise NoDefinitionsRead(
+                    f"the database does not answer, and there is no earlier answer in {copy}: "
+                    f"{error}"
+                ) from error
+            return document
         _keep(copy, answer)
         return answer
 
@@ -151,12 +158,17 @@ def _cadences(revisions: "Collection[Document]") -> list[str]:
         [*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}]
     )
     replaced = _instead_of_faulty(revisions, [])
-    return _by_length(
-        [
-            *(row["_id"] for row in groups),
-            *(row["definition"]["schedule"]["every"] for row in replaced),
-        ]
-    )
+    durations = [
+        *(row["_id"] for row in groups),
+        *(row["definition"]["schedule"]["every"] for row in replaced),
+    ]
+    lengths = set()
+    for text in durations:
+        try:
+            lengths.add(parse_duration(text))
+        except (ValueError, TypeError, AttributeError):
+            _log.warning("no evaluation DAG for the cadence %s", shown(text))
+    return [format_duration(length) for length in sorted(lengths)]
 
 
 def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
@@ -222,27 +234,6 @@ def _valid(document: Document) -> Document | None:
         return None
     written = revision.definition.model_dump(mode="json", by_alias=True)
     return {"revision": revision.number, "definition": written}
-
-
-def _by_length(durations: Iterable[Any]) -> list[str]:
-    """Return the cadences, shortest first, without values that are no cadence."""
-    lengths = set()
-    for text in durations:
-        try:
-            lengths.add(parse_duration(text))
-        except (ValueError, TypeError, AttributeError):
-            _log.warning("no evaluation DAG for the cadence %s", shown(text))
-    return [format_duration(length) for length in sorted(lengths)]
-
-
-def _last_good(copy: Path, error: PyMongoError) -> Document:
-    try:
-        document: Document = json.loads(copy.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise NoDefinitionsRead(
-            f"the database does not answer, and there is no earlier answer in {copy}: {error}"
-        ) from error
-    return document
 
 
 def _keep(copy: Path, document: Document) -> None:

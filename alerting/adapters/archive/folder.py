@@ -71,7 +71,11 @@ class ArchiveFolder:
                     Path(path),
                     *Path(path).parents[:3],
                 ):  # the folders of month and asset are new too, at first
-                    _sync(one)
+                    handle = os.open(one, os.O_RDONLY)
+                    try:
+                        os.fsync(handle)
+                    finally:
+                        os.close(handle)
 
     def has(self, name: str) -> bool:
         """Return whether a file is there."""
@@ -122,11 +126,3 @@ class ArchiveFolder:
             raise Unreachable(
                 f"the archive {self.address} cannot be used: {first_line(error)}"
             ) from error
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -43,12 +43,6 @@ def month_schema(types: Mapping[str, VariableType]) -> Any:
     return pa.schema([*own, *((name, _TYPES[type_]) for name, type_ in types.items())])
 
 
-def row_group_rows(schema: Any) -> int:
-    """Return the length of a row group of a schema, the most rows that are in memory at once as a
-    table."""
-    return max(1000, min(100_000, 3_000_000 // len(schema.names)))
-
-
 def documents_at_once(schema: Any) -> int:
     """Return how many readings are in memory at once as documents, ten times as large as rows."""
     return max(100, 100_000 // len(schema.names))
@@ -61,7 +55,7 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
     """
     at_once = documents_at_once(schema)
     found = iter(documents)
-    in_group = range(row_group_rows(schema) // at_once)
+    in_group = range(max(1000, min(100_000, 3_000_000 // len(schema.names))) // at_once)
     while tables := [
         month_table(some, schema) for _ in in_group if (some := list(islice(found, at_once)))
     ]:

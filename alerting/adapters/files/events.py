@@ -4,7 +4,6 @@ end and attributes."""
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -259,11 +258,11 @@ class EventsFile:
                 start=start,
                 end=start if instant[row] else end if typed.has_end[row] else None,
                 source=ORIGIN,
-                attributes=_attributes(names, [column[row] for column in columns]),
+                attributes={
+                    name: value
+                    for name, value in zip(names, [column[row] for column in columns], strict=True)
+                    if value is not None
+                },
             )
             for row, start, end in zip(selected.tolist(), starts, ends, strict=True)
         ]
-
-
-def _attributes(names: Sequence[str], values: Sequence[Any]) -> dict[str, str | float | bool]:
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}

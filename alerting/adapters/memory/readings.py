@@ -122,7 +122,9 @@ class MemoryReadings:
         return [
             e
             for e in found
-            if e["start"] > since or e is last[e["type"]] or _lasts(e, instant, since)
+            if e["start"] > since
+            or e is last[e["type"]]
+            or (e["type"] not in instant and (e["end"] is None or e["end"] > since))
         ]
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -156,7 +158,3 @@ class MemoryReadings:
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         instants = self._instants.get(asset)
         return (instants[0], instants[-1]) if instants else None
-
-
-def _lasts(event: Document, instant: Collection[str], since: datetime) -> bool:
-    return event["type"] not in instant and (event["end"] is None or event["end"] > since)

@@ -40,7 +40,8 @@ def forget_models(
     unused = [
         run
         for run in runs
-        if _training(run) not in needed and _started(trainings.get(_training(run), run)) < before
+        if _training(run) not in needed
+        and int(trainings.get(_training(run), run).info.start_time) < before
     ]
     result = [
         Swept("model versions", len(old), None),
@@ -70,10 +71,6 @@ def _needed_trainings(versions: Sequence[Any], runs: Sequence[Any]) -> set[str]:
 
 def _training(run: Any) -> str:
     return str(run.data.tags.get(PARENT_RUN, run.info.run_id))
-
-
-def _started(run: Any) -> int:
-    return int(run.info.start_time)
 
 
 def _bytes_of(runs: Sequence[Any]) -> int | None:

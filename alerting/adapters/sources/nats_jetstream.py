@@ -123,7 +123,18 @@ class NatsClient:
         except NotFoundError:
             is_same = False
         if not is_same:
-            await jetstream.add_consumer(stream, _consumer(durable, self._topic))
+            await jetstream.add_consumer(
+                stream,
+                ConsumerConfig(
+                    durable_name=durable,
+                    filter_subject=self._topic,
+                    ack_policy=AckPolicy.EXPLICIT,
+                    deliver_policy=DeliverPolicy.ALL,
+                    ack_wait=30.0,
+                    max_ack_pending=MOST_UNACKNOWLEDGED,
+                    inactive_threshold=timedelta(days=7).total_seconds(),
+                ),
+            )
         self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)
 
     def stored(self, most: int) -> list[Received]:
@@ -208,16 +219,4 @@ def _durable(name: str) -> str:
         f"alerting-{plain}"
         if plain == name
         else f"alerting-{plain}-{sha256(name.encode()).hexdigest()[:8]}"
-    )
-
-
-def _consumer(durable: str, topic: str) -> ConsumerConfig:
-    return ConsumerConfig(
-        durable_name=durable,
-        filter_subject=topic,
-        ack_policy=AckPolicy.EXPLICIT,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_wait=30.0,
-        max_ack_pending=MOST_UNACKNOWLEDGED,
-        inactive_threshold=timedelta(days=7).total_seconds(),
     )

@@ -135,7 +135,7 @@ def _fetch(
             added = sum(_size(row) for row in new)
             at_once = min(2 * at_once, _AT_ONCE) if is_postgres and added < _LARGE else 1
             size += added
-            rows += [_plain(row) for row in new]
+            rows += [{str(title): _value(value) for title, value in row.items()} for row in new]
             if len(rows) >= source.chunk:
                 break
             if size >= MOST_BYTES and rows[0].get(source.cursor) != rows[-1].get(source.cursor):
@@ -216,10 +216,6 @@ def _size(row: Mapping[Any, Any]) -> int:
     return sum(
         len(value) if isinstance(value, str | bytes | memoryview) else 8 for value in row.values()
     )
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(title): _value(value) for title, value in row.items()}
 
 
 def _value(value: Any) -> Any:

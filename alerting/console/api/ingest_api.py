@@ -19,7 +19,7 @@ from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
 from alerting.ports import Sources
-from alerting.usecases.sources.deliver import Delivery, deliver, require_active
+from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 
@@ -231,21 +231,31 @@ async def _receive(
     is_lines = _is_lines(request.headers.get("content-type", ""))
     encoding = request.headers.get("content-encoding", "")
     with deliveries.body(person.name) as take:
-        body = await _receive_body(request, take)
+        pieces = list[bytes]()
+        async for piece in request.stream():
+            take(len(piece))
+            pieces.append(piece)
+        body = b"".join(pieces)
 
         def store() -> DeliveryView:
             given = _read(_text(body, encoding, is_lines), is_lines)
-            return _view(
-                deliver(
-                    platform,
-                    document,
-                    [*given.rows.values()],
-                    platform.clock.now(),
-                    by=source,
-                    sender=person.name,
-                ),
-                given,
+            found = deliver(
+                platform,
+                document,
+                [*given.rows.values()],
+                platform.clock.now(),
+                by=source,
+                sender=person.name,
             )
+            numbers = [*given.rows]
+            refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(
+                given.unreadable
+            )
+            lines = [
+                RefusedLine(line=line, reason=refused[line])
+                for line in sorted(refused)[:MOST_ANSWERS]
+            ]
+            return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)
 
         with deliveries.one(person.name):
             if key is None:
@@ -254,16 +264,6 @@ async def _receive(
             return await run_in_threadpool(
                 _once, platform.sources, named, hashlib.sha256(body).hexdigest(), store
             )
-
-
-async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
-    """Return the body of a request. Its bytes are counted as they arrive: one that is announced
-    only takes none from others."""
-    pieces = list[bytes]()
-    async for piece in request.stream():
-        take(len(piece))
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _once(
@@ -355,13 +355,3 @@ def _decompress(body: bytes) -> bytes:
             "several members"
         )
     return plain
-
-
-def _view(found: Delivery, given: JsonRows) -> DeliveryView:
-    """Return the answer; refused rows have the number that they have in the body."""
-    numbers = [*given.rows]
-    refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(given.unreadable)
-    lines = [
-        RefusedLine(line=line, reason=refused[line]) for line in sorted(refused)[:MOST_ANSWERS]
-    ]
-    return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)

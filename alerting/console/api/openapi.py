@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.routing import BaseRoute
 
 from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
@@ -85,7 +84,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema()
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
-    for route in _operations(app.routes):
+    for route in app.routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
             answers = {
@@ -98,10 +99,6 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             for mark in MAY_NAME_NOTHING:
                 operation.pop(mark, None)
     return schema
-
-
-def _operations(routes: list[BaseRoute]) -> Iterator[APIRoute]:
-    return (route for route in routes if isinstance(route, APIRoute) and route.include_in_schema)
 
 
 def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:

@@ -78,7 +78,10 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
         "heading": panel.heading(language),
         "path": "".join(path(*part) for part in lines(panel)),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
-        "grid": [Spot(y(v) / SIDE * 100, _value(panel, v, language)) for v in _grid(low, high)],
+        "grid": [
+            Spot(y(v) / SIDE * 100, language.share(v) if panel.share else language.digits(f"{v:g}"))
+            for v in _grid(low, high)
+        ],
         "moving": [
             (
                 "".join(path(*part) for part in parts),
@@ -106,10 +109,6 @@ def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
         for side in (fan.low, fan.middle, fan.high)
     )
     return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}"}
-
-
-def _value(panel: Panel, value: float, language: Language) -> str:
-    return language.share(value) if panel.share else language.digits(f"{value:g}")
 
 
 def _level(panel: Panel, level: Level, language: Language) -> str:

@@ -95,7 +95,7 @@ class LocalClock:
                 run = np.concatenate([before, local[rows[mine]]])
                 later[mine] = _passes(run, order)[len(before) :]
                 still_open[name] = run
-                self._note(_day(int(day)), later[mine])
+                self._note(datetime.fromtimestamp(int(day) * 86_400, UTC).date(), later[mine])
         self._open = still_open
         return later
 
@@ -126,10 +126,6 @@ def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
     elif len(run) == 2 and run[0] == run[1] and not order.repeated:  # a value an hour
         passes[1] = 1
     return 1 - passes if order.backwards and passes.any() and passes[0] >= 0 else passes
-
-
-def _day(number: int) -> date:
-    return datetime.fromtimestamp(number * 86_400, UTC).date()
 
 
 def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:

@@ -27,7 +27,8 @@ class ParquetTable:
         self.path = path
         self.position = Position(path)
         with _parquet(path) as file:
-            self._names = _parquet_names(path, file)
+            names = list(file.schema_arrow.names)
+            self._names = dict(zip(read_titles(path, names), names, strict=True))
             self.titles = tuple(self._names)
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
@@ -96,8 +97,3 @@ def _readable(path: Path, raw: IO[bytes]) -> Path | IO[bytes]:
     """Return the path for the library to open, which is faster; the open file if its name is no
     UTF-8."""
     return path if storable(str(path), sys.maxsize) == str(path) else raw
-
-
-def _parquet_names(path: Path, file: Any) -> dict[str, str]:
-    names = list(file.schema_arrow.names)
-    return dict(zip(read_titles(path, names), names, strict=True))

@@ -102,10 +102,6 @@ class Encoding:
         self.guessed = named is None
         self.name = _check_encoding(named) if named is not None else _encoding_by_mark(path)
 
-    @property
-    def is_utf8(self) -> bool:
-        return codecs.lookup(self.name).name == "utf-8"
-
 
 def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Block, None, None]:
     """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
@@ -179,7 +175,7 @@ class _BlockReader:
         except UnicodeDecodeError as error:
             if (
                 self._encoding.guessed
-                and self._encoding.is_utf8
+                and codecs.lookup(self._encoding.name).name == "utf-8"
                 and self._ascii
                 and not _is_damaged_utf8(data)
             ):

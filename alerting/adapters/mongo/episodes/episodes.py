@@ -133,7 +133,7 @@ class MongoEpisodes:
             ]
         return sorted(
             good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
-            key=_by_raise,
+            key=lambda alarm: (alarm.raised_at, alarm.id),
         )
 
     def starting_with(self, prefix: str) -> list[Episode]:
@@ -162,10 +162,6 @@ class MongoEpisodes:
 
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
-
-
-def _by_raise(alarm: Alarm) -> tuple[datetime, str]:
-    return alarm.raised_at, alarm.id
 
 
 def _alarm(document: Document) -> Alarm:

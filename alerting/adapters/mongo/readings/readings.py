@@ -22,7 +22,7 @@ from alerting.adapters.samples.columns import (
     readings_columns,
     readings_frame,
 )
-from alerting.definitions.assets import Asset, EventType, VariableType, types_of
+from alerting.definitions.assets import Asset, EventType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted
 from alerting.readings.computed import read_computed
 from alerting.readings.history import EVENT_COLUMNS, History
@@ -59,7 +59,16 @@ class MongoReadings:
         """
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
-            return self._load_readings(asset.name, since, end, types_of(asset, names))
+            types = types_of(asset, names)
+            query: Document = {"asset": asset.name}
+            if within := {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}:
+                query["ts"] = within
+            cursor = (
+                self._readings.find(query, _fields("ts", types))
+                .sort([("asset", 1), ("ts", 1)])
+                .batch_size(CHUNK)
+            )
+            return readings_frame(asset.name, _documents(cursor), types)
 
         event_types = tuple(self._assets.event_types())
         readings, doubts = read_computed(
@@ -72,23 +81,6 @@ class MongoReadings:
             event_types,
             doubts,
         )
-
-    def _load_readings(
-        self,
-        asset: str,
-        start: datetime | None,
-        end: datetime | None,
-        types: Mapping[str, VariableType],
-    ) -> tuple[pd.DataFrame, Doubts]:
-        query: Document = {"asset": asset}
-        if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
-            query["ts"] = within
-        cursor = (
-            self._readings.find(query, _fields("ts", types))
-            .sort([("asset", 1), ("ts", 1)])
-            .batch_size(CHUNK)
-        )
-        return readings_frame(asset, _documents(cursor), types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset: one query for all that

@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from alerting.adapters.mongo.documents import (
     Document,
@@ -92,7 +92,8 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
     document = to_document(head)
     packed = zlib.compress(
         json.dumps(
-            to_bson({"metrics": content.metrics, "tables": content.tables}), default=_plain
+            to_bson({"metrics": content.metrics, "tables": content.tables}),
+            default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
         ).encode()
     )
     page = zlib.compress(content.page.encode())
@@ -105,16 +106,12 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
     }
 
 
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
 def _heads(found: Iterable[Document]) -> list[ReportHead]:
-    return good(REPORTS, ({**document, "id": document["_id"]} for document in found), _head)
-
-
-def _head(document: Document) -> ReportHead:
-    return from_document(ReportHead, document)
+    return good(
+        REPORTS,
+        ({**document, "id": document["_id"]} for document in found),
+        partial(from_document, ReportHead),
+    )
 
 
 def _content(document: Document) -> ReportContent:
