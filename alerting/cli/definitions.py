@@ -184,7 +184,6 @@ def apply(
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
-    """Start trainings if a definition with a model was changed, and return their pages."""
     from alerting.definitions.model import ModelDefinition
 
     if not any(

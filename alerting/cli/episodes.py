@@ -89,8 +89,7 @@ def episodes(
 
 
 def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode":
-    """Return the episode of an id. Raises NotFound, with the definitions that the text may mean
-    instead."""
+    """Return the episode of an id. Raises NotFound, with the definitions it may mean."""
     from alerting.definitions.faults import NotFound
     from alerting.usecases.episodes.store import find_episode
 
@@ -291,8 +290,7 @@ def assign(
 
 
 def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
-    """Return what to declare if the episode has no advice because operators can set no variable of
-    its assets."""
+    """Return what to declare if there is no advice, as operators can set no variable."""
     from alerting.definitions.checks.trained import advice_warnings
     from alerting.definitions.matching import matching_assets
     from alerting.definitions.model import TrainedDefinition

@@ -86,7 +86,6 @@ def train(
 
 
 def _train_due(as_json: bool) -> None:
-    """Train the definitions that are due; one that fails is reported and stops no other."""
     from alerting.usecases.training import train as training
     from alerting.usecases.training.due import find_due_trainings
 
@@ -379,5 +378,4 @@ def show_test(test: Mapping[str, Any]) -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its numbers formatted for tables."""
     return row | ({"threshold": float(row["threshold"])} if row.get("threshold") else {})

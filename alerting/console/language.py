@@ -1,5 +1,4 @@
-"""The language of the pages: chosen by the person and remembered by the browser, else that of the
-browser, else the plant's."""
+"""The language of the pages: chosen and remembered, else the browser's, else the plant's."""
 
 from typing import Annotated
 
@@ -28,8 +27,7 @@ def language_of(request: Request) -> Language:
 
 
 def language_routes() -> APIRouter:
-    """Return the route that remembers a choice. It needs no login, for the login page has the
-    choice too."""
+    """Return the route that remembers a choice, also of the login page, without login."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post(PATH)

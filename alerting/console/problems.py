@@ -69,8 +69,7 @@ def problem(
 
 
 def is_for_programs(path: str) -> bool:
-    """Return whether programs call this path: faults there are JSON, and no token leads to 401
-    instead of the login page."""
+    """Return whether programs call this path: faults are JSON, no token leads to 401."""
     return path.startswith(API) or path == METRICS
 
 
@@ -145,8 +144,7 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def _wrong_method(request: Request) -> Response:
-    """Return the refusal of a method, with those of all routes of the address; where there is GET,
-    there is HEAD."""
+    """Return the refusal of a method, with all of the address; with GET there is HEAD."""
     matching = [
         route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
     ]

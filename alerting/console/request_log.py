@@ -13,14 +13,12 @@ _log = id_logger(__name__)
 
 
 class RequestLog:
-    """Log of method, declared address (never its values, which may be permissions), status and
-    duration."""
+    """Log of method, declared address (never its values, often permissions), status, duration."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

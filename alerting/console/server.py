@@ -81,8 +81,7 @@ class PatientProtocol(H11Protocol):
             self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)
 
     def _receives_upload(self) -> bool:
-        """Return whether the application receives a file now: a request that was answered already
-        does not count."""
+        """Return whether a file is received now, for a request not answered already."""
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and is_upload(cycle.scope["path"])
 
@@ -98,8 +97,7 @@ def _stop(timer: TimerHandle | None) -> None:
 
 
 def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
-    """Return the options of `uvicorn.run`. `trusted_proxies`: proxies whose client address and
-    scheme headers are trusted."""
+    """Return the options of `uvicorn.run`. `trusted_proxies`: whose headers are trusted."""
     return {
         "http": PatientProtocol,
         "ws": "none",

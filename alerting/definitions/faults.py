@@ -43,8 +43,7 @@ def legible(text: str, longest: int) -> str:
 
 
 def storable(text: str, longest: int = 4000) -> str:
-    """Return a text, such as the name of a file, that UTF-8 can write: cut, and with bytes that are
-    no character written out."""
+    """Return a text that UTF-8 can write: cut, with bytes that are no character escaped."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return _HALVES.sub(_write_byte, cut)
 
@@ -89,8 +88,7 @@ class NotFound(UserError):
 
 
 class Unreachable(UserError):
-    """Error: what a user's input needs is away, such as the archive; the same input can succeed
-    later, and is not refused."""
+    """Error: what a user's input needs is away, such as the archive; it can succeed later."""
 
 
 class DocumentRefused(UserError):
@@ -118,8 +116,7 @@ class DefinitionRefused(DocumentRefused):
 def read_each(
     documents: Iterable[Mapping[str, Any]], parse: Callable[[Mapping[str, Any]], T]
 ) -> tuple[list[T], dict[str, list[str]]]:
-    """Return what `parse` makes of the valid documents, and the faults of the others by name. A
-    faulty one stops no other."""
+    """Return what `parse` makes of valid documents, and the faults of others by name."""
     good = list[T]()
     faults = dict[str, list[str]]()
     for document in documents:
@@ -135,8 +132,7 @@ def read_each(
 
 
 def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
-    """Return the names that a mistyped word may mean, nearest first: those that resemble it, or
-    else those that contain it."""
+    """Return names that a mistyped word may mean, nearest first: resembling or containing."""
     folded = {name.casefold(): name for name in sorted(names, reverse=True)}
     typed = word[:200].casefold()
     close = get_close_matches(typed, folded, n=most, cutoff=0.6)
@@ -159,8 +155,7 @@ def nearest(word: str, names: Iterable[str], what: str) -> str:
 
 
 def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:
-    """Return the message that there is no `what` of a name, with the names that it may mean.
-    `remedy`: where none exists."""
+    """Return the message of an unknown name, with nearest ones. `remedy`: if there are none."""
     return (
         f"there is no {what} {shown(name)} "
         f"({nearest(name, names, 'known') or f'none yet; {remedy}'})"

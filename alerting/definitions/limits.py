@@ -124,8 +124,7 @@ def key_of(variable: str, learned: Learned) -> str:
 
 
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
-    """Return the limits on this asset, the least severe first. Every limit is known there (see
-    `unknown_limits`)."""
+    """Return the limits on this asset, least severe first, known (see `unknown_limits`)."""
     if definition.levels is not None:
         return tuple(
             _level(severity, limits, asset) for severity, limits in level_limits(definition)

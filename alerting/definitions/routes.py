@@ -1,5 +1,4 @@
-"""Routes: recipients of alerts, with times, repeats and escalations. One closed, described
-document."""
+"""Routes: recipients of alerts, with times, repeats, escalations: a closed document."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -162,7 +161,6 @@ def parse_route(document: Mapping[str, Any]) -> Route:
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
-    """Return the faults across fields that show once the faulty fields are removed."""
     try:
         return [
             f

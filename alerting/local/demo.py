@@ -89,8 +89,7 @@ def run() -> None:
 
 
 def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
-    """Apply only examples with a new name, so that changes and retirements by people stay. Returns
-    their names."""
+    """Apply examples with a new name only: people's changes stay. Returns their names."""
     names = {revision.name for revision in platform.definitions.latest()}
     files = [
         path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")

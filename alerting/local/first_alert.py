@@ -1,5 +1,4 @@
-"""Announcement of the first alert after a start, in three lines. It never fails, and no other part
-depends on it."""
+"""Announcement of the first alert after a start, in three lines. It never fails."""
 
 import json
 import os
@@ -50,7 +49,7 @@ def main() -> int:
 
 
 def _reading_token(owners: dict[str, dict[str, str]]) -> str:
-    """Return a token whose owner may read. Raises StopIteration if none may."""
+    """Return a token whose owner may read. Raises StopIteration without one."""
     return next(token for token, owner in owners.items() if owner["role"] != "sender")
 
 

@@ -40,8 +40,7 @@ def main() -> int:
 
 
 def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining) -> str:
-    """Start a training unless the platform or an earlier start has done so, and follow it. Returns
-    the result as text."""
+    """Start a training unless that was done, and follow it. Returns the result as text."""
     name = due.definition
     dag_id = f"train__{due.definition}"
     try:

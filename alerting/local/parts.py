@@ -83,8 +83,7 @@ def mlflow_uri(settings: Settings) -> str:
 
 
 def mlflow_page(settings: Settings) -> str:
-    """Return the page of runs and models: without its option MLflow opens the pages for language
-    models."""
+    """Return the page of runs and models: without its option, language models are shown."""
     return f"{mlflow_uri(settings)}/#/experiments?workflowType=machine_learning"
 
 
@@ -101,8 +100,7 @@ def api_uri(settings: Settings) -> str:
 def airflow_environment(
     settings: Settings, secrets: Secrets, shared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the shared environment, `config/airflow.env`, and this installation's folders,
-    addresses and secrets."""
+    """Return the shared environment, `config/airflow.env`, and own folders, secrets."""
     home = settings.home / "airflow"
     own = {
         "AIRFLOW_HOME": str(home),
@@ -127,8 +125,7 @@ def airflow_environment(
 def all_parts(
     settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool
 ) -> list[Part]:
-    """Return all parts in display order: the database, then the jobs that prepare in parallel, then
-    the rest."""
+    """Return all parts in display order: database, jobs that prepare, then the rest."""
     environ = environment(settings, secrets, inherited)
     if demo:  # its clock is faster than Airflow
         environ = _in_demo_time(settings) | environ
@@ -219,8 +216,7 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
 
 
 def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
-    """Return the service that stores and evaluates messages of brokers. Without a source of one it
-    waits, with little memory."""
+    """Return the service that stores and evaluates messages of brokers, or waits."""
     alive = settings.home / "logs" / "stream.alive"
     command = (sys.executable, "-m", "alerting.cli.main", "stream", "--alive", str(alive))
     return Part("stream", "stream service", command, environ, needs, lambda: _is_recent(alive))
@@ -262,8 +258,7 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
 def airflow_parts(
     settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
 ) -> list[Part]:
-    """Return Airflow's API server, scheduler and DAG processor; each can restart alone. No DAG
-    needs a triggerer."""
+    """Return Airflow's API server, scheduler and DAG processor; each can restart alone."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [

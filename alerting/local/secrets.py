@@ -37,8 +37,7 @@ class Secrets:
 
 
 def load_or_create(folder: Path) -> Secrets:
-    """Return the secrets in `folder`, and generate missing ones. Raises UserError for a file that
-    others may read."""
+    """Return the secrets in `folder`, new if missing. Raises UserError if others may read."""
     make_private_folder(folder)
     tokens = shared_secret(
         folder / "api_tokens.json",

@@ -18,8 +18,7 @@ LOOK_EVERY_S = 0.1
 
 
 def delay_after(failures: int) -> float:
-    """Return the seconds to wait before a restart after this many consecutive failures: 1, 2, 4,
-    ... up to a minute."""
+    """Return the seconds before a restart after failures: 1, 2, 4, ... up to a minute."""
     return min(60.0, 2.0 ** max(0, min(failures, 30) - 1))
 
 
@@ -204,8 +203,7 @@ class Supervisor:
             self._say(f"{service.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
-        """Kill the orphans of an ended part before its restart, because they still use its ports
-        and files."""
+        """Kill the orphans of an ended part before its restart: they use its ports and files."""
         own = {w.process.pid for w in self._services.values() if w.process is not None}
         orphans = processes.reap_orphans(own)
         for orphan in orphans:
@@ -218,8 +216,7 @@ class Supervisor:
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
-        """Stop the parts in reverse order of need: first those that no running part needs. Only a
-        part that is killed is news."""
+        """Stop the parts, first those that no running part needs; print those killed."""
         if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals

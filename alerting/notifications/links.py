@@ -1,5 +1,4 @@
-"""Signed links in messages: each grants one answer of one recipient to one episode, for a short
-time."""
+"""Signed links: each grants one answer of a recipient to an episode, for a short time."""
 
 import hashlib
 from dataclasses import dataclass

@@ -55,8 +55,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision and reason. Without `transition` no notification; `waiting_until`: not before then;
-    `number`: of a repeat."""
+    """Decision and reason. No `transition`: no notification; `number`: of a repeat."""
 
     reason: str
     transition: TransitionKind | None = None
@@ -120,8 +119,7 @@ def notify_of_end(s: Situation) -> Decision | None:
 
 
 def notify_of_happening(s: Situation) -> Decision | None:
-    """Notify recipients of the raise that its problem has come, also when that is known only after
-    the end or proves wrong."""
+    """Notify recipients of the raise that its problem came, though known late or wrong."""
     if s.cause not in ("happening", "corrected"):
         return None
     if not any(n.transition != "closed" for n in s.received):
@@ -285,8 +283,7 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 def still_open(
     episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Return notifications of an episode that is open when a shelf or suppression ends, once for
-    each."""
+    """Return notifications of an open episode when a shelf or suppression ends, once each."""
     if episode.backfilled or episode.condition != "open":
         return ()
     notifications = _to_each(
@@ -377,15 +374,13 @@ def _times_reopened(episode: Episode) -> int | None:
 
 
 def _counts(notification: Notification) -> bool:
-    """Return whether the recipient has the notification or gets it in a moment: not one held back,
-    given up or dropped."""
+    """Return whether the recipient has it or gets it soon: not held back or dropped."""
     held_back = notification.postponed_by is not None
     return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
 
 
 def _notified_at(notification: Notification) -> datetime:
-    """Return when the recipient was notified; a notification that was held back counts from its
-    delivery."""
+    """Return when the recipient was notified: one held back, by its delivery."""
     return (
         notification.delivered_at
         if notification.postponed_by and notification.delivered_at
@@ -394,7 +389,6 @@ def _notified_at(notification: Notification) -> datetime:
 
 
 def _end_of_slot(now: datetime, length: timedelta) -> datetime:
-    """Return the next whole multiple of `length`: the same for all notifications held back in one
-    slot."""
+    """Return the next multiple of `length`: the same for all of one slot."""
     epoch = datetime.fromtimestamp(0, now.tzinfo)
     return epoch + ((now - epoch) // length + 1) * length

@@ -1,5 +1,4 @@
-"""Attempts at a delivery that failed: when the next one is made, and after how many it is given
-up."""
+"""Attempts at a failed delivery: when the next is made, and after how many none is."""
 
 import hashlib
 from datetime import timedelta
@@ -23,6 +22,5 @@ def retry_delay(attempts: int, key: str) -> timedelta:
 
 
 def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """Return `dead` when another attempt is useless or there were enough of them, `failed`
-    otherwise."""
+    """Return `dead` when another attempt is useless or there were enough, else `failed`."""
     return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"

@@ -33,8 +33,7 @@ _DA_GRADES: Mapping[int, Grade] = {
 
 @dataclass(frozen=True)
 class Doubts:
-    """Instants (ms, increasing) of the samples whose quality is not good, by variable; variables
-    without any are absent."""
+    """Instants (ms) of samples whose quality is not good, by variable with some."""
 
     bad: Mapping[str, Instants] = field(default_factory=dict)
     uncertain: Mapping[str, Instants] = field(default_factory=dict)
@@ -107,8 +106,7 @@ def _as_number(text: str) -> int:
 
 
 def _status(number: int) -> Grade | None:
-    """Return the quality by the two highest of 32 bits; a negative number is the same bits read
-    with a sign."""
+    """Return the quality by the highest two of 32 bits, also of a negative number."""
     if not -_STATUS // 2 <= number < _STATUS:
         return None
     severity = number % _STATUS * 4 // _STATUS

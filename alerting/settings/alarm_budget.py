@@ -1,5 +1,4 @@
-"""Settings of the alarm budget: limits of alarms per operator position, and the treatment of
-definitions that exceed them."""
+"""Settings of the alarm budget: alarms per operator position, and definitions beyond it."""
 
 from typing import get_args
 

@@ -10,8 +10,7 @@ Parts = tuple[str, ...]
 
 
 def address_parts(text: str) -> Parts:
-    """Return bucket and path of an address. Raises ValueError if it is none, or if a part could
-    mean another place."""
+    """Return bucket and path of an address. Raises ValueError for another place."""
     found = _ADDRESS.fullmatch(text)
     if found is None or not text.isprintable() or len(found[2].encode()) > _LONGEST:
         raise ValueError(f"not an address in an object store: write {FORM}, without credentials")
@@ -22,6 +21,5 @@ def address_parts(text: str) -> Parts:
 
 
 def bucket_folders(text: str) -> tuple[Parts, ...]:
-    """Return the folders of a list such as `s3://plant/exports, s3://laboratory`. Raises ValueError
-    if one is no address."""
+    """Return the folders of a list such as `s3://plant/exports`. Raises ValueError."""
     return tuple(address_parts(part.strip()) for part in text.split(",") if part.strip())

@@ -35,8 +35,7 @@ _teams_url = address(
 
 @dataclass(frozen=True)
 class Smtp:
-    """The mail server. The password is in a file that only its owner may read, or in the
-    environment; it needs TLS."""
+    """The mail server. The password, in a private file or the environment, needs TLS."""
 
     host: str
     port: int

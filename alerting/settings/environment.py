@@ -205,8 +205,7 @@ class Settings:
         return self.archive or str(self.home / "archive")
 
     def read_model_key(self) -> bytes:
-        """Return the key for the hashes of model files in a shared registry; empty for the embedded
-        one."""
+        """Return the key of model hashes in a shared registry; empty for the embedded one."""
         if self.mlflow_uri is None:
             return b""
         return load_or_create_key(self.home / "secrets" / "model_key")

@@ -44,8 +44,7 @@ _PATTERNS = (
 
 
 def log_format(environ: Mapping[str, str]) -> str:
-    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another
-    value."""
+    """Return `text` or `json` from `ALERTING_LOG_FORMAT`. Raises UserError for others."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
         raise UserError(
@@ -74,8 +73,7 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """Return the values of variables that hold secrets: passwords, keys, tokens, addresses with
-    credentials in them."""
+    """Return values of variables with secrets: passwords, keys, tokens, addresses."""
     return {
         value.strip()
         for name, value in environ.items()
@@ -95,7 +93,6 @@ class Redaction:
         )
 
     def __call__(self, text: str) -> str:
-        """Return the text without secrets."""
         hidden = self._secrets.sub(HIDDEN, text) if self._secrets else text
         for pattern, instead in _PATTERNS:
             hidden = pattern.sub(instead, hidden)
@@ -103,8 +100,7 @@ class Redaction:
 
 
 class TextLines(logging.Formatter):
-    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message
-    [definition=too-hot]`; a traceback follows."""
+    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [id=x]`."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -121,8 +117,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Formatter of one JSON object a line: time, level, logger, message, the ids of its objects,
-    and the traceback."""
+    """Formatter of JSON lines: time, level, logger, message, ids of objects, traceback."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()

@@ -6,8 +6,7 @@ from alerting.settings.variables import Variables, listed, one_of
 
 
 def read_plant_report(variables: Variables) -> PlantReportSettings:
-    """Return `ALERTING_REPORT_PERIOD` (week, month or quarter) and `ALERTING_REPORT_RECIPIENTS`
-    (channels, by commas)."""
+    """Return `ALERTING_REPORT_PERIOD` and `ALERTING_REPORT_RECIPIENTS` (by commas)."""
     usual = PlantReportSettings()
     return PlantReportSettings(
         period=variables.read("ALERTING_REPORT_PERIOD", one_of(REPORT_PERIODS), usual.period),

@@ -1,5 +1,4 @@
-"""Settings of secrets: which environment variables, and files of which folders, a source may
-name."""
+"""Settings of secrets: the environment variables and files that a source may name."""
 
 import re
 from dataclasses import dataclass
@@ -44,8 +43,7 @@ class SecretRules:
         )
 
     def file_refusal(self, file: str) -> str | None:
-        """Return why a source may not name a file; None if it may. A link counts as the file to
-        which it leads."""
+        """Return why a source may not name a file; None if it may. Links are followed."""
         found = Path(file).resolve()
         if any(found.is_relative_to(Path(folder).resolve()) for folder in self.folders):
             return None

@@ -1,5 +1,4 @@
-"""Settings of the platform's upkeep: when it raises alerts about itself, and how long it stores
-what."""
+"""Settings of upkeep: alerts of the platform about itself, and how long it stores what."""
 
 from datetime import timedelta
 
@@ -25,8 +24,7 @@ _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 1
 
 
 def read_health_limits(variables: Variables) -> HealthLimits:
-    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE` (durations) and
-    `ALERTING_DISK_LEAST` (GiB)."""
+    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE`, `ALERTING_DISK_LEAST` (GiB)."""
     usual = HealthLimits()
     return HealthLimits(
         evaluation_late=variables.read(
@@ -39,8 +37,7 @@ def read_health_limits(variables: Variables) -> HealthLimits:
 
 
 def read_declaration_limits(variables: Variables) -> DeclarationLimits:
-    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY`, `_PER_SOURCE`, `_IN_ALL`, and the same of
-    `ALERTING_NEW_VARIABLES`."""
+    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY` and the settings that are like it."""
     usual = DeclarationLimits()
 
     def bounds(what: str, default: DeclarationBounds) -> DeclarationBounds:
@@ -66,8 +63,7 @@ def read_retention(variables: Variables) -> Retention:
 
 
 def archive_location(text: str) -> str:
-    """Return where archived readings are. Raises ValueError for all but an absolute folder or a
-    bucket of an object store."""
+    """Return where archived readings are. Raises ValueError for no folder or bucket."""
     scheme, _, rest = text.partition("://")
     is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
     if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):

@@ -57,8 +57,7 @@ class Evaluator:
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
-        """Stop both threads after their present work, or without it after some seconds: both may be
-        killed at any time."""
+        """Stop both threads after their work, or some seconds: both may be killed any time."""
         self._stopped.set()
         self._evaluated.set()
         until = time.monotonic() + 8.0
@@ -109,8 +108,7 @@ class Evaluator:
         (deliver_due if has_events else deliver_now)(self._platform, now)
 
     def _repeat(self, work: Callable[[], None]) -> None:
-        """Repeat work until the evaluator is stopped. After a fault the scheduler's rounds do the
-        same work."""
+        """Repeat work until stopped; after a fault the scheduler's rounds do it, too."""
         while not self._stopped.is_set():
             try:
                 work()

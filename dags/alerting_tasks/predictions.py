@@ -40,8 +40,7 @@ def score_job() -> dict[str, int]:
 
 
 def jobs_to_start(platform: "Platform") -> list[dict[str, str]]:
-    """Return DAG and run id of the predict jobs that are not over and have no run under way, oldest
-    first."""
+    """Return DAG and run id of predict jobs to run that have no run, oldest first."""
     from alerting.usecases.scoring.jobs import unfinished
 
     ti = get_current_context()["ti"]

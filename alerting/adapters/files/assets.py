@@ -1,5 +1,4 @@
-"""Reader of assets in a file: YAML or JSON documents, or a table with one line per asset and a
-column per attribute."""
+"""Reader of assets in a file: YAML or JSON documents, or a table, a column per attribute."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

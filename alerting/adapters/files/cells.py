@@ -157,7 +157,6 @@ def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
 
 
 def _without_blanks(cells: Cells) -> Cells:
-    """Return the cells without blanks and apostrophes between thousands."""
     spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
     return (
         pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
@@ -377,7 +376,6 @@ def _stamps(array: Any) -> Millis:
 
 
 def _first(cells: Cells) -> str:
-    """Return the first filled cell, or an empty text."""
     at = pc.index(pc.is_valid(cells), True).as_py()
     return "" if at < 0 else cells[at].as_py()
 

@@ -1,5 +1,4 @@
-"""Events in a CSV or Parquet file: one line per event, with its type, its start, and perhaps its
-end and attributes."""
+"""Events in a CSV or Parquet file, one per line: type, start, perhaps end and attributes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,8 +40,7 @@ ORIGIN = "import"
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Columns of the type and the end of an event: one `type` for all, or `type_column` after
-    `type_prefix`."""
+    """Columns of type and end of an event: one `type`, or `type_column` after `type_prefix`."""
 
     type: str | None = None
     type_column: str | None = None
@@ -62,8 +60,7 @@ class _Typed:
 
 
 class EventsFile:
-    """A file of events behind the port `EventSource`. Raises UserError if the file or one of its
-    columns is missing."""
+    """A file of events behind the port `EventSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
@@ -109,8 +106,7 @@ class EventsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> EventsProfile | None:
-        """Return the profile of one pass; None if the format of the file differs from the assumed
-        one."""
+        """Return the profile of one pass; None if the file's format is not the assumed one."""
         profile = EventsProfile(
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,

@@ -122,7 +122,6 @@ class QualityColumns:
 
 
 def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
-    """Return the title of each quality column, by the title of its value column."""
     found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
     if not found:
         raise UserError(

@@ -36,8 +36,7 @@ PARSED_ONCE = 48 << 20
 
 
 class ReadingsFile:
-    """A file of readings behind the port `ReadingSource`. Raises UserError if the file or one of
-    its columns is missing."""
+    """A file of readings behind the port `ReadingSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout, units={})
@@ -66,8 +65,7 @@ class ReadingsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> Profile | None:
-        """Return the profile of one pass; None if the format of the file differs from the assumed
-        one."""
+        """Return the profile of one pass; None if the file's format is not the assumed one."""
         columns = {title: ColumnProfile(title, name) for title, name in self._rows.names.items()}
         profile = Profile(columns, strict=self.strict, duplicates=self._rule)
         duplicates = Duplicates(self._rule)
@@ -206,8 +204,7 @@ class ReadingsFile:
 def _qualities(
     quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]
 ) -> dict[int, dict[str, Quality]]:
-    """Return the quality of the samples that are not good, by position among these rows and by name
-    of their variable."""
+    """Return the quality of samples that are not good, by position among the rows and variable."""
     found: dict[int, dict[str, Quality]] = {}
     masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (
         ("bad", quality.bad),

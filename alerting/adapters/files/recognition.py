@@ -1,5 +1,4 @@
-"""Detection of the time column and of the formats of stamps and numbers from a file's first
-rows."""
+"""Detection of time column and of formats of stamps and numbers from a file's first rows."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,8 +29,7 @@ Sample = Mapping[str, Cells]
 
 @dataclass(frozen=True)
 class NumberForm:
-    """Format of numbers. `shown`: whether the file has proved it, so that no later row may change
-    it."""
+    """Format of numbers. `shown`: the file has proved it, so that no later row changes it."""
 
     decimal: str
     shown: bool
@@ -48,8 +46,7 @@ def sample(table: Table) -> dict[str, Cells]:
 
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
-    """Return the decimal mark that most numbers of these columns show; a point where no number
-    shows one."""
+    """Return the decimal mark that most numbers of these columns show; else a point."""
     point = comma = 0
     for title in titles:
         points, commas = cell.decimal_mark(cells[title])
@@ -118,8 +115,7 @@ def _find_titles(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
 
 
 def contains_stamps(cells: Cells, title: str) -> bool:
-    """Return whether most filled cells of a column are stamps; plain numbers count only under a
-    title about time."""
+    """Return whether most cells of a column are stamps; plain numbers only below a time's title."""
     if _share(cells, _ISO) > _MOST:
         return True
     speaks = re.match(_TIME_TITLES, title.strip()) is not None

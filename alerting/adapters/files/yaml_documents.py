@@ -1,5 +1,4 @@
-"""Safe reader of YAML and JSON that people write; refuses ambiguous, endless or unprintable content
-with its line."""
+"""Safe reader of YAML and JSON; refuses ambiguous, endless or unprintable content with its line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,8 +77,7 @@ def _documents(text: str, origin: str) -> Iterator[Any]:
 
 
 def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
-    """Return the number of nodes to which a node expands. Raises UserError if its content is
-    forbidden."""
+    """Return the number of nodes in a node. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
         raise UserError(
             f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed"

@@ -109,8 +109,7 @@ class MemoryReadings:
     def _find_events(
         self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
     ) -> list[Document]:
-        """Return the events that start at or before `end`; until `since` only the last of each
-        type, and those that go on."""
+        """Return events that start until `end`; until `since` each type's last, and lasting."""
         found = sorted(
             map(vars, self._events.get(asset, {}).values()),
             key=lambda event: (event["start"], event["type"]),

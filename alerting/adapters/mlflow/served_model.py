@@ -27,8 +27,7 @@ class ServedModel:
         self.model = model
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Return the score of each row of features; an unknown feature is empty. Raises UserError
-        if columns are missing."""
+        """Return each row's score; unknown features are empty. Raises UserError without columns."""
         return self._kind.score_rows(self.model, data)
 
 

@@ -123,8 +123,7 @@ def utc(value: datetime) -> datetime:
 
 
 def only_duplicates(error: BulkWriteError) -> list[int]:
-    """Return positions of the documents that an unordered insert found stored. Raises the error if
-    it has other causes."""
+    """Return positions of documents that were stored already. Raises the error for other causes."""
     failures = (error.details or {}).get("writeErrors", [])
     concerns = (error.details or {}).get("writeConcernErrors", [])
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -142,8 +141,7 @@ def insert_new(collection: MongoCollection, document: Document) -> bool:
 
 
 def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> list[int]:
-    """Insert documents; return the positions of those that are stored already, perhaps by another
-    process meanwhile."""
+    """Insert documents; return positions of those that are stored already, perhaps meanwhile."""
     try:
         if documents:
             collection.insert_many(documents, ordered=False)
@@ -166,8 +164,7 @@ def upsert(write: Callable[[], T]) -> T:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return an identity for an append-only document: equal content gives an equal one, so that a
-    repeated write is detected."""
+    """Return an identity for an append-only document: equal content, equal identity."""
     canonical = json.dumps(to_bson(list(parts)), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 

@@ -75,8 +75,7 @@ def dump_database(
 
 @contextmanager
 def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
-    """Let the server keep the history of a snapshot for a day during a block, where its user may
-    set that."""
+    """Let the server keep a snapshot for a day during a block, where its user may set that."""
     name = "minSnapshotHistoryWindowInSeconds"
     try:
         before = client.admin.command({"getParameter": 1, name: 1})[name]

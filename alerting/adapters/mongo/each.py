@@ -1,5 +1,4 @@
-"""Reading of documents one by one, so that a faulty document is left out and does not affect the
-others."""
+"""Reading of documents one by one: a faulty one is left out and does not affect the others."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -23,8 +22,7 @@ class Read(Generic[T]):
 
 
 def good(collection: str, documents: Iterable[Document], parse: Callable[[Document], T]) -> list[T]:
-    """Return the documents that `parse` can read. The others are left out, with a line in the
-    log."""
+    """Return the documents that `parse` can read. Others are left out, with a line in the log."""
     return good_values(collection, read_each(documents, parse))
 
 
@@ -65,8 +63,7 @@ def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
 
 
 def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
-    """Yield every document with its result of `parse`; an exception is a fault of this one
-    document."""
+    """Yield every document with its result of `parse`; an exception is a fault of this one."""
     for document in documents:
         own = {key: value for key, value in document.items() if key != "_id"}
         try:

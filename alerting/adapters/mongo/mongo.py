@@ -62,8 +62,7 @@ _NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
 
 class DatabaseDown(UserError):
-    """Error: the database is not reachable, or refuses the login; the failed operation has changed
-    nothing."""
+    """Error: the database is not reachable, or refuses the login; the operation changed nothing."""
 
 
 class MongoStores:
@@ -160,8 +159,7 @@ def check_server(database: MongoDatabase) -> None:
 
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """Yield the named database. Raises DatabaseDown if the server does not answer, or if the
-    connection is lost."""
+    """Yield the named database. Raises DatabaseDown if the server does not answer, or is lost."""
     with connect(uri, timeout) as client, database_errors(_hosts(client)):
         yield client[name]
 
@@ -218,15 +216,13 @@ def database_errors(hosts: str) -> Iterator[None]:
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether an error is one of the database, and not of the documents that it was to
-    store."""
+    """Return whether an error is one of the database, and not of the documents to store."""
     if isinstance(error, BulkWriteError):
         return bool((error.details or {}).get("writeConcernErrors"))
     return isinstance(error, PyMongoError | DatabaseDown) and not isinstance(error, WriteError)
 
 
 def _hosts(client: MongoClient[Document]) -> str:
-    """Return addresses without user and password."""
     seeds = client.topology_description.server_descriptions()
     return ", ".join(sorted(f"{host}:{port}" for host, port in seeds))
 

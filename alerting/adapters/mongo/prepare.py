@@ -24,8 +24,7 @@ _OTHER_INDEX = (85, 86)  # IndexOptionsConflict and IndexKeySpecsConflict
 
 
 class NotPrepared(UserError):
-    """Error: the database lacks collections, validators or indexes of this version; opening has
-    changed nothing."""
+    """Error: the database lacks collections, validators or indexes; opening has changed nothing."""
 
 
 @cache
@@ -38,8 +37,7 @@ def schema_hash() -> str:
 
 
 def check_prepared(database: MongoDatabase) -> None:
-    """Check, in one round trip, that the database was prepared by a version with the same schema.
-    Raises NotPrepared."""
+    """Check that a version with the same schema prepared the database. Raises NotPrepared."""
     stored = database[SCHEMA].find_one({"_id": _ID})
     if stored is None:
         raise NotPrepared(
@@ -68,8 +66,7 @@ def prepare_database(database: MongoDatabase) -> None:
 
 
 def create_collections(database: MongoDatabase) -> None:
-    """Create missing collections, and make the server refuse malformed documents of those that
-    people may edit."""
+    """Create missing collections; the server then refuses malformed documents that people edit."""
     found = {
         collection["name"]: collection.get("options", {})
         for collection in database.list_collections()

@@ -59,8 +59,7 @@ def session_of(unit: Unit | None) -> ClientSession | None:
 
 @contextmanager
 def conflicts() -> Iterator[None]:
-    """Raise Conflict for an error which says that another process was faster, or holds the
-    documents."""
+    """Raise Conflict for an error by which another process was faster, or holds the documents."""
     try:
         yield
     except PyMongoError as error:
@@ -79,8 +78,7 @@ def _is_conflict(error: PyMongoError) -> bool:
 
 
 def _commit(session: ClientSession) -> None:
-    """Commit, and repeat the commit as long as its result is unknown. Repeating it is safe: it
-    takes effect once."""
+    """Commit, and again as long as the result is unknown: it takes effect once."""
     deadline = time.monotonic() + 20.0
     while True:
         try:
@@ -97,8 +95,7 @@ def _commit(session: ClientSession) -> None:
 
 
 def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
-    """Check that a connected server can run transactions. Raises UserError, with what to do, if it
-    is no replica set."""
+    """Raise UserError, with what to do, if a connected server cannot run transactions."""
     if any(
         server.server_type_name == "Standalone"
         for server in client.topology_description.server_descriptions().values()

@@ -15,8 +15,7 @@ CONNECT_S = 10
 
 @dataclass(frozen=True)
 class Address:
-    """The parts of an address. `path`: without its first /; `tls`: None for a connection that is
-    not encrypted."""
+    """Parts of an address. `path`: without its first /; `tls`: None without encryption."""
 
     host: str
     port: int

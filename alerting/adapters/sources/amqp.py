@@ -25,8 +25,7 @@ _UNUSED = timedelta(days=7)
 def open_amqp(
     source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: routing keys to unbind. Raises UserError for
-    no address."""
+    """Return the subscription of a source. `earlier`: keys to unbind. Raises UserError."""
     broker = read_address(source, address, _PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
 
@@ -91,8 +90,7 @@ class AmqpClient:
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
-        """Acknowledge all messages before the first that is not stored at once, and later ones
-        each."""
+        """Acknowledge all messages before the first that is not stored at once, later ones each."""
         done = set(tokens)
         last = 0
         for tag in self._unacknowledged:
@@ -173,7 +171,6 @@ def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameter
 
 
 def _reason(error: Exception) -> str:
-    """Return the text of the broker; of a connection that cannot be made, that of the last
-    attempt."""
+    """Return the text of the broker; of a failed connection, that of the last attempt."""
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     return first_line(getattr(cause, "exception", None) or cause)

@@ -95,8 +95,7 @@ class FolderDrop:
             ) from error
 
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
-        """Return the layout that an import takes. Columns that the file lacks are left out of the
-        mapping."""
+        """Return the layout of an import, without columns that the file lacks."""
         given = source.model_fields_set
         titles = open_table(Path(file.path), source.separator, source.encoding).titles
         mapped = {title: column for title, column in source.variables.items() if title in titles}
@@ -210,8 +209,7 @@ def _create(inside: int, name: str) -> int:
 
 
 def _move(path: str, inside: int, name: str) -> None:
-    """Move a file over an empty one of this name in an open folder, which may be on another
-    disk."""
+    """Move a file over an empty one in an open folder, which may be on another disk."""
     try:
         os.rename(path, name, dst_dir_fd=inside)
         return

@@ -40,8 +40,7 @@ def new_client(
     of: type[mqtt.Client] = mqtt.Client,
     **options: Any,
 ) -> tuple[mqtt.Client, str, int]:
-    """Return a client that is not connected yet, with host and port of its broker. Raises UserError
-    if the address is none."""
+    """Return a client to connect, host and port of its broker. Raises UserError for no address."""
     broker = read_address(source, address, _PORTS)
     client = of(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
     if broker.user:
@@ -123,8 +122,7 @@ class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library withou
 
 
 class MqttClient:
-    """Port `Client`. The broker holds messages for a week while no client is connected under the id
-    of the source; for a trial it holds none."""
+    """Port `Client`. The broker holds messages of a session for a week; of a trial, none."""
 
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come
@@ -249,8 +247,7 @@ class MqttClient:
 
 
 def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
-    """Return the fault of a topic that the broker refuses, or grants without acknowledgement
-    only."""
+    """Return the fault of a topic that the broker refuses, or grants unacknowledged only."""
     refused = [str(reason) for reason in reasons if reason.value != 1]
     return (
         f"the broker does not grant topic {topic!r} with quality of service 1: {refused[0]}"
@@ -260,8 +257,7 @@ def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
 
 
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return copies of messages that come within some seconds, by a session of its own that ends
-    with it."""
+    """Return copies of messages that come within some seconds, by a session of its own."""
     until = time.monotonic() + seconds
     client = MqttClient(source, address, (), Losses(source.name), seconds)
     found: list[Received] = []

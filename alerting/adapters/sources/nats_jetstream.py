@@ -39,8 +39,7 @@ def open_nats(
 
 
 def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], list[str]]:
-    """Return messages that the stream stores, of the newest ones where there are many; without a
-    consumer."""
+    """Return messages that the stream stores, the newest of many; without a consumer."""
     client = NatsClient(source, read_address(source, address, _PORTS), is_reader=False)
     try:
         found = client.stored(10)
@@ -138,8 +137,7 @@ class NatsClient:
         self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)
 
     def stored(self, most: int) -> list[Received]:
-        """Return messages that the stream holds, from _NEWEST before its end on, else from its
-        beginning on."""
+        """Return messages that the stream holds, from _NEWEST before its end on, or all."""
         return self._loop.run_until_complete(self._stored(most))
 
     async def _stored(self, most: int) -> list[Received]:

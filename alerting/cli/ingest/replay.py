@@ -160,8 +160,7 @@ def _recording(
     end: datetime | None,
     report: "ProgressPort",
 ) -> _Recording:
-    """Return the readings of a file, or the stored ones of assets. Raises UserError if there are
-    none."""
+    """Return the readings of a file, or those stored. Raises UserError without any."""
     from alerting.definitions.faults import UserError, nearest
 
     if Path(text).is_file():
@@ -192,8 +191,7 @@ def _recording(
 def _of_file(
     p: "Platform", stack: ExitStack, file: Path, layout: "Layout", report: "ProgressPort"
 ) -> "tuple[Readings, Sequence[Asset]]":
-    """Return the readings of a file, in files of their own for as long as the command runs, and
-    their assets."""
+    """Return the readings of a file, in files of their own for now, and their assets."""
     from alerting.adapters.archive.parquet import ParquetStore
     from alerting.adapters.files.readings import ReadingsFile
     from alerting.usecases.ingestion.tables import check_readings, refuse_line
@@ -243,7 +241,6 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
 
 
 def _address(source: "Source") -> str:
-    """Return the address of the broker of a source."""
     from alerting.adapters.sources.secrets import allowed_secrets
     from alerting.definitions.sources.streamed import StreamedSource
     from alerting.settings.secrets import read_secret_rules
@@ -254,8 +251,7 @@ def _address(source: "Source") -> str:
 
 
 def _api(settings: "Settings") -> tuple[str, str]:
-    """Return the address of the console of this home, and a token that may send. Raises UserError
-    without one."""
+    """Return the address of this home's console, and a token. Raises UserError."""
     from alerting.definitions.faults import UserError
     from alerting.settings.environment import variable
     from alerting.wiring import console_address

@@ -86,7 +86,6 @@ def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) 
 
 
 def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime) -> None:
-    """Say of each source when the stream service has subscribed, or why it has not."""
     began = time.monotonic()
     waiting = list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:

@@ -18,8 +18,7 @@ class CommandGroup(TyperGroup):
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Return the name, the command and the rest of the arguments. Fails with exit code 2 if
-        there is no such command."""
+        """Return name, command and rest of the arguments. Fails with 2 for no such command."""
         typed = args[0]
         if (
             self.get_command(ctx, typed) is None
@@ -36,8 +35,7 @@ class CommandGroup(TyperGroup):
 
 
 class RootGroup(CommandGroup):
-    """The `alerting` command. Its help leaves out the options of shell completion, which the epilog
-    names."""
+    """The `alerting` command, with options of completion in the epilog of its help."""
 
     order: tuple[str, ...] = ()
 
@@ -49,8 +47,7 @@ class RootGroup(CommandGroup):
         ]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options, hidden from the help: every command has them, or people use them
-        once."""
+        """Return the options, hidden from the help: people know them, or use them once."""
         found: list[Any] = super().get_params(ctx)
         for parameter in found:
             parameter.hidden = True
@@ -71,8 +68,7 @@ def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[t
 
 
 def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
-    """Return at most three commands whose last word is most similar to the typed one, nearest
-    first."""
+    """Return at most three commands whose last word is most similar, nearest first."""
     likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
     least = max(0.6, max(likeness.values(), default=0.0) - 0.1)
     close = [path for path, value in likeness.items() if value >= least]

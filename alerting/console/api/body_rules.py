@@ -1,5 +1,4 @@
-"""Rules across the fields of bodies, as the description of the API states them; the models check
-them."""
+"""Rules across the fields of bodies, for the API's description; the models check them."""
 
 from pydantic.config import JsonDict
 

@@ -75,7 +75,6 @@ BODIES = (ReadingBody, EventBody)
 
 
 def _body(row: type[BaseModel]) -> dict[str, Any]:
-    """Return the description of a body with such rows."""
     one = {"$ref": f"#/components/schemas/{row.__name__}"}
     content = {
         _JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}},
@@ -122,8 +121,7 @@ class Deliveries:
 
     @contextmanager
     def one(self, sender: str) -> Iterator[None]:
-        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too
-        many."""
+        """Take part in deliveries that are stored. Raises HTTPException 429 for too many."""
         with self._places.count(sender) as take:
             take(1)
             yield
@@ -172,8 +170,7 @@ class _Shared:
 
 
 def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
-    """Return the sender of a request. Raises HTTPException 403 for people who may only read or
-    operate."""
+    """Return the sender of a request. Raises HTTPException 403 for other roles."""
     if not person.may_send:
         raise HTTPException(
             403, f"this needs the role sender or engineer; {person.name} has the role {person.role}"
@@ -269,8 +266,7 @@ async def _receive(
 def _once(
     sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]
 ) -> DeliveryView:
-    """Return the answer to an earlier delivery with this key, or else store this one. Raises
-    UserError for another body."""
+    """Return an earlier answer to this key, or store. Raises UserError for another body."""
     earlier = sources.answer(key)
     if earlier is None:
         answer = store()
@@ -284,8 +280,7 @@ def _once(
 
 
 def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
-    """Return the source of a delivery; without a name, one that maps rows by the usual names of
-    fields."""
+    """Return the source of a delivery; without a name, one with the usual names of fields."""
     if name is None:
         return HttpSource(name="api", kind="http", delivers=what)
     found = find_source(platform.sources, name)
@@ -320,8 +315,7 @@ def _is_lines(content_type: str) -> bool:
 
 
 def _text(body: bytes, encoding: str, is_lines: bool) -> str:
-    """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and
-    UserError if it is damaged."""
+    """Return a body's text. Raises HTTPException 413 if too large, UserError if damaged."""
     if encoding not in ("", "identity", "gzip"):
         raise UserError(
             f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is"

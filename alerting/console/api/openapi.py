@@ -60,8 +60,7 @@ class Problem(BaseModel):
 
 
 def describe(app: FastAPI) -> None:
-    """Serve the OpenAPI description of an application, with the problem documents in it. Role:
-    viewer."""
+    """Serve the OpenAPI description with its problem documents. Role: viewer."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -102,7 +101,6 @@ def _describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:
-    """Return every problem that this operation can answer with."""
     yield from (431, 500, 503)
     if route.path not in OPEN:
         yield from (401, 429)

@@ -1,5 +1,4 @@
-"""Parameters of requests: instants, durations, names and texts, each within limits that all use
-cases accept."""
+"""Parameters of requests: instants, durations, names, texts, within limits of use cases."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -35,8 +34,7 @@ _NOT_BLANK = Field(json_schema_extra={"pattern": f"[^{_UNSEEN}]"})
 
 
 def _plus_as_sent(value: object) -> object:
-    """Return an instant with its `+`, which arrives as a space in an address: `2026-01-05T06:00:00
-    01:00` means `+01:00`."""
+    """Return an instant whose `+` came as a space: `06:00:00 01:00` means `+01:00`."""
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", value[:100]) if isinstance(value, str) else value
 
 
@@ -53,8 +51,7 @@ def _visible(name: str) -> str:
 
 
 def read_duration(text: str) -> timedelta:
-    """Return a requested duration such as `2h`. Raises ValueError if the text is not a duration or
-    exceeds ten years."""
+    """Return a duration such as `2h`. Raises ValueError for none, or above ten years."""
     if len(text) > 50:
         raise ValueError("is not a duration; write for example 30m, 1h30m or 5d")
     try:

@@ -173,8 +173,7 @@ def _full(refusal: UserError) -> HTTPException:
 
 
 async def _read_body(request: Request, size: int) -> JobBody:
-    """Return the address in a body of JSON. Raises HTTPException 400 or 413, or
-    RequestValidationError with all its faults."""
+    """Return the address in a JSON body. Raises HTTPException 400, 413 for another one."""
     if size > LARGEST_BODY:
         raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
     try:
@@ -230,8 +229,7 @@ def _require_scores(platform: Platform, name: str) -> None:
 
 
 async def _receive(request: Request, path: FilePath, size: int) -> str:
-    """Write the body of a request to a file; return its SHA-256. Raises UserError if it is no
-    Parquet file, or was cut off."""
+    """Write a body to a file; return its SHA-256. Raises UserError if cut off, no Parquet."""
     with path.open("wb") as file:
         arriving = IncomingReadings(file)
         async for chunk in request.stream():

@@ -99,8 +99,7 @@ class Predictor:
             self._waiting -= 1
 
     async def _load(self, missing: _NotLoaded, until: float) -> None:
-        """Wait for the load of a model, which this begins unless it is under way. Raises
-        HTTPException 503 at `until`."""
+        """Wait for a model's load, perhaps begun here. Raises HTTPException 503 at `until`."""
         key = missing.definition.name, missing.version
         loading = self._loading.get(key)
         if loading is None and self._cache.loaded(missing.definition, missing.version) is not None:
@@ -124,8 +123,7 @@ class Predictor:
     def _read(
         self, missing: _NotLoaded, key: _Key, loading: "Future[BaseException | None]"
     ) -> None:
-        """Load a model; note a fault of the model itself for a moment, so that predictions name it
-        instead of trying again."""
+        """Load a model; note its fault for a moment, so that predictions name it at once."""
         fault: BaseException | None = None
         try:
             self._cache.get(missing.definition, missing.version)

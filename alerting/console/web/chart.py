@@ -1,5 +1,4 @@
-"""Chart of an episode as SVG shapes. Text keeps its size at every width, because only the lines are
-stretched."""
+"""Chart of an episode as SVG shapes: lines are stretched, text keeps its size."""
 
 import math
 from collections.abc import Callable
@@ -56,8 +55,7 @@ def chart_shape(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH)
 
 
 def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
-    """Return heading, line (path data), dots where there are few values, grid and limits of a
-    panel."""
+    """Return a panel's heading, line (path data), dots of few values, grid and limits."""
     low, high = value_range(panel)
 
     def y(value: float) -> float:
@@ -102,7 +100,6 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
 
 
 def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
-    """Return the 90 % interval as an area, and the median as a line."""
     xs = [round(SIDE / 100 * _x(chart, t), 1) for t in fan.at]
     low, middle, high = (
         [f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)]
@@ -119,7 +116,6 @@ def _level(panel: Panel, level: Level, language: Language) -> str:
 
 
 def _grid(low: float, high: float) -> list[float]:
-    """Return two to five round values between the ends."""
     rough = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(s * size for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * size >= rough)
@@ -146,8 +142,7 @@ def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
 
 
 def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shape]:
-    """Return the marked instants within the chart; a text that would overlap the previous one moves
-    one row down."""
+    """Return the marked instants of the chart; overlapping texts move one row down."""
     found: list[Shape] = []
     occupied_until = 0.0
     ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)

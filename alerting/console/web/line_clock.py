@@ -1,5 +1,4 @@
-"""The clock of a simulated line, named on every page: its times are not those of the clock on the
-wall."""
+"""A simulated line's clock, named on every page: its times are not those of the wall."""
 
 import time
 from collections.abc import Callable
@@ -10,8 +9,7 @@ from alerting.reporting.base import messages
 
 
 class LineClock:
-    """The name of the clock for pages. It is read every ten seconds, and a page never fails because
-    of it."""
+    """The name of the clock for pages, read every ten seconds; a page never fails for it."""
 
     def __init__(self, read: Callable[[], float | None]) -> None:
         """`read`: returns the speed of the simulated line; None in real time."""

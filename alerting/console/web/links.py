@@ -1,5 +1,4 @@
-"""Feedback links of messages: the page shows the action, and only its button performs it. The
-address replaces a login."""
+"""Feedback links: the page shows the action, its button performs it, without login."""
 
 from collections.abc import Callable
 from datetime import datetime

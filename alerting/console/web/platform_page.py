@@ -15,8 +15,7 @@ pages = APIRouter(include_in_schema=False)
 
 @pages.get("/platform", response_class=HTMLResponse)
 def faults(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of the platform's faults: those that are open, with their reasons, and those
-    of the last week."""
+    """Return the page of the platform's faults: open ones, and those of the last week."""
     now = platform.clock.now()
     routes = read_routes(platform.routes)[0]
     return render(

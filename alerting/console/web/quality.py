@@ -82,8 +82,7 @@ def quality(
     group: NameQuery | None = None,
     past: bool | None = None,
 ) -> str:
-    """Return the page of alarm metrics of the last days, of all or of one position, line or
-    shift."""
+    """Return the page of alarm metrics of some days, of all or a position, line, shift."""
     now = platform.clock.now()
     targets = targets_under(platform.budget)
     zone: ZoneInfo = request.app.state.zone
@@ -120,8 +119,7 @@ def quality(
 
 
 def _load(group: Group, by: str) -> float | None:
-    """Return the part of its budget that a group has used; None while too little time was evaluated
-    for a rate."""
+    """Return the used part of a group's budget; None if too little time was evaluated."""
     per_hour = group.kpis.per_hour
     per_day = group.kpis.per_day
     rate, allowed = (per_hour, group.budget / 24) if by == "shift" else (per_day, group.budget)
@@ -136,8 +134,7 @@ def _groups(
     by: str,
     evaluated: EvaluatedByAsset,
 ) -> tuple[list[Group], str]:
-    """Return at least one group of metrics, and the reason if the requested grouping is not
-    available."""
+    """Return groups of metrics, and the reason if the grouping is not available."""
     missing = ""
     if by in ("position", "line", "shift"):
         try:

@@ -1,5 +1,4 @@
-"""Find faults of conditions of several variables: across their fields, and beside the known
-assets."""
+"""Find faults of conditions of several variables: across fields, and with assets."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -44,8 +43,7 @@ def combined_problem_faults(problem: Problem) -> Iterable[Fault]:
 def combination_faults_on(
     written: Conditions | Problem, targets: Sequence[Asset], path: str = ""
 ) -> Iterable[Fault]:
-    """Return the faults of the variables and limits of each condition on the matched assets.
-    `path`: where they are written."""
+    """Return the faults of each condition on matched assets. `path`: where they are."""
     for own, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else _SHARED
     ):
@@ -106,7 +104,6 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
 
 
 def _conditions(path: str, written: Any, shared: Condition) -> Iterator[tuple[str, Condition]]:
-    """Yield the condition of each single variable with its path."""
     nested = [
         (how, i, member)
         for how in ("any", "all")

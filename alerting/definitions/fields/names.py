@@ -61,8 +61,7 @@ def _longer_than_zero(duration: timedelta) -> timedelta:
 
 
 def require_no_number(value: object) -> object:
-    """Return an instant as it is written. Raises ValueError for a number, which pydantic takes as
-    seconds since 1970."""
+    """Return an instant as written. Raises ValueError for a number, read as seconds."""
     if isinstance(value, str):
         try:
             float(value[:100])

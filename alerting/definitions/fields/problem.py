@@ -80,8 +80,7 @@ class Problem(Closed):
 
     @property
     def combination(self) -> Combination | None:
-        """Return the conditions of several variables; None for a condition of one, and for
-        events."""
+        """Return the conditions of several variables; None for a condition of one, and events."""
         return combination_of(self, _SHARED)
 
     @property
@@ -113,7 +112,6 @@ def _describe(combination: Combination) -> str:
 
 
 def _limits(written: Problem | Condition) -> str:
-    """Return the limits of one variable in words, e.g. `above 4.5 or below 2`."""
     sides = [
         f"{side} {_limit(limit)}"
         for side in ("above", "below")

@@ -299,8 +299,7 @@ def _file_faults(source: FilesSource) -> Iterator[Fault]:
 
 
 def folder_faults(source: Source) -> Iterator[Fault]:
-    """Yield faults of folders in which the pattern matches: a file that is moved there would be
-    read again for ever."""
+    """Yield faults of folders in which the pattern matches: moved files would be read again."""
     if not isinstance(source, FilesSource):
         return
     levels = source.pattern.split("/")[:-1]
@@ -316,6 +315,5 @@ def folder_faults(source: Source) -> Iterator[Fault]:
 
 
 def level_matches(name: str, level: str) -> bool:
-    """Return whether a level of a pattern matches a name; a name with a dot before it only if the
-    level has one, too."""
+    """Return whether a pattern's level matches a name; a dot before only if it has one."""
     return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))

@@ -12,8 +12,7 @@ MessageAndHint = tuple[str, str]
 
 
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
-    """Return message and hint for one error of pydantic: the fault, and what to write instead. The
-    hint may be empty."""
+    """Return message and hint for an error of pydantic: the fault, what to write; or ""."""
     kind = str(error["type"])
     given = error.get("input")
     context = error.get("ctx") or {}
@@ -33,14 +32,12 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
 
 
 def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
-    """Return the errors of pydantic as faults. `fields`: names that a field of the document itself
-    may have."""
+    """Return pydantic's errors as faults. `fields`: names that the document may have."""
     return [_model_fault(error, fields) for error in merge_alternatives(errors)]
 
 
 def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the errors of pydantic with one for each attribute, which may be of several types,
-    instead of one for each type."""
+    """Return pydantic's errors, one per attribute instead of one for each of its types."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
         place = tuple(error["loc"])

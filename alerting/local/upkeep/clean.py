@@ -89,8 +89,7 @@ def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | Non
 
 
 def delete_older(folder: Path, before: float) -> int:
-    """Delete files that were last written before an instant (s), and folders that are empty then.
-    Return how many files."""
+    """Delete files written before an instant (s), and empty folders. Return how many files."""
     count = 0
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
         try:

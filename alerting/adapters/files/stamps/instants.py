@@ -1,5 +1,4 @@
-"""Conversion of the time stamps of one file into instants, by the format and the zone of its
-form."""
+"""Conversion of the time stamps of one file into instants, by the format and zone of its form."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -102,7 +101,6 @@ class Stamps:
 
 
 def _within_bounds(at: Millis) -> Millis:
-    """Return instants, `NO_INSTANT` for those of which no reading can be."""
     beyond = (at < _FIRST) | (at >= _LAST)
     return np.where(beyond, NO_INSTANT, at) if beyond.any() else at
 

@@ -23,8 +23,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass
 class ClockChange:
-    """Stamps in a repeated hour: how many are assigned to the first hour, and how many to the
-    second."""
+    """Stamps in a repeated hour: how many are assigned to the first and the second hour."""
 
     first: int = 0
     second: int = 0
@@ -32,8 +31,7 @@ class ClockChange:
 
 @dataclass
 class LocalClock:
-    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds
-    its findings by day."""
+    """Reader of the stamps of a file, chunk by chunk in order; `changes`: its findings by day."""
 
     zone: ZoneInfo
     changes: dict[date, ClockChange] = field(default_factory=dict)
@@ -114,8 +112,7 @@ class _Order(NamedTuple):
 
 
 def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
-    """Return the time (first or second) of each stamp of a repeated hour; all -1 if the order turns
-    more than once."""
+    """Return whether each stamp of a repeated hour is its first or second; -1 without an order."""
     steps = np.diff(run)
     turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
     passes = np.zeros(len(run), dtype=np.int8)

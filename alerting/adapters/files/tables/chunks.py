@@ -16,8 +16,7 @@ Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows of a table. `columns` holds text cells by title, all of one length; `lines` the
-    line of each row."""
+    """Some rows of a table: text cells by title, all of one length, and the line of each row."""
 
     lines: npt.NDArray[np.int64]
     columns: Mapping[str, Cells]

@@ -35,8 +35,7 @@ _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # spreadsheets write this into t
 
 
 class CsvTable:
-    """Text with one record a line. Without a separator, the table uses the one on which the header
-    and the first lines agree."""
+    """Text with one record a line; its separator, else that on which header and lines agree."""
 
     unit = "line"
 

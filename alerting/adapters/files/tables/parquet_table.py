@@ -18,8 +18,7 @@ from alerting.definitions.faults import UserError, storable
 
 
 class ParquetTable:
-    """Parquet file whose columns become text cells that parse to the same values; rows count from
-    1."""
+    """Parquet file whose columns become text cells that parse to the same values."""
 
     unit = "row"
 
@@ -94,6 +93,5 @@ def _parquet(path: Path) -> Iterator[Any]:
 
 
 def _readable(path: Path, raw: IO[bytes]) -> Path | IO[bytes]:
-    """Return the path for the library to open, which is faster; the open file if its name is no
-    UTF-8."""
+    """Return the path, which is faster for the library; the file if its name is no UTF-8."""
     return path if storable(str(path), sys.maxsize) == str(path) else raw

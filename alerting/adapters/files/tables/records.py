@@ -9,8 +9,7 @@ _OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
 
 @dataclass(frozen=True)
 class Record:
-    """One record: index of its first line in the chunk, number of lines, fields, and its fault, if
-    any."""
+    """One record: index of its first line in the chunk, number of lines, fields, and its fault."""
 
     first: int
     count: int

@@ -1,5 +1,4 @@
-"""Files as blocks of whole lines: compression detected by content, any encoding turned into UTF-8,
-in pieces of bounded size."""
+"""Files as blocks of whole lines: unpacked, any encoding turned into UTF-8, in bounded pieces."""
 
 import bz2
 import codecs
@@ -67,8 +66,7 @@ class Position:
 
 
 def magic(path: Path) -> bytes:
-    """Return the first bytes of a file. Raises UserError if there is no such file, or it is
-    empty."""
+    """Return the first bytes of a file. Raises UserError if it does not exist, or is empty."""
     if not path.exists():
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
@@ -150,8 +148,7 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
 
 
 class _BlockReader:
-    """Conversion of the pieces of a file into UTF-8 blocks, with late detection of Windows-1252
-    after plain ASCII."""
+    """Conversion of a file into UTF-8 blocks, with late detection of Windows-1252 after ASCII."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self._path = path
@@ -227,7 +224,6 @@ def _check_encoding(name: str) -> str:
 
 
 def _encoding_by_mark(path: Path) -> str:
-    """Return the encoding that the first bytes of the unpacked file show."""
     with _open_unpacked(path) as (stream, _):
         start = _read(path, stream, 4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -242,8 +238,7 @@ def _encoding_by_mark(path: Path) -> str:
 
 
 def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds in a file without
-    any line feed."""
+    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds if it has none."""
     info = codecs.lookup(encoding)
     decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
     returns: bool | None = None
@@ -272,7 +267,6 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
 
 @contextmanager
 def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Yield the unpacked stream, and the file below it."""
     start = magic(path)
     with path.open("rb") as raw:
         if start.startswith(_ZSTD):

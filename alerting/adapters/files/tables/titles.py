@@ -14,8 +14,7 @@ _LISTED = 20
 
 
 def column(table: Table, wanted: str, option: str) -> str:
-    """Return the title of the wanted column. Raises UserError with the nearest titles if the table
-    has no such column."""
+    """Return the title of the wanted column. Raises UserError with the nearest titles."""
     if wanted in table.titles:
         return wanted
     near = nearest(wanted, table.titles)
@@ -27,8 +26,7 @@ def column(table: Table, wanted: str, option: str) -> str:
 
 
 def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
-    """Return the titles most similar to this one: the same letters, one contained in the other, or
-    a typing error."""
+    """Return the titles most similar to this one: its letters, a part of it, or a typing error."""
     folded = {title: _letters(title) for title in titles}
     plain = _letters(wanted)
     same = [title for title, letters in folded.items() if plain and letters == plain]
@@ -56,8 +54,7 @@ def title_list(titles: Sequence[str]) -> str:
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
-    """Return the titles of a header. Raises UserError if there is none, or too many, or a title is
-    repeated."""
+    """Return the titles of a header. Raises UserError for none, too many, or a repeated one."""
     if not raw:
         raise UserError(f"{path}: the table has no columns")
     if len(raw) > MOST_COLUMNS:

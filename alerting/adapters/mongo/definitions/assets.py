@@ -92,7 +92,6 @@ class MongoAssets:
         return [asset.with_latencies(latencies) for asset in assets] if latencies else assets
 
     def _latencies(self, assets: Sequence[Asset]) -> Mapping[str, timedelta]:
-        """Return the latencies of sources; they are read only if an asset names a source."""
         is_named = any(variable.source for asset in assets for variable in asset.variables.values())
         return source_latencies(self._database) if is_named else {}
 
@@ -130,7 +129,6 @@ class MongoAssets:
 
 
 def _name_conditions(patterns: Collection[str]) -> list[Document]:
-    """Return one condition for all plain names, and one for each pattern."""
     exact = [pattern for pattern in patterns if "*" not in pattern]
     parts = [
         ".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern
@@ -190,8 +188,7 @@ def _put(
 def _refuse_to_hide(
     collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str
 ) -> None:
-    """Check that no faulty document is overwritten, so that its content is not lost. Raises
-    UserError if one would be."""
+    """Raise UserError if a faulty document would be overwritten, and its content lost."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
     faulty = [
         f"  - {read.name}: {'; '.join(read.reasons)}"

@@ -1,5 +1,4 @@
-"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a
-separate collection."""
+"""Alert definitions in MongoDB: current documents, revisions and faults, a collection each."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -76,8 +75,7 @@ class MongoDefinitions:
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def newest_revision(self, name: str) -> Revision | None:
-        """Return the newest valid revision of a definition, None without one: of one document,
-        unless that is invalid."""
+        """Return the newest valid revision of a definition, None without one."""
         found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
         valid = good(REVISIONS, [] if found is None else [found], parse_revision)
         if found is not None and not valid:

@@ -1,5 +1,4 @@
-"""Sources in MongoDB: documents as people wrote them, their revisions, and how far each has
-delivered."""
+"""Sources in MongoDB: documents as people wrote them, revisions, and how far each has delivered."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -91,8 +90,7 @@ class MongoSources:
         )
 
     def record(self, name: str, delivered: Delivered) -> None:
-        """Count a delivery without waiting for the journal: a power cut may cost the counts of a
-        tenth of a second."""
+        """Count a delivery without waiting for the journal: a power cut may cost some counts."""
         change: Document = {
             "$inc": {"rows": delivered.rows, "refused": delivered.refused},
             "$unset": {"fault": ""},
@@ -216,7 +214,6 @@ class MongoSources:
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
-    """Return how long evaluation waits for values of each source that states it; faulty sources are
-    absent."""
+    """Return how long evaluation waits for values of each source that states it and is valid."""
     found = good(SOURCES, database[SOURCES].find(), parse_source)
     return {source.name: source.waits for source in found if source.waits is not None}

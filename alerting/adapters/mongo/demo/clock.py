@@ -1,5 +1,4 @@
-"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document that
-all of them read."""
+"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -52,8 +51,7 @@ class MongoClock:
         self._put(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
-        """Continue for another `lease` of real time; a stopped clock continues from where it
-        stopped."""
+        """Continue for another `lease` of real time, from where a stopped clock stands."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()

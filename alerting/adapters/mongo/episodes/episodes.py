@@ -212,8 +212,7 @@ def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
 
 
 def _parse(document: Document) -> Episode:
-    """Return the episode in a document. Raises ValueError for one that could never be written
-    again: its key is another's."""
+    """Return the episode in a document. Raises ValueError if it has the key of another episode."""
     episode = from_document(Episode, document)
     if document.get("open_key") != _open_key(episode):
         raise ValueError("its open_key is not that of its definition, asset and condition")

@@ -133,8 +133,7 @@ class MongoNotifications:
 
 
 def _is_stored(before: Notification | None, after: Notification) -> Document:
-    """Return the query for a notification as it was read. Each claim counts an attempt, so two
-    claims differ."""
+    """Return the query for a notification as it was read; each claim counts an attempt."""
     expected: dict[str, Any] = (
         {} if before is None else {"status": before.status, "attempts": before.attempts}
     )

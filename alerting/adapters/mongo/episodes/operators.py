@@ -1,5 +1,4 @@
-"""Feedback, the audit log, revoked links, ended sessions, and alerts about the platform itself, in
-MongoDB."""
+"""Feedback, audit log, revoked links, ended sessions, and alerts about the platform, in MongoDB."""
 
 from datetime import datetime
 from typing import Any
@@ -151,8 +150,7 @@ class MongoEndedSessions:
 
 
 class MongoPlatformAlerts:
-    """Port `PlatformAlerts`. `open_key` exists while the alert is open: one per kind and
-    subject."""
+    """Port `PlatformAlerts`. An open alert has `open_key`: one per kind and subject."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._alerts = database[PLATFORM_ALERTS]

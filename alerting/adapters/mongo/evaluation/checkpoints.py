@@ -59,8 +59,7 @@ class MongoCheckpoints:
                 self._checkpoints.bulk_write(writes, session=session_of(unit))
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
-        """Return for each target the latest state with a watermark before its instant: one query
-        for all instants of an hour."""
+        """Return each target's latest state before its instant: one query for all of an hour."""
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
             hours.setdefault(to_millis(instant) // 3_600_000, {})[key] = instant

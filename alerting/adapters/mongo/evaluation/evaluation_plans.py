@@ -68,8 +68,7 @@ class MongoEvaluationPlans:
         self._read: list[Document] = []
 
     def source_hash(self) -> str:
-        """Return a hash over all current documents and the numbers of revisions and promotions,
-        which are immutable."""
+        """Return a hash over all current documents and the numbers of revisions and promotions."""
         digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
         plan = list[bytes]()
         found = raw_documents(self._sources, _OTHER_SOURCES)

@@ -36,8 +36,7 @@ _AT_ONCE = 1_000
 
 
 class MongoArchivedFiles:
-    """Records of the files of the archive, one document each, and their readings in the
-    database."""
+    """Records of the files of the archive, one document each; their readings in the database."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._files = database[ARCHIVED_FILES]
@@ -104,8 +103,7 @@ class MongoArchivedFiles:
         self._files.delete_one(_key(file))
 
     def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> list[str]:
-        """Return the months that end at or before an instant, with readings that arrived before
-        another."""
+        """Return the months before an instant with readings that arrived before another."""
         found: list[str] = []
         after: Document = {}
         while (
@@ -218,7 +216,7 @@ def _samples(document: Document) -> Document:
 
 
 def _lacking(document: Document, stored: Document) -> Document:
-    """Return the samples of a document, as fields to set, for variables of which none is stored."""
+    """Return the samples of a document, as fields to set, of variables without a stored one."""
     there = stored.get("v", {}).keys() | stored.get("q", {}).keys()
     parts = _samples(document).items()
     return {

@@ -73,8 +73,7 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
 
 @dataclass(frozen=True)
 class _FieldBytes:
-    """Bytes of one field, one line per row, of which the first `sizes` are written: all of them if
-    that is None."""
+    """Bytes of one field, one line per row, of which the first `sizes` (None: all) are written."""
 
     data: npt.NDArray[np.uint8]
     sizes: Sizes | None = None
@@ -135,7 +134,6 @@ def _sample(name: str, column: SampleColumn) -> _FieldBytes:
 def _values(
     key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
 ) -> _FieldBytes:
-    """Return the fields of values of equal size, absent where they are not present."""
     rows = len(values)
     raw = np.ascontiguousarray(values).view(np.uint8).reshape(rows, -1)
     data = np.empty((rows, len(key) + raw.shape[1]), np.uint8)
@@ -147,7 +145,6 @@ def _values(
 
 
 def _total(fields_: Sequence[_FieldBytes], rows: int) -> Sizes:
-    """Return the number of bytes that each row writes."""
     total = np.zeros(rows, np.int64)
     for field_bytes in fields_:
         total += field_bytes.data.shape[1] if field_bytes.sizes is None else field_bytes.sizes
@@ -155,7 +152,6 @@ def _total(fields_: Sequence[_FieldBytes], rows: int) -> Sizes:
 
 
 def _join(fields_: Sequence[_FieldBytes]) -> bytes:
-    """Return the written bytes of all rows, row after row."""
     data = np.hstack([field_bytes.data for field_bytes in fields_])
     if all(field_bytes.sizes is None for field_bytes in fields_):
         return data.tobytes()

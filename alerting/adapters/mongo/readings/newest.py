@@ -41,8 +41,7 @@ def newest_readings(
 
 
 def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
-    """Create the index of each of these variables. Idempotent. One that the server refuses is left
-    out."""
+    """Create the index of each variable, unless the server refuses it. Idempotent."""
     keys = [("asset", ASCENDING), ("ts", DESCENDING)]
     for name in names:
         try:
@@ -57,8 +56,7 @@ def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
 def _newest(
     readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime
 ) -> Document | None:
-    """Return the newest good reading of a variable; through its index, or, where that is missing,
-    with a slower search."""
+    """Return the newest good reading of a variable, through its index or by a slower search."""
     field = f"v.{name}"
     query: Document = {
         "asset": asset.name,

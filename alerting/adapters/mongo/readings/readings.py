@@ -1,5 +1,4 @@
-"""Readings and events from MongoDB: all up to an instant, or only those that matter from another
-instant on."""
+"""Readings and events from MongoDB: all up to an instant, or those that matter from another on."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -189,7 +188,6 @@ def _newest_reading(document: Document | None) -> NewestReading | None:
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:
-    """Return the projection of these fields and of the samples of these variables."""
     values = [f"v.{name}" for name in variables] if 0 < len(variables) <= _FEW else ["v"]
     return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
@@ -224,7 +222,6 @@ def load_events(
 
 
 def _require_event(document: Document) -> Document:
-    """Return the document of an event. Raises TypeError if it is none."""
     end = document["end"]
     if not (isinstance(document["start"], datetime) and isinstance(document["type"], str)):
         raise TypeError("its start is no instant, or its type no text")

@@ -116,8 +116,7 @@ class MongoReadingWrites:
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
     ) -> None:
-        """Put samples into rows; those of a row that is archived, also meanwhile, into a new one,
-        which is read with it."""
+        """Put samples into rows; those of an archived row into a new one, which is read with it."""
         updates = [
             UpdateOne(
                 {"asset": new.asset, "ts": new.ts},
@@ -164,7 +163,6 @@ class MongoReadingWrites:
 
 
 def _sample_update(stored: ReadingRow, new: ReadingRow, arrived_at: datetime) -> Document:
-    """Return the update that puts samples into a stored document."""
     put = {"v": new.values, "q": new.quality}
     gone = [f"v.{name}" for name in new.quality if name not in new.values]
     gone += [

@@ -23,8 +23,7 @@ _NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
 
 
 class MongoReports:
-    """Port `Reports`: one document per revision. Page and metrics are compressed: a page may have 2
-    MB, a document 16 MB."""
+    """Port `Reports`: one document per revision; page and metrics are compressed to fit in."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
