@@ -1,5 +1,4 @@
-"""Object stores by their address: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob
-Storage, through Arrow."""
+"""Object stores by address: S3 and its like, Google Cloud Storage, Azure, through Arrow."""
 
 import os
 from collections.abc import Mapping

@@ -83,15 +83,13 @@ class DagSnapshot:
     limit_s: float = LIMIT_S
 
     def cadences(self) -> tuple[str, ...]:
-        """Return the distinct cadences, shortest first, e.g. `1m`: a short answer for ten thousand
-        definitions."""
+        """Return the distinct cadences, shortest first: short for ten thousand definitions."""
         return tuple(
             self._read("cadences", lambda revisions: {"cadences": _cadences(revisions)})["cadences"]
         )
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
-        """Return the definitions with a trained model whose training DAGs belong to this shard, by
-        name."""
+        """Return definitions with a trained model whose DAGs belong to this shard, by name."""
         answer = self._read(
             f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
         )
@@ -193,7 +191,7 @@ def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Docume
 
 
 def _with_model() -> list[Document]:
-    """Return queries, of which definitions with a model meet one."""
+    """Return queries, one of which each definition with a model meets."""
     found: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
     for kind, paths in sometimes_trained_kinds().items():
         found.append(
@@ -206,8 +204,7 @@ def _with_model() -> list[Document]:
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
-    """Return the last valid revisions, where active, of definitions whose newest revision cannot be
-    read."""
+    """Return the last valid revisions, if active, of definitions with an unreadable one."""
     readable = {
         "definition.kind": {"$in": list(definition_types())},
         "definition.state": {"$in": ["draft", "active", "retired"]},

@@ -152,7 +152,6 @@ class ReadingsArchive:
         return deleted
 
     def _instants(self, file: ArchivedFile) -> Iterator[Sequence[datetime]]:
-        """Yield the instants of the readings of a file, slice by slice."""
         for piece in self.columns(file, {}, None, None):
             for start in range(0, len(piece.ts), _SLICE):
                 yield datetimes(piece.ts[start : start + _SLICE])
@@ -162,7 +161,7 @@ class ReadingsArchive:
         self._compare_rows(file)
 
     def _compare_hash(self, file: ArchivedFile) -> None:
-        """Raise UserError if a file is not, byte by byte, the one that was recorded."""
+        """Raise UserError if a file is not the one that was recorded."""
         size, sha256 = self._hash(file.path)
         if (size, sha256) != (file.bytes, file.sha256):
             path = self._files.path(file.path)
@@ -245,8 +244,7 @@ class ReadingsArchive:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> Iterator[Any]:
-        """Yield the row groups of a file with these variables (None: all columns), cut to start <
-        ts <= end."""
+        """Yield row groups with these variables (None: all), cut to start < ts <= end."""
         with self._files.open(file.path) as stream, self._files.errors():
             metadata = pq.read_metadata(stream)
             schema = metadata.schema.to_arrow_schema()
@@ -274,7 +272,6 @@ class ReadingsArchive:
 
 
 def _cut(table: Any, start: datetime | None, end: datetime | None) -> Any:
-    """Return the rows with start < ts <= end of a table that is sorted by time."""
     if start is not None:
         table = table.filter(pc.greater(table[TIME], pa.scalar(start, table[TIME].type)))
     return (

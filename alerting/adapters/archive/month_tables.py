@@ -63,8 +63,7 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
 
 
 def month_table(documents: Sequence[Document], schema: Any) -> Any:
-    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError if one is no
-    reading."""
+    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError."""
     if not all(
         isinstance(document.get("v", {}), dict) and isinstance(document.get("q", {}), dict)
         for document in documents
@@ -105,7 +104,6 @@ def _instants(found: Sequence[Any]) -> Any:
 
 
 def _column(name: str, type_: Any, samples: Sequence[Document], other: Sequence[Document]) -> Any:
-    """Return the samples of a variable; those of another type are put into `other`."""
     given = [values.get(name) for values in samples]
     try:
         return pa.array(given, type_)
@@ -173,8 +171,7 @@ def _plain_type(table: Any, name: str) -> Any:
 
 
 def _values(table: Any, name: str, type_: VariableType) -> npt.NDArray[Any]:
-    """Return the values of a variable; equal texts are one object, so that a long column of them is
-    small."""
+    """Return a variable's values; equal texts are one object, so a long column is small."""
     if type_ != "category":
         if name not in table.column_names:
             return np.full(len(table), np.nan)

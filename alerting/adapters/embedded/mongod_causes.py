@@ -8,8 +8,7 @@ _FULL = 32 << 20  # bytes; with less free space the server cannot even complete 
 
 
 def cause(log: Path, folder: Path) -> str | None:
-    """Return the cause that ended the last start, with its remedy, as a sentence; None if the log
-    holds no recognised cause."""
+    """Return the cause that ended the last start, with its remedy; None if unknown."""
     text = _last_start(log)
     full = f"the disk of {folder} is full: free some space; all acknowledged data are kept"
     if _free(folder) < _FULL:
@@ -74,8 +73,7 @@ def _free(folder: Path) -> int:
 
 
 def _last_start(log: Path) -> str:
-    """Return the log since the last start of the server; only error messages, where its lines can
-    be parsed."""
+    """Return the log since the last start; only errors, where lines can be parsed."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 200_000))

@@ -203,8 +203,7 @@ def _last_of_group(
 def _mean_of_group(
     column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
 ) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return the mean of the values of each group; where it has none, whether a sample is bad; and
-    whether one is uncertain."""
+    """Return each group's mean; without one, if a sample is bad; and if one is uncertain."""
     rows = np.flatnonzero(column.present)
     count = np.bincount(group[rows], minlength=groups)
     one = np.zeros(groups)

@@ -57,8 +57,7 @@ class Qualities:
         }
 
     def comparable(self, title: str, cells: Cells) -> Cells:
-        """Return the cells of a column for the comparison of rows: bad differs from every value and
-        from a missing cell."""
+        """Return cells for comparing rows: bad differs from any value and a missing cell."""
         return (
             pc.if_else(pa.array(self.bad[title]), pa.scalar("of bad quality"), cells)
             if title in self.bad

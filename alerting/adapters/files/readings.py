@@ -131,8 +131,7 @@ class ReadingsFile:
     def read(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
     ) -> Iterator[ReadingBatch]:
-        """Yield the readings in batches of at most 10,000, in file order; a thread parses the next
-        while the caller writes."""
+        """Yield batches of at most 10,000 readings in order; a thread parses the next one."""
         batches = self._read(types, reject, progress)
         return prefetch(
             batches if self._rule == "refuse" else merge_duplicates(batches, self._rule)
@@ -147,8 +146,7 @@ class ReadingsFile:
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
 
     def _chunks_again(self) -> Iterator[Keyed]:
-        """Yield the checked chunks; those of a large file are parsed again. Raises UserError if the
-        file has changed."""
+        """Yield the checked chunks, perhaps parsed again. Raises UserError if they changed."""
         parsed = self._parsed
         self._parsed = None
         if parsed is None:

@@ -126,8 +126,7 @@ def contains_stamps(cells: Cells, title: str) -> bool:
 
 
 def stamp_format(cells: Cells) -> StampFormat | None:
-    """Return the format of most of these cells; if day or month may be first, that of `ORDERS` with
-    the day first."""
+    """Return the format of most cells; if day or month may be first, the day first."""
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO) > _MOST:
         return None
@@ -140,8 +139,7 @@ def stamp_format(cells: Cells) -> StampFormat | None:
 
 
 def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
-    """Return the same format, with the month first if the file shows that. Raises UserError if the
-    file shows neither order."""
+    """Return the format, month first if the file shows it. Raises UserError without proof."""
     mark = next((mark for mark, orders in ORDERS.items() if found == orders[0]), None)
     if mark is None:
         return found

@@ -16,8 +16,7 @@ _INT = "tag:yaml.org,2002:int"
 
 
 def read_yaml(file: Path) -> list[Any]:
-    """Return every document of a YAML or JSON file except empty ones. Raises UserError with the
-    position of the first fault."""
+    """Return the documents of a YAML or JSON file. Raises UserError for the first fault."""
     if file.is_dir():
         raise UserError(f"{file}: is a folder; name its files, for example {file / '*.yaml'}")
     try:
@@ -36,8 +35,7 @@ def read_yaml(file: Path) -> list[Any]:
 
 
 def _near(file: Path) -> str:
-    """Return a question for the files of the same folder that a mistyped name may mean; empty
-    without one."""
+    """Return a question for files of the folder that a mistyped name may mean, or ""."""
     try:
         stems = {one.stem: one for one in file.parent.iterdir() if one.suffix == file.suffix}
     except OSError:

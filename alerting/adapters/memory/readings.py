@@ -32,8 +32,7 @@ from alerting.readings.sample_quality import Doubts
 
 
 class MemoryReadings:
-    """Ports `Readings` and `ReadingWrites`: the rows of each asset by instant, the events of each
-    asset by type and start."""
+    """Ports `Readings` and `ReadingWrites`: rows by instant, events by type and start."""
 
     def __init__(self, assets: MemoryAssets) -> None:
         self._assets = assets
@@ -99,7 +98,6 @@ class MemoryReadings:
     def _documents(
         self, asset: str, start: datetime | None, end: datetime | None
     ) -> Iterator[Document]:
-        """Return documents {ts, v, q} with start < ts <= end, oldest first."""
         instants = self._instants.get(asset, [])
         of_asset = self._rows.get(asset, {})
         first = 0 if start is None else bisect_right(instants, start)

@@ -1,5 +1,4 @@
-"""The connection to MLflow: its environment variables, the check that it answers, and its errors in
-one sentence."""
+"""The connection to MLflow: its variables, the check that it answers, and its errors."""
 
 import logging
 import os
@@ -30,13 +29,11 @@ _ENVIRONMENT = {
 
 
 class RegistryUnavailable(ModelUnavailable, UserError):
-    """Error: MLflow did not answer as expected. Evaluation returns unknown; a command ends with
-    this message."""
+    """Error: MLflow did not answer as expected. Evaluation is unknown; a command ends."""
 
 
 class MlflowConnection:
-    """Connection to one MLflow, a server or a database. `timeout`: seconds to wait for the first
-    answer of a server."""
+    """Connection to one MLflow, server or database. `timeout`: of a server's first answer."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         self.uri = uri
@@ -51,8 +48,7 @@ class MlflowConnection:
 
     @contextmanager
     def client(self) -> "Iterator[MlflowClient]":
-        """Yield the client for a block. Raises RegistryUnavailable if MLflow does not answer, and
-        for its errors in the block."""
+        """Yield the client. Raises RegistryUnavailable if MLflow does not answer or fails."""
         self._require_sign_of_life()
         _prepare_mlflow()
         from mlflow.exceptions import MlflowException

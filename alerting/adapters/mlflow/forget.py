@@ -23,8 +23,7 @@ _RUNS_OF_VERSION = ("training_run", "search_run", "refreshed_by")
 def forget_models(
     client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool
 ) -> list[Swept]:
-    """Delete versions and runs of before an instant (ms), except the versions `keep` and what they
-    were made from."""
+    """Delete versions and runs before an instant (ms), except `keep` and their trainings."""
     experiment = client.get_experiment_by_name(definition)
     if experiment is None:
         return []
@@ -60,7 +59,6 @@ def forget_models(
 
 
 def _needed_trainings(versions: Sequence[Any], runs: Sequence[Any]) -> set[str]:
-    """Return the training runs from which these versions were made."""
     trainings = {run.info.run_id: _training(run) for run in runs}
     named = {version.run_id for version in versions}
     named |= {

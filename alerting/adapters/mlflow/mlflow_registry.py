@@ -39,8 +39,7 @@ _METRICS_TAB = "model-metrics"
 
 
 class MlflowModels:
-    """Port `Models`. Every method raises RegistryUnavailable if MLflow cannot be reached or
-    refuses."""
+    """Port `Models`. Methods raise RegistryUnavailable if MLflow is away or refuses."""
 
     shown = True
 
@@ -115,8 +114,7 @@ class MlflowModels:
         files: Files | None = None,
         folder: str = "",
     ) -> None:
-        """Add to a run. Logged parameters cannot change; metrics, tags and files of the same name
-        are replaced."""
+        """Add to a run. Parameters cannot change; metrics, tags and files are replaced."""
         with self._connection.client() as client:
             _log_values(client, run_id, params or {}, metrics or {}, tags or {})
             if files:
@@ -143,8 +141,7 @@ class MlflowModels:
             client.log_inputs(run_id, [DatasetInput(dataset)])
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        """Return the files in a folder of a run by name; empty if there is no such run or
-        folder."""
+        """Return the files in a folder of a run by name; empty without run or folder."""
         with self._connection.client() as client, tempfile.TemporaryDirectory() as local:
             if not _has_files(client, run_id, folder):
                 return {}
@@ -202,8 +199,7 @@ class MlflowModels:
             return number
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version as registered. Raises ModelUnavailable if they exceed the
-        limits of a model."""
+        """Return a version's files as registered. Raises ModelUnavailable if too large."""
         with self._connection.client() as client:
             return fetch_model_files(client, self._connection.uri, definition, version)
 
@@ -241,8 +237,7 @@ class MlflowModels:
             return forget_models(client, definition, keep, to_millis(before), dry)
 
     def _experiment(self, client: "MlflowClient", definition: str) -> str:
-        """Return the id of the definition's experiment, which is created, or restored from
-        deletion, if needed."""
+        """Return the id of the definition's experiment, made or restored if needed."""
         from mlflow.exceptions import MlflowException
 
         folder = (

@@ -32,8 +32,7 @@ class ServedModel:
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
-    """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if
-    files are damaged."""
+    """Return the model in a folder, by MLflow's name. Raises ModelRefused if damaged."""
     files = {path.name: path.read_bytes() for path in Path(data_path).iterdir() if path.is_file()}
     name = _kind(files.get(DESCRIPTION, b""))
     kind = trained_kind_named(name)

@@ -81,8 +81,7 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
 
 
 def to_document(value: Any) -> Document:
-    """Return a dataclass or pydantic model as a document. Raises ValueError if an instant has no
-    time zone."""
+    """Return a dataclass or model as a document. Raises ValueError for an instant in no zone."""
     return cast(Document, to_bson(value))
 
 
@@ -151,8 +150,7 @@ def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> lis
 
 
 def upsert(write: Callable[[], T]) -> T:
-    """Repeat an idempotent upsert while another process inserts the same document at the same time.
-    Return its result."""
+    """Repeat an idempotent upsert while another process inserts the same; return its result."""
     while True:
         try:
             return write()
@@ -203,8 +201,7 @@ def _make_converter() -> BsonConverter:
 def _write_with_templates(
     write: Callable[[Any], Document], names: Sequence[str]
 ) -> Callable[[Any], Document]:
-    """Return a hook that stores, beside English texts, the template and values from which other
-    languages are made."""
+    """Return a hook that stores, beside English, template and values for other languages."""
 
     def write_both(value: Any) -> Document:
         document = write(value)

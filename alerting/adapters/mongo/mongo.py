@@ -110,8 +110,7 @@ class MongoStores:
         clock: ports.Clock,
         in_memory: ports.InMemory,
     ) -> Platform:
-        """Return a platform with these stores behind its ports, each of them under the name that it
-        has here."""
+        """Return a platform with these stores behind its ports, by the names that these have."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
         return Platform(
             **stores, models=models, channels=channels, clock=clock, in_memory=in_memory
@@ -188,8 +187,7 @@ def open_stores(
 
 @contextmanager
 def database_errors(hosts: str) -> Iterator[None]:
-    """Raise DatabaseDown, with a message for people, for a lost or refused connection. `hosts`: the
-    addresses that were tried."""
+    """Raise DatabaseDown, for people, for a lost or refused connection to the `hosts`."""
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:

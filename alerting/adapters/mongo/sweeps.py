@@ -95,8 +95,7 @@ class MongoSweeps:
 
 
 def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:
-    """Return the instant of the last reading of the first slice of an interval; None without
-    readings."""
+    """Return the instant of the last reading of the first slice; None without readings."""
     found = (
         readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True})
         .sort("ts", 1)

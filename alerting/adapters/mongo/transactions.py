@@ -26,8 +26,7 @@ _LIFETIME = "transactionLifetimeLimitSeconds"
 
 
 class MongoUnit(Unit):
-    """Unit of work of the Mongo stores: they pass its session to every write. `session` None: the
-    writes are not composed."""
+    """Unit of work: the Mongo stores pass its session to every write (None: not composed)."""
 
     def __init__(self, session: ClientSession | None = None) -> None:
         self.session = session
@@ -109,8 +108,7 @@ def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
 
 
 def lifetime_warning(client: MongoClient[Document]) -> str | None:
-    """Return what a long lifetime of transactions costs; None if it is short, or this user may not
-    read it."""
+    """Return what a long lifetime of transactions costs; None if short, or if unknown."""
     try:
         lifetime = client.admin.command({"getParameter": 1, _LIFETIME: 1})[_LIFETIME]
     except OperationFailure:

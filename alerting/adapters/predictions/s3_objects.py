@@ -43,8 +43,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """Size of an object in bytes, and the tag of its content, which another content does not
-    have."""
+    """Size of an object in bytes, and the tag of its content, which no other content has."""
 
     size: int
     etag: str
@@ -74,16 +73,14 @@ class S3Objects:
             ) from None
 
     def state(self, parts: Parts) -> ObjectState:
-        """Return the state of an object. Raises UserError if there is none, Unreachable if the
-        store does not answer."""
+        """Return an object's state. Raises UserError if there is none, Unreachable."""
         with self._answer("HEAD", parts) as answer:
             return ObjectState(
                 int(answer.headers.get("content-length", "0")), answer.headers.get("etag", "")
             )
 
     def read(self, parts: Parts, etag: str) -> Iterator[bytes]:
-        """Yield the bytes of an object that still has the content of this tag. Raises as `state`
-        does."""
+        """Yield the bytes of an object that still has this tag. Raises as `state` does."""
         with self._answer(
             "GET", parts, {"if-match": etag, "accept-encoding": "identity"}
         ) as answer:
@@ -137,8 +134,7 @@ class S3Objects:
 
 
 def _read_endpoint(written: str) -> tuple[str, str]:
-    """Return the address of a server, and its host with the port. Raises UserError for anything
-    else."""
+    """Return a server's address, and its host with the port. Raises UserError."""
     try:
         endpoint = urlsplit(written)
         is_server = (
@@ -166,8 +162,7 @@ def _require_success(status: int) -> None:
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Return the credentials of the environment, or of the file that it names. Raises UserError
-    without them."""
+    """Return the credentials of the environment, or of its file. Raises UserError."""
     found: Mapping[str, str] = {name: environ.get(name.upper(), "") for name in _NAMES}
     if not found["aws_access_key_id"] and (path := environ.get("AWS_SHARED_CREDENTIALS_FILE")):
         found = _from_file(Path(path), environ.get("AWS_PROFILE") or "default")
@@ -211,8 +206,7 @@ def sign(
     region: str,
     at: datetime,
 ) -> dict[str, str]:
-    """Return the headers that authorize a request without a query (AWS Signature Version 4).
-    `sha256`: of its body."""
+    """Return headers that authorize a request (AWS Signature 4). `sha256`: of its body."""
     stamp = f"{at:%Y%m%dT%H%M%SZ}"
     day = f"{at:%Y%m%d}"
     headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp}

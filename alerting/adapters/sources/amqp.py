@@ -36,8 +36,7 @@ class AmqpClient:
     sends_again = True
 
     def __init__(self, source: AmqpSource, broker: Address, earlier: Sequence[str]) -> None:
-        """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the
-        broker refuses."""
+        """Connect, declare and bind the queue, begin to read. Raises UserError if refused."""
         self._received: list[Received] = []
         self._bytes = 0  # of these messages
         self._unacknowledged: dict[int, None] = {}  # delivery tags, in their order

@@ -171,8 +171,7 @@ def move(file: FoundFile, folder: Path, fault: str | None) -> None:
 
 
 def _take_name(inside: int, name: str, fault: str | None) -> str:
-    """Create an empty file under a free name in an open folder, with the reason of a fault beside
-    it. Return its name."""
+    """Create an empty file of a free name, a fault's reason beside it; return the name."""
     for taken in free_names(name, fault):
         try:
             os.close(_create(inside, taken))
@@ -193,8 +192,7 @@ def _take_name(inside: int, name: str, fault: str | None) -> str:
 
 
 def free_names(name: str, fault: str | None) -> Iterator[str]:
-    """Yield names for a file to move: its own, then with numbers before it; long ones are cut, so
-    that the reason has a name."""
+    """Yield names for a file to move, with numbers before it; cut to fit with a reason."""
     longest = LONGEST_NAME - (0 if fault is None else len(REASON))
     for number in count(1):
         stem, ending = os.path.splitext(name if number == 1 else f"{number}-{name}")  # noqa: PTH122 - a name, and no path

@@ -175,8 +175,7 @@ class MqttClient:
             raise
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return messages. Those of quality of service 1 are bounded by the broker; others are
-        dropped when too many wait."""
+        """Return messages. The broker bounds those of quality 1; others may be dropped."""
         self._work(WAIT_S)
         taken = self._received
         self._received = []
@@ -200,8 +199,7 @@ class MqttClient:
         self._client.loop_write()
 
     def _await(self, what: str) -> None:
-        """Wait for the answer to what was sent last. Raises UserError if there is none, or if it is
-        a refusal."""
+        """Wait for the answer to what was sent last. Raises UserError without a good one."""
         until = time.monotonic() + self._timeout
         while not self._answers:
             if time.monotonic() > until:

@@ -31,8 +31,7 @@ _NEW = ">"
 def open_redis(
     source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: keys that are not read any more. Raises
-    UserError for no address."""
+    """Return the subscription of a source. `earlier`: keys no longer read. Raises UserError."""
     server = _server(source, address)
     return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
 
@@ -58,14 +57,12 @@ def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], l
 
 
 class RedisClient:
-    """Port `Client`: a consumer with the name of this machine, which first gets what it had not
-    acknowledged."""
+    """Port `Client`: a consumer named as this machine, first of what it did not acknowledge."""
 
     sends_again = True
 
     def __init__(self, source: RedisSource, server: Address, earlier: Sequence[str]) -> None:
-        """Connect, and make the group of each stream where it is missing: it begins with all that
-        the stream holds."""
+        """Connect, and make missing groups, which begin with all that the stream holds."""
         self._source = source
         self._group = f"alerting-{source.name}"
         self._name = socket.gethostname()
@@ -150,8 +147,7 @@ class RedisClient:
         yield from self._redis.scan_iter(match=separator.join(levels), count=1000, _type="stream")
 
     def _take_over(self, most: int) -> Iterator[Received]:
-        """Yield entries that no consumer of the group has acknowledged for a while: theirs, which
-        may have died, and our own."""
+        """Yield entries long unacknowledged by a consumer: one that died, or this one."""
         for key in self._ids:
             start = self._claims.get(key, b"0-0")
             self._claims[key], entries, *_ = self._redis.xautoclaim(
@@ -179,7 +175,6 @@ class RedisClient:
 
 
 def _value(text: bytes) -> Any:
-    """Return a number, or true or false, where a text is one."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,5 +1,4 @@
-"""Rows of tables and queries in any database that SQLAlchemy knows, read on from an increasing
-column."""
+"""Rows of tables and queries in databases of SQLAlchemy, read on by an increasing column."""
 
 import json
 import math
@@ -85,8 +84,7 @@ class SqlReader:
 
 
 class _Fetched(NamedTuple):
-    """Rows in the order of the cursor. `is_cut`: the chunk ended before its last row, as it had too
-    many bytes."""
+    """Rows in order of the cursor. `is_cut`: the chunk had too many bytes for its last row."""
 
     rows: list[dict[str, Any]]
     is_cut: bool
@@ -122,8 +120,7 @@ def _chunks(
 def _fetch(
     connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float
 ) -> _Fetched:
-    """Return the next rows: as many as a chunk may have, or fewer with about `MOST_BYTES`. Raises
-    TimeoutError, UserError."""
+    """Return the next rows: a chunk, or about `MOST_BYTES`. Raises TimeoutError, UserError."""
     with read_transaction(connection, seconds):
         is_postgres = connection.dialect.name == "postgresql"
         statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
@@ -154,8 +151,7 @@ def _fetch(
 
 
 def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
-    """Return the columns of a source in PostgreSQL if some hold bytes, without these: they need not
-    be sent to be left out."""
+    """Return a source's columns if PostgreSQL has some of bytes, without these."""
     none = _statement(source, None).order_by(None).limit(0)
     described = connection.execute(none).cursor.description
     titles = tuple(
@@ -165,8 +161,7 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
 
 
 def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
-    """Return the last value of the cursor. Raises UserError without one, for infinity, and for one
-    that excludes an overlap."""
+    """Return the last value of the cursor. Raises UserError without a finite, usable one."""
     if source.cursor not in rows[0]:
         raise UserError(
             f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}"
@@ -219,8 +214,7 @@ def _size(row: Mapping[Any, Any]) -> int:
 
 
 def _value(value: Any) -> Any:
-    """Return a value that a row of a source may hold: a day becomes its first instant, what is no
-    value of a row its text."""
+    """Return a value for a row: a day as its first instant, other things as text."""
     if value is None or isinstance(value, bool | int | float | Decimal | str | datetime):
         return value
     if isinstance(value, date):
@@ -247,8 +241,7 @@ def _write_cursor(value: Any) -> str:
 
 
 def _read_cursor(name: str, text: object) -> Cursor:
-    """Return the place up to which a source is read. Raises UserError for a text that
-    `_write_cursor` does not write."""
+    """Return the place up to which a source is read. Raises UserError for another text."""
     try:
         if not isinstance(text, str):
             raise TypeError

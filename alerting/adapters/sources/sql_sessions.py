@@ -1,5 +1,4 @@
-"""Connections to the databases of sources: they only read, and what takes too long is broken off on
-both sides."""
+"""Connections to databases of sources: read only, and ended on both sides after a time."""
 
 import os
 import socket
@@ -40,8 +39,7 @@ _MYSQL_LIMITS = (5, 7, 8)  # the version from which MySQL has a limit of time
 
 
 def engine_of(name: str, address: str) -> sa.Engine:
-    """Return an engine without a pool. Raises UserError, without the address, if that cannot be
-    used. `name`: of the source."""
+    """Return an engine of a source, no pool. Raises UserError, without the address, if bad."""
     try:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
@@ -105,8 +103,7 @@ def leave(connection: sa.Connection) -> None:
 
 
 def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
-    """Return the statements after which the server ends what takes longer; a driver with a limit of
-    its own has it set."""
+    """Return statements by which the server ends long ones, or set the driver's own limit."""
     millis = max(int(seconds * 1000), 1)
     dialect = connection.dialect
     if dialect.name == "postgresql":
@@ -124,8 +121,7 @@ def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, .
 
 
 def _break_off(raw: Any) -> None:
-    """End what a connection waits for, from another thread: as its driver offers, or by closing its
-    socket."""
+    """End what a connection waits for, from another thread: by its driver, or its socket."""
     with suppress(Exception):
         if hasattr(raw, "interrupt"):  # SQLite
             raw.interrupt()

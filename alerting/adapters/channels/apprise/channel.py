@@ -28,7 +28,6 @@ class AppriseChannel:
     """
 
     def __init__(self, name: str, url: str, egress: Egress) -> None:
-        """Store the address, which `check_addresses` has checked."""
         self.name = name
         self._url = url
         self._egress = egress
@@ -70,8 +69,7 @@ def check_addresses(urls: Mapping[str, str]) -> None:
 
 
 def _run(task: Mapping[str, Any], proxy: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run the program of Apprise with a task. Its environment names the proxy, and holds neither
-    passwords nor exceptions."""
+    """Run the program of Apprise with a task, and an environment without passwords."""
     environ = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         environ |= {name: proxy, name.upper(): proxy}

@@ -18,8 +18,7 @@ TIMEOUT_S = 10.0
 
 
 def main() -> int:
-    """Send `message` to `url`; without a message print what is wrong with each of `urls`. Return 0
-    if it was sent."""
+    """Send `message` to `url`, or print what is wrong with each of `urls`. Return 0 if sent."""
     logging.disable()
     task = json.load(sys.stdin)
     if "urls" in task:

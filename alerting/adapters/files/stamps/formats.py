@@ -53,8 +53,7 @@ class StampFormat:
         return as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
 
     def read(self, cells: Cells) -> "LocalStamps":
-        """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT`
-        where it is no such stamp."""
+        """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`."""
         digits = self._of_one_width(cells)
         if digits is not None:
             at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))

@@ -69,8 +69,7 @@ class Stamps:
         )
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
-        """Return the ends of events with these starts, as `read`; of a repeated time, the first
-        that is not before the start."""
+        """Return ends of events, as `read`; a repeated time is the first after the start."""
         reader = Stamps(self.format, self.zone, self.strict)
         ends = reader.read(cells, np.arange(len(cells)).astype(object))
         if reader.clock is None or not reader.clock.changes:

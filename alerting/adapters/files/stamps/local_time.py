@@ -38,8 +38,7 @@ class LocalClock:
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
-        """Return local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series`:
-        the asset of each row."""
+        """Return local milliseconds as instants, or `NO_INSTANT`; `series`: each row's asset."""
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
         unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))
@@ -69,8 +68,7 @@ class LocalClock:
     def _second_time(
         self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
     ) -> npt.NDArray[np.int8]:
-        """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if
-        the lines are in no order."""
+        """Return 0 or 1: first or second of a repeated time; -1 without an order."""
         later = np.zeros(len(rows), dtype=np.int8)
         codes, names = (
             pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
@@ -104,8 +102,7 @@ class LocalClock:
 
 
 class _Order(NamedTuple):
-    """Order of the lines of a series: whether the newest is first, and whether some instants have
-    several lines."""
+    """Order of a series' lines: is the newest first, and have instants several lines?"""
 
     backwards: bool
     repeated: bool

@@ -35,5 +35,4 @@ class Table(Protocol):
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
-        None if there is no row."""
+        """Return at least `rows` first rows, or all, with all columns; None without one."""

@@ -82,8 +82,7 @@ class CsvTable:
                 yield self._quick(body, wanted) or self._exact(body, wanted)
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
-        None if there is no row."""
+        """Return at least `rows` first rows, or all, with all columns; None without one."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)
         body = first_records(without_lines(first, self._header_lines), rows) if first else None

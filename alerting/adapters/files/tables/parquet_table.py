@@ -47,8 +47,7 @@ class ParquetTable:
                 self.position.done = self.position.total * (first - 1) // total
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
-        None if there is no row."""
+        """Return at least `rows` first rows, or all, with all columns; None without one."""
         return next(self._batches(self.titles, rows), None)
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:

@@ -128,8 +128,7 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
 
 
 def _cut(data: bytes) -> int:
-    """Return the end of the last whole record: after a line break with an even number of quotation
-    marks before it."""
+    """Return the end of the last whole record: after an even number of quotation marks."""
     end = data.rfind(b"\n") + 1
     if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD:
         return end

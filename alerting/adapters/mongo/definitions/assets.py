@@ -64,8 +64,7 @@ class MongoAssets:
         ] if latencies else assets, faulty
 
     def matching(self, patterns: Collection[str]) -> list[Asset]:
-        """Return the valid assets of these names or patterns with *, and all known ones above them,
-        sorted by name."""
+        """Return the valid assets of these names or patterns with *, and those above, by name."""
         if "*" in patterns:
             return self.all()
         found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
@@ -104,8 +103,7 @@ class MongoAssets:
         }
 
     def put(self, assets: Sequence[Asset]) -> None:
-        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not
-        be read again."""
+        """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _put(
             self._assets,
             {asset.name: asset_document(asset) for asset in assets},
@@ -118,8 +116,7 @@ class MongoAssets:
         return good(EVENT_TYPES, self._types.find().sort("name"), parse_event_type)
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
-        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not
-        be read again."""
+        """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _put(
             self._types,
             {type_.name: to_document(type_) for type_ in types},
@@ -137,15 +134,13 @@ def _name_conditions(patterns: Collection[str]) -> list[Document]:
 
 
 def whole_collection(collection: MongoCollection) -> bytes:
-    """Return all documents of a collection behind one another, as they are stored, sorted by
-    name."""
+    """Return all documents of a collection one after another, as stored, sorted by name."""
     return raw_documents(collection, [{"$sort": {"name": 1}}])
 
 
 @lru_cache(2)
 def read_whole(documents: bytes) -> tuple[Read[Asset], ...]:
-    """Read all assets. If none was written since the last time, none is looked at again: there may
-    be very many."""
+    """Read all assets; none again if none was written since: they may be very many."""
     return tuple(_read_asset(documents[start:end]) for start, end in document_bounds(documents))
 
 

@@ -40,8 +40,7 @@ class MongoDefinitions:
         ]
 
     def put(self, document: Document) -> None:
-        """Insert or replace the current document of that name. Raises DefinitionRefused if the
-        server refuses it."""
+        """Insert or replace the document of a name. Raises DefinitionRefused if refused."""
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
         try:
@@ -119,8 +118,7 @@ class MongoDefinitions:
         return list(newest.values()), faulty
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """Return the newest valid revision of every definition, sorted by name; with `having` only
-        those with this field."""
+        """Return the newest valid revision of every definition; `having`: with this field."""
         if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [

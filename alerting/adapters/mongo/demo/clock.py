@@ -31,8 +31,7 @@ class MongoClock:
         return wall if stored is None else _shown(stored, wall)
 
     def line_speed(self) -> float | None:
-        """Return how many seconds of the simulated line pass in a second, 0 while it stands; None
-        for a clock of real time."""
+        """Return seconds of the simulated line per second, 0 while it stands; else None."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is None:
             return None

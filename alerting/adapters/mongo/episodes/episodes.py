@@ -46,8 +46,7 @@ _EXTRACT = dict.fromkeys(
 
 
 class MongoEpisodes:
-    """Port `Episodes`. Only open live episodes have `open_key`; its unique index permits one of
-    them per target."""
+    """Port `Episodes`. Open live episodes have `open_key`: an index permits one per target."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._episodes = database[EPISODES]
@@ -147,8 +146,7 @@ class MongoEpisodes:
         )
 
     def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        """Return number and sum of versions by definition: versions only grow, and episodes are
-        never deleted."""
+        """Return number and sum of versions by definition: they grow, nothing is deleted."""
         raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
         counted = {
             "$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}
@@ -165,8 +163,7 @@ class MongoEpisodes:
 
 
 def _alarm(document: Document) -> Alarm:
-    """Return the alarm of a part of an episode's document. Raises an error if a name in it is no
-    text."""
+    """Return the alarm in parts of an episode's document. Raises an error for no text."""
     closed = document["closed_at"]
     acknowledged = document.get("acknowledged")
     transitions = [

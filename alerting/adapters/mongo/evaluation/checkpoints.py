@@ -72,8 +72,7 @@ class MongoCheckpoints:
         return {key: state for key, state in states.items() if state is not None}
 
     def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
-        """Return the latest states before neighbouring instants, without reading states whose
-        successor is before all of them."""
+        """Return the latest states before neighbouring instants, without older ones."""
         names, assets = (
             list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1)
         )

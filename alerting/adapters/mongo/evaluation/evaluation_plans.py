@@ -59,8 +59,7 @@ _LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan at a time. It is read together with its sources, for the
-    `get` that follows."""
+    """Port `EvaluationPlans`: one plan, read together with its sources for the next `get`."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[DEFINITIONS]

@@ -78,8 +78,7 @@ class MongoStates:
         unit: Unit | None = None,
         every: int = 0,
     ) -> None:
-        """Write the states `after` of targets of one shard; raise Conflict if the shard or a
-        watermark has changed."""
+        """Write `after` of targets of a shard. Raises Conflict if it or a watermark changed."""
         (number,) = {shard_of(definition) for definition, _ in before.keys}
         known = self._shards_of(number)
         shard = _shard_id(number, every)
@@ -105,8 +104,7 @@ class MongoStates:
             known[id] = read_version + 1, table
 
     def _shards_of(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
-        """Return the shards of this number as they were last read or written, by id, each with its
-        version."""
+        """Return the shards of this number as last read or written, by id, with versions."""
         if number not in self._last:
             self._read([number])
         return self._last[number]

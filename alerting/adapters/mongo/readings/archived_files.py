@@ -49,8 +49,7 @@ class MongoArchivedFiles:
     def between(
         self, assets: Sequence[str], start: datetime | None, end: datetime | None
     ) -> list[ArchivedFile]:
-        """Return the files of some assets with readings in start < ts <= end, by asset, month and
-        number."""
+        """Return files of assets with readings in start < ts <= end, by asset and month."""
         times = _READ if start is None else {**_READ, "last": {"$gt": to_bson(start)}}
         if (
             not assets or self._files.find_one(times, {"_id": True}) is None
@@ -60,8 +59,7 @@ class MongoArchivedFiles:
         return self._find({"asset": {"$in": list(assets)}, **times})
 
     def newest(self, until: datetime | None) -> list[ArchivedFile]:
-        """Return the files of each asset that begin at or before an instant, of its newest month
-        with one, by number."""
+        """Return each asset's files that begin until an instant, of its newest month."""
         begun: Document = {} if until is None else {"first": {"$lte": to_bson(until)}}
         pipeline: list[Document] = [
             {"$match": {**_READ, **begun}},
@@ -193,8 +191,7 @@ def archive_path(asset: str, month: str, number: int, token: str) -> str:
 
 
 def parse_archived_file(document: Document) -> ArchivedFile:
-    """Return the record in a document. Raises DocumentRefused if its path is not that of a file of
-    its asset and month."""
+    """Return the record in a document. Raises DocumentRefused for another asset's path."""
     file = from_document(ArchivedFile, document)
     beginning = archive_path(file.asset, file.month, file.number, "").removesuffix(".parquet")
     if re.match(ARCHIVE_PATH, file.path) is None or not file.path.startswith(beginning):

@@ -46,8 +46,7 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
     def remove(self, id: str) -> None:
-        """Remove a record without waiting for the journal: one that comes back is routed ten
-        minutes later, to no effect."""
+        """Remove a record without waiting for the journal: a second routing has no effect."""
         self._done.delete_one({"_id": id})
 
     def evaluated_until(self) -> datetime | None:

@@ -113,8 +113,7 @@ class _Texts:
 
 
 def _new_ids(rows: int) -> npt.NDArray[np.uint8]:
-    """Return new object ids in the format of the drivers: the second, five random bytes per batch,
-    and a counter."""
+    """Return new object ids as of drivers: the second, five random bytes, and a counter."""
     ids = np.empty((rows, 12), np.uint8)
     ids[:, :9] = np.frombuffer(int(time.time()).to_bytes(4, "big") + os.urandom(5), np.uint8)
     ids[:, 9:] = np.arange(rows, dtype=">u4").view(np.uint8).reshape(rows, 4)[:, 1:]

@@ -82,8 +82,7 @@ class MongoReadings:
         )
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Return readings of many assets up to and including end, by asset: one query for all that
-        begin at the same instant."""
+        """Return readings of assets until `end`: one query for all with the same begin."""
         found: dict[str, ReadingColumns] = {}
         by_start = attrgetter("start")
         for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
@@ -233,8 +232,7 @@ def _require_event(document: Document) -> Document:
 def _earlier(
     events: MongoCollection, asset: str, instant: Collection[str], since: datetime
 ) -> list[Document]:
-    """Return, sorted, the last event of each type at or before an instant, and the lasting ones
-    from before that go on after."""
+    """Return, sorted, each type's last event until an instant, and earlier lasting ones."""
     last = events.aggregate(
         [
             {"$match": {"asset": asset, "start": {"$lte": since}}},

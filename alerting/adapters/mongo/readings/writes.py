@@ -59,8 +59,7 @@ class MongoReadingWrites:
         return found
 
     def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
-        """Return the samples at these instants of each asset: the index is searched once for every
-        asset and instant."""
+        """Return samples at these instants: the index is searched once per asset and instant."""
         if not by_asset:
             return {}
         instants = set[int]().union(*by_asset.values())

@@ -18,8 +18,7 @@ _CONNECT_S = 10
 
 
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
-    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them in
-    names of files."""
+    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them."""
 
     def _request(self, *given: Any) -> Any:
         kind, message = super()._request(*given)
@@ -32,8 +31,7 @@ class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
 
 
 class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
-    """File system of an open connection. A file is never moved onto another one, and only regular
-    files are files."""
+    """File system of a connection: never moves onto a file; only regular files are files."""
 
     cachable = False
 
