@@ -44,8 +44,7 @@ def legible(text: str, longest: int) -> str:
 
 def storable(text: str, longest: int = 4000) -> str:
     """Return a text that UTF-8 can write: cut, with bytes that are no character escaped."""
-    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return _HALVES.sub(_write_byte, cut)
+    return _HALVES.sub(_write_byte, text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 
 def _write_byte(half: re.Match[str]) -> str:

@@ -133,9 +133,7 @@ class Definition(CommonFields, ABC):
         between its next ticks.
         """
         written = self.schedule.report
-        if written is None or written in REPORT_PERIODS:
-            return written
-        return _period_of(written)
+        return written if written is None or written in REPORT_PERIODS else _period_of(written)
 
     def severities(self) -> tuple[Severity, ...]:
         """Return the severities that an episode of this definition can have, least severe first."""

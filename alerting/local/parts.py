@@ -68,8 +68,7 @@ def environment(
     passed_on = {
         name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
-    signed_in = mlflow_sign_in(settings) if settings.mlflow_uri is None else {}
-    return passed_on | shared | signed_in
+    return passed_on | shared | (mlflow_sign_in(settings) if settings.mlflow_uri is None else {})
 
 
 def mongodb_uri(settings: Settings) -> str:

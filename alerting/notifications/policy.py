@@ -161,8 +161,9 @@ def skip_in_quiet_hours(s: Situation) -> Decision | None:
 
 def notify_of_worse(s: Situation) -> Decision | None:
     """Notify of a severity above the one that the recipient got, or that is held back for later."""
-    decision = _worse(s)
-    return decision or (Decision("not above the notified severity") if s.cause == "worse" else None)
+    return _worse(s) or (
+        Decision("not above the notified severity") if s.cause == "worse" else None
+    )
 
 
 def _worse(s: Situation) -> Decision | None:

@@ -62,8 +62,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
     table = open_table(path, layout.separator, layout.encoding)
     key = column(table, layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], layout)
-    first = sample(table)
-    found = number_form(first, list(names), getattr(table, "separator", None))
+    found = number_form(sample(table), list(names), getattr(table, "separator", None))
     numbers = replace(found, decimal=layout.decimal) if layout.decimal else found
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
     parts: list[_Part] = []

@@ -145,8 +145,7 @@ def _with_decimal_point(cells: Cells, decimal: str) -> Cells:
 def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
     """Return the cells without separators of thousands; fast where there are none."""
     mark = "," if decimal == "." else "."
-    other = pc.match_substring(cells, mark)
-    if pc.any(other).as_py():
+    if pc.any(pc.match_substring(cells, mark)).as_py():
         grouped = pc.match_substring_regex(
             cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
         )

@@ -138,8 +138,7 @@ def _file(path: str) -> FoundFile | None:
 
 
 def _require_folder(pattern: str) -> None:
-    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    folder = Path(fixed.rpartition("/")[0] or "/")
+    folder = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist or is not mounted")
 

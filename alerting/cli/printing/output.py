@@ -259,10 +259,9 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _wrap_indented(text: str, width: int) -> list[str]:
-    lines = text.split("\n")
     return [
         f"{_INDENT}{part}"
-        for line in lines
+        for line in text.split("\n")
         for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))
     ]
 

@@ -196,8 +196,7 @@ def list_predict_jobs(_: Viewer, platform: Served, files: Files) -> list[JobView
 @router.get("/predict-jobs/{id}", tags=["predictions"])
 def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its progress, and its result or fault."""
-    job = find_job(platform.predict_jobs, id)
-    return _view(job, list_jobs(platform.predict_jobs), files)
+    return _view(find_job(platform.predict_jobs, id), list_jobs(platform.predict_jobs), files)
 
 
 @router.get(

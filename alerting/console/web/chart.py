@@ -178,5 +178,4 @@ def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Shape:
 
 def _x(chart: EpisodeChart, millis: int) -> float:
     start = to_millis(chart.start)
-    end = to_millis(chart.end)
-    return 100.0 * (millis - start) / max(1, end - start)
+    return 100.0 * (millis - start) / max(1, to_millis(chart.end) - start)

@@ -130,9 +130,7 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
 def _cut(data: bytes) -> int:
     """Return the end of the last whole record: after an even number of quotation marks."""
     end = data.rfind(b"\n") + 1
-    if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD:
-        return end
-    return 0
+    return end if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD else 0
 
 
 def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:

@@ -69,11 +69,10 @@ class MongoSources:
         except WriteError as error:
             if error.code != _FAILED_VALIDATION:
                 raise
-            why = (
+            raise UserError(
                 f"the database refuses source {name!r}; run `alerting prepare` with this version "
                 "of the platform"
-            )
-            raise UserError(why) from error
+            ) from error
 
     def add_revision(self, revision: SourceRevision) -> bool:
         return insert_new(self._revisions, to_document(revision))

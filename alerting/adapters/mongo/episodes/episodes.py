@@ -151,10 +151,9 @@ class MongoEpisodes:
         counted = {
             "$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}
         }
-        found = self._episodes.aggregate([raised, counted])
         return {
             one["_id"]: f"{one['count']}:{one['versions']}"
-            for one in found
+            for one in self._episodes.aggregate([raised, counted])
             if isinstance(one["_id"], str)
         }
 

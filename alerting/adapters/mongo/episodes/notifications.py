@@ -123,8 +123,7 @@ class MongoNotifications:
         dry: bool = False,
     ) -> int:
         finished = {"created_at": {"$lt": before}, "next_attempt_at": None}
-        kept = {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
-        old = finished | kept
+        old = finished | {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
         return (
             self._notifications.count_documents(old)
             if dry

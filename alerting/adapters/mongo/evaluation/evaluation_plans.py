@@ -106,12 +106,11 @@ class MongoEvaluationPlans:
         targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
-            names = evaluation_plan.names if number == 0 else ()
             document = {
                 "_id": number,
                 "source_hash": source_hash,
                 "parts": len(pieces),
-                "names": list(names),
+                "names": list(evaluation_plan.names if number == 0 else ()),
                 **_columns(piece),
             }
             upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))

@@ -215,10 +215,9 @@ def _samples(document: Document) -> Document:
 def _lacking(document: Document, stored: Document) -> Document:
     """Return the samples of a document, as fields to set, of variables without a stored one."""
     there = stored.get("v", {}).keys() | stored.get("q", {}).keys()
-    parts = _samples(document).items()
     return {
         f"{part}.{name}": one
-        for part, samples in parts
+        for part, samples in _samples(document).items()
         for name, one in samples.items()
         if name not in there
     }

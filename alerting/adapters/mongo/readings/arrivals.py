@@ -68,10 +68,9 @@ class MongoArrivals:
         return Unfinished(_arrivals(waiting), len(waiting) < len(found))
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(
-            _OLDEST_FIRST
+        return _arrivals(
+            self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
         )
-        return _arrivals(found)
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         alike: dict[tuple[bool, int], list[str]] = {}
