@@ -89,7 +89,6 @@ def episodes(
 
 
 def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode":
-    """Return the episode of an id. Raises NotFound, with the definitions it may mean."""
     from alerting.definitions.faults import NotFound
     from alerting.usecases.episodes.store import find_episode
 
@@ -102,7 +101,6 @@ def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode"
 
 
 def _ended_as(episode: Any) -> str:
-    """Return the outcome of a closed episode, and whether it was found in past data."""
     outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else ""
     return ", ".join(
         part for part in (outcome, "found in past data" if episode.backfilled else "") if part

@@ -24,7 +24,6 @@ from alerting.ports import ModelUnavailable
 
 API = "/api/"
 METRICS = "/metrics"
-GONE_BEFORE_THE_END = 499  # the number that proxies log for a client that closed its connection
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a "
@@ -82,9 +81,8 @@ def handle_problems(app: FastAPI) -> None:
     """Register the handlers that turn every fault of a request into a problem document."""
 
     # nobody reads the answer to a request whose body was broken off: the log has one line of it
-    app.add_exception_handler(
-        ClientDisconnect, lambda _, __: Response(status_code=GONE_BEFORE_THE_END)
-    )
+    # the number that proxies log for a client that closed its connection
+    app.add_exception_handler(ClientDisconnect, lambda _, __: Response(status_code=499))
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:

@@ -19,7 +19,6 @@ from alerting.settings.environment import variable
 from alerting.wiring import MLFLOW_USER as USER
 
 PASSWORD_FILE = variable("mlflow_password_file")
-_OPEN = "/health"  # the health check, which reveals nothing else
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -44,7 +43,8 @@ class Guard:
                 await _give_up(scope, receive, send, str(refusal))
                 return
             self._app = self._load()
-        if scope["type"] == "lifespan" or scope["path"] == _OPEN or self._may_enter(scope):
+        # the health check, which reveals nothing else
+        if scope["type"] == "lifespan" or scope["path"] == "/health" or self._may_enter(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await _ask_for_password(send)

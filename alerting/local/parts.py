@@ -166,7 +166,6 @@ def all_parts(
 
 
 def _in_demo_time(settings: Settings) -> dict[str, str]:
-    """Return the limits of lateness in the time of the demo's clock."""
     limits = {
         "evaluation_late": settings.health_limits.evaluation_late,
         "source_stale": settings.health_limits.source_stale,

@@ -13,7 +13,6 @@ from alerting.notifications.routing import TOP, Recipient
 
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Cause = Literal["raised", "worse", "happening", "closed", "corrected", "reopened", "time"]
-DIGEST_AFTER = timedelta(minutes=5)
 SOON = timedelta(minutes=10)
 
 
@@ -64,9 +63,6 @@ class Decision:
     number: int | None = None
 
 
-Stage = Callable[[Situation], Decision | None]
-
-
 def skip_backfilled(s: Situation) -> Decision | None:
     """No notification of backfilled or withdrawn episodes."""
     return Decision("found in past times") if s.episode.backfilled or s.episode.withdrawn else None
@@ -84,7 +80,7 @@ def digest_if_over(s: Situation) -> Decision | None:
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
-    until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
+    until = max(s.now + timedelta(minutes=5), s.recipient.quiet_until or s.now)
     return Decision(f"{s.reason}; over before the platform knew of it", "raised", "digest", until)
 
 
@@ -229,7 +225,7 @@ def repeat(s: Situation) -> Decision | None:
     )
 
 
-STAGES: tuple[Stage, ...] = (
+STAGES: tuple[Callable[[Situation], Decision | None], ...] = (
     skip_backfilled,
     skip_muted,
     digest_if_over,

@@ -5,8 +5,6 @@ from datetime import timedelta
 
 from alerting.notifications.notification import DeliveryStatus
 
-GIVE_UP_AFTER = 60  # about ten hours
-
 
 def retry_delay(attempts: int, key: str) -> timedelta:
     """Return the pause before the next attempt: 5 s doubled with every failure, at most ten
@@ -23,4 +21,4 @@ def retry_delay(attempts: int, key: str) -> timedelta:
 
 def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
     """Return `dead` when another attempt is useless or there were enough, else `failed`."""
-    return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"
+    return "dead" if permanent or attempts >= 60 else "failed"  # about ten hours

@@ -25,7 +25,6 @@ from alerting.readings.sample_quality import NO_INSTANTS, Doubts, among
 # of `History`, and doubts.
 ReadStored = Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]
 Flags = npt.NDArray[np.bool_]
-_AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,6 @@ def _combine(computed: Computed, first: Floats, *others: Floats) -> Floats:
 def _part(
     asset: Asset, name: str, ts: Millis, columns: Mapping[str, pd.Series], bad: Mapping[str, Millis]
 ) -> _Part:
-    """Return the readings of a part; a variable without a column has none."""
     raw = columns[name].to_numpy(np.float64) if name in columns else np.full(len(ts), np.nan)
     is_bad = among(ts, bad.get(name, NO_INSTANTS))
     there = ~np.isnan(raw) | is_bad
@@ -154,7 +152,8 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")
     found = present.copy()
-    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0))
+    # weights of readings of a lag in memory at once
+    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // 2_000_000, prepend=0))
     for rows in np.split(np.arange(len(at)), bounds):
         if not len(rows):
             continue

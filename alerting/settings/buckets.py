@@ -4,7 +4,6 @@ import re
 
 FORM = "s3://bucket/folder/name"
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[^/]+)*)/?")
-_LONGEST = 1024  # bytes of a path, by the rules of S3
 Parts = tuple[str, ...]
 """The bucket, and the parts of a path in it."""
 
@@ -12,7 +11,8 @@ Parts = tuple[str, ...]
 def address_parts(text: str) -> Parts:
     """Return bucket and path of an address. Raises ValueError for another place."""
     found = _ADDRESS.fullmatch(text)
-    if found is None or not text.isprintable() or len(found[2].encode()) > _LONGEST:
+    # bytes of a path, by the rules of S3
+    if found is None or not text.isprintable() or len(found[2].encode()) > 1024:
         raise ValueError(f"not an address in an object store: write {FORM}, without credentials")
     parts = (found[1], *found[2].split("/")[1:])
     if any(part in (".", "..") or "\\" in part for part in parts) or ".." in parts[0]:

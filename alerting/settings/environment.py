@@ -45,7 +45,6 @@ PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
 SECRET_SUFFIX = "_SECRET"  # noqa: S105 - the ending of a variable's name, not a secret
 LOOPBACK = "127.0.0.1"
-THIS_MACHINE = (LOOPBACK, "::1")
 UTC = ZoneInfo("UTC")
 
 _speed = positive_number(
@@ -169,7 +168,7 @@ class Settings:
     background_slots: Annotated[int, _slots] = field(default_factory=usual_background_slots)
     timezone: Annotated[ZoneInfo, _timezone] = UTC
     language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
-    trusted_proxies: Annotated[tuple[str, ...], _proxies] = THIS_MACHINE
+    trusted_proxies: Annotated[tuple[str, ...], _proxies] = (LOOPBACK, "::1")
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
     archive: Annotated[str | None, archive_location] = None

@@ -24,8 +24,6 @@ HIDDEN = "***"
 _SECRET_NAME = re.compile(
     r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE|SLACK|TEAMS|NTFY)_"
 )
-_LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every line
-_FIELDS = frozenset({"time", "level", "logger", "message", "exception"})
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),  # user and password of an address
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {HIDDEN}"),
@@ -85,9 +83,8 @@ class Redaction:
     """Filter that hides known secrets and texts that look like a secret."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        longest_first = sorted(
-            {s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True
-        )
+        # characters; hiding shorter texts would hide half of every line
+        longest_first = sorted({s for s in secrets if len(s) >= 8}, key=len, reverse=True)
         self._secrets = (
             re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         )
@@ -140,7 +137,7 @@ class JsonLines(logging.Formatter):
             **{
                 key: self._redact(clean_line(value))
                 for key, value in ids.items()
-                if key not in _FIELDS
+                if key not in {"time", "level", "logger", "message", "exception"}
             },
         }
         if below := _exception(record):

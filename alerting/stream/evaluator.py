@@ -23,7 +23,6 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as the last one took. So evaluations take half a core at most."""
-_log = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -118,6 +117,8 @@ class Evaluator:
             ) as fault:  # of the database, a document or a library: the next turn tries again
                 text = f"{type(fault).__name__}: {str(fault)[:200]}"
                 if self._faults.get(work.__name__) != text:
-                    _log.warning("cannot %s now, the scheduler does: %s", work.__name__, text)
+                    logging.getLogger(__name__).warning(
+                        "cannot %s now, the scheduler does: %s", work.__name__, text
+                    )
                 self._faults[work.__name__] = text
                 self._stopped.wait(2.0)

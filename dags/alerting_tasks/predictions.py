@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
 
 DAG_ID = "predict"
-_MOST_RUNS = 100  # of a job; one more is needed only after an outage of the database
 _now = partial(datetime.now, UTC)  # files of this machine are kept by real time
 
 
@@ -46,7 +45,8 @@ def jobs_to_start(platform: "Platform") -> list[dict[str, str]]:
     ti = get_current_context()["ti"]
     found = []
     for job in unfinished(platform.predict_jobs):
-        runs = [f"{job.id}-{number}" for number in range(1, _MOST_RUNS + 1)]
+        # of a job; one more is needed only after an outage of the database
+        runs = [f"{job.id}-{number}" for number in range(1, 101)]
         if ti.get_dr_count(DAG_ID, run_ids=runs, states=["queued", "running"]):
             continue
         ended = ti.get_dr_count(DAG_ID, run_ids=runs)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.usecases.training.due import DueTraining
 
-STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
 APPROVAL: dict[str, Any] = {
     "doc_md": (
         "Asks a person whether the challenger goes into service. Approve needs no reason, Reject "
@@ -151,7 +150,8 @@ def find_due() -> list[dict[str, str]]:
     with opened_platform() as platform:
         jobs = jobs_to_start(platform)
         for due in find_due_trainings(platform, platform.clock.now()):
-            if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
+            # trainings that one round starts; each costs a task
+            if len(found) < 20 and _may_start(platform, due):
                 found.append(
                     {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
                 )

@@ -34,7 +34,6 @@ from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
 from alerting.readings.instants import datetimes
 
 _SLICE = 10_000  # readings that are deleted at once
-_LOOKED_FOR = 5  # recorded files of which one must be there before another is written
 
 
 class ReadingsArchive:
@@ -76,7 +75,8 @@ class ReadingsArchive:
 
         And a file that is only not mounted would count as deleted.
         """
-        known = self.records.some(_LOOKED_FOR)
+        # recorded files of which one must be there before another is written
+        known = self.records.some(5)
         if known and not any(self._files.has(file.path) for file in known):
             raise Unreachable(
                 f"the archive {self.address} has none of the files that are recorded, e.g. "
@@ -161,7 +161,6 @@ class ReadingsArchive:
         self._compare_rows(file)
 
     def _compare_hash(self, file: ArchivedFile) -> None:
-        """Raise UserError if a file is not the one that was recorded."""
         size, sha256 = self._hash(file.path)
         if (size, sha256) != (file.bytes, file.sha256):
             path = self._files.path(file.path)

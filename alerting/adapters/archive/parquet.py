@@ -198,7 +198,6 @@ def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
 
 
 def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
-    """Yield each asset's rows as a table, with a column for each variable with a sample."""
     for asset in dict.fromkeys(batch.assets.tolist()):
         rows = np.flatnonzero(batch.assets == asset)
         columns = {

@@ -67,7 +67,6 @@ class CheckedHttp:
             raise DeliveryFailed(f"{self._receiver} answered {status}", permanent)
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
-        """Return the checked address to connect to, and the header that names its host."""
         url = httpx.URL(self._url)
         if self._egress is None:
             return url, {}

@@ -40,9 +40,6 @@ _LARGEST_LOG = 20_000_000
 _POLL_S = 0.05
 _HANDOVER_S = 20.0  # s; a stopped server may need this long to end on a busy machine
 _LOCK = "server.lock"
-_ADDRESS_IN_USE = 48  # exit code of mongod
-_FOLDER_LOCKED = 75  # exit code of the launcher
-_NOT_YET_INITIALIZED = 94  # error code of the server
 
 # Runs between the starter and mongod, because a fork of a process with threads must not run Python
 # code of its own. It waits for
@@ -276,9 +273,9 @@ class EmbeddedMongod:
 
     def _check_alive(self) -> None:
         code = None if self._process is None else self._process.poll()
-        if code == _ADDRESS_IN_USE:
+        if code == 48:  # mongod: the address is in use
             raise UserError(self._port_in_use())
-        if code == _FOLDER_LOCKED:
+        if code == 75:  # the launcher: the folder is locked
             raise UserError(self._folder_in_use(server_in(self.folder)))
         if code is not None:
             why = cause(self.folder / LOG, self.folder) or f"it ended with code {code}"
@@ -322,7 +319,7 @@ def _ensure_membership(client: Client, port: int) -> None:
     try:
         config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
-        if error.code != _NOT_YET_INITIALIZED:
+        if error.code != 94:  # NotYetInitialized
             raise
         client.admin.command(
             "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": here}]}

@@ -63,7 +63,6 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 
 def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
-    """Add up the commonest of these cells, among a limited number of different ones."""
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
         if word in found or len(found) < MOST_TEXTS:
             found[word] = found.get(word, 0) + count

@@ -163,7 +163,6 @@ def merge_duplicates(
 
 
 def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
-    """Return the batch with one row per instant of an asset, in the order of first rows."""
     keys = pd.DataFrame({"asset": batch.assets, "at": batch.at})
     first = np.flatnonzero(~keys.duplicated().to_numpy())
     if len(first) == len(batch):

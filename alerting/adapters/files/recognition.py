@@ -18,7 +18,6 @@ DEFAULT_TIME = "ts"
 JOINED = " + "
 _MOST = 0.5  # least share of stamps among the cells of a time column
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
-_EPOCH = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
 _DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
 _TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"  # noqa: E501
@@ -119,7 +118,7 @@ def contains_stamps(cells: Cells, title: str) -> bool:
     if _share(cells, _ISO) > _MOST:
         return True
     speaks = re.match(_TIME_TITLES, title.strip()) is not None
-    if _share(cells, _EPOCH) > _MOST:
+    if _share(cells, r"^\d{9,13}(\.\d{1,9})?$") > _MOST:
         return speaks
     found = stamp_format(cells)
     return found is not None and (speaks or not found.name.startswith("yyyymmdd"))

@@ -72,7 +72,6 @@ def _training(run: Any) -> str:
 
 
 def _bytes_of(runs: Sequence[Any]) -> int | None:
-    """Return the size of the artifacts of runs; None if they are not on this machine."""
     folders = [urlsplit(run.info.artifact_uri) for run in runs]
     if any(folder.scheme not in ("", "file") for folder in folders):
         return None

@@ -45,7 +45,6 @@ def _load_pyfunc(data_path: str) -> ServedModel:
 
 
 def _kind(description: bytes) -> str:
-    """Return the kind that the description of a model names, one of those that are installed."""
     try:
         found = cast("dict[str, Any]", yaml.safe_load(description) or {})
         return str(found["flavors"]["alerting"]["kind"])

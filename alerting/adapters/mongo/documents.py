@@ -57,7 +57,6 @@ CODEC: CodecOptions[Document] = CodecOptions(
 )
 """How documents are decoded: one date after the year 9999, or half a character, must not stop a
 query."""
-_ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
 _NUMBERS: dict[type[Any], frozenset[type]] = {
@@ -104,7 +103,10 @@ def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]
     """Return the documents of an aggregate behind one another, in BSON as they are stored."""
     # raw batches would take one more round trip
     raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))
-    return b"".join(document.raw for document in raw.aggregate(pipeline, batchSize=_ALL).to_list())
+    # one answer, of at most 16 MB, has all that fit into it
+    return b"".join(
+        document.raw for document in raw.aggregate(pipeline, batchSize=1_000_000).to_list()
+    )
 
 
 def document_bounds(documents: bytes) -> Iterator[tuple[int, int]]:
@@ -257,7 +259,6 @@ def _check_scalar(value: Any, hint: Any) -> Any:
 
 @lru_cache(1000)
 def _accepted(hint: Any) -> frozenset[type]:
-    """Return the types of the values that a scalar hint accepts."""
     if get_origin(hint) in (Union, UnionType):
         return frozenset(accepted for member in get_args(hint) for accepted in _accepted(member))
     if get_origin(hint) is Literal:

@@ -20,9 +20,7 @@ from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
 from alerting.definitions.faults import UserError
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-_SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
 _AT_ONCE = 1_000
-_LARGEST_DOCUMENT = 17 << 20
 _LENGTH = 4
 
 
@@ -63,7 +61,7 @@ def dump_database(
                         if counts[name] % _AT_ONCE == 0:
                             report(name, counts[name])
     except OperationFailure as failure:
-        if failure.code not in _SNAPSHOT_LOST:
+        if failure.code not in (239, 246):  # SnapshotTooOld, SnapshotUnavailable
             raise
         raise UserError(
             "the server dropped the snapshot before all documents were read: set its parameter "
@@ -127,7 +125,7 @@ def _documents(name: str, file: BinaryStream) -> Iterator[RawBSONDocument]:
     while head := file.read(_LENGTH):
         length = int.from_bytes(head, "little")
         try:
-            if len(head) < _LENGTH or not _LENGTH < length <= _LARGEST_DOCUMENT:
+            if len(head) < _LENGTH or not _LENGTH < length <= 17 << 20:
                 raise InvalidBSON("wrong length")
             yield RawBSONDocument(head + file.read(length - _LENGTH))
         except InvalidBSON as fault:

@@ -57,8 +57,6 @@ TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
 """Code of the answer of a restarted server to clients of earlier connections, until it has loaded
 its keys."""
-_NO_SPACE = 14031  # code of OutOfDiskSpace
-_NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
 
 class DatabaseDown(UserError):
@@ -197,7 +195,7 @@ def database_errors(hosts: str) -> Iterator[None]:
             f"to a running server ({_brief(error)})"
         ) from error
     except OperationFailure as error:
-        if error.code == _NO_SPACE:
+        if error.code == 14031:  # code of OutOfDiskSpace
             raise DatabaseDown(
                 f"the disk of the database at {hosts} is full: free some space, then run this again"
             ) from error
@@ -205,7 +203,7 @@ def database_errors(hosts: str) -> Iterator[None]:
             raise DatabaseDown(
                 f"the database at {hosts} has just started and is not ready yet: try again"
             ) from error
-        if error.code not in _NO_PERMISSION:
+        if error.code not in (13, 18):  # codes of Unauthorized and AuthenticationFailed
             raise
         raise DatabaseDown(
             f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: "

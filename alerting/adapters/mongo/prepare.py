@@ -19,8 +19,6 @@ from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
 from alerting.definitions.faults import UserError
 
 _ID = "schema"
-_NAMESPACE_EXISTS = 48  # codes of the server
-_OTHER_INDEX = (85, 86)  # IndexOptionsConflict and IndexKeySpecsConflict
 
 
 class NotPrepared(UserError):
@@ -86,7 +84,7 @@ def create_indexes(database: MongoDatabase) -> None:
             try:
                 database[name].create_indexes(indexes)
             except OperationFailure as error:
-                if error.code not in _OTHER_INDEX:
+                if error.code not in (85, 86):  # IndexOptionsConflict and IndexKeySpecsConflict
                     raise
                 _replace_indexes(database[name], indexes)
 
@@ -116,7 +114,7 @@ def _create(database: MongoDatabase, name: str, options: Document) -> bool:
     try:
         database.create_collection(name, check_exists=False, **options)
     except OperationFailure as error:
-        if error.code != _NAMESPACE_EXISTS:
+        if error.code != 48:  # NamespaceExists
             raise
         return False
     return True

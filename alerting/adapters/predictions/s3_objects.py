@@ -134,7 +134,6 @@ class S3Objects:
 
 
 def _read_endpoint(written: str) -> tuple[str, str]:
-    """Return a server's address, and its host with the port. Raises UserError."""
     try:
         endpoint = urlsplit(written)
         is_server = (

@@ -230,7 +230,6 @@ def _instants(values: Sequence[datetime | None]) -> pd.Series:
 
 
 def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
-    """Return the instants at which samples of these variables are bad, and uncertain."""
     found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
     for document in documents:
         for name, quality in document["q"].items():

@@ -28,8 +28,6 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 
 _TRIED = 10
-_NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
-_AT_ONCE = 1 << 18  # bytes
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -88,7 +86,7 @@ class _Buffered:
 
     def recv(self, size: int) -> bytes:
         if not self.pending():
-            self._in = self._socket.recv(_AT_ONCE)
+            self._in = self._socket.recv(1 << 18)  # bytes
             self._at = 0
         piece = self._in[self._at : self._at + size]
         self._at += len(piece)
@@ -167,7 +165,8 @@ class MqttClient:
             if earlier:
                 client.unsubscribe(list(earlier))
             # retained messages are not new where rows are stamped when they are received
-            retained = _NOT_SENT if source.stamp == "receipt" else 0
+            # of MQTT 5: retained messages are not sent when a topic is subscribed
+            retained = 2 if source.stamp == "receipt" else 0
             client.subscribe(self._topic, options=SubscribeOptions(1, retainHandling=retained))
             self._await("the broker has not confirmed the topic yet")
         except BaseException:

@@ -98,7 +98,6 @@ class NatsClient:
         )
 
     async def _stream(self) -> Any:
-        """Return the description of the stream. Raises UserError if there is none."""
         jetstream = self._client.jetstream(timeout=CONNECT_S)
         try:
             return await jetstream.stream_info(

@@ -161,7 +161,6 @@ class RedisClient:
         return Received(key.decode("utf-8", "replace"), self._payload(fields), (key, id), at)
 
     def _payload(self, fields: Mapping[bytes, bytes] | None) -> bytes:
-        """Return the named field of an entry, or else all of them as one row."""
         if fields is None:
             return b"the entry was deleted from the stream before it was stored"
         if self._source.field is not None:

@@ -24,11 +24,6 @@ from alerting.ports import Records
 MOST_BYTES = 16 << 20
 """Bytes of values after which a chunk ends, unless all its rows have the same cursor."""
 _MOST_OF_ONE = 4 * MOST_BYTES
-# rows for which PostgreSQL is asked at once; the other drivers hand on row by row without a way to
-# the server
-_AT_ONCE = 64
-_LARGE = 1 << 20
-_BYTEA = 17  # the type of bytes in PostgreSQL
 Cursor = int | float | Decimal | str | datetime | date
 
 
@@ -130,7 +125,8 @@ def _fetch(
         at_once = 1
         while new := found.fetchmany(min(at_once, source.chunk - len(rows))):
             added = sum(_size(row) for row in new)
-            at_once = min(2 * at_once, _AT_ONCE) if is_postgres and added < _LARGE else 1
+            # other drivers hand on row by row without a way to the server
+            at_once = min(2 * at_once, 64) if is_postgres and added < 1 << 20 else 1
             size += added
             rows += [{str(title): _value(value) for title, value in row.items()} for row in new]
             if len(rows) >= source.chunk:
@@ -154,8 +150,9 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
     """Return a source's columns if PostgreSQL has some of bytes, without these."""
     none = _statement(source, None).order_by(None).limit(0)
     described = connection.execute(none).cursor.description
+    # the type of bytes in PostgreSQL
     titles = tuple(
-        str(column[0]) for column in described if column[1] != _BYTEA or column[0] == source.cursor
+        str(column[0]) for column in described if column[1] != 17 or column[0] == source.cursor
     )
     return titles if len(titles) < len(described) else ()
 
@@ -265,6 +262,5 @@ def _read_cursor(name: str, text: object) -> Cursor:
 
 
 def _reason(error: SQLAlchemyError) -> str:
-    """Return the message of the database, without the statement and its values."""
     cause = getattr(error, "orig", None)
     return first_line(cause if isinstance(cause, Exception) else error)

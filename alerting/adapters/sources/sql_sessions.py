@@ -15,7 +15,6 @@ from alerting.definitions.faults import UserError, first_line
 
 STATEMENT_S = 60.0
 """Time that a chunk of rows may take in the database and on its way here."""
-_GRACE_S = 5.0  # after which a statement is broken off that its server should have ended
 # where the address names none: the driver that the platform brings
 _DRIVERS = {
     "postgresql": "postgresql+psycopg2",
@@ -35,7 +34,6 @@ _READ_ONLY = {
     "oracle": "SET TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = ON",
 }
-_MYSQL_LIMITS = (5, 7, 8)  # the version from which MySQL has a limit of time
 
 
 def engine_of(name: str, address: str) -> sa.Engine:
@@ -73,7 +71,8 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
         _break_off(raw)
 
     limits = _limits(connection, raw, seconds)
-    timer = Timer(seconds + (_GRACE_S if limits else 0.0), break_off)
+    # after which a statement is broken off that its server should have ended
+    timer = Timer(seconds + (5.0 if limits else 0.0), break_off)
     timer.daemon = True
     timer.start()
     try:
@@ -110,7 +109,8 @@ def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, .
         return (f"SET LOCAL statement_timeout = {millis}",)
     if getattr(dialect, "is_mariadb", False):
         return (f"SET SESSION max_statement_time = {seconds:g}",)
-    if dialect.name == "mysql" and (dialect.server_version_info or ()) >= _MYSQL_LIMITS:
+    # the version from which MySQL has a limit of time
+    if dialect.name == "mysql" and (dialect.server_version_info or ()) >= (5, 7, 8):
         return (f"SET SESSION max_execution_time = {millis}",)
     with suppress(Exception):  # a driver that lacks it is bounded by the timer alone
         if dialect.name == "mssql":

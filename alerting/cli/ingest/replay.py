@@ -160,7 +160,6 @@ def _recording(
     end: datetime | None,
     report: "ProgressPort",
 ) -> _Recording:
-    """Return the readings of a file, or those stored. Raises UserError without any."""
     from alerting.definitions.faults import UserError, nearest
 
     if Path(text).is_file():

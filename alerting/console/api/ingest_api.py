@@ -36,7 +36,6 @@ Key = Annotated[
         description="Names this delivery: sent again, it changes nothing.",
     ),
 ]
-_GZIP = 31  # zlib: window of gzip, with its header
 _JSON = "application/json"
 _LINES = "application/x-ndjson"
 router = APIRouter(prefix="/api/v1")
@@ -335,7 +334,7 @@ def _text(body: bytes, encoding: str, is_lines: bool) -> str:
 
 
 def _decompress(body: bytes) -> bytes:
-    member = zlib.decompressobj(_GZIP)
+    member = zlib.decompressobj(31)  # zlib: window of gzip, with its header
     plain = member.decompress(body, LARGEST_DELIVERY + 1)
     if len(plain) > LARGEST_DELIVERY:
         raise HTTPException(

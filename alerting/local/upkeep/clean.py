@@ -61,7 +61,6 @@ def _clean_airflow(before: datetime) -> list[str]:
 
 
 def _clean_mlflow(settings: Settings, environ: Mapping[str, str]) -> list[str] | None:
-    """Return the command for MLflow's store; None if it is of another machine."""
     store = (
         environ.get("MLFLOW_BACKEND_STORE_URI") if settings.mlflow_uri else settings.mlflow_database
     )

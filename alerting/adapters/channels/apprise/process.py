@@ -42,7 +42,6 @@ def _fault(url: str) -> str | None:
 
 
 def _service(url: str) -> Any:
-    """Return the service of an address, which follows no redirects; None if there is none."""
     asset = AppriseAsset(
         async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory"
     )

@@ -31,8 +31,6 @@ from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
 
-_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # spreadsheets write this into the first line
-
 
 class CsvTable:
     """Text with one record a line; its separator, else that on which header and lines agree."""
@@ -46,7 +44,8 @@ class CsvTable:
         with closing(blocks(path, self.encoding, Position(path))) as start:
             first = next(start, None)
         header, lines = header_record(first, 0) if first else ("", 0)
-        named = _SEPARATOR_LINE.match(header)
+        # spreadsheets write this into the first line
+        named = re.match(r'^"?sep=(.)"?$', header)
         self._header_lines = 0
         if first and named:
             separator = separator or named[1]

@@ -40,7 +40,6 @@ def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[R
 
 
 def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) -> Iterator[Record]:
-    """Yield records from this line on, up to and including the first faulty one."""
     reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
     first = start
     while first < len(texts):

@@ -154,7 +154,6 @@ def _numbered(name: str, number: Any) -> str:
 
 
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
-    """Return faults by name from the marks that can be read."""
     faults = {mark["_id"]: mark.get("faults") for mark in found if isinstance(mark["_id"], str)}
     return {
         name: [str(f) for f in reasons]

@@ -39,8 +39,6 @@ from alerting.ports.sources import (
     SourceRevision,
 )
 
-_FAILED_VALIDATION = 121  # error code of the server
-
 
 class MongoSources:
     """Port `Sources`."""
@@ -67,7 +65,7 @@ class MongoSources:
         try:
             upsert(lambda: self._sources.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
-            if error.code != _FAILED_VALIDATION:
+            if error.code != 121:  # DocumentValidationFailure
                 raise
             raise UserError(
                 f"the database refuses source {name!r}; run `alerting prepare` with this version "

@@ -29,7 +29,6 @@ from alerting.ports import ArchivedFile
 from alerting.ports.sweeps import FileState
 from alerting.readings.instants import month_interval, month_of
 
-_ORDER = [("asset", 1), ("month", 1), ("number", 1)]
 _READ: Document = {"state": {"$ne": "deleting"}}
 # documents; a batch of the server is else 16 MB, of which the documents take many times as much
 _AT_ONCE = 1_000
@@ -84,7 +83,9 @@ class MongoArchivedFiles:
         return self._find({"state": "deleting"})
 
     def _find(self, query: Document) -> list[ArchivedFile]:
-        return _read(self._files.find({**_READ, **query}).sort(_ORDER))
+        return _read(
+            self._files.find({**_READ, **query}).sort([("asset", 1), ("month", 1), ("number", 1)])
+        )
 
     def record(self, file: ArchivedFile) -> None:
         """Record a file. Raises UserError if there is one of its number."""

@@ -19,9 +19,6 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
 
-_NOT_MADE = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
-_NO_SUCH_INDEX = 2  # BadValue: the hint names no index
-
 
 def newest_readings(
     readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -49,7 +46,8 @@ def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
                 keys, name=_index(name), partialFilterExpression={f"v.{name}": {"$exists": True}}
             )
         except OperationFailure as error:
-            if error.code not in _NOT_MADE:
+            # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
+            if error.code not in (13, 67):
                 raise
 
 
@@ -71,7 +69,7 @@ def _newest(
     try:
         return _first_present(cursor.clone().hint(_index(name)), asset, name)
     except OperationFailure as error:
-        if error.code != _NO_SUCH_INDEX:
+        if error.code != 2:  # BadValue: the hint names no index
             raise
         return _first_present(cursor, asset, name)
 

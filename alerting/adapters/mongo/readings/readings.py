@@ -28,7 +28,6 @@ from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.readings.sample_quality import Doubts
 
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
-_FEW = 50  # most variables that a query names; with more, it reads all
 
 
 class MongoReadings:
@@ -177,7 +176,6 @@ class MongoReadings:
 
 
 def _newest_reading(document: Document | None) -> NewestReading | None:
-    """Return stamp and arrival of a reading; None without one, or without a stamp."""
     if document is None or not isinstance(document["ts"], datetime):
         return None
     arrived_at = document.get("arrived_at")
@@ -187,7 +185,8 @@ def _newest_reading(document: Document | None) -> NewestReading | None:
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:
-    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= _FEW else ["v"]
+    # most variables that a query names; with more, it reads all
+    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= 50 else ["v"]
     return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
 
