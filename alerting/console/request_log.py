@@ -9,7 +9,6 @@ from alerting.console.problems import METRICS
 from alerting.ports.logs import id_logger, log_context
 
 _log = id_logger(__name__)
-"""Addresses requested every few seconds: logged only on failure."""
 
 
 class RequestLog:
@@ -40,6 +39,7 @@ class RequestLog:
 
 def _write(scope: Scope, status: int, seconds: float) -> None:
     path = getattr(scope.get("route"), "path", "no such address")
+    # requested every few seconds: logged only on failure
     if path in {"/api/v1/health", "/style.css", METRICS} and status < 400:
         return
     person = scope.get("state", {}).get("person")

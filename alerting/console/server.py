@@ -9,11 +9,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 
-"""From the first moment of a connection, or the end of the last answer, to the last byte of a
-request."""
-"""Time for which a client may leave an answer unread that does not fit into the buffers of the
-connection."""
-
 
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read,
@@ -23,7 +18,9 @@ class PatientProtocol(H11Protocol):
     clients that send nothing at all, headers byte by byte, or a body after the answer was sent.
     """
 
+    # from the start of a connection, or the end of the last answer, to a request's last byte
     request_seconds = 20.0
+    # for which a client may leave an answer unread that does not fit into the connection's buffers
     reading_seconds = 30.0
     upload_seconds = UPLOAD_SECONDS
 

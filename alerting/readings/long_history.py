@@ -10,7 +10,6 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis, millis
 
-"""Read these variables with start < ts <= end (ms): a frame with the conventions of `History`."""
 _EVER = np.iinfo(np.int64)
 
 
@@ -26,6 +25,7 @@ class LongHistory:
     head: History
     variables: tuple[str, ...]
     ends: Sequence[int]
+    # variables with start < ts <= end (ms), as a frame with the conventions of `History`
     read: Callable[[Sequence[str], int, int], pd.DataFrame]
 
     @property

@@ -26,8 +26,6 @@ from alerting.usecases.sources.stream import subscription
 
 _NEWEST = 100
 _PORTS = {"nats": 4222, "tls": 4222}
-"""Time after which the server sends a message again that was not acknowledged."""
-"""Time without a reader after which the server forgets how far a source has read."""
 
 
 def open_nats(
@@ -128,8 +126,9 @@ class NatsClient:
                     filter_subject=self._topic,
                     ack_policy=AckPolicy.EXPLICIT,
                     deliver_policy=DeliverPolicy.ALL,
-                    ack_wait=30.0,
+                    ack_wait=30.0,  # then the server sends a message again
                     max_ack_pending=MOST_UNACKNOWLEDGED,
+                    # without a reader, the server then forgets how far it was read
                     inactive_threshold=timedelta(days=7).total_seconds(),
                 ),
             )

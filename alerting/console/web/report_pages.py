@@ -156,11 +156,7 @@ def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodT
         (template("Months"), ""),
         (template("Quarters"), "-Q"),
     ):
-        own = [
-            h
-            for h in heads
-            if h.period and next((mark for mark in ("-W", "-Q") if mark in h.period), "") == mark
-        ]
+        own = [h for h in heads if h.period and _mark(h.period) == mark]
         periods = tuple(sorted({h.period for h in own if h.period}, reverse=True)[:most])
         names = sorted(
             {h.definition for h in own if h.period in periods},
@@ -176,3 +172,7 @@ def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodT
 
 def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
     return {head.period or "": head for head in sorted(heads, key=lambda head: head.revision)}
+
+
+def _mark(period: str) -> str:
+    return next((mark for mark in ("-W", "-Q") if mark in period), "")

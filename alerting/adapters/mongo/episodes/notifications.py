@@ -17,6 +17,7 @@ from alerting.ports.notifications import Change
 from alerting.ports.unit_of_work import Conflict, Unit
 
 _OLDEST_FIRST = [("created_at", 1), ("_id", 1)]
+_DUE_ORDER = [("next_attempt_at", 1), ("transition", -1), ("_id", 1)]
 """The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts
 after `closed`."""
 
@@ -64,7 +65,7 @@ class MongoNotifications:
     def due(self, now: datetime, limit: int) -> list[Notification]:
         return _read(
             self._notifications.find({"next_attempt_at": {"$lte": now}})
-            .sort([("next_attempt_at", 1), ("transition", -1), ("_id", 1)])
+            .sort(_DUE_ORDER)
             .limit(limit)
         )
 
