@@ -1,5 +1,4 @@
-"""One evaluation DAG per cadence in use: the definitions in a few shards, then the resulting
-notifications."""
+"""One evaluation DAG per cadence: definitions in a few shards, then notifications."""
 
 from datetime import timedelta
 
@@ -11,8 +10,7 @@ from alerting.definitions.durations import parse_duration
 
 
 def build(every: str) -> None:
-    """Build the DAG of one cadence; evaluation takes priority over training where both wait for a
-    slot."""
+    """Build the DAG of one cadence; it goes before training where both wait for a slot."""
 
     @dag(
         dag_id=f"evaluate__{every}",

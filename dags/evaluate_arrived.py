@@ -1,5 +1,4 @@
-"""Evaluation of what a source has just delivered, besides the cadences: a nightly file is evaluated
-when it lands."""
+"""Evaluation, besides the cadences, of what a source has just delivered."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -8,8 +8,7 @@ from alerting_tasks.ingestion import read
 
 
 def build(name: str, every: timedelta, title: str | None) -> None:
-    """Build the DAG of one source; where it was read to is in the database, so a missed run loses
-    nothing."""
+    """Build the DAG of one source; a missed run loses nothing: the database has its place."""
 
     @dag(
         dag_id=f"ingest__{name}",

@@ -1,5 +1,4 @@
-"""Maintenance: revisions of documents edited in the database, outcomes that are due, notifications
-that are due."""
+"""Maintenance: edited documents, outcomes that are due, notifications that are due."""
 
 from datetime import timedelta
 

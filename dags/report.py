@@ -23,8 +23,7 @@ from alerting_tasks import (
 
 @task
 def due() -> list[dict[str, object]]:
-    """Return the shards of definitions with a report that is due, at most sixteen, with the run's
-    instant."""
+    """Return shards of definitions with a report due, sixteen at most, with the instant."""
     from alerting.definitions.shards import shard_of
     from alerting.usecases.reports.due import due_reports
 
@@ -56,8 +55,7 @@ def make(shard: int, at: str) -> int:
 
 @task(execution_timeout=timedelta(hours=2), **BACKGROUND)
 def unseen() -> int:
-    """Make the reports on test periods that models have evaluated since the last run, and return
-    how many were made."""
+    """Make reports on test periods evaluated since the last run; return how many."""
     from alerting.usecases.reports.unseen import make_unseen_reports
 
     with background_platform() as platform:
@@ -66,8 +64,7 @@ def unseen() -> int:
 
 @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
 def plant() -> int:
-    """Make the report on the plant that is due at the run's instant, after those on definitions,
-    and return how many were."""
+    """Make the plant's report that is due, after those on definitions; return how many."""
     from alerting.usecases.reports.issue import make_due_plant_reports
 
     with background_platform() as platform:
@@ -78,8 +75,7 @@ def plant() -> int:
 
 @task(trigger_rule="all_done")
 def announce() -> int:
-    """Add the notifications of new reports, and return how many were added; also after reports that
-    failed."""
+    """Add notifications of new reports, also after failed ones; return how many."""
     from alerting.usecases.reports.announce import announce_reports
 
     with opened_platform() as platform:

@@ -1,5 +1,4 @@
-"""Nightly: archive old readings, delete what is older than its retention and needed by nothing in
-use, and measure models."""
+"""Nightly: archive old readings, delete what is past retention, and measure models."""
 
 from datetime import timedelta
 
@@ -18,8 +17,7 @@ from alerting_tasks.predictions import clean_jobs
 
 @task(execution_timeout=timedelta(hours=6), **BACKGROUND)
 def archive() -> dict[str, int]:
-    """Archive the months that are due, where an archive is in use. Fails if one could not be
-    archived: it stays as it is."""
+    """Archive the months due, where an archive is in use. Fails if one could not be."""
     from airflow.sdk.exceptions import AirflowException
 
     from alerting.usecases.upkeep.archive import archive_readings

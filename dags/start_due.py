@@ -1,5 +1,4 @@
-"""Starts what is due: trainings of questions that have none in their present state, and predict
-jobs."""
+"""Starts what is due: trainings of questions without one, and predict jobs."""
 
 from datetime import timedelta
 

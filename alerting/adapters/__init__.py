@@ -1,2 +1,1 @@
-"""Implementations of the ports: MongoDB, MLflow, files, channels, the embedded server, Airflow's
-snapshot of DAGs."""
+"""Implementations of the ports: MongoDB, MLflow, files, channels, embedded server, Airflow."""

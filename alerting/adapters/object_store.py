@@ -1,5 +1,4 @@
-"""Object stores by their address: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob
-Storage, through Arrow."""
+"""Object stores by address: S3 and its like, Google Cloud Storage, Azure, through Arrow."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +18,6 @@ SCHEMES = {
     "az": "az",
     "wasb": "az",
 }
-_CONNECT_S = 10
 _REQUEST_S = 60
 _FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[str]()}
 
@@ -94,6 +92,6 @@ def _s3(
         scheme=scheme or "https",
         endpoint_override=endpoint.rstrip("/") or None,
         tls_ca_file_path=environ.get("AWS_CA_BUNDLE") or None,
-        connect_timeout=_CONNECT_S,
+        connect_timeout=10,
         request_timeout=_REQUEST_S,
     )

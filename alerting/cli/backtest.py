@@ -124,29 +124,24 @@ def _subject(platform: "Platform", what: str) -> "Subject":
 
 
 def _document(made: "Backtest") -> dict[str, Any]:
-    document: dict[str, Any] = {
+    return {
         **plain({**made.__dict__, "page": None, "episodes": []}),
-        "episodes": _rows(made),
+        "episodes": [
+            {
+                "id": e.id,
+                "asset": e.asset,
+                "severity": e.severity,
+                "raised_at": e.raised_at.isoformat(),
+                "closed_at": e.closed_at.isoformat() if e.closed_at else None,
+                "value": e.evaluation.value,
+                "threshold": e.evaluation.threshold,
+                "model_version": e.model_version,
+                "outcome": e.outcome_record.outcome if e.outcome_record else None,
+                "reason": e.evaluation.reason,
+            }
+            for e in made.episodes
+        ],
     }
-    return document
-
-
-def _rows(made: "Backtest") -> list[dict[str, Any]]:
-    return [
-        {
-            "id": e.id,
-            "asset": e.asset,
-            "severity": e.severity,
-            "raised_at": e.raised_at.isoformat(),
-            "closed_at": e.closed_at.isoformat() if e.closed_at else None,
-            "value": e.evaluation.value,
-            "threshold": e.evaluation.threshold,
-            "model_version": e.model_version,
-            "outcome": e.outcome_record.outcome if e.outcome_record else None,
-            "reason": e.evaluation.reason,
-        }
-        for e in made.episodes
-    ]
 
 
 def _print(made: "Backtest", target: Path) -> None:

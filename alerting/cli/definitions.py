@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
-_HASH_SHOWN = 12
-_WIDEST_LINE = 1 << 20
 
 Files = Annotated[
     list[Path],
@@ -148,7 +146,17 @@ def apply(
     with platform() as p:
         plans = sync.plan(p, documents)
         now = p.clock.now()
-        rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
+        rows = [
+            {
+                "name": i.name,
+                "action": i.action,
+                "changes": "; ".join(
+                    f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}"
+                    for k, (a, b) in i.changes.items()
+                ),
+            }
+            for i in plans
+        ]
         load = forecasts(p, plans, now)
         following = next_steps(
             p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC)
@@ -176,7 +184,6 @@ def apply(
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
-    """Start trainings if a definition with a model was changed, and return their pages."""
     from alerting.definitions.model import ModelDefinition
 
     if not any(
@@ -205,12 +212,6 @@ def _show_applied(
         console.print(
             "the platform does not run, so this waits until you start it with `alerting up`"
         )
-
-
-def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
-    return "; ".join(
-        f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}" for k, (a, b) in changes.items()
-    )
 
 
 @command
@@ -310,7 +311,7 @@ def show_definition(
         print_json(found | {"faults": faults, "derived": derived, "training": training})
         return
     print_text(_yaml(document))
-    rows = [vars(r) | {"revision": r.number, "hash": r.hash[:_HASH_SHOWN]} for r in history]
+    rows = [vars(r) | {"revision": r.number, "hash": r.hash[:12]} for r in history]
     columns = ["revision", "at", "author", "reason", "hash"]
     lines = [line.plain for line in table_lines(rows, columns, console.width - 2)]
     lines += [
@@ -371,7 +372,7 @@ def export(
 def _yaml(document: dict[str, Any]) -> str:
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDEST_LINE)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
 @definition_group.command("retire")

@@ -135,7 +135,6 @@ def status(
 
 
 def _set_by(state: "LineState", name: str) -> str:
-    """Return the actor of a set-point, and until when it is in force."""
     if name not in state.setpoints():
         return ""
     change = state.hand_set(name, state.minute)

@@ -89,8 +89,6 @@ def episodes(
 
 
 def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode":
-    """Return the episode of an id. Raises NotFound, with the definitions that the text may mean
-    instead."""
     from alerting.definitions.faults import NotFound
     from alerting.usecases.episodes.store import find_episode
 
@@ -103,7 +101,6 @@ def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode"
 
 
 def _ended_as(episode: Any) -> str:
-    """Return the outcome of a closed episode, and whether it was found in past data."""
     outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else ""
     return ", ".join(
         part for part in (outcome, "found in past data" if episode.backfilled else "") if part
@@ -291,8 +288,7 @@ def assign(
 
 
 def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
-    """Return what to declare if the episode has no advice because operators can set no variable of
-    its assets."""
+    """Return what to declare if there is no advice, as operators can set no variable."""
     from alerting.definitions.checks.trained import advice_warnings
     from alerting.definitions.matching import matching_assets
     from alerting.definitions.model import TrainedDefinition

@@ -1,5 +1,4 @@
-"""The command `alerting`: one sub-command per use case, the same use cases that the DAGs and the
-API call."""
+"""The command `alerting`: a sub-command per use case, which DAGs and API call, too."""
 
 from collections.abc import Callable
 

@@ -86,7 +86,6 @@ def train(
 
 
 def _train_due(as_json: bool) -> None:
-    """Train the definitions that are due; one that fails is reported and stops no other."""
     from alerting.usecases.training import train as training
     from alerting.usecases.training.due import find_due_trainings
 
@@ -228,7 +227,10 @@ def dataset(
         require_past(p.clock.now(), now, option="--as-of")
         built = dataset_of(p, name, now or p.clock.now())
     if out is not None:
-        _export(built, out)
+        from alerting.learning.data.export import export_table
+
+        require_file(out, "dataset.parquet")
+        export_table(built).to_parquet(out, index=False)
     content = profile(built)
     if as_json:
         print_json(content | ({"file": str(out)} if out else {}))
@@ -253,13 +255,6 @@ def dataset(
         console.print("no data quality findings")
     if out is not None:
         console.print(f"{len(built.rows)} rows written to {out}")
-
-
-def _export(built: Any, out: Path) -> None:
-    from alerting.learning.data.export import export_table
-
-    require_file(out, "dataset.parquet")
-    export_table(built).to_parquet(out, index=False)
 
 
 @command
@@ -383,5 +378,4 @@ def show_test(test: Mapping[str, Any]) -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its numbers formatted for tables."""
     return row | ({"threshold": float(row["threshold"])} if row.get("threshold") else {})

@@ -144,9 +144,8 @@ def list_dead_letters(as_json: Json = False) -> None:
     """List undelivered notifications with the reason."""
     with platform() as p:
         letters = p.notifications.dead()
-    rows = letters if as_json else [vars(letter) for letter in letters]
     show(
-        rows,
+        letters if as_json else [vars(letter) for letter in letters],
         ["key", "channel", "transition", "created_at", "attempts", "error"],
         as_json,
         "no dead letters",

@@ -215,7 +215,19 @@ def miss(
     missed_at = instant(at, "--at")
     with platform() as p:
         if asset is None and missed_at is None:
-            _list_misses(p, name, as_json)
+            from alerting.usecases.definitions.sync import require_revision
+
+            require_revision(p.definitions, name)
+            rows = [
+                vars(found) | {"missed_at": short(found.missed_at), "at": short(found.at)}
+                for found in p.misses.between(definition=name)
+            ]
+            show(
+                rows,
+                ["missed_at", "asset", "comment", "actor", "at"],
+                as_json,
+                "no miss is reported",
+            )
             return False
         if asset is None or missed_at is None:
             raise typer.BadParameter(
@@ -231,14 +243,3 @@ def miss(
             "revision of its report"
         )
     return True
-
-
-def _list_misses(p: "Platform", name: str, as_json: bool) -> None:
-    from alerting.usecases.definitions.sync import require_revision
-
-    require_revision(p.definitions, name)
-    rows = [
-        vars(found) | {"missed_at": short(found.missed_at), "at": short(found.at)}
-        for found in p.misses.between(definition=name)
-    ]
-    show(rows, ["missed_at", "asset", "comment", "actor", "at"], as_json, "no miss is reported")

@@ -1,5 +1,4 @@
-"""`alerting test`: run scenarios against definitions, in a build or before a change; like `promtool
-test rules`."""
+"""`alerting test`: run scenarios against definitions; like `promtool test rules`."""
 
 from pathlib import Path
 from typing import Annotated, Any

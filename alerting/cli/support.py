@@ -1,5 +1,4 @@
-"""Helpers of all commands: options, the platform, progress, files, and messages instead of
-tracebacks."""
+"""Helpers of all commands: options, platform, progress, files, messages for errors."""
 
 import getpass
 import os
@@ -91,8 +90,7 @@ def _why_stopped(home: Path) -> str | None:
 
 
 def is_served() -> bool:
-    """Return whether `alerting up` runs on this home; True for the operator's own database, where
-    this cannot be checked."""
+    """Return whether `alerting up` runs on this home; True for a database of one's own."""
     from alerting.adapters.embedded.running import running
     from alerting.settings.environment import read_settings
 
@@ -165,8 +163,7 @@ def actor() -> "Actor":
 
 
 def instant(text: str | None, option: str) -> datetime | None:
-    """Return an ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code
-    2)."""
+    """Return an ISO 8601 instant with zone. Raises a usage error (exit code 2)."""
     if text is None:
         return None
     try:

@@ -194,8 +194,7 @@ def archive_run(as_json: Json = False) -> None:
     written = (
         f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
     )
-    text = f"{written}, {found.deleted} deleted from MongoDB"
-    show_result(found, as_json, text, about)
+    show_result(found, as_json, f"{written}, {found.deleted} deleted from MongoDB", about)
     if found.faults:
         raise UserError("\n".join(found.faults))
 

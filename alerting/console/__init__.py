@@ -1,2 +1,1 @@
-"""FastAPI: the REST API and the operator's pages. Each request calls a use case; this package makes
-no decisions."""
+"""FastAPI: REST API and operator's pages. Each request calls a use case that decides."""

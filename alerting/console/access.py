@@ -1,5 +1,4 @@
-"""Access to the console: tokens with roles, and sessions of browsers, signed with the token of
-their person."""
+"""Access to the console: tokens with roles, and sessions signed with their tokens."""
 
 import hashlib
 import hmac
@@ -39,12 +38,10 @@ class Person:
 
 
 class Access:
-    """People by tokens and sessions. A comparison takes the same time wherever a wrong value
-    differs from the right one."""
+    """People by tokens and sessions. A comparison takes the same time for any wrong value."""
 
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
-        """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError
-        without any token."""
+        """`tokens`: name and role by token. `ended`: log-outs. Raises UserError for no token."""
         if not tokens:
             raise UserError("there is no API token, so no person can log in: add at least one")
         self._tokens = dict(tokens)
@@ -67,13 +64,11 @@ class Access:
         return None if token is None else _session(token, now)
 
     def start_session(self, token: str, now: datetime) -> str | None:
-        """Return a cookie value for the owner of this token, None if it is not valid; see
-        `issue_session`."""
+        """Return a cookie value for the owner of this token, else None; see `issue_session`."""
         return None if self.find_by_token(token) is None else _session(token, now)
 
     def find_by_session(self, session: str, now: datetime) -> Person | None:
-        """Return the person whose token signed this cookie value, if it has neither expired nor
-        been logged out."""
+        """Return the person who signed this cookie value, if neither expired nor logged out."""
         content, _, signature = session.rpartition(".")
         found = None
         for token, (name, role) in self._tokens.items():
@@ -91,8 +86,7 @@ class Access:
         return found
 
     def end_session(self, person: Person, now: datetime) -> None:
-        """End the session of this person: every copy of its cookie becomes invalid, also after a
-        restart. Idempotent."""
+        """End this person's session, every copy of its cookie, also after restarts. Idempotent."""
         if person.session is not None:
             self._ended.end(_fingerprint(person.session), _expires(person.session), now)
 
@@ -122,8 +116,7 @@ def confirms(person: Person, csrf: str) -> bool:
 
 
 def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
-    """Read a tokens file: JSON `{token: {"name": ..., "role": ...}}`. Raises UserError if others
-    may read it, or for faults."""
+    """Read `{token: {"name": ..., "role": ...}}`. Raises UserError if others may read it."""
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")

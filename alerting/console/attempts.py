@@ -1,5 +1,4 @@
-"""Limits per client, in bounded memory: delay after wrong tokens, and a maximum number of
-feedback-link requests."""
+"""Limits per client, in bounded memory: delay after wrong tokens, and feedback requests."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -50,8 +49,7 @@ class WrongTokens:
         self._lock = Lock()
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """Return the time until this client's token is accepted, None if it is accepted now.
-        `person`: owner of the token."""
+        """Return the time until this client's token is accepted, or None. `person`: its owner."""
         with self._lock:
             client_record = self._clients.get(client)
             if (

@@ -1,5 +1,4 @@
-"""First check of every request: token or session, size of the body, headers that forbid loading
-from other sites."""
+"""First check of requests: token or session, size of body, headers against other sites."""
 
 import asyncio
 import re
@@ -52,8 +51,7 @@ _HEADERS = {
 
 
 class Gate:
-    """Gate that stores the `Person` of a request in its state; it also closes routes without a
-    role."""
+    """Gate that stores the `Person` of a request in its state; it closes routes without role."""
 
     def __init__(
         self,
@@ -70,7 +68,6 @@ class Gate:
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -81,8 +78,7 @@ class Gate:
         await answer(scope, BodyDeadline(receive, seconds), _with_headers(send))
 
     async def _refusal(self, request: Request) -> Response | None:
-        """Return the refusal of a request, None if it is allowed; its state then has the person, if
-        there is one."""
+        """Return a request's refusal, None if allowed; its state then has the person."""
         length = len(request.scope.get("raw_path") or b"") + len(
             request.scope.get("query_string") or b""
         )
@@ -147,8 +143,7 @@ class BodyDeadline:
         self._complete = False
 
     async def __call__(self) -> Message:
-        """Return the next message of a request (ASGI). Raises HTTPException 408 if the body does
-        not arrive in time."""
+        """Return a request's next message (ASGI). Raises HTTPException 408 if it is late."""
         if self._complete:
             return await self._receive()
         if self._until is None:
@@ -177,8 +172,7 @@ def largest_body(path: str) -> int:
 
 
 def is_upload(path: str) -> bool:
-    """Return whether a request to this path has a file as its body, which may take up to half an
-    hour."""
+    """Return whether this path gets a file, which may take up to half an hour."""
     return _UPLOAD.fullmatch(path) is not None
 
 

@@ -6,14 +6,12 @@ from alerting.console.gate import SIGN_IN
 
 
 class HeadAsGet:
-    """Handles HEAD as GET, except where GET changes something: the one-time link has its own
-    answer."""
+    """Handles HEAD as GET, except where GET changes something: one-time links."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request (ASGI)."""
         if (
             scope["type"] != "http"
             or scope["method"] != "HEAD"

@@ -1,5 +1,4 @@
-"""The language of the pages: chosen by the person and remembered by the browser, else that of the
-browser, else the plant's."""
+"""The language of the pages: chosen and remembered, else the browser's, else the plant's."""
 
 from typing import Annotated
 
@@ -16,7 +15,6 @@ from alerting.definitions.wording.language import (
 
 COOKIE = "alerting_language"
 PATH = "/language"
-_A_YEAR_S = 365 * 86_400
 
 
 def language_of(request: Request) -> Language:
@@ -29,8 +27,7 @@ def language_of(request: Request) -> Language:
 
 
 def language_routes() -> APIRouter:
-    """Return the route that remembers a choice. It needs no login, for the login page has the
-    choice too."""
+    """Return the route that remembers a choice, also of the login page, without login."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post(PATH)
@@ -39,7 +36,7 @@ def language_routes() -> APIRouter:
     ) -> Response:
         local = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
         answer = RedirectResponse(next if local else "/", 303)
-        answer.set_cookie(COOKIE, language, max_age=_A_YEAR_S, httponly=True, samesite="lax")
+        answer.set_cookie(COOKIE, language, max_age=365 * 86_400, httponly=True, samesite="lax")
         return answer
 
     return routes

@@ -1,5 +1,4 @@
-"""Login and logout of the pages: exchange a token for a cookie that scripts cannot read and other
-sites cannot send."""
+"""Login and logout: exchange a token for a cookie that other sites cannot send."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +22,7 @@ Field = Annotated[str, Form(max_length=LONGEST)]
 
 @dataclass(frozen=True)
 class Entrance:
-    """Shared parts of the login routes. `public_url`: the address at which people reach the pages,
-    if it is set."""
+    """Shared parts of the login routes. `public_url`: the address of the pages, if set."""
 
     access: Access
     wrong_tokens: WrongTokens
@@ -32,8 +30,7 @@ class Entrance:
     public_url: str | None = None
 
     def signed_in(self, request: Request, session: str, target: str = "/") -> Response:
-        """Redirect to a page of the console with this session (a cookie value of `Access`) as the
-        browser's cookie."""
+        """Redirect to a page of the console with this session as the browser's cookie."""
         answer = RedirectResponse(local_target(target), 303)
         answer.set_cookie(
             COOKIE,
@@ -54,8 +51,7 @@ class Entrance:
         return answer
 
     def _is_https(self, request: Request) -> bool:
-        """Return whether the public address or the request itself is HTTPS: a proxy need not pass
-        its scheme on."""
+        """Return whether the public address or the request is HTTPS, as proxies may hide it."""
         return (self.public_url or "").lower().startswith(
             "https://"
         ) or request.url.scheme == "https"
@@ -98,8 +94,7 @@ def login_routes(entrance: Entrance) -> APIRouter:
 
 
 def local_target(target: str) -> str:
-    """Return the target if it is a page of the console, else `/`: a login must not lead anywhere
-    else."""
+    """Return the target if it is a page of the console, else `/`: never another site."""
     return (
         target
         if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()

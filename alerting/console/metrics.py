@@ -41,8 +41,7 @@ FRESH_S = 10.0
 
 @dataclass(frozen=True)
 class Scrape:
-    """Result of one collection. `metrics`: None if the platform could not be read, or not within
-    the limit."""
+    """Result of one collection. `metrics`: None if not read, or not within the limit."""
 
     database_up: bool
     seconds: float
@@ -68,8 +67,7 @@ class PlatformReader:
         self._read_at = 0.0
 
     def read(self) -> Scrape:
-        """Return metrics that are at most a few seconds old. Never raises for a database that is
-        down or slow."""
+        """Return metrics, a few seconds old at most. Never raises for a database that is slow."""
         if not self._lock.acquire(timeout=self._limit):
             return Scrape(True, self._limit, None)
         try:
@@ -98,7 +96,6 @@ class PlatformReader:
         return Scrape(is_up, self._stopwatch() - began, metrics, sources)
 
     def _answers(self) -> bool:
-        """Return whether the database answers a small query."""
         try:
             with pymongo.timeout(1.0):
                 self._platform.definitions.faulty()
@@ -114,8 +111,7 @@ class PlatformCollector(Collector):
         self._reader = reader
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric families of one scrape; those of the platform only if it could be
-        read."""
+        """Yield the metric families of one scrape; the platform's only if it could be read."""
         yield InfoMetricFamily(
             "alerting_build",
             "Version of the platform.",

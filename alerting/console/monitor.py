@@ -29,8 +29,6 @@ from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.conditions import LATE
 
 EVERY_S = 60.0
-AWAY_AFTER = timedelta(minutes=2)
-"""Time without the database after which it is announced: a restart takes less."""
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +89,8 @@ class HealthMonitor:
         now = whole_millis(self._now())
         self._outage = self._outage or PlatformAlert(DATABASE, "MongoDB", reason, now)
         _log.warning("the database is away: %s", reason)
-        if self._known is None or now - self._outage.opened_at < AWAY_AFTER:
+        # a restart of the database takes less
+        if self._known is None or now - self._outage.opened_at < timedelta(minutes=2):
             return
         for channel, route in self._recipients.items():
             if channel not in self._notified:

@@ -24,7 +24,6 @@ from alerting.ports import ModelUnavailable
 
 API = "/api/"
 METRICS = "/metrics"
-GONE_BEFORE_THE_END = 499  # the number that proxies log for a client that closed its connection
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a "
@@ -32,12 +31,10 @@ BODY_UNREADABLE = (
 )
 MOST = 20
 LONGEST_NAME = 100
-LONGEST_PATH = 500
 LONGEST_DETAIL = 4000
 DATABASE_DOWN = translatable(
     "the database does not answer; try again later; all acknowledged data are kept"
 )
-NO_PAGE = translatable("there is no page at this address")
 _TITLES = (
     template("Bad Request"),
     template("Forbidden"),
@@ -65,14 +62,13 @@ def problem(
         "title": title,
         "status": status,
         "detail": _shorten(detail),
-        "instance": clean_line(request.url.path)[:LONGEST_PATH],
+        "instance": clean_line(request.url.path)[:500],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
 
 
 def is_for_programs(path: str) -> bool:
-    """Return whether programs call this path: faults there are JSON, and no token leads to 401
-    instead of the login page."""
+    """Return whether programs call this path: faults are JSON, no token leads to 401."""
     return path.startswith(API) or path == METRICS
 
 
@@ -84,11 +80,13 @@ def _shorten(detail: str) -> str:
 def handle_problems(app: FastAPI) -> None:
     """Register the handlers that turn every fault of a request into a problem document."""
 
-    app.add_exception_handler(ClientDisconnect, _answer_the_gone)
+    # nobody reads the answer to a request whose body was broken off: the log has one line of it
+    # the number that proxies log for a client that closed its connection
+    app.add_exception_handler(ClientDisconnect, lambda _, __: Response(status_code=499))
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
-        details = {400: BODY_UNREADABLE, 404: NO_PAGE}
+        details = {400: BODY_UNREADABLE, 404: translatable("there is no page at this address")}
         return problem(
             request,
             fault.status_code,
@@ -144,8 +142,7 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def _wrong_method(request: Request) -> Response:
-    """Return the refusal of a method, with those of all routes of the address; where there is GET,
-    there is HEAD."""
+    """Return the refusal of a method, with all of the address; with GET there is HEAD."""
     matching = [
         route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
     ]
@@ -157,12 +154,6 @@ def _wrong_method(request: Request) -> Response:
         f"{request.method} is not possible here; possible: {allowed}",
         {"allow": allowed},
     )
-
-
-def _answer_the_gone(_: Request, __: Exception) -> Response:
-    """Return an answer that nobody reads, to a request whose body was broken off: the log of
-    requests has one line of it."""
-    return Response(status_code=GONE_BEFORE_THE_END)
 
 
 def _message(error: dict[str, Any]) -> str:

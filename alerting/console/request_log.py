@@ -9,19 +9,15 @@ from alerting.console.problems import METRICS
 from alerting.ports.logs import id_logger, log_context
 
 _log = id_logger(__name__)
-_REGULAR = frozenset({"/api/v1/health", "/style.css", METRICS})
-"""Addresses requested every few seconds: logged only on failure."""
 
 
 class RequestLog:
-    """Log of method, declared address (never its values, which may be permissions), status and
-    duration."""
+    """Log of method, declared address (never its values, often permissions), status, duration."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -43,7 +39,8 @@ class RequestLog:
 
 def _write(scope: Scope, status: int, seconds: float) -> None:
     path = getattr(scope.get("route"), "path", "no such address")
-    if path in _REGULAR and status < 400:
+    # requested every few seconds: logged only on failure
+    if path in {"/api/v1/health", "/style.css", METRICS} and status < 400:
         return
     person = scope.get("state", {}).get("person")
     write = _log.error if status >= 500 else _log.info

@@ -45,8 +45,7 @@ def serve(
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return the path in `ALERTING_API_TOKENS_FILE`, or that of the file that `alerting up`
-    makes."""
+    """Return the path in `ALERTING_API_TOKENS_FILE`, or that made by `alerting up`."""
     return Path(environ.get(TOKENS_FILE) or settings.home / "secrets" / "api_tokens.json")
 
 

@@ -9,13 +9,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 
-REQUEST_SECONDS = 20.0
-"""From the first moment of a connection, or the end of the last answer, to the last byte of a
-request."""
-READING_SECONDS = 30.0
-"""Time for which a client may leave an answer unread that does not fit into the buffers of the
-connection."""
-
 
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read,
@@ -25,8 +18,10 @@ class PatientProtocol(H11Protocol):
     clients that send nothing at all, headers byte by byte, or a body after the answer was sent.
     """
 
-    request_seconds = REQUEST_SECONDS
-    reading_seconds = READING_SECONDS
+    # from the start of a connection, or the end of the last answer, to a request's last byte
+    request_seconds = 20.0
+    # for which a client may leave an answer unread that does not fit into the connection's buffers
+    reading_seconds = 30.0
     upload_seconds = UPLOAD_SECONDS
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -83,8 +78,7 @@ class PatientProtocol(H11Protocol):
             self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)
 
     def _receives_upload(self) -> bool:
-        """Return whether the application receives a file now: a request that was answered already
-        does not count."""
+        """Return whether a file is received now, for a request not answered already."""
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and is_upload(cycle.scope["path"])
 
@@ -100,8 +94,7 @@ def _stop(timer: TimerHandle | None) -> None:
 
 
 def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
-    """Return the options of `uvicorn.run`. `trusted_proxies`: proxies whose client address and
-    scheme headers are trusted."""
+    """Return the options of `uvicorn.run`. `trusted_proxies`: whose headers are trusted."""
     return {
         "http": PatientProtocol,
         "ws": "none",

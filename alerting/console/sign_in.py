@@ -51,8 +51,7 @@ def sign_in_routes(
 
 
 def _is_local(request: Request) -> bool:
-    """Return whether a request comes directly, without a proxy, from this machine to an address of
-    this machine."""
+    """Return whether a request comes from this machine directly, without a proxy."""
     if any(name in request.headers for name in _PASSED_ON) or request.client is None:
         return False
     host = request.headers.get("host", "")

@@ -1,5 +1,4 @@
-"""Budget of alarms for an operator position, after EEMUA 191 and ISA-18.2: a setting of the
-platform."""
+"""Budget of alarms for an operator position, after EEMUA 191, ISA-18.2: a setting."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

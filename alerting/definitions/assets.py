@@ -82,8 +82,7 @@ MOST_VARIABLES = 10_000
 
 @dataclass(frozen=True)
 class SourceLatencies:
-    """How long evaluation waits for values of each source. All are equal: they are no part of an
-    asset's document."""
+    """How long evaluation waits for values of each source: no part of an asset, all equal."""
 
     by_source: Mapping[str, timedelta] = field(default_factory=dict, compare=False)
 
@@ -147,8 +146,7 @@ class Asset(Closed):
         return self._latencies.by_source.get(declared.source or "", default)
 
     def delay(self, variable: str) -> timedelta:
-        """Return the time after which a value of a variable is known: of a computed one, when all
-        its parts are."""
+        """Return the time after which a value is known: of a computed one, with its parts."""
         declared = self.variables.get(variable)
         if declared is None or declared.computed is None:
             return timedelta(0) if declared is None else declared.delay
@@ -159,8 +157,7 @@ class Asset(Closed):
         return variable in self.variables and self.variables[variable].computed is not None
 
     def with_parts(self, variables: Iterable[str]) -> list[str]:
-        """Return the variables and the parts of computed ones, directly or through others, each
-        once and after its parts."""
+        """Return the variables and all parts of computed ones, each once, after its parts."""
         waiting = list(variables)
         if not any(map(self.is_computed, waiting)):
             return list(dict.fromkeys(reversed(waiting)))
@@ -178,8 +175,7 @@ class Asset(Closed):
         return list(TopologicalSorter(parts).static_order())
 
     def computed_of(self, variables: Iterable[str]) -> list[str]:
-        """Return the variables that are computed of some of these, directly or through others, each
-        after its parts."""
+        """Return the variables computed of some of these, at any depth, after their parts."""
         moved = set(variables)
         found = []
         for name in self.with_parts(name for name in self.variables if self.is_computed(name)):
@@ -226,8 +222,7 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
 
 
 def computed_faults(asset: Asset) -> Iterator[Fault]:
-    """Return the faults of all computed variables: parts that are unknown, no numbers or too rare,
-    and circles."""
+    """Return faults of computed variables: unknown parts, no numbers, too rare, circles."""
     computed = {name: v.computed for name, v in asset.variables.items() if v.computed is not None}
     return _faults_of(asset, computed) if computed else iter(())
 
@@ -276,8 +271,7 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """Return the type of each variable, each once; a variable that the asset does not declare
-    counts as a number."""
+    """Return the type of each variable, each once; an undeclared one is a number."""
     return {
         name: asset.variables[name].type if name in asset.variables else "number"
         for name in variables
@@ -338,8 +332,7 @@ def asset_document(asset: Asset) -> dict[str, Any]:
 
 
 def is_type_open(variable: Variable) -> bool:
-    """Return whether a measured variable was declared without a type, and without a field that only
-    a number has."""
+    """Return whether a measured variable was declared without type and number's fields."""
     is_stated = "type" in variable.model_fields_set or any(
         getattr(variable, field) is not None for field in _OF_NUMBERS
     )
@@ -357,8 +350,7 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
 
 
 class AssetTree:
-    """All assets by name, to find what is above one of them. Made once for all, because there may
-    be very many."""
+    """All assets by name, to find what is above one; made once, for there may be many."""
 
     def __init__(self, assets: Iterable[Asset]) -> None:
         self._by_name = {asset.name: asset for asset in assets}

@@ -31,8 +31,7 @@ def is_installed(name: str) -> bool:
 
 
 def require_family(name: str) -> str:
-    """Return the name of a family that is installed here. Raises ValueError with the families that
-    are for any other name."""
+    """Return the name of an installed family. Raises ValueError, with these, for others."""
     if name in BUILT_IN or is_installed(name) or find_added(name):
         return name
     if name in OPTIONAL:

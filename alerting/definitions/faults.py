@@ -9,11 +9,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 MOST_FAULTS = 50
-_LONGEST_VALUE = 80
 _LONGEST_TEXT = 400
-_LONGEST_WORD = 200
-_LEAST_LIKENESS = 0.6
-_LEAST_PART = 3
 _MOST_NAMES = 20
 # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -34,29 +30,26 @@ def shown(value: Any) -> str:
             if isinstance(value, int)
             else f"a {type(value).__name__} too deep to print"
         )
-    return legible(text, _LONGEST_VALUE)
+    return legible(text, 80)
 
 
 def legible(text: str, longest: int) -> str:
     """Return the text cut to `longest` characters, with unprintable characters escaped."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return "".join(_escape(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if unicodedata.category(c) in _UNPRINTABLE else c
+        for c in cut
+    )
 
 
 def storable(text: str, longest: int = 4000) -> str:
-    """Return a text, such as the name of a file, that UTF-8 can write: cut, and with bytes that are
-    no character written out."""
-    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return _HALVES.sub(_write_byte, cut)
+    """Return a text that UTF-8 can write: cut, with bytes that are no character escaped."""
+    return _HALVES.sub(_write_byte, text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 
 def _write_byte(half: re.Match[str]) -> str:
     code = ord(half[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 MISSING = "is missing"  # the message of a fault
@@ -94,8 +87,7 @@ class NotFound(UserError):
 
 
 class Unreachable(UserError):
-    """Error: what a user's input needs is away, such as the archive; the same input can succeed
-    later, and is not refused."""
+    """Error: what a user's input needs is away, such as the archive; it can succeed later."""
 
 
 class DocumentRefused(UserError):
@@ -123,8 +115,7 @@ class DefinitionRefused(DocumentRefused):
 def read_each(
     documents: Iterable[Mapping[str, Any]], parse: Callable[[Mapping[str, Any]], T]
 ) -> tuple[list[T], dict[str, list[str]]]:
-    """Return what `parse` makes of the valid documents, and the faults of the others by name. A
-    faulty one stops no other."""
+    """Return what `parse` makes of valid documents, and the faults of others by name."""
     good = list[T]()
     faults = dict[str, list[str]]()
     for document in documents:
@@ -140,12 +131,11 @@ def read_each(
 
 
 def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
-    """Return the names that a mistyped word may mean, nearest first: those that resemble it, or
-    else those that contain it."""
+    """Return names that a mistyped word may mean, nearest first: resembling or containing."""
     folded = {name.casefold(): name for name in sorted(names, reverse=True)}
-    typed = word[:_LONGEST_WORD].casefold()
-    close = get_close_matches(typed, folded, n=most, cutoff=_LEAST_LIKENESS)
-    if not close and len(typed) >= _LEAST_PART:
+    typed = word[:200].casefold()
+    close = get_close_matches(typed, folded, n=most, cutoff=0.6)
+    if not close and len(typed) >= 3:
         close = [name for name in sorted(folded) if typed in name][:most]
     return [folded[name] for name in close]
 
@@ -164,8 +154,7 @@ def nearest(word: str, names: Iterable[str], what: str) -> str:
 
 
 def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:
-    """Return the message that there is no `what` of a name, with the names that it may mean.
-    `remedy`: where none exists."""
+    """Return the message of an unknown name, with nearest ones. `remedy`: if there are none."""
     return (
         f"there is no {what} {shown(name)} "
         f"({nearest(name, names, 'known') or f'none yet; {remedy}'})"

@@ -1,5 +1,4 @@
-"""Hours of the week in a time zone, such as shifts and quiet hours, across daylight-saving
-changes."""
+"""Hours of the week in a zone, as shifts and quiet hours, across daylight saving."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -48,8 +47,7 @@ TimeZone = Annotated[
 
 
 def _from_yaml(value: object) -> object:
-    """Return hours as text with two digits. Other readers of YAML take an unquoted 22:00 as the
-    number 1320."""
+    """Return hours as text of two digits; readers of YAML take 22:00 as the number 1320."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
         return f"{value // 60:02d}:{value % 60:02d}"
     return (
@@ -82,8 +80,7 @@ class Hours(Closed):
 def spans(
     hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Return the intervals [begin, stop) that meet [start, end), in UTC, sorted by begin; they may
-    overlap."""
+    """Return intervals [begin, stop) that meet [start, end), in UTC, sorted by begin."""
     first = start.astimezone(zone).date() - timedelta(days=2)
     last = end.astimezone(zone).date() + timedelta(days=1)
     return sorted((a, b) for a, b in _between(hours, zone, first, last) if a < end and start < b)
@@ -109,7 +106,7 @@ def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | 
 def _around(
     hours: Sequence[Hours], zone: ZoneInfo, now: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Return the intervals that start from two days before to eight days after the day of `now`."""
+    """Return the intervals from two days before to eight days after the day of `now`."""
     today = now.astimezone(zone).date()
     return _between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
 
@@ -117,7 +114,6 @@ def _around(
 def _between(
     hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Return the intervals that start on the days from `first` to `last`."""
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         for period in hours:
             if DAYS[day.weekday()] in period.days:
@@ -126,8 +122,7 @@ def _between(
 
 
 def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
-    """Return the instant of a local time: the first of two in autumn, the first that exists after
-    it in spring."""
+    """Return a local time's instant: the first of two, or the first that exists after."""
     if clock == "24:00":
         day = day + timedelta(days=1)
         clock = "00:00"

@@ -42,7 +42,6 @@ class Level:
 
 
 _SINGLE = ("above", "below", "clear_above_at", "clear_below_at")
-_BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 
 
 def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
@@ -50,7 +49,7 @@ def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
     for name in (*_SINGLE, "equals"):
         if (limit := getattr(definition, name)) is not None:
             yield name, limit
-    for name in _BANDS:
+    for name in ("outside", "inside", "clear_inside", "clear_outside"):
         if (band := getattr(definition, name)) is not None:
             yield f"{name}.low", band.low
             yield f"{name}.high", band.high
@@ -125,8 +124,7 @@ def key_of(variable: str, learned: Learned) -> str:
 
 
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
-    """Return the limits on this asset, the least severe first. Every limit is known there (see
-    `unknown_limits`)."""
+    """Return the limits on this asset, least severe first, known (see `unknown_limits`)."""
     if definition.levels is not None:
         return tuple(
             _level(severity, limits, asset) for severity, limits in level_limits(definition)

@@ -69,8 +69,6 @@ __all__ = [
 
 LAST_NUMBER = 10**9  # of a revision
 _NIGHT_MINUTES = 6 * 60
-_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-_TICKS = 9
 
 
 class PredictionWindow(NamedTuple):
@@ -135,9 +133,7 @@ class Definition(CommonFields, ABC):
         between its next ticks.
         """
         written = self.schedule.report
-        if written is None or written in REPORT_PERIODS:
-            return written
-        return _period_of(written)
+        return written if written is None or written in REPORT_PERIODS else _period_of(written)
 
     def severities(self) -> tuple[Severity, ...]:
         """Return the severities that an episode of this definition can have, least severe first."""
@@ -338,7 +334,9 @@ class TrainedDefinition(ModelDefinition):
 
         The sixth is rounded down to whole minutes, at least one minute.
         """
-        return self.features.stride or _sixth(self.horizon)
+        return self.features.stride or timedelta(
+            minutes=max(1, int(self.horizon.total_seconds() // 360))
+        )
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -365,16 +363,12 @@ class TrainedDefinition(ModelDefinition):
 
 @lru_cache(maxsize=10_000)
 def _period_of(cron: str) -> ReportPeriod:
-    ticks = croniter(cron, _SOME_DAY)
-    instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
+    ticks = croniter(cron, datetime(2026, 1, 1, tzinfo=UTC))
+    instants = [ticks.get_next(datetime) for _ in range(9)]
     longest = max(after - before for before, after in pairwise(instants))
     if longest <= timedelta(days=7):
         return "week"
     return "month" if longest <= timedelta(days=31) else "quarter"
-
-
-def _sixth(horizon: timedelta) -> timedelta:
-    return timedelta(minutes=max(1, int(horizon.total_seconds() // 360)))
 
 
 def _matches(variable: str, patterns: Sequence[str]) -> bool:

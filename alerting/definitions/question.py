@@ -1,25 +1,20 @@
-"""The question of a definition with a model: what the model answers, whatever else the document
-says."""
+"""The question of a definition: what a model answers, whatever else the document says."""
 
 import hashlib
 import json
 
 from alerting.definitions.model import ModelDefinition, Revision
 
-_LENGTH = 16
-
 
 def question_hash(definition: ModelDefinition) -> str:
-    """Hash the fields that a model answers. Revisions with the same hash share what was derived
-    from the data, and a champion."""
+    """Hash the fields that a model answers; equal hashes share derived data and a champion."""
     return hashlib.sha256(
         json.dumps(definition.question_fields(), sort_keys=True).encode()
-    ).hexdigest()[:_LENGTH]
+    ).hexdigest()[:16]
 
 
 def question_of(revision: Revision) -> str | None:
-    """Return the question of a revision as it was stored, or its hash where none was stored; None
-    without a trained model."""
+    """Return a revision's question as stored, or its hash; None without a trained model."""
     if not isinstance(revision.definition, ModelDefinition):
         return None
     return revision.question or question_hash(revision.definition)

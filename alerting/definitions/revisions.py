@@ -25,8 +25,7 @@ class Plan:
 
 
 def definition_document(definition: Definition) -> dict[str, Any]:
-    """Return the document of a definition as people would write it: without fields at their
-    default."""
+    """Return a definition's document as people would write it: without default fields."""
     return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
@@ -77,8 +76,7 @@ def next_revision(
 
 
 def question_after(definition: Definition, latest: Revision | None) -> str | None:
-    """Return the question: that of the latest revision if it asks the same, however an earlier
-    version hashed it."""
+    """Return the question: the latest revision's if it asks the same, however it is hashed."""
     if not isinstance(definition, ModelDefinition):
         return None
     question = question_hash(definition)
@@ -88,8 +86,7 @@ def question_after(definition: Definition, latest: Revision | None) -> str | Non
 
 
 def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:
-    """Return the revision in force at an instant; None before the first. `revisions` are sorted,
-    oldest first."""
+    """Return the revision in force at an instant; None before. `revisions`: oldest first."""
     return next((r for r in reversed(revisions) if r.at <= at), None)
 
 

@@ -1,5 +1,4 @@
-"""Routes: recipients of alerts, with times, repeats and escalations. One closed, described
-document."""
+"""Routes: recipients of alerts, with times, repeats, escalations: a closed document."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +16,6 @@ from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import LanguageCode
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
-_SHORTEST = timedelta(minutes=1)
 
 
 class RouteRefused(DocumentRefused):
@@ -163,7 +161,6 @@ def parse_route(document: Mapping[str, Any]) -> Route:
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
-    """Return the faults across fields that show once the faulty fields are removed."""
     try:
         return [
             f
@@ -216,5 +213,5 @@ def _cross_faults(route: Route) -> Iterable[Fault]:
     durations |= {"flood.within": route.flood.within} if route.flood else {}
     durations |= {f"escalation.{i}.after": step.after for i, step in enumerate(route.escalation)}
     for path, value in durations.items():
-        if value is not None and value < _SHORTEST:
+        if value is not None and value < timedelta(minutes=1):
             yield Fault(path, f"{format_duration(value)} is too short", "the shortest is 1m")

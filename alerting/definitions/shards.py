@@ -1,5 +1,4 @@
-"""Sixteen shards of definitions, by a hash of the name: their states, DAG files and reports are
-dealt alike."""
+"""Sixteen shards of definitions by hash of the name: of states, DAG files and reports."""
 
 from functools import cache
 from zlib import crc32

@@ -1,5 +1,4 @@
-"""Suppression by design: states of the line and hours of the week in which an alert is evaluated
-but not notified."""
+"""Suppression by design: line's states and hours, evaluated but not notified."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta

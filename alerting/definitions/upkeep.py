@@ -1,5 +1,4 @@
-"""Limits of the platform's own health and of what data may declare, and how long documents are
-stored: settings with defaults."""
+"""Limits of the platform's health, of declarations, and retention: with defaults."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +19,7 @@ class HealthLimits:
 
 @dataclass(frozen=True)
 class DeclarationBounds:
-    """How many new names data may declare: in one delivery, by one source (or sender without one)
-    so far, and by all so far."""
+    """How many new names data may declare: in a delivery, by a source so far, by all."""
 
     delivery: int
     source: int
@@ -30,8 +28,7 @@ class DeclarationBounds:
 
 @dataclass(frozen=True)
 class DeclarationLimits:
-    """Bounds on what sources and senders declare; what an engineer imports is not counted.
-    `variables`: types of events, too."""
+    """Bounds on declarations of sources and senders. `variables`: types of events, too."""
 
     assets: DeclarationBounds = DeclarationBounds(500, 2_000, 10_000)
     variables: DeclarationBounds = DeclarationBounds(5_000, 20_000, 100_000)

@@ -28,8 +28,7 @@ class AirflowSilent(Exception):
 
 
 class AirflowClient:
-    """Client of Airflow as the user `admin`. It repeats requests for `patience_s`, because the API
-    may be starting or busy."""
+    """Client of Airflow as the user `admin`; requests are repeated for `patience_s`."""
 
     def __init__(self, url: str, password: str, patience_s: float = PATIENCE_S) -> None:
         self._http = httpx.Client(base_url=url, timeout=min(TIMEOUT_S, patience_s), trust_env=False)
@@ -48,8 +47,7 @@ class AirflowClient:
         return found
 
     def start(self, dag_id: str, run_id: str) -> None:
-        """Start the run with this id, unless it was started before. Idempotent. Raises
-        AirflowSilent."""
+        """Start the run with this id unless it was started. Idempotent. Raises AirflowSilent."""
         body = {"logical_date": None, "dag_run_id": run_id}
         self._request(
             "POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body
@@ -105,7 +103,6 @@ class AirflowClient:
 
 
 def _name(task: Mapping[str, Any]) -> str:
-    """Return what a task works on; its own name until Airflow knows more than the number among its
-    kind."""
+    """Return what a task works on; its name until Airflow knows more than a number."""
     index = task["rendered_map_index"]
     return str(task["task_id"] if index is None or index.isdecimal() else index)

@@ -27,7 +27,6 @@ EXAMPLES = ROOT / "config" / "examples" / "demo"
 FIRST = ("biscuits-too-moist", "oven-too-hot")
 """Examples that are there before the line runs: one training has the machine to itself, and the
 others follow in Airflow."""
-AUTHOR = "demo"
 
 
 class FilledUp(NamedTuple):
@@ -90,8 +89,7 @@ def run() -> None:
 
 
 def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
-    """Apply only examples with a new name, so that changes and retirements by people stay. Returns
-    their names."""
+    """Apply examples with a new name only: people's changes stay. Returns their names."""
     names = {revision.name for revision in platform.definitions.latest()}
     files = [
         path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")
@@ -102,7 +100,7 @@ def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
         for document in documents
         if document["name"] not in names and (not only or document["name"] in only)
     ]
-    sync.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
+    sync.apply(platform, new, "demo", platform.clock.now(), "example of the demo line")
     return [document["name"] for document in new]
 
 

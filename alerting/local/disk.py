@@ -1,5 +1,4 @@
-"""Check of the free disk space before the databases start, because a full disk stops all of them at
-once."""
+"""Check of the free disk space before the databases start: a full disk stops them all."""
 
 import shutil
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Announcement of the first alert after a start, in three lines. It never fails, and no other part
-depends on it."""
+"""Announcement of the first alert after a start, in three lines. It never fails."""
 
 import json
 import os
@@ -15,7 +14,6 @@ from alerting.local import parts
 from alerting.settings.environment import read_settings
 
 POLL_S = 2.0
-_TIMEOUT_S = 10.0
 
 
 def main() -> int:
@@ -29,7 +27,7 @@ def main() -> int:
     with httpx.Client(
         base_url=console,
         headers={"authorization": f"Bearer {token}"},
-        timeout=_TIMEOUT_S,
+        timeout=10.0,
         trust_env=False,
     ) as http:
         earlier_ids: set[str] | None = None
@@ -51,7 +49,7 @@ def main() -> int:
 
 
 def _reading_token(owners: dict[str, dict[str, str]]) -> str:
-    """Return a token whose owner may read. Raises StopIteration if none may."""
+    """Return a token whose owner may read. Raises StopIteration without one."""
     return next(token for token, owner in owners.items() if owner["role"] != "sender")
 
 

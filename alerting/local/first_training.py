@@ -14,7 +14,6 @@ from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.local.demo import FIRST
 from alerting.local.unseen_days import evaluate_unseen_days
-from alerting.ports import DecisionRecord
 from alerting.settings.environment import read_settings
 from alerting.usecases.training.due import DueTraining, find_due_trainings
 from alerting.wiring import open_platform
@@ -41,8 +40,7 @@ def main() -> int:
 
 
 def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining) -> str:
-    """Start a training unless the platform or an earlier start has done so, and follow it. Returns
-    the result as text."""
+    """Start a training unless that was done, and follow it. Returns the result as text."""
     name = due.definition
     dag_id = f"train__{due.definition}"
     try:
@@ -54,7 +52,13 @@ def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining)
     decided = platform.decisions.of(name)
     if not decided:
         return f"no decision: the run ended as {state}: see the DAG {dag_id} in Airflow"
-    return _decision_text(decided[-1])
+    decision = decided[-1]
+    if not decision.promoted:
+        return f"no champion, {decision.verdict}: {decision.reason}"
+    return (
+        f"version {decision.challenger_version} is "
+        f"champion{' (provisional)' if decision.provisional else ''}"
+    )
 
 
 def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
@@ -67,15 +71,6 @@ def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
             reported = text
         time.sleep(POLL_S)
     return run.state
-
-
-def _decision_text(decision: DecisionRecord) -> str:
-    if not decision.promoted:
-        return f"no champion, {decision.verdict}: {decision.reason}"
-    return (
-        f"version {decision.challenger_version} is "
-        f"champion{' (provisional)' if decision.provisional else ''}"
-    )
 
 
 def _report(text: str) -> None:

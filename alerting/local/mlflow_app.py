@@ -19,7 +19,6 @@ from alerting.settings.environment import variable
 from alerting.wiring import MLFLOW_USER as USER
 
 PASSWORD_FILE = variable("mlflow_password_file")
-_OPEN = "/health"  # the health check, which reveals nothing else
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -37,7 +36,6 @@ class Guard:
         self._password = b""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
         if self._app is None:
             try:
                 self._password = read_password(self._environ).encode()
@@ -45,7 +43,8 @@ class Guard:
                 await _give_up(scope, receive, send, str(refusal))
                 return
             self._app = self._load()
-        if scope["type"] == "lifespan" or scope["path"] == _OPEN or self._may_enter(scope):
+        # the health check, which reveals nothing else
+        if scope["type"] == "lifespan" or scope["path"] == "/health" or self._may_enter(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await _ask_for_password(send)
@@ -65,8 +64,7 @@ class Guard:
 
 
 def read_password(environ: Mapping[str, str]) -> str:
-    """Read the password from the file that ALERTING_MLFLOW_PASSWORD_FILE names. Raises UserError if
-    there is none."""
+    """Return the password in the file of ALERTING_MLFLOW_PASSWORD_FILE. Raises UserError."""
     path = environ.get(PASSWORD_FILE, "")
     try:
         password = Path(path).read_text(encoding="utf-8").strip()
@@ -81,8 +79,7 @@ def read_password(environ: Mapping[str, str]) -> str:
 
 
 async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> None:
-    """Log this reason and end the server; a server that continues to run answers every HTTP request
-    with 503."""
+    """Log this reason and end the server; until then requests are answered with 503."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": why})

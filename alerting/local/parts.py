@@ -23,8 +23,6 @@ from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
-PROBE_TIMEOUT_S = 0.5
-RECENT_S = 5.0
 PREPARE = "prepare"
 _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
 # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
@@ -39,7 +37,7 @@ def answers(
 
     def ask() -> bool:
         try:
-            answer = httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False)
+            answer = httpx.get(url, timeout=0.5, trust_env=False)
         except httpx.HTTPError:
             return False
         return answer.is_success and is_well(answer)
@@ -70,8 +68,7 @@ def environment(
     passed_on = {
         name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
-    signed_in = mlflow_sign_in(settings) if settings.mlflow_uri is None else {}
-    return passed_on | shared | signed_in
+    return passed_on | shared | (mlflow_sign_in(settings) if settings.mlflow_uri is None else {})
 
 
 def mongodb_uri(settings: Settings) -> str:
@@ -85,8 +82,7 @@ def mlflow_uri(settings: Settings) -> str:
 
 
 def mlflow_page(settings: Settings) -> str:
-    """Return the page of runs and models: without its option MLflow opens the pages for language
-    models."""
+    """Return the page of runs and models: without its option, language models are shown."""
     return f"{mlflow_uri(settings)}/#/experiments?workflowType=machine_learning"
 
 
@@ -103,8 +99,7 @@ def api_uri(settings: Settings) -> str:
 def airflow_environment(
     settings: Settings, secrets: Secrets, shared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the shared environment, `config/airflow.env`, and this installation's folders,
-    addresses and secrets."""
+    """Return the shared environment, `config/airflow.env`, and own folders, secrets."""
     home = settings.home / "airflow"
     own = {
         "AIRFLOW_HOME": str(home),
@@ -129,8 +124,7 @@ def airflow_environment(
 def all_parts(
     settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool
 ) -> list[Part]:
-    """Return all parts in display order: the database, then the jobs that prepare in parallel, then
-    the rest."""
+    """Return all parts in display order: database, jobs that prepare, then the rest."""
     environ = environment(settings, secrets, inherited)
     if demo:  # its clock is faster than Airflow
         environ = _in_demo_time(settings) | environ
@@ -172,7 +166,6 @@ def all_parts(
 
 
 def _in_demo_time(settings: Settings) -> dict[str, str]:
-    """Return the limits of lateness in the time of the demo's clock."""
     limits = {
         "evaluation_late": settings.health_limits.evaluation_late,
         "source_stale": settings.health_limits.source_stale,
@@ -221,8 +214,7 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
 
 
 def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
-    """Return the service that stores and evaluates messages of brokers. Without a source of one it
-    waits, with little memory."""
+    """Return the service that stores and evaluates messages of brokers, or waits."""
     alive = settings.home / "logs" / "stream.alive"
     command = (sys.executable, "-m", "alerting.cli.main", "stream", "--alive", str(alive))
     return Part("stream", "stream service", command, environ, needs, lambda: _is_recent(alive))
@@ -230,7 +222,7 @@ def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str
 
 def _is_recent(file: Path) -> bool:
     try:
-        return time.time() - file.stat().st_mtime < RECENT_S
+        return time.time() - file.stat().st_mtime < 5.0
     except FileNotFoundError:
         return False
 
@@ -264,8 +256,7 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
 def airflow_parts(
     settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
 ) -> list[Part]:
-    """Return Airflow's API server, scheduler and DAG processor; each can restart alone. No DAG
-    needs a triggerer."""
+    """Return Airflow's API server, scheduler and DAG processor; each can restart alone."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [

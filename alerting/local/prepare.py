@@ -1,5 +1,4 @@
-"""Preparation of a home and its database: `alerting prepare`, and the first job of `alerting
-up`."""
+"""Preparation of a home and its database: `alerting prepare`, first job of `alerting up`."""
 
 import os
 import sys
@@ -31,8 +30,7 @@ def prepare(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Prepare DAG files and database in a home that exists. Returns the exit code: 0, or 1 when
-    refused."""
+    """Prepare DAG files and database in a home. Returns the exit code: 1 when refused."""
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)

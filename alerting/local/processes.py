@@ -42,20 +42,17 @@ def _prctl(option: int, value: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Make this process adopt orphans among its descendants, instead of the machine's first
-    process."""
+    """Make this process adopt its descendants' orphans, instead of the first process."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def is_guarded() -> bool:
-    """Return whether this process is the worker of `run_guarded`, so that every process below it is
-    its own."""
+    """Return whether this is the worker of `run_guarded`: all processes below are its own."""
     return _guarded_worker == os.getpid()
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGTERM when `parent`, which started this process, ends; exit at once if
-    it has already ended."""
+    """Ask for SIGTERM when `parent`, which started this process, ends; exit if it has."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)
@@ -64,8 +61,7 @@ def end_with_parent(parent: int) -> None:
 def start(
     command: Sequence[str], environ: Mapping[str, str], log: Path, folder: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, with its output appended to `log`. It ends with the
-    thread that calls this."""
+    """Start a process in its own session, output to `log`; it ends with this thread."""
     launch = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -37,10 +37,14 @@ class Secrets:
 
 
 def load_or_create(folder: Path) -> Secrets:
-    """Return the secrets in `folder`, and generate missing ones. Raises UserError for a file that
-    others may read."""
+    """Return the secrets in `folder`, new if missing. Raises UserError if others may read."""
     make_private_folder(folder)
-    tokens = shared_secret(folder / "api_tokens.json", _new_tokens)
+    tokens = shared_secret(
+        folder / "api_tokens.json",
+        lambda: json.dumps(
+            {secrets.token_urlsafe(24): {"name": role, "role": role} for role in ROLES}, indent=1
+        ),
+    )
     passwords = shared_secret(
         folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)})
     )
@@ -58,10 +62,4 @@ def load_or_create(folder: Path) -> Secrets:
         ),
         mlflow_password=shared_secret(folder / MLFLOW_PASSWORD, lambda: secrets.token_urlsafe(18)),
         folder=folder,
-    )
-
-
-def _new_tokens() -> str:
-    return json.dumps(
-        {secrets.token_urlsafe(24): {"name": role, "role": role} for role in ROLES}, indent=1
     )

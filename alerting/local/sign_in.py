@@ -17,8 +17,7 @@ _FILE = "sign_in_link.json"
 
 
 def make_link(folder: Path, console: str, now: datetime) -> str:
-    """Return the address of a new link and invalidate the earlier one. `folder`: of the secrets;
-    `console`: its address."""
+    """Return a new link's address, and invalidate the earlier. `folder`: of secrets."""
     code = secrets.token_urlsafe(16)
     draft = folder / f"{_FILE}.new"
     draft.unlink(missing_ok=True)
@@ -29,8 +28,7 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
 
 
 def take_link(folder: Path, code: str, now: datetime) -> bool:
-    """Use up the link if this code is valid and not expired; return whether it was. Only the first
-    caller succeeds."""
+    """Use up the link if this code is valid; return whether it was: only once."""
     try:
         stored = json.loads((folder / _FILE).read_text())
         expected = str(stored["hash"])

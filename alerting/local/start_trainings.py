@@ -1,5 +1,4 @@
-"""Start the trainings that are due over Airflow's REST API at once, instead of within the minute
-that the platform needs."""
+"""Start the trainings that are due at once, over Airflow's REST API."""
 
 import json
 
@@ -35,8 +34,7 @@ def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
 
 
 def _client(settings: Settings) -> AirflowClient | None:
-    """Return a client of the Airflow that the settings name, or that runs on this home; None
-    without one."""
+    """Return a client of the settings' Airflow, or of this home's; None without one."""
     if settings.airflow_uri is None and running(settings.home) is None:
         return None
     try:

@@ -14,18 +14,12 @@ from types import FrameType
 
 from alerting.local import processes
 
-FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 60.0
-HEALTHY_AFTER_S = 60.0
-ATTEMPTS_AT_START = 3
 LOOK_EVERY_S = 0.1
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def delay_after(failures: int) -> float:
-    """Return the seconds to wait before a restart after this many consecutive failures: 1, 2, 4,
-    ... up to a minute."""
-    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(failures, 30) - 1))
+    """Return the seconds before a restart after failures: 1, 2, 4, ... up to a minute."""
+    return min(60.0, 2.0 ** max(0, min(failures, 30) - 1))
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ class Supervisor:
             raise RuntimeError(
                 "a supervisor runs inside `guarded`: it would kill processes of others here"
             )
-        for number in STOP_SIGNALS:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)
         try:
@@ -183,7 +177,7 @@ class Supervisor:
         service.ever_ready = True
 
     def _handle_end(self, service: _Service, code: int, now: float) -> None:
-        healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
+        healthy = service.ready and now - service.started >= 60.0
         service.process = None
         service.ready = False
         if service.part.once and (code == 0 or service.part.news):
@@ -194,7 +188,7 @@ class Supervisor:
             self._say(f"{service.part.name} is done ({now - service.first_started:.1f} s){result}")
             return
         service.failures = 1 if healthy else service.failures + 1
-        if service.part.once or (not service.ever_ready and service.failures >= ATTEMPTS_AT_START):
+        if service.part.once or (not service.ever_ready and service.failures >= 3):
             log = service.part.writes_to or service.log
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")
@@ -209,8 +203,7 @@ class Supervisor:
             self._say(f"{service.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
-        """Kill the orphans of an ended part before its restart, because they still use its ports
-        and files."""
+        """Kill the orphans of an ended part before its restart: they use its ports and files."""
         own = {w.process.pid for w in self._services.values() if w.process is not None}
         orphans = processes.reap_orphans(own)
         for orphan in orphans:
@@ -223,8 +216,7 @@ class Supervisor:
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
-        """Stop the parts in reverse order of need: first those that no running part needs. Only a
-        part that is killed is news."""
+        """Stop the parts, first those that no running part needs; print those killed."""
         if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals

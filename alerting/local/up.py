@@ -1,5 +1,4 @@
-"""`alerting up`: the platform on this machine, from the first port check to the last part
-stopped."""
+"""`alerting up`: the platform on this machine, from check of ports to last part stopped."""
 
 import os
 import sys
@@ -48,8 +47,7 @@ Nothing is watched yet. In another terminal, in this folder:
 
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
-    """Run the platform until Ctrl-C. Returns the exit code: 0 when stopped on request, 1 when
-    refused."""
+    """Run the platform until Ctrl-C. Returns the exit code: 0 on request, 1 when refused."""
     return run_guarded(lambda: _work(settings, environ, demo))
 
 
@@ -66,8 +64,7 @@ class Screen:
         self.print(self._fitted(text, f"{time.monotonic() - self._began:6.1f} s  "))
 
     def _fitted(self, text: str, first: str) -> str:
-        """Return a line as a paragraph that breaks between words, where the output is a terminal;
-        as it is elsewhere."""
+        """Return a line as a paragraph broken between words on a terminal, else as it is."""
         if not self._console.is_terminal or "\n" in text:
             return first + text
         indent = " " * len(first)
@@ -110,8 +107,7 @@ class Screen:
             self._mute()
 
     def _mute(self) -> None:
-        """Discard further output after the terminal is closed, so that the parts still stop in
-        order."""
+        """Discard output after the terminal is closed: the parts still stop in order."""
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         self._console = Console(file=sys.stdout)
 
@@ -173,8 +169,7 @@ def _run_with_lock(
 
 
 def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: bool) -> None:
-    """Print the page to open first, then all other addresses, and for a platform without data the
-    first commands."""
+    """Print the page to open first, other addresses, and first commands if it is empty."""
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(
@@ -195,7 +190,7 @@ def _announce_first_alert(screen: Screen, log: Path) -> None:
 
 
 def _ignore_port(_port: int) -> None:
-    """Do nothing: commands get the address of an external database from its setting."""
+    """Do nothing: commands have an external database's address by its setting."""
 
 
 def address_lines(settings: Settings, secrets: Secrets) -> list[str]:
@@ -234,8 +229,7 @@ def _sections(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, list[
 
 
 def _mongodb(settings: Settings) -> list[str]:
-    """Return the address and, of the embedded server, how to sign in; what a client finds out by
-    itself is left out."""
+    """Return the address and, of the embedded server, how to sign in."""
     if settings.mongodb_uri is not None:
         return [public_address(settings.mongodb_uri)]
     password = data_folder(settings.home) / mongod_access.PASSWORD_FILE

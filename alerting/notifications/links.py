@@ -1,5 +1,4 @@
-"""Signed links in messages: each grants one answer of one recipient to one episode, for a short
-time."""
+"""Signed links: each grants one answer of a recipient to an episode, for a short time."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 LONGEST_TOKEN = 2000
 """Characters; a token of the platform has about 170."""
-_SALT = b"alerting feedback link 2"
-_SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
 
 class LinkRefused(UserError):
@@ -72,4 +69,8 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
 
 
 def _serializer(key: bytes) -> URLSafeSerializer:
-    return URLSafeSerializer(key, _SALT, signer_kwargs=_SIGNING)
+    return URLSafeSerializer(
+        key,
+        b"alerting feedback link 2",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )

@@ -13,7 +13,6 @@ from alerting.notifications.routing import TOP, Recipient
 
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Cause = Literal["raised", "worse", "happening", "closed", "corrected", "reopened", "time"]
-DIGEST_AFTER = timedelta(minutes=5)
 SOON = timedelta(minutes=10)
 
 
@@ -55,17 +54,13 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision and reason. Without `transition` no notification; `waiting_until`: not before then;
-    `number`: of a repeat."""
+    """Decision and reason. No `transition`: no notification; `number`: of a repeat."""
 
     reason: str
     transition: TransitionKind | None = None
     postponed_by: PostponedBy | None = None
     waiting_until: datetime | None = None
     number: int | None = None
-
-
-Stage = Callable[[Situation], Decision | None]
 
 
 def skip_backfilled(s: Situation) -> Decision | None:
@@ -85,7 +80,7 @@ def digest_if_over(s: Situation) -> Decision | None:
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
-    until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
+    until = max(s.now + timedelta(minutes=5), s.recipient.quiet_until or s.now)
     return Decision(f"{s.reason}; over before the platform knew of it", "raised", "digest", until)
 
 
@@ -120,8 +115,7 @@ def notify_of_end(s: Situation) -> Decision | None:
 
 
 def notify_of_happening(s: Situation) -> Decision | None:
-    """Notify recipients of the raise that its problem has come, also when that is known only after
-    the end or proves wrong."""
+    """Notify recipients of the raise that its problem came, though known late or wrong."""
     if s.cause not in ("happening", "corrected"):
         return None
     if not any(n.transition != "closed" for n in s.received):
@@ -163,8 +157,9 @@ def skip_in_quiet_hours(s: Situation) -> Decision | None:
 
 def notify_of_worse(s: Situation) -> Decision | None:
     """Notify of a severity above the one that the recipient got, or that is held back for later."""
-    decision = _worse(s)
-    return decision or (Decision("not above the notified severity") if s.cause == "worse" else None)
+    return _worse(s) or (
+        Decision("not above the notified severity") if s.cause == "worse" else None
+    )
 
 
 def _worse(s: Situation) -> Decision | None:
@@ -230,7 +225,7 @@ def repeat(s: Situation) -> Decision | None:
     )
 
 
-STAGES: tuple[Stage, ...] = (
+STAGES: tuple[Callable[[Situation], Decision | None], ...] = (
     skip_backfilled,
     skip_muted,
     digest_if_over,
@@ -285,8 +280,7 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 def still_open(
     episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Return notifications of an episode that is open when a shelf or suppression ends, once for
-    each."""
+    """Return notifications of an open episode when a shelf or suppression ends, once each."""
     if episode.backfilled or episode.condition != "open":
         return ()
     notifications = _to_each(
@@ -377,15 +371,13 @@ def _times_reopened(episode: Episode) -> int | None:
 
 
 def _counts(notification: Notification) -> bool:
-    """Return whether the recipient has the notification or gets it in a moment: not one held back,
-    given up or dropped."""
+    """Return whether the recipient has it or gets it soon: not held back or dropped."""
     held_back = notification.postponed_by is not None
     return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
 
 
 def _notified_at(notification: Notification) -> datetime:
-    """Return when the recipient was notified; a notification that was held back counts from its
-    delivery."""
+    """Return when the recipient was notified: one held back, by its delivery."""
     return (
         notification.delivered_at
         if notification.postponed_by and notification.delivered_at
@@ -394,7 +386,6 @@ def _notified_at(notification: Notification) -> datetime:
 
 
 def _end_of_slot(now: datetime, length: timedelta) -> datetime:
-    """Return the next whole multiple of `length`: the same for all notifications held back in one
-    slot."""
+    """Return the next multiple of `length`: the same for all of one slot."""
     epoch = datetime.fromtimestamp(0, now.tzinfo)
     return epoch + ((now - epoch) // length + 1) * length

@@ -1,5 +1,4 @@
-"""Decide which channels get an alert now: those of the matching routes in their shift or, without
-any, all."""
+"""Decide which channels get an alert: of routes in their shift or, without any, all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

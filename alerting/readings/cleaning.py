@@ -1,5 +1,4 @@
-"""Mask values outside the engineering range: a sensor value that is impossible counts as
-missing."""
+"""Mask values outside the engineering range: an impossible value counts as missing."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +11,14 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
-    """Return the lowest and highest possible value of a number variable; infinite where its
-    document states none."""
+    """Return the least and greatest possible value of a number; infinite if not stated."""
     declared = asset.variables.get(variable)
     low, high = (None, None) if declared is None else (declared.low, declared.high)
     return -np.inf if low is None else low, np.inf if high is None else high
 
 
 def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
-    """Return which values lie outside the engineering range of a number variable; missing ones do
-    not."""
+    """Return which values are outside a number's range; missing ones are not."""
     if variable not in asset.variables:
         return np.zeros(len(values), np.bool_)
     low, high = engineering_range(asset, variable)
@@ -35,8 +32,7 @@ def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
 
 
 def present(history: History, variable: str) -> BoolArray:
-    """Return at which readings a variable has a value; a number must be finite and within its
-    engineering range."""
+    """Return at which readings a variable has a value: finite, within its range."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)
     column = history.readings[variable]

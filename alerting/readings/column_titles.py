@@ -1,5 +1,4 @@
-"""Split the title of a foreign column into the name of the quantity and its unit, and derive the
-name of its variable."""
+"""Split a foreign column's title into quantity and unit; derive its variable's name."""
 
 import re
 from collections import Counter
@@ -65,8 +64,7 @@ def whole_title(title: str) -> str:
 
 
 def derive_name(title: str) -> str:
-    """Derive the name of a new variable from a title: `Temperatur Zone 1 [°C]` gives
-    `Temperatur_Zone_1`, `Öl` gives `Oel`."""
+    """Return a new variable's name: `Temperatur Zone 1 [°C]` gives `Temperatur_Zone_1`."""
     spelled = normalize("NFKD", normalize("NFC", _split(title).text).translate(_SPELLED))
     return variable_name("".join(character for character in spelled if not combining(character)))
 
@@ -83,8 +81,7 @@ def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:
 def column_names(
     titles: Iterable[str], units: Units, taken: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the name of the variable of each title, as `column_name`. `taken`: names that other
-    columns have."""
+    """Return each title's variable, as `column_name`. `taken`: names of other columns."""
     derived = {title: derive_name(title) for title in titles}
     counts = Counter([*derived.values(), *taken])
     return {

@@ -25,13 +25,11 @@ from alerting.readings.sample_quality import NO_INSTANTS, Doubts, among
 # of `History`, and doubts.
 ReadStored = Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]
 Flags = npt.NDArray[np.bool_]
-_AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Readings of a part: `value` is NaN where it is not sound, `is_bad` where its quality is
-    bad."""
+    """Readings of a part: `value` is NaN where not sound, `is_bad` where of bad quality."""
 
     ts: Millis
     value: Floats
@@ -41,8 +39,7 @@ class _Part:
 def read_computed(
     asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return the readings after an instant of variables of an asset, of which some are computed
-    from what `read` returns."""
+    """Return readings after an instant, some computed from what `read` returns."""
     wanted = list(names)
     needed = asset.with_parts(wanted)
     computed = [name for name in needed if asset.is_computed(name)]
@@ -56,8 +53,7 @@ def read_computed(
 
 
 def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
-    """Return how far before an instant the readings lie that decide the values of these variables
-    there."""
+    """Return how far before an instant readings lie that decide these variables there."""
     found: dict[str, timedelta] = {}
     for name in asset.with_parts(names):
         computed = asset.variables[name].computed if name in asset.variables else None
@@ -70,8 +66,7 @@ def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
 
 
 def with_computed(history: History, names: Sequence[str]) -> History:
-    """Return a history with these computed variables, each after its parts, computed of the columns
-    that are there."""
+    """Return a history with these computed variables, from columns that are there."""
     readings = history.readings
     doubts = history.doubts
     bad = dict(doubts.bad)
@@ -129,7 +124,6 @@ def _combine(computed: Computed, first: Floats, *others: Floats) -> Floats:
 def _part(
     asset: Asset, name: str, ts: Millis, columns: Mapping[str, pd.Series], bad: Mapping[str, Millis]
 ) -> _Part:
-    """Return the readings of a part; a variable without a column has none."""
     raw = columns[name].to_numpy(np.float64) if name in columns else np.full(len(ts), np.nan)
     is_bad = among(ts, bad.get(name, NO_INSTANTS))
     there = ~np.isnan(raw) | is_bad
@@ -138,8 +132,7 @@ def _part(
 
 
 def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, Flags]:
-    """Return the value of the last reading at each instant, NaN without one that is recent and
-    sound; and where that is bad."""
+    """Return each instant's last value, NaN unless recent and sound; and where it is bad."""
     newest = np.searchsorted(part.ts, at, side="right") - 1
     there = newest >= 0
     there[there] = at[there] - part.ts[newest[there]] <= within
@@ -159,7 +152,8 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")
     found = present.copy()
-    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0))
+    # weights of readings of a lag in memory at once
+    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // 2_000_000, prepend=0))
     for rows in np.split(np.arange(len(at)), bounds):
         if not len(rows):
             continue

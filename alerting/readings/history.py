@@ -65,8 +65,7 @@ def event_delays(history: History) -> Millis:
 
 
 def with_older(history: History, older: pd.DataFrame) -> History:
-    """Return the history with older readings before its own. Columns that the older readings lack
-    are missing there."""
+    """Return the history with older readings before it; columns that they lack are missing."""
     if older.empty:
         return history
     columns = {

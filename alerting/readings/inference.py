@@ -7,8 +7,7 @@ from alerting.definitions.assets import VariableType
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that cannot be imported, with its faulty column (None: the whole line) and the reason
-    in plain words."""
+    """A line that cannot be imported, its faulty column (None: all of it), and why."""
 
     line: int
     column: str | None
@@ -73,8 +72,7 @@ class ColumnProfile:
         return "boolean" if self.booleans == self.filled else "category"
 
     def attribute_type(self) -> VariableType | None:
-        """Return the type as an attribute: number if all cells are numbers, boolean if all are true
-        or false, else text."""
+        """Return the attribute's type: number or boolean if all cells are, else text."""
         inferred = self.inferred()
         return "category" if inferred and self.bad(inferred)[0] else inferred
 
@@ -88,6 +86,5 @@ class ColumnProfile:
         return 0, []
 
     def written_with_decimal_comma(self) -> bool:
-        """Return whether it becomes a category although most of its texts are numbers such as
-        `12,5`."""
+        """Return whether it becomes a category though most texts are numbers as `12,5`."""
         return self.inferred() == "category" and 2 * self.decimal_commas > self.texts

@@ -1,5 +1,4 @@
-"""Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads only
-numpy."""
+"""Instants and durations as whole milliseconds: int64, not objects. Loads only numpy."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def whole_millis(instant: datetime) -> datetime:
-    """Return an instant in UTC, rounded down to whole milliseconds. Raises ValueError if it has no
-    time zone."""
+    """Return an instant in UTC, whole milliseconds. Raises ValueError without a zone."""
     if instant.tzinfo is None:
         raise ValueError(f"the instant {instant.isoformat()} has no time zone")
     if instant.tzinfo is UTC and instant.microsecond % 1000 == 0:
@@ -34,8 +32,7 @@ def to_millis(instant: datetime) -> int:
 
 
 def millis_of(instants: Sequence[datetime]) -> Millis:
-    """Return instants as whole milliseconds since 1970, rounded down. Either all are aware, or all
-    are in UTC without a zone."""
+    """Return instants as milliseconds since 1970, all aware, or all in UTC without zone."""
     epoch = _EPOCH if instants and instants[0].tzinfo else _EPOCH.replace(tzinfo=None)
     return np.array([(instant - epoch) // _MILLISECOND for instant in instants], np.int64)
 

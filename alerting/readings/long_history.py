@@ -1,5 +1,4 @@
-"""A history whose readings may be more than fits into memory: they are read piece by piece, or a
-few variables at a time."""
+"""A history larger than memory: read piece by piece, or a few variables at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,6 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis, millis
 
-ReadReadings = Callable[[Sequence[str], int, int], pd.DataFrame]
-"""Read these variables with start < ts <= end (ms): a frame with the conventions of `History`."""
-ROWS_AT_ONCE = 100_000
 _EVER = np.iinfo(np.int64)
 
 
@@ -29,7 +25,8 @@ class LongHistory:
     head: History
     variables: tuple[str, ...]
     ends: Sequence[int]
-    read: ReadReadings
+    # variables with start < ts <= end (ms), as a frame with the conventions of `History`
+    read: Callable[[Sequence[str], int, int], pd.DataFrame]
 
     @property
     def asset(self) -> Asset:
@@ -37,8 +34,7 @@ class LongHistory:
         return self.head.asset
 
     def between(self, start: int, end: int, names: Sequence[str] | None = None) -> History:
-        """Return the history with the readings of start < ts <= end (ms), of these variables as far
-        as there are any."""
+        """Return the history with readings, start < ts <= end (ms), of these variables."""
         there = [name for name in self.variables if names is None or name in names]
         return replace(self.head, readings=self.read(there, start, end))
 
@@ -52,7 +48,7 @@ class LongHistory:
             yield self.between(start, end, names)
 
 
-def in_memory(history: History, rows: int = ROWS_AT_ONCE) -> LongHistory:
+def in_memory(history: History, rows: int = 100_000) -> LongHistory:
     """Return a history that is in memory as one of pieces of so many rows."""
     readings = history.readings
     ts = millis(pd.DatetimeIndex(history.readings.index))
@@ -68,8 +64,7 @@ def in_memory(history: History, rows: int = ROWS_AT_ONCE) -> LongHistory:
 
 
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:
-    """Yield runs of increasing instants (ms), each of some pieces of the readings, and at least
-    `least` ms long."""
+    """Yield runs of increasing instants (ms) of some pieces, `least` ms long at least."""
     first = 0
     for end in history.ends:
         last = int(np.searchsorted(at, end, side="right"))

@@ -1,5 +1,4 @@
-"""Number readings of many series in one array, to compute the summaries that many evaluations share
-once per series."""
+"""Readings of many series in one array: summaries for many evaluations, made once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,8 +49,7 @@ class WindowSummary:
 
 
 def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
-    """Concatenate series, each given as instants and values; a missing value (NaN) is no
-    reading."""
+    """Concatenate series, each as instants and values; a missing value is no reading."""
     ts = np.concatenate([np.empty(0, np.int64), *(instants for instants, _ in series)])
     values = np.concatenate([np.empty(0), *(numbers for _, numbers in series)])
     number = np.repeat(np.arange(len(series)), [len(instants) for instants, _ in series])
@@ -63,8 +61,7 @@ def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
 def summarise_windows(
     packed: RaggedReadings, series: Positions, begin: Millis, end: Millis
 ) -> WindowSummary:
-    """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows
-    may overlap."""
+    """Return each window's summary: `series[i]` in [`begin[i]`, `end[i]`); may overlap."""
     start = _positions(packed, series, begin)
     stop = _positions(packed, series, end)
     width = len(packed.ts) + 1
@@ -113,7 +110,6 @@ def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -
 def _over(
     reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions
 ) -> npt.NDArray[Any]:
-    """Return the least, or the greatest, of each window of a column with one element more than
-    there are indices."""
+    """Return each window's least or greatest of a column with one more element."""
     found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
     return found

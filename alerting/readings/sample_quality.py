@@ -22,8 +22,6 @@ NO_INSTANTS: Instants = np.empty(0, np.int64)
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
 _NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
-_FEW = 4
-_BYTE = 1 << 8
 _SHORT = 1 << 16
 _STATUS = 1 << 32
 _DA_GRADES: Mapping[int, Grade] = {
@@ -35,8 +33,7 @@ _DA_GRADES: Mapping[int, Grade] = {
 
 @dataclass(frozen=True)
 class Doubts:
-    """Instants (ms, increasing) of the samples whose quality is not good, by variable; variables
-    without any are absent."""
+    """Instants (ms) of samples whose quality is not good, by variable with some."""
 
     bad: Mapping[str, Instants] = field(default_factory=dict)
     uncertain: Mapping[str, Instants] = field(default_factory=dict)
@@ -101,7 +98,7 @@ def _kind(text: str) -> Codes | None:
     number = _as_number(text)
     if not 0 <= number < _SHORT or (text[1:2] in ("x", "X") and len(text) == len("0x00000000")):
         return "opc-ua"
-    return "opc-da" if _FEW <= number < _BYTE else None
+    return "opc-da" if 4 <= number < 256 else None
 
 
 def _as_number(text: str) -> int:
@@ -109,8 +106,7 @@ def _as_number(text: str) -> int:
 
 
 def _status(number: int) -> Grade | None:
-    """Return the quality by the two highest of 32 bits; a negative number is the same bits read
-    with a sign."""
+    """Return the quality by the highest two of 32 bits, also of a negative number."""
     if not -_STATUS // 2 <= number < _STATUS:
         return None
     severity = number % _STATUS * 4 // _STATUS

@@ -25,15 +25,13 @@ def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
 
 
 def declared_ms(name: str, asset: Asset) -> int | None:
-    """Return the usual time (ms) between two values of a variable that the asset's document
-    states."""
+    """Return the usual time (ms) between values of a variable, as its document states."""
     declared = asset.variables.get(name)
     return duration_millis(declared.sampling) if declared and declared.sampling else None
 
 
 def distances(name: str, histories: Sequence[History]) -> Millis:
-    """Return the times (ms) between neighbouring values of a variable on each asset, of all assets
-    together."""
+    """Return the times (ms) between neighbouring values of a variable on all assets."""
     return np.concatenate(
         [np.empty(0, np.int64), *(np.diff(value_times(h, name)) for h in histories)]
     )
@@ -45,8 +43,7 @@ def value_times(history: History, name: str) -> Millis:
 
 
 class UsualDistance:
-    """The median of the times (ms) between neighbouring values of a variable, of instants that are
-    added piece by piece."""
+    """The median of times (ms) between neighbouring values, of instants added in pieces."""
 
     def __init__(self) -> None:
         self._last: Millis = np.empty(0, np.int64)

@@ -1,5 +1,4 @@
-"""Settings of the alarm budget: limits of alarms per operator position, and the treatment of
-definitions that exceed them."""
+"""Settings of the alarm budget: alarms per operator position, and definitions beyond it."""
 
 from typing import get_args
 
@@ -7,7 +6,6 @@ from alerting.definitions.alarm_budget import AlarmBudget, GateMode
 from alerting.settings.variables import Variables, one_of, positive_number, whole_number
 
 BUDGET = "ALERTING_ALARM_BUDGET"
-_MODES: tuple[GateMode, ...] = get_args(GateMode)
 _alarms = positive_number(100_000, "is not a number of alarms a day: give one above 0, e.g. 144")
 _days = whole_number(1, 90, "is not a number of days: give a whole number from 1 to 90")
 _flood = whole_number(
@@ -27,7 +25,7 @@ def read_alarm_budget(variables: Variables) -> AlarmBudget:
     """
     default = AlarmBudget(mode="refuse")
     return AlarmBudget(
-        mode=variables.read("ALERTING_ALARM_GATE", one_of(_MODES), default.mode),
+        mode=variables.read("ALERTING_ALARM_GATE", one_of(get_args(GateMode)), default.mode),
         per_day=variables.read(BUDGET, _alarms, default.per_day),
         by_position=variables.read_group(f"{BUDGET}_", _alarms, default.per_day),
         flood_above=variables.read("ALERTING_ALARM_FLOOD", _flood, default.flood_above),

@@ -4,16 +4,15 @@ import re
 
 FORM = "s3://bucket/folder/name"
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[^/]+)*)/?")
-_LONGEST = 1024  # bytes of a path, by the rules of S3
 Parts = tuple[str, ...]
 """The bucket, and the parts of a path in it."""
 
 
 def address_parts(text: str) -> Parts:
-    """Return bucket and path of an address. Raises ValueError if it is none, or if a part could
-    mean another place."""
+    """Return bucket and path of an address. Raises ValueError for another place."""
     found = _ADDRESS.fullmatch(text)
-    if found is None or not text.isprintable() or len(found[2].encode()) > _LONGEST:
+    # bytes of a path, by the rules of S3
+    if found is None or not text.isprintable() or len(found[2].encode()) > 1024:
         raise ValueError(f"not an address in an object store: write {FORM}, without credentials")
     parts = (found[1], *found[2].split("/")[1:])
     if any(part in (".", "..") or "\\" in part for part in parts) or ".." in parts[0]:
@@ -22,6 +21,5 @@ def address_parts(text: str) -> Parts:
 
 
 def bucket_folders(text: str) -> tuple[Parts, ...]:
-    """Return the folders of a list such as `s3://plant/exports, s3://laboratory`. Raises ValueError
-    if one is no address."""
+    """Return the folders of a list such as `s3://plant/exports`. Raises ValueError."""
     return tuple(address_parts(part.strip()) for part in text.split(",") if part.strip())

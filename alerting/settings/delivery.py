@@ -10,20 +10,17 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
-from alerting.settings.variables import Variables, address, one_of, port_number
+from alerting.settings.variables import Variables, address, duration, listed, one_of, port_number
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
-APPRISE_PREFIX = "ALERTING_APPRISE_"
-SLACK_PREFIX = "ALERTING_SLACK_"
-TEAMS_PREFIX = "ALERTING_TEAMS_"
 NTFY_PREFIX = "ALERTING_NTFY_"
 TOKEN_SUFFIX = "_TOKEN"  # noqa: S105 - the ending of a variable's name, not a secret
 Tls = Literal["starttls", "tls", "none"]
 _TLS: tuple[Tls, ...] = get_args(Tls)
 _PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 _nothing: Callable[[], Mapping[str, str]] = partial(MappingProxyType, {})
+_links_last = duration(timedelta(minutes=1), timedelta(days=7), "feedback links last from 1m to 7d")
 _slack_url = address(
     {"http", "https"},
     "not an incoming webhook of Slack: it starts with https:// and names a host, as in "
@@ -38,8 +35,7 @@ _teams_url = address(
 
 @dataclass(frozen=True)
 class Smtp:
-    """The mail server. The password is in a file that only its owner may read, or in the
-    environment; it needs TLS."""
+    """The mail server. The password, in a private file or the environment, needs TLS."""
 
     host: str
     port: int
@@ -108,12 +104,12 @@ def read_delivery(variables: Variables) -> Delivery:
     return Delivery(
         smtp=smtp,
         emails=emails,
-        slack_urls=variables.read_group(SLACK_PREFIX, _slack_url, ""),
-        teams_urls=variables.read_group(TEAMS_PREFIX, _teams_url, ""),
+        slack_urls=variables.read_group("ALERTING_SLACK_", _slack_url, ""),
+        teams_urls=variables.read_group("ALERTING_TEAMS_", _teams_url, ""),
         ntfy_urls=variables.read_group(NTFY_PREFIX, _ntfy_url, "", leave_out=TOKEN_SUFFIX),
         ntfy_tokens=variables.read_group(NTFY_PREFIX, _token, "", TOKEN_SUFFIX),
-        apprise_urls=variables.read_group(APPRISE_PREFIX, str, ""),
-        egress_allow=variables.read("ALERTING_EGRESS_ALLOW", _list, ()),
+        apprise_urls=variables.read_group("ALERTING_APPRISE_", str, ""),
+        egress_allow=variables.read("ALERTING_EGRESS_ALLOW", lambda text: listed(text.lower()), ()),
         public_url=variables.read("ALERTING_PUBLIC_URL", _public_url, None),
         link_key_file=variables.read("ALERTING_LINK_KEY_FILE", Path, None),
         links_last=variables.read("ALERTING_LINKS_LAST", _links_last, Delivery.links_last),
@@ -174,20 +170,9 @@ def _token(text: str) -> str:
     return text
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
-
-
 def _public_url(text: str) -> str:
     refusal = "not an address: give the address of the console, e.g. https://alerting.plant.example"
     parts = urlsplit(address({"http", "https"}, refusal)(text))
     if parts.query or parts.fragment:
         raise ValueError(refusal)
     return text.rstrip("/")
-
-
-def _links_last(text: str) -> timedelta:
-    lasting = parse_duration(text)
-    if not timedelta(minutes=1) <= lasting <= timedelta(days=7):
-        raise ValueError(f"{text!r}: feedback links last from 1m to 7d")
-    return lasting

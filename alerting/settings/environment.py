@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
@@ -34,6 +33,8 @@ from alerting.settings.upkeep import (
 from alerting.settings.variables import (
     Variables,
     address,
+    duration,
+    listed,
     one_of,
     port_number,
     positive_number,
@@ -44,7 +45,6 @@ PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
 SECRET_SUFFIX = "_SECRET"  # noqa: S105 - the ending of a variable's name, not a secret
 LOOPBACK = "127.0.0.1"
-THIS_MACHINE = (LOOPBACK, "::1")
 UTC = ZoneInfo("UTC")
 
 _speed = positive_number(
@@ -61,7 +61,11 @@ _airflow_uri = address(
 _webhook_url = address(
     {"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host"
 )
-_LONGEST_LATENCY = timedelta(hours=1)
+_latency = duration(
+    timedelta(0),
+    timedelta(hours=1),
+    "evaluation waits 1h at most; readings that come later than that are evaluated again",
+)
 _slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
 _rows = whole_number(
     1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
@@ -80,7 +84,7 @@ def _timezone(text: str) -> ZoneInfo:
 def _proxies(text: str) -> tuple[str, ...]:
     if text.lower() == "none":
         return ()
-    given = tuple(part.strip() for part in text.split(",") if part.strip())
+    given = listed(text)
     for part in given:
         try:
             ip_network(part)
@@ -90,20 +94,6 @@ def _proxies(text: str) -> tuple[str, ...]:
                 "or none"
             ) from None
     return given
-
-
-def _latency(text: str) -> timedelta:
-    waits = parse_duration(text)
-    if waits > _LONGEST_LATENCY:
-        raise ValueError(
-            f"{text!r}: evaluation waits 1h at most; readings that come later than that are "
-            "evaluated again"
-        )
-    return waits
-
-
-def _yes_or_no(text: str) -> bool:
-    return one_of(("yes", "no"))(text) == "yes"
 
 
 def _database(text: str) -> str:
@@ -178,14 +168,14 @@ class Settings:
     background_slots: Annotated[int, _slots] = field(default_factory=usual_background_slots)
     timezone: Annotated[ZoneInfo, _timezone] = UTC
     language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
-    trusted_proxies: Annotated[tuple[str, ...], _proxies] = THIS_MACHINE
+    trusted_proxies: Annotated[tuple[str, ...], _proxies] = (LOOPBACK, "::1")
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
     archive: Annotated[str | None, archive_location] = None
     archive_after: Annotated[timedelta | None, lasting] = None
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
-    shared_home: Annotated[bool, _yes_or_no] = True
+    shared_home: Annotated[bool, lambda text: one_of(("yes", "no"))(text) == "yes"] = True
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False
@@ -214,8 +204,7 @@ class Settings:
         return self.archive or str(self.home / "archive")
 
     def read_model_key(self) -> bytes:
-        """Return the key for the hashes of model files in a shared registry; empty for the embedded
-        one."""
+        """Return the key of model hashes in a shared registry; empty for the embedded one."""
         if self.mlflow_uri is None:
             return b""
         return load_or_create_key(self.home / "secrets" / "model_key")

@@ -24,7 +24,6 @@ VARIABLE = "ALERTING_HOME"
 FOLDER = ".alerting"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-LEAST_KEY = 32
 MARK = "home.json"
 RESTORING = "restoring"
 """File in a home into which a backup is being restored."""
@@ -70,8 +69,7 @@ def database_of(home: Path) -> Database | None:
 
 
 def create_home(home: Path, database: Database) -> None:
-    """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError
-    if that is not possible."""
+    """Make a folder a home that its owner alone may enter. Raises UserError."""
     claim_folder(home)
     if (home / RESTORING).exists():
         raise UserError(
@@ -84,16 +82,14 @@ def create_home(home: Path, database: Database) -> None:
 
 
 def claim_folder(home: Path) -> None:
-    """Make the folder if it is missing, and close it to other users. Raises UserError if it is
-    shared, foreign or read-only."""
+    """Make a missing folder, and close it to others. Raises UserError if not its own."""
     with home_errors(home):
         home.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         _close(home)
 
 
 def require_embedded(home: Path) -> None:
-    """Check that this is a home of this user with an embedded database. Raises UserError if it is
-    not."""
+    """Raise UserError if this is no home of this user with an embedded database."""
     with home_errors(home):
         database = database_of(home) if home.is_dir() else None
     if database is None:
@@ -143,8 +139,7 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def home_errors(home: Path) -> Iterator[None]:
-    """Raise UserError, in one sentence, for an error of a block that means that the home cannot be
-    made or written."""
+    """Raise UserError for an error of a block by which the home cannot be written."""
     try:
         yield
     except OSError as fault:
@@ -165,8 +160,7 @@ def _is_within(path: object, home: Path) -> bool:
 
 
 def record_last_home(home: Path, environ: Mapping[str, str]) -> None:
-    """Record in the user's state folder that `alerting up` ran on this home; a state folder that
-    cannot be written is ignored."""
+    """Record in the user's state folder, if possible, that `alerting up` ran on this home."""
     record = _record(environ)
     if record is None:
         return
@@ -240,7 +234,7 @@ def load_or_create_key(path: Path) -> bytes:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
-    if len(key) < LEAST_KEY:
+    if len(key) < 32:
         raise UserError(
             f"{path} is too short for a key: delete it, and the next start makes a new one"
         )

@@ -21,12 +21,9 @@ VARIABLE = "ALERTING_LOG_FORMAT"
 TEXT = "text"
 JSON = "json"
 HIDDEN = "***"
-_OURS = "alerting"
 _SECRET_NAME = re.compile(
     r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE|SLACK|TEAMS|NTFY)_"
 )
-_LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every line
-_FIELDS = frozenset({"time", "level", "logger", "message", "exception"})
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),  # user and password of an address
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {HIDDEN}"),
@@ -45,8 +42,7 @@ _PATTERNS = (
 
 
 def log_format(environ: Mapping[str, str]) -> str:
-    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another
-    value."""
+    """Return `text` or `json` from `ALERTING_LOG_FORMAT`. Raises UserError for others."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
         raise UserError(
@@ -71,12 +67,11 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
     for earlier in [h for h in root.handlers if isinstance(h, _StandardError)]:
         root.removeHandler(earlier)
     root.addHandler(handler)
-    logging.getLogger(_OURS).setLevel(logging.INFO if format_ == JSON else logging.WARNING)
+    logging.getLogger("alerting").setLevel(logging.INFO if format_ == JSON else logging.WARNING)
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """Return the values of variables that hold secrets: passwords, keys, tokens, addresses with
-    credentials in them."""
+    """Return values of variables with secrets: passwords, keys, tokens, addresses."""
     return {
         value.strip()
         for name, value in environ.items()
@@ -88,15 +83,13 @@ class Redaction:
     """Filter that hides known secrets and texts that look like a secret."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        longest_first = sorted(
-            {s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True
-        )
+        # characters; hiding shorter texts would hide half of every line
+        longest_first = sorted({s for s in secrets if len(s) >= 8}, key=len, reverse=True)
         self._secrets = (
             re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         )
 
     def __call__(self, text: str) -> str:
-        """Return the text without secrets."""
         hidden = self._secrets.sub(HIDDEN, text) if self._secrets else text
         for pattern, instead in _PATTERNS:
             hidden = pattern.sub(instead, hidden)
@@ -104,8 +97,7 @@ class Redaction:
 
 
 class TextLines(logging.Formatter):
-    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message
-    [definition=too-hot]`; a traceback follows."""
+    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [id=x]`."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -122,8 +114,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Formatter of one JSON object a line: time, level, logger, message, the ids of its objects,
-    and the traceback."""
+    """Formatter of JSON lines: time, level, logger, message, ids of objects, traceback."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -146,7 +137,7 @@ class JsonLines(logging.Formatter):
             **{
                 key: self._redact(clean_line(value))
                 for key, value in ids.items()
-                if key not in _FIELDS
+                if key not in {"time", "level", "logger", "message", "exception"}
             },
         }
         if below := _exception(record):

@@ -18,8 +18,7 @@ LIMITS = (
 
 
 def read_memory(limits: Sequence[Path] = LIMITS) -> int:
-    """Return the bytes of memory of the machine, or of a container's limit if that is less. The
-    same at every call."""
+    """Return the bytes of memory of the machine or its container. The same at every call."""
     total = int(psutil.virtual_memory().total)
     for file in limits:
         try:
@@ -48,8 +47,7 @@ def is_free(port: int) -> bool:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Check that all ports are usable. `ports`: by the name of their setting. Raises UserError with
-    a sentence for each other."""
+    """Check that all ports, by setting, are usable. Raises UserError with all that are not."""
     in_use = [
         f"port {port} is taken by another program or not allowed: set {variable(setting)} to a "
         "free one"

@@ -2,18 +2,13 @@
 
 from alerting.definitions.fields.common import REPORT_PERIODS
 from alerting.reporting.life.settings import PlantReportSettings
-from alerting.settings.variables import Variables, one_of
+from alerting.settings.variables import Variables, listed, one_of
 
 
 def read_plant_report(variables: Variables) -> PlantReportSettings:
-    """Return `ALERTING_REPORT_PERIOD` (week, month or quarter) and `ALERTING_REPORT_RECIPIENTS`
-    (channels, by commas)."""
+    """Return `ALERTING_REPORT_PERIOD` and `ALERTING_REPORT_RECIPIENTS` (by commas)."""
     usual = PlantReportSettings()
     return PlantReportSettings(
         period=variables.read("ALERTING_REPORT_PERIOD", one_of(REPORT_PERIODS), usual.period),
-        recipients=variables.read("ALERTING_REPORT_RECIPIENTS", _names, usual.recipients),
+        recipients=variables.read("ALERTING_REPORT_RECIPIENTS", listed, usual.recipients),
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

@@ -1,16 +1,14 @@
-"""Settings of secrets: which environment variables, and files of which folders, a source may
-name."""
+"""Settings of secrets: the environment variables and files that a source may name."""
 
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from alerting.settings.variables import Variables
+from alerting.settings.variables import Variables, listed
 
 NAMES = "ALERTING_SECRET_NAMES"
 FOLDERS = "ALERTING_SECRET_FOLDERS"
-_OF_THE_PLATFORM = ("ALERTING_", "AIRFLOW_", "MLFLOW_")
 _NAME = re.compile(r"[A-Z0-9_*?]+")
 
 
@@ -28,7 +26,7 @@ class SecretRules:
 
     def name_refusal(self, name: str) -> str | None:
         """Return why a source may not name an environment variable; None if it may."""
-        if name.startswith(_OF_THE_PLATFORM):
+        if name.startswith(("ALERTING_", "AIRFLOW_", "MLFLOW_")):
             return (
                 f"the environment variable {name} belongs to the platform itself; give the secret "
                 "of the source another name"
@@ -45,8 +43,7 @@ class SecretRules:
         )
 
     def file_refusal(self, file: str) -> str | None:
-        """Return why a source may not name a file; None if it may. A link counts as the file to
-        which it leads."""
+        """Return why a source may not name a file; None if it may. Links are followed."""
         found = Path(file).resolve()
         if any(found.is_relative_to(Path(folder).resolve()) for folder in self.folders):
             return None
@@ -66,7 +63,7 @@ def read_secret_rules(variables: Variables) -> SecretRules:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    given = _parts(text)
+    given = listed(text)
     for name in given:
         if not _NAME.fullmatch(name):
             raise ValueError(
@@ -77,12 +74,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _folders(text: str) -> tuple[str, ...]:
-    given = _parts(text)
+    given = listed(text)
     for folder in given:
         if not folder.startswith("/") or ".." in folder.split("/"):
             raise ValueError(f"{folder!r} is not an absolute folder: give for example /run/secrets")
     return given
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,29 +1,30 @@
-"""Settings of the platform's upkeep: when it raises alerts about itself, and how long it stores
-what."""
+"""Settings of upkeep: alerts of the platform about itself, and how long it stores what."""
 
 from datetime import timedelta
 
-from alerting.definitions.durations import parse_duration
+from alerting.definitions.durations import LONGEST
 from alerting.definitions.upkeep import (
     DeclarationBounds,
     DeclarationLimits,
     HealthLimits,
     Retention,
 )
-from alerting.settings.variables import Variables, whole_number
+from alerting.settings.variables import Variables, duration, whole_number
 
 _GIB = 1 << 30
-_SHORTEST = timedelta(days=14)
 AIRFLOW_LAST = timedelta(days=30)
 _names = whole_number(
     0, 10_000_000, "is not a number of names: give a whole number from 0 to 10000000"
 )
+lasting = duration(
+    timedelta(days=14), LONGEST, "what is older is deleted; give a duration from 14d to 3650d"
+)
+_duration = duration(timedelta(minutes=1), timedelta(days=365), "give a duration from 1m to 365d")
 _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
 
 
 def read_health_limits(variables: Variables) -> HealthLimits:
-    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE` (durations) and
-    `ALERTING_DISK_LEAST` (GiB)."""
+    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE`, `ALERTING_DISK_LEAST` (GiB)."""
     usual = HealthLimits()
     return HealthLimits(
         evaluation_late=variables.read(
@@ -36,8 +37,7 @@ def read_health_limits(variables: Variables) -> HealthLimits:
 
 
 def read_declaration_limits(variables: Variables) -> DeclarationLimits:
-    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY`, `_PER_SOURCE`, `_IN_ALL`, and the same of
-    `ALERTING_NEW_VARIABLES`."""
+    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY` and the settings that are like it."""
     usual = DeclarationLimits()
 
     def bounds(what: str, default: DeclarationBounds) -> DeclarationBounds:
@@ -62,19 +62,8 @@ def read_retention(variables: Variables) -> Retention:
     )
 
 
-def lasting(text: str) -> timedelta:
-    """Return how long something is stored. Raises ValueError for less than two weeks."""
-    found = parse_duration(text)
-    if found < _SHORTEST:
-        raise ValueError(
-            f"{text!r}: what is older is deleted; give a duration from {_SHORTEST.days}d to 3650d"
-        )
-    return found
-
-
 def archive_location(text: str) -> str:
-    """Return where archived readings are. Raises ValueError for all but an absolute folder or a
-    bucket of an object store."""
+    """Return where archived readings are. Raises ValueError for no folder or bucket."""
     scheme, _, rest = text.partition("://")
     is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
     if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):
@@ -88,10 +77,3 @@ def archive_location(text: str) -> str:
             "AWS_ACCESS_KEY_ID and others"
         )
     return text
-
-
-def _duration(text: str) -> timedelta:
-    found = parse_duration(text)
-    if not timedelta(minutes=1) <= found <= timedelta(days=365):
-        raise ValueError(f"{text!r}: give a duration from 1m to 365d")
-    return found

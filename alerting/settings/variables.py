@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Fault
 
 T = TypeVar("T")
@@ -13,8 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Variables:
-    """An environment, and the faults found in it so far. Unset and blank variables mean the
-    default."""
+    """An environment, and faults found in it. Unset and blank variables mean the default."""
 
     environ: Mapping[str, str]
     faults: list[Fault] = field(default_factory=list)
@@ -24,8 +25,7 @@ class Variables:
         return self.environ.get(name, "").strip()
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Return a variable as `parse` reads it; the default if `parse` raises ValueError, which is
-        recorded as a fault."""
+        """Return a variable by `parse`; the default, and a recorded fault, for a ValueError."""
         text = self.text(name)
         try:
             return parse(text) if text else default
@@ -72,8 +72,7 @@ def _plain_name(name: str, prefix: str, suffix: str) -> str:
 
 
 def whole_number(least: int, most: int, refusal: str) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `least` to `most`. `refusal` follows the text in the
-    message of its ValueError."""
+    """Return a parser of whole numbers. `refusal` follows the text in its ValueError."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
@@ -84,8 +83,7 @@ def whole_number(least: int, most: int, refusal: str) -> Callable[[str], int]:
 
 
 def positive_number(most: float, refusal: str) -> Callable[[str], float]:
-    """Return a parser of numbers above 0 and at most `most`. `refusal` follows the text in the
-    message of its ValueError."""
+    """Return a parser of numbers in (0, most]. `refusal` follows the text in its ValueError."""
 
     def parse(text: str) -> float:
         try:
@@ -97,6 +95,22 @@ def positive_number(most: float, refusal: str) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def duration(least: timedelta, most: timedelta, refusal: str) -> Callable[[str], timedelta]:
+    """Return a parser of durations between two. `refusal` follows the text in its ValueError."""
+
+    def parse(text: str) -> timedelta:
+        if not least <= (found := parse_duration(text)) <= most:
+            raise ValueError(f"{text!r}: {refusal}")
+        return found
+
+    return parse
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the parts of a text divided by commas, without blanks and empty parts."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def one_of(choices: tuple[T, ...]) -> Callable[[str], T]:
@@ -112,8 +126,7 @@ def one_of(choices: tuple[T, ...]) -> Callable[[str], T]:
 
 
 def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Callable[[str], str]:
-    """Return a parser of addresses with one of these schemes. Its ValueError has the text `refusal`
-    and never the address."""
+    """Return a parser of addresses. Its ValueError has the text `refusal`, never the address."""
 
     def parse(text: str) -> str:
         try:

@@ -23,9 +23,6 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as the last one took. So evaluations take half a core at most."""
-PAUSE_AFTER_FAULT_S = 2.0
-_STOP_S = 8.0
-_log = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -59,11 +56,10 @@ class Evaluator:
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
-        """Stop both threads after their present work, or without it after some seconds: both may be
-        killed at any time."""
+        """Stop both threads after their work, or some seconds: both may be killed any time."""
         self._stopped.set()
         self._evaluated.set()
-        until = time.monotonic() + _STOP_S
+        until = time.monotonic() + 8.0
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
@@ -111,8 +107,7 @@ class Evaluator:
         (deliver_due if has_events else deliver_now)(self._platform, now)
 
     def _repeat(self, work: Callable[[], None]) -> None:
-        """Repeat work until the evaluator is stopped. After a fault the scheduler's rounds do the
-        same work."""
+        """Repeat work until stopped; after a fault the scheduler's rounds do it, too."""
         while not self._stopped.is_set():
             try:
                 work()
@@ -122,6 +117,8 @@ class Evaluator:
             ) as fault:  # of the database, a document or a library: the next turn tries again
                 text = f"{type(fault).__name__}: {str(fault)[:200]}"
                 if self._faults.get(work.__name__) != text:
-                    _log.warning("cannot %s now, the scheduler does: %s", work.__name__, text)
+                    logging.getLogger(__name__).warning(
+                        "cannot %s now, the scheduler does: %s", work.__name__, text
+                    )
                 self._faults[work.__name__] = text
-                self._stopped.wait(PAUSE_AFTER_FAULT_S)
+                self._stopped.wait(2.0)

@@ -16,8 +16,6 @@ from alerting.stream.service import StreamService
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 
 Opened = Callable[[], AbstractContextManager[Platform]]
-_SWITCH_S = 0.0005
-_log = logging.getLogger(__name__)
 
 
 def run(
@@ -68,7 +66,7 @@ def await_platform(
             if settings.mongodb_uri is None:
                 raise
             if not is_said:
-                _log.warning("waiting for the database: %s", fault)
+                logging.getLogger(__name__).warning("waiting for the database: %s", fault)
             is_said = True
         if alive is not None:
             alive.touch()
@@ -87,7 +85,7 @@ def interpreter_for_messages() -> Iterator[None]:
     about once a second.
     """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(0.0005)
     gc.freeze()
     try:
         with collect_garbage_rarely():

@@ -68,8 +68,7 @@ class Connection:
     losses: list[SourceLoss] = field(default_factory=list)
 
     def batch(self, is_waiting: bool = False) -> Sequence[Message]:
-        """Return waiting messages unless they are held, else the next ones: none while too many
-        wait. Raises UserError."""
+        """Return waiting messages unless held, else the next ones if few. Raises UserError."""
         if self.waiting and not is_waiting:
             batch = self.waiting[: threaded.BATCH]
             self.waiting = self.waiting[threaded.BATCH :]
@@ -88,8 +87,7 @@ class Connection:
 
 
 class StreamService:
-    """The subscriptions of all sources, one turn after another in one thread: a slow database slows
-    all of them."""
+    """The subscriptions of all sources, in turns of one thread: a slow database slows all."""
 
     def __init__(
         self,
@@ -148,8 +146,7 @@ class StreamService:
             time.sleep(PAUSE_S)
 
     def close(self) -> None:
-        """Close all subscriptions, store what the servers do not send again, and let other
-        processes read the sources."""
+        """Close all subscriptions, store what is not sent again, and free the sources."""
         for name, found in list(self._connections.items()):
             try:
                 self._now = self._platform.clock.now()
@@ -263,8 +260,7 @@ class StreamService:
         self._happen(name, "emptied", read_until=self._read_until(name))
 
     def _read_until(self, name: str) -> datetime | None:
-        """Return up to when others have read a source, or its document was changed; None where that
-        is noted already."""
+        """Return until when others read a source, or its document changed; None if noted."""
         state = self._states[name]
         if not state.is_sent_once or state.opened_at is None:
             return None
@@ -312,7 +308,12 @@ class StreamService:
             case "note_gap":
                 sources.record_loss(name, SourceLoss(str(effect.why)), self._now)
             case "drop_rest":
-                self._lose_rest(self._connections[name])
+                found = self._connections[name]
+                if count := found.drop_rest():
+                    found.losses.append(
+                        SourceLoss("the source was paused while they waited", count)
+                    )
+                    self._record_losses(found)
             case "record_losses":
                 self._record_losses(self._connections[name])
         return None
@@ -334,11 +335,6 @@ class StreamService:
         self._connections[name] = Connection(source, stream)
         return None
 
-    def _lose_rest(self, found: Connection) -> None:
-        if count := found.drop_rest():
-            found.losses.append(SourceLoss("the source was paused while they waited", count))
-            self._record_losses(found)
-
     def _record_losses(self, found: Connection) -> None:
         found.losses += found.stream.losses()
         while found.losses:
@@ -346,8 +342,7 @@ class StreamService:
             found.losses.pop(0)
 
     def _was_killed_here(self, process: str) -> bool:
-        """Return whether another process ran on this machine, or in this container, and has ended:
-        no need to wait for it."""
+        """Return whether another process ran on this machine and ended: no need to wait."""
         host, pid, _ = process.rsplit("-", 2)
         if process == self._process or host != socket.gethostname():
             return False

@@ -18,8 +18,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 
 
 def owner(source: str, processes: Collection[str]) -> str:
-    """Return the process that reads a source (rendezvous hashing): one that comes or goes moves
-    only its own sources."""
+    """Return the process that reads a source (rendezvous hashing): few sources ever move."""
     return max(processes, key=lambda process: sha256(f"{process}\0{source}".encode()).digest())
 
 

@@ -152,8 +152,7 @@ def _is_due(work: Work, before: Subscription, event: Event) -> bool:
 
 def _effect(work: Work, before: Subscription, event: Event, now: datetime) -> Effect:
     why = _gap(before, event) if work == "note_gap" else event.why
-    at = before.opened_at if work == "note_opening" else None
-    return Effect(work, why, at or now)
+    return Effect(work, why, (before.opened_at if work == "note_opening" else None) or now)
 
 
 def _gap(before: Subscription, event: Event) -> str | None:

@@ -53,19 +53,16 @@ TASK_OPTIONS: dict[str, Any] = {
 
 # long work, which leaves slots to evaluation
 BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL}
-_BACKGROUND_NICENESS = 10
 
 
 def cadences() -> tuple[str, ...]:
-    """Return the cadences with an evaluation DAG; in a task that of its own DAG, without a look
-    into the database."""
+    """Return cadences with an evaluation DAG; in a task its own, without the database."""
     own = get_parsing_context().dag_id
     return (own.removeprefix("evaluate__"),) if own else _snapshot().cadences()
 
 
 def trained_definitions(file: str) -> list[TrainedRevision]:
-    """Return the definitions whose training DAGs belong to this DAG file, e.g. `train_07`; in a
-    task that of its own DAG."""
+    """Return definitions of this DAG file, e.g. `train_07`; in a task that of its own DAG."""
     own = get_parsing_context().dag_id
     rows = _snapshot().trained(int(file.removeprefix("train_")))
     return [row for row in rows if own in (None, f"train__{row.definition.name}")]
@@ -78,8 +75,7 @@ def polled_sources() -> list[PolledRow]:
 
 
 def arriving_sources() -> list[str] | None:
-    """Return the sources whose rows start an evaluation; None without one. In a task of this DAG
-    they are not needed."""
+    """Return the sources whose rows start an evaluation; None without one, or in a task."""
     own = get_parsing_context().dag_id
     names = [row.name for row in _snapshot().sources()] if own is None else []
     return names if names or own == "evaluate__arrived" else None
@@ -98,8 +94,7 @@ def _snapshot() -> DagSnapshot:
 
 @contextmanager
 def opened_platform() -> "Iterator[Platform]":
-    """Yield the platform for one task. A refusal fails the task at once; after an outage of a
-    server the task is tried again."""
+    """Yield the platform for a task. A refusal fails at once; an outage is tried again."""
     from alerting.adapters.mongo.mongo import DatabaseDown
     from alerting.definitions.faults import UserError
     from alerting.ports import ModelUnavailable
@@ -116,16 +111,14 @@ def opened_platform() -> "Iterator[Platform]":
 
 @contextmanager
 def background_platform() -> "Iterator[Platform]":
-    """Yield the platform for a task of long work, which from now on computes only while no other
-    task wants the processor."""
-    os.nice(_BACKGROUND_NICENESS)
+    """Yield the platform for long work, which from now on lets other tasks go first."""
+    os.nice(10)
     with opened_platform() as platform:
         yield platform
 
 
 def run_as_of(platform: "Platform") -> str:
-    """Return the run's as_of: as given, or the clock's now at the first try. It is stored, so that
-    a cleared task reuses it."""
+    """Return the run's as_of: given, or now at the first try, stored for cleared tasks."""
     context = get_current_context()
     stored = context["task_state_store"].get("as_of")
     if stored is None:
@@ -156,8 +149,7 @@ def say_console(page: str) -> None:
 
 
 def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
-    """Return counts as numbers; for a list of names the log has the names and the result their
-    number."""
+    """Return counts as numbers; lists of names as their number, with the names in the log."""
     listed = {key: value for key, value in asdict(counts).items() if not isinstance(value, int)}
     for key, value in listed.items():
         _log.info("%s: %s", key, value)

@@ -95,8 +95,7 @@ def plan_arrived() -> list[dict[str, object]]:
 def evaluate_arrived(
     sources: list[str], shard: int, count: int, as_of: str, source_hash: str, has_requests: bool
 ) -> dict[str, int]:
-    """Evaluate the targets of one shard that read these sources up to the instant, and nothing
-    else."""
+    """Evaluate the targets of a shard that read these sources up to the instant."""
     from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
 
     with opened_platform() as platform:
@@ -109,8 +108,7 @@ def evaluate_arrived(
 
 @task(trigger_rule="all_done")
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
-    """Deliver the notifications that are due, also if a shard failed; the run then still counts as
-    failed."""
+    """Deliver notifications that are due, also if a shard failed: the run still fails."""
     from alerting.usecases.notification.deliver import deliver_now
 
     with opened_platform() as platform:

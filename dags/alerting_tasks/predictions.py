@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
 
 DAG_ID = "predict"
-_MOST_RUNS = 100  # of a job; one more is needed only after an outage of the database
 _now = partial(datetime.now, UTC)  # files of this machine are kept by real time
 
 
@@ -40,14 +39,14 @@ def score_job() -> dict[str, int]:
 
 
 def jobs_to_start(platform: "Platform") -> list[dict[str, str]]:
-    """Return DAG and run id of the predict jobs that are not over and have no run under way, oldest
-    first."""
+    """Return DAG and run id of predict jobs to run that have no run, oldest first."""
     from alerting.usecases.scoring.jobs import unfinished
 
     ti = get_current_context()["ti"]
     found = []
     for job in unfinished(platform.predict_jobs):
-        runs = [f"{job.id}-{number}" for number in range(1, _MOST_RUNS + 1)]
+        # of a job; one more is needed only after an outage of the database
+        runs = [f"{job.id}-{number}" for number in range(1, 101)]
         if ti.get_dr_count(DAG_ID, run_ids=runs, states=["queued", "running"]):
             continue
         ended = ti.get_dr_count(DAG_ID, run_ids=runs)

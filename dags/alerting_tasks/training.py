@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.usecases.training.due import DueTraining
 
-STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
 APPROVAL: dict[str, Any] = {
     "doc_md": (
         "Asks a person whether the challenger goes into service. Approve needs no reason, Reject "
@@ -51,8 +50,7 @@ APPROVAL: dict[str, Any] = {
 
 @task
 def dataset(name: str) -> str:
-    """Build the dataset under the newest revision and return the id of the MLflow run that stores
-    it."""
+    """Build the dataset of the newest revision; return the id of its MLflow run."""
     from alerting.usecases.training.due import NotDue
     from alerting.usecases.training.train import prepare
 
@@ -87,8 +85,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
 
 @task
 def compare(mlflow_run: str) -> dict[str, Any]:
-    """Register the challenger and decide on its promotion; the decision is a proposal until
-    `promote`."""
+    """Register the challenger, and propose or refuse its promotion, until `promote`."""
     from alerting.usecases.training.compare import compare_run
 
     with background_platform() as platform:
@@ -103,8 +100,7 @@ def compare(mlflow_run: str) -> dict[str, Any]:
 
 @task.branch
 def ask(decision: dict[str, Any]) -> str:
-    """Select the approval task if the decision offers a challenger for promotion; only then does a
-    person have to answer."""
+    """Select the approval task only if a challenger is offered for promotion."""
     return "approve" if decision["promote"] else "promote"
 
 
@@ -154,7 +150,8 @@ def find_due() -> list[dict[str, str]]:
     with opened_platform() as platform:
         jobs = jobs_to_start(platform)
         for due in find_due_trainings(platform, platform.clock.now()):
-            if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
+            # trainings that one round starts; each costs a task
+            if len(found) < 20 and _may_start(platform, due):
                 found.append(
                     {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
                 )
@@ -162,8 +159,7 @@ def find_due() -> list[dict[str, str]]:
 
 
 def _may_start(platform: "Platform", due: "DueTraining") -> bool:
-    """Return whether the DAG exists and has no such run. A run that has ended without a record is
-    recorded as failed."""
+    """Return whether the DAG exists without such a run; one without a record has failed."""
     from alerting.usecases.definitions.sync import require_revision
     from alerting.usecases.training.due import end_run
 
@@ -233,8 +229,7 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
 
 
 def candidate_timeout(definition: ModelDefinition) -> timedelta:
-    """Return the time after which Airflow stops the search of a family; a trial begun within the
-    time budget may exceed it."""
+    """Return the time after which Airflow stops a family's search, beyond its budget."""
     return timedelta(hours=1) + 4 * definition.longest_search
 
 

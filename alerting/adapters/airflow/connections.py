@@ -4,8 +4,7 @@ from alerting.definitions.faults import UserError, first_line
 
 
 def connection_address(id: str) -> str:
-    """Return the address of a connection as SQLAlchemy writes it. Raises UserError if Airflow has
-    none of this id."""
+    """Return a connection's address as SQLAlchemy writes it. Raises UserError for none."""
     from airflow.sdk import Connection  # noqa: PLC0415 - Airflow is loaded in tasks only
     from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415
 

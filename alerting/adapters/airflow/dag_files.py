@@ -101,7 +101,6 @@ class DagFiles:
 
 
 def _files() -> Iterable[tuple[Path, Path]]:
-    """Yield the path of each file in the folder of DAGs, with its source."""
     for source in sorted(SOURCE.rglob("*")):
         name = source.relative_to(SOURCE)
         if name == Path("train.py"):

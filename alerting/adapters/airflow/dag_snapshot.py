@@ -9,7 +9,7 @@ clock: the same definitions give the same DAGs.
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,7 +46,6 @@ NEWEST_ACTIVE: tuple[Document, ...] = (
     },
     {"$match": {"definition.state": "active"}},
 )
-NEWEST = NEWEST_ACTIVE[:2]
 
 
 @dataclass(frozen=True)
@@ -84,15 +83,13 @@ class DagSnapshot:
     limit_s: float = LIMIT_S
 
     def cadences(self) -> tuple[str, ...]:
-        """Return the distinct cadences, shortest first, e.g. `1m`: a short answer for ten thousand
-        definitions."""
+        """Return the distinct cadences, shortest first: short for ten thousand definitions."""
         return tuple(
             self._read("cadences", lambda revisions: {"cadences": _cadences(revisions)})["cadences"]
         )
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
-        """Return the definitions with a trained model whose training DAGs belong to this shard, by
-        name."""
+        """Return definitions with a trained model whose DAGs belong to this shard, by name."""
         answer = self._read(
             f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
         )
@@ -127,7 +124,14 @@ class DagSnapshot:
                 answer = query(client[self.database][collection])
         except PyMongoError as error:
             _log.warning("definitions are read from the last good copy %s: %s", copy, error)
-            return _last_good(copy, error)
+            try:
+                document: Document = json.loads(copy.read_text(encoding="utf-8"))
+            except (FileNotFoundError, ValueError):
+                raise NoDefinitionsRead(
+                    f"the database does not answer, and there is no earlier answer in {copy}: "
+                    f"{error}"
+                ) from error
+            return document
         _keep(copy, answer)
         return answer
 
@@ -152,12 +156,17 @@ def _cadences(revisions: "Collection[Document]") -> list[str]:
         [*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}]
     )
     replaced = _instead_of_faulty(revisions, [])
-    return _by_length(
-        [
-            *(row["_id"] for row in groups),
-            *(row["definition"]["schedule"]["every"] for row in replaced),
-        ]
-    )
+    durations = [
+        *(row["_id"] for row in groups),
+        *(row["definition"]["schedule"]["every"] for row in replaced),
+    ]
+    lengths = set()
+    for text in durations:
+        try:
+            lengths.add(parse_duration(text))
+        except (ValueError, TypeError, AttributeError):
+            _log.warning("no evaluation DAG for the cadence %s", shown(text))
+    return [format_duration(length) for length in sorted(lengths)]
 
 
 def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
@@ -182,7 +191,7 @@ def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Docume
 
 
 def _with_model() -> list[Document]:
-    """Return queries, of which definitions with a model meet one."""
+    """Return queries, one of which each definition with a model meets."""
     found: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
     for kind, paths in sometimes_trained_kinds().items():
         found.append(
@@ -195,15 +204,14 @@ def _with_model() -> list[Document]:
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
-    """Return the last valid revisions, where active, of definitions whose newest revision cannot be
-    read."""
+    """Return the last valid revisions, if active, of definitions with an unreadable one."""
     readable = {
         "definition.kind": {"$in": list(definition_types())},
         "definition.state": {"$in": ["draft", "active", "retired"]},
         "definition.schedule.every": {"$type": "string"},
         "number": {"$type": "number"},
     }
-    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [readable]}}])
+    odd = revisions.aggregate([*NEWEST_ACTIVE[:2], {"$match": {"$nor": [readable]}}])
     names = [row["_id"] for row in odd] + faulty
     found = []
     for name in sorted({name for name in names if isinstance(name, str)}):
@@ -223,27 +231,6 @@ def _valid(document: Document) -> Document | None:
         return None
     written = revision.definition.model_dump(mode="json", by_alias=True)
     return {"revision": revision.number, "definition": written}
-
-
-def _by_length(durations: Iterable[Any]) -> list[str]:
-    """Return the cadences, shortest first, without values that are no cadence."""
-    lengths = set()
-    for text in durations:
-        try:
-            lengths.add(parse_duration(text))
-        except (ValueError, TypeError, AttributeError):
-            _log.warning("no evaluation DAG for the cadence %s", shown(text))
-    return [format_duration(length) for length in sorted(lengths)]
-
-
-def _last_good(copy: Path, error: PyMongoError) -> Document:
-    try:
-        document: Document = json.loads(copy.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise NoDefinitionsRead(
-            f"the database does not answer, and there is no earlier answer in {copy}: {error}"
-        ) from error
-    return document
 
 
 def _keep(copy: Path, document: Document) -> None:

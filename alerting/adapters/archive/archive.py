@@ -33,9 +33,7 @@ from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
 from alerting.readings.instants import datetimes
 
-_PIECE = 1 << 22  # bytes
 _SLICE = 10_000  # readings that are deleted at once
-_LOOKED_FOR = 5  # recorded files of which one must be there before another is written
 
 
 class ReadingsArchive:
@@ -77,7 +75,8 @@ class ReadingsArchive:
 
         And a file that is only not mounted would count as deleted.
         """
-        known = self.records.some(_LOOKED_FOR)
+        # recorded files of which one must be there before another is written
+        known = self.records.some(5)
         if known and not any(self._files.has(file.path) for file in known):
             raise Unreachable(
                 f"the archive {self.address} has none of the files that are recorded, e.g. "
@@ -153,7 +152,6 @@ class ReadingsArchive:
         return deleted
 
     def _instants(self, file: ArchivedFile) -> Iterator[Sequence[datetime]]:
-        """Yield the instants of the readings of a file, slice by slice."""
         for piece in self.columns(file, {}, None, None):
             for start in range(0, len(piece.ts), _SLICE):
                 yield datetimes(piece.ts[start : start + _SLICE])
@@ -163,7 +161,6 @@ class ReadingsArchive:
         self._compare_rows(file)
 
     def _compare_hash(self, file: ArchivedFile) -> None:
-        """Raise UserError if a file is not, byte by byte, the one that was recorded."""
         size, sha256 = self._hash(file.path)
         if (size, sha256) != (file.bytes, file.sha256):
             path = self._files.path(file.path)
@@ -178,7 +175,7 @@ class ReadingsArchive:
         found = hashlib.sha256()
         size = 0
         with self._files.open(path) as stream, self._files.errors():
-            while piece := stream.read(_PIECE):
+            while piece := stream.read(1 << 22):
                 found.update(piece)
                 size += len(piece)
         return size, found.hexdigest()
@@ -246,8 +243,7 @@ class ReadingsArchive:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> Iterator[Any]:
-        """Yield the row groups of a file with these variables (None: all columns), cut to start <
-        ts <= end."""
+        """Yield row groups with these variables (None: all), cut to start < ts <= end."""
         with self._files.open(file.path) as stream, self._files.errors():
             metadata = pq.read_metadata(stream)
             schema = metadata.schema.to_arrow_schema()
@@ -275,7 +271,6 @@ class ReadingsArchive:
 
 
 def _cut(table: Any, start: datetime | None, end: datetime | None) -> Any:
-    """Return the rows with start < ts <= end of a table that is sorted by time."""
     if start is not None:
         table = table.filter(pc.greater(table[TIME], pa.scalar(start, table[TIME].type)))
     return (

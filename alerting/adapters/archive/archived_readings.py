@@ -1,5 +1,4 @@
-"""Readings of the database and of the archive as one: those of the database came later, and
-complete or replace the others."""
+"""Readings of database and archive as one; the database's came later, and replace others."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -54,8 +53,7 @@ _Value = tuple[datetime, object]
 
 
 class ArchivedReadings:
-    """Port `Readings`. It reads the database first and then the records: what moves in between is
-    in both, never in none."""
+    """Port `Readings`. It reads the database, then the records: what moves is in both."""
 
     def __init__(self, stored: Readings, archive: ReadingsArchive) -> None:
         self._stored = stored
@@ -127,8 +125,7 @@ class ArchivedReadings:
         start: datetime | None,
         end: datetime | None,
     ) -> Iterator[ReadingColumns]:
-        """Yield readings in order of time. Only a month with several files, or with stored
-        readings, is in memory as a whole."""
+        """Yield readings in time order; only a month of several parts is in memory whole."""
         after = NO_TIME
         for month, group in groupby(files, key=lambda file: file.month):
             first, until = map(to_millis, month_interval(month))
@@ -224,8 +221,7 @@ class ArchivedReadings:
 def _newest(
     history: History, since: Mapping[str, datetime], before: Mapping[str, _Value]
 ) -> dict[str, _Value]:
-    """Return the newest value of each variable after its instant and after the one that is known
-    already."""
+    """Return each variable's newest value after its instant, and after the known one."""
     found = {name: _last_value(history.readings[name][present(history, name)]) for name in since}
     after = {
         name: max(start, before[name][0]) if name in before else start

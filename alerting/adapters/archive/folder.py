@@ -1,5 +1,4 @@
-"""The folder of the archive: on a disk, or in a bucket of an object store, through Arrow's file
-systems."""
+"""The folder of the archive: on a disk, or in a bucket through Arrow's file systems."""
 
 import os
 from collections.abc import Iterator
@@ -18,14 +17,12 @@ from alerting.definitions.faults import Unreachable, UserError, first_line, show
 
 @dataclass(frozen=True)
 class ArchiveFolder:
-    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://… or az://…, with
-    its credentials elsewhere."""
+    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://…, az://…."""
 
     address: str
 
     @cached_property
     def _root(self) -> tuple[Any, str]:
-        """Return the file system and the path of the folder on it, without a / at its end."""
         if "://" not in self.address:
             return fs.LocalFileSystem(), self.address.rstrip("/")
         scheme, _, path = self.address.partition("://")
@@ -56,8 +53,7 @@ class ArchiveFolder:
 
     @contextmanager
     def create(self, name: str) -> Iterator[Any]:
-        """Yield a new file to write; it is on the disk, or complete in the object store, at the end
-        of the block."""
+        """Yield a new file to write; it is on the disk or complete in the store at the end."""
         system = self._root[0]
         path = self.path(name)
         is_local = system.type_name == "local"
@@ -71,7 +67,11 @@ class ArchiveFolder:
                     Path(path),
                     *Path(path).parents[:3],
                 ):  # the folders of month and asset are new too, at first
-                    _sync(one)
+                    handle = os.open(one, os.O_RDONLY)
+                    try:
+                        os.fsync(handle)
+                    finally:
+                        os.close(handle)
 
     def has(self, name: str) -> bool:
         """Return whether a file is there."""
@@ -86,8 +86,7 @@ class ArchiveFolder:
         return is_there
 
     def require_folder(self, name: str) -> None:
-        """Raise Unreachable if the folder of a file is gone, as on a disk that is not mounted.
-        Object stores have no folders."""
+        """Raise Unreachable if a file's folder is gone. Object stores have no folders."""
         if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
             raise Unreachable(
                 f"the archive {self.address} lacks the folder of {name}: mount it, or correct "
@@ -122,11 +121,3 @@ class ArchiveFolder:
             raise Unreachable(
                 f"the archive {self.address} cannot be used: {first_line(error)}"
             ) from error
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -35,11 +35,6 @@ _TYPES: Mapping[VariableType, Any] = {
     "boolean": pa.bool_(),
     "category": pa.string(),
 }
-_MOST_ROWS = 100_000
-_MOST_CELLS = 3_000_000
-_MOST_CELLS_OF_DOCUMENTS = (
-    100_000  # in memory at once: a document takes ten times the memory of a row
-)
 
 
 def month_schema(types: Mapping[str, VariableType]) -> Any:
@@ -48,15 +43,9 @@ def month_schema(types: Mapping[str, VariableType]) -> Any:
     return pa.schema([*own, *((name, _TYPES[type_]) for name, type_ in types.items())])
 
 
-def row_group_rows(schema: Any) -> int:
-    """Return the length of a row group of a schema, the most rows that are in memory at once as a
-    table."""
-    return max(1000, min(_MOST_ROWS, _MOST_CELLS // len(schema.names)))
-
-
 def documents_at_once(schema: Any) -> int:
-    """Return how many readings of a schema are in memory at once as documents."""
-    return max(100, _MOST_CELLS_OF_DOCUMENTS // len(schema.names))
+    """Return how many readings are in memory at once as documents, ten times as large as rows."""
+    return max(100, 100_000 // len(schema.names))
 
 
 def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
@@ -66,7 +55,7 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
     """
     at_once = documents_at_once(schema)
     found = iter(documents)
-    in_group = range(row_group_rows(schema) // at_once)
+    in_group = range(max(1000, min(100_000, 3_000_000 // len(schema.names))) // at_once)
     while tables := [
         month_table(some, schema) for _ in in_group if (some := list(islice(found, at_once)))
     ]:
@@ -74,8 +63,7 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
 
 
 def month_table(documents: Sequence[Document], schema: Any) -> Any:
-    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError if one is no
-    reading."""
+    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError."""
     if not all(
         isinstance(document.get("v", {}), dict) and isinstance(document.get("q", {}), dict)
         for document in documents
@@ -116,7 +104,6 @@ def _instants(found: Sequence[Any]) -> Any:
 
 
 def _column(name: str, type_: Any, samples: Sequence[Document], other: Sequence[Document]) -> Any:
-    """Return the samples of a variable; those of another type are put into `other`."""
     given = [values.get(name) for values in samples]
     try:
         return pa.array(given, type_)
@@ -184,8 +171,7 @@ def _plain_type(table: Any, name: str) -> Any:
 
 
 def _values(table: Any, name: str, type_: VariableType) -> npt.NDArray[Any]:
-    """Return the values of a variable; equal texts are one object, so that a long column of them is
-    small."""
+    """Return a variable's values; equal texts are one object, so a long column is small."""
     if type_ != "category":
         if name not in table.column_names:
             return np.full(len(table), np.nan)

@@ -38,7 +38,6 @@ from alerting.readings.instants import from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
 
 MOST_ROWS = 200_000  # of all assets together that wait to be written
-_ROW_GROUP = 20_000
 _TS = pa.timestamp("ms", "UTC")
 # no names of variables
 _TIME = "time (UTC)"
@@ -46,8 +45,7 @@ _QUALITY = "quality (JSON)"
 
 
 class ParquetStore:
-    """Writes readings into a folder, and reads them as the port `Readings`. It holds no events. For
-    one process."""
+    """Write readings into a folder, and read them as the port `Readings`. For one process."""
 
     def __init__(self, folder: Path, most_rows: int | None = None) -> None:
         self._folder = folder
@@ -77,7 +75,7 @@ class ParquetStore:
                 first, last = (to_millis(table[_TIME][i].as_py()) for i in (0, -1))
                 (self._folder / asset).mkdir(parents=True, exist_ok=True)
                 path = self._folder / asset / f"{first}_{last}_{self._number}.parquet"
-                pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
+                pq.write_table(table, path, row_group_size=20_000, compression="zstd")
                 self._number += 1
         except OSError as error:
             raise UserError(
@@ -150,8 +148,7 @@ class ParquetStore:
         end: datetime | None,
         types: Mapping[str, VariableType],
     ) -> ReadingColumns:
-        """Return the readings with start < ts <= end; of two rows of one instant, the later one
-        completes the earlier one."""
+        """Return readings, start < ts <= end; a later row of an instant completes the earlier."""
         after = None if start is None else to_millis(start)
         until = None if end is None else to_millis(end)
         files = [
@@ -189,7 +186,6 @@ class ParquetStore:
 
 
 def _between(start: datetime | None, end: datetime | None) -> Any:
-    """Return the filter of rows with start < ts <= end; None without limits."""
     after = None if start is None else pc.field(_TIME) > pa.scalar(start, _TS)
     until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _TS)
     return until if after is None else after if until is None else after & until
@@ -202,8 +198,6 @@ def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
 
 
 def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of each asset as a table, with a column for each variable of which it has a
-    sample."""
     for asset in dict.fromkeys(batch.assets.tolist()):
         rows = np.flatnonzero(batch.assets == asset)
         columns = {
@@ -235,7 +229,6 @@ def _array(column: SampleColumn) -> Any:
 
 
 def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
-    """Return single rows by column."""
     names = dict.fromkeys(name for row in rows for name in row.values)
     columns = {}
     for name in names:

@@ -12,7 +12,6 @@ from alerting.adapters.channels.egress import Egress
 from alerting.ports import DeliveryFailed
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-WORTH_RETRYING = {408, 429}
 
 
 class CheckedHttp:
@@ -32,8 +31,7 @@ class CheckedHttp:
         client: httpx.Client | None = None,
         timeout: httpx.Timeout = TIMEOUT,
     ) -> None:
-        """Store the address. `receiver`: what faults call it. `egress`: the addresses that may be
-        reached; all when left out."""
+        """Store the address. `receiver`: its name in faults. `egress`: what may be reached."""
         self._receiver = f"{receiver} at {_location(url)}"
         self._url = url
         self._egress = egress
@@ -44,8 +42,7 @@ class CheckedHttp:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """POST JSON. Raises DeliveryFailed if it is not accepted: permanent for an answer 4xx other
-        than 408 and 429."""
+        """POST JSON. Raises DeliveryFailed: permanent for 4xx other than 408 and 429."""
         try:
             url, host = self._target()
             # The body of the answer is never read, so that a receiver cannot delay it with one.
@@ -66,11 +63,10 @@ class CheckedHttp:
         except httpx.HTTPError as fault:
             raise DeliveryFailed(f"{self._receiver}: {_message(fault)}") from None
         if not 200 <= status < 300:
-            permanent = 400 <= status < 500 and status not in WORTH_RETRYING
+            permanent = 400 <= status < 500 and status not in {408, 429}
             raise DeliveryFailed(f"{self._receiver} answered {status}", permanent)
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
-        """Return the checked address to connect to, and the header that names its host."""
         url = httpx.URL(self._url)
         if self._egress is None:
             return url, {}
@@ -89,7 +85,6 @@ def _host(url: str) -> str:
 
 
 def _location(url: str) -> str:
-    """Return the public part of an address: scheme, host and port."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

@@ -19,8 +19,7 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 class EgressRefused(DeliveryFailed):
-    """Error: the address may not be reached; a retry is useless until an administrator allows the
-    address."""
+    """Error: the address may not be reached; a retry is useless until it is allowed."""
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
@@ -50,8 +49,7 @@ class Egress:
                 )
 
     def address(self, host: str, port: int) -> str:
-        """Return an allowed address of the host. Raises EgressRefused if none is allowed,
-        DeliveryFailed if the host has none."""
+        """Return an allowed address of the host. Raises EgressRefused, DeliveryFailed."""
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:

@@ -21,8 +21,7 @@ WIDTH_PX = 640
 
 
 class EmailChannel:
-    """Send each message to one address. The same key gives the same Message-ID, so that mail
-    programs drop a second copy."""
+    """Send messages to one address. A key gives one Message-ID: copies can be dropped."""
 
     def __init__(
         self,
@@ -35,8 +34,7 @@ class EmailChannel:
         context: ssl.SSLContext | None = None,
         timeout: float = TIMEOUT_S,
     ) -> None:
-        """Store the settings. `password`: of the server's user; `context`: trusted authorities, the
-        system's when left out."""
+        """Store the settings. `context`: trusted authorities, the system's when left out."""
         self.name = name
         self._to = to
         self._server = server
@@ -46,8 +44,7 @@ class EmailChannel:
         self._context = context or ssl.create_default_context(cafile=server.ca_file)
 
     def deliver(self, message: Message) -> None:
-        """Send one message. Raises DeliveryFailed: permanent if the server refuses the message or
-        the address for good."""
+        """Send one message. Raises DeliveryFailed: permanent if the server refuses it."""
         mail = compose(message, self._server.sender, self._to)
         try:
             smtp = self._connect()
@@ -128,8 +125,7 @@ class _TlsFrom(_From):
 
 
 def compose(message: Message, sender: str, to: str) -> EmailMessage:
-    """Return the e-mail of a message: text, and the same as HTML with its chart and the links to
-    tap."""
+    """Return the e-mail: text, and the same as HTML with its chart and links to tap."""
     picture = _picture(message)
     mail = EmailMessage()
     mail["From"] = sender
@@ -167,8 +163,7 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
 
 
 def _picture(message: Message) -> Picture | None:
-    """Return the chart of the message; None if it cannot be drawn, so that an alert goes out
-    without its chart."""
+    """Return the message's chart; None if it cannot be drawn: an alert goes out without."""
     try:
         return message.draw() if message.draw else None
     except Exception:  # drawing and its data may raise any exception
@@ -201,7 +196,6 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
 
 
 def _paragraph(line: str) -> str:
-    """Return a line as HTML; a note in brackets is small."""
     return (
         f'<p style="color:#555;font-size:90%">{escape(line)}</p>'
         if line.startswith("(")

@@ -14,8 +14,7 @@ _real_time = partial(datetime.now, UTC)
 
 
 class SignedLinks:
-    """Make and read feedback links (port `Links`): `<public address>/f/<token>` for each answer,
-    and the page of the episode."""
+    """Make and read feedback links (port `Links`): `<public address>/f/<token>`, and pages."""
 
     def __init__(
         self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time

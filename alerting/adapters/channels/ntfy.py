@@ -8,9 +8,7 @@ from alerting.ports import Link, Message
 MOST_BUTTONS = 3
 LONGEST = 4096
 """Bytes of the text; ntfy makes an attachment of a longer one."""
-LONGEST_TITLE = 250
 _PRIORITIES = {"critical": 5, "high": 4, "low": 2}
-_USUAL_PRIORITY = 3
 _TAGS = {"good": ["white_check_mark"], "bad": ["rotating_light"], "neutral": []}
 
 
@@ -36,9 +34,9 @@ class NtfyChannel:
         severity = str(message.payload.get("severity"))
         content = {
             "topic": self._topic,
-            "title": shorten(message.subject, LONGEST_TITLE),
+            "title": shorten(message.subject, 250),
             "message": _text(message.text, message.links[MOST_BUTTONS:-1]),
-            "priority": 3 if kind == "good" else _PRIORITIES.get(severity, _USUAL_PRIORITY),
+            "priority": 3 if kind == "good" else _PRIORITIES.get(severity, 3),
             "tags": _TAGS[kind],
             "actions": [
                 {"action": "view", "label": link.label, "url": link.url}

@@ -80,8 +80,7 @@ def meant(address: str) -> tuple[Address, ...]:
 
 
 def is_public(address: Address) -> bool:
-    """Return whether this address itself is on the public internet; apply it to each address that
-    `meant` returns."""
+    """Return whether this address itself is public; for each that `meant` returns."""
     if isinstance(address, IPv4Address):
         return not any(address in block for block in _SPECIAL_V4)
     return address in _PUBLIC_V6 and not any(address in block for block in _SPECIAL_V6)

@@ -7,7 +7,6 @@ from alerting.adapters.channels.checked_http import CheckedHttp, write_json
 from alerting.adapters.channels.egress import Egress
 from alerting.ports import Message
 
-LONGEST_HEADLINE = 250
 LONGEST = 14_000
 """Bytes of the text: a message of Teams may have 28 KB, with all links and marks."""
 MOST_LINES = 100
@@ -25,7 +24,7 @@ class TeamsChannel:
     def deliver(self, message: Message) -> None:
         """Post one message. Raises DeliveryFailed if it is not accepted."""
         headline = {"size": "Medium", "weight": "Bolder", "color": _COLOURS[level(message)]}
-        subject = shorten(message.subject, LONGEST_HEADLINE)
+        subject = shorten(message.subject, 250)
         lines = [line for line in shorten_bytes(message.text, LONGEST).splitlines() if line.strip()]
         card = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

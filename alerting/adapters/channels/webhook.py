@@ -1,5 +1,4 @@
-"""Channel that sends messages to other systems: an HTTP POST, signed as Standard Webhooks 1.0
-describes."""
+"""Channel of messages to other systems: HTTP POST, signed as Standard Webhooks 1.0."""
 
 import base64
 import binascii
@@ -72,7 +71,6 @@ class WebhookChannel:
 
 
 def _id(key: str) -> str:
-    """Return the key in a form that a header can carry."""
     return (
         key
         if key.isascii() and key.isprintable()
@@ -81,8 +79,7 @@ def _id(key: str) -> str:
 
 
 def sign(key: bytes, id: str, timestamp: str, body: bytes) -> str:
-    """Return the `webhook-signature` of one delivery: HMAC-SHA256 over id, time and body, version 1
-    of Standard Webhooks."""
+    """Return the `webhook-signature`: HMAC-SHA256 over id, time, body; version 1."""
     digest = hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
 

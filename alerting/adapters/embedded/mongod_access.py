@@ -29,7 +29,6 @@ ROLES = ("backup", "clusterMonitor", "dbAdminAnyDatabase", "readWriteAnyDatabase
 KEY_FILE = "keyfile"
 PASSWORD_FILE = "password"  # noqa: S105 - the name of a file
 MECHANISM = "SCRAM-SHA-256"
-_SYSTEM = "__system"
 _AUTHENTICATION_FAILED = 18
 
 Client = MongoClient[dict[str, Any]]
@@ -71,7 +70,7 @@ def as_server(folder: Path, port: int) -> Client:
     """Return a client with the rights of the server itself."""
     key = (folder / KEY_FILE).read_text()
     return _direct(
-        port, username=_SYSTEM, password=key, authSource="local", authMechanism=MECHANISM
+        port, username="__system", password=key, authSource="local", authMechanism=MECHANISM
     )
 
 
@@ -84,7 +83,6 @@ def as_user(folder: Path, port: int) -> Client:
 
 
 def _direct(port: int, **credentials: Any) -> Client:
-    """Return a client that connects to this one server in any replication state."""
     credentials |= {
         "serverSelectionTimeoutMS": 500,
         "connectTimeoutMS": 1000,
@@ -94,8 +92,7 @@ def _direct(port: int, **credentials: Any) -> Client:
 
 
 def ensure_user(system: Client, folder: Path, port: int) -> None:
-    """Create the user, or restore its password and roles where they differ from this folder. The
-    server must be primary."""
+    """Create the user, or restore its password and roles. The server must be primary."""
     found = system.admin.command("usersInfo", USER)["users"]
     options: dict[str, Any] = {
         "pwd": (folder / PASSWORD_FILE).read_text(),

@@ -4,74 +4,57 @@ import json
 import shutil
 from pathlib import Path
 
-_END_OF_LOG = 200_000
 _FULL = 32 << 20  # bytes; with less free space the server cannot even complete its log
-_STARTED = "SERVER RESTARTED"
-_NO_SPACE = ("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28')
-_QUOTA_EXCEEDED = ("Disk quota exceeded",)
-_DAMAGED = (
-    *(
-        "WT_TRY_SALVAGE",
-        "failed to read",
-        "checksum error",
-        "fatal read error",
-        "metadata corruption",
-        "Unrecoverable error",
-    ),
-    *(
-        "unsupported WiredTiger file version",
-        "does not appear to be a",
-        "WT_PANIC: WiredTiger library panic",
-    ),
-    # any other fatal error of the storage engine
-    *(
-        '"s":"F",  "c":"STORAGE"',
-        '"s":"F",  "c":"WT"',
-    ),
-)
-_READ_ONLY = ("Read-only file system",)
-_FORBIDDEN = ("Permission denied", "Operation not permitted")
-_TOO_MANY_FILES = ("Too many open files",)
-_IN_USE = ("DBPathInUse",)
-_PORT_IN_USE = ("Address already in use",)
 
 
 def cause(log: Path, folder: Path) -> str | None:
-    """Return the cause that ended the last start, with its remedy, as a sentence; None if the log
-    holds no recognised cause."""
+    """Return the cause that ended the last start, with its remedy; None if unknown."""
     text = _last_start(log)
     full = f"the disk of {folder} is full: free some space; all acknowledged data are kept"
     if _free(folder) < _FULL:
         return full
     for signs, message in (
-        (_NO_SPACE, full),
+        (("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28'), full),
         (
-            _QUOTA_EXCEEDED,
+            ("Disk quota exceeded",),
             f"the disk quota for {folder} is used up: free some space; all acknowledged data are "
             "kept",
         ),
         (
-            _READ_ONLY,
+            ("Read-only file system",),
             f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to "
             "another folder",
         ),
-        (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
+        (("DBPathInUse",), f"another MongoDB server is using {folder}: stop it first"),
         (
-            _TOO_MANY_FILES,
+            ("Too many open files",),
             "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`",
         ),
         (
-            _FORBIDDEN,
+            ("Permission denied", "Operation not permitted"),
             f"{folder} holds files that this user may not read or write: change their owner, e.g. "
             "with chown",
         ),
         (
-            _PORT_IN_USE,
+            ("Address already in use",),
             "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a "
             "free port",
         ),
         (
-            _DAMAGED,
+            (
+                "WT_TRY_SALVAGE",
+                "failed to read",
+                "checksum error",
+                "fatal read error",
+                "metadata corruption",
+                "Unrecoverable error",
+                "unsupported WiredTiger file version",
+                "does not appear to be a",
+                "WT_PANIC: WiredTiger library panic",
+                # any other fatal error of the storage engine
+                '"s":"F",  "c":"STORAGE"',
+                '"s":"F",  "c":"WT"',
+            ),
             f"the database in {folder} is damaged: move this folder away and put a backup in its "
             "place, "
             "or start with an empty one (docs/operations.md, “Damaged database”)",
@@ -90,15 +73,14 @@ def _free(folder: Path) -> int:
 
 
 def _last_start(log: Path) -> str:
-    """Return the log since the last start of the server; only error messages, where its lines can
-    be parsed."""
+    """Return the log since the last start; only errors, where lines can be parsed."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _END_OF_LOG))
+            file.seek(max(0, log.stat().st_size - 200_000))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    lines = text.rpartition(_STARTED)[2].splitlines()
+    lines = text.rpartition("SERVER RESTARTED")[2].splitlines()
     return "\n".join(line for line in lines if _reports_error(line))
 
 

@@ -1,5 +1,4 @@
-"""State of `alerting up` on a home, for commands. A lock that the kernel drops when its process
-ends."""
+"""State of `alerting up` on a home, for commands: a lock that ends with its process."""
 
 import fcntl
 import json
@@ -15,7 +14,6 @@ from alerting.definitions.faults import UserError
 from alerting.settings.home import claim_folder, home_errors
 
 PATIENCE_S = 90.0
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,7 @@ class Running:
 
 
 class Hold:
-    """Lock of this process on the home, in force until `release` or until this process and its
-    forks have ended."""
+    """Lock of this process on the home, until `release` or the end of it and its forks."""
 
     def __init__(self, file: TextIO, running: Running) -> None:
         self._file = file
@@ -76,7 +73,7 @@ def hold(
         if not has_reported:
             waiting()
             has_reported = True
-        time.sleep(_POLL_S)
+        time.sleep(0.2)
     lock = Hold(file, Running(os.getpid(), "running", mlflow_uri))
     try:
         yield lock
@@ -95,8 +92,7 @@ def running(home: Path) -> Running | None:
 
 
 def try_lock(file: TextIO, how: int) -> bool:
-    """Take the kernel's lock on an open file, shared or exclusive; return False if another process
-    prevents it."""
+    """Take the kernel's lock on an open file; return False if another process has it."""
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -105,7 +101,6 @@ def try_lock(file: TextIO, how: int) -> bool:
 
 
 def _read(file: TextIO) -> Running | None:
-    """Return the entry in the lock file; None while its process is still writing it."""
     file.seek(0)
     text = file.read()
     return Running(**json.loads(text)) if text.endswith("}") else None

@@ -72,8 +72,7 @@ def exclusive_mongod(
 
 
 def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
-    """Wait until no command uses the server and its process has ended. Its keeper needs the lock on
-    the users to end it."""
+    """Wait until no command uses the server and its process ended; its keeper needs the lock."""
     has_reported = False
     unused_since = None
     while True:
@@ -134,8 +133,7 @@ def _current_port(home: Path) -> int | None:
 
 
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
-    """Become a user of the server; return its port if the folder is reserved, None if a keeper runs
-    it or must start it."""
+    """Become a user of the server; return its port, None if a keeper runs or must start it."""
     deadline = time.monotonic() + patience
     while not try_lock(users, fcntl.LOCK_SH):
         if (port := _current_port(home)) is not None:

@@ -1,5 +1,4 @@
-"""Reader of assets in a file: YAML or JSON documents, or a table with one line per asset and a
-column per attribute."""
+"""Reader of assets in a file: YAML or JSON documents, or a table, a column per attribute."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +22,6 @@ from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.assets import GivenAsset
 
-DOCUMENTS = (".yaml", ".yml", ".json")
-
 
 def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
     """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other
@@ -34,7 +31,7 @@ def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
     documents. Table: every column except that of the asset becomes an attribute. Raises UserError,
     with line or position, if the content is unreadable.
     """
-    if path.suffix.lower() in DOCUMENTS:
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):
         return list(_documents(path))
     return _table(path, layout)
 
@@ -65,8 +62,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
     table = open_table(path, layout.separator, layout.encoding)
     key = column(table, layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], layout)
-    first = sample(table)
-    found = number_form(first, list(names), getattr(table, "separator", None))
+    found = number_form(sample(table), list(names), getattr(table, "separator", None))
     numbers = replace(found, decimal=layout.decimal) if layout.decimal else found
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
     parts: list[_Part] = []

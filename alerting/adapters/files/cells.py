@@ -66,8 +66,6 @@ _SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$
 _BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
-_EPOCH = r"^\d{9,13}$"
-_EPOCH_WITH_FRACTION = r"^\d{9,13}\.\d{1,9}$"
 _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 
@@ -143,10 +141,8 @@ def _with_decimal_point(cells: Cells, decimal: str) -> Cells:
 
 
 def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
-    """Return the cells without separators of thousands; fast where there are none."""
     mark = "," if decimal == "." else "."
-    other = pc.match_substring(cells, mark)
-    if pc.any(other).as_py():
+    if pc.any(pc.match_substring(cells, mark)).as_py():
         grouped = pc.match_substring_regex(
             cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
         )
@@ -157,7 +153,6 @@ def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
 
 
 def _without_blanks(cells: Cells) -> Cells:
-    """Return the cells without blanks and apostrophes between thousands."""
     spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
     return (
         pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
@@ -345,10 +340,10 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     )
     at[iso] = parsed.as_unit("ms").asi8
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
-    whole = _matching(cells, _EPOCH)
+    whole = _matching(cells, r"^\d{9,13}$")
     counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
     at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
-    for row in np.flatnonzero(_matching(cells, _EPOCH_WITH_FRACTION)):
+    for row in np.flatnonzero(_matching(cells, r"^\d{9,13}\.\d{1,9}$")):
         at[row], lost = _since_1970(cells[int(row)].as_py())
         cut += lost
     return at, iso & ~zoned, cut
@@ -377,7 +372,6 @@ def _stamps(array: Any) -> Millis:
 
 
 def _first(cells: Cells) -> str:
-    """Return the first filled cell, or an empty text."""
     at = pc.index(pc.is_valid(cells), True).as_py()
     return "" if at < 0 else cells[at].as_py()
 

@@ -32,8 +32,7 @@ def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
 
 
 def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """Return the first `limit` lines (without a limit all) that fail a check, in order, each with
-    the first reason found."""
+    """Return the first `limit` lines (None: all) that fail a check, each with its first reason."""
     found = []
     for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
         check = next(c for c in checks if c.bad[row])
@@ -44,8 +43,7 @@ def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None
 
 
 def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """Return the lines of `faulty_lines` together with the lines of the chunk that are no whole
-    row."""
+    """Return the lines of `faulty_lines`, and those of the chunk that are no whole row."""
     return sorted(
         [*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line
     )[:limit]

@@ -53,7 +53,6 @@ def profile_column(
 
 
 def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
-    """Count the cells with a text for a missing value, such as #NV."""
     if not missing.any():
         return
     texts = pc.utf8_trim_whitespace(written)
@@ -64,8 +63,6 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 
 def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
-    """Add up the commonest of these cells; the number of different cells that are stored is
-    limited."""
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
         if word in found or len(found) < MOST_TEXTS:
             found[word] = found.get(word, 0) + count

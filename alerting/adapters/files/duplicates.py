@@ -1,5 +1,4 @@
-"""Search for lines of one file that state the same instant of the same asset twice, and merge them
-where that is wanted."""
+"""Search for lines that state an instant of an asset twice, and merge them where wanted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,8 +51,7 @@ class Duplicates:
     def find(
         self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray
     ) -> Found:
-        """Compare the usable rows of the next chunk by cell: 1.0 and 1.00 are the same, a missing
-        cell contradicts none."""
+        """Compare the usable rows of the next chunk: 1.0 equals 1.00, a missing cell equals all."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
         instants = pd.DataFrame({"code": codes, "at": at[rows]})
@@ -165,8 +163,6 @@ def merge_duplicates(
 
 
 def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
-    """Return the batch with one row for each instant of an asset, in the order of their first
-    rows."""
     keys = pd.DataFrame({"asset": batch.assets, "at": batch.at})
     first = np.flatnonzero(~keys.duplicated().to_numpy())
     if len(first) == len(batch):
@@ -191,8 +187,7 @@ def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
 def _last_of_group(
     column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
 ) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return the last sample of each group, bad ones included; and which of these are bad, and
-    uncertain."""
+    """Return each group's last sample, also a bad one; which are bad, and which uncertain."""
     last = np.full(groups, -1, dtype=np.int64)
     sampled = np.flatnonzero(column.present | bad)
     last[group[sampled]] = sampled
@@ -207,8 +202,7 @@ def _last_of_group(
 def _mean_of_group(
     column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
 ) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return the mean of the values of each group; where it has none, whether a sample is bad; and
-    whether one is uncertain."""
+    """Return each group's mean; without one, if a sample is bad; and if one is uncertain."""
     rows = np.flatnonzero(column.present)
     count = np.bincount(group[rows], minlength=groups)
     one = np.zeros(groups)

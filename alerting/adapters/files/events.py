@@ -1,10 +1,8 @@
-"""Events in a CSV or Parquet file: one line per event, with its type, its start, and perhaps its
-end and attributes."""
+"""Events in a CSV or Parquet file, one per line: type, start, perhaps end and attributes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +40,7 @@ ORIGIN = "import"
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Columns of the type and the end of an event: one `type` for all, or `type_column` after
-    `type_prefix`."""
+    """Columns of type and end of an event: one `type`, or `type_column` after `type_prefix`."""
 
     type: str | None = None
     type_column: str | None = None
@@ -63,8 +60,7 @@ class _Typed:
 
 
 class EventsFile:
-    """A file of events behind the port `EventSource`. Raises UserError if the file or one of its
-    columns is missing."""
+    """A file of events behind the port `EventSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
@@ -110,8 +106,7 @@ class EventsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> EventsProfile | None:
-        """Return the profile of one pass; None if the format of the file differs from the assumed
-        one."""
+        """Return the profile of one pass; None if the file's format is not the assumed one."""
         profile = EventsProfile(
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,
@@ -259,11 +254,11 @@ class EventsFile:
                 start=start,
                 end=start if instant[row] else end if typed.has_end[row] else None,
                 source=ORIGIN,
-                attributes=_attributes(names, [column[row] for column in columns]),
+                attributes={
+                    name: value
+                    for name, value in zip(names, [column[row] for column in columns], strict=True)
+                    if value is not None
+                },
             )
             for row, start, end in zip(selected.tolist(), starts, ends, strict=True)
         ]
-
-
-def _attributes(names: Sequence[str], values: Sequence[Any]) -> dict[str, str | float | bool]:
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}

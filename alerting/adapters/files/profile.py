@@ -14,7 +14,6 @@ from alerting.readings.history import Millis, from_millis
 from alerting.usecases.ingestion.sources import Profile
 
 _CHUNKS_BEHIND = 4
-_FEWEST = 20
 _RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
 
 
@@ -34,8 +33,7 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
 
 
 class Patience:
-    """Limit of the search for further bad lines in a refused file: a distance behind the first
-    one."""
+    """Limit of the search for further bad lines in a refused file: a distance behind the first."""
 
     def __init__(self, position: Position, stop_early: bool) -> None:
         self._position = position
@@ -67,12 +65,9 @@ def note_clock(profile: Profile, rows: Rows) -> None:
 def note_spacing(
     profile: Profile, keyed: Keyed, usable: BoolArray, filled: Mapping[str, BoolArray]
 ) -> None:
-    """Find the columns whose values are much rarer than the lines, from the first chunk that shows
-    it."""
+    """Find the columns whose values are much rarer than the lines, from the first such chunk."""
     rows = int(usable.sum())
-    if rows < _FEWEST or not any(
-        2 * np.count_nonzero(present) < rows for present in filled.values()
-    ):
+    if rows < 20 or not any(2 * np.count_nonzero(present) < rows for present in filled.values()):
         return
     one = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
     line_ms = _usual_step(keyed.at[one])

@@ -21,7 +21,6 @@ _GOOD = 0
 _UNCERTAIN = 1
 _BAD = 2
 _GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
-_BAD_QUALITY_TEXT = pa.scalar("of bad quality")
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,9 @@ class Qualities:
         }
 
     def comparable(self, title: str, cells: Cells) -> Cells:
-        """Return the cells of a column for the comparison of rows: bad differs from every value and
-        from a missing cell."""
+        """Return cells for comparing rows: bad differs from any value and a missing cell."""
         return (
-            pc.if_else(pa.array(self.bad[title]), _BAD_QUALITY_TEXT, cells)
+            pc.if_else(pa.array(self.bad[title]), pa.scalar("of bad quality"), cells)
             if title in self.bad
             else cells
         )
@@ -123,7 +121,6 @@ class QualityColumns:
 
 
 def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
-    """Return the title of each quality column, by the title of its value column."""
     found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
     if not found:
         raise UserError(

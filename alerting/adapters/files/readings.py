@@ -36,8 +36,7 @@ PARSED_ONCE = 48 << 20
 
 
 class ReadingsFile:
-    """A file of readings behind the port `ReadingSource`. Raises UserError if the file or one of
-    its columns is missing."""
+    """A file of readings behind the port `ReadingSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout, units={})
@@ -66,8 +65,7 @@ class ReadingsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> Profile | None:
-        """Return the profile of one pass; None if the format of the file differs from the assumed
-        one."""
+        """Return the profile of one pass; None if the file's format is not the assumed one."""
         columns = {title: ColumnProfile(title, name) for title, name in self._rows.names.items()}
         profile = Profile(columns, strict=self.strict, duplicates=self._rule)
         duplicates = Duplicates(self._rule)
@@ -133,8 +131,7 @@ class ReadingsFile:
     def read(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
     ) -> Iterator[ReadingBatch]:
-        """Yield the readings in batches of at most 10,000, in file order; a thread parses the next
-        while the caller writes."""
+        """Yield batches of at most 10,000 readings in order; a thread parses the next one."""
         batches = self._read(types, reject, progress)
         return prefetch(
             batches if self._rule == "refuse" else merge_duplicates(batches, self._rule)
@@ -149,8 +146,7 @@ class ReadingsFile:
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
 
     def _chunks_again(self) -> Iterator[Keyed]:
-        """Yield the checked chunks; those of a large file are parsed again. Raises UserError if the
-        file has changed."""
+        """Yield the checked chunks, perhaps parsed again. Raises UserError if they changed."""
         parsed = self._parsed
         self._parsed = None
         if parsed is None:
@@ -206,8 +202,7 @@ class ReadingsFile:
 def _qualities(
     quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]
 ) -> dict[int, dict[str, Quality]]:
-    """Return the quality of the samples that are not good, by position among these rows and by name
-    of their variable."""
+    """Return the quality of samples that are not good, by position among the rows and variable."""
     found: dict[int, dict[str, Quality]] = {}
     masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (
         ("bad", quality.bad),

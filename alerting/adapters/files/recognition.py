@@ -1,5 +1,4 @@
-"""Detection of the time column and of the formats of stamps and numbers from a file's first
-rows."""
+"""Detection of time column and of formats of stamps and numbers from a file's first rows."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,10 @@ from alerting.adapters.files.tables.titles import nearest, title_list
 from alerting.definitions.faults import UserError
 
 ROWS = 2_000
-_CELLS = 200_000
 DEFAULT_TIME = "ts"
 JOINED = " + "
 _MOST = 0.5  # least share of stamps among the cells of a time column
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
-_EPOCH = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
 _DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
 _TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"  # noqa: E501
@@ -31,8 +28,7 @@ Sample = Mapping[str, Cells]
 
 @dataclass(frozen=True)
 class NumberForm:
-    """Format of numbers. `shown`: whether the file has proved it, so that no later row may change
-    it."""
+    """Format of numbers. `shown`: the file has proved it, so that no later row changes it."""
 
     decimal: str
     shown: bool
@@ -41,7 +37,7 @@ class NumberForm:
 
 def sample(table: Table) -> dict[str, Cells]:
     """Return the first rows of a table, its cells cleaned."""
-    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
+    rows = max(50, min(ROWS, 200_000 // len(table.titles)))
     first = table.first(rows)
     if first is None:
         return {title: cell.column([]) for title in table.titles}
@@ -49,8 +45,7 @@ def sample(table: Table) -> dict[str, Cells]:
 
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
-    """Return the decimal mark that most numbers of these columns show; a point where no number
-    shows one."""
+    """Return the decimal mark that most numbers of these columns show; else a point."""
     point = comma = 0
     for title in titles:
         points, commas = cell.decimal_mark(cells[title])
@@ -119,20 +114,18 @@ def _find_titles(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
 
 
 def contains_stamps(cells: Cells, title: str) -> bool:
-    """Return whether most filled cells of a column are stamps; plain numbers count only under a
-    title about time."""
+    """Return whether most cells of a column are stamps; plain numbers only below a time's title."""
     if _share(cells, _ISO) > _MOST:
         return True
     speaks = re.match(_TIME_TITLES, title.strip()) is not None
-    if _share(cells, _EPOCH) > _MOST:
+    if _share(cells, r"^\d{9,13}(\.\d{1,9})?$") > _MOST:
         return speaks
     found = stamp_format(cells)
     return found is not None and (speaks or not found.name.startswith("yyyymmdd"))
 
 
 def stamp_format(cells: Cells) -> StampFormat | None:
-    """Return the format of most of these cells; if day or month may be first, that of `ORDERS` with
-    the day first."""
+    """Return the format of most cells; if day or month may be first, the day first."""
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO) > _MOST:
         return None
@@ -145,8 +138,7 @@ def stamp_format(cells: Cells) -> StampFormat | None:
 
 
 def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
-    """Return the same format, with the month first if the file shows that. Raises UserError if the
-    file shows neither order."""
+    """Return the format, month first if the file shows it. Raises UserError without proof."""
     mark = next((mark for mark, orders in ORDERS.items() if found == orders[0]), None)
     if mark is None:
         return found

@@ -202,7 +202,6 @@ class Rows:
         return Stamps(self.format, self.zone, self.layout.strict)
 
     def _start(self) -> int:
-        """Return the instant (ms) of the first row of a sequence."""
         text = self.layout.start or DEFAULT_START
         at = int(Stamps(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:

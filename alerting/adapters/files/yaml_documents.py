@@ -1,5 +1,4 @@
-"""Safe reader of YAML and JSON that people write; refuses ambiguous, endless or unprintable content
-with its line."""
+"""Safe reader of YAML and JSON; refuses ambiguous, endless or unprintable content with its line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +13,10 @@ _DEEPEST = 50
 _MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
-_FLOAT = "tag:yaml.org,2002:float"
-_TEXT = "tag:yaml.org,2002:str"
 
 
 def read_yaml(file: Path) -> list[Any]:
-    """Return every document of a YAML or JSON file except empty ones. Raises UserError with the
-    position of the first fault."""
+    """Return the documents of a YAML or JSON file. Raises UserError for the first fault."""
     if file.is_dir():
         raise UserError(f"{file}: is a folder; name its files, for example {file / '*.yaml'}")
     try:
@@ -39,8 +35,7 @@ def read_yaml(file: Path) -> list[Any]:
 
 
 def _near(file: Path) -> str:
-    """Return a question for the files of the same folder that a mistyped name may mean; empty
-    without one."""
+    """Return a question for files of the folder that a mistyped name may mean, or ""."""
     try:
         stems = {one.stem: one for one in file.parent.iterdir() if one.suffix == file.suffix}
     except OSError:
@@ -80,8 +75,7 @@ def _documents(text: str, origin: str) -> Iterator[Any]:
 
 
 def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
-    """Return the number of nodes to which a node expands. Raises UserError if its content is
-    forbidden."""
+    """Return the number of nodes in a node. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
         raise UserError(
             f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed"
@@ -110,8 +104,8 @@ def _below(node: Any) -> Iterator[Any]:
 
 
 def _check_scalar(node: Any, origin: str) -> None:
-    if node.tag in (_INT, _FLOAT) and ":" in node.value:
-        node.tag = _TEXT  # to YAML 1.1 alone 1:30 is the number 90
+    if node.tag in (_INT, "tag:yaml.org,2002:float") and ":" in node.value:
+        node.tag = "tag:yaml.org,2002:str"  # to YAML 1.1 alone 1:30 is the number 90
     if node.tag == _INT and len(node.value) > _MOST_DIGITS:
         raise UserError(
             f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most "

@@ -10,8 +10,6 @@ from alerting.definitions.model import Revision
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.ports import Document, FaultyDocument
 
-_OURS = ("_faults", "_label")
-
 
 class MemoryDefinitions:
     """Port `Definitions`."""
@@ -34,7 +32,7 @@ class MemoryDefinitions:
 
     def put(self, document: Document) -> None:
         self._documents[document["name"]] = deepcopy(
-            {key: value for key, value in document.items() if key not in _OURS}
+            {key: value for key, value in document.items() if key not in ("_faults", "_label")}
         )
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:

@@ -13,8 +13,7 @@ _BYTES = 1_000  # of an episode, about
 
 
 class MemoryEpisodes(Table[Episode]):
-    """Port `Episodes`. With `backfilled` every episode is stored as found in past times: no
-    recipient is notified."""
+    """Port `Episodes`. `backfilled`: all are stored as found in past times."""
 
     def __init__(self, backfilled: bool = False) -> None:
         super().__init__()

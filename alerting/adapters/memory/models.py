@@ -109,8 +109,7 @@ class Version:
 
 
 class MemoryModels:
-    """Port `Models`. A run's id is its name, below that of its parent; a second one of this name
-    gets a number."""
+    """Port `Models`. A run's id is its name below its parent's; a second gets a number."""
 
     shown = False
 

@@ -178,7 +178,6 @@ class MemoryPlatformAlerts:
         self._change(kind, subject, resolved_at=at)
 
     def _change(self, kind: str, subject: str, **fields: Any) -> bool:
-        """Change the open alert of a kind and subject; return False without one."""
         for n, alert in enumerate(self._alerts):
             if (alert.kind, alert.subject, alert.resolved_at) == (kind, subject, None):
                 self._alerts[n] = replace(alert, **fields)

@@ -41,8 +41,7 @@ from alerting.ports import FixedClock
 
 
 def memory_platform(*, backfilled: bool = False) -> Platform:
-    """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored
-    as found in past times."""
+    """Return a platform with empty stores. `backfilled`: episodes are of past times."""
     sources = MemorySources()
     definitions = MemoryDefinitions()
     assets = MemoryAssets(sources)

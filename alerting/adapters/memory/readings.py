@@ -32,8 +32,7 @@ from alerting.readings.sample_quality import Doubts
 
 
 class MemoryReadings:
-    """Ports `Readings` and `ReadingWrites`: the rows of each asset by instant, the events of each
-    asset by type and start."""
+    """Ports `Readings` and `ReadingWrites`: rows by instant, events by type and start."""
 
     def __init__(self, assets: MemoryAssets) -> None:
         self._assets = assets
@@ -99,7 +98,6 @@ class MemoryReadings:
     def _documents(
         self, asset: str, start: datetime | None, end: datetime | None
     ) -> Iterator[Document]:
-        """Return documents {ts, v, q} with start < ts <= end, oldest first."""
         instants = self._instants.get(asset, [])
         of_asset = self._rows.get(asset, {})
         first = 0 if start is None else bisect_right(instants, start)
@@ -109,8 +107,7 @@ class MemoryReadings:
     def _find_events(
         self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
     ) -> list[Document]:
-        """Return the events that start at or before `end`; until `since` only the last of each
-        type, and those that go on."""
+        """Return events that start until `end`; until `since` each type's last, and lasting."""
         found = sorted(
             map(vars, self._events.get(asset, {}).values()),
             key=lambda event: (event["start"], event["type"]),
@@ -122,7 +119,9 @@ class MemoryReadings:
         return [
             e
             for e in found
-            if e["start"] > since or e is last[e["type"]] or _lasts(e, instant, since)
+            if e["start"] > since
+            or e is last[e["type"]]
+            or (e["type"] not in instant and (e["end"] is None or e["end"] > since))
         ]
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -156,7 +155,3 @@ class MemoryReadings:
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         instants = self._instants.get(asset)
         return (instants[0], instants[-1]) if instants else None
-
-
-def _lasts(event: Document, instant: Collection[str], since: datetime) -> bool:
-    return event["type"] not in instant and (event["end"] is None or event["end"] > since)

@@ -20,8 +20,6 @@ from alerting.ports.sources import (
     SourceRevision,
 )
 
-_RECENT = 20
-
 
 class MemorySources:
     """Port `Sources`."""
@@ -75,7 +73,7 @@ class MemorySources:
         if delivered.why is not None:
             counted = replace(counted, last_refused=delivered.why)
         if delivered.rows:
-            recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
+            recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-20:]
             counted = replace(
                 counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent
             )

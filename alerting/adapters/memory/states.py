@@ -120,8 +120,7 @@ class MemoryCheckpoints:
     def _split(
         self, key: TargetKey, instant: datetime
     ) -> tuple[list[ConditionState], list[ConditionState]]:
-        """Return the states of a target before an instant, and those at or after it, oldest
-        first."""
+        """Return a target's states before an instant, and those from it on, oldest first."""
         states = self._states.get(key, [])
         first = bisect_left(states, instant, key=_watermark)
         return states[:first], states[first:]

@@ -46,8 +46,7 @@ class Table(Generic[R]):
 
 
 def plain(value: Any) -> Any:
-    """Return a value as a store gives it back: lists for tuples and arrays, numbers for those of
-    numpy, texts as keys."""
+    """Return a value as a store gives it back: lists, plain numbers, texts as keys."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

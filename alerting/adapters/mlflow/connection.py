@@ -1,5 +1,4 @@
-"""The connection to MLflow: its environment variables, the check that it answers, and its errors in
-one sentence."""
+"""The connection to MLflow: its variables, the check that it answers, and its errors."""
 
 import logging
 import os
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _SERVER = ("http://", "https://")
-_REACHABLE_FOR_S = 5.0
 # MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then
 # returns "unknown" and continues.
 _ENVIRONMENT = {
@@ -31,13 +29,11 @@ _ENVIRONMENT = {
 
 
 class RegistryUnavailable(ModelUnavailable, UserError):
-    """Error: MLflow did not answer as expected. Evaluation returns unknown; a command ends with
-    this message."""
+    """Error: MLflow did not answer as expected. Evaluation is unknown; a command ends."""
 
 
 class MlflowConnection:
-    """Connection to one MLflow, a server or a database. `timeout`: seconds to wait for the first
-    answer of a server."""
+    """Connection to one MLflow, server or database. `timeout`: of a server's first answer."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         self.uri = uri
@@ -52,8 +48,7 @@ class MlflowConnection:
 
     @contextmanager
     def client(self) -> "Iterator[MlflowClient]":
-        """Yield the client for a block. Raises RegistryUnavailable if MLflow does not answer, and
-        for its errors in the block."""
+        """Yield the client. Raises RegistryUnavailable if MLflow does not answer or fails."""
         self._require_sign_of_life()
         _prepare_mlflow()
         from mlflow.exceptions import MlflowException
@@ -88,7 +83,7 @@ class MlflowConnection:
                 "up`, or set ALERTING_MLFLOW_URI "
                 f"to a running server ({error})"
             ) from error
-        self._reachable_until = time.monotonic() + _REACHABLE_FOR_S
+        self._reachable_until = time.monotonic() + 5.0
 
 
 def search_all(search: Callable[[str | None], Any]) -> list[Any]:

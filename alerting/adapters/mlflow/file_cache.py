@@ -19,13 +19,10 @@ from pathlib import Path
 from alerting.ports import Files
 
 MOST_BYTES = 1 << 30
-_MOST_HEAD = 1 << 20
-_log = logging.getLogger(__name__)
 
 
 class FolderFileCache:
-    """Port `ModelFileCache` in a folder that only its owner may enter. `most_bytes`: beyond, the
-    least recently used go."""
+    """Port `ModelFileCache` in a private folder of `most_bytes`: the least used go first."""
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self._folder = folder
@@ -34,8 +31,7 @@ class FolderFileCache:
     def load(
         self, definition: str, version: int, hashes: Mapping[str, str]
     ) -> dict[str, bytes] | None:
-        """Return the stored files of these names, without a check of their content; None if one of
-        them cannot be read."""
+        """Return the stored files of these names, unchecked; None if one cannot be read."""
         entry = self._entry(definition, version, hashes)
         try:
             files = _read_entry(entry, self._most_bytes)
@@ -52,8 +48,7 @@ class FolderFileCache:
             return None
 
     def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None:
-        """Store files, and drop what was not used for the longest time while the folder is too
-        large."""
+        """Store files, and drop those longest unused while the folder is too large."""
         if sum(map(len, files.values())) > self._most_bytes:
             return
         entry = self._entry(definition, version, hashes)
@@ -64,7 +59,7 @@ class FolderFileCache:
             self._write(entry, files)
             self._evict(entry)
         except OSError as error:
-            _log.warning(
+            logging.getLogger(__name__).warning(
                 "the files of a model are not cached in %s: %s", self._folder, error.strerror
             )
 
@@ -89,8 +84,7 @@ class FolderFileCache:
             Path(part).unlink(missing_ok=True)
 
     def _evict(self, newest: Path) -> None:
-        """Remove files, the least recently used first, until the rest fits; also parts that killed
-        processes have left."""
+        """Remove files, longest unused first, until they fit, and parts of killed processes."""
         entries = []
         for path in self._folder.iterdir():
             with suppress(OSError):
@@ -103,10 +97,9 @@ class FolderFileCache:
 
 
 def _read_entry(entry: Path, most_bytes: int) -> dict[str, bytes]:
-    """Return the files of an entry by name. Raises OSError if it is no plain file, or too large to
-    be of the cache."""
+    """Return an entry's files by name. Raises OSError if not plain, or too large."""
     found = entry.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + _MOST_HEAD:
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + (1 << 20):
         raise OSError(f"{entry} is not of the cache")
     head, _, content = entry.read_bytes().partition(b"\n")
     files = {}

@@ -23,8 +23,7 @@ _RUNS_OF_VERSION = ("training_run", "search_run", "refreshed_by")
 def forget_models(
     client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool
 ) -> list[Swept]:
-    """Delete versions and runs of before an instant (ms), except the versions `keep` and what they
-    were made from."""
+    """Delete versions and runs before an instant (ms), except `keep` and their trainings."""
     experiment = client.get_experiment_by_name(definition)
     if experiment is None:
         return []
@@ -40,7 +39,8 @@ def forget_models(
     unused = [
         run
         for run in runs
-        if _training(run) not in needed and _started(trainings.get(_training(run), run)) < before
+        if _training(run) not in needed
+        and int(trainings.get(_training(run), run).info.start_time) < before
     ]
     result = [
         Swept("model versions", len(old), None),
@@ -59,7 +59,6 @@ def forget_models(
 
 
 def _needed_trainings(versions: Sequence[Any], runs: Sequence[Any]) -> set[str]:
-    """Return the training runs from which these versions were made."""
     trainings = {run.info.run_id: _training(run) for run in runs}
     named = {version.run_id for version in versions}
     named |= {
@@ -72,12 +71,7 @@ def _training(run: Any) -> str:
     return str(run.data.tags.get(PARENT_RUN, run.info.run_id))
 
 
-def _started(run: Any) -> int:
-    return int(run.info.start_time)
-
-
 def _bytes_of(runs: Sequence[Any]) -> int | None:
-    """Return the size of the artifacts of runs; None if they are not on this machine."""
     folders = [urlsplit(run.info.artifact_uri) for run in runs]
     if any(folder.scheme not in ("", "file") for folder in folders):
         return None

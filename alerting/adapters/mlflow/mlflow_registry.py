@@ -30,26 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["MlflowModels", "RegistryUnavailable"]
 T = TypeVar("T")
-CHALLENGER = "challenger"
-_VERSIONS_OF_MODEL = (
-    "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
-)
 # tag by which its pages show runs and models
 _KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 _NOTE = "mlflow.note.content"  # tag that its pages show as the description
 _OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
-_MAIN_METRIC = (
-    "mlflow.experiment.primaryMetric.name"  # tags by which its pages draw this metric first
-)
-_MORE_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
 # part of the page of a run with the metrics; the page alone opens on parameters and tags
 _METRICS_TAB = "model-metrics"
-_LONGEST_DIGEST = 36
 
 
 class MlflowModels:
-    """Port `Models`. Every method raises RegistryUnavailable if MLflow cannot be reached or
-    refuses."""
+    """Port `Models`. Methods raise RegistryUnavailable if MLflow is away or refuses."""
 
     shown = True
 
@@ -77,7 +67,10 @@ class MlflowModels:
     def describe(self, definition: str, text: str, main_metric: str) -> None:
         with self._connection.client() as client:
             experiment = client.get_experiment(self._experiment(client, definition))
-            shown = {_MAIN_METRIC: main_metric, _MORE_IS_BETTER: "true"}
+            shown = {  # its pages draw this metric first
+                "mlflow.experiment.primaryMetric.name": main_metric,
+                "mlflow.experiment.primaryMetric.greaterIsBetter": "true",
+            }
             if experiment.tags.get(_NOTE) in (None, "", experiment.tags.get(_OWN_NOTE)):
                 shown |= {_NOTE: text, _OWN_NOTE: text}
             for key, value in shown.items():
@@ -121,8 +114,7 @@ class MlflowModels:
         files: Files | None = None,
         folder: str = "",
     ) -> None:
-        """Add to a run. Logged parameters cannot change; metrics, tags and files of the same name
-        are replaced."""
+        """Add to a run. Parameters cannot change; metrics, tags and files are replaced."""
         with self._connection.client() as client:
             _log_values(client, run_id, params or {}, metrics or {}, tags or {})
             if files:
@@ -139,7 +131,7 @@ class MlflowModels:
         ]
         dataset = Dataset(
             name,
-            str(profile["hash"])[:_LONGEST_DIGEST],
+            str(profile["hash"])[:36],  # the longest that MLflow stores
             "alerting",
             json.dumps({"artifacts": "dataset", "hash": profile["hash"]}),
             schema=json.dumps({"mlflow_colspec": columns}),
@@ -149,8 +141,7 @@ class MlflowModels:
             client.log_inputs(run_id, [DatasetInput(dataset)])
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        """Return the files in a folder of a run by name; empty if there is no such run or
-        folder."""
+        """Return the files in a folder of a run by name; empty without run or folder."""
         with self._connection.client() as client, tempfile.TemporaryDirectory() as local:
             if not _has_files(client, run_id, folder):
                 return {}
@@ -203,13 +194,12 @@ class MlflowModels:
                 )
                 number = int(made.version)
                 link = json.dumps([{"name": definition, "version": number}])
-                client.set_logged_model_tags(model.model_id, {_VERSIONS_OF_MODEL: link})
-            client.set_registered_model_alias(definition, CHALLENGER, str(number))
+                client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
+            client.set_registered_model_alias(definition, "challenger", str(number))
             return number
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version as registered. Raises ModelUnavailable if they exceed the
-        limits of a model."""
+        """Return a version's files as registered. Raises ModelUnavailable if too large."""
         with self._connection.client() as client:
             return fetch_model_files(client, self._connection.uri, definition, version)
 
@@ -247,8 +237,7 @@ class MlflowModels:
             return forget_models(client, definition, keep, to_millis(before), dry)
 
     def _experiment(self, client: "MlflowClient", definition: str) -> str:
-        """Return the id of the definition's experiment, which is created, or restored from
-        deletion, if needed."""
+        """Return the id of the definition's experiment, made or restored if needed."""
         from mlflow.exceptions import MlflowException
 
         folder = (

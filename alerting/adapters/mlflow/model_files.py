@@ -32,8 +32,7 @@ def log_model(
     inputs: Mapping[str, str],
     kind: str,
 ) -> "LoggedModel":
-    """Log model files as a model of the run, with the description that MLflow's pages need to show
-    it as one of its kind."""
+    """Log files as a model of the run, with the description that MLflow's pages need."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
@@ -126,8 +125,7 @@ def _list_sizes(uri: str, address: str) -> Iterator[int]:
 
 
 def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:
-    """Check the number of files and bytes, and read no further than the limit. Raises
-    ModelUnavailable if there are more."""
+    """Check number and bytes of files, up to the limit. Raises ModelUnavailable."""
     total = 0
     for files, size in enumerate(sizes, 1):
         total += size

@@ -16,7 +16,6 @@ from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import trained_kind_named
 from alerting.learning.models.trained import ModelRefused, TrainedModel
 
-FLAVOR = "alerting"
 DESCRIPTION = "MLmodel"
 
 
@@ -28,14 +27,12 @@ class ServedModel:
         self.model = model
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Return the score of each row of features; an unknown feature is empty. Raises UserError
-        if columns are missing."""
+        """Return each row's score; unknown features are empty. Raises UserError without columns."""
         return self._kind.score_rows(self.model, data)
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
-    """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if
-    files are damaged."""
+    """Return the model in a folder, by MLflow's name. Raises ModelRefused if damaged."""
     files = {path.name: path.read_bytes() for path in Path(data_path).iterdir() if path.is_file()}
     name = _kind(files.get(DESCRIPTION, b""))
     kind = trained_kind_named(name)
@@ -48,9 +45,8 @@ def _load_pyfunc(data_path: str) -> ServedModel:
 
 
 def _kind(description: bytes) -> str:
-    """Return the kind that the description of a model names, one of those that are installed."""
     try:
         found = cast("dict[str, Any]", yaml.safe_load(description) or {})
-        return str(found["flavors"][FLAVOR]["kind"])
+        return str(found["flavors"]["alerting"]["kind"])
     except (KeyError, TypeError, yaml.YAMLError) as fault:
         raise ModelRefused(f"{DESCRIPTION} cannot be read: it was changed or damaged") from fault

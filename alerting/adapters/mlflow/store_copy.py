@@ -11,7 +11,6 @@ _ADDRESSES = {
     "model_versions": ("source", "storage_location"),
 }
 """Columns with the address of artifacts, by table."""
-_PATIENCE_S = 60.0
 
 
 def copy_store(database: Path, target: Path) -> None:
@@ -33,4 +32,4 @@ def move_artifacts(database: Path, before: str, after: str) -> None:
 
 
 def _open(database: Path) -> sqlite3.Connection:
-    return sqlite3.connect(database, timeout=_PATIENCE_S)
+    return sqlite3.connect(database, timeout=60.0)

@@ -10,8 +10,7 @@ from alerting.ports import Disk
 
 
 def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
-    """Return the disk of the home, and that of the database if it is another one and its server
-    tells its size."""
+    """Return the disk of the home, and the database's, if its server tells its size."""
     found = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
     disks = [Disk("home", found.free)]
     try:

@@ -57,7 +57,6 @@ CODEC: CodecOptions[Document] = CodecOptions(
 )
 """How documents are decoded: one date after the year 9999, or half a character, must not stop a
 query."""
-_ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
 _NUMBERS: dict[type[Any], frozenset[type]] = {
@@ -81,8 +80,7 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
 
 
 def to_document(value: Any) -> Document:
-    """Return a dataclass or pydantic model as a document. Raises ValueError if an instant has no
-    time zone."""
+    """Return a dataclass or model as a document. Raises ValueError for an instant in no zone."""
     return cast(Document, to_bson(value))
 
 
@@ -105,7 +103,10 @@ def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]
     """Return the documents of an aggregate behind one another, in BSON as they are stored."""
     # raw batches would take one more round trip
     raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))
-    return b"".join(document.raw for document in raw.aggregate(pipeline, batchSize=_ALL).to_list())
+    # one answer, of at most 16 MB, has all that fit into it
+    return b"".join(
+        document.raw for document in raw.aggregate(pipeline, batchSize=1_000_000).to_list()
+    )
 
 
 def document_bounds(documents: bytes) -> Iterator[tuple[int, int]]:
@@ -123,8 +124,7 @@ def utc(value: datetime) -> datetime:
 
 
 def only_duplicates(error: BulkWriteError) -> list[int]:
-    """Return positions of the documents that an unordered insert found stored. Raises the error if
-    it has other causes."""
+    """Return positions of documents that were stored already. Raises the error for other causes."""
     failures = (error.details or {}).get("writeErrors", [])
     concerns = (error.details or {}).get("writeConcernErrors", [])
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -142,8 +142,7 @@ def insert_new(collection: MongoCollection, document: Document) -> bool:
 
 
 def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> list[int]:
-    """Insert documents; return the positions of those that are stored already, perhaps by another
-    process meanwhile."""
+    """Insert documents; return positions of those that are stored already, perhaps meanwhile."""
     try:
         if documents:
             collection.insert_many(documents, ordered=False)
@@ -153,8 +152,7 @@ def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> lis
 
 
 def upsert(write: Callable[[], T]) -> T:
-    """Repeat an idempotent upsert while another process inserts the same document at the same time.
-    Return its result."""
+    """Repeat an idempotent upsert while another process inserts the same; return its result."""
     while True:
         try:
             return write()
@@ -166,8 +164,7 @@ def upsert(write: Callable[[], T]) -> T:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return an identity for an append-only document: equal content gives an equal one, so that a
-    repeated write is detected."""
+    """Return an identity for an append-only document: equal content, equal identity."""
     canonical = json.dumps(to_bson(list(parts)), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
@@ -206,8 +203,7 @@ def _make_converter() -> BsonConverter:
 def _write_with_templates(
     write: Callable[[Any], Document], names: Sequence[str]
 ) -> Callable[[Any], Document]:
-    """Return a hook that stores, beside English texts, the template and values from which other
-    languages are made."""
+    """Return a hook that stores, beside English, template and values for other languages."""
 
     def write_both(value: Any) -> Document:
         document = write(value)
@@ -263,7 +259,6 @@ def _check_scalar(value: Any, hint: Any) -> Any:
 
 @lru_cache(1000)
 def _accepted(hint: Any) -> frozenset[type]:
-    """Return the types of the values that a scalar hint accepts."""
     if get_origin(hint) in (Union, UnionType):
         return frozenset(accepted for member in get_args(hint) for accepted in _accepted(member))
     if get_origin(hint) is Literal:

@@ -20,11 +20,7 @@ from alerting.adapters.mongo.indexes import EVALUATION_PLANS, INDEXES, SCHEMA
 from alerting.definitions.faults import UserError
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-_LONGEST_DUMP_S = 24 * 3600
-_SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
 _AT_ONCE = 1_000
-_AT_ONCE_BYTES = 8 << 20
-_LARGEST_DOCUMENT = 17 << 20
 _LENGTH = 4
 
 
@@ -65,7 +61,7 @@ def dump_database(
                         if counts[name] % _AT_ONCE == 0:
                             report(name, counts[name])
     except OperationFailure as failure:
-        if failure.code not in _SNAPSHOT_LOST:
+        if failure.code not in (239, 246):  # SnapshotTooOld, SnapshotUnavailable
             raise
         raise UserError(
             "the server dropped the snapshot before all documents were read: set its parameter "
@@ -77,12 +73,11 @@ def dump_database(
 
 @contextmanager
 def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
-    """Let the server keep the history of a snapshot for a day during a block, where its user may
-    set that."""
+    """Let the server keep a snapshot for a day during a block, where its user may set that."""
     name = "minSnapshotHistoryWindowInSeconds"
     try:
         before = client.admin.command({"getParameter": 1, name: 1})[name]
-        client.admin.command({"setParameter": 1, name: max(int(before), _LONGEST_DUMP_S)})
+        client.admin.command({"setParameter": 1, name: max(int(before), 24 * 3600)})
     except OperationFailure:
         yield
         return
@@ -113,7 +108,7 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
     for document in _documents(name, file):
         batch.append(document)
         size += len(document.raw)
-        if len(batch) == _AT_ONCE or size >= _AT_ONCE_BYTES:
+        if len(batch) == _AT_ONCE or size >= 8 << 20:
             count += _insert(target, batch)
             batch = []
             size = 0
@@ -130,7 +125,7 @@ def _documents(name: str, file: BinaryStream) -> Iterator[RawBSONDocument]:
     while head := file.read(_LENGTH):
         length = int.from_bytes(head, "little")
         try:
-            if len(head) < _LENGTH or not _LENGTH < length <= _LARGEST_DOCUMENT:
+            if len(head) < _LENGTH or not _LENGTH < length <= 17 << 20:
                 raise InvalidBSON("wrong length")
             yield RawBSONDocument(head + file.read(length - _LENGTH))
         except InvalidBSON as fault:

@@ -1,5 +1,4 @@
-"""Reading of documents one by one, so that a faulty document is left out and does not affect the
-others."""
+"""Reading of documents one by one: a faulty one is left out and does not affect the others."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +10,6 @@ from alerting.adapters.mongo.documents import Document, from_document
 from alerting.definitions.faults import DocumentRefused, shown
 
 T = TypeVar("T")
-_LONGEST_NAME = 100
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,7 @@ class Read(Generic[T]):
 
 
 def good(collection: str, documents: Iterable[Document], parse: Callable[[Document], T]) -> list[T]:
-    """Return the documents that `parse` can read. The others are left out, with a line in the
-    log."""
+    """Return the documents that `parse` can read. Others are left out, with a line in the log."""
     return good_values(collection, read_each(documents, parse))
 
 
@@ -58,7 +54,7 @@ def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
     found = []
     for read in reads:
         if read.value is None:
-            _log.warning(
+            logging.getLogger(__name__).warning(
                 "%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons)
             )
         else:
@@ -67,8 +63,7 @@ def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
 
 
 def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
-    """Yield every document with its result of `parse`; an exception is a fault of this one
-    document."""
+    """Yield every document with its result of `parse`; an exception is a fault of this one."""
     for document in documents:
         own = {key: value for key, value in document.items() if key != "_id"}
         try:
@@ -86,6 +81,6 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
 def label(document: Document) -> str:
     """Return the name of a document, or its `_id` if it has no readable name."""
     name: Any = document.get("name")
-    if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
+    if isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable():
         return name
     return f"_id {shown(document.get('_id'))}"

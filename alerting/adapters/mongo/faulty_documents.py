@@ -1,5 +1,4 @@
-"""Unreadable documents in collections whose documents people may edit, or miss, except definitions
-and their revisions."""
+"""Unreadable documents that people may edit, or miss, except definitions and revisions."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any

@@ -57,13 +57,10 @@ TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
 """Code of the answer of a restarted server to clients of earlier connections, until it has loaded
 its keys."""
-_NO_SPACE = 14031  # code of OutOfDiskSpace
-_NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
 
 class DatabaseDown(UserError):
-    """Error: the database is not reachable, or refuses the login; the failed operation has changed
-    nothing."""
+    """Error: the database is not reachable, or refuses the login; the operation changed nothing."""
 
 
 class MongoStores:
@@ -111,8 +108,7 @@ class MongoStores:
         clock: ports.Clock,
         in_memory: ports.InMemory,
     ) -> Platform:
-        """Return a platform with these stores behind its ports, each of them under the name that it
-        has here."""
+        """Return a platform with these stores behind its ports, by the names that these have."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
         return Platform(
             **stores, models=models, channels=channels, clock=clock, in_memory=in_memory
@@ -160,8 +156,7 @@ def check_server(database: MongoDatabase) -> None:
 
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """Yield the named database. Raises DatabaseDown if the server does not answer, or if the
-    connection is lost."""
+    """Yield the named database. Raises DatabaseDown if the server does not answer, or is lost."""
     with connect(uri, timeout) as client, database_errors(_hosts(client)):
         yield client[name]
 
@@ -190,8 +185,7 @@ def open_stores(
 
 @contextmanager
 def database_errors(hosts: str) -> Iterator[None]:
-    """Raise DatabaseDown, with a message for people, for a lost or refused connection. `hosts`: the
-    addresses that were tried."""
+    """Raise DatabaseDown, for people, for a lost or refused connection to the `hosts`."""
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:
@@ -201,7 +195,7 @@ def database_errors(hosts: str) -> Iterator[None]:
             f"to a running server ({_brief(error)})"
         ) from error
     except OperationFailure as error:
-        if error.code == _NO_SPACE:
+        if error.code == 14031:  # code of OutOfDiskSpace
             raise DatabaseDown(
                 f"the disk of the database at {hosts} is full: free some space, then run this again"
             ) from error
@@ -209,7 +203,7 @@ def database_errors(hosts: str) -> Iterator[None]:
             raise DatabaseDown(
                 f"the database at {hosts} has just started and is not ready yet: try again"
             ) from error
-        if error.code not in _NO_PERMISSION:
+        if error.code not in (13, 18):  # codes of Unauthorized and AuthenticationFailed
             raise
         raise DatabaseDown(
             f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: "
@@ -218,15 +212,13 @@ def database_errors(hosts: str) -> Iterator[None]:
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether an error is one of the database, and not of the documents that it was to
-    store."""
+    """Return whether an error is one of the database, and not of the documents to store."""
     if isinstance(error, BulkWriteError):
         return bool((error.details or {}).get("writeConcernErrors"))
     return isinstance(error, PyMongoError | DatabaseDown) and not isinstance(error, WriteError)
 
 
 def _hosts(client: MongoClient[Document]) -> str:
-    """Return addresses without user and password."""
     seeds = client.topology_description.server_descriptions()
     return ", ".join(sorted(f"{host}:{port}" for host, port in seeds))
 

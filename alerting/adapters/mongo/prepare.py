@@ -19,13 +19,10 @@ from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
 from alerting.definitions.faults import UserError
 
 _ID = "schema"
-_NAMESPACE_EXISTS = 48  # codes of the server
-_OTHER_INDEX = (85, 86)  # IndexOptionsConflict and IndexKeySpecsConflict
 
 
 class NotPrepared(UserError):
-    """Error: the database lacks collections, validators or indexes of this version; opening has
-    changed nothing."""
+    """Error: the database lacks collections, validators or indexes; opening has changed nothing."""
 
 
 @cache
@@ -38,8 +35,7 @@ def schema_hash() -> str:
 
 
 def check_prepared(database: MongoDatabase) -> None:
-    """Check, in one round trip, that the database was prepared by a version with the same schema.
-    Raises NotPrepared."""
+    """Check that a version with the same schema prepared the database. Raises NotPrepared."""
     stored = database[SCHEMA].find_one({"_id": _ID})
     if stored is None:
         raise NotPrepared(
@@ -68,8 +64,7 @@ def prepare_database(database: MongoDatabase) -> None:
 
 
 def create_collections(database: MongoDatabase) -> None:
-    """Create missing collections, and make the server refuse malformed documents of those that
-    people may edit."""
+    """Create missing collections; the server then refuses malformed documents that people edit."""
     found = {
         collection["name"]: collection.get("options", {})
         for collection in database.list_collections()
@@ -89,7 +84,7 @@ def create_indexes(database: MongoDatabase) -> None:
             try:
                 database[name].create_indexes(indexes)
             except OperationFailure as error:
-                if error.code not in _OTHER_INDEX:
+                if error.code not in (85, 86):  # IndexOptionsConflict and IndexKeySpecsConflict
                     raise
                 _replace_indexes(database[name], indexes)
 
@@ -119,7 +114,7 @@ def _create(database: MongoDatabase, name: str, options: Document) -> bool:
     try:
         database.create_collection(name, check_exists=False, **options)
     except OperationFailure as error:
-        if error.code != _NAMESPACE_EXISTS:
+        if error.code != 48:  # NamespaceExists
             raise
         return False
     return True

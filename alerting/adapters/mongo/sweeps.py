@@ -17,7 +17,6 @@ from alerting.adapters.mongo.indexes import (
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.ports.sweeps import Log, Swept
 
-_SLICE = 10_000
 _LOGS: dict[Log, tuple[str, str]] = {
     "audit": (AUDIT, "at"),
     "platform_alerts": (PLATFORM_ALERTS, "resolved_at"),
@@ -96,12 +95,11 @@ class MongoSweeps:
 
 
 def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:
-    """Return the instant of the last reading of the first slice of an interval; None without
-    readings."""
+    """Return the instant of the last reading of the first slice; None without readings."""
     found = (
         readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True})
         .sort("ts", 1)
-        .limit(_SLICE)
+        .limit(10_000)
     )
     instants = [document["ts"] for document in found]
     return instants[-1] if instants else None

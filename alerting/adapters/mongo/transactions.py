@@ -21,15 +21,12 @@ from alerting.ports.unit_of_work import Conflict, Unit
 
 LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
-_COMMIT_S = 20.0
 _PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
 _LIFETIME = "transactionLifetimeLimitSeconds"
 
 
 class MongoUnit(Unit):
-    """Unit of work of the Mongo stores: they pass its session to every write. `session` None: the
-    writes are not composed."""
+    """Unit of work: the Mongo stores pass its session to every write (None: not composed)."""
 
     def __init__(self, session: ClientSession | None = None) -> None:
         self.session = session
@@ -50,7 +47,7 @@ class MongoUnitOfWork:
                 yield MongoUnit(session)
                 _commit(session)
         except Conflict:
-            time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+            time.sleep(min(_PAUSE_S * 2**attempt, 2.0))
             raise
 
 
@@ -61,8 +58,7 @@ def session_of(unit: Unit | None) -> ClientSession | None:
 
 @contextmanager
 def conflicts() -> Iterator[None]:
-    """Raise Conflict for an error which says that another process was faster, or holds the
-    documents."""
+    """Raise Conflict for an error by which another process was faster, or holds the documents."""
     try:
         yield
     except PyMongoError as error:
@@ -81,9 +77,8 @@ def _is_conflict(error: PyMongoError) -> bool:
 
 
 def _commit(session: ClientSession) -> None:
-    """Commit, and repeat the commit as long as its result is unknown. Repeating it is safe: it
-    takes effect once."""
-    deadline = time.monotonic() + _COMMIT_S
+    """Commit, and again as long as the result is unknown: it takes effect once."""
+    deadline = time.monotonic() + 20.0
     while True:
         try:
             session.commit_transaction()
@@ -99,8 +94,7 @@ def _commit(session: ClientSession) -> None:
 
 
 def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
-    """Check that a connected server can run transactions. Raises UserError, with what to do, if it
-    is no replica set."""
+    """Raise UserError, with what to do, if a connected server cannot run transactions."""
     if any(
         server.server_type_name == "Standalone"
         for server in client.topology_description.server_descriptions().values()
@@ -114,8 +108,7 @@ def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
 
 
 def lifetime_warning(client: MongoClient[Document]) -> str | None:
-    """Return what a long lifetime of transactions costs; None if it is short, or this user may not
-    read it."""
+    """Return what a long lifetime of transactions costs; None if short, or if unknown."""
     try:
         lifetime = client.admin.command({"getParameter": 1, _LIFETIME: 1})[_LIFETIME]
     except OperationFailure:

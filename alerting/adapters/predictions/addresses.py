@@ -1,5 +1,4 @@
-"""Readings of a predict job: bytes that arrive from outside, and the addresses in an object store
-that a job may name."""
+"""Readings of a predict job: bytes from outside, and addresses that a job may name."""
 
 import hashlib
 import os
@@ -22,8 +21,7 @@ _MAGIC = b"PAR1"
 
 
 class IncomingReadings:
-    """Bytes of a Parquet file that arrive in pieces; they are written to a file, counted and
-    hashed."""
+    """Bytes of a Parquet file that arrive in pieces: written to a file, counted, hashed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -41,8 +39,7 @@ class IncomingReadings:
         self._last = (self._last + piece[-4:])[-4:]
 
     def finish(self, size: int, what: str) -> str:
-        """Return the SHA-256 of all. Raises UserError, with `what` as its name, unless they are a
-        Parquet file of this size."""
+        """Return the SHA-256. Raises UserError unless it is a Parquet file of this size."""
         if self.size != size:
             raise UserError(
                 f"{what} was cut off, or is longer than it should be: {self.size} bytes instead of "
@@ -123,8 +120,7 @@ class JobAddresses:
         return sha256
 
     def write(self, folder: str, id: str, scores: Path) -> str:
-        """Store scores in a folder, under a name that no other job has; return the address. Raises
-        UserError as `state` does."""
+        """Store scores in a folder under a new name; return the address. Raises UserError."""
         place = (*self._allowed("write", folder), f"scores-{id}.parquet")
         S3Objects(self.environ).write(place, scores)
         return "s3://" + "/".join(place)

@@ -59,8 +59,7 @@ class JobFolder:
     def fetch(self, job: PredictJob, progress: Progress) -> str:
         assert job.address is not None  # noqa: S101 - the caller has asked
         part = self._try(job) / _READINGS
-        state = ObjectState(job.size, job.etag)
-        sha256 = self.addresses.fetch(job.address, state, part, progress)
+        sha256 = self.addresses.fetch(job.address, ObjectState(job.size, job.etag), part, progress)
         part.replace(self.readings(job.id))
         return sha256
 

@@ -22,10 +22,6 @@ from alerting.adapters.sources.secrets import require_private
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.settings.buckets import Parts
 
-_CONNECT_S = 5.0
-_SILENCE_S = 30.0
-_PIECE = 1 << 20
-_EMPTY = hashlib.sha256(b"").hexdigest()
 _REASONS = {
     403: (
         "the store refuses access: its credentials are those of the environment "
@@ -47,8 +43,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """Size of an object in bytes, and the tag of its content, which another content does not
-    have."""
+    """Size of an object in bytes, and the tag of its content, which no other content has."""
 
     size: int
     etag: str
@@ -78,16 +73,14 @@ class S3Objects:
             ) from None
 
     def state(self, parts: Parts) -> ObjectState:
-        """Return the state of an object. Raises UserError if there is none, Unreachable if the
-        store does not answer."""
+        """Return an object's state. Raises UserError if there is none, Unreachable."""
         with self._answer("HEAD", parts) as answer:
             return ObjectState(
                 int(answer.headers.get("content-length", "0")), answer.headers.get("etag", "")
             )
 
     def read(self, parts: Parts, etag: str) -> Iterator[bytes]:
-        """Yield the bytes of an object that still has the content of this tag. Raises as `state`
-        does."""
+        """Yield the bytes of an object that still has this tag. Raises as `state` does."""
         with self._answer(
             "GET", parts, {"if-match": etag, "accept-encoding": "identity"}
         ) as answer:
@@ -101,7 +94,7 @@ class S3Objects:
             content.seek(0)
             length = {"content-length": str(file.stat().st_size)}
             with self._answer(
-                "PUT", parts, length, sha256, iter(lambda: content.read(_PIECE), b"")
+                "PUT", parts, length, sha256, iter(lambda: content.read(1 << 20), b"")
             ):
                 pass
 
@@ -111,14 +104,14 @@ class S3Objects:
         method: str,
         parts: Parts,
         headers: Mapping[str, str] | None = None,
-        sha256: str = _EMPTY,
+        sha256: str = hashlib.sha256(b"").hexdigest(),
         content: Iterator[bytes] | None = None,
     ) -> Iterator[httpx.Response]:
         path = object_path(parts)
         signed = sign(
             method, self._host, path, sha256, self._credentials, self._region, datetime.now(UTC)
         )
-        limits = httpx.Timeout(_SILENCE_S, connect=_CONNECT_S)
+        limits = httpx.Timeout(30.0, connect=5.0)
         try:
             with (
                 httpx.Client(
@@ -141,8 +134,6 @@ class S3Objects:
 
 
 def _read_endpoint(written: str) -> tuple[str, str]:
-    """Return the address of a server, and its host with the port. Raises UserError for anything
-    else."""
     try:
         endpoint = urlsplit(written)
         is_server = (
@@ -170,8 +161,7 @@ def _require_success(status: int) -> None:
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Return the credentials of the environment, or of the file that it names. Raises UserError
-    without them."""
+    """Return the credentials of the environment, or of its file. Raises UserError."""
     found: Mapping[str, str] = {name: environ.get(name.upper(), "") for name in _NAMES}
     if not found["aws_access_key_id"] and (path := environ.get("AWS_SHARED_CREDENTIALS_FILE")):
         found = _from_file(Path(path), environ.get("AWS_PROFILE") or "default")
@@ -215,8 +205,7 @@ def sign(
     region: str,
     at: datetime,
 ) -> dict[str, str]:
-    """Return the headers that authorize a request without a query (AWS Signature Version 4).
-    `sha256`: of its body."""
+    """Return headers that authorize a request (AWS Signature 4). `sha256`: of its body."""
     stamp = f"{at:%Y%m%dT%H%M%SZ}"
     day = f"{at:%Y%m%d}"
     headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp}

@@ -1,5 +1,4 @@
-"""Documents of readings and events as the data frames of the core, by the conventions of
-`readings.history`."""
+"""Documents of readings and events as frames, by the conventions of `readings.history`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,19 +19,16 @@ from alerting.readings.instants import millis_of
 from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, among
 
 CHUNK = 10_000
-SHORTEST_SEARCH = timedelta(hours=1)
 Column = npt.NDArray[Any]
 
 
 def sample_fields(row: ReadingRow) -> Document:
-    """Return the fields {v, q} of the document of a row, `q` only if the quality of a sample is not
-    good."""
+    """Return the fields {v, q} of a row; `q` only if a sample's quality is not good."""
     return {"v": dict(row.values), **({"q": dict(row.quality)} if row.quality else {})}
 
 
 def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
-    """Return both rows of one instant as one: a sample of the later one replaces value and quality
-    of the earlier one."""
+    """Return rows of one instant as one: a later sample replaces value and quality."""
     given = later.values.keys() | later.quality.keys()
     values = {name: value for name, value in earlier.values.items() if name not in given}
     quality = {name: grade for name, grade in earlier.quality.items() if name not in given}
@@ -62,8 +58,7 @@ def columns_of(history: History) -> ReadingColumns:
 
 
 def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColumns:
-    """Return both as one: at an instant of both, a sample of the later one, also a bad one,
-    replaces that of the earlier one."""
+    """Return both as one; of an instant of both, the later sample, also a bad one."""
     ts = np.union1d(earlier.ts, later.ts)
     faults = {**earlier.faults, **later.faults}
     before = np.searchsorted(ts, earlier.ts)
@@ -175,8 +170,7 @@ def readings_columns(
 def without_bad(
     ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]
 ) -> ReadingColumns:
-    """Return columns in which samples of bad quality are missing. `doubted`: documents {ts, q} of
-    samples that are not good."""
+    """Return columns with bad samples missing. `doubted`: documents {ts, q} of these."""
     doubts = _doubts(doubted, [*columns, *faults]) if doubted else NO_DOUBTS
     for name in doubts.bad.keys() & columns.keys():
         columns[name][among(ts, doubts.bad[name])] = (
@@ -188,11 +182,10 @@ def without_bad(
 def newest_frame(
     load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime
 ) -> pd.DataFrame:
-    """Return the newest value of each variable in (since, until] within its engineering range.
-    `load`: of a port `Readings`."""
+    """Return each variable's newest value in (since, until] within its range."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
-        length = SHORTEST_SEARCH
+        length = timedelta(hours=1)
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])
@@ -207,8 +200,7 @@ def newest_frame(
 
 
 def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFrame:
-    """Return newest values of different variables as one frame, one row per instant; a missing text
-    is None."""
+    """Return newest values of variables as a frame, a row per instant; no text is None."""
     index = measured.index.union(computed.index).rename("ts")
     columns = {name: frame[name].reindex(index) for frame in (measured, computed) for name in frame}
     texts = {
@@ -220,8 +212,7 @@ def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFram
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
-    """Return documents {type, start, end}, sorted by start, as a frame; an event of an instant type
-    ends where it starts."""
+    """Return documents {type, start, end} as a frame; instant events end where they start."""
     found = list(documents)
     if not found:
         return no_events()
@@ -239,8 +230,6 @@ def _instants(values: Sequence[datetime | None]) -> pd.Series:
 
 
 def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
-    """Return the instants at which samples of these variables are bad, and at which they are
-    uncertain."""
     found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
     for document in documents:
         for name, quality in document["q"].items():

@@ -15,8 +15,7 @@ CONNECT_S = 10
 
 @dataclass(frozen=True)
 class Address:
-    """The parts of an address. `path`: without its first /; `tls`: None for a connection that is
-    not encrypted."""
+    """Parts of an address. `path`: without its first /; `tls`: None without encryption."""
 
     host: str
     port: int
@@ -70,8 +69,7 @@ def read_address(
 
 
 def tls_context(source: StreamedSource) -> ssl.SSLContext:
-    """Return what a connection trusts, and its own certificate. Raises UserError that names the
-    file that cannot be used."""
+    """Return what a connection trusts, and its certificate. Raises UserError for a bad file."""
     tls = source.tls
     file = tls.ca if tls else None
     try:

@@ -17,9 +17,7 @@ from alerting.usecases.sources.stream import subscription
 _AT_ONCE = 1 << 20
 """Bytes of messages that are received together at most, besides 100 KiB; then their size counts in
 how many more may come."""
-_TRIED = 10
 _PORTS = {"amqp": 5672, "amqps": 5671}
-_SHORT_WAIT_S = 0.01
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
 
@@ -27,8 +25,7 @@ _UNUSED = timedelta(days=7)
 def open_amqp(
     source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: routing keys to unbind. Raises UserError for
-    no address."""
+    """Return the subscription of a source. `earlier`: keys to unbind. Raises UserError."""
     broker = read_address(source, address, _PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
 
@@ -39,8 +36,7 @@ class AmqpClient:
     sends_again = True
 
     def __init__(self, source: AmqpSource, broker: Address, earlier: Sequence[str]) -> None:
-        """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the
-        broker refuses."""
+        """Connect, declare and bind the queue, begin to read. Raises UserError if refused."""
         self._received: list[Received] = []
         self._bytes = 0  # of these messages
         self._unacknowledged: dict[int, None] = {}  # delivery tags, in their order
@@ -80,7 +76,7 @@ class AmqpClient:
         While messages are being stored the wait is short, so that they are acknowledged soon: the
         broker may be waiting for that.
         """
-        self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
+        self._connection.process_data_events(0.01 if self._unacknowledged else WAIT_S)
         before = 0
         while before < len(self._received) < most and self._bytes < _AT_ONCE:
             before = len(self._received)
@@ -93,8 +89,7 @@ class AmqpClient:
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
-        """Acknowledge all messages before the first that is not stored at once, and later ones
-        each."""
+        """Acknowledge all messages before the first that is not stored at once, later ones each."""
         done = set(tokens)
         last = 0
         for tag in self._unacknowledged:
@@ -149,7 +144,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
                 auto_ack=True,
             )
             until = time.monotonic() + seconds
-            while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
+            while len(received) < 10 and (left := until - time.monotonic()) > 0:
                 connection.process_data_events(left)
     except AMQPError as error:
         raise UserError(f"the broker refuses: {_reason(error)}") from error
@@ -175,7 +170,6 @@ def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameter
 
 
 def _reason(error: Exception) -> str:
-    """Return the text of the broker; of a connection that cannot be made, that of the last
-    attempt."""
+    """Return the text of the broker; of a failed connection, that of the last attempt."""
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     return first_line(getattr(cause, "exception", None) or cause)

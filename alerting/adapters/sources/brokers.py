@@ -1,5 +1,4 @@
-"""The client of each kind of source that the stream service reads. A client library is imported
-when a source uses it."""
+"""The client of each kind of source of the stream service, imported when a source uses it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -72,8 +71,7 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
 
 
 def _function(kind: str, source: StreamedSource, name: str) -> Any:
-    """Return a function of the module of a kind. Raises UserError if the client of the broker is
-    not installed."""
+    """Return a function of a kind's module. Raises UserError if the client is not installed."""
     try:
         return getattr(import_module(STREAMS[kind][0]), name)
     except ModuleNotFoundError as error:

@@ -30,7 +30,6 @@ from alerting.usecases.sources.files import FoundFile
 
 REASON = ".reason.txt"
 LONGEST_NAME = 255  # bytes of a name in a folder
-_LONGEST_ENDING = 20
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,7 @@ class FolderDrop:
             ) from error
 
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
-        """Return the layout that an import takes. Columns that the file lacks are left out of the
-        mapping."""
+        """Return the layout of an import, without columns that the file lacks."""
         given = source.model_fields_set
         titles = open_table(Path(file.path), source.separator, source.encoding).titles
         mapped = {title: column for title, column in source.variables.items() if title in titles}
@@ -140,8 +138,7 @@ def _file(path: str) -> FoundFile | None:
 
 
 def _require_folder(pattern: str) -> None:
-    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    folder = Path(fixed.rpartition("/")[0] or "/")
+    folder = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist or is not mounted")
 
@@ -173,8 +170,7 @@ def move(file: FoundFile, folder: Path, fault: str | None) -> None:
 
 
 def _take_name(inside: int, name: str, fault: str | None) -> str:
-    """Create an empty file under a free name in an open folder, with the reason of a fault beside
-    it. Return its name."""
+    """Create an empty file of a free name, a fault's reason beside it; return the name."""
     for taken in free_names(name, fault):
         try:
             os.close(_create(inside, taken))
@@ -195,12 +191,11 @@ def _take_name(inside: int, name: str, fault: str | None) -> str:
 
 
 def free_names(name: str, fault: str | None) -> Iterator[str]:
-    """Yield names for a file to move: its own, then with numbers before it; long ones are cut, so
-    that the reason has a name."""
+    """Yield names for a file to move, with numbers before it; cut to fit with a reason."""
     longest = LONGEST_NAME - (0 if fault is None else len(REASON))
     for number in count(1):
         stem, ending = os.path.splitext(name if number == 1 else f"{number}-{name}")  # noqa: PTH122 - a name, and no path
-        ending = ending[:_LONGEST_ENDING]
+        ending = ending[:20]
         while len(os.fsencode(stem + ending)) > longest:
             stem = stem[:-1]
         yield stem + ending
@@ -211,8 +206,7 @@ def _create(inside: int, name: str) -> int:
 
 
 def _move(path: str, inside: int, name: str) -> None:
-    """Move a file over an empty one of this name in an open folder, which may be on another
-    disk."""
+    """Move a file over an empty one in an open folder, which may be on another disk."""
     try:
         os.rename(path, name, dst_dir_fd=inside)
         return

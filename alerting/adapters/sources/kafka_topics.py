@@ -1,5 +1,4 @@
-"""Topics of Kafka, read as a member of a consumer group whose offsets are committed by hand. Not
-tested against a server."""
+"""Topics of Kafka, read in a consumer group, committed by hand. Not tested at a server."""
 
 import time
 from collections import deque
@@ -35,8 +34,7 @@ def look(source: KafkaSource, address: str, seconds: float) -> tuple[list[Receiv
 
 
 def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return the newest messages of the topics that a consumer without a group finds, and close
-    it."""
+    """Return the newest messages of the topics for a consumer without a group, and close it."""
     try:
         topics = sorted(filter(source.form.pattern(source.topic).fullmatch, consumer.topics()))
         partitions = [
@@ -77,8 +75,7 @@ def _stamp(record: Any) -> datetime | None:
 
 
 class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a library without types
-    """Port `Client`: offsets of a partition are committed up to the first message that is not
-    acknowledged."""
+    """Port `Client`: offsets are committed up to the first message that is not acknowledged."""
 
     sends_again = True
 
@@ -132,8 +129,7 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
             )
 
     def _next(self, partition: Any) -> int | None:
-        """Return the offset after the messages that are all acknowledged; None if the first one is
-        not."""
+        """Return the offset after messages that are all acknowledged; None if the first is not."""
         sent = self._sent.get(partition, deque())
         done = self._done[partition]
         offset = None

@@ -28,10 +28,6 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 
 _TRIED = 10
-_SESSION_S = 7 * 24 * 3600
-_KEEPALIVE_S = 30
-_NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
-_AT_ONCE = 1 << 18  # bytes
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -42,8 +38,7 @@ def new_client(
     of: type[mqtt.Client] = mqtt.Client,
     **options: Any,
 ) -> tuple[mqtt.Client, str, int]:
-    """Return a client that is not connected yet, with host and port of its broker. Raises UserError
-    if the address is none."""
+    """Return a client to connect, host and port of its broker. Raises UserError for no address."""
     broker = read_address(source, address, _PORTS)
     client = of(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
     if broker.user:
@@ -91,7 +86,7 @@ class _Buffered:
 
     def recv(self, size: int) -> bytes:
         if not self.pending():
-            self._in = self._socket.recv(_AT_ONCE)
+            self._in = self._socket.recv(1 << 18)  # bytes
             self._at = 0
         piece = self._in[self._at : self._at + size]
         self._at += len(piece)
@@ -125,8 +120,7 @@ class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library withou
 
 
 class MqttClient:
-    """Port `Client`. The broker holds messages for a week while no client is connected under the id
-    of the source; for a trial it holds none."""
+    """Port `Client`. The broker holds messages of a session for a week; of a trial, none."""
 
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come
@@ -162,16 +156,17 @@ class MqttClient:
         client.on_socket_register_write = lambda *_: None  # else each packet is written alone
         client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval = 0 if is_trial else _SESSION_S
+        session.SessionExpiryInterval = 0 if is_trial else 7 * 24 * 3600
         session.ReceiveMaximum = MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        client.connect(host, port, keepalive=_KEEPALIVE_S, clean_start=is_trial, properties=session)
+        client.connect(host, port, keepalive=30, clean_start=is_trial, properties=session)
         try:
             self._await("the broker has not answered yet")
             if earlier:
                 client.unsubscribe(list(earlier))
             # retained messages are not new where rows are stamped when they are received
-            retained = _NOT_SENT if source.stamp == "receipt" else 0
+            # of MQTT 5: retained messages are not sent when a topic is subscribed
+            retained = 2 if source.stamp == "receipt" else 0
             client.subscribe(self._topic, options=SubscribeOptions(1, retainHandling=retained))
             self._await("the broker has not confirmed the topic yet")
         except BaseException:
@@ -179,8 +174,7 @@ class MqttClient:
             raise
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return messages. Those of quality of service 1 are bounded by the broker; others are
-        dropped when too many wait."""
+        """Return messages. The broker bounds those of quality 1; others may be dropped."""
         self._work(WAIT_S)
         taken = self._received
         self._received = []
@@ -204,8 +198,7 @@ class MqttClient:
         self._client.loop_write()
 
     def _await(self, what: str) -> None:
-        """Wait for the answer to what was sent last. Raises UserError if there is none, or if it is
-        a refusal."""
+        """Wait for the answer to what was sent last. Raises UserError without a good one."""
         until = time.monotonic() + self._timeout
         while not self._answers:
             if time.monotonic() > until:
@@ -251,8 +244,7 @@ class MqttClient:
 
 
 def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
-    """Return the fault of a topic that the broker refuses, or grants without acknowledgement
-    only."""
+    """Return the fault of a topic that the broker refuses, or grants unacknowledged only."""
     refused = [str(reason) for reason in reasons if reason.value != 1]
     return (
         f"the broker does not grant topic {topic!r} with quality of service 1: {refused[0]}"
@@ -262,8 +254,7 @@ def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
 
 
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return copies of messages that come within some seconds, by a session of its own that ends
-    with it."""
+    """Return copies of messages that come within some seconds, by a session of its own."""
     until = time.monotonic() + seconds
     client = MqttClient(source, address, (), Losses(source.name), seconds)
     found: list[Received] = []

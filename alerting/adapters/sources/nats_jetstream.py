@@ -24,13 +24,8 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import NatsSource
 from alerting.usecases.sources.stream import subscription
 
-_TRIED = 10
 _NEWEST = 100
 _PORTS = {"nats": 4222, "tls": 4222}
-_AGAIN_S = 30.0
-"""Time after which the server sends a message again that was not acknowledged."""
-_UNUSED = timedelta(days=7)
-"""Time without a reader after which the server forgets how far a source has read."""
 
 
 def open_nats(
@@ -42,11 +37,10 @@ def open_nats(
 
 
 def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], list[str]]:
-    """Return messages that the stream stores, of the newest ones where there are many; without a
-    consumer."""
+    """Return messages that the stream stores, the newest of many; without a consumer."""
     client = NatsClient(source, read_address(source, address, _PORTS), is_reader=False)
     try:
-        found = client.stored(_TRIED)
+        found = client.stored(10)
     finally:
         client.close()
     return found, [] if found else [
@@ -102,7 +96,6 @@ class NatsClient:
         )
 
     async def _stream(self) -> Any:
-        """Return the description of the stream. Raises UserError if there is none."""
         jetstream = self._client.jetstream(timeout=CONNECT_S)
         try:
             return await jetstream.stream_info(
@@ -126,12 +119,23 @@ class NatsClient:
         except NotFoundError:
             is_same = False
         if not is_same:
-            await jetstream.add_consumer(stream, _consumer(durable, self._topic))
+            await jetstream.add_consumer(
+                stream,
+                ConsumerConfig(
+                    durable_name=durable,
+                    filter_subject=self._topic,
+                    ack_policy=AckPolicy.EXPLICIT,
+                    deliver_policy=DeliverPolicy.ALL,
+                    ack_wait=30.0,  # then the server sends a message again
+                    max_ack_pending=MOST_UNACKNOWLEDGED,
+                    # without a reader, the server then forgets how far it was read
+                    inactive_threshold=timedelta(days=7).total_seconds(),
+                ),
+            )
         self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)
 
     def stored(self, most: int) -> list[Received]:
-        """Return messages that the stream holds, from _NEWEST before its end on, else from its
-        beginning on."""
+        """Return messages that the stream holds, from _NEWEST before its end on, or all."""
         return self._loop.run_until_complete(self._stored(most))
 
     async def _stored(self, most: int) -> list[Received]:
@@ -211,16 +215,4 @@ def _durable(name: str) -> str:
         f"alerting-{plain}"
         if plain == name
         else f"alerting-{plain}-{sha256(name.encode()).hexdigest()[:8]}"
-    )
-
-
-def _consumer(durable: str, topic: str) -> ConsumerConfig:
-    return ConsumerConfig(
-        durable_name=durable,
-        filter_subject=topic,
-        ack_policy=AckPolicy.EXPLICIT,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_wait=_AGAIN_S,
-        max_ack_pending=MOST_UNACKNOWLEDGED,
-        inactive_threshold=_UNUSED.total_seconds(),
     )

@@ -1,5 +1,4 @@
-"""A subscription of nodes of an OPC UA server, with their quality and the time stamps of their
-source."""
+"""A subscription of nodes of an OPC UA server, with quality and time stamps of the source."""
 
 import asyncio
 import json
@@ -23,17 +22,14 @@ from alerting.definitions.sources.opc_ua import OpcUaSource
 QUEUE = 1000
 """Values of a node that the server keeps between two messages, and after a broken connection until
 the session ends."""
-_SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
-_TRIED = 10
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
 # it writes a traceback for every broken connection
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 def _check_address(source: OpcUaSource, address: str) -> None:
-    """Raise UserError, without any part of the address, if it is none, or if a certificate cannot
-    be read."""
+    """Raise UserError, naming no part of it, for a bad address or certificate."""
     try:
         url = urlsplit(address)
         is_one = (
@@ -59,8 +55,7 @@ def _check_address(source: OpcUaSource, address: str) -> None:
 def open_opcua(
     source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. Raises UserError, without any part of the address, if it
-    is none."""
+    """Return the subscription of a source. Raises UserError, without the address, if bad."""
     _check_address(source, address)
     losses = Losses(source.name)
     client = partial(OpcUaClient, source, address, now, losses)
@@ -70,21 +65,19 @@ def open_opcua(
 
 
 def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], list[str]]:
-    """Return the present values of the first nodes, without a subscription. Notes name the nodes
-    that the server refuses."""
+    """Return present values of the first nodes, without subscription; notes of refused ones."""
     _check_address(source, address)
     client = OpcUaClient(
         source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False
     )
     try:
-        return client.present(_TRIED)
+        return client.present(10)
     finally:
         client.close()
 
 
 class OpcUaClient:
-    """Port `Client`; its event loop runs only while it is called. Values need no
-    acknowledgement."""
+    """Port `Client`; its event loop runs only when called. Values need no acknowledgement."""
 
     sends_again = False
 
@@ -152,13 +145,12 @@ class OpcUaClient:
         until = self._now()
         start = until - source.history
         while start < until:
-            end = min(start + _SLICE, until)
+            end = min(start + timedelta(hours=1), until)
             self._history += [(node, start, end) for node in source.nodes]
             start = end
 
     def present(self, most: int) -> tuple[list[Received], list[str]]:
-        """Return the present values of the first nodes, and a sentence for each that the server
-        refuses."""
+        """Return present values of the first nodes, and a sentence for each refused one."""
         found = list[Received]()
         notes = list[str]()
         for id, name in [*self._names.items()][:most]:
@@ -184,8 +176,7 @@ class OpcUaClient:
         self._lost = first_line(error)
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return all values that have come, as the server sends none again, and up to `most` of the
-        history."""
+        """Return all values that came: the server sends none again; `most` of the history."""
         if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
         if self._lost is None:
@@ -225,8 +216,7 @@ class OpcUaClient:
             self._loop.close()
 
     def _received(self, node: str, found: Any) -> Received:
-        """Return a value as a row. A value of bad quality is none, and one that is missing, endless
-        or no number (NaN) is bad."""
+        """Return a value as a row, none for bad quality; missing, endless or NaN is bad."""
         source = self._source
         spec = self._source.nodes[node]
         code = found.StatusCode.value if found.StatusCode is not None else 0
@@ -244,7 +234,6 @@ class OpcUaClient:
 
 
 async def _cancel_others() -> None:
-    """End the tasks that the client left."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

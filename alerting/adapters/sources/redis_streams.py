@@ -25,22 +25,19 @@ IDLE_MS = 60_000
 CLAIM_S = 20.0
 LOOK_S = 10.0
 MOST_STREAMS = 1000
-_PORTS = {"redis": 6379, "rediss": 6379}
 _NEW = ">"
-_TRIED = 10
 
 
 def open_redis(
     source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: keys that are not read any more. Raises
-    UserError for no address."""
+    """Return the subscription of a source. `earlier`: keys no longer read. Raises UserError."""
     server = _server(source, address)
     return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
 
 
 def _server(source: RedisSource, address: str) -> Address:
-    server = read_address(source, address, _PORTS, has_path=True)
+    server = read_address(source, address, {"redis": 6379, "rediss": 6379}, has_path=True)
     if server.path and not server.path.isdecimal():
         raise UserError(
             f"source {source.name}: the path of its url is the number of a database: "
@@ -53,21 +50,19 @@ def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], l
     """Return the newest entries."""
     client = RedisClient(source, _server(source, address), ())
     try:
-        found = list(client.newest(_TRIED))
+        found = list(client.newest(10))
     finally:
         client.close()
     return found, [] if found else [f"no stream {subscription(source)} has an entry"]
 
 
 class RedisClient:
-    """Port `Client`: a consumer with the name of this machine, which first gets what it had not
-    acknowledged."""
+    """Port `Client`: a consumer named as this machine, first of what it did not acknowledge."""
 
     sends_again = True
 
     def __init__(self, source: RedisSource, server: Address, earlier: Sequence[str]) -> None:
-        """Connect, and make the group of each stream where it is missing: it begins with all that
-        the stream holds."""
+        """Connect, and make missing groups, which begin with all that the stream holds."""
         self._source = source
         self._group = f"alerting-{source.name}"
         self._name = socket.gethostname()
@@ -152,8 +147,7 @@ class RedisClient:
         yield from self._redis.scan_iter(match=separator.join(levels), count=1000, _type="stream")
 
     def _take_over(self, most: int) -> Iterator[Received]:
-        """Yield entries that no consumer of the group has acknowledged for a while: theirs, which
-        may have died, and our own."""
+        """Yield entries long unacknowledged by a consumer: one that died, or this one."""
         for key in self._ids:
             start = self._claims.get(key, b"0-0")
             self._claims[key], entries, *_ = self._redis.xautoclaim(
@@ -167,7 +161,6 @@ class RedisClient:
         return Received(key.decode("utf-8", "replace"), self._payload(fields), (key, id), at)
 
     def _payload(self, fields: Mapping[bytes, bytes] | None) -> bytes:
-        """Return the named field of an entry, or else all of them as one row."""
         if fields is None:
             return b"the entry was deleted from the stream before it was stored"
         if self._source.field is not None:
@@ -181,7 +174,6 @@ class RedisClient:
 
 
 def _value(text: bytes) -> Any:
-    """Return a number, or true or false, where a text is one."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -41,8 +41,7 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
 def allowed_secrets(
     environ: Mapping[str, str], rules: SecretRules, connection: Callable[[str], str] | None = None
 ) -> Resolve:
-    """Return the function that finds the secrets of sources. It raises UserError also for what a
-    source may not name."""
+    """Return the function that finds secrets. It raises UserError for those not allowed."""
     resolve = resolver(environ, connection)
 
     def find(secret: Secret) -> str:
@@ -69,8 +68,7 @@ def _read(path: Path) -> str:
 
 
 def require_private(path: Path) -> None:
-    """Raise UserError if others than its owner may read a file. Raises OSError if it is not
-    there."""
+    """Raise UserError if others than its owner may read a file, OSError if it is not there."""
     if path.stat().st_mode & 0o077:
         raise UserError(
             f"the file of the secret, {path}, may be read by others: run `chmod 600` on it"

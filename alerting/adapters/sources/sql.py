@@ -1,5 +1,4 @@
-"""Rows of tables and queries in any database that SQLAlchemy knows, read on from an increasing
-column."""
+"""Rows of tables and queries in databases of SQLAlchemy, read on by an increasing column."""
 
 import json
 import math
@@ -25,11 +24,6 @@ from alerting.ports import Records
 MOST_BYTES = 16 << 20
 """Bytes of values after which a chunk ends, unless all its rows have the same cursor."""
 _MOST_OF_ONE = 4 * MOST_BYTES
-# rows for which PostgreSQL is asked at once; the other drivers hand on row by row without a way to
-# the server
-_AT_ONCE = 64
-_LARGE = 1 << 20
-_BYTEA = 17  # the type of bytes in PostgreSQL
 Cursor = int | float | Decimal | str | datetime | date
 
 
@@ -85,8 +79,7 @@ class SqlReader:
 
 
 class _Fetched(NamedTuple):
-    """Rows in the order of the cursor. `is_cut`: the chunk ended before its last row, as it had too
-    many bytes."""
+    """Rows in order of the cursor. `is_cut`: the chunk had too many bytes for its last row."""
 
     rows: list[dict[str, Any]]
     is_cut: bool
@@ -122,8 +115,7 @@ def _chunks(
 def _fetch(
     connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float
 ) -> _Fetched:
-    """Return the next rows: as many as a chunk may have, or fewer with about `MOST_BYTES`. Raises
-    TimeoutError, UserError."""
+    """Return the next rows: a chunk, or about `MOST_BYTES`. Raises TimeoutError, UserError."""
     with read_transaction(connection, seconds):
         is_postgres = connection.dialect.name == "postgresql"
         statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
@@ -133,9 +125,10 @@ def _fetch(
         at_once = 1
         while new := found.fetchmany(min(at_once, source.chunk - len(rows))):
             added = sum(_size(row) for row in new)
-            at_once = min(2 * at_once, _AT_ONCE) if is_postgres and added < _LARGE else 1
+            # other drivers hand on row by row without a way to the server
+            at_once = min(2 * at_once, 64) if is_postgres and added < 1 << 20 else 1
             size += added
-            rows += [_plain(row) for row in new]
+            rows += [{str(title): _value(value) for title, value in row.items()} for row in new]
             if len(rows) >= source.chunk:
                 break
             if size >= MOST_BYTES and rows[0].get(source.cursor) != rows[-1].get(source.cursor):
@@ -154,19 +147,18 @@ def _fetch(
 
 
 def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
-    """Return the columns of a source in PostgreSQL if some hold bytes, without these: they need not
-    be sent to be left out."""
+    """Return a source's columns if PostgreSQL has some of bytes, without these."""
     none = _statement(source, None).order_by(None).limit(0)
     described = connection.execute(none).cursor.description
+    # the type of bytes in PostgreSQL
     titles = tuple(
-        str(column[0]) for column in described if column[1] != _BYTEA or column[0] == source.cursor
+        str(column[0]) for column in described if column[1] != 17 or column[0] == source.cursor
     )
     return titles if len(titles) < len(described) else ()
 
 
 def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
-    """Return the last value of the cursor. Raises UserError without one, for infinity, and for one
-    that excludes an overlap."""
+    """Return the last value of the cursor. Raises UserError without a finite, usable one."""
     if source.cursor not in rows[0]:
         raise UserError(
             f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}"
@@ -218,13 +210,8 @@ def _size(row: Mapping[Any, Any]) -> int:
     )
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(title): _value(value) for title, value in row.items()}
-
-
 def _value(value: Any) -> Any:
-    """Return a value that a row of a source may hold: a day becomes its first instant, what is no
-    value of a row its text."""
+    """Return a value for a row: a day as its first instant, other things as text."""
     if value is None or isinstance(value, bool | int | float | Decimal | str | datetime):
         return value
     if isinstance(value, date):
@@ -251,8 +238,7 @@ def _write_cursor(value: Any) -> str:
 
 
 def _read_cursor(name: str, text: object) -> Cursor:
-    """Return the place up to which a source is read. Raises UserError for a text that
-    `_write_cursor` does not write."""
+    """Return the place up to which a source is read. Raises UserError for another text."""
     try:
         if not isinstance(text, str):
             raise TypeError
@@ -276,6 +262,5 @@ def _read_cursor(name: str, text: object) -> Cursor:
 
 
 def _reason(error: SQLAlchemyError) -> str:
-    """Return the message of the database, without the statement and its values."""
     cause = getattr(error, "orig", None)
     return first_line(cause if isinstance(cause, Exception) else error)

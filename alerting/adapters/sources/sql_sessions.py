@@ -1,5 +1,4 @@
-"""Connections to the databases of sources: they only read, and what takes too long is broken off on
-both sides."""
+"""Connections to databases of sources: read only, and ended on both sides after a time."""
 
 import os
 import socket
@@ -16,8 +15,6 @@ from alerting.definitions.faults import UserError, first_line
 
 STATEMENT_S = 60.0
 """Time that a chunk of rows may take in the database and on its way here."""
-_GRACE_S = 5.0  # after which a statement is broken off that its server should have ended
-_CONNECT_S = 10
 # where the address names none: the driver that the platform brings
 _DRIVERS = {
     "postgresql": "postgresql+psycopg2",
@@ -37,18 +34,16 @@ _READ_ONLY = {
     "oracle": "SET TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = ON",
 }
-_MYSQL_LIMITS = (5, 7, 8)  # the version from which MySQL has a limit of time
 
 
 def engine_of(name: str, address: str) -> sa.Engine:
-    """Return an engine without a pool. Raises UserError, without the address, if that cannot be
-    used. `name`: of the source."""
+    """Return an engine of a source, no pool. Raises UserError, without the address, if bad."""
     try:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
         return sa.create_engine(
-            url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {}
+            url, poolclass=NullPool, connect_args={argument: 10} if argument else {}
         )
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         hint = "write for example postgresql://user:password@host:5432/database"
@@ -76,7 +71,8 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
         _break_off(raw)
 
     limits = _limits(connection, raw, seconds)
-    timer = Timer(seconds + (_GRACE_S if limits else 0.0), break_off)
+    # after which a statement is broken off that its server should have ended
+    timer = Timer(seconds + (5.0 if limits else 0.0), break_off)
     timer.daemon = True
     timer.start()
     try:
@@ -106,15 +102,15 @@ def leave(connection: sa.Connection) -> None:
 
 
 def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
-    """Return the statements after which the server ends what takes longer; a driver with a limit of
-    its own has it set."""
+    """Return statements by which the server ends long ones, or set the driver's own limit."""
     millis = max(int(seconds * 1000), 1)
     dialect = connection.dialect
     if dialect.name == "postgresql":
         return (f"SET LOCAL statement_timeout = {millis}",)
     if getattr(dialect, "is_mariadb", False):
         return (f"SET SESSION max_statement_time = {seconds:g}",)
-    if dialect.name == "mysql" and (dialect.server_version_info or ()) >= _MYSQL_LIMITS:
+    # the version from which MySQL has a limit of time
+    if dialect.name == "mysql" and (dialect.server_version_info or ()) >= (5, 7, 8):
         return (f"SET SESSION max_execution_time = {millis}",)
     with suppress(Exception):  # a driver that lacks it is bounded by the timer alone
         if dialect.name == "mssql":
@@ -125,8 +121,7 @@ def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, .
 
 
 def _break_off(raw: Any) -> None:
-    """End what a connection waits for, from another thread: as its driver offers, or by closing its
-    socket."""
+    """End what a connection waits for, from another thread: by its driver, or its socket."""
     with suppress(Exception):
         if hasattr(raw, "interrupt"):  # SQLite
             raw.interrupt()

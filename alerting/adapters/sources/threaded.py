@@ -1,5 +1,4 @@
-"""A subscription through a client that blocks: in a thread of its own, and opened again after a
-while whenever it breaks."""
+"""A subscription through a blocking client: in its own thread, and opened again if broken."""
 
 import logging
 import threading
@@ -28,9 +27,6 @@ BATCH = 500
 WAIT_S = 0.1
 _BEGINNING = 64 << 10
 _FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
-_GOOD_S = 60.0
-_CLOSE_S = 10.0
 _MOST_REASONS = 100
 _TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
 _MILLISECOND = timedelta(milliseconds=1)
@@ -39,8 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Received:
-    """A message as a client got it. `token`: what acknowledges it. `at`: when the broker got it,
-    where the broker says so."""
+    """A message as a client got it. `token`: acknowledges it. `at`: when the broker got it."""
 
     topic: str
     payload: bytes
@@ -59,8 +54,7 @@ class Client(Protocol):
     def sends_again(self) -> bool: ...
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return the next messages, at most about `most`, after at most WAIT_S; with 0 only keep
-        the connection alive."""
+        """Return about `most` next messages, after at most WAIT_S; with 0 only keep alive."""
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Tell the broker that messages need not be sent again."""
@@ -70,8 +64,7 @@ class Client(Protocol):
 
 
 class Losses:
-    """Counts of values that a subscription has lost for ever, by reason, until they are taken. For
-    several threads at once."""
+    """Counts of values that a subscription lost, by reason, until taken. For several threads."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -113,8 +106,7 @@ class _Connection:
         self._largest = 0
 
     def take_over(self, earlier: "_Connection") -> int:
-        """Take messages that do not come again; there is nothing to acknowledge any more. Return
-        how many find no room."""
+        """Take messages that never come again. Return how many find no room."""
         with suppress(IndexError):
             while self.headroom:
                 message = earlier.messages.popleft()
@@ -156,8 +148,7 @@ class _Connection:
         return dropped
 
     def take_done(self, wait: float) -> list[Any]:
-        """Return the tokens of messages that are stored. `wait`: seconds to wait for the first of
-        them."""
+        """Return the tokens of stored messages. `wait`: seconds to wait for the first of them."""
         tokens: list[Any] = []
         with suppress(Empty):
             while True:
@@ -174,8 +165,7 @@ class _Connection:
 
     @property
     def headroom(self) -> int:
-        """Return how many messages may come: of the size of the largest so far, of LARGEST_MESSAGE
-        before the first."""
+        """Return how many messages may come: as large as the largest, first LARGEST_MESSAGE."""
         left = MOST_BYTES - self.bytes
         return max(
             min(
@@ -221,8 +211,7 @@ class ThreadedStream:
         self._thread.start()
 
     def batch(self) -> list[Message]:
-        """Return the next messages. Raises UserError while the broker cannot be reached and none is
-        left."""
+        """Return the next messages. Raises UserError when none is left and the broker is away."""
         found: list[Message] = []
         messages = self._connection.messages
         with suppress(IndexError):
@@ -237,10 +226,9 @@ class ThreadedStream:
         return self._losses.take()
 
     def close(self) -> None:
-        """Acknowledge what is stored, and disconnect; the broker keeps all other messages. `batch`
-        returns what had come."""
+        """Acknowledge what is stored, and disconnect; the broker keeps the rest."""
         self._closed.set()
-        self._thread.join(_CLOSE_S)
+        self._thread.join(10.0)
 
     def _run(self) -> None:
         wait = _FIRST_WAIT_S
@@ -251,7 +239,7 @@ class ThreadedStream:
             except (
                 Exception
             ) as error:  # of any client library, or of the platform: the connection is opened again
-                wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
+                wait = _FIRST_WAIT_S if time.monotonic() - began > 60.0 else wait
                 own = (
                     f"the stream service itself fails, not the broker: {type(error).__name__}: "
                     f"{first_line(error)}"
@@ -260,7 +248,7 @@ class ThreadedStream:
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
-                wait = min(2 * wait, _LONGEST_WAIT_S)
+                wait = min(2 * wait, 30.0)
 
     def _serve_connection(self) -> None:
         with _faults_of_the_broker():
@@ -293,8 +281,7 @@ class ThreadedStream:
                 client.close()
 
     def _add(self, connection: _Connection, found: list[Received]) -> list[Received]:
-        """Add messages with the time of now. Return those that wait because the clock, which can be
-        in the database, fails."""
+        """Add messages stamped now. Return those that wait because the clock fails."""
         if not found:
             return found
         try:
@@ -316,7 +303,6 @@ class ThreadedStream:
         return []
 
     def _add_last(self, client: Client, connection: _Connection, waiting: list[Received]) -> None:
-        """Add what has come through a connection that ends, and note when it ended."""
         with suppress(Exception):
             waiting = [*waiting, *client.receive(0)]
         if left := self._add(connection, waiting):
@@ -328,8 +314,7 @@ class ThreadedStream:
             self._broken_at = self._broken_at or self._now()
 
     def _drop_oldest(self, connection: _Connection) -> None:
-        """Drop values beyond the bounds: they are lost, unless the history that a new connection
-        reads has them."""
+        """Drop the oldest values beyond the bounds: lost, unless the history has them."""
         first = next(iter(connection.messages), None)
         dropped = connection.drop_oldest() if self._is_sent_once else 0
         if not dropped or first is None:
@@ -341,8 +326,7 @@ class ThreadedStream:
             self._losses.add(_TOO_MANY, dropped)
 
     def _note_gap(self) -> None:
-        """Note what was missed before a connection, of a server that sends a value once, where its
-        history is too short."""
+        """Note what a server that sends once had before a connection, beyond its history."""
         if self._broken_at is None and not self._dropped:
             return
         try:

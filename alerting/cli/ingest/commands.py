@@ -214,8 +214,7 @@ def file_layout(
 def with_time_columns(
     layout: "Layout", time: str | None, time_format: str | None, tz: str | None
 ) -> "Layout":
-    """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the
-    zone of the plant."""
+    """Return the layout with column and format of stamps; ALERTING_TIMEZONE: of the plant."""
     from alerting.settings.environment import read_settings, variable
 
     settings = read_settings(os.environ)
@@ -284,8 +283,7 @@ def _parse_rename(text: str) -> tuple[str, str]:
 def _rejects(
     file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool
 ) -> "AbstractContextManager[Reject | None]":
-    """Return the receiver of bad lines: a rejects file, `_ignore` in a dry run, None without
-    --skip-bad."""
+    """Return the receiver of bad lines: a rejects file, `_ignore`, or None without --skip-bad."""
     from alerting.adapters.files.rejects import RejectsFile, rejects_path
 
     if rejects and not skip_bad:

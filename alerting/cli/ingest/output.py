@@ -36,13 +36,11 @@ def print_understood(understood: "Understood") -> None:
 
 
 def _count(what: int | Sequence[str], noun: str) -> str:
-    """Return a count with its noun: `1 asset`, `2 assets`."""
     count = what if isinstance(what, int) else len(what)
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _names(names: Sequence[str]) -> str:
-    """Return the first names and the number of the others."""
     return ", ".join(names[:_SHOWN]) + (
         f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     )
@@ -103,7 +101,6 @@ def _column(column: "UnderstoodColumn") -> dict[str, Any]:
 
 
 def _bad_cells(columns: "Sequence[UnderstoodColumn]") -> list[str]:
-    """Return a sentence for each column with cells that are not values."""
     lines = []
     for column in [c for c in columns if c.bad][:_COLUMNS]:
         cells = ", ".join(

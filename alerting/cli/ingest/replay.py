@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from alerting.ports import Readings
     from alerting.settings.environment import Settings
 
-_AT_ONCE = 500
 _SENDING = ("sender", "engineer", "admin")
 
 
@@ -161,8 +160,6 @@ def _recording(
     end: datetime | None,
     report: "ProgressPort",
 ) -> _Recording:
-    """Return the readings of a file, or the stored ones of assets. Raises UserError if there are
-    none."""
     from alerting.definitions.faults import UserError, nearest
 
     if Path(text).is_file():
@@ -193,8 +190,7 @@ def _recording(
 def _of_file(
     p: "Platform", stack: ExitStack, file: Path, layout: "Layout", report: "ProgressPort"
 ) -> "tuple[Readings, Sequence[Asset]]":
-    """Return the readings of a file, in files of their own for as long as the command runs, and
-    their assets."""
+    """Return the readings of a file, in files of their own for now, and their assets."""
     from alerting.adapters.archive.parquet import ParquetStore
     from alerting.adapters.files.readings import ReadingsFile
     from alerting.usecases.ingestion.tables import check_readings, refuse_line
@@ -232,7 +228,7 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
     waiting: list[DueRow] = []
     for row in rows:
         late = (row.due_at - datetime.now(UTC)).total_seconds()
-        if waiting and (late > 0 or len(waiting) >= _AT_ONCE):
+        if waiting and (late > 0 or len(waiting) >= 500):
             yield waiting
             waiting = []
             late = (row.due_at - datetime.now(UTC)).total_seconds()
@@ -244,7 +240,6 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
 
 
 def _address(source: "Source") -> str:
-    """Return the address of the broker of a source."""
     from alerting.adapters.sources.secrets import allowed_secrets
     from alerting.definitions.sources.streamed import StreamedSource
     from alerting.settings.secrets import read_secret_rules
@@ -255,8 +250,7 @@ def _address(source: "Source") -> str:
 
 
 def _api(settings: "Settings") -> tuple[str, str]:
-    """Return the address of the console of this home, and a token that may send. Raises UserError
-    without one."""
+    """Return the address of this home's console, and a token. Raises UserError."""
     from alerting.definitions.faults import UserError
     from alerting.settings.environment import variable
     from alerting.wiring import console_address

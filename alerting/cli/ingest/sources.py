@@ -35,11 +35,9 @@ Files = Annotated[
     typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents."),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
-_MOST_DEAD = 1000
 _SUBSCRIBED_WITHIN_S = 20.0
 _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
-_LONGEST_PAYLOAD = 64 * 1024  # bytes
 _COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 
@@ -88,7 +86,6 @@ def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) 
 
 
 def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime) -> None:
-    """Say of each source when the stream service has subscribed, or why it has not."""
     began = time.monotonic()
     waiting = list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
@@ -297,9 +294,9 @@ def list_dead(
     with platform() as p:
         if name is not None:
             find_source(p.sources, name)
-        found = islice(dead_messages(p.sources, name), _MOST_DEAD)
+        found = islice(dead_messages(p.sources, name), 1000)
         rows = [
-            {**vars(m), "payload": m.payload[:_LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")}
+            {**vars(m), "payload": m.payload[: 64 * 1024].decode("utf-8", "backslashreplace")}
             for m in found
         ]
     show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")

@@ -1,5 +1,4 @@
-"""Terminal output of commands: text of documents can neither send control sequences nor reverse the
-text beside it."""
+"""Terminal output of commands: documents' text can send no control sequences."""
 
 from collections.abc import Iterable
 

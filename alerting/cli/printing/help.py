@@ -6,12 +6,6 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-_LEAST_LIKENESS = 0.6
-_LEAST_PREFIX = 3
-_LEAST_COMMON = 5
-_WITHIN = 0.1
-_SUGGESTED = 3
-
 
 class CommandGroup(TyperGroup):
     """Group that answers an unknown command with the nearest commands of the whole tree."""
@@ -24,8 +18,7 @@ class CommandGroup(TyperGroup):
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Return the name, the command and the rest of the arguments. Fails with exit code 2 if
-        there is no such command."""
+        """Return name, command and rest of the arguments. Fails with 2 for no such command."""
         typed = args[0]
         if (
             self.get_command(ctx, typed) is None
@@ -42,8 +35,7 @@ class CommandGroup(TyperGroup):
 
 
 class RootGroup(CommandGroup):
-    """The `alerting` command. Its help leaves out the options of shell completion, which the epilog
-    names."""
+    """The `alerting` command, with options of completion in the epilog of its help."""
 
     order: tuple[str, ...] = ()
 
@@ -55,8 +47,7 @@ class RootGroup(CommandGroup):
         ]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options, hidden from the help: every command has them, or people use them
-        once."""
+        """Return the options, hidden from the help: people know them, or use them once."""
         found: list[Any] = super().get_params(ctx)
         for parameter in found:
             parameter.hidden = True
@@ -77,12 +68,11 @@ def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[t
 
 
 def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
-    """Return at most three commands whose last word is most similar to the typed one, nearest
-    first."""
+    """Return at most three commands whose last word is most similar, nearest first."""
     likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
-    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _WITHIN)
+    least = max(0.6, max(likeness.values(), default=0.0) - 0.1)
     close = [path for path, value in likeness.items() if value >= least]
-    return sorted(close, key=lambda path: -likeness[path])[:_SUGGESTED]
+    return sorted(close, key=lambda path: -likeness[path])[:3]
 
 
 def _likeness(typed: str, name: str) -> float:
@@ -90,6 +80,6 @@ def _likeness(typed: str, name: str) -> float:
 
     shorter = min(len(typed), len(name))
     common = next((i for i in range(shorter) if typed[i] != name[i]), shorter)
-    if common >= _LEAST_COMMON or (common >= _LEAST_PREFIX and common == shorter):
+    if common >= 5 or (common >= 3 and common == shorter):
         return 1.0
     return SequenceMatcher(None, typed, name).ratio()

@@ -1,5 +1,4 @@
-"""Output of commands: sentences and tables that fit the screen; with --json exactly one
-document."""
+"""Output of commands: sentences and tables that fit the screen; with --json one document."""
 
 import json
 import math
@@ -33,15 +32,13 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)
 
 
 class _Plain(CleanConsole):
-    """Printer of plain text: brackets and colons are not markup, and the terminal wraps long
-    lines."""
+    """Printer of plain text: brackets and colons are no markup; the terminal wraps lines."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print with times of the plant, and control characters escaped, so that the terminal does
-        not execute them."""
+        """Print with the plant's times, and control characters escaped for the terminal."""
         super().print(*(readable(o) if isinstance(o, str) else o for o in objects), **options)
 
 
@@ -92,7 +89,6 @@ def printing(as_json: bool) -> Iterator[None]:
 
 @contextmanager
 def _descriptor() -> Iterator[TextIO]:
-    """Yield the standard output, while its descriptor points to standard error."""
     stream = sys.stdout
     try:
         number = stream.fileno()
@@ -126,8 +122,7 @@ def print_json(value: Any) -> None:
 
 
 def print_refusal_as_json(message: str) -> None:
-    """Print the reason of a refusal as the JSON document, unless the command has already printed
-    one."""
+    """Print a refusal's reason as the JSON document, unless one was printed already."""
     if _running.document is not None and not _running.printed:
         print_json({"refused": message})
 
@@ -225,8 +220,7 @@ def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> in
 def _fit(
     widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]
 ) -> dict[int, int]:
-    """Return the columns that fit side by side, with their widths: drop empty ones first, then the
-    widest text, times last."""
+    """Return columns that fit side by side, with widths: without empty, then the widest."""
     beside = dict(enumerate(widths))
     if _used_width(beside) > width:
         beside = {i: w for i, w in beside.items() if i == 0 or any(row[i] for row in cells)}
@@ -265,10 +259,9 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _wrap_indented(text: str, width: int) -> list[str]:
-    lines = text.split("\n")
     return [
         f"{_INDENT}{part}"
-        for line in lines
+        for line in text.split("\n")
         for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))
     ]
 
@@ -318,8 +311,7 @@ def cell(value: Any) -> str:
 
 
 def note_line_clock(speed: float | None) -> None:
-    """Name the clock of a simulated line where this command names its time zone. `speed`: see
-    `messages.line_clock`."""
+    """Name a simulated line's clock where the time zone is named; `messages.line_clock`."""
     described = messages.line_clock(speed)
     _running.line_clock = f", {described}" if described else ""
 
@@ -337,14 +329,12 @@ def zone() -> tzinfo:
 
 
 def short(value: datetime | None) -> str:
-    """Return an instant to the minute in the plant's zone, for sentences: `2026-01-05 07:00
-    CET`."""
+    """Return an instant to the minute in the plant's zone: `2026-01-05 07:00 CET`."""
     return "" if value is None else messages.moment(value, zone())
 
 
 def readable_output() -> None:
-    """Make the terminal replace characters that it cannot show, instead of failing with a
-    traceback."""
+    """Make the terminal replace characters that it cannot show, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -20,7 +20,6 @@ from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.operators.feedback import give_feedback
 
-ALIASES = ("champion", "challenger", "previous")
 MAY_NAME_NOTHING = {"x-names-something": True}
 """For operations that answer 404 to a name in their query or body; see `openapi.py`."""
 _bearer = HTTPBearer(auto_error=False, description="A token of the tokens file.")
@@ -168,7 +167,10 @@ def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDe
 def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
     """Show the registered models of a definition and the decisions on them."""
     _document(platform, name)
-    by_alias = {alias: platform.models.alias(name, alias) for alias in ALIASES}
+    by_alias = {
+        alias: platform.models.alias(name, alias)
+        for alias in ("champion", "challenger", "previous")
+    }
     versions = [
         views.ModelVersion(
             version=version,

@@ -1,9 +1,7 @@
-"""Rules across the fields of bodies, as the description of the API states them; the models check
-them."""
+"""Rules across the fields of bodies, for the API's description; the models check them."""
 
 from pydantic.config import JsonDict
 
-_NOT_GIVEN: JsonDict = {"anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$"}]}
 _ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
 FEEDBACK_RULES: JsonDict = {
     "allOf": [
@@ -12,7 +10,9 @@ FEEDBACK_RULES: JsonDict = {
                 _ACTED,
                 {
                     "properties": {
-                        "action": _NOT_GIVEN,
+                        "action": {
+                            "anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$"}]
+                        },
                         "acted_at": {"type": "null"},
                         "recommendation_taken": {"enum": [None, "no"]},
                     }

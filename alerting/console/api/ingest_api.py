@@ -19,7 +19,7 @@ from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
 from alerting.ports import Sources
-from alerting.usecases.sources.deliver import Delivery, deliver, require_active
+from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 
@@ -36,7 +36,6 @@ Key = Annotated[
         description="Names this delivery: sent again, it changes nothing.",
     ),
 ]
-_GZIP = 31  # zlib: window of gzip, with its header
 _JSON = "application/json"
 _LINES = "application/x-ndjson"
 router = APIRouter(prefix="/api/v1")
@@ -75,7 +74,6 @@ BODIES = (ReadingBody, EventBody)
 
 
 def _body(row: type[BaseModel]) -> dict[str, Any]:
-    """Return the description of a body with such rows."""
     one = {"$ref": f"#/components/schemas/{row.__name__}"}
     content = {
         _JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}},
@@ -122,8 +120,7 @@ class Deliveries:
 
     @contextmanager
     def one(self, sender: str) -> Iterator[None]:
-        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too
-        many."""
+        """Take part in deliveries that are stored. Raises HTTPException 429 for too many."""
         with self._places.count(sender) as take:
             take(1)
             yield
@@ -172,8 +169,7 @@ class _Shared:
 
 
 def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
-    """Return the sender of a request. Raises HTTPException 403 for people who may only read or
-    operate."""
+    """Return the sender of a request. Raises HTTPException 403 for other roles."""
     if not person.may_send:
         raise HTTPException(
             403, f"this needs the role sender or engineer; {person.name} has the role {person.role}"
@@ -231,21 +227,31 @@ async def _receive(
     is_lines = _is_lines(request.headers.get("content-type", ""))
     encoding = request.headers.get("content-encoding", "")
     with deliveries.body(person.name) as take:
-        body = await _receive_body(request, take)
+        pieces = list[bytes]()
+        async for piece in request.stream():
+            take(len(piece))
+            pieces.append(piece)
+        body = b"".join(pieces)
 
         def store() -> DeliveryView:
             given = _read(_text(body, encoding, is_lines), is_lines)
-            return _view(
-                deliver(
-                    platform,
-                    document,
-                    [*given.rows.values()],
-                    platform.clock.now(),
-                    by=source,
-                    sender=person.name,
-                ),
-                given,
+            found = deliver(
+                platform,
+                document,
+                [*given.rows.values()],
+                platform.clock.now(),
+                by=source,
+                sender=person.name,
             )
+            numbers = [*given.rows]
+            refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(
+                given.unreadable
+            )
+            lines = [
+                RefusedLine(line=line, reason=refused[line])
+                for line in sorted(refused)[:MOST_ANSWERS]
+            ]
+            return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)
 
         with deliveries.one(person.name):
             if key is None:
@@ -256,21 +262,10 @@ async def _receive(
             )
 
 
-async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
-    """Return the body of a request. Its bytes are counted as they arrive: one that is announced
-    only takes none from others."""
-    pieces = list[bytes]()
-    async for piece in request.stream():
-        take(len(piece))
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
 def _once(
     sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]
 ) -> DeliveryView:
-    """Return the answer to an earlier delivery with this key, or else store this one. Raises
-    UserError for another body."""
+    """Return an earlier answer to this key, or store. Raises UserError for another body."""
     earlier = sources.answer(key)
     if earlier is None:
         answer = store()
@@ -284,8 +279,7 @@ def _once(
 
 
 def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
-    """Return the source of a delivery; without a name, one that maps rows by the usual names of
-    fields."""
+    """Return the source of a delivery; without a name, one with the usual names of fields."""
     if name is None:
         return HttpSource(name="api", kind="http", delivers=what)
     found = find_source(platform.sources, name)
@@ -320,8 +314,7 @@ def _is_lines(content_type: str) -> bool:
 
 
 def _text(body: bytes, encoding: str, is_lines: bool) -> str:
-    """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and
-    UserError if it is damaged."""
+    """Return a body's text. Raises HTTPException 413 if too large, UserError if damaged."""
     if encoding not in ("", "identity", "gzip"):
         raise UserError(
             f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is"
@@ -341,7 +334,7 @@ def _text(body: bytes, encoding: str, is_lines: bool) -> str:
 
 
 def _decompress(body: bytes) -> bytes:
-    member = zlib.decompressobj(_GZIP)
+    member = zlib.decompressobj(31)  # zlib: window of gzip, with its header
     plain = member.decompress(body, LARGEST_DELIVERY + 1)
     if len(plain) > LARGEST_DELIVERY:
         raise HTTPException(
@@ -355,13 +348,3 @@ def _decompress(body: bytes) -> bytes:
             "several members"
         )
     return plain
-
-
-def _view(found: Delivery, given: JsonRows) -> DeliveryView:
-    """Return the answer; refused rows have the number that they have in the body."""
-    numbers = [*given.rows]
-    refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(given.unreadable)
-    lines = [
-        RefusedLine(line=line, reason=refused[line]) for line in sorted(refused)[:MOST_ANSWERS]
-    ]
-    return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)

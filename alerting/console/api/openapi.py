@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.routing import BaseRoute
 
 from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
@@ -39,7 +38,6 @@ _DESCRIPTIONS = {
     503: "The database or the model registry does not answer.",
 }
 DESCRIPTION = "/api/v1/openapi.json"
-_JSON = "application/json"
 _HEADERS = {
     401: {
         "WWW-Authenticate": {
@@ -62,8 +60,7 @@ class Problem(BaseModel):
 
 
 def describe(app: FastAPI) -> None:
-    """Serve the OpenAPI description of an application, with the problem documents in it. Role:
-    viewer."""
+    """Serve the OpenAPI description with its problem documents. Role: viewer."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -86,7 +83,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema()
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
-    for route in _operations(app.routes):
+    for route in app.routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
             answers = {
@@ -101,12 +100,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     return schema
 
 
-def _operations(routes: list[BaseRoute]) -> Iterator[APIRoute]:
-    return (route for route in routes if isinstance(route, APIRoute) and route.include_in_schema)
-
-
 def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:
-    """Return every problem that this operation can answer with."""
     yield from (431, 500, 503)
     if route.path not in OPEN:
         yield from (401, 429)
@@ -120,7 +114,7 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield from (411, 413)
     if "requestBody" in operation:
         yield 408
-        if _JSON in operation["requestBody"]["content"]:
+        if "application/json" in operation["requestBody"]["content"]:
             yield 400
 
 

@@ -1,5 +1,4 @@
-"""Parameters of requests: instants, durations, names and texts, each within limits that all use
-cases accept."""
+"""Parameters of requests: instants, durations, names, texts, within limits of use cases."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -25,8 +24,6 @@ LONGEST = timedelta(days=3653)
 NAME = 200
 FIELD = 500
 TEXT = 2000
-_DURATION_TEXT = 50
-_INSTANT_PATTERN = r"^(19|20|21)[0-9]{2}-"
 _DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
 # what `clean_text` and stripping remove
 _UNSEEN = (
@@ -37,8 +34,7 @@ _NOT_BLANK = Field(json_schema_extra={"pattern": f"[^{_UNSEEN}]"})
 
 
 def _plus_as_sent(value: object) -> object:
-    """Return an instant with its `+`, which arrives as a space in an address: `2026-01-05T06:00:00
-    01:00` means `+01:00`."""
+    """Return an instant whose `+` came as a space: `06:00:00 01:00` means `+01:00`."""
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", value[:100]) if isinstance(value, str) else value
 
 
@@ -55,9 +51,8 @@ def _visible(name: str) -> str:
 
 
 def read_duration(text: str) -> timedelta:
-    """Return a requested duration such as `2h`. Raises ValueError if the text is not a duration or
-    exceeds ten years."""
-    if len(text) > _DURATION_TEXT:
+    """Return a duration such as `2h`. Raises ValueError for none, or above ten years."""
+    if len(text) > 50:
         raise ValueError("is not a duration; write for example 30m, 1h30m or 5d")
     try:
         return _not_too_long(parse_duration(text))
@@ -80,7 +75,7 @@ Instant = Annotated[
         {
             "type": "string",
             "format": "date-time",
-            "pattern": _INSTANT_PATTERN,
+            "pattern": r"^(19|20|21)[0-9]{2}-",
             "examples": ["2026-01-31T06:00:00Z"],
         }
     ),

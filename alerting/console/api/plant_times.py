@@ -1,5 +1,4 @@
-"""Times in the sentences of answers: those of the plant. Fields that hold an instant keep it as
-UTC, for programs."""
+"""Times in sentences of answers: the plant's. Fields keep instants in UTC."""
 
 import re
 from dataclasses import fields, is_dataclass, replace
@@ -22,14 +21,12 @@ it was sent."""
 
 
 def plant_times(text: str, zone: tzinfo) -> str:
-    """Return a sentence with every ISO 8601 stamp as date, time and zone of the plant: `2026-01-05
-    07:00 CET`."""
+    """Return a sentence with ISO stamps in the plant's zone: `2026-01-05 07:00 CET`."""
     return _STAMP.sub(lambda found: _local(found[0], zone), text)
 
 
 def with_plant_times(value: T, zone: tzinfo) -> T:
-    """Return a dataclass, or a sequence of some, with the times of the plant in its sentences, at
-    every depth."""
+    """Return a dataclass, or several, with the plant's times in sentences at every depth."""
     return _converted(value, zone, is_sentence=False)  # type: ignore[no-any-return]
 
 

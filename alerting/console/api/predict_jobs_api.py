@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -39,9 +39,6 @@ from alerting.usecases.scoring.jobs import (
 
 PARQUET = "application/vnd.apache.parquet"
 _JSON = "application/json"
-_RESULT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The scores.", "content": {PARQUET: {}}}
-}
 router = APIRouter(prefix="/api/v1")
 JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict job.")]
 ShortAddress = Annotated[str, StringConstraints(min_length=1, max_length=1200)]
@@ -70,7 +67,6 @@ _CONTENT = {
     PARQUET: {"schema": {"type": "string", "format": "binary"}},
     _JSON: {"schema": {"$ref": "#/components/schemas/JobBody"}},
 }
-_BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 
 
 class JobView(View):
@@ -106,7 +102,10 @@ Files = Annotated[JobFolder, Depends(_files)]
 
 
 @router.post(
-    "/definitions/{name}/predict-jobs", tags=["predictions"], status_code=202, openapi_extra=_BODY
+    "/definitions/{name}/predict-jobs",
+    tags=["predictions"],
+    status_code=202,
+    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
 )
 async def order_scores(
     request: Request,
@@ -174,8 +173,7 @@ def _full(refusal: UserError) -> HTTPException:
 
 
 async def _read_body(request: Request, size: int) -> JobBody:
-    """Return the address in a body of JSON. Raises HTTPException 400 or 413, or
-    RequestValidationError with all its faults."""
+    """Return the address in a JSON body. Raises HTTPException 400, 413 for another one."""
     if size > LARGEST_BODY:
         raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
     try:
@@ -198,14 +196,13 @@ def list_predict_jobs(_: Viewer, platform: Served, files: Files) -> list[JobView
 @router.get("/predict-jobs/{id}", tags=["predictions"])
 def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its progress, and its result or fault."""
-    job = find_job(platform.predict_jobs, id)
-    return _view(job, list_jobs(platform.predict_jobs), files)
+    return _view(find_job(platform.predict_jobs, id), list_jobs(platform.predict_jobs), files)
 
 
 @router.get(
     "/predict-jobs/{id}/scores",
     tags=["predictions"],
-    responses=_RESULT,
+    responses={200: {"description": "The scores.", "content": {PARQUET: {}}}},
     response_class=FileResponse,
 )
 def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileResponse:
@@ -231,8 +228,7 @@ def _require_scores(platform: Platform, name: str) -> None:
 
 
 async def _receive(request: Request, path: FilePath, size: int) -> str:
-    """Write the body of a request to a file; return its SHA-256. Raises UserError if it is no
-    Parquet file, or was cut off."""
+    """Write a body to a file; return its SHA-256. Raises UserError if cut off, no Parquet."""
     with path.open("wb") as file:
         arriving = IncomingReadings(file)
         async for chunk in request.stream():

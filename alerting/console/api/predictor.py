@@ -26,7 +26,6 @@ MOST_MODEL_BYTES = 256 << 20
 LOAD_WITHIN_S = 10.0
 """Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
 may find it done."""
-_FAULT_LASTS_S = 5.0
 T = TypeVar("T")
 _Key = tuple[str, int]
 
@@ -100,8 +99,7 @@ class Predictor:
             self._waiting -= 1
 
     async def _load(self, missing: _NotLoaded, until: float) -> None:
-        """Wait for the load of a model, which this begins unless it is under way. Raises
-        HTTPException 503 at `until`."""
+        """Wait for a model's load, perhaps begun here. Raises HTTPException 503 at `until`."""
         key = missing.definition.name, missing.version
         loading = self._loading.get(key)
         if loading is None and self._cache.loaded(missing.definition, missing.version) is not None:
@@ -125,15 +123,14 @@ class Predictor:
     def _read(
         self, missing: _NotLoaded, key: _Key, loading: "Future[BaseException | None]"
     ) -> None:
-        """Load a model; note a fault of the model itself for a moment, so that predictions name it
-        instead of trying again."""
+        """Load a model; note its fault for a moment, so that predictions name it at once."""
         fault: BaseException | None = None
         try:
             self._cache.get(missing.definition, missing.version)
         except ModelUnavailable as error:
             now = time.monotonic()
             others = {other: noted for other, noted in self._faults.items() if now < noted.until}
-            self._faults = {**others, key: _Fault(now + _FAULT_LASTS_S, str(error))}
+            self._faults = {**others, key: _Fault(now + 5.0, str(error))}
         except BaseException as error:  # of the database: every prediction that waits answers it
             fault = error
         self._loading.pop(key)

@@ -106,8 +106,7 @@ def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> vie
 
 
 def find_report(platform: Platform, id: str) -> tuple[ReportHead, ReportContent]:
-    """Return a stored report. Raises NotFound for an unknown id, and where there was nothing to
-    report."""
+    """Return a stored report. Raises NotFound for an unknown id, or an empty report."""
     head = platform.reports.get(id)
     content = platform.reports.content(id)
     if head is None or content is None or not head.revision:

@@ -1,5 +1,4 @@
-"""Responses and request bodies of the API. Their shapes are a contract with other programs, so they
-are written out here."""
+"""Responses and request bodies of the API: a contract with programs, so written out."""
 
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Self
@@ -283,8 +282,7 @@ def episode_detail(
 
 
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
-    """Return the fields of a view that have the name of a field of the episode, and those that are
-    derived."""
+    """Return fields of a view that are fields of the episode, and those derived."""
     determined = episode.outcome_record
     advice = sentences.advice_shown(episode)
     return {

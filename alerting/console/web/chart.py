@@ -1,5 +1,4 @@
-"""Chart of an episode as SVG shapes. Text keeps its size at every width, because only the lines are
-stretched."""
+"""Chart of an episode as SVG shapes: lines are stretched, text keeps its size."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +26,6 @@ SIDE = 1000.0  # the plot in its own units, stretched to any width and height
 _TICKS = 5
 _TEXT = 24  # width of a text on a phone, in percent
 _TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400)  # minutes
-_GRID_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,7 @@ def chart_shape(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH)
 
 
 def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
-    """Return heading, line (path data), dots where there are few values, grid and limits of a
-    panel."""
+    """Return a panel's heading, line (path data), dots of few values, grid and limits."""
     low, high = value_range(panel)
 
     def y(value: float) -> float:
@@ -79,7 +76,10 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
         "heading": panel.heading(language),
         "path": "".join(path(*part) for part in lines(panel)),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
-        "grid": [Spot(y(v) / SIDE * 100, _value(panel, v, language)) for v in _grid(low, high)],
+        "grid": [
+            Spot(y(v) / SIDE * 100, language.share(v) if panel.share else language.digits(f"{v:g}"))
+            for v in _grid(low, high)
+        ],
         "moving": [
             (
                 "".join(path(*part) for part in parts),
@@ -100,17 +100,12 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
 
 
 def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
-    """Return the 90 % interval as an area, and the median as a line."""
     xs = [round(SIDE / 100 * _x(chart, t), 1) for t in fan.at]
     low, middle, high = (
         [f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)]
         for side in (fan.low, fan.middle, fan.high)
     )
     return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}"}
-
-
-def _value(panel: Panel, value: float, language: Language) -> str:
-    return language.share(value) if panel.share else language.digits(f"{value:g}")
 
 
 def _level(panel: Panel, level: Level, language: Language) -> str:
@@ -121,10 +116,9 @@ def _level(panel: Panel, level: Level, language: Language) -> str:
 
 
 def _grid(low: float, high: float) -> list[float]:
-    """Return two to five round values between the ends."""
     rough = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * size for s in _GRID_STEPS if s * size >= rough)
+    step = next(s * size for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * size >= rough)
     first = int(-(-low // step))
     return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
 
@@ -148,8 +142,7 @@ def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
 
 
 def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shape]:
-    """Return the marked instants within the chart; a text that would overlap the previous one moves
-    one row down."""
+    """Return the marked instants of the chart; overlapping texts move one row down."""
     found: list[Shape] = []
     occupied_until = 0.0
     ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)
@@ -185,5 +178,4 @@ def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Shape:
 
 def _x(chart: EpisodeChart, millis: int) -> float:
     start = to_millis(chart.start)
-    end = to_millis(chart.end)
-    return 100.0 * (millis - start) / max(1, end - start)
+    return 100.0 * (millis - start) / max(1, to_millis(chart.end) - start)

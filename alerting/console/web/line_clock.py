@@ -1,5 +1,4 @@
-"""The clock of a simulated line, named on every page: its times are not those of the clock on the
-wall."""
+"""A simulated line's clock, named on every page: its times are not those of the wall."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +7,9 @@ from contextlib import suppress
 from alerting.definitions.wording.language import Language
 from alerting.reporting.base import messages
 
-_READ_AGAIN_S = 10.0
-
 
 class LineClock:
-    """The name of the clock for pages. It is read every ten seconds, and a page never fails because
-    of it."""
+    """The name of the clock for pages, read every ten seconds; a page never fails for it."""
 
     def __init__(self, read: Callable[[], float | None]) -> None:
         """`read`: returns the speed of the simulated line; None in real time."""
@@ -24,7 +20,7 @@ class LineClock:
     def describe(self, language: Language) -> str | None:
         """Return the name of the clock in a language; None for real time."""
         if time.monotonic() >= self._again_at:
-            self._again_at = time.monotonic() + _READ_AGAIN_S
+            self._again_at = time.monotonic() + 10.0
             with suppress(Exception):  # of a database that is away: the page says so itself
                 self._speed = self._read()
         return messages.line_clock(self._speed, language)

@@ -1,5 +1,4 @@
-"""Feedback links of messages: the page shows the action, and only its button performs it. The
-address replaces a login."""
+"""Feedback links: the page shows the action, its button performs it, without login."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +20,6 @@ from alerting.usecases.episodes.recognition import all_advice
 from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 
 Taken = Annotated[Literal["yes", "partly", "other", "no", ""], Form()]
-_HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 
 
 def link_routes(now: Callable[[], datetime]) -> APIRouter:
@@ -89,4 +87,6 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
         taken=seen.proposed if seen else None,
         now=now,
     )
-    return HTMLResponse(page, headers=_HEADERS)
+    return HTMLResponse(
+        page, headers={"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
+    )

@@ -1,5 +1,4 @@
-"""Page of the models of a definition: what `alerting models` prints, and what the model in service
-uses."""
+"""Page of a definition's models: as `alerting models`, and what the one in service uses."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,7 +27,6 @@ from alerting.usecases.training.progress import PROBABLY_KILLED
 from alerting.usecases.training.promote import model_history
 
 router = APIRouter(include_in_schema=False)
-_DECISIONS_SHOWN = 20
 
 
 @router.get("/models/{name}", response_class=HTMLResponse)
@@ -65,20 +63,18 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
             (a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)),
             None,
         ),
-        decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:_DECISIONS_SHOWN]],
+        decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:20]],
         now=now,
     )
 
 
 def _is_silent(unfinished: dict[str, Any] | None, now: datetime) -> bool:
-    """Return whether a training under way has shown no progress for so long that it was probably
-    killed."""
+    """Return whether a training shows no progress for so long that it was killed."""
     silent: timedelta = timedelta(0) if unfinished is None else now - unfinished["last_sign"]
     return silent >= PROBABLY_KILLED
 
 
 def _training(training: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the last training with its candidates and test metrics as lines; None without one."""
     if training is None:
         return None
     lines = [vars(candidate) for candidate in ranked(training["leaderboard"])]
@@ -103,14 +99,12 @@ def _training(training: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _summary(decision: DecisionRecord) -> str:
-    """Return why a decision was made, in one plain sentence."""
     d = decision
     return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
 
 
 def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """Return the decision that measured the importance of the version in service, else of the
-    newest one; None without."""
+    """Return the decision that measured importance of the version in service, or newest."""
     promoted = [d for d in reversed(decisions) if d.promoted]
     measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
     return next(

@@ -41,8 +41,6 @@ router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
 CLOSED_SHOWN = 50
 UNSEEN_SHOWN = 50
-WORK_SHOWN = 12
-UNSEEN_UNFOLDED = 3
 SHELF_REASONS = (
     translatable("maintenance"),
     translatable("cleaning"),
@@ -60,8 +58,7 @@ NOT_NOTIFIED_WITHIN = timedelta(hours=24)
 def episodes(
     request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None
 ) -> str:
-    """Return the page of open episodes, most urgent first; then ended unacknowledged ones and all
-    others, newest first."""
+    """Return the page of open episodes, urgent first; then ended ones, newest first."""
     before = views.read_cursor(cursor) if cursor else None
     newest_open = (
         platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
@@ -81,9 +78,9 @@ def episodes(
         conflicts=opposite_advice(still_open),
         more_open=len(newest_open) > OPEN_SHOWN,
         nothing_defined=not found and not platform.definitions.latest(),
-        work=describe_work(platform, WORK_SHOWN) if before is None and not found else None,
+        work=describe_work(platform, 12) if before is None and not found else None,
         unseen=unseen[:UNSEEN_SHOWN],
-        unseen_unfolded=UNSEEN_UNFOLDED,
+        unseen_unfolded=3,
         more_unseen=len(unseen) > UNSEEN_SHOWN,
         may_acknowledge=person.may("operator") and bool(person.csrf),
         others=[e for e in shown if e.id not in listed],
@@ -100,8 +97,7 @@ def episodes(
 
 
 def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
-    """Return the sort key of an open episode: not muted, not acknowledged, severe and new ones
-    first."""
+    """Return the sort key of an open episode: not muted, not acknowledged, severe, new."""
     severity = -SEVERITIES.index(episode.severity)
     return (
         episode.muted_by is not None,
@@ -129,8 +125,7 @@ def say(
     comment: FormText = "",
     taken: FormField = "",
 ) -> Response:
-    """Record feedback from the page through the use case of the API. A change because of the alarm
-    implies an action."""
+    """Record feedback from the page by the API's use case. A change implies an action."""
     has_acted = acted == "yes" or bool(action) or taken in ("yes", "partly", "other")
     body = _body(
         verdict=verdict or None,
@@ -148,8 +143,7 @@ def say(
 
 @router.get("/suppressed", response_class=HTMLResponse)
 def suppressed(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of current suppressions by design, with the episodes without notification in
-    the last day."""
+    """Return the page of suppressions by design, with the last day's silent episodes."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -182,8 +176,7 @@ def episode_page(
     shelving: str = "",
     closing: str = "",
 ) -> str:
-    """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted
-    feedback, shelf or end."""
+    """Return the page of one episode. `refusal` and others: faults of submitted forms."""
     found = find_episode(platform.episodes, id)
     now = platform.clock.now()
     strongest, weaker = sentences.reasons(found)
@@ -249,8 +242,7 @@ def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recog
 def _chart(
     platform: Platform, episode: Episode, now: datetime, language: Language
 ) -> EpisodeChart | None:
-    """Return the chart of an episode, None if it cannot be drawn; the page then appears without
-    it."""
+    """Return the chart of an episode; None if it cannot be drawn, for a page without."""
     try:
         return chart_of(platform, episode, now, language)
     except (
@@ -265,7 +257,6 @@ def _chart(
 
 
 def _body(**fields: object) -> views.FeedbackBody:
-    """Return the submitted feedback; an action implies that the person has acted."""
     try:
         return views.FeedbackBody.model_validate(fields)
     except ValidationError as fault:

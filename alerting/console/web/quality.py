@@ -34,7 +34,6 @@ api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
 MONTH = timedelta(days=30)
 LONGEST = timedelta(days=1100)
-PERIODS = (1, 7, 30, 90)
 WORST = 5  # chattering alarms for which the page computes advice
 EVERYONE = "all"
 
@@ -83,8 +82,7 @@ def quality(
     group: NameQuery | None = None,
     past: bool | None = None,
 ) -> str:
-    """Return the page of alarm metrics of the last days, of all or of one position, line or
-    shift."""
+    """Return the page of alarm metrics of some days, of all or a position, line, shift."""
     now = platform.clock.now()
     targets = targets_under(platform.budget)
     zone: ZoneInfo = request.app.state.zone
@@ -108,7 +106,7 @@ def quality(
         observed=observation(k, zone),
         by=by,
         days=days,
-        periods=PERIODS,
+        periods=(1, 7, 30, 90),
         targets=targets,
         bars=drawings.distribution(k, int(targets.acceptable), targets.most),
         calendar=drawings.calendar(k, zone),
@@ -121,8 +119,7 @@ def quality(
 
 
 def _load(group: Group, by: str) -> float | None:
-    """Return the part of its budget that a group has used; None while too little time was evaluated
-    for a rate."""
+    """Return the used part of a group's budget; None if too little time was evaluated."""
     per_hour = group.kpis.per_hour
     per_day = group.kpis.per_day
     rate, allowed = (per_hour, group.budget / 24) if by == "shift" else (per_day, group.budget)
@@ -137,8 +134,7 @@ def _groups(
     by: str,
     evaluated: EvaluatedByAsset,
 ) -> tuple[list[Group], str]:
-    """Return at least one group of metrics, and the reason if the requested grouping is not
-    available."""
+    """Return groups of metrics, and the reason if the grouping is not available."""
     missing = ""
     if by in ("position", "line", "shift"):
         try:

@@ -17,8 +17,6 @@ from alerting.definitions.wording.language import translatable
 
 WIDTH = 900.0
 HEIGHT = 190.0
-FLOOR = 20.0
-_MOST_DAYS = 31
 _SCALE_S = (10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 Shape = dict[str, Any]
 
@@ -34,7 +32,7 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape
     top = math.log10(1 + max(numbers)) or 1.0
 
     def bar(number: int, periods: int) -> Shape:
-        height = math.log10(1 + periods) / top * (HEIGHT - FLOOR)
+        height = math.log10(1 + periods) / top * (HEIGHT - 20.0)
         band = next(
             b.name for b in kpis.bands if b.least <= number and (b.most is None or number <= b.most)
         )
@@ -71,7 +69,7 @@ def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Shape]:
     for index, number in enumerate(kpis.hourly):
         local = (kpis.start + index * timedelta(hours=1)).astimezone(zone)
         found.setdefault(local.date(), Counter())[local.hour] += number
-    if len(found) > _MOST_DAYS:
+    if len(found) > 31:
         return []
     strongest = max((n for hours in found.values() for n in hours.values()), default=0) or 1
 

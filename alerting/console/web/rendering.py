@@ -26,8 +26,7 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the least role that needs it. Other roles may open
-    the page all the same."""
+    """An entry of the menu: address, name, and the least role that needs it."""
 
     address: str
     name: str
@@ -52,8 +51,7 @@ ROLE_NAMES = {
 
 
 def render(template: str, request: Request, **values: Any) -> str:
-    """Return a page for a person (None before the login), in that person's language. `zone`: time
-    zone of the plant."""
+    """Return a page for a person (None before login) in their language and `zone`."""
     person = getattr(request.state, "person", None)
     zone = request.app.state.zone
     language = language_of(request)
@@ -70,7 +68,6 @@ def render(template: str, request: Request, **values: Any) -> str:
 
 
 def _address(request: Request) -> str:
-    """Return the path of the page: that of the form where the page answers a form."""
     sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
     return urlsplit(sent_from).path or "/"
 
@@ -160,13 +157,11 @@ def _clean_value(value: Any) -> Any:
 
 
 def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that formats its values in the zone of the plant."""
     return pass_context(lambda page, *values: format_value(*values, page["zone"]))
 
 
 def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that formats its values as seen from now, in the zone of the plant and the
-    language of the page."""
+    """Return a filter that formats values as seen from now, in zone and language."""
     return pass_context(
         lambda page, *values: format_value(*values, page["now"], page["zone"], page["language"])
     )

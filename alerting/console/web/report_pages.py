@@ -1,5 +1,4 @@
-"""Pages of the reports: periods side by side, one report with its revisions, and the form for a
-reported miss."""
+"""Pages of reports: periods side by side, one with revisions, a form for a miss."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,14 +22,10 @@ from alerting.ports import ReportHead
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(include_in_schema=False)
-REPORTS_SHOWN = 500
-PERIODS_SHOWN = 4
-MISSES_SHOWN = 20
 
 
 class PeriodTable(NamedTuple):
-    """Reports on periods of one length: a row for each definition, the plant's first, with the
-    newest revision by period."""
+    """Reports on periods of one length: a row per definition, the plant's first."""
 
     title: str
     periods: tuple[str, ...]
@@ -52,15 +47,13 @@ NOTHING_TYPED = TypedMiss()
 def reports(
     request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
 ) -> str:
-    """Return the page of performance reports: periods side by side, the plant first; or those of
-    one definition."""
+    """Return the page of performance reports: the plant first; or of one definition."""
     return reports_page(request, platform, definition)
 
 
 @router.get("/reports/{id}", response_class=HTMLResponse)
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
-    """Return the report itself below the menu, in the language in which it was issued; then its
-    revisions and tables."""
+    """Return the report below the menu, in its language; then revisions and tables."""
     head, content = find_report(platform, id)
     revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
 
@@ -89,7 +82,6 @@ def framed(page: str, head: str, end: str) -> str:
 
 
 def _titles(platform: Platform) -> dict[str | None, str]:
-    """Return the title of each definition by its name."""
     return {
         revision.name: revision.definition.title or revision.name
         for revision in platform.definitions.latest()
@@ -134,27 +126,22 @@ def reports_page(
     refusal: str = "",
     typed: TypedMiss = NOTHING_TYPED,
 ) -> str:
-    """Return the page of all reports or of those of one definition. `refusal`: the fault in a
-    submitted miss, as `typed`."""
+    """Return the page of reports. `refusal`: the fault in a miss submitted as `typed`."""
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    found = (
-        platform.reports.of(definition) if definition else platform.reports.newest(REPORTS_SHOWN)
-    )
+    found = platform.reports.of(definition) if definition else platform.reports.newest(500)
     heads = [head for head in found if head.revision]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return render(
         "reports.html",
         request,
-        tables=period_tables(
-            [head for head in heads if head.period], None if definition else PERIODS_SHOWN
-        ),
+        tables=period_tables([head for head in heads if head.period], None if definition else 4),
         others=[head for head in heads if not head.period],
         definition=definition,
         titles=_titles(platform),
         assets=[asset.name for asset in assets],
-        misses=platform.misses.between(definition=definition, limit=MISSES_SHOWN),
+        misses=platform.misses.between(definition=definition, limit=20),
         refusal=refusal,
         typed=typed,
         now=platform.clock.now(),
@@ -162,8 +149,7 @@ def reports_page(
 
 
 def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
-    """Return the reports on weeks, months and quarters as tables, the newest periods first, at most
-    so many of each."""
+    """Return reports on weeks, months, quarters as tables: the newest `most` of each."""
     tables = []
     for title, mark in (
         (template("Weeks"), "-W"),

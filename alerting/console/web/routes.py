@@ -19,7 +19,6 @@ from alerting.usecases.notification.overview import RoutesOverview, routes_overv
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
-DEAD_SHOWN = 100
 
 
 class RetryBody(BaseModel):
@@ -31,8 +30,7 @@ class RetryBody(BaseModel):
 
 
 class RetryView(views.View):
-    """Result of a retry: the number of retried dead letters, and how many of all due notifications
-    were sent or failed."""
+    """Result of a retry: retried dead letters, and notifications sent or failed."""
 
     retried: int
     sent: int
@@ -40,8 +38,7 @@ class RetryView(views.View):
 
 
 class TestView(views.View):
-    """Result of a test message. `fault`: the fault of the channel, null when it accepted the
-    message."""
+    """Result of a test message. `fault`: the channel's, null when it accepted it."""
 
     channel: str
     delivered: bool
@@ -108,8 +105,7 @@ def _page(
     results: Mapping[str, str] | None = None,
     refusal: str = "",
 ) -> str:
-    """Return the page of routes. `results`: those of the test of the route `tried`; `refusal`: why
-    the retry was refused."""
+    """Return the page of routes. `results`: of the test of `tried`; `refusal`: a retry's."""
     found = routes_overview(platform, platform.clock.now())
     return render(
         "routes.html",
@@ -117,7 +113,7 @@ def _page(
         found=found,
         terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
         channels={channel.name: channel for channel in found.channels},
-        dead=found.dead[:DEAD_SHOWN],
+        dead=found.dead[:100],
         tried=tried,
         results=results or {},
         refusal=refusal,

@@ -1,5 +1,4 @@
-"""Find faults of a definition that only a comparison with the known assets and event types
-shows."""
+"""Find faults of a definition that only the known assets and event types show."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase

@@ -1,5 +1,4 @@
-"""Find faults of conditions of several variables: across their fields, and beside the known
-assets."""
+"""Find faults of conditions of several variables: across fields, and with assets."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -26,7 +25,6 @@ _OF_ONE = (
     ),
     *("clear_outside", "levels", "rate_per", "at_least", "frozen_after"),
 )
-_LEAST = 2
 _SHARED = Condition.model_construct(variable="")
 
 
@@ -45,8 +43,7 @@ def combined_problem_faults(problem: Problem) -> Iterable[Fault]:
 def combination_faults_on(
     written: Conditions | Problem, targets: Sequence[Asset], path: str = ""
 ) -> Iterable[Fault]:
-    """Return the faults of the variables and limits of each condition on the matched assets.
-    `path`: where they are written."""
+    """Return the faults of each condition on matched assets. `path`: where they are."""
     for own, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else _SHARED
     ):
@@ -81,7 +78,7 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
     if len(lists) > 1:
         yield Fault(f"{path}all", "cannot stand beside any", "write one of them within the other")
     for how, members in lists.items():
-        if len(members) < _LEAST:
+        if len(members) < 2:
             yield Fault(
                 f"{path}{how}",
                 "needs at least two conditions",
@@ -107,7 +104,6 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
 
 
 def _conditions(path: str, written: Any, shared: Condition) -> Iterator[tuple[str, Condition]]:
-    """Yield the condition of each single variable with its path."""
     nested = [
         (how, i, member)
         for how in ("any", "all")

@@ -142,8 +142,7 @@ def _is_disordered(
     high: float | FromAttribute | LearnedLimit,
     strictly: bool = False,
 ) -> bool:
-    """Return whether two numbers are in the wrong order; limits that assets state are compared per
-    asset, learned ones not."""
+    """Return whether numbers are in the wrong order; not for learned or assets' limits."""
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return False
     return low > high or (strictly and low == high)

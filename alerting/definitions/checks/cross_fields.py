@@ -19,7 +19,6 @@ from alerting.definitions.model import (
 )
 from alerting.definitions.suppression import suppression_faults
 
-_SHORTEST = timedelta(minutes=1)
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # croniter draws a number for R
 _BY_CHANCE = re.compile(r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE)
@@ -47,7 +46,7 @@ def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
 
 
 def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
-    if schedule.every < _SHORTEST:
+    if schedule.every < timedelta(minutes=1):
         yield Fault(
             "schedule.every",
             f"{format_duration(schedule.every)} is too short",

@@ -12,8 +12,7 @@ _PATH = "suppression.while"
 def inhibition_faults(
     definition: Definition, others: Mapping[str, Definition], assets: AssetIndex
 ) -> Iterable[Fault]:
-    """Return the faults of the alerts that inhibit a definition. `others`: all definitions by name,
-    as they would be in force."""
+    """Return faults of alerts that inhibit a definition. `others`: all in force, by name."""
     own = {asset.name for asset in matching_assets(definition, assets)}
     for i, name in enumerate(_inhibitors(definition)):
         path = f"{_PATH}.{i}.definition"

@@ -49,8 +49,7 @@ def variable_faults(
 def category_faults(
     path: str, name: str, targets: Sequence[Asset], *others: str
 ) -> Iterable[Fault]:
-    """Return the faults of a variable by which readings are grouped. `others`: what else may be
-    named there."""
+    """Return faults of a variable that groups readings. `others`: what else may be named."""
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
     choices = ", or ".join(["name a category", *others])
     if name not in types:

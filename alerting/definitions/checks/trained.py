@@ -1,5 +1,4 @@
-"""Find faults of the groups of fields that training uses: across them, and beside the known assets
-and event types."""
+"""Find faults of groups of fields for training: across, with assets and event types."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -41,7 +40,6 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
 
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
-    """Return the faults of a question about the unit just made."""
     if definition.problem.predict == "onset":
         hint = "write predict: state, or a horizon such as 30m"
         yield Fault(
@@ -66,8 +64,7 @@ def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
 
 
 def _period_faults(periods: Periods) -> Iterable[Fault]:
-    """Return the faults of the order of the dates, of shares that leave nothing, and of lengths
-    that are empty."""
+    """Return faults of periods: order of dates, shares that leave nothing, empty lengths."""
     by_name = {"train": periods.train, "validation": periods.validation, "test": periods.test}
     shares = [period for period in by_name.values() if isinstance(period, float)]
     if sum(shares) >= 1:
@@ -96,8 +93,7 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
 
 
 def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> list[str]:
-    """Return what is allowed but probably not meant: fixed periods with a schedule of trainings, no
-    variable for advice."""
+    """Return what is allowed but probably not meant: fixed periods on a schedule, no advice."""
     found = list(advice_warnings(definition, targets))
     retrain = definition.schedule.retrain
     if retrain is not None and definition.periods.is_fixed:
@@ -110,8 +106,7 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
 
 
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
-    """Yield what to declare where operators can set no variable of the matched assets, so that no
-    alarm can have advice."""
+    """Yield what to declare where operators can set no variable, so none gets advice."""
     settable = any(limits.controllable for limits in definition.recommendation.variables.values())
     if (
         targets
@@ -170,8 +165,7 @@ def feature_faults(
 
 
 def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[Fault]:
-    """Return a fault for each variable with limits of advice that no matched asset has, or that
-    operators can set in none."""
+    """Return faults of variables with limits of advice that no asset lets operators set."""
     declared = [
         (name, variable.controllable)
         for asset in targets

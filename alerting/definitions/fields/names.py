@@ -22,7 +22,6 @@ VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
 NAME_LENGTH = 100
 
-_LONGEST_NUMBER = 100
 # these reverse the order of letters
 _OVERRIDES = {
     "LRE",
@@ -62,11 +61,10 @@ def _longer_than_zero(duration: timedelta) -> timedelta:
 
 
 def require_no_number(value: object) -> object:
-    """Return an instant as it is written. Raises ValueError for a number, which pydantic takes as
-    seconds since 1970."""
+    """Return an instant as written. Raises ValueError for a number, read as seconds."""
     if isinstance(value, str):
         try:
-            float(value[:_LONGEST_NUMBER])
+            float(value[:100])
         except ValueError:
             return value
     elif not isinstance(value, int | float):  # also true and false

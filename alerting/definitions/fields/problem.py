@@ -17,9 +17,6 @@ from alerting.definitions.fields.conditions import (
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import Number
 
-# what the conditions of a problem share: the defaults of every condition
-_SHARED = Condition.model_construct(variable="")
-
 
 class Problem(Closed):
     """The problem to prevent: a condition on a variable, or on several, that holds for a time, or
@@ -80,9 +77,9 @@ class Problem(Closed):
 
     @property
     def combination(self) -> Combination | None:
-        """Return the conditions of several variables; None for a condition of one, and for
-        events."""
-        return combination_of(self, _SHARED)
+        """Return the conditions of several variables; None for a condition of one, and events."""
+        # what the conditions of a problem share: the defaults of every condition
+        return combination_of(self, Condition.model_construct(variable=""))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -113,7 +110,6 @@ def _describe(combination: Combination) -> str:
 
 
 def _limits(written: Problem | Condition) -> str:
-    """Return the limits of one variable in words, e.g. `above 4.5 or below 2`."""
     sides = [
         f"{side} {_limit(limit)}"
         for side in ("above", "below")

@@ -96,8 +96,7 @@ class Computed(Link):
 
     @property
     def lookback(self) -> timedelta:
-        """Return how far before an instant the values of its parts lie that decide its value
-        there."""
+        """Return how far before an instant values of its parts lie that decide its value."""
         return max(self.within, LAG_LENGTHS * (self.time_constant or timedelta(0)))
 
 

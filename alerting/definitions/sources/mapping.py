@@ -1,5 +1,4 @@
-"""Fields of every source: its name, where secrets are found, and how its rows become readings or
-events."""
+"""Fields of every source: name, secrets, and how its rows become readings or events."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -141,6 +140,5 @@ class SourceFields(Closed):
 
     @property
     def waits(self) -> timedelta | None:
-        """Return how long evaluation waits for values of this source; None for the platform's
-        latency."""
+        """Return how long evaluation waits for its values; None for the platform's latency."""
         return self.latency

@@ -14,7 +14,6 @@ from alerting.definitions.sources.mapping import Secret, Text, Title
 from alerting.definitions.sources.streamed import StreamedSource
 
 _NODE = re.compile(r"(ns=[0-9]{1,5};)?(i=[0-9]{1,10}|[sgb]=.+)")
-_LONGEST_HISTORY = timedelta(days=31)
 
 
 class OpcUaNode(Closed):
@@ -98,7 +97,7 @@ class OpcUaSource(StreamedSource):
             )
         if self.delivers == "events":
             yield Fault("delivers", "values of nodes are no events", "delivers: readings")
-        if self.history > _LONGEST_HISTORY:
+        if self.history > timedelta(days=31):
             yield Fault("history", "is too long", "the longest is 31d")
         tls = self.tls
         if self.security != "none" and not (tls and tls.ca and tls.certificate and tls.key):

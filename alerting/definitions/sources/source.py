@@ -24,7 +24,6 @@ from alerting.definitions.sources.streamed import (
 from alerting.definitions.wording.fault_messages import message_of
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
-_SHORTEST = timedelta(minutes=1)
 
 
 class SourceRefused(DocumentRefused):
@@ -259,7 +258,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
 
 
 def _cross_faults(source: Source) -> Iterator[Fault]:
-    if isinstance(source, PolledFields) and source.every < _SHORTEST:
+    if isinstance(source, PolledFields) and source.every < timedelta(minutes=1):
         yield Fault("every", f"{format_duration(source.every)} is too short", "the shortest is 1m")
     names = [variable.name for variable in source.variables.values() if variable.name]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -300,8 +299,7 @@ def _file_faults(source: FilesSource) -> Iterator[Fault]:
 
 
 def folder_faults(source: Source) -> Iterator[Fault]:
-    """Yield faults of folders in which the pattern matches: a file that is moved there would be
-    read again for ever."""
+    """Yield faults of folders in which the pattern matches: moved files would be read again."""
     if not isinstance(source, FilesSource):
         return
     levels = source.pattern.split("/")[:-1]
@@ -317,6 +315,5 @@ def folder_faults(source: Source) -> Iterator[Fault]:
 
 
 def level_matches(name: str, level: str) -> bool:
-    """Return whether a level of a pattern matches a name; a name with a dot before it only if the
-    level has one, too."""
+    """Return whether a pattern's level matches a name; a dot before only if it has one."""
     return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))

@@ -1,5 +1,4 @@
-"""Sources that the stream service reads: messages of brokers, told apart by topics of several
-levels."""
+"""Sources that the stream service reads: brokers' messages, by topics of some levels."""
 
 import re
 from collections.abc import Iterator
@@ -29,8 +28,7 @@ class TopicForm:
     is_below: bool = False
 
     def pattern(self, topic: str) -> re.Pattern[str]:
-        """Return the pattern of the topics of messages, with the groups `asset` and `variable`
-        where levels name them."""
+        """Return a pattern of topics, with groups `asset` and `variable` of named levels."""
         between = re.escape(self.separator)
         any_level = f"[^{re.escape(self.separator)}]*"
         levels = topic.split(self.separator)

@@ -54,8 +54,7 @@ def clean_line(text: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """Return a document of mappings, lists and values with every text in it, names of fields too,
-    cleaned."""
+    """Return a document with every text in it, names of fields too, cleaned."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, Mapping):

@@ -8,13 +8,11 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, legible, nearest
 
 _SHOWN = 40
-_INSTANT = "write for example 2026-01-31T06:00Z"
 MessageAndHint = tuple[str, str]
 
 
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
-    """Return message and hint for one error of pydantic: the fault, and what to write instead. The
-    hint may be empty."""
+    """Return message and hint for an error of pydantic: the fault, what to write; or ""."""
     kind = str(error["type"])
     given = error.get("input")
     context = error.get("ctx") or {}
@@ -34,14 +32,12 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
 
 
 def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
-    """Return the errors of pydantic as faults. `fields`: names that a field of the document itself
-    may have."""
+    """Return pydantic's errors as faults. `fields`: names that the document may have."""
     return [_model_fault(error, fields) for error in merge_alternatives(errors)]
 
 
 def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the errors of pydantic with one for each attribute, which may be of several types,
-    instead of one for each type."""
+    """Return pydantic's errors, one per attribute instead of one for each of its types."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
         place = tuple(error["loc"])
@@ -107,13 +103,6 @@ def _list(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     )
 
 
-def _group(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return (
-        f"should be a group of fields, not {shown(given)}",
-        "write for example {field: value}, or indent its fields below it",
-    )
-
-
 def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     compact = given.strip().replace(",", ".", 1) if isinstance(given, str) else ""
     try:
@@ -124,14 +113,6 @@ def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
         f"should be a number, not {shown(given)}",
         f"write {compact}, with a point and without quotes",
     )
-
-
-def _whole_number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return f"should be a whole number, not {shown(given)}", ""
-
-
-def _truth(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return f"should be true or false, not {shown(given)}", ""
 
 
 def _text(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
@@ -186,48 +167,42 @@ def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     )
 
 
-def _instant(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return f"{shown(given)} is not a time", _INSTANT
-
-
-def _no_zone(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return (
-        f"{shown(given)} has no time zone",
-        "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00",
-    )
-
-
-def _fixed_message(
-    message: str, hint: str = ""
-) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
-    return lambda _given, _context: (message, hint)
+def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
+    """Return a message with the value that was given, and fields of the error's context, in it."""
+    return lambda given, context: (text.format(given=shown(given), **context), hint)
 
 
 _MESSAGES: tuple[
     tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], MessageAndHint]], ...
 ] = (
-    (("missing", "missing_argument"), _fixed_message("is missing")),
-    (("extra_forbidden",), _fixed_message("is not a field")),
+    (("missing", "missing_argument"), _message("is missing")),
+    (("extra_forbidden",), _message("is not a field")),
     (("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _list),
     (
         ("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"),
-        _group,
+        _message(
+            "should be a group of fields, not {given}",
+            "write for example {field: value}, or indent its fields below it",
+        ),
     ),
     (("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _number),
-    (("int_type", "int_parsing", "int_from_float"), _whole_number),
-    (("int_parsing_size",), _fixed_message("has too many digits")),
-    (("finite_number",), _fixed_message("should be a finite number")),
-    (("bool_type", "bool_parsing"), _truth),
+    (
+        ("int_type", "int_parsing", "int_from_float"),
+        _message("should be a whole number, not {given}"),
+    ),
+    (("int_parsing_size",), _message("has too many digits")),
+    (("finite_number",), _message("should be a finite number")),
+    (("bool_type", "bool_parsing"), _message("should be true or false, not {given}")),
     (("string_type", "string_sub_type"), _text),
     (
         ("string_unicode", "bytes_invalid_encoding"),
-        _fixed_message("is not legible text: it holds half a character"),
+        _message("is not legible text: it holds half a character"),
     ),
     (("string_too_short",), _too_short),
     (("string_too_long",), _too_long),
     (
         ("string_pattern_mismatch",),
-        lambda given, _: (f"{shown(given)} has characters that are not allowed here", ""),
+        _message("{given} has characters that are not allowed here"),
     ),
     (("literal_error", "enum"), _choice),
     (("greater_than",), _bound("greater than", "gt")),
@@ -237,35 +212,39 @@ _MESSAGES: tuple[
     (("multiple_of",), _bound("a multiple of", "multiple_of")),
     (("too_short",), _too_few),
     (("too_long",), _too_many),
-    (("timezone_aware", "timezone_offset"), _no_zone),
+    (
+        ("timezone_aware", "timezone_offset"),
+        _message(
+            "{given} has no time zone",
+            "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00",
+        ),
+    ),
     (
         (
-            *(
-                "datetime_type",
-                "datetime_parsing",
-                "datetime_object_invalid",
-                "datetime_from_date_parsing",
-                "datetime_past",
-            ),
-            *("date_type", "date_parsing", "date_from_datetime_parsing", "datetime_future"),
+            "datetime_type",
+            "datetime_parsing",
+            "datetime_object_invalid",
+            "datetime_from_date_parsing",
+            "datetime_past",
+            "date_type",
+            "date_parsing",
+            "date_from_datetime_parsing",
+            "datetime_future",
         ),
-        _instant,
+        _message("{given} is not a time", "write for example 2026-01-31T06:00Z"),
     ),
     (
         ("time_type", "time_parsing"),
-        lambda given, _: (f"{shown(given)} is not a time of day", "write for example 06:00"),
+        _message("{given} is not a time of day", "write for example 06:00"),
     ),
     (
         ("time_delta_type", "time_delta_parsing"),
-        lambda given, _: (
-            f"{shown(given)} is not a duration",
-            "write for example 30m, 1h30m or 5d",
-        ),
+        _message("{given} is not a duration", "write for example 30m, 1h30m or 5d"),
     ),
-    (("none_required",), _fixed_message("should be left out")),
+    (("none_required",), _message("should be left out")),
     (
         ("invalid_key",),
-        lambda given, _: (f"{shown(given)} cannot be the name of a field", "names are text"),
+        _message("{given} cannot be the name of a field", "names are text"),
     ),
-    (("recursion_loop",), _fixed_message("refers to itself")),
+    (("recursion_loop",), _message("refers to itself")),
 )

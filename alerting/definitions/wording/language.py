@@ -50,8 +50,7 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text that keeps its template and values. What is cut from it or added to it is a
-    plain text again."""
+    """An English text with its template and values. A part or a sum of it is plain again."""
 
     template: str
     values: "Mapping[str, Value]"
@@ -59,7 +58,6 @@ class Translatable(str):
     def __new__(
         cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None
     ) -> "Translatable":
-        """Return the text with this English wording."""
         made = super().__new__(cls, english)
         made.template = template
         made.values = values or {}
@@ -72,8 +70,7 @@ Value = str | int | Styled | Translatable
 
 @dataclass(frozen=True)
 class Language:
-    """One language: its translations by English template, and the symbols of its numbers.
-    Immutable."""
+    """One language: translations by English template, and symbols of numbers. Immutable."""
 
     code: LanguageCode
     locale: Locale = field(repr=False, compare=False)
@@ -93,8 +90,7 @@ class Language:
         return self._filled(self._form(found, raw if isinstance(raw, int | float) else 1), values)
 
     def say_count(self, singular: str, plural: str, number: float, /, **values: Value) -> str:
-        """Return the translation of the form that fits a number, which is its value `number` unless
-        that is given."""
+        """Return the translated form that fits a number: the value `number`, unless given."""
         found = self.texts.get(singular, (singular, plural))
         form = self._form(found if isinstance(found, tuple) else (singular, plural), number)
         return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
@@ -103,8 +99,7 @@ class Language:
         return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
 
     def translate(self, text: str) -> str:
-        """Return a text of the platform in this language; what people wrote, and text without a
-        translation, as it is."""
+        """Return a platform's text in this language; people's, and untranslated ones, as is."""
         if isinstance(text, Translatable) and text.template:
             return self.say(text.template, **text.values)
         found = self.texts.get(text, text)
@@ -117,8 +112,7 @@ class Language:
         return self.translate(value) if isinstance(value, Translatable) else str(value)
 
     def digits(self, text: str) -> str:
-        """Return a number that is written with a decimal point as this language writes it: `4.5`
-        gives `4,5`."""
+        """Return a number with a decimal point as this language writes it: `4.5` as `4,5`."""
         if self.code == "en":
             return text
         return _DECIMAL_POINT.sub(cast(str, self.locale.number_symbols["latn"]["decimal"]), text)
@@ -183,8 +177,7 @@ class Language:
         return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:
-        """Put values in. No format is interpreted: templates of stored texts come from the
-        database."""
+        """Put values in, without formats: templates of stored texts come from the database."""
         return _PLACEHOLDER.sub(
             lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template
         )
@@ -209,8 +202,7 @@ def language(code: LanguageCode) -> Language:
 
 
 def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
-    """Return the language of an Accept-Language header: the first that exists, by its weights; the
-    usual one without any."""
+    """Return an Accept-Language header's first language that exists; else the usual one."""
     weighted = []
     for position, part in enumerate(accept.split(",")[:20]):
         tag, _, weight = part.strip().partition(";q=")
@@ -223,20 +215,17 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 
 def translatable(template: str, /, **values: Value) -> Translatable:
-    """Return a text that can be said in every language. Values in braces: names as they are,
-    numbers and titles as `Styled`."""
+    """Return a text for every language. Values: names as is, numbers, titles as `Styled`."""
     return Translatable(ENGLISH.say(template, **values), template, values)
 
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
-    """Return the form of a text that fits a number, its value `number`; the forms of other
-    languages fit it, too."""
+    """Return the form of a text that fits a number; other languages' forms fit it, too."""
     return translatable(singular if number == 1 else plural, number=Styled(number, ".0f"), **values)
 
 
 def template(text: str) -> str:
-    """Return a template as it is: a mark for the tool that collects texts, where templates stand in
-    a table."""
+    """Return a template as it is: a mark for the tool that collects texts, in a table."""
     return text
 
 

@@ -1,5 +1,4 @@
-"""Durations, shares and titles as operators read them: the same on pages, in messages and in
-sentences."""
+"""Durations, shares and titles as operators read them, on pages and in messages."""
 
 import re
 from datetime import timedelta
@@ -11,8 +10,7 @@ _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
 
 
 def spoken_duration(value: timedelta) -> str:
-    """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only, `0 s` for
-    none."""
+    """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only."""
     rest = int(value.total_seconds())
     parts = []
     for unit, seconds in _UNITS:
@@ -23,8 +21,7 @@ def spoken_duration(value: timedelta) -> str:
 
 
 def spoken_about(value: timedelta) -> str:
-    """Return a measured duration in its two largest units: `12 min`, `10 h`, `2 d 3 h`, `-1 min 30
-    s`."""
+    """Return a duration in its largest two units: `12 min`, `2 d 3 h`, `-1 min 30 s`."""
     rest = round(abs(value.total_seconds()))
     first = next((i for i, (_, seconds) in enumerate(_UNITS) if rest >= seconds), len(_UNITS) - 1)
     finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
@@ -34,8 +31,7 @@ def spoken_about(value: timedelta) -> str:
 
 
 def latency_note(latency: timedelta) -> str:
-    """Return a note that follows the instant up to which targets are evaluated: ` (latency 10 s)`;
-    empty without a latency."""
+    """Return a note after the evaluated instant: ` (latency 10 s)`; "" without latency."""
     return f" (latency {spoken_duration(latency)})" if latency else ""
 
 
@@ -45,8 +41,7 @@ def spoken_share(value: float) -> str:
 
 
 def spoken_false_alarms(per_asset: float, assets: int) -> str:
-    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20
-    assets together (3 on each)`."""
+    """Return a weekly number per asset as of all: `60 ... on all 20 assets (3 on each)`."""
     if assets <= 1:
         return f"{per_asset:.3g} false alarms a week"
     return (
@@ -56,8 +51,7 @@ def spoken_false_alarms(per_asset: float, assets: int) -> str:
 
 
 def spoken_points(difference: float) -> str:
-    """Return a difference of two shares in percentage points, with one decimal below 10: `63
-    points`, `2.5 points`, `1 point`."""
+    """Return a difference of shares in points: `63 points`, `2.5 points`, `1 point`."""
     digits = (
         f"{difference * 100:.1f}".removesuffix(".0")
         if abs(difference) < _ONE_DECIMAL_BELOW
@@ -67,6 +61,5 @@ def spoken_points(difference: float) -> str:
 
 
 def inside_sentence(title: str) -> str:
-    """Return a title with a small first letter, as inside a sentence; a first word that is an
-    abbreviation stays as it is."""
+    """Return a title as inside a sentence, with a small first letter unless abbreviated."""
     return title[:1].lower() + title[1:] if _CAPITALISED.match(title) else title

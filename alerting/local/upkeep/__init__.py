@@ -1,2 +1,1 @@
-"""Backup of a platform into a folder, its restore into an empty home, and the cleaning of Airflow
-and MLflow."""
+"""Backup of a platform, its restore into an empty home, cleaning of Airflow and MLflow."""

@@ -26,9 +26,6 @@ EVERY_S = 24 * 3600.0
 LONGEST_S = 6 * 3600.0
 LONGEST_LOG = 64 << 20
 SHORTENED_LOG = 8 << 20
-_BATCH = (
-    "1000"  # rows deleted in one transaction: a longer one would hold up the scheduler on SQLite
-)
 _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
@@ -57,14 +54,13 @@ def _clean_airflow(before: datetime) -> list[str]:
         "--skip-archive",
         "--yes",
         "--batch-size",
-        _BATCH,
+        "1000",  # rows of one transaction: a longer one would hold up the scheduler on SQLite
         "--error-on-cleanup-failure",
     ]
     return ["airflow", "db", "clean", *options]
 
 
 def _clean_mlflow(settings: Settings, environ: Mapping[str, str]) -> list[str] | None:
-    """Return the command for MLflow's store; None if it is of another machine."""
     store = (
         environ.get("MLFLOW_BACKEND_STORE_URI") if settings.mlflow_uri else settings.mlflow_database
     )
@@ -92,8 +88,7 @@ def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | Non
 
 
 def delete_older(folder: Path, before: float) -> int:
-    """Delete files that were last written before an instant (s), and folders that are empty then.
-    Return how many files."""
+    """Delete files written before an instant (s), and empty folders. Return how many files."""
     count = 0
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
         try:

@@ -20,8 +20,6 @@ from alerting.settings.home import FILE_MODE, FOLDER_MODE
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-_MOST_MANIFEST = 256 << 20
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ class Manifest:
 
 @contextmanager
 def disk_errors(action: str, remedy: str) -> Iterator[None]:
-    """Raise UserError, in one sentence, for an error of a block from a disk: full, read-only, or
-    not permitted."""
+    """Raise UserError for an error of a block from a disk: full, read-only, forbidden."""
     try:
         yield
     except OSError as fault:
@@ -68,8 +65,7 @@ def disk_errors(action: str, remedy: str) -> Iterator[None]:
 
 
 class BackupWriter:
-    """Writer of the files of a backup into a new or empty folder. Raises UserError for any
-    other."""
+    """Writer of a backup's files into a new or empty folder. Raises UserError for others."""
 
     def __init__(self, folder: Path) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -104,7 +100,7 @@ class BackupWriter:
     def copy(self, source: Path, path: str) -> None:
         """Copy a file."""
         with source.open("rb") as read, self.open(path) as written:
-            shutil.copyfileobj(read, written, _PIECE)
+            shutil.copyfileobj(read, written, 1 << 20)
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, which completes the backup."""
@@ -136,11 +132,10 @@ class _HashedFile:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a backup. Raises UserError if there is none, or if it is not one of
-    this program."""
+    """Return a backup's manifest. Raises UserError if there is none of this program."""
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > _MOST_MANIFEST:
+        if path.stat().st_size > 256 << 20:
             raise ValueError("too large")
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
@@ -181,8 +176,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Compare every file of a backup with its size and hash. Raises UserError that names the
-    damaged ones."""
+    """Compare each file of a backup with size and hash. Raises UserError with damaged ones."""
     damaged = [
         name for name, stored in manifest.files.items() if not _is_intact(folder / name, stored)
     ]

@@ -1,5 +1,4 @@
-"""Restore of a backup into an empty home and an empty database. Every hash is compared before
-anything is read."""
+"""Restore of a backup into an empty home and database, after comparing every hash."""
 
 import gzip
 import shutil
@@ -50,8 +49,7 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = silent
 
 
 def _require_empty(settings: Settings) -> None:
-    """Check home and database before either of them is touched. An embedded database lies in the
-    home."""
+    """Raise UserError unless home and database are empty: the embedded is in the home."""
     if settings.home.exists() and any(settings.home.iterdir()):
         raise UserError(
             f"{settings.home} is not empty: restore into a new home, named by ALERTING_HOME"
@@ -101,8 +99,7 @@ def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: P
 
 
 def _copy_files(settings: Settings, folder: Path, manifest: Manifest) -> None:
-    """Copy secrets, MLflow's database and its artifacts, and let that database name the new place
-    of the artifacts."""
+    """Copy secrets, MLflow's database and artifacts, and name their new place in it."""
     places = {ARTIFACTS: settings.mlflow_artifacts, SECRETS: settings.home / "secrets"}
     registry = settings.home / "mlflow" / "mlflow.db"
     for name in manifest.files:

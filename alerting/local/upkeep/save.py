@@ -6,7 +6,7 @@ are registered before decisions on them are stored.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -67,13 +67,11 @@ def save_backup(
 
 def _copy_tree(writer: BackupWriter, source: Path, name: str, progress: Progress) -> None:
     """Copy the files of a folder; one that is deleted meanwhile was needed by nothing."""
-    for done, file in enumerate(_files_in(source)):
+    for done, file in enumerate(
+        path for path in sorted(source.rglob("*")) if path.is_file() and not path.is_symlink()
+    ):
         progress(f"saving {name}", done, None)
         try:
             writer.copy(file, f"{name}/{file.relative_to(source).as_posix()}")
         except FileNotFoundError:
             continue
-
-
-def _files_in(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())

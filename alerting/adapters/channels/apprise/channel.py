@@ -18,7 +18,6 @@ LASTS_S = 30.0
 """Seconds after which a process of Apprise is ended."""
 NO_PROXY = "http://127.0.0.1:9"
 _HANDED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TZ")
-_TYPES = {"good": "success", "bad": "failure", "neutral": "info"}
 
 
 class AppriseChannel:
@@ -29,7 +28,6 @@ class AppriseChannel:
     """
 
     def __init__(self, name: str, url: str, egress: Egress) -> None:
-        """Store the address, which `check_addresses` has checked."""
         self.name = name
         self._url = url
         self._egress = egress
@@ -40,7 +38,7 @@ class AppriseChannel:
         content = {
             "title": message.subject,
             "body": text_with_links(message),
-            "notify_type": _TYPES[level(message)],
+            "notify_type": {"good": "success", "bad": "failure", "neutral": "info"}[level(message)],
         }
         with run_proxy(self._egress) as proxy:
             try:
@@ -71,8 +69,7 @@ def check_addresses(urls: Mapping[str, str]) -> None:
 
 
 def _run(task: Mapping[str, Any], proxy: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run the program of Apprise with a task. Its environment names the proxy, and holds neither
-    passwords nor exceptions."""
+    """Run the program of Apprise with a task, and an environment without passwords."""
     environ = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         environ |= {name: proxy, name.upper(): proxy}

@@ -18,8 +18,7 @@ TIMEOUT_S = 10.0
 
 
 def main() -> int:
-    """Send `message` to `url`; without a message print what is wrong with each of `urls`. Return 0
-    if it was sent."""
+    """Send `message` to `url`, or print what is wrong with each of `urls`. Return 0 if sent."""
     logging.disable()
     task = json.load(sys.stdin)
     if "urls" in task:
@@ -43,7 +42,6 @@ def _fault(url: str) -> str | None:
 
 
 def _service(url: str) -> Any:
-    """Return the service of an address, which follows no redirects; None if there is none."""
     asset = AppriseAsset(
         async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory"
     )

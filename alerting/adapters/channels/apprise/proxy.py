@@ -47,8 +47,7 @@ class CheckedProxy(ThreadingMixIn, TCPServer):
         return hmac.compare_digest((credentials or "").encode(), f"Basic {expected}".encode())
 
     def connect(self, host: str, port: int) -> socket.socket | None:
-        """Return a connection to an allowed address of the host; None, with `failure`, if there is
-        none."""
+        """Return a connection to an allowed address of the host; None, with `failure`."""
         try:
             return socket.create_connection((self._egress.address(host, port), port), TIMEOUT_S)
         except DeliveryFailed as failure:
@@ -115,7 +114,6 @@ class _Request(BaseHTTPRequestHandler):
         return upstream
 
     def _head(self) -> bytes:
-        """Return the request line and the headers for the host itself."""
         target = urlsplit(self.path)._replace(scheme="", netloc="").geturl() or "/"
         lines = [f"{self.command} {target} HTTP/1.1"]
         for name, value in self.headers.items():

@@ -1,5 +1,4 @@
-"""Formats of a date and time, besides ISO 8601 and seconds since 1970: detected from the cells, or
-named."""
+"""Formats of a date and time, besides ISO 8601 and seconds since 1970: detected or named."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +21,6 @@ _CLOCK = (
     r"?(?P<p>[AaPp])\.?[Mm]\.?)?"
 )
 _ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
-_REST = rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
 _MONTHS = {
     **{
         name: i
@@ -39,27 +37,23 @@ _MONTHS = {
 }
 _ZONES = {"Z": 0, "UTC": 0, "GMT": 0, "CET": 60, "MEZ": 60, "CEST": 120, "MESZ": 120}
 _DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_DAY_MS = 86_400_000
 ISO = "ISO 8601"
 EPOCH = "seconds or milliseconds since 1970"
 
 
 @dataclass(frozen=True)
 class StampFormat:
-    """One format of stamps. `pattern` names its groups after the directives of strptime: d, m, Y,
-    H, M, S, f and so on."""
+    """One format of stamps. `pattern` names its groups after the directives of strptime."""
 
     name: str
     pattern: str
 
     def matches(self, cells: Cells) -> BoolArray:
-        """Return a mask of the cells in this format; their numbers may still be no date of the
-        calendar."""
+        """Return a mask of the cells in this format; their numbers may still be no date."""
         return as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
 
     def read(self, cells: Cells) -> "LocalStamps":
-        """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT`
-        where it is no such stamp."""
+        """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`."""
         digits = self._of_one_width(cells)
         if digits is not None:
             at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
@@ -72,8 +66,7 @@ class StampFormat:
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
     def _of_one_width(self, cells: Cells) -> "dict[str, Any] | None":
-        """Return the numbers of cells that all have the digits of the first one in the same
-        positions; None if they differ."""
+        """Return the numbers of cells whose digits are all where the first one's are; else None."""
         first = cells[0].as_py() if len(cells) and not cells.null_count else None
         match = re.match(self.pattern, first) if first and first.isascii() else None
         if match is None or any(match.groupdict().get(name) for name in "zpb"):
@@ -109,7 +102,7 @@ class LocalStamps:
 
 
 def _date(pattern: str) -> str:
-    return "^" + pattern + _REST
+    return "^" + pattern + rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
 
 
 _D = r"(?P<d>\d{1,2})"
@@ -212,8 +205,7 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
 
 
 def order_shown(cells: Cells, mark: str) -> int:
-    """Return the index in `ORDERS` of the order that these cells show by a number above 12; -1 if
-    they show neither."""
+    """Return the index in `ORDERS` that these cells show by a number above 12; -1 without one."""
     parts = pc.extract_regex(cells, rf"^(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
     first, second = (_ints(pc.struct_field(parts, name), 0) for name in ("a", "b"))
     if len(first) and first.max() > 12:
@@ -238,8 +230,7 @@ def _number(digits: npt.NDArray[np.uint8]) -> Ints:
 
 
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of stamps as numbers: fractions in nanoseconds, months from their names,
-    zones in milliseconds."""
+    """Return the parts of stamps as numbers: nanoseconds, months, zones in milliseconds."""
     found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
     found["Y"] = _with_century(
         found["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
@@ -275,7 +266,7 @@ def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolA
         .astype(np.int64)
     )
     at = (
-        (first + day - 1) * _DAY_MS
+        (first + day - 1) * 86_400_000
         + ((hour * 60 + minute) * 60 + second) * 1000
         + nanos // 1_000_000
     )
@@ -283,8 +274,7 @@ def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolA
 
 
 def _with_century(year: Ints, is_short: BoolArray) -> Ints:
-    """Return years; of two digits those from 1970 to 2069. `0001` has four, and is the null date of
-    a program."""
+    """Return years; of two digits those from 1970 to 2069. `0001` is a null date of programs."""
     return np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
 
 
@@ -309,8 +299,7 @@ def _months(names: Any) -> Ints:
 
 
 def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
-    """Return the offset of each zone ahead of UTC in milliseconds, and a mask of cells that name
-    one."""
+    """Return each zone's offset ahead of UTC in milliseconds, and a mask of cells with one."""
     zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
     encoded = pc.fill_null(zones, "").dictionary_encode()
     offsets = np.array([_minutes(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)

@@ -1,5 +1,4 @@
-"""Conversion of the time stamps of one file into instants, by the format and the zone of its
-form."""
+"""Conversion of the time stamps of one file into instants, by the format and zone of its form."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -70,8 +69,7 @@ class Stamps:
         )
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
-        """Return the ends of events with these starts, as `read`; of a repeated time, the first
-        that is not before the start."""
+        """Return ends of events, as `read`; a repeated time is the first after the start."""
         reader = Stamps(self.format, self.zone, self.strict)
         ends = reader.read(cells, np.arange(len(cells)).astype(object))
         if reader.clock is None or not reader.clock.changes:
@@ -102,7 +100,6 @@ class Stamps:
 
 
 def _within_bounds(at: Millis) -> Millis:
-    """Return instants, `NO_INSTANT` for those of which no reading can be."""
     beyond = (at < _FIRST) | (at >= _LAST)
     return np.where(beyond, NO_INSTANT, at) if beyond.any() else at
 

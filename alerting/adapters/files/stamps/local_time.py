@@ -23,8 +23,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass
 class ClockChange:
-    """Stamps in a repeated hour: how many are assigned to the first hour, and how many to the
-    second."""
+    """Stamps in a repeated hour: how many are assigned to the first and the second hour."""
 
     first: int = 0
     second: int = 0
@@ -32,16 +31,14 @@ class ClockChange:
 
 @dataclass
 class LocalClock:
-    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds
-    its findings by day."""
+    """Reader of the stamps of a file, chunk by chunk in order; `changes`: its findings by day."""
 
     zone: ZoneInfo
     changes: dict[date, ClockChange] = field(default_factory=dict)
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
-        """Return local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series`:
-        the asset of each row."""
+        """Return local milliseconds as instants, or `NO_INSTANT`; `series`: each row's asset."""
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
         unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))
@@ -71,8 +68,7 @@ class LocalClock:
     def _second_time(
         self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
     ) -> npt.NDArray[np.int8]:
-        """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if
-        the lines are in no order."""
+        """Return 0 or 1: first or second of a repeated time; -1 without an order."""
         later = np.zeros(len(rows), dtype=np.int8)
         codes, names = (
             pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
@@ -95,7 +91,7 @@ class LocalClock:
                 run = np.concatenate([before, local[rows[mine]]])
                 later[mine] = _passes(run, order)[len(before) :]
                 still_open[name] = run
-                self._note(_day(int(day)), later[mine])
+                self._note(datetime.fromtimestamp(int(day) * 86_400, UTC).date(), later[mine])
         self._open = still_open
         return later
 
@@ -106,16 +102,14 @@ class LocalClock:
 
 
 class _Order(NamedTuple):
-    """Order of the lines of a series: whether the newest is first, and whether some instants have
-    several lines."""
+    """Order of a series' lines: is the newest first, and have instants several lines?"""
 
     backwards: bool
     repeated: bool
 
 
 def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
-    """Return the time (first or second) of each stamp of a repeated hour; all -1 if the order turns
-    more than once."""
+    """Return whether each stamp of a repeated hour is its first or second; -1 without an order."""
     steps = np.diff(run)
     turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
     passes = np.zeros(len(run), dtype=np.int8)
@@ -126,10 +120,6 @@ def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
     elif len(run) == 2 and run[0] == run[1] and not order.repeated:  # a value an hour
         passes[1] = 1
     return 1 - passes if order.backwards and passes.any() and passes[0] >= 0 else passes
-
-
-def _day(number: int) -> date:
-    return datetime.fromtimestamp(number * 86_400, UTC).date()
 
 
 def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:

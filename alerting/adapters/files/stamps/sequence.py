@@ -1,5 +1,4 @@
-"""Instants of rows without time stamps: their order, or a number of the unit, counts equal steps
-from a start."""
+"""Instants of rows without stamps: their order, or a number, counts equal steps from a start."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,8 +31,7 @@ class SequenceStamps:
     _counted: dict[str, int] = field(default_factory=dict)
 
     def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
-        """Return the instants of the next rows; `series` names the asset of each row, None if it is
-        the same for all."""
+        """Return the instants of the next rows; `series`: each row's asset, None for one asset."""
         absent = np.zeros(len(cells), np.bool_)
         if self.title is not None:
             absent = ~cell.present(cells)
@@ -49,7 +47,6 @@ class SequenceStamps:
         return Instants(at, absent, ~good & ~absent, 0, 0, at)
 
     def _count(self, series: npt.NDArray[np.object_]) -> FloatArray:
-        """Return the position of each row among all rows of its asset so far, from 0."""
         codes, names = pd.factorize(series, use_na_sentinel=False)
         within = pd.Series(codes).groupby(codes).cumcount().to_numpy(np.int64)
         before = np.array([self._counted.get(name, 0) for name in names], np.int64)

@@ -16,8 +16,7 @@ Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows of a table. `columns` holds text cells by title, all of one length; `lines` the
-    line of each row."""
+    """Some rows of a table: text cells by title, all of one length, and the line of each row."""
 
     lines: npt.NDArray[np.int64]
     columns: Mapping[str, Cells]
@@ -36,5 +35,4 @@ class Table(Protocol):
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
-        None if there is no row."""
+        """Return at least `rows` first rows, or all, with all columns; None without one."""

@@ -2,14 +2,11 @@
 
 from alerting.adapters.files.tables.text import Block
 
-_SEPARATORS = ",;\t|"
 _HEADER_BYTES = 5 << 20
-_PROBED = 20
 
 
 def header_record(block: Block, skipped: int) -> tuple[str, int]:
-    """Return the first record behind the skipped lines, without its line break, and its number of
-    lines."""
+    """Return the first record behind the skipped lines, without line break, and its lines."""
     data = block.data[:_HEADER_BYTES]
     start = _end_of_lines(data, skipped)
     record = data[start : _end_of_record(data, start, 1)]
@@ -18,11 +15,10 @@ def header_record(block: Block, skipped: int) -> tuple[str, int]:
 
 
 def find_separator(header: str, first: Block | None, skipped: int) -> str:
-    """Return the separator for which most of the first lines have as many fields as the header; of
-    several, the one with most."""
+    """Return the separator by which most first lines have the header's number of fields."""
     data = first.data[:_HEADER_BYTES] if first else b""
     start = _end_of_lines(data, skipped)
-    texts = data[start : _end_of_lines(data, _PROBED, start)].decode("utf-8", "ignore").split("\n")
+    texts = data[start : _end_of_lines(data, 20, start)].decode("utf-8", "ignore").split("\n")
     plain = outside_quotes(header)
     probes = [outside_quotes(text) for text in texts if text.strip() and text.count('"') % 2 == 0]
 
@@ -31,7 +27,7 @@ def find_separator(header: str, first: Block | None, skipped: int) -> str:
         fitting = sum(probe.count(separator) == fields for probe in probes)
         return bool(fields), fitting / len(probes) if probes else 1.0, fields
 
-    return max(_SEPARATORS, key=fitness)
+    return max(",;\t|", key=fitness)
 
 
 def outside_quotes(text: str) -> str:
@@ -55,8 +51,7 @@ def first_records(block: Block, lines: int) -> Block:
 
 
 def _end_of_record(data: bytes, start: int, lines: int) -> int:
-    """Return the end of this many lines, or of the first later line that leaves no quotation mark
-    open."""
+    """Return the end of this many lines, or the first later one that leaves no quotation open."""
     end = _end_of_lines(data, lines, start)
     is_open = data.count(b'"', start, end) % 2
     while is_open and end < len(data):
@@ -67,7 +62,6 @@ def _end_of_record(data: bytes, start: int, lines: int) -> int:
 
 
 def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
-    """Return the end of this many lines."""
     for _ in range(lines):
         start = data.find(b"\n", start) + 1 or len(data)
     return start

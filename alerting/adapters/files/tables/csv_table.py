@@ -31,13 +31,9 @@ from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
 
-_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # spreadsheets write this into the first line
-_HOPELESS = 100 * MOST_COLUMNS
-
 
 class CsvTable:
-    """Text with one record a line. Without a separator, the table uses the one on which the header
-    and the first lines agree."""
+    """Text with one record a line; its separator, else that on which header and lines agree."""
 
     unit = "line"
 
@@ -48,7 +44,8 @@ class CsvTable:
         with closing(blocks(path, self.encoding, Position(path))) as start:
             first = next(start, None)
         header, lines = header_record(first, 0) if first else ("", 0)
-        named = _SEPARATOR_LINE.match(header)
+        # spreadsheets write this into the first line
+        named = re.match(r'^"?sep=(.)"?$', header)
         self._header_lines = 0
         if first and named:
             separator = separator or named[1]
@@ -66,7 +63,7 @@ class CsvTable:
         self.titles = read_titles(path, self._fields(header))
 
     def _fields(self, header: str) -> list[str]:
-        if outside_quotes(header).count(self.separator) > _HOPELESS:
+        if outside_quotes(header).count(self.separator) > 100 * MOST_COLUMNS:
             return [""] * (header.count(self.separator) + 1)
         try:
             return next(csv.reader([header], delimiter=self.separator))
@@ -84,8 +81,7 @@ class CsvTable:
                 yield self._quick(body, wanted) or self._exact(body, wanted)
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
-        None if there is no row."""
+        """Return at least `rows` first rows, or all, with all columns; None without one."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)
         body = first_records(without_lines(first, self._header_lines), rows) if first else None

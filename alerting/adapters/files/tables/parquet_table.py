@@ -16,14 +16,9 @@ from alerting.adapters.files.tables.text import Position
 from alerting.adapters.files.tables.titles import read_titles
 from alerting.definitions.faults import UserError, storable
 
-_ROWS = 20_000
-_CELLS = 500_000
-_PARQUET_BUFFER = 1 << 20
-
 
 class ParquetTable:
-    """Parquet file whose columns become text cells that parse to the same values; rows count from
-    1."""
+    """Parquet file whose columns become text cells that parse to the same values."""
 
     unit = "row"
 
@@ -31,12 +26,13 @@ class ParquetTable:
         self.path = path
         self.position = Position(path)
         with _parquet(path) as file:
-            self._names = _parquet_names(path, file)
+            names = list(file.schema_arrow.names)
+            self._names = dict(zip(read_titles(path, names), names, strict=True))
             self.titles = tuple(self._names)
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""
-        return self._batches(wanted, max(100, min(_ROWS, _CELLS // max(1, len(wanted)))))
+        return self._batches(wanted, max(100, min(20_000, 500_000 // max(1, len(wanted)))))
 
     def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
         self.position = self.position.again()
@@ -51,8 +47,7 @@ class ParquetTable:
                 self.position.done = self.position.total * (first - 1) // total
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
-        None if there is no row."""
+        """Return at least `rows` first rows, or all, with all columns; None without one."""
         return next(self._batches(self.titles, rows), None)
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
@@ -86,7 +81,7 @@ def _parquet(path: Path) -> Iterator[Any]:
     try:
         with (
             path.open("rb") as raw,
-            parquet.ParquetFile(_readable(path, raw), buffer_size=_PARQUET_BUFFER) as file,
+            parquet.ParquetFile(_readable(path, raw), buffer_size=1 << 20) as file,
         ):
             yield file
     except (pa.ArrowException, OSError, MemoryError) as error:
@@ -97,11 +92,5 @@ def _parquet(path: Path) -> Iterator[Any]:
 
 
 def _readable(path: Path, raw: IO[bytes]) -> Path | IO[bytes]:
-    """Return the path for the library to open, which is faster; the open file if its name is no
-    UTF-8."""
+    """Return the path, which is faster for the library; the file if its name is no UTF-8."""
     return path if storable(str(path), sys.maxsize) == str(path) else raw
-
-
-def _parquet_names(path: Path, file: Any) -> dict[str, str]:
-    names = list(file.schema_arrow.names)
-    return dict(zip(read_titles(path, names), names, strict=True))

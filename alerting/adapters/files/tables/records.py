@@ -9,8 +9,7 @@ _OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
 
 @dataclass(frozen=True)
 class Record:
-    """One record: index of its first line in the chunk, number of lines, fields, and its fault, if
-    any."""
+    """One record: index of its first line in the chunk, number of lines, fields, and its fault."""
 
     first: int
     count: int
@@ -41,7 +40,6 @@ def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[R
 
 
 def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) -> Iterator[Record]:
-    """Yield records from this line on, up to and including the first faulty one."""
     reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
     first = start
     while first < len(texts):

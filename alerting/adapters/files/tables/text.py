@@ -1,5 +1,4 @@
-"""Files as blocks of whole lines: compression detected by content, any encoding turned into UTF-8,
-in pieces of bounded size."""
+"""Files as blocks of whole lines: unpacked, any encoding turned into UTF-8, in bounded pieces."""
 
 import bz2
 import codecs
@@ -33,7 +32,6 @@ _NO_FILE_ENCODINGS = (
     "raw-unicode-escape",
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_BOM = codecs.BOM_UTF8
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZIP = b"PK\x03\x04"
@@ -68,8 +66,7 @@ class Position:
 
 
 def magic(path: Path) -> bytes:
-    """Return the first bytes of a file. Raises UserError if there is no such file, or it is
-    empty."""
+    """Return the first bytes of a file. Raises UserError if it does not exist, or is empty."""
     if not path.exists():
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
@@ -103,10 +100,6 @@ class Encoding:
         self.guessed = named is None
         self.name = _check_encoding(named) if named is not None else _encoding_by_mark(path)
 
-    @property
-    def is_utf8(self) -> bool:
-        return codecs.lookup(self.name).name == "utf-8"
-
 
 def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Block, None, None]:
     """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
@@ -135,12 +128,9 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
 
 
 def _cut(data: bytes) -> int:
-    """Return the end of the last whole record: after a line break with an even number of quotation
-    marks before it."""
+    """Return the end of the last whole record: after an even number of quotation marks."""
     end = data.rfind(b"\n") + 1
-    if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD:
-        return end
-    return 0
+    return end if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD else 0
 
 
 def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
@@ -155,8 +145,7 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
 
 
 class _BlockReader:
-    """Conversion of the pieces of a file into UTF-8 blocks, with late detection of Windows-1252
-    after plain ASCII."""
+    """Conversion of a file into UTF-8 blocks, with late detection of Windows-1252 after ASCII."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self._path = path
@@ -166,7 +155,7 @@ class _BlockReader:
 
     def block(self, first_line: int, data: bytes) -> Block:
         if first_line == 1:
-            data = data.removeprefix(_BOM)
+            data = data.removeprefix(codecs.BOM_UTF8)
         if not data.isascii():
             data = self._utf8(first_line, data)
             self._ascii = False
@@ -180,7 +169,7 @@ class _BlockReader:
         except UnicodeDecodeError as error:
             if (
                 self._encoding.guessed
-                and self._encoding.is_utf8
+                and codecs.lookup(self._encoding.name).name == "utf-8"
                 and self._ascii
                 and not _is_damaged_utf8(data)
             ):
@@ -232,7 +221,6 @@ def _check_encoding(name: str) -> str:
 
 
 def _encoding_by_mark(path: Path) -> str:
-    """Return the encoding that the first bytes of the unpacked file show."""
     with _open_unpacked(path) as (stream, _):
         start = _read(path, stream, 4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -247,8 +235,7 @@ def _encoding_by_mark(path: Path) -> str:
 
 
 def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds in a file without
-    any line feed."""
+    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds if it has none."""
     info = codecs.lookup(encoding)
     decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
     returns: bool | None = None
@@ -277,7 +264,6 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
 
 @contextmanager
 def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Yield the unpacked stream, and the file below it."""
     start = magic(path)
     with path.open("rb") as raw:
         if start.startswith(_ZSTD):

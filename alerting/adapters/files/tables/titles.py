@@ -11,12 +11,10 @@ from alerting.definitions.faults import UserError
 
 MOST_COLUMNS = 10_000
 _LISTED = 20
-_NEAR = 0.75
 
 
 def column(table: Table, wanted: str, option: str) -> str:
-    """Return the title of the wanted column. Raises UserError with the nearest titles if the table
-    has no such column."""
+    """Return the title of the wanted column. Raises UserError with the nearest titles."""
     if wanted in table.titles:
         return wanted
     near = nearest(wanted, table.titles)
@@ -28,8 +26,7 @@ def column(table: Table, wanted: str, option: str) -> str:
 
 
 def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
-    """Return the titles most similar to this one: the same letters, one contained in the other, or
-    a typing error."""
+    """Return the titles most similar to this one: its letters, a part of it, or a typing error."""
     folded = {title: _letters(title) for title in titles}
     plain = _letters(wanted)
     same = [title for title, letters in folded.items() if plain and letters == plain]
@@ -37,7 +34,7 @@ def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
         return same[:3]
     close = set(
         get_close_matches(
-            plain, [letters for letters in folded.values() if letters], n=3, cutoff=_NEAR
+            plain, [letters for letters in folded.values() if letters], n=3, cutoff=0.75
         )
     )
     within = {
@@ -57,8 +54,7 @@ def title_list(titles: Sequence[str]) -> str:
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
-    """Return the titles of a header. Raises UserError if there is none, or too many, or a title is
-    repeated."""
+    """Return the titles of a header. Raises UserError for none, too many, or a repeated one."""
     if not raw:
         raise UserError(f"{path}: the table has no columns")
     if len(raw) > MOST_COLUMNS:

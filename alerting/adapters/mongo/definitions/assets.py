@@ -37,8 +37,6 @@ from alerting.definitions.assets import (
 from alerting.definitions.faults import UserError
 from alerting.ports import FaultyDocument
 
-_MOST_PARSED = 50_000
-
 
 class MongoAssets:
     """Port `Assets`: one document per name."""
@@ -66,8 +64,7 @@ class MongoAssets:
         ] if latencies else assets, faulty
 
     def matching(self, patterns: Collection[str]) -> list[Asset]:
-        """Return the valid assets of these names or patterns with *, and all known ones above them,
-        sorted by name."""
+        """Return the valid assets of these names or patterns with *, and those above, by name."""
         if "*" in patterns:
             return self.all()
         found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
@@ -94,7 +91,6 @@ class MongoAssets:
         return [asset.with_latencies(latencies) for asset in assets] if latencies else assets
 
     def _latencies(self, assets: Sequence[Asset]) -> Mapping[str, timedelta]:
-        """Return the latencies of sources; they are read only if an asset names a source."""
         is_named = any(variable.source for asset in assets for variable in asset.variables.values())
         return source_latencies(self._database) if is_named else {}
 
@@ -107,8 +103,7 @@ class MongoAssets:
         }
 
     def put(self, assets: Sequence[Asset]) -> None:
-        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not
-        be read again."""
+        """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _put(
             self._assets,
             {asset.name: asset_document(asset) for asset in assets},
@@ -121,8 +116,7 @@ class MongoAssets:
         return good(EVENT_TYPES, self._types.find().sort("name"), parse_event_type)
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
-        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not
-        be read again."""
+        """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _put(
             self._types,
             {type_.name: to_document(type_) for type_ in types},
@@ -132,7 +126,6 @@ class MongoAssets:
 
 
 def _name_conditions(patterns: Collection[str]) -> list[Document]:
-    """Return one condition for all plain names, and one for each pattern."""
     exact = [pattern for pattern in patterns if "*" not in pattern]
     parts = [
         ".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern
@@ -141,15 +134,13 @@ def _name_conditions(patterns: Collection[str]) -> list[Document]:
 
 
 def whole_collection(collection: MongoCollection) -> bytes:
-    """Return all documents of a collection behind one another, as they are stored, sorted by
-    name."""
+    """Return all documents of a collection one after another, as stored, sorted by name."""
     return raw_documents(collection, [{"$sort": {"name": 1}}])
 
 
 @lru_cache(2)
 def read_whole(documents: bytes) -> tuple[Read[Asset], ...]:
-    """Read all assets. If none was written since the last time, none is looked at again: there may
-    be very many."""
+    """Read all assets; none again if none was written since: they may be very many."""
     return tuple(_read_asset(documents[start:end]) for start, end in document_bounds(documents))
 
 
@@ -165,7 +156,7 @@ def _whole_with_latencies(
     )
 
 
-@lru_cache(_MOST_PARSED)
+@lru_cache(50_000)
 def _read_asset(raw: bytes) -> Read[Asset]:
     """Read a document. One that is as it was is not parsed again."""
     return next(read_each([bson.decode(raw, CODEC)], parse_asset))
@@ -192,8 +183,7 @@ def _put(
 def _refuse_to_hide(
     collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str
 ) -> None:
-    """Check that no faulty document is overwritten, so that its content is not lost. Raises
-    UserError if one would be."""
+    """Raise UserError if a faulty document would be overwritten, and its content lost."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
     faulty = [
         f"  - {read.name}: {'; '.join(read.reasons)}"

@@ -1,5 +1,4 @@
-"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a
-separate collection."""
+"""Alert definitions in MongoDB: current documents, revisions and faults, a collection each."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -41,8 +40,7 @@ class MongoDefinitions:
         ]
 
     def put(self, document: Document) -> None:
-        """Insert or replace the current document of that name. Raises DefinitionRefused if the
-        server refuses it."""
+        """Insert or replace the document of a name. Raises DefinitionRefused if refused."""
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
         try:
@@ -76,8 +74,7 @@ class MongoDefinitions:
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def newest_revision(self, name: str) -> Revision | None:
-        """Return the newest valid revision of a definition, None without one: of one document,
-        unless that is invalid."""
+        """Return the newest valid revision of a definition, None without one."""
         found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
         valid = good(REVISIONS, [] if found is None else [found], parse_revision)
         if found is not None and not valid:
@@ -121,8 +118,7 @@ class MongoDefinitions:
         return list(newest.values()), faulty
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """Return the newest valid revision of every definition, sorted by name; with `having` only
-        those with this field."""
+        """Return the newest valid revision of every definition; `having`: with this field."""
         if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [
@@ -158,7 +154,6 @@ def _numbered(name: str, number: Any) -> str:
 
 
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
-    """Return faults by name from the marks that can be read."""
     faults = {mark["_id"]: mark.get("faults") for mark in found if isinstance(mark["_id"], str)}
     return {
         name: [str(f) for f in reasons]

@@ -6,8 +6,6 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import ROUTES
 from alerting.definitions.faults import UserError
 
-_DOCUMENT_FAILED_VALIDATION = 121  # error code of the server
-
 
 class MongoRoutes:
     """Port `Routes`."""
@@ -23,7 +21,7 @@ class MongoRoutes:
         try:
             self._routes.replace_one({"name": document["name"]}, document, upsert=True)
         except WriteError as error:
-            if error.code != _DOCUMENT_FAILED_VALIDATION:
+            if error.code != 121:  # DocumentValidationFailure
                 raise
             name = document["name"]
             raise UserError(

@@ -1,5 +1,4 @@
-"""Sources in MongoDB: documents as people wrote them, their revisions, and how far each has
-delivered."""
+"""Sources in MongoDB: documents as people wrote them, revisions, and how far each has delivered."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -40,11 +39,6 @@ from alerting.ports.sources import (
     SourceRevision,
 )
 
-_FAILED_VALIDATION = 121  # error code of the server
-_BY_SIZE = {"source": 1, "size": 1}
-_RECENT = 20
-_MOST_FORGOTTEN = 10_000
-
 
 class MongoSources:
     """Port `Sources`."""
@@ -71,13 +65,12 @@ class MongoSources:
         try:
             upsert(lambda: self._sources.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
-            if error.code != _FAILED_VALIDATION:
+            if error.code != 121:  # DocumentValidationFailure
                 raise
-            why = (
+            raise UserError(
                 f"the database refuses source {name!r}; run `alerting prepare` with this version "
                 "of the platform"
-            )
-            raise UserError(why) from error
+            ) from error
 
     def add_revision(self, revision: SourceRevision) -> bool:
         return insert_new(self._revisions, to_document(revision))
@@ -94,8 +87,7 @@ class MongoSources:
         )
 
     def record(self, name: str, delivered: Delivered) -> None:
-        """Count a delivery without waiting for the journal: a power cut may cost the counts of a
-        tenth of a second."""
+        """Count a delivery without waiting for the journal: a power cut may cost some counts."""
         change: Document = {
             "$inc": {"rows": delivered.rows, "refused": delivered.refused},
             "$unset": {"fault": ""},
@@ -106,7 +98,7 @@ class MongoSources:
             recent = {"at": delivered.at, "rows": delivered.rows}
             arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
             change["$set"] = change.get("$set", {}) | arrived
-            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
+            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -20}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
@@ -155,11 +147,7 @@ class MongoSources:
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
         gone = [mark["_id"] for mark in old if mark.get("path") not in there]
-        return (
-            self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
-            if gone
-            else 0
-        )
+        return self._files.delete_many({"_id": {"$in": gone[:10_000]}}).deleted_count if gone else 0
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         insert_all_new(
@@ -181,7 +169,9 @@ class MongoSources:
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
         return sum(
             int(found["bytes"])
-            for found in self._dead.aggregate([{"$match": {"source": name}}, total], hint=_BY_SIZE)
+            for found in self._dead.aggregate(
+                [{"$match": {"source": name}}, total], hint={"source": 1, "size": 1}
+            )
         )
 
     def count_dead(self, name: str) -> int:
@@ -221,7 +211,6 @@ class MongoSources:
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
-    """Return how long evaluation waits for values of each source that states it; faulty sources are
-    absent."""
+    """Return how long evaluation waits for values of each source that states it and is valid."""
     found = good(SOURCES, database[SOURCES].find(), parse_source)
     return {source.name: source.waits for source in found if source.waits is not None}

@@ -1,5 +1,4 @@
-"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document that
-all of them read."""
+"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -32,8 +31,7 @@ class MongoClock:
         return wall if stored is None else _shown(stored, wall)
 
     def line_speed(self) -> float | None:
-        """Return how many seconds of the simulated line pass in a second, 0 while it stands; None
-        for a clock of real time."""
+        """Return seconds of the simulated line per second, 0 while it stands; else None."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is None:
             return None
@@ -52,8 +50,7 @@ class MongoClock:
         self._put(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
-        """Continue for another `lease` of real time; a stopped clock continues from where it
-        stopped."""
+        """Continue for another `lease` of real time, from where a stopped clock stands."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()

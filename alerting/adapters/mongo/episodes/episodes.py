@@ -46,8 +46,7 @@ _EXTRACT = dict.fromkeys(
 
 
 class MongoEpisodes:
-    """Port `Episodes`. Only open live episodes have `open_key`; its unique index permits one of
-    them per target."""
+    """Port `Episodes`. Open live episodes have `open_key`: an index permits one per target."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._episodes = database[EPISODES]
@@ -133,7 +132,7 @@ class MongoEpisodes:
             ]
         return sorted(
             good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
-            key=_by_raise,
+            key=lambda alarm: (alarm.raised_at, alarm.id),
         )
 
     def starting_with(self, prefix: str) -> list[Episode]:
@@ -147,16 +146,14 @@ class MongoEpisodes:
         )
 
     def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        """Return number and sum of versions by definition: versions only grow, and episodes are
-        never deleted."""
+        """Return number and sum of versions by definition: they grow, nothing is deleted."""
         raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
         counted = {
             "$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}
         }
-        found = self._episodes.aggregate([raised, counted])
         return {
             one["_id"]: f"{one['count']}:{one['versions']}"
-            for one in found
+            for one in self._episodes.aggregate([raised, counted])
             if isinstance(one["_id"], str)
         }
 
@@ -164,13 +161,8 @@ class MongoEpisodes:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
 
-def _by_raise(alarm: Alarm) -> tuple[datetime, str]:
-    return alarm.raised_at, alarm.id
-
-
 def _alarm(document: Document) -> Alarm:
-    """Return the alarm of a part of an episode's document. Raises an error if a name in it is no
-    text."""
+    """Return the alarm in parts of an episode's document. Raises an error for no text."""
     closed = document["closed_at"]
     acknowledged = document.get("acknowledged")
     transitions = [
@@ -216,8 +208,7 @@ def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
 
 
 def _parse(document: Document) -> Episode:
-    """Return the episode in a document. Raises ValueError for one that could never be written
-    again: its key is another's."""
+    """Return the episode in a document. Raises ValueError if it has the key of another episode."""
     episode = from_document(Episode, document)
     if document.get("open_key") != _open_key(episode):
         raise ValueError("its open_key is not that of its definition, asset and condition")

@@ -20,7 +20,6 @@ _OLDEST_FIRST = [("created_at", 1), ("_id", 1)]
 _DUE_ORDER = [("next_attempt_at", 1), ("transition", -1), ("_id", 1)]
 """The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts
 after `closed`."""
-_ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
 class MongoNotifications:
@@ -98,7 +97,7 @@ class MongoNotifications:
 
     def waiting(self, limit: int | None = None) -> list[Notification]:
         return _read(
-            self._notifications.find({"next_attempt_at": {"$gt": _ANY_TIME}})
+            self._notifications.find({"next_attempt_at": {"$gt": datetime.fromtimestamp(0, UTC)}})
             .sort(_OLDEST_FIRST)
             .limit(limit or 0)
         )
@@ -125,8 +124,7 @@ class MongoNotifications:
         dry: bool = False,
     ) -> int:
         finished = {"created_at": {"$lt": before}, "next_attempt_at": None}
-        kept = {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
-        old = finished | kept
+        old = finished | {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
         return (
             self._notifications.count_documents(old)
             if dry
@@ -135,8 +133,7 @@ class MongoNotifications:
 
 
 def _is_stored(before: Notification | None, after: Notification) -> Document:
-    """Return the query for a notification as it was read. Each claim counts an attempt, so two
-    claims differ."""
+    """Return the query for a notification as it was read; each claim counts an attempt."""
     expected: dict[str, Any] = (
         {} if before is None else {"status": before.status, "attempts": before.attempts}
     )

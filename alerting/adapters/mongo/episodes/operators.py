@@ -1,5 +1,4 @@
-"""Feedback, the audit log, revoked links, ended sessions, and alerts about the platform itself, in
-MongoDB."""
+"""Feedback, audit log, revoked links, ended sessions, and alerts about the platform, in MongoDB."""
 
 from datetime import datetime
 from typing import Any
@@ -35,8 +34,7 @@ class MongoFeedback:
         key = fingerprint(feedback) if once is None else fingerprint("once", once)
         if insert_new(self._feedback, {**to_document(feedback), "key": key}):
             return feedback
-        found = self._feedback.find_one({"key": key})
-        return read_one(FEEDBACK, Feedback, found) or feedback
+        return read_one(FEEDBACK, Feedback, self._feedback.find_one({"key": key})) or feedback
 
     def of(self, episode: str) -> list[Feedback]:
         found = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
@@ -53,8 +51,7 @@ class MongoMisses:
         key = f"miss:{miss.id}"
         if insert_new(self._feedback, {**to_document(miss), "key": key}):
             return miss
-        found = self._feedback.find_one({"key": key})
-        return read_one(FEEDBACK, ReportedMiss, found) or miss
+        return read_one(FEEDBACK, ReportedMiss, self._feedback.find_one({"key": key})) or miss
 
     def between(
         self,
@@ -151,8 +148,7 @@ class MongoEndedSessions:
 
 
 class MongoPlatformAlerts:
-    """Port `PlatformAlerts`. `open_key` exists while the alert is open: one per kind and
-    subject."""
+    """Port `PlatformAlerts`. An open alert has `open_key`: one per kind and subject."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._alerts = database[PLATFORM_ALERTS]

@@ -87,8 +87,7 @@ def _document(shelf: Shelf) -> Document:
 
 
 def parse_shelf(document: Document) -> Shelf:
-    """Return the shelf of a document, with its `_id` as `id`. Raises ShelfRefused with every
-    fault."""
+    """Return the shelf of a document, `_id` as its `id`. Raises ShelfRefused with every fault."""
     try:
         shelf = _SHELF.validate_python(document)
     except ValidationError as error:

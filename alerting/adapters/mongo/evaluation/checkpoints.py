@@ -15,8 +15,6 @@ from alerting.ports.late import Checkpoint
 from alerting.ports.unit_of_work import Unit
 from alerting.readings.history import to_millis
 
-_AT_ONCE = 10_000
-_HOUR = 3_600_000  # ms
 Write = UpdateMany | ReplaceOne[Document] | DeleteMany
 
 
@@ -61,11 +59,10 @@ class MongoCheckpoints:
                 self._checkpoints.bulk_write(writes, session=session_of(unit))
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
-        """Return for each target the latest state with a watermark before its instant: one query
-        for all instants of an hour."""
+        """Return each target's latest state before its instant: one query for all of an hour."""
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
-            hours.setdefault(to_millis(instant) // _HOUR, {})[key] = instant
+            hours.setdefault(to_millis(instant) // 3_600_000, {})[key] = instant
         found = {
             key: document for hour in hours.values() for key, document in self._before(hour).items()
         }
@@ -75,8 +72,7 @@ class MongoCheckpoints:
         return {key: state for key, state in states.items() if state is not None}
 
     def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
-        """Return the latest states before neighbouring instants, without reading states whose
-        successor is before all of them."""
+        """Return the latest states before neighbouring instants, without older ones."""
         names, assets = (
             list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1)
         )
@@ -89,7 +85,7 @@ class MongoCheckpoints:
         }
         query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
         found: dict[TargetKey, Document] = {}
-        for document in self._checkpoints.find(query).batch_size(_AT_ONCE):
+        for document in self._checkpoints.find(query).batch_size(10_000):
             key = document["definition"], document["asset"]
             at = document["watermark"]
             latest = found.get(key)

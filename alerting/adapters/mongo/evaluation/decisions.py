@@ -18,7 +18,6 @@ from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
-_WITHOUT_EVIDENCE = {"evidence": False}
 _FIELDS = {
     field.name: f"${field.name}" for field in fields(DecisionRecord) if field.name != "evidence"
 }
@@ -48,7 +47,9 @@ class MongoDecisions:
         return read_stored(DECISIONS, DecisionRecord, found)
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
-        found = self._decisions.find({"definition": {"$in": list(definitions)}}, _WITHOUT_EVIDENCE)
+        found = self._decisions.find(
+            {"definition": {"$in": list(definitions)}}, {"evidence": False}
+        )
         ordered = found.sort([("definition", 1), ("at", 1), ("_id", 1)])
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
         return {name: _without_evidence(made) for name, made in by_name}

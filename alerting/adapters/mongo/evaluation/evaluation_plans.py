@@ -33,16 +33,19 @@ from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_log = logging.getLogger(__name__)
 _FORMAT = 13  # increase it with every change of a plan's sources or layout
 _PART = 20_000
-_PROMOTIONS = [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}]
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
     {"$unionWith": EVENT_TYPES},
     {"$unionWith": SOURCES},
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
-    {"$unionWith": {"coll": DECISIONS, "pipeline": _PROMOTIONS}},
+    {
+        "$unionWith": {
+            "coll": DECISIONS,
+            "pipeline": [{"$match": {"rank_key": {"$exists": True}}}, {"$count": "promotions"}],
+        }
+    },
     {
         "$unionWith": {
             "coll": EVALUATION_PLANS,
@@ -56,8 +59,7 @@ _LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan at a time. It is read together with its sources, for the
-    `get` that follows."""
+    """Port `EvaluationPlans`: one plan, read together with its sources for the next `get`."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[DEFINITIONS]
@@ -65,8 +67,7 @@ class MongoEvaluationPlans:
         self._read: list[Document] = []
 
     def source_hash(self) -> str:
-        """Return a hash over all current documents and the numbers of revisions and promotions,
-        which are immutable."""
+        """Return a hash over all current documents and the numbers of revisions and promotions."""
         digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
         plan = list[bytes]()
         found = raw_documents(self._sources, _OTHER_SOURCES)
@@ -93,7 +94,7 @@ class MongoEvaluationPlans:
                 tuple(target for part in parts for target in _read_targets(part)),
             )
         except Exception as error:  # any content of a document: the plan is made again
-            _log.warning(
+            logging.getLogger(__name__).warning(
                 "%s is faulty and made again: %s: %s",
                 EVALUATION_PLANS,
                 type(error).__name__,
@@ -105,12 +106,11 @@ class MongoEvaluationPlans:
         targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
-            names = evaluation_plan.names if number == 0 else ()
             document = {
                 "_id": number,
                 "source_hash": source_hash,
                 "parts": len(pieces),
-                "names": list(names),
+                "names": list(evaluation_plan.names if number == 0 else ()),
                 **_columns(piece),
             }
             upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))

@@ -33,8 +33,7 @@ class MongoScores:
     def between(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
-        """Return documents {asset, and those of `Score`} with start <= ts < end, by instant, then
-        asset."""
+        """Return documents {asset, and those of `Score`}, start <= ts < end, by instant."""
         query: Document = {"definition": definition, "ts": {"$gte": start, "$lt": end}}
         if asset is not None:
             query["asset"] = asset

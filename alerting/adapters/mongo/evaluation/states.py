@@ -27,7 +27,6 @@ from alerting.episodes.state_table import (
 from alerting.ports.unit_of_work import Conflict, Unit
 from alerting.readings.instants import NO_TIME, Millis
 
-_ID = r"\d\d-\d+"
 _INTEGERS = ("watermark", "at", "since", "unknown_count")
 _TEXTS = ("variable", "unknown_reason")
 
@@ -63,8 +62,7 @@ class MongoStates:
         return table
 
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
-        """Return whether one of these targets of a shard was stored under another cadence when it
-        was last read."""
+        """Return whether a target of a shard was stored under another cadence when last read."""
         number = shard_of(keys[0][0])
         wanted = set(keys)
         known = self._shards_of(number)
@@ -80,8 +78,7 @@ class MongoStates:
         unit: Unit | None = None,
         every: int = 0,
     ) -> None:
-        """Write the states `after` of targets of one shard; raise Conflict if the shard or a
-        watermark has changed."""
+        """Write `after` of targets of a shard. Raises Conflict if it or a watermark changed."""
         (number,) = {shard_of(definition) for definition, _ in before.keys}
         known = self._shards_of(number)
         shard = _shard_id(number, every)
@@ -107,8 +104,7 @@ class MongoStates:
             known[id] = read_version + 1, table
 
     def _shards_of(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
-        """Return the shards of this number as they were last read or written, by id, each with its
-        version."""
+        """Return the shards of this number as last read or written, by id, with versions."""
         if number not in self._last:
             self._read([number])
         return self._last[number]
@@ -124,8 +120,7 @@ class MongoStates:
             self._last[int(id[:2])][id] = version, table
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
-        """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0:
-        if it exists)."""
+        """Replace a shard. Raises Conflict if it was written since `version` (0: if it exists)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
         with conflicts():
             found = self._shards.find_one_and_replace(
@@ -141,9 +136,8 @@ class MongoStates:
 
 
 def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
-    """Return id, version and table of a shard. Raises an error if its columns do not fit
-    together."""
-    if re.fullmatch(_ID, document["id"]) is None:  # else its targets would be there twice
+    """Return id, version and table of a shard. Raises an error if its columns do not fit."""
+    if re.fullmatch(r"\d\d-\d+", document["id"]) is None:  # else its targets would be there twice
         raise ValueError("its _id is not that of a shard")
     version = document["version"]
     table = from_shard(document)
@@ -157,12 +151,10 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
 
 
 def _shard_id(number: int, every: int) -> str:
-    """Return the id of a shard: its number, and its cadence in ms."""
     return f"{number:02}-{every}"
 
 
 def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:
-    """Return the rows of both tables."""
     table = ConditionTable([*one.keys, *other.keys])
     table.put_rows(range(len(one)), one)
     table.put_rows(range(len(one), len(table)), other)
@@ -170,8 +162,7 @@ def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:
 
 
 def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> ConditionTable:
-    """Return the stored shard with `after` in the rows of its targets. Raises Conflict if a
-    watermark is not that of `before`."""
+    """Return the stored shard with `after` in its rows. Raises Conflict for another watermark."""
     stored_rows = _find_rows(stored, before.keys)
     if (_watermarks(stored, stored_rows) != before.watermark).any():
         raise Conflict("another evaluator has advanced some of these targets")
@@ -259,7 +250,6 @@ def _sparse(condition: Condition) -> Document:
 
 
 def _find_rows(table: ConditionTable, keys: list[TargetKey]) -> Sequence[int | None]:
-    """Return the row of each target in the table; None for a target without one."""
     if table.keys == keys:  # as nearly always
         return range(len(keys))
     rows = {key: row for row, key in enumerate(table.keys)}

@@ -29,16 +29,13 @@ from alerting.ports import ArchivedFile
 from alerting.ports.sweeps import FileState
 from alerting.readings.instants import month_interval, month_of
 
-_ORDER = [("asset", 1), ("month", 1), ("number", 1)]
-_ATTEMPTS = 10
 _READ: Document = {"state": {"$ne": "deleting"}}
 # documents; a batch of the server is else 16 MB, of which the documents take many times as much
 _AT_ONCE = 1_000
 
 
 class MongoArchivedFiles:
-    """Records of the files of the archive, one document each, and their readings in the
-    database."""
+    """Records of the files of the archive, one document each; their readings in the database."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._files = database[ARCHIVED_FILES]
@@ -51,8 +48,7 @@ class MongoArchivedFiles:
     def between(
         self, assets: Sequence[str], start: datetime | None, end: datetime | None
     ) -> list[ArchivedFile]:
-        """Return the files of some assets with readings in start < ts <= end, by asset, month and
-        number."""
+        """Return files of assets with readings in start < ts <= end, by asset and month."""
         times = _READ if start is None else {**_READ, "last": {"$gt": to_bson(start)}}
         if (
             not assets or self._files.find_one(times, {"_id": True}) is None
@@ -62,8 +58,7 @@ class MongoArchivedFiles:
         return self._find({"asset": {"$in": list(assets)}, **times})
 
     def newest(self, until: datetime | None) -> list[ArchivedFile]:
-        """Return the files of each asset that begin at or before an instant, of its newest month
-        with one, by number."""
+        """Return each asset's files that begin until an instant, of its newest month."""
         begun: Document = {} if until is None else {"first": {"$lte": to_bson(until)}}
         pipeline: list[Document] = [
             {"$match": {**_READ, **begun}},
@@ -88,7 +83,9 @@ class MongoArchivedFiles:
         return self._find({"state": "deleting"})
 
     def _find(self, query: Document) -> list[ArchivedFile]:
-        return _read(self._files.find({**_READ, **query}).sort(_ORDER))
+        return _read(
+            self._files.find({**_READ, **query}).sort([("asset", 1), ("month", 1), ("number", 1)])
+        )
 
     def record(self, file: ArchivedFile) -> None:
         """Record a file. Raises UserError if there is one of its number."""
@@ -105,8 +102,7 @@ class MongoArchivedFiles:
         self._files.delete_one(_key(file))
 
     def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> list[str]:
-        """Return the months that end at or before an instant, with readings that arrived before
-        another."""
+        """Return the months before an instant with readings that arrived before another."""
         found: list[str] = []
         after: Document = {}
         while (
@@ -164,7 +160,7 @@ class MongoArchivedFiles:
         given = {document["ts"]: document for document in documents}
         within = {"asset": asset, "ts": {"$gte": min(given), "$lte": max(given)}}
         self._readings.update_many(within, {"$set": {"arrived_at": now}})
-        for _ in range(_ATTEMPTS):
+        for _ in range(10):
             found = {utc(document["ts"]): document for document in self._readings.find(within)}
             new = [
                 {"asset": asset, "ts": ts, **_samples(document), "arrived_at": now}
@@ -196,8 +192,7 @@ def archive_path(asset: str, month: str, number: int, token: str) -> str:
 
 
 def parse_archived_file(document: Document) -> ArchivedFile:
-    """Return the record in a document. Raises DocumentRefused if its path is not that of a file of
-    its asset and month."""
+    """Return the record in a document. Raises DocumentRefused for another asset's path."""
     file = from_document(ArchivedFile, document)
     beginning = archive_path(file.asset, file.month, file.number, "").removesuffix(".parquet")
     if re.match(ARCHIVE_PATH, file.path) is None or not file.path.startswith(beginning):
@@ -219,12 +214,11 @@ def _samples(document: Document) -> Document:
 
 
 def _lacking(document: Document, stored: Document) -> Document:
-    """Return the samples of a document, as fields to set, for variables of which none is stored."""
+    """Return the samples of a document, as fields to set, of variables without a stored one."""
     there = stored.get("v", {}).keys() | stored.get("q", {}).keys()
-    parts = _samples(document).items()
     return {
         f"{part}.{name}": one
-        for part, samples in parts
+        for part, samples in _samples(document).items()
         for name, one in samples.items()
         if name not in there
     }

@@ -46,8 +46,7 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
     def remove(self, id: str) -> None:
-        """Remove a record without waiting for the journal: one that comes back is routed ten
-        minutes later, to no effect."""
+        """Remove a record without waiting for the journal: a second routing has no effect."""
         self._done.delete_one({"_id": id})
 
     def evaluated_until(self) -> datetime | None:
@@ -69,10 +68,9 @@ class MongoArrivals:
         return Unfinished(_arrivals(waiting), len(waiting) < len(found))
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(
-            _OLDEST_FIRST
+        return _arrivals(
+            self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
         )
-        return _arrivals(found)
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         alike: dict[tuple[bool, int], list[str]] = {}

@@ -73,8 +73,7 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
 
 @dataclass(frozen=True)
 class _FieldBytes:
-    """Bytes of one field, one line per row, of which the first `sizes` are written: all of them if
-    that is None."""
+    """Bytes of one field, one line per row, of which the first `sizes` (None: all) are written."""
 
     data: npt.NDArray[np.uint8]
     sizes: Sizes | None = None
@@ -114,8 +113,7 @@ class _Texts:
 
 
 def _new_ids(rows: int) -> npt.NDArray[np.uint8]:
-    """Return new object ids in the format of the drivers: the second, five random bytes per batch,
-    and a counter."""
+    """Return new object ids as of drivers: the second, five random bytes, and a counter."""
     ids = np.empty((rows, 12), np.uint8)
     ids[:, :9] = np.frombuffer(int(time.time()).to_bytes(4, "big") + os.urandom(5), np.uint8)
     ids[:, 9:] = np.arange(rows, dtype=">u4").view(np.uint8).reshape(rows, 4)[:, 1:]
@@ -135,7 +133,6 @@ def _sample(name: str, column: SampleColumn) -> _FieldBytes:
 def _values(
     key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
 ) -> _FieldBytes:
-    """Return the fields of values of equal size, absent where they are not present."""
     rows = len(values)
     raw = np.ascontiguousarray(values).view(np.uint8).reshape(rows, -1)
     data = np.empty((rows, len(key) + raw.shape[1]), np.uint8)
@@ -147,7 +144,6 @@ def _values(
 
 
 def _total(fields_: Sequence[_FieldBytes], rows: int) -> Sizes:
-    """Return the number of bytes that each row writes."""
     total = np.zeros(rows, np.int64)
     for field_bytes in fields_:
         total += field_bytes.data.shape[1] if field_bytes.sizes is None else field_bytes.sizes
@@ -155,7 +151,6 @@ def _total(fields_: Sequence[_FieldBytes], rows: int) -> Sizes:
 
 
 def _join(fields_: Sequence[_FieldBytes]) -> bytes:
-    """Return the written bytes of all rows, row after row."""
     data = np.hstack([field_bytes.data for field_bytes in fields_])
     if all(field_bytes.sizes is None for field_bytes in fields_):
         return data.tobytes()

@@ -19,9 +19,6 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
 
-_NOT_MADE = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
-_NO_SUCH_INDEX = 2  # BadValue: the hint names no index
-
 
 def newest_readings(
     readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -41,8 +38,7 @@ def newest_readings(
 
 
 def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
-    """Create the index of each of these variables. Idempotent. One that the server refuses is left
-    out."""
+    """Create the index of each variable, unless the server refuses it. Idempotent."""
     keys = [("asset", ASCENDING), ("ts", DESCENDING)]
     for name in names:
         try:
@@ -50,15 +46,15 @@ def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
                 keys, name=_index(name), partialFilterExpression={f"v.{name}": {"$exists": True}}
             )
         except OperationFailure as error:
-            if error.code not in _NOT_MADE:
+            # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
+            if error.code not in (13, 67):
                 raise
 
 
 def _newest(
     readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime
 ) -> Document | None:
-    """Return the newest good reading of a variable; through its index, or, where that is missing,
-    with a slower search."""
+    """Return the newest good reading of a variable, through its index or by a slower search."""
     field = f"v.{name}"
     query: Document = {
         "asset": asset.name,
@@ -73,7 +69,7 @@ def _newest(
     try:
         return _first_present(cursor.clone().hint(_index(name)), asset, name)
     except OperationFailure as error:
-        if error.code != _NO_SUCH_INDEX:
+        if error.code != 2:  # BadValue: the hint names no index
             raise
         return _first_present(cursor, asset, name)
 

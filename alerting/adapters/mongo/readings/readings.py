@@ -1,5 +1,4 @@
-"""Readings and events from MongoDB: all up to an instant, or only those that matter from another
-instant on."""
+"""Readings and events from MongoDB: all up to an instant, or those that matter from another on."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,14 +21,13 @@ from alerting.adapters.samples.columns import (
     readings_columns,
     readings_frame,
 )
-from alerting.definitions.assets import Asset, EventType, VariableType, types_of
+from alerting.definitions.assets import Asset, EventType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted
 from alerting.readings.computed import read_computed
 from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.readings.sample_quality import Doubts
 
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
-_FEW = 50  # most variables that a query names; with more, it reads all
 
 
 class MongoReadings:
@@ -59,7 +57,16 @@ class MongoReadings:
         """
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
-            return self._load_readings(asset.name, since, end, types_of(asset, names))
+            types = types_of(asset, names)
+            query: Document = {"asset": asset.name}
+            if within := {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}:
+                query["ts"] = within
+            cursor = (
+                self._readings.find(query, _fields("ts", types))
+                .sort([("asset", 1), ("ts", 1)])
+                .batch_size(CHUNK)
+            )
+            return readings_frame(asset.name, _documents(cursor), types)
 
         event_types = tuple(self._assets.event_types())
         readings, doubts = read_computed(
@@ -73,26 +80,8 @@ class MongoReadings:
             doubts,
         )
 
-    def _load_readings(
-        self,
-        asset: str,
-        start: datetime | None,
-        end: datetime | None,
-        types: Mapping[str, VariableType],
-    ) -> tuple[pd.DataFrame, Doubts]:
-        query: Document = {"asset": asset}
-        if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
-            query["ts"] = within
-        cursor = (
-            self._readings.find(query, _fields("ts", types))
-            .sort([("asset", 1), ("ts", 1)])
-            .batch_size(CHUNK)
-        )
-        return readings_frame(asset, _documents(cursor), types)
-
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Return readings of many assets up to and including end, by asset: one query for all that
-        begin at the same instant."""
+        """Return readings of assets until `end`: one query for all with the same begin."""
         found: dict[str, ReadingColumns] = {}
         by_start = attrgetter("start")
         for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
@@ -187,7 +176,6 @@ class MongoReadings:
 
 
 def _newest_reading(document: Document | None) -> NewestReading | None:
-    """Return stamp and arrival of a reading; None without one, or without a stamp."""
     if document is None or not isinstance(document["ts"], datetime):
         return None
     arrived_at = document.get("arrived_at")
@@ -197,8 +185,8 @@ def _newest_reading(document: Document | None) -> NewestReading | None:
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:
-    """Return the projection of these fields and of the samples of these variables."""
-    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= _FEW else ["v"]
+    # most variables that a query names; with more, it reads all
+    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= 50 else ["v"]
     return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
 
@@ -232,7 +220,6 @@ def load_events(
 
 
 def _require_event(document: Document) -> Document:
-    """Return the document of an event. Raises TypeError if it is none."""
     end = document["end"]
     if not (isinstance(document["start"], datetime) and isinstance(document["type"], str)):
         raise TypeError("its start is no instant, or its type no text")
@@ -244,8 +231,7 @@ def _require_event(document: Document) -> Document:
 def _earlier(
     events: MongoCollection, asset: str, instant: Collection[str], since: datetime
 ) -> list[Document]:
-    """Return, sorted, the last event of each type at or before an instant, and the lasting ones
-    from before that go on after."""
+    """Return, sorted, each type's last event until an instant, and earlier lasting ones."""
     last = events.aggregate(
         [
             {"$match": {"asset": asset, "start": {"$lte": since}}},

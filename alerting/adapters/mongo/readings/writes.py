@@ -25,7 +25,6 @@ from alerting.adapters.samples.columns import sample_fields
 from alerting.ports import EventRow, ReadingBatch, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis, to_millis, whole_millis
 
-_SMALL_BATCH = 1000
 _MOST_IN_RANGE = 2000
 """Instants that are looked at in a range before each wanted one is searched by itself."""
 _SAMPLES: Document = {"_id": False, "asset": True, "ts": True, "v": True, "q": True}
@@ -46,7 +45,7 @@ class MongoReadingWrites:
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, set()).add(at)
-        if (pairs := sum(map(len, by_asset.values()))) <= _SMALL_BATCH:
+        if (pairs := sum(map(len, by_asset.values()))) <= 1000:
             instants = set[int]().union(*by_asset.values())
             is_mixed = len(by_asset) * len(instants) > 4 * pairs
             return self._stored(
@@ -60,8 +59,7 @@ class MongoReadingWrites:
         return found
 
     def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
-        """Return the samples at these instants of each asset: the index is searched once for every
-        asset and instant."""
+        """Return samples at these instants: the index is searched once per asset and instant."""
         if not by_asset:
             return {}
         instants = set[int]().union(*by_asset.values())
@@ -117,8 +115,7 @@ class MongoReadingWrites:
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
     ) -> None:
-        """Put samples into rows; those of a row that is archived, also meanwhile, into a new one,
-        which is read with it."""
+        """Put samples into rows; those of an archived row into a new one, which is read with it."""
         updates = [
             UpdateOne(
                 {"asset": new.asset, "ts": new.ts},
@@ -165,7 +162,6 @@ class MongoReadingWrites:
 
 
 def _sample_update(stored: ReadingRow, new: ReadingRow, arrived_at: datetime) -> Document:
-    """Return the update that puts samples into a stored document."""
     put = {"v": new.values, "q": new.quality}
     gone = [f"v.{name}" for name in new.quality if name not in new.values]
     gone += [

@@ -82,8 +82,7 @@ class MongoBacktests:
         return files[_PAGE].decode() if _PAGE in files else None
 
     def forget(self, id: str) -> None:
-        """Remove a run with its episodes and files; the run first, so that a partly removed run is
-        never resumed."""
+        """Remove a run with its episodes and files, itself first: a rest of it is never resumed."""
         self._runs.delete_one({"_id": id})
         self._episodes.delete_many({"backtest": id})
         self._files.delete_many({"backtest": id})

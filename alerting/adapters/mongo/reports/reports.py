@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from alerting.adapters.mongo.documents import (
     Document,
@@ -23,8 +23,7 @@ _NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
 
 
 class MongoReports:
-    """Port `Reports`: one document per revision. Page and metrics are compressed: a page may have 2
-    MB, a document 16 MB."""
+    """Port `Reports`: one document per revision; page and metrics are compressed to fit in."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
@@ -92,7 +91,8 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
     document = to_document(head)
     packed = zlib.compress(
         json.dumps(
-            to_bson({"metrics": content.metrics, "tables": content.tables}), default=_plain
+            to_bson({"metrics": content.metrics, "tables": content.tables}),
+            default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
         ).encode()
     )
     page = zlib.compress(content.page.encode())
@@ -105,16 +105,12 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
     }
 
 
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
 def _heads(found: Iterable[Document]) -> list[ReportHead]:
-    return good(REPORTS, ({**document, "id": document["_id"]} for document in found), _head)
-
-
-def _head(document: Document) -> ReportHead:
-    return from_document(ReportHead, document)
+    return good(
+        REPORTS,
+        ({**document, "id": document["_id"]} for document in found),
+        partial(from_document, ReportHead),
+    )
 
 
 def _content(document: Document) -> ReportContent:

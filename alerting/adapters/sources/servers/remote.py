@@ -1,5 +1,4 @@
-"""Files of a source at an SFTP server or in an object store: fetched one at a time, read from a
-local copy, moved there."""
+"""Files of a source at an SFTP server or object store: copied one at a time, moved there."""
 
 import hashlib
 import re
@@ -28,14 +27,11 @@ MOST_BYTES = 1 << 30  # of one file
 MOST_ENTRIES = 100_000  # of all folders in which a pattern looks
 _LONGEST_FETCH_S = 1800
 _SECOND = 10**9  # ns
-_PIECE = 1 << 20
 _LONGEST_LOCAL_NAME = 60  # characters
-_MAGIC = re.compile(r"[*?\[]")
 
 
 class SourceFiles:
-    """Port `FileDrop`: of local folders, or of the server that the source names, which is connected
-    when its files are listed."""
+    """Port `FileDrop`: of local folders, or of the server of a source, connected when listed."""
 
     def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
         self._folders = folders
@@ -43,8 +39,7 @@ class SourceFiles:
         self._remote: RemoteDrop | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first. Raises UserError if the server or the
-        folder cannot be reached."""
+        """Return files that match, the oldest first. Raises UserError if none can be reached."""
         if self._remote is not None:
             self._remote.close()
             self._remote = None
@@ -67,8 +62,7 @@ class SourceFiles:
 
 
 def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "RemoteDrop":
-    """Connect the server of an address. Raises UserError, without the address, if it is none or the
-    server refuses."""
+    """Connect the server of an address. Raises UserError, without the address, if it fails."""
     scheme = address.partition(":")[0]
     if scheme in ("sftp", "ssh"):
         try:
@@ -93,8 +87,7 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
 
 
 class RemoteDrop:
-    """Files at one server. `root`: what absolute paths begin with there. At most one file at a time
-    has a local copy."""
+    """Files at one server. `root`: where absolute paths begin. One local copy at a time."""
 
     def __init__(
         self,
@@ -120,8 +113,7 @@ class RemoteDrop:
             self._system.close()
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first; no links, and none that may still be
-        written."""
+        """Return files that match, the oldest first; no links, none that may still be written."""
         self._entries = 0
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         with self._errors(source.pattern):
@@ -133,11 +125,10 @@ class RemoteDrop:
         return sorted(found, key=lambda file: (file.modified, file.path))
 
     def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
-        """Yield the files below a folder that match the levels of a pattern, of which the last one
-        is that of files."""
+        """Yield files below a folder that match a pattern's levels, the last of them files'."""
         level = levels[0]
         deeper = levels[1:]
-        if deeper and not _MAGIC.search(level):
+        if deeper and not re.search(r"[*?\[]", level):
             yield from self._below(f"{folder}/{level}", deeper)
             return
         for entry in self._list(folder):
@@ -174,8 +165,7 @@ class RemoteDrop:
         return self._folders.events(source, replace(file, path=str(self._fetched(file))))
 
     def _fetched(self, file: FoundFile) -> Path:
-        """Return the local copy of a file. Raises UserError if it is too large, takes too long, or
-        changes meanwhile."""
+        """Return the local copy. Raises UserError if too large, too slow, or changed."""
         if self._copy is not None and self._copy[0] == file:
             return self._copy[1]
         if self._copy is not None:
@@ -203,7 +193,7 @@ class RemoteDrop:
             self._system.open(self._there(file.path), "rb") as remote,
             local.open("wb") as copy,
         ):
-            while (piece := remote.read(_PIECE)) and size <= file.size:
+            while (piece := remote.read(1 << 20)) and size <= file.size:
                 copy.write(piece)
                 size += len(piece)
                 if time.monotonic() > until:
@@ -218,8 +208,7 @@ class RemoteDrop:
             )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
-        """Return whether a file is as it was listed: to the second, because MinIO leaves
-        milliseconds out of the state of one."""
+        """Return whether a file is as listed: to the second, for MinIO drops milliseconds."""
         with self._errors(file.path):
             now = _found(file.path, self._system.info(self._there(file.path)))
         return (now.size, now.modified // _SECOND) == (file.size, file.modified // _SECOND)
@@ -251,7 +240,6 @@ class RemoteDrop:
             self._system.mv(self._there(file.path), target)
 
     def _free(self, folder: str, name: str, fault: str | None) -> str:
-        """Return a path in the folder that no file has, and no reason beside it."""
         return next(
             target
             for free in free_names(name, fault)

@@ -15,12 +15,10 @@ from alerting.definitions.sources.source import FilesSource
 
 FAULTS = (OSError, EOFError, paramiko.SSHException)
 _CONNECT_S = 10
-_ANSWER_S = 60
 
 
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
-    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them in
-    names of files."""
+    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them."""
 
     def _request(self, *given: Any) -> Any:
         kind, message = super()._request(*given)
@@ -33,8 +31,7 @@ class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
 
 
 class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
-    """File system of an open connection. A file is never moved onto another one, and only regular
-    files are files."""
+    """File system of a connection: never moves onto a file; only regular files are files."""
 
     cachable = False
 
@@ -42,7 +39,7 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
         AbstractFileSystem.__init__(self)
         self.client = client
         self.ftp = ByteNames.from_transport(client.get_transport())
-        self.ftp.get_channel().settimeout(_ANSWER_S)
+        self.ftp.get_channel().settimeout(60)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         """Return the entries of a folder, or their paths."""
