@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -14,10 +15,12 @@ from tests.progress import Progress
 # A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What libraries and killed processes leave behind goes with the run; pytest keeps its own folders.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+TEMPORARY = tempfile.mkdtemp(prefix="tests-")
+os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY
 # `alerting up` records its home there: the developer's own record stays unchanged.
-os.environ["XDG_STATE_HOME"] = os.path.join(  # noqa: PTH118
-    tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}"
-)
+os.environ["XDG_STATE_HOME"] = TEMPORARY
 
 # Examples of each Hypothesis test that states no number of its own, by HYPOTHESIS_PROFILE.
 EXAMPLES = {"quick": 20, "ci": 100, "night": 500}
@@ -36,6 +39,11 @@ def pytest_configure(config):
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
         config.pluginmanager.register(Progress(terminal), "progress")
+
+
+def pytest_unconfigure():
+    """Remove the temporary files of this process and of all that it started."""
+    shutil.rmtree(TEMPORARY, ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)
