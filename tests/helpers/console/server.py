@@ -1,8 +1,14 @@
-"""A console in its own process."""
+"""A console in its own process, and one in a thread of this process."""
 
+import threading
 import time
+from contextlib import contextmanager
 
 import httpx
+import uvicorn
+
+from alerting.console.server import server_options
+from tests.support import free_port
 
 TOKEN = "operator-token-0123456789"
 
@@ -17,3 +23,18 @@ def wait_until_healthy(server, port):
             pass
         time.sleep(0.2)
     raise AssertionError("the server did not become healthy in a minute")
+
+
+@contextmanager
+def serving_thread(app, trusted=()):
+    """Yield the port of a server in this process. `trusted`: addresses of proxies."""
+    port = free_port()
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(trusted))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield port
+    server.should_exit = True
+    thread.join(30)
