@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,8 +17,11 @@ from tests.progress import Progress
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What libraries and killed processes leave behind goes with the run; pytest keeps its own folders.
-os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-TEMPORARY = tempfile.mkdtemp(prefix="tests-")
+BEFORE = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+for old in Path(BEFORE).glob("alerting-tests-*-*"):
+    if not Path("/proc", old.name.split("-")[2]).exists():  # its process was killed
+        shutil.rmtree(old, ignore_errors=True)
+TEMPORARY = tempfile.mkdtemp(prefix=f"alerting-tests-{os.getpid()}-", dir=BEFORE)
 os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY
 # `alerting up` records its home there: the developer's own record stays unchanged.
 os.environ["XDG_STATE_HOME"] = TEMPORARY
