@@ -83,7 +83,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(HANG_S)
 
 
 @pytest.fixture(scope="module")

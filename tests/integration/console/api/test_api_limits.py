@@ -55,7 +55,7 @@ def served(real_server, tmp_path_factory):
         yield port
     finally:
         server.send_signal(signal.SIGTERM)
-        _, words = server.communicate(timeout=60)
+        _, words = server.communicate(timeout=600)
     assert "Traceback" not in words
 
 
