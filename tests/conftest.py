@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ for old in Path(BEFORE).glob("alerting-tests-*-*"):
         shutil.rmtree(old, ignore_errors=True)
 TEMPORARY = tempfile.mkdtemp(prefix=f"alerting-tests-{os.getpid()}-", dir=BEFORE)
 os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY
+# after multiprocessing has removed its own folder in there
+Finalize(None, shutil.rmtree, (TEMPORARY, True), exitpriority=-200)
 # `alerting up` records its home there: the developer's own record stays unchanged.
 os.environ["XDG_STATE_HOME"] = TEMPORARY
 
@@ -43,11 +46,6 @@ def pytest_configure(config):
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:
         config.pluginmanager.register(Progress(terminal), "progress")
-
-
-def pytest_unconfigure():
-    """Remove the temporary files of this process and of all that it started."""
-    shutil.rmtree(TEMPORARY, ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)
