@@ -3,7 +3,7 @@
 PYTHON ?= python3
 MADE := .venv/.made
 TESTS = tests/unit $(filter-out tests/unit/ tests/helpers/ tests/__pycache__/,$(wildcard tests/*/))
-WORKERS ?= $(shell expr $$(nproc) + 1)
+WORKERS ?= $(shell expr $$(nproc) + 2)
 UNIT := -q -p no:xdist -p no:anyio
 # Half of the unit tests by CPU time: most that load libraries of frames and numbers.
 FRAMES := $(addprefix tests/unit/,alarm_kpis demo detection learning readings recommendation reporting usecases)
@@ -24,7 +24,7 @@ unit: $(MADE) ## Run the unit tests alone, in two processes that collect and imp
 	.venv/bin/python -m pytest $(UNIT) $(filter-out $(FRAMES) %/__pycache__,$(wildcard tests/unit/*)) $(ARGS); first=$$?; \
 	wait $$!; code=$$?; cat $$second; rm $$second; exit $$((first | code))
 
-test: $(MADE) ## Run all tests, in one process more than cores (ARGS="-k name": some of them; WORKERS=0: in one)
+test: $(MADE) ## Run all tests, in two processes more than cores (ARGS="-k name": some of them; WORKERS=0: in one)
 	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
 
 check: $(MADE) ## Check style, types and the direction of imports

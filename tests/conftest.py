@@ -2,9 +2,12 @@
 
 import gc
 import os
+import shutil
 import signal
 import tempfile
 import threading
+from multiprocessing.util import Finalize
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,10 +17,17 @@ from tests.progress import Progress
 # A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What libraries and killed processes leave behind goes with the run; pytest keeps its own folders.
+BEFORE = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+for old in Path(BEFORE).glob("alerting-tests-*-*"):
+    if not Path("/proc", old.name.split("-")[2]).exists():  # its process was killed
+        shutil.rmtree(old, ignore_errors=True)
+TEMPORARY = tempfile.mkdtemp(prefix=f"alerting-tests-{os.getpid()}-", dir=BEFORE)
+os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY
+# after multiprocessing has removed its own folder in there
+Finalize(None, shutil.rmtree, (TEMPORARY, True), exitpriority=-200)
 # `alerting up` records its home there: the developer's own record stays unchanged.
-os.environ["XDG_STATE_HOME"] = os.path.join(  # noqa: PTH118
-    tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}"
-)
+os.environ["XDG_STATE_HOME"] = TEMPORARY
 
 # Examples of each Hypothesis test that states no number of its own, by HYPOTHESIS_PROFILE.
 EXAMPLES = {"quick": 20, "ci": 100, "night": 500}

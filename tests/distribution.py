@@ -2,8 +2,9 @@
 the same one.
 
 Airflow needs most of a core while it starts and trains; two at once on two cores run into each
-other's time limits. This share takes longest and often waits, so it is dealt first, and there is
-one process more than cores.
+other's time limits. This share takes longest, so it is dealt first, and after it the files that
+take over a minute, so that no long one is left when all others are done. Many tests wait, so there
+are two processes more than cores.
 """
 
 from xdist.scheduler import LoadFileScheduling
@@ -14,6 +15,22 @@ START_AIRFLOW = {
     "tests/integration/local/test_up_platform.py",
 }
 AIRFLOW = "Airflow"
+LONG = (
+    "tests/e2e/test_real_data.py",
+    "tests/e2e/test_faults.py",
+    "tests/e2e/test_tutorial.py",
+    "tests/dags/test_dag_folder.py",
+    "tests/integration/local/test_up_home.py",
+    "tests/integration/usecases/evaluation/test_evaluators_that_meet.py",
+    "tests/integration/benchmarks/test_chance.py",
+    "tests/integration/console/api/test_api_limits.py",
+    "tests/integration/usecases/training/test_training_memory.py",
+    "tests/integration/learning/models/test_damaged_models.py",
+    "tests/integration/usecases/backtest/test_backtest_classifier.py",
+    "tests/integration/console/api/test_api_rubbish.py",
+    "tests/e2e/test_wrong_inputs.py",
+    "tests/e2e/test_kill.py",
+)
 
 
 class FileShares(LoadFileScheduling):
@@ -24,6 +41,8 @@ class FileShares(LoadFileScheduling):
         return AIRFLOW if file in START_AIRFLOW else file
 
     def _assign_work_unit(self, node: object) -> None:
-        if AIRFLOW in self.workqueue:
-            self.workqueue.move_to_end(AIRFLOW, last=False)
+        """Deal the next share: the longest first."""
+        first = next((share for share in (AIRFLOW, *LONG) if share in self.workqueue), None)
+        if first is not None:
+            self.workqueue.move_to_end(first, last=False)
         super()._assign_work_unit(node)

@@ -114,7 +114,8 @@ def create_app(
     describe(app)
     entrances = (links.link_routes(now), login_routes(entrance), language_routes())
     for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
-        app.include_router(router)
+        # as `include_router` without arguments, which makes every route again: .1 s
+        app.router.routes.extend(router.routes)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
     app.add_middleware(

@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
     words = ("backtest", "hot.yaml", *stretch(WEEKS))
     process = shell.start(*words)
     with open_stores(shell.uri, "alerting") as stores:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             runs = [
                 r
@@ -131,7 +131,7 @@ def test_ctrl_c_says_how_to_go_on(shell):
         while not any(r["segments"] and "finished_at" not in r for r in stores.backtests.of("hot")):
             time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "run the command again to continue" in err
 

@@ -132,7 +132,6 @@ def airflow(settings: Settings, platform: Platform, inbox: Inbox) -> Iterator[Ai
 
 def report_and_deliver(airflow: Airflow, as_of: datetime) -> None:
     for dag in ("report", "maintain"):
-        airflow.unpause(dag)
         airflow.run(dag, as_of)
 
 

@@ -63,10 +63,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def platform(settings: Settings) -> Iterator[Platform]:
-    """The demo line's past, and both example definitions with a short search, in force since the
+    """The demo line's past, and the example definitions with a short search, in force since the
     training.
 
-    Beside it an oven without readings, with a definition that nothing evaluates by the minute.
+    Beside it an oven with two definitions that nothing evaluates by the minute. The humidity
+    sensor, which shows every problem half an hour ahead, comes on the day of the first training.
     """
     with open_stores(settings) as stores, open_platform(settings) as opened:
         fill(
@@ -88,13 +89,12 @@ def platform(settings: Settings) -> Iterator[Platform]:
                     "trials": 1,
                     "folds": 2,
                 }
-        model = next(document for document in documents if document["name"] == MODEL)
-        one_family = model["learning"] | {"candidates": ["logistic_regression"]}
-        asked = {"name": ASKED, "promotion": {"mode": "approval"}, "schedule": {"every": "1h"}}
-        documents.append(model | asked | {"learning": one_family})
         apply(opened, documents, "test", TRAINED, "test")
         opened.assets.put([humid_oven()])
-        apply(opened, [learned_quickly(schedule={"every": "1h"})], "test", at(0), "test")
+        learned = learned_quickly(schedule={"every": "1h"})
+        asked = learned | {"name": ASKED, "promotion": {"mode": "approval"}}
+        apply(opened, [learned, asked], "test", at(0), "test")
+        add_readings(opened, line(sensor_from=3), at(0))
         MongoClock(stores.database).start(EVALUATED, 1.0, timedelta(hours=1))
         yield opened
 
@@ -107,11 +107,16 @@ def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def paused(airflow: Airflow) -> Iterator[None]:
+    """Pause all DAGs after each test."""
+    yield
+    airflow.pause_all()
+
+
 def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     airflow: Airflow, platform: Platform, settings: Settings
 ) -> None:
-    airflow.unpause(f"train__{MODEL}")
-
     tasks = airflow.run(f"train__{MODEL}", TRAINED)
 
     families = {task["rendered_map_index"] for task in tasks if task["task_id"] == "candidate"}
@@ -120,7 +125,6 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     assert (decision.revision, decision.promoted, decision.provisional) == (1, True, True)
     assert platform.models.alias(MODEL, "champion") == decision.challenger_version
 
-    airflow.unpause("evaluate__1m")
     airflow.run("evaluate__1m", EVALUATED)
 
     assert len(list(platform.scores.between(MODEL, TRAINED, EVALUATED))) > 300
@@ -135,7 +139,6 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
         MongoClock(stores.database).start(
             platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1)
         )
-    airflow.unpause("maintain")
     airflow.run("maintain", EVALUATED)
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
@@ -153,12 +156,12 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
 def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(
     airflow: Airflow, platform: Platform, settings: Settings
 ) -> None:
-    airflow.unpause("maintain")
     assert "Revision **1**" in airflow.doc(f"train__{MODEL}")
 
     with open_stores(settings) as stores:
         stores.database["alert_definitions"].update_one(
-            {"name": MODEL}, {"$set": {"horizon": "45m"}}
+            {"name": MODEL},
+            {"$set": {"horizon": "45m", "learning.candidates": ["logistic_regression"]}},
         )
     airflow.run("maintain", EVALUATED)
     airflow.wait_for_doc(f"train__{MODEL}", "Revision **2**")
@@ -175,7 +178,7 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
     airflow: Airflow, platform: Platform
 ) -> None:
     airflow.unpause(f"train__{ASKED}")
-    run = airflow.trigger(f"train__{ASKED}", TRAINED)
+    run = airflow.trigger(f"train__{ASKED}", at(3 * DAY))
 
     asked = airflow.answer(run, "Reject", "not before the audit")
     airflow.finish(f"train__{ASKED}", run)
@@ -194,10 +197,6 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
 def test_a_challenger_trained_on_better_data_replaces_the_champion(
     airflow: Airflow, platform: Platform
 ) -> None:
-    """The humidity sensor, which shows every problem half an hour ahead, is put in on the day of
-    the first training."""
-    add_readings(platform, line(sensor_from=3), at(0))
-    airflow.unpause(f"train__{NAME}")
     airflow.run(f"train__{NAME}", at(3 * DAY))
     (first,) = platform.decisions.of(NAME)
     assert (first.verdict, platform.models.alias(NAME, "champion")) == (
@@ -239,7 +238,6 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
     settings: Settings,
     record_property: Callable[[str, object], None],
 ) -> None:
-    add_readings(platform, line(sensor_from=3), at(0))
     airflow.unpause("start_due")
     document = learned_quickly(schedule={"every": "1h", "retrain": None}) | {"name": PUT}
     with open_stores(settings) as stores:
@@ -273,6 +271,7 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
         )
 
         written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
+        airflow.trigger("start_due")
         airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 2, "its revision")
         answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
         assert answer.message == "answers revision 1; revision 2 is being trained"
@@ -288,6 +287,7 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
         )
 
         written.update_one({"name": PUT}, {"$set": {"title": "Too moist"}})
+        airflow.trigger("start_due")
         airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 3, "its revision")
         assert PUT not in [
             due.definition for due in find_due_trainings(platform, platform.clock.now())
@@ -315,6 +315,8 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
     (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
     _rows(table, now, 70)
+    for dag in ("ingest__lab", "ingest__drop"):
+        airflow.trigger(dag)
     airflow.until(
         lambda: platform.episodes.find(definition="too-thick"),
         "the episode of a row in a file",
@@ -323,15 +325,15 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     assert "torn.csv" in str(platform.sources.progress("drop").fault)
 
     table.unlink()
+    airflow.trigger("ingest__lab")
     airflow.until(
         lambda: "results" in (platform.sources.progress("lab").fault or ""),
         "the fault of the source",
     )
-    airflow.until(lambda: _states(airflow, "ingest__lab")[-1] == "failed", "the failed run")
+    _check_that_a_cleared_task_keeps_its_instant(airflow, airflow.run_ids("evaluate__arrived")[0])
+    airflow.until(lambda: "failed" in _states(airflow, "ingest__lab"), "the failed run")
     runs = airflow.run_ids("evaluate__arrived")
     assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
-
-    _check_that_a_cleared_task_keeps_its_instant(airflow, runs[0])
 
 
 def _put_sources_and_definitions(platform: Platform, settings: Settings, now: datetime) -> None:
@@ -403,8 +405,8 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
     good = "b" * 12
     score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
 
-    airflow.unpause("start_due")
     airflow.unpause("predict")
+    airflow.unpause("start_due")
     airflow.until(lambda: not unfinished(jobs), "the jobs to end")
 
     states = [(job.state, job.tries) for job in reversed(jobs.all())]

@@ -45,7 +45,7 @@ class Server(ABC):
 
     def start(self) -> None:
         self._run(self.command())
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not answers(self.port):
             assert time.monotonic() < until
             assert self._processes[-1].poll() is None, (self.folder / "out").read_text()
@@ -60,7 +60,7 @@ class Server(ABC):
     def stop(self) -> None:
         for process in reversed(self._processes):
             process.terminate()
-            process.wait(30)
+            process.wait(600)
 
     def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Make what a plant has before a source is applied."""

@@ -63,11 +63,11 @@ class SftpServer:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(600)
 
 
 def wait_for(port: int) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -50,4 +50,4 @@ def mariadb_server(folder: Path) -> Iterator[str]:
         yield f"mysql://root@127.0.0.1:{port}/mysql"
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(600)

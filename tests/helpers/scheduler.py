@@ -30,17 +30,28 @@ class Airflow:
     logs: Path
 
     def unpause(self, dag_id: str) -> None:
-        self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear")
-        self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        self._wait_for_dag(dag_id)
+        self._set_paused(dag_id, False)
+
+    def pause_all(self) -> None:
+        """Pause every DAG, so that its schedule takes no time from the tests that follow."""
+        body = {"is_paused": True}
+        self.http.patch("/dags", params={"dag_id_pattern": "~"}, json=body).raise_for_status()
 
     def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
-        """Trigger a run, wait for its end, and return its task instances; fails with their states
-        and logs."""
-        return self.finish(dag_id, self.trigger(dag_id, as_of))
+        """Trigger a run of a paused DAG, wait for its end, pause the DAG again, and return the task
+        instances; fails with their states and logs."""
+        path = self.trigger(dag_id, as_of)
+        self._set_paused(dag_id, False)
+        tasks = self.finish(dag_id, path)
+        self._set_paused(dag_id, True)
+        return tasks
 
-    def trigger(self, dag_id: str, as_of: datetime) -> str:
+    def trigger(self, dag_id: str, as_of: datetime | None = None) -> str:
         """Start a run and return its path."""
-        body = {"logical_date": None, "conf": {"as_of": as_of.isoformat()}}
+        self._wait_for_dag(dag_id)
+        conf = {} if as_of is None else {"as_of": as_of.isoformat()}
+        body = {"logical_date": None, "conf": conf}
         answer = self.http.post(f"/dags/{dag_id}/dagRuns", json=body)
         assert answer.is_success, f"{answer.text}; {self._report([])}"
         return f"/dags/{dag_id}/dagRuns/{answer.json()['dag_run_id']}"
@@ -98,6 +109,12 @@ class Airflow:
 
     def wait_for_doc(self, dag_id: str, text: str) -> None:
         self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}")
+
+    def _wait_for_dag(self, dag_id: str) -> None:
+        self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear")
+
+    def _set_paused(self, dag_id: str, is_paused: bool) -> None:
+        self.http.patch(f"/dags/{dag_id}", json={"is_paused": is_paused}).raise_for_status()
 
     def until(self, happened: Callable[[], object], what: str) -> None:
         """Wait for one step."""

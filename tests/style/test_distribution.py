@@ -25,9 +25,14 @@ def test_all_files_that_start_airflow_run_in_one_process():
     assert {str(file.relative_to(ROOT)) for file in starting} == distribution.START_AIRFLOW
 
 
-def test_the_share_that_starts_airflow_is_dealt_first():
+def test_the_share_that_starts_airflow_is_dealt_first_and_then_the_long_files():
     distribution = pytest.importorskip("tests.distribution", reason="needs pytest-xdist")
-    tests = ["tests/unit/test_a.py::test_a", "tests/e2e/test_scheduler.py::test_b"]
+    assert [file for file in distribution.LONG if not (ROOT / file).exists()] == []
+    tests = [
+        "tests/unit/test_a.py::test_a",
+        "tests/e2e/test_faults.py::test_b",
+        "tests/e2e/test_scheduler.py::test_c",
+    ]
     shares = distribution.FileShares.__new__(distribution.FileShares)
     shares.workqueue = OrderedDict((shares._split_scope(test), {test: False}) for test in tests)
     shares.assigned_work = {}
@@ -35,4 +40,8 @@ def test_the_share_that_starts_airflow_is_dealt_first():
     shares.registered_collections = {worker: tests}
     for _ in tests:
         shares._assign_work_unit(worker)
-    assert [call.args for call in worker.send_runtest_some.call_args_list] == [([1],), ([0],)]
+    assert [call.args for call in worker.send_runtest_some.call_args_list] == [
+        ([2],),
+        ([1],),
+        ([0],),
+    ]

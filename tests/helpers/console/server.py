@@ -1,14 +1,22 @@
-"""A console in its own process."""
+"""A console in its own process, and one in a thread of this process."""
 
+import threading
 import time
+from contextlib import contextmanager
 
 import httpx
+import uvicorn
+
+from alerting.console.server import server_options
+from tests.support import free_port
 
 TOKEN = "operator-token-0123456789"
+HANG_S = 600.0  # a start that takes so long, also beside much other work, hangs
 
 
 def wait_until_healthy(server, port):
-    for _ in range(300):
+    deadline = time.monotonic() + HANG_S
+    while time.monotonic() < deadline:
         assert server.poll() is None, server.stderr.read()
         try:
             if httpx.get(f"http://127.0.0.1:{port}/api/v1/health").json() == {"status": "ok"}:
@@ -16,4 +24,19 @@ def wait_until_healthy(server, port):
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    raise AssertionError("the server did not become healthy in a minute")
+    raise AssertionError("the server did not become healthy")
+
+
+@contextmanager
+def serving_thread(app, trusted=()):
+    """Yield the port of a server in this process. `trusted`: addresses of proxies."""
+    port = free_port()
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(trusted))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield port
+    server.should_exit = True
+    thread.join(30)

@@ -187,7 +187,7 @@ def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
         encoding="utf-8",
     )
     done = subprocess.run(
-        [sys.executable, script, "--json"], capture_output=True, check=True, timeout=60
+        [sys.executable, script, "--json"], capture_output=True, check=True, timeout=600
     )
     assert json.loads(done.stdout) == {"value": None, "text": "→"}
     assert b"from C" in done.stderr

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.settings.home import create_home, record_last_home
 from tests.builders import oven, too_hot
-from tests.support import free_port, require_real_server
+from tests.support import require_real_server
 
 pytestmark = pytest.mark.slow
 READINGS = "ts,temperature\n2026-03-01T06:00:00Z,200\n2026-03-01T06:01:00Z,201\n"
@@ -23,8 +22,9 @@ class Shell:
     """A person in some folder of a machine of their own: commands without any ALERTING_
     variable."""
 
-    def __init__(self, machine, commands):
+    def __init__(self, machine, commands, prepared):
         self.commands = commands
+        self.prepared = prepared
         self.environ = {
             name: value
             for name, value in os.environ.items()
@@ -40,11 +40,24 @@ class Shell:
         environ = self.environ | {f"ALERTING_{name}": value for name, value in variables.items()}
         return self.commands.run(*words, cwd=folder, environ=environ)
 
+    def prepare(self, folder):
+        """Make a copy of a home as `alerting prepare` leaves it in this folder."""
+        copy = ["cp", "--archive", "--sparse=always", self.prepared, folder / ".alerting"]
+        subprocess.run(copy, check=True)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, commands):
+    require_real_server()
+    made = tmp_path_factory.mktemp("prepared")
+    environ = {n: value for n, value in os.environ.items() if not n.startswith("ALERTING_")}
+    assert commands.run("prepare", cwd=made, environ=environ).returncode == 0
+    return made / ".alerting"
+
 
 @pytest.fixture
-def shell(tmp_path, commands):
-    require_real_server()
-    return Shell(tmp_path, commands)
+def shell(tmp_path, commands, prepared):
+    return Shell(tmp_path, commands, prepared)
 
 
 def import_into(shell, folder, **variables):
@@ -88,7 +101,7 @@ def test_a_command_without_a_platform_is_refused_with_what_to_do_and_makes_nothi
 
 
 def test_the_platform_is_found_upward_from_the_working_folder_as_git_does(shell):
-    assert shell.run("prepare", folder=shell.plant).returncode == 0
+    shell.prepare(shell.plant)
     done = import_into(shell, shell.plant / "deep" / "er")
     assert done.returncode == 0, done.stderr
     home = shell.plant / ".alerting"
@@ -103,7 +116,7 @@ def test_from_anywhere_else_it_is_the_one_that_this_user_started_last(shell):
     last = shell.plant / "last"
     for folder in (first, last):
         folder.mkdir()
-        assert shell.run("prepare", folder=folder).returncode == 0
+        shell.prepare(folder)
         record_last_home(folder / ".alerting", shell.environ)
     done = import_into(shell, shell.elsewhere)
     assert f"written to the platform in {last / '.alerting'}" in done.stderr
@@ -115,7 +128,7 @@ def test_from_anywhere_else_it_is_the_one_that_this_user_started_last(shell):
 
 
 def test_a_reading_command_elsewhere_says_which_platform_it_reads_and_one_at_home_does_not(shell):
-    assert shell.run("prepare", folder=shell.plant).returncode == 0
+    shell.prepare(shell.plant)
     home = shell.plant / ".alerting"
     record_last_home(home, shell.environ)
     elsewhere = shell.run("list", "--json", folder=shell.elsewhere)
@@ -132,21 +145,16 @@ def test_a_reading_command_elsewhere_says_which_platform_it_reads_and_one_at_hom
 
 
 def test_with_a_database_of_ones_own_no_home_is_needed_and_the_host_is_said_without_the_password(
-    shell, tmp_path
+    shell, real_mongod
 ):
-    with EmbeddedMongod(tmp_path / "own", free_port()) as server:
-        refused = import_into(shell, shell.elsewhere, MONGODB_URI=server.uri, DATABASE="plant")
-        assert (refused.returncode, "run `alerting prepare`" in refused.stderr) == (1, True)
-        assert (
-            shell.run(
-                "prepare", folder=shell.plant, MONGODB_URI=server.uri, DATABASE="plant"
-            ).returncode
-            == 0
-        )
-        done = import_into(shell, shell.elsewhere, MONGODB_URI=server.uri, DATABASE="plant")
-        assert done.returncode == 0, done.stderr
-        assert f"written to the database plant at 127.0.0.1:{server.port}\n" in done.stderr
-        assert (tmp_path / "own" / "password").read_text() not in done.stdout + done.stderr
+    own = {"MONGODB_URI": real_mongod.uri, "DATABASE": "of-ones-own"}
+    refused = import_into(shell, shell.elsewhere, **own)
+    assert (refused.returncode, "run `alerting prepare`" in refused.stderr) == (1, True)
+    assert shell.run("prepare", folder=shell.plant, **own).returncode == 0
+    done = import_into(shell, shell.elsewhere, **own)
+    assert done.returncode == 0, done.stderr
+    assert f"written to the database of-ones-own at 127.0.0.1:{real_mongod.port}\n" in done.stderr
+    assert (real_mongod.folder / "password").read_text() not in done.stdout + done.stderr
 
 
 def test_a_home_whose_platform_uses_a_named_database_is_not_given_a_second_one(shell):
@@ -158,7 +166,7 @@ def test_a_home_whose_platform_uses_a_named_database_is_not_given_a_second_one(s
 
 
 def test_a_home_that_others_may_enter_is_closed_to_them(shell):
-    assert shell.run("prepare", folder=shell.plant).returncode == 0
+    shell.prepare(shell.plant)
     home = shell.plant / ".alerting"
     home.chmod(0o755)
     assert shell.run("list", folder=shell.plant).returncode == 0
@@ -166,7 +174,7 @@ def test_a_home_that_others_may_enter_is_closed_to_them(shell):
 
 
 def test_the_answer_of_a_writing_command_stays_one_json_document(shell):
-    assert shell.run("prepare", folder=shell.plant).returncode == 0
+    shell.prepare(shell.plant)
     assert import_into(shell, shell.plant).returncode == 0
     assets = shell.plant / "assets.yaml"
     assets.write_text(yaml.safe_dump(oven().model_dump(mode="json", by_alias=True)))
@@ -184,7 +192,7 @@ def test_the_answer_of_a_writing_command_stays_one_json_document(shell):
 def test_a_home_of_another_user_is_refused_by_name(shell):
     if os.geteuid() != 0:
         pytest.skip("only root can give a folder to another user")
-    assert shell.run("prepare", folder=shell.plant).returncode == 0
+    shell.prepare(shell.plant)
     home = shell.plant / ".alerting"
     os.chown(home, 4321, 4321)
     for command in ("list", "up", "prepare"):
@@ -233,7 +241,7 @@ def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, comma
     "command", [("list",), ("up",), ("prepare",), ("definition", "retire", "x")]
 )
 def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
-    assert shell.run("prepare", folder=shell.plant).returncode == 0
+    shell.prepare(shell.plant)
     home = shell.plant / ".alerting"
     with ReadOnly(home, shell.elsewhere / "read-only"):
         done = shell.run(*command, folder=shell.plant)

@@ -1,5 +1,8 @@
-"""`alerting up` for real: MongoDB, MLflow, Airflow, the API and the demo line, in a folder of their
-own, on free ports."""
+"""`alerting up` for real: MongoDB, MLflow, Airflow, the API and the demo line, in a home of their
+own, on free ports.
+
+The demo line has two weeks of past instead of thirty days, and a short search for its model.
+"""
 
 import json
 import os
@@ -10,27 +13,35 @@ import subprocess
 import sys
 import time
 import urllib.parse
+from contextlib import suppress
+from unittest.mock import patch
 
 import httpx
 import psutil
 import pytest
+import yaml
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.local.airflow_client import AirflowClient
+from alerting.local.demo import EXAMPLES, fill_up
 from alerting.settings.machine import is_free
 from tests.support import free_port, require_real_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
 PORTS = ("MONGODB", "MLFLOW", "AIRFLOW", "API")
+DAYS = 14
+MODEL = "biscuits-too-moist"
+SHORT = {"trials": 1, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
 
 
 class Up:
     """One home with its ports, and the `alerting up` that runs on it now."""
 
-    def __init__(self, home):
+    def __init__(self, home, commands):
         self.home = home
+        self.commands = commands
         self.ports = {name: free_port() for name in PORTS}
         self.environ = {
             **{
@@ -44,6 +55,7 @@ class Up:
             "ALERTING_DEMO_SPEED": "240",
         }
         self.process = None
+        self.http = httpx.Client(trust_env=False, timeout=30)
 
     def start(self):
         self.output = self.home / f"output-{time.monotonic_ns()}"
@@ -56,15 +68,18 @@ class Up:
         return [sys.executable, "-c", "from alerting.cli.main import main; main()", *words]
 
     def run(self, *words):
-        done = subprocess.run(
-            self.command(*words),
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=HANG_S,
-            check=False,
-        )
+        done = self.commands.run(*words, environ=self.environ, timeout=HANG_S)
         return done.returncode, done.stdout + done.stderr
+
+    def fill(self):
+        """Give the home a past of the line, and the definition that is trained first."""
+        assert self.run("prepare")[0] == 0
+        with patch.dict(os.environ, self.environ):
+            fill_up(DAYS, only=["oven-too-hot"])
+        document = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8"))
+        file = self.home / "definition.json"
+        file.write_text(json.dumps(document | {"learning": SHORT}), encoding="utf-8")
+        assert self.run("apply", str(file))[0] == 0
 
     def said(self):
         return self.output.read_text()
@@ -90,11 +105,15 @@ class Up:
 
     def processes(self):
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [
-            child
-            for child in children
-            if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [child for child in children if is_alive(child)]
+
+    def of_processes(self, read):
+        """Return what is read of each process; one that ends meanwhile is left out."""
+        found = []
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                found.append(read(process))
+        return found
 
     def port(self, name):
         return self.ports[name]
@@ -110,13 +129,8 @@ class Up:
             t for t, owner in self.secret("api_tokens.json").items() if owner["role"] == "operator"
         )
         headers = {"Authorization": f"Bearer {token}"}
-        return (
-            httpx.get(
-                f"http://127.0.0.1:{self.port('API')}/api/v1{path}", headers=headers, timeout=30
-            )
-            .raise_for_status()
-            .json()
-        )
+        url = f"http://127.0.0.1:{self.port('API')}/api/v1{path}"
+        return self.http.get(url, headers=headers).raise_for_status().json()
 
     def episodes(self):
         """Return the raise of each episode, by id."""
@@ -129,18 +143,24 @@ class Up:
         )
 
 
+def is_alive(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def ended(processes, patience=HANG_S):
     """Return whether all processes have ended in time."""
     _, alive = psutil.wait_procs(processes, timeout=patience)
-    return [
-        p.cmdline() for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE
-    ] == []
+    return [process.cmdline() for process in alive if is_alive(process)] == []
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory):
+def up(tmp_path_factory, commands):
     require_real_server()
-    started = Up(tmp_path_factory.mktemp("home"))
+    started = Up(tmp_path_factory.mktemp("home"), commands)
+    started.fill()
     try:
         started.start()
         started.follow_until("demo-line is ready")
@@ -211,33 +231,11 @@ def test_the_unseen_days_fill_list_figures_and_reports_and_nothing_is_sent(up):
     assert up.get("/kpi?past=true")["kpis"]["alarms"] >= len(past)
 
 
-def test_the_json_of_a_training_is_one_document_beside_the_running_server(up, tmp_path):
-    """There MLflow would print where to see the run."""
-    document = {
-        "name": "quick",
-        "kind": "classifier",
-        "state": "draft",
-        "assets": ["oven-1"],
-        "problem": {"variable": "moisture", "above": 4.5, "for": "5m"},
-        "horizon": "30m",
-        "features": {"stride": "30m", "windows": ["30m"]},
-        "learning": {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
-    }
-    file = tmp_path / "quick.json"
-    file.write_text(json.dumps(document), encoding="utf-8")
-    assert up.run("apply", str(file))[0] == 0
-    command = up.command("train", "quick", "--json")
-    done = subprocess.run(
-        command, env=up.environ, capture_output=True, text=True, timeout=HANG_S, check=True
-    )
-    assert json.loads(done.stdout)["definition"] == "quick"
-
-
 def test_nothing_listens_but_on_the_loopback_address(up):
     listening = [
         connection.laddr
-        for process in up.processes()
-        for connection in process.net_connections(kind="inet")
+        for connections in up.of_processes(lambda process: process.net_connections(kind="inet"))
+        for connection in connections
         if connection.status == psutil.CONN_LISTEN
     ]
     assert {address.ip for address in listening} == {"127.0.0.1"}
@@ -263,7 +261,7 @@ def test_no_secret_stands_where_others_may_read_it_or_in_a_log(up):
         up.word(name) for name in ("mongod/password", "mongod/keyfile", "secrets/mlflow_password")
     ]
     quoted = [urllib.parse.quote(secret, safe="") for secret in secrets]
-    commands = "\n".join(" ".join(process.cmdline()) for process in up.processes())
+    commands = "\n".join(up.of_processes(lambda process: " ".join(process.cmdline())))
     logs = [path for folder in ("logs", "mongod") for path in (up.home / folder).rglob("*.log")]
     assert len(logs) > 5
     for secret in {*secrets, *quoted}:
@@ -277,15 +275,7 @@ def test_a_command_from_any_folder_finds_the_platform_that_runs(up, tmp_path):
     environ = {
         name: value for name, value in up.environ.items() if not name.startswith("ALERTING_")
     }
-    done = subprocess.run(
-        up.command("list"),
-        env=environ,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
-    )
+    done = up.commands.run("list", cwd=tmp_path, environ=environ, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     assert "biscuits-too-moist" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -325,9 +315,7 @@ def test_a_second_up_on_the_same_home_is_refused(up):
 
 def test_a_taken_port_is_refused_before_anything_is_started(up, tmp_path):
     environ = {**up.environ, "ALERTING_HOME": str(tmp_path / "other")}
-    done = subprocess.run(
-        up.command("up"), env=environ, capture_output=True, text=True, timeout=HANG_S, check=False
-    )
+    done = up.commands.run("up", environ=environ, timeout=HANG_S)
     assert done.returncode == 1
     for name in PORTS:
         assert f"port {up.port(name)} is taken" in done.stdout

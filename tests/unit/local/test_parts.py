@@ -138,3 +138,16 @@ def test_parts_keep_compiled_files_and_the_callers_other_variables(settings, sec
     )
     assert "PYTHONDONTWRITEBYTECODE" not in environ
     assert environ["LANG"] == "C.UTF-8"
+
+
+def test_checks_whether_parts_answer_share_one_client(monkeypatch):
+    """A client for each would take a core of two while everything starts."""
+    made = []
+    client = parts.httpx.Client
+    monkeypatch.setattr(
+        parts.httpx, "Client", lambda **options: made.append(options) or client(**options)
+    )
+    parts._probing_client.cache_clear()
+    for _ in range(3):
+        assert not parts.answers("http://127.0.0.1:1/")()
+    assert len(made) == 1

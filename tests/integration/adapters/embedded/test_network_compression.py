@@ -81,7 +81,7 @@ def unprotected(tmp_path):
         client.admin.command("ping")
     yield port
     server.terminate()
-    server.wait(30)
+    server.wait(600)
 
 
 def test_the_probe_finds_memory_of_a_server_that_takes_zlib(unprotected):

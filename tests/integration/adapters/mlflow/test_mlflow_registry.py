@@ -62,11 +62,11 @@ def behind_server(tmp_path_factory):
         yield MlflowModels(f"http://127.0.0.1:{port}")
     finally:
         os.killpg(server.pid, signal.SIGKILL)
-        server.wait(30)
+        server.wait(600)
 
 
 def _wait_until_healthy(port, server, log):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:

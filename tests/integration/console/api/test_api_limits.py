@@ -8,27 +8,25 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.console.app import create_app
 from alerting.settings.environment import SettingsRefused, read_settings
-from tests.helpers.console.server import TOKEN, wait_until_healthy
-from tests.support import free_port, require_real_server
+from tests.helpers.console.api import TOKENS
+from tests.helpers.console.server import TOKEN, serving_thread, wait_until_healthy
+from tests.support import free_port
 
 pytestmark = pytest.mark.slow
-PROXY = "127.0.0.1"
+DATABASE = "limits"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """Port of a server with its usual limits."""
-    require_real_server()
-    yield from serving(tmp_path_factory.mktemp("served"))
-
-
-def serving(home, **more):
+def served(real_server, tmp_path_factory):
+    """Port of a server with its usual limits behind a proxy, in a process of its own."""
+    home = tmp_path_factory.mktemp("served")
     port = free_port()
     tokens = home / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
@@ -37,17 +35,15 @@ def serving(home, **more):
         "ALERTING_HOME": str(home),
         "ALERTING_API_PORT": str(port),
         "ALERTING_API_TOKENS_FILE": str(tokens),
-        **more,
+        "ALERTING_MONGODB_URI": real_server,
+        "ALERTING_DATABASE": DATABASE,
+        "ALERTING_TRUSTED_PROXIES": "10.1.2.3",
     }
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")
     } | own
-    subprocess.run(
-        [Path(sys.executable).parent / "alerting", "prepare"],
-        env=environ,
-        check=True,
-        capture_output=True,
-    )
+    with open_stores(real_server, DATABASE, prepare=True):
+        pass
     server = subprocess.Popen(
         [sys.executable, "-m", "alerting.console.serve"],
         env=environ,
@@ -59,7 +55,7 @@ def serving(home, **more):
         yield port
     finally:
         server.send_signal(signal.SIGTERM)
-        _, words = server.communicate(timeout=60)
+        _, words = server.communicate(timeout=600)
     assert "Traceback" not in words
 
 
@@ -188,22 +184,31 @@ def guess(port, address):
 @pytest.mark.parametrize(
     ("trusted", "shared"), [("", False), ("none", True), ("10.1.2.3", True), ("127.0.0.0/8", False)]
 )
-def test_the_setting_says_whose_word_on_addresses_is_taken(tmp_path, trusted, shared):
-    require_real_server()
-    for port in serving(
-        tmp_path,
-        ALERTING_TRUSTED_PROXIES=trusted,
-        ALERTING_PUBLIC_URL="https://alerting.plant.example",
-    ):
+def test_the_setting_says_whose_word_on_addresses_is_taken(platform, trusted, shared):
+    settings = read_settings(
+        {
+            "ALERTING_TRUSTED_PROXIES": trusted,
+            "ALERTING_PUBLIC_URL": "https://alerting.plant.example",
+        }
+    )
+    app = create_app(platform, TOKENS, public_url=settings.delivery.public_url)
+    with serving_thread(app, settings.trusted_proxies) as port:
         assert [guess(port, "192.168.1.1") for _ in range(6)] == [401] * 5 + [429]
         assert guess(port, "192.168.1.2") == (429 if shared else 401)
         answer = httpx.post(
             f"http://127.0.0.1:{port}/login",
-            data={"token": TOKEN},
+            data={"token": next(iter(TOKENS))},
             headers={"x-forwarded-for": "192.168.1.3"},
         )
         assert answer.status_code == (429 if shared else 303)
         assert shared or "Secure" in answer.headers["set-cookie"]
+
+
+def test_the_server_as_it_is_started_takes_the_word_of_its_proxies_alone(served):
+    """The last test on this server, which then refuses all that this machine sends."""
+    answers = [guess(served, "192.168.1.1") for _ in range(6)]
+    assert (answers[0], answers[-1]) == (401, 429)
+    assert guess(served, "192.168.1.2") == 429
 
 
 @pytest.mark.parametrize("text", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/99"])

@@ -7,12 +7,14 @@ written. What is answered is compared with what is declared.
 
 import json
 import re
-import uuid
 from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.mongo.indexes import SCHEMA
+from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from tests.builders import at
@@ -27,6 +29,7 @@ from tests.helpers.console.rubbish import (
     path_of,
     required,
 )
+from tests.helpers.databases import empty_database
 from tests.in_memory_platform import HandClock, MemoryModels, in_memory_platform
 
 DIGITS = "9" * 20_000
@@ -88,25 +91,12 @@ BODIES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["in memory", "on a real server"])
-def platform(request):
-    if request.param == "in memory":
-        made = in_memory_platform()
-        yield filled(made)
-        return
-    from pymongo import MongoClient
-
-    from alerting.adapters.memory.platform import memory_platform
-    from alerting.adapters.mongo.mongo import MongoStores, connect
-    from alerting.adapters.mongo.prepare import prepare_database
-
-    name = f"rubbish_{uuid.uuid4().hex[:8]}"
-    with connect(request.getfixturevalue("real_server")) as client:
-        assert isinstance(client, MongoClient)
-        stores = MongoStores(client[name])
-        prepare_database(stores.database)
-        yield filled(stores.platform(MemoryModels(), {}, HandClock(), memory_platform))
-        client.drop_database(name)
+@pytest.fixture
+def platform(two_prepared):
+    """A filled platform on a real server, which refuses more than the stores in memory."""
+    database = two_prepared[0].database
+    yield filled(MongoStores(database).platform(MemoryModels(), {}, HandClock(), memory_platform))
+    empty_database(database, {SCHEMA})
 
 
 @pytest.fixture

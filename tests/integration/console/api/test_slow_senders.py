@@ -4,18 +4,15 @@ and who is served meanwhile."""
 import json
 import logging
 import socket
-import threading
 import time
 
 import httpx
 import pytest
-import uvicorn
 
 from alerting.console.api import ingest_api
 from alerting.console.app import create_app
-from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS, platform  # noqa: F401 - a fixture
-from tests.support import free_port
+from tests.helpers.console.server import serving_thread
 
 ROW = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "values": {"zone_2": 201.5}}
 SLOW = "sender-token-0123456789"
@@ -26,15 +23,8 @@ OTHER = "other-token-01234567890"
 def served(platform):  # noqa: F811
     """Yield the port of a server in this process."""
     app = create_app(platform, {**TOKENS, OTHER: ("gateway-4", "sender")})
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield port
-    server.should_exit = True
-    thread.join(30)
+    with serving_thread(app) as port:
+        yield port
 
 
 def announce(port, size, body=b"", token=SLOW):
