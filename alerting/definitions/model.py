@@ -44,6 +44,7 @@ from alerting.definitions.fields.learning import (
     Recommendation,
 )
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
+from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.problem import Problem, describe_problem
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
 ]
 
 LAST_NUMBER = 10**9  # of a revision
+LONGEST_HORIZONS = 4  # that an alarm lasts whose problem does not come, by default
 _NIGHT_MINUTES = 6 * 60
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _TICKS = 9
@@ -110,6 +112,11 @@ class Definition(CommonFields, ABC):
     def window(self) -> PredictionWindow:
         """Return where the problem is predicted."""
         return PredictionWindow(self.gap, self.gap + self.horizon)
+
+    @property
+    def longest_window(self) -> timedelta:
+        """Return how long after its raise the prediction window of an episode may reach."""
+        return self.gap + self.horizon
 
     @abstractmethod
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
@@ -241,6 +248,27 @@ class TrainedDefinition(ModelDefinition):
         timedelta(0),
         description="Least time needed to act; an earlier problem counts as announced too late.",
     )
+    clear_at: Number | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        exclude_if=lambda value: value is None,
+        description="Risk below which an alarm clears (hysteresis), between 0 and 1; at most the "
+        "threshold that raises it. Left out: 0.5 in log-odds below the threshold, e.g. 0.71 for "
+        "0.8.",
+    )
+    clear_for: Duration | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Off-delay: the risk must be low for this long before the alarm ends; two "
+        "strides when left out.",
+    )
+    longest_time: Duration | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Longest time of one alarm whose problem does not come; four horizons when "
+        "left out. A risk that is still high then raises the next one, which continues it.",
+    )
     include: tuple[Tag, ...] = Field(
         ("*",), max_length=1000, description="Variables the model may see (with *)."
     )
@@ -290,9 +318,11 @@ class TrainedDefinition(ModelDefinition):
         """Return problem (with the kind of its label), horizon, gap, assets, variables and stride
         as written.
 
-        Derived values are auto.
+        Derived values are auto. How long an alarm lasts belongs to it, because the threshold was
+        chosen by that.
         """
         fields = {"problem", "horizon", "gap", "assets", "include", "exclude"}
+        fields |= {"clear_at", "clear_for", "longest_time"}
         # without None, so that a field that is added later changes no hash
         written = self.model_dump(mode="json", include=fields, exclude_none=True)
         written["stride"] = self.model_dump(mode="json")["features"]["stride"] or "auto"
@@ -303,6 +333,15 @@ class TrainedDefinition(ModelDefinition):
         """Return where the problem is predicted: from gap to gap + horizon; for the unit just made,
         the last stride."""
         return PredictionWindow(-self.stride, timedelta(0)) if self.is_of_unit else super().window
+
+    @property
+    def longest_alarm(self) -> timedelta:
+        """Return how long an alarm lasts at most whose problem does not come."""
+        return self.longest_time or LONGEST_HORIZONS * self.horizon
+
+    @property
+    def longest_window(self) -> timedelta:
+        return super().longest_window + self.longest_alarm
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
         """Return the times ahead for which the model predicts values of the problem's variable;

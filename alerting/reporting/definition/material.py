@@ -12,10 +12,12 @@ import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Definition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
-from alerting.readings.history import History
+from alerting.episodes.predictions import PredictedEpisode
+from alerting.learning.metrics.metrics import CountedEpisode, count_episodes
+from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 
@@ -59,7 +61,7 @@ class Reduced:
 class Material:
     """The input of a report.
 
-    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show
+    `episodes`: those raised in [start - longest window, end); the ones before `start` only show
     which problems were announced. `problems`: DataFrame as `counted_problems` makes it with a
     column `asset`, known at `as_of`. `scores`: DataFrame `asset`, `ts`, `score`, `threshold`,
     `model_version`, `label` (1, 0, NaN while it cannot be known), and `persistence` (the last known
@@ -142,6 +144,33 @@ def ended_at(episode: Episode) -> datetime | None:
     """Return the end of a prediction or episode, or of its prediction window; None while it has
     neither."""
     return episode.ended_at or episode.valid_until
+
+
+def as_counted(
+    definition: Definition, episodes: Sequence[Episode]
+) -> list[tuple[Episode, CountedEpisode]]:
+    """Return the episodes of one asset in the order of time, each as metrics count it."""
+    ordered = sorted(episodes, key=lambda e: (e.raised_at, e.id))
+    if not isinstance(definition, TrainedDefinition):
+        return [(e, CountedEpisode(to_millis(e.raised_at), _end_ms(e))) for e in ordered]
+    window = definition.gap + definition.horizon
+    ids = {e.id for e in ordered}
+    predicted = [
+        PredictedEpisode(
+            to_millis(e.raised_at),
+            _end_ms(e),
+            to_millis(max(e.raised_at, (e.valid_until or e.raised_at + window) - window)),
+            e.continues in ids,
+        )
+        for e in ordered
+    ]
+    gap = duration_millis(definition.window.after)
+    horizon = duration_millis(definition.window.length)
+    return [*zip(ordered, count_episodes(predicted, gap, horizon), strict=True)]
+
+
+def _end_ms(episode: Episode) -> int:
+    return to_millis(max(ended_at(episode) or episode.raised_at, episode.raised_at))
 
 
 def outcome_of(episode: Episode) -> Outcome:

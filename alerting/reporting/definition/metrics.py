@@ -18,7 +18,13 @@ from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per
 from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.drivers import Driver, drivers
-from alerting.reporting.definition.material import Material, ModelInService, ended_at, outcome_of
+from alerting.reporting.definition.material import (
+    Material,
+    ModelInService,
+    as_counted,
+    ended_at,
+    outcome_of,
+)
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
@@ -201,6 +207,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     m = material
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
+    counted = _counted_outcomes(m)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
@@ -228,8 +235,8 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
             Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),
         event_recall=event_recall(m, problems),
-        precision=_precision(counts),
-        false_alarms=_false_alarms(counts, weeks),
+        precision=_precision(counted),
+        false_alarms=_false_alarms(counted, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=lead_time(problems),
@@ -241,6 +248,26 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         rows=None,
         evaluated_s=weeks * _WEEK_S,
     )
+
+
+def _counted_outcomes(m: Material) -> Counter[Outcome]:
+    """Return how often each outcome counts: a chain is one hit, an alarm without its problem one
+    false alarm for each window that it began."""
+    counts: Counter[Outcome] = Counter()
+    for asset in {e.asset for e in m.episodes}:
+        has_hit = False
+        for episode, counted in as_counted(
+            m.definition, [e for e in m.episodes if e.asset == asset]
+        ):
+            has_hit = has_hit and counted.continues
+            outcome = outcome_of(episode)
+            is_inside = m.start <= episode.raised_at < m.end
+            if outcome == "false_alarm":
+                counts[outcome] += counted.false_alarms * is_inside
+            elif outcome != "hit" or not has_hit:
+                counts[outcome] += is_inside
+            has_hit = has_hit or outcome == "hit"
+    return counts
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
