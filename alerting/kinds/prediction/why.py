@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.spoken import format_threshold, spoken_share, spoken_threshold
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import clear_threshold
@@ -51,7 +51,7 @@ def explain_instant(
     serving = scored.last_model
     facts = [
         f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is "
-        f"{scored.threshold:.3f}"
+        f"{format_threshold(scored.threshold)}"
     ]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
@@ -64,7 +64,7 @@ def explain_instant(
         model_version=scored.model_version,
         facts=tuple(facts),
     )
-    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
+    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_threshold(scored.threshold)})"
     state = evaluated.state
     if state.raised_at is not None:
         return replace(
@@ -97,7 +97,7 @@ def _describe_open(
     if state.happening_since is not None:
         return f"{risk}; the problem goes on since {state.happening_since.isoformat()}"
     clear = clear_threshold(scored.threshold, definition.clear_at)
-    stays = f"{risk}; the alarm stays while the risk is not below {spoken_share(clear)}"
+    stays = f"{risk}; the alarm stays while the risk is not below {spoken_threshold(clear)}"
     if state.clearing_since is None:
         return stays
     return f"{stays}, and has been low since {state.clearing_since.isoformat()}"

@@ -122,13 +122,13 @@ def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     line.run(*range(5, 41, 5))
     [before] = line.episodes
     line.feed(range(25, 45), now=41, moisture=4.0)
-    line.run(42)
+    line.run(52)
     [after] = line.episodes
     assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
     assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (
         None,
-        at(40),
-        at(40),
+        at(50),
+        at(50),
     )
     assert "late data: the problem has not come" in [t.reason for t in after.transitions]
 
@@ -158,8 +158,8 @@ def test_a_correction_delivered_late_says_what_was_corrected():
     line.feed(range(25, 45), now=36, moisture=4.0)
     line.platform.clock.instant = at(37)
     evaluate(line.platform, None, at(37))
-    evaluate(line.platform, None, at(41))
-    line.run(42)
+    evaluate(line.platform, None, at(51))
+    line.run(52)
     assert line.episodes[0].condition == "closed"
     assert [s.partition(":")[0] for s in line.subjects()] == [
         "MEDIUM",
@@ -190,7 +190,7 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
     line = warned(Line(delay=30, predict="state"))
     line.run(*range(5, 200, 5))
     one = line.episodes[0]
-    assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(40), at(40), None)
+    assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(50), at(50), None)
     assert (one.outcome_record.outcome, one.condition) == ("hit", "closed")
     assert [s.partition(":")[0] for s in line.subjects()] == [
         "MEDIUM",
@@ -204,7 +204,7 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
 
 
 def test_an_open_continuation_becomes_happening_instead_of_a_correction():
-    line = warned(Line(delay=30, predict="state"))
+    line = warned(Line(delay=30, predict="state", longest_time="30m"))
     line.feed(range(40, 42), humidity=CRITICAL)
     line.feed(range(70, 120), moisture=4.0)
     line.run(*range(5, 200, 5))
@@ -221,7 +221,7 @@ def test_an_open_continuation_becomes_happening_instead_of_a_correction():
 
 
 def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
-    line = Line()
+    line = Line(longest_time="30m")
     line.feed(range(1, 60), humidity=CRITICAL)
     line.feed(range(1, 25), moisture=4.0)
     line.run(*range(5, 46, 5))
@@ -247,7 +247,7 @@ def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
 
 @pytest.mark.parametrize("arrival", [26, 45])
 def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
-    line = Line()
+    line = Line(longest_time="30m")
     line.feed(range(1, 15), humidity=NORMAL)
     line.feed(range(15, 60), humidity=CRITICAL)
     line.feed(range(1, 60), moisture=4.0)
