@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from croniter import croniter
@@ -21,6 +21,7 @@ from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line,
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
+from alerting.definitions.fields.alarm import AlarmFields, PredictionWindow
 from alerting.definitions.fields.common import (
     REPORT_PERIODS,
     SEVERITIES,
@@ -44,7 +45,6 @@ from alerting.definitions.fields.learning import (
     Recommendation,
 )
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
-from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.problem import Problem, describe_problem
 
 __all__ = [
@@ -73,18 +73,6 @@ LONGEST_HORIZONS = 4  # that an alarm lasts whose problem does not come, by defa
 _NIGHT_MINUTES = 6 * 60
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _TICKS = 9
-
-
-class PredictionWindow(NamedTuple):
-    """Where a problem is predicted, relative to the instant of the prediction: (after, until]."""
-
-    after: timedelta
-    until: timedelta
-
-    @property
-    def length(self) -> timedelta:
-        """Return its length."""
-        return self.until - self.after
 
 
 class Definition(CommonFields, ABC):
@@ -234,7 +222,7 @@ class ModelDefinition(Definition):
         earlier model may answer."""
 
 
-class TrainedDefinition(ModelDefinition):
+class TrainedDefinition(AlarmFields, ModelDefinition):
     """The groups of fields of a model that learns from problems."""
 
     problem: Problem = Field(description="The problem to prevent.")
@@ -247,27 +235,6 @@ class TrainedDefinition(ModelDefinition):
     gap: Duration = Field(
         timedelta(0),
         description="Least time needed to act; an earlier problem counts as announced too late.",
-    )
-    clear_at: Number | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        exclude_if=lambda value: value is None,
-        description="Risk below which an alarm clears (hysteresis), between 0 and 1; at most the "
-        "threshold that raises it. Left out: 0.5 in log-odds below the threshold, e.g. 0.71 for "
-        "0.8.",
-    )
-    clear_for: Duration | None = Field(
-        None,
-        exclude_if=lambda value: value is None,
-        description="Off-delay: the risk must be low for this long before the alarm ends; two "
-        "strides when left out.",
-    )
-    longest_time: Duration | None = Field(
-        None,
-        exclude_if=lambda value: value is None,
-        description="Longest time of one alarm whose problem does not come; four horizons when "
-        "left out. A risk that is still high then raises the next one, which continues it.",
     )
     include: tuple[Tag, ...] = Field(
         ("*",), max_length=1000, description="Variables the model may see (with *)."
@@ -315,12 +282,8 @@ class TrainedDefinition(ModelDefinition):
         return (*self.problem.variables, *self.include)
 
     def question_fields(self) -> dict[str, Any]:
-        """Return problem (with the kind of its label), horizon, gap, assets, variables and stride
-        as written.
-
-        Derived values are auto. How long an alarm lasts belongs to it, because the threshold was
-        chosen by that.
-        """
+        """Return problem (with the kind of its label), horizon, gap, assets, variables, stride, and
+        how long an alarm lasts, as written; derived values are auto."""
         fields = {"problem", "horizon", "gap", "assets", "include", "exclude"}
         fields |= {"clear_at", "clear_for", "longest_time"}
         # without None, so that a field that is added later changes no hash

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from math import ceil, exp, log
+from math import exp, log
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
+from alerting.episodes.counting import PredictedEpisode
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.readings.instants import (
     FAR_FUTURE,
@@ -94,16 +95,6 @@ class Course(NamedTuple):
     closed_at: int
     last_high_at: int
     reason: str
-
-
-class PredictedEpisode(NamedTuple):
-    """One episode of a model (ms): raise, end of the prediction, last high score, and whether it
-    continues the one before."""
-
-    raised: int
-    ended: int
-    last_high: int
-    continues: bool = False
 
 
 def holding_of(definition: TrainedDefinition, stride: timedelta) -> Holding:
@@ -392,22 +383,3 @@ def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[Predicted
         found.append(PredictedEpisode(raised, course.ended_at, course.last_high_at, continues))
         before = course
     return found
-
-
-def false_alarms_of(episodes: Sequence[PredictedEpisode], window_ms: int) -> list[int]:
-    """Return how many false alarms each episode is, should its problem not come: the prediction
-    windows that it has begun.
-
-    Those of a chain of episodes are counted from its first raise, each once. `episodes`: of one
-    asset, in the order of time.
-    """
-    counts = []
-    start = counted = 0
-    for raised, ended, _, continues in episodes:
-        if not continues:
-            start = raised
-            counted = 0
-        begun = max(ceil((ended - start) / window_ms), (raised - start) // window_ms + 1)
-        counts.append(max(0, begun - max(counted, (raised - start) // window_ms)))
-        counted = max(counted, begun)
-    return counts

@@ -22,10 +22,8 @@ class EvaluatedEpisode:
     its end; None without levels.
 
     `whole` False: it was raised before the reprocessed interval, and nothing new is known of its
-    beginning. `peak` is None if the severities that it had there are not known.
-
-    Of a prediction: `happening_at`: when its problem was known to have come, with `reason`;
-    `prediction_ended_at`.
+    beginning. `peak` is None if the severities that it had there are not known. `happening_at`:
+    when the problem of a prediction was known to have come, with `reason`.
     """
 
     raised_at: datetime
@@ -201,15 +199,10 @@ def continuations(
 
 def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
     """Return the part of a re-evaluated episode that its continuation contains."""
-    happening_at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
-    ended = min(happening_at, episode.valid_until or happening_at)
-    return replace(
-        evaluated,
-        raised_at=episode.raised_at,
-        whole=False,
-        happening_at=happening_at,
-        prediction_ended_at=ended,
-    )
+    at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
+    ended = min(at, episode.valid_until or at)
+    part = replace(evaluated, raised_at=episode.raised_at, whole=False)
+    return replace(part, happening_at=at, prediction_ended_at=ended)
 
 
 def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
@@ -235,8 +228,7 @@ def is_known_late(episode: Episode) -> bool:
 
 
 def _closed_in_vain(episode: Episode) -> bool:
-    """Return whether a prediction was closed by the platform before its problem, also if late data
-    closed it."""
+    """Return whether a prediction was closed before its problem, also if late data closed it."""
     if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
         return False
     window = episode.valid_until - episode.raised_at
@@ -346,8 +338,8 @@ def _with_end(
     if episode.closed_at in (end, final):
         return episode
     if episode.is_prediction and episode.happening_at is None:
-        known = evaluated if end is not None and episode.closed_at is None else now
-        episode = replace(episode, prediction_ended_at=known.prediction_ended_at)
+        ended = (now if end is None or episode.closed_at else evaluated).prediction_ended_at
+        episode = replace(episode, prediction_ended_at=ended)
     if episode.closed_at is None and end is not None:
         return episode.then(
             "closed",

@@ -7,14 +7,14 @@ outcome does; a chain of episodes that continue each other is one hit at most.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alerting.detection.problems import NOT_YET, BoolArray
-from alerting.episodes.predictions import PredictedEpisode, false_alarms_of
+from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.confidence import (
     ConfidenceInterval,
     enclosing_interval,
@@ -137,37 +137,6 @@ def count_warnable(
     first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
     after = np.searchsorted(at, spans.start - gap_ms, side="left" if gap_ms < 0 else "right")
     return ProblemIntervals(spans.start, spans.end, spans.counted & (after > first))
-
-
-class CountedEpisode(NamedTuple):
-    """One episode in ms, as metrics count it.
-
-    `last_high`: the last score that held it, from which its prediction window reaches; None: its
-    raise. `false_alarms`: how many it is if its problem does not come. `continues`: the one before,
-    with which it is one hit at most.
-    """
-
-    raised: int
-    ended: int
-    last_high: int | None = None
-    false_alarms: int = 1
-    continues: bool = False
-
-
-def count_episodes(
-    episodes: Sequence[PredictedEpisode], gap_ms: int, horizon_ms: int
-) -> list[CountedEpisode]:
-    """Return the predictions of one asset, in the order of time, as metrics count them.
-
-    Predictions of the unit just made (gap below zero) are each about another unit.
-    """
-    if gap_ms < 0:
-        return [CountedEpisode(e.raised, e.ended) for e in episodes]
-    false = false_alarms_of(episodes, gap_ms + horizon_ms)
-    return [
-        CountedEpisode(e.raised, e.ended, e.last_high, count, e.continues)
-        for e, count in zip(episodes, false, strict=True)
-    ]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from alerting.definitions.model import OperatingPoint
 from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences
+from alerting.episodes.counting import CountedEpisode, count_episodes
 from alerting.episodes.predictions import (
     Holding,
     PredictionRule,
@@ -20,11 +21,9 @@ from alerting.episodes.predictions import (
     predicted_episodes,
 )
 from alerting.learning.metrics.metrics import (
-    CountedEpisode,
     EventMetrics,
     Floats,
     ProblemIntervals,
-    count_episodes,
     count_warnable,
     event_metrics,
     occurred_after,

@@ -3,6 +3,7 @@
 Times without any known value count as neither evaluated nor in alarm.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,10 +14,9 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
-from alerting.episodes.predictions import PredictedEpisode
-from alerting.learning.metrics.metrics import CountedEpisode, count_episodes
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
@@ -176,3 +176,23 @@ def _end_ms(episode: Episode) -> int:
 def outcome_of(episode: Episode) -> Outcome:
     """Return the outcome of an episode, undetermined where none is recorded."""
     return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
+
+
+def counted_outcomes(m: Material) -> Counter[Outcome]:
+    """Return how often each outcome counts: a chain is one hit, an alarm without its problem one
+    false alarm for each window that it began."""
+    counts: Counter[Outcome] = Counter()
+    for asset in {e.asset for e in m.episodes}:
+        has_hit = False
+        for episode, counted in as_counted(
+            m.definition, [e for e in m.episodes if e.asset == asset]
+        ):
+            has_hit = has_hit and counted.continues
+            outcome = outcome_of(episode)
+            is_inside = m.start <= episode.raised_at < m.end
+            if outcome == "false_alarm":
+                counts[outcome] += counted.false_alarms * is_inside
+            elif outcome != "hit" or not has_hit:
+                counts[outcome] += is_inside
+            has_hit = has_hit or outcome == "hit"
+    return counts

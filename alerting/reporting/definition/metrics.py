@@ -21,7 +21,7 @@ from alerting.reporting.definition.drivers import Driver, drivers
 from alerting.reporting.definition.material import (
     Material,
     ModelInService,
-    as_counted,
+    counted_outcomes,
     ended_at,
     outcome_of,
 )
@@ -207,7 +207,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     m = material
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
-    counted = _counted_outcomes(m)
+    counted = counted_outcomes(m)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
@@ -248,26 +248,6 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         rows=None,
         evaluated_s=weeks * _WEEK_S,
     )
-
-
-def _counted_outcomes(m: Material) -> Counter[Outcome]:
-    """Return how often each outcome counts: a chain is one hit, an alarm without its problem one
-    false alarm for each window that it began."""
-    counts: Counter[Outcome] = Counter()
-    for asset in {e.asset for e in m.episodes}:
-        has_hit = False
-        for episode, counted in as_counted(
-            m.definition, [e for e in m.episodes if e.asset == asset]
-        ):
-            has_hit = has_hit and counted.continues
-            outcome = outcome_of(episode)
-            is_inside = m.start <= episode.raised_at < m.end
-            if outcome == "false_alarm":
-                counts[outcome] += counted.false_alarms * is_inside
-            elif outcome != "hit" or not has_hit:
-                counts[outcome] += is_inside
-            has_hit = has_hit or outcome == "hit"
-    return counts
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:

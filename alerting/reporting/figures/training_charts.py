@@ -152,7 +152,9 @@ def precision_recall(
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        in_service = f"in service: {format_threshold(threshold)}" if above else ""
+        in_service = (
+            f"in service: {format_threshold(threshold)}" if threshold is not None and above else ""
+        )
         draw_precision_recall(axes, points, prevalence, point, in_service, WHITE)
         if prevalence is not None:
             axes.annotate(

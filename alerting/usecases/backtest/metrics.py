@@ -7,9 +7,9 @@ import numpy as np
 
 from alerting.alarm_kpis.intervals import length
 from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.episodes.counting import CountedEpisode
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import (
-    CountedEpisode,
     EventMetrics,
     ProblemIntervals,
     event_metrics,

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.confidence import poisson_interval
-from alerting.learning.metrics.metrics import CountedEpisode, event_metrics, problem_intervals
+from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.metrics import compute_metrics, to_document
 from tests.report_material import (

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.metrics import (
-    CountedEpisode,
     ProblemIntervals,
     count_warnable,
     event_metrics,

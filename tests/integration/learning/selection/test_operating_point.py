@@ -259,3 +259,33 @@ def test_the_curve_shows_the_chosen_point_and_bounds_that_hold_each_figure():
     assert chosen["threshold"] == choice.threshold
     low, high = chosen["intervals"]["event_recall"]
     assert low < chosen["event_recall"] < high
+
+
+def test_scores_without_information_find_no_more_than_chance_by_the_same_rule():
+    """A score that is always high, and a random one: as many of the problems shifted in time."""
+    starts = [101, 303, 507, 702, 905]
+    random = np.random.default_rng(5)
+    for score in (np.full(ROWS, 0.9), (random.random(ROWS) > 0.8) * 0.9):
+        found = []
+        for shift in range(0, ROWS - 10, 41):
+            shifted = sorted(5 + (start + shift) % (ROWS - 10) for start in starts)
+            found.append(evaluate_threshold(week(*shifted), score, 0.9, seed=0, samples=1).n_found)
+        assert found[0] <= np.quantile(found, 0.975)
+        met = evaluate_threshold(week(*starts), score, 0.9, seed=0)
+        assert met.n_false_alarms > 50
+        choice = choose_threshold(week(*starts), score, wanted(), seed=0)
+        assert choice.threshold > 0.9
+        assert not choice.finds
+
+
+def test_an_alarm_that_is_always_on_is_many_false_alarms_and_all_of_the_time():
+    met = evaluate_threshold(week(), np.full(ROWS, 0.9), 0.9, seed=0)
+    assert met.n_false_alarms == pytest.approx(7 * 48, abs=2)
+    assert met.time_in_alarm == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_risk_that_stays_until_the_problem_is_one_hit_with_its_lead_from_the_raise():
+    score = scores(**{f"r{row}": 0.85 for row in range(91, 101)}, r90=0.9)
+    met = evaluate_threshold(week(102), score, 0.9, seed=0)
+    assert (met.n_episodes, met.n_found, met.n_false_alarms) == (1, 1, 0)
+    assert met.median_lead_time == pytest.approx(7_200, abs=1)
