@@ -121,7 +121,7 @@ def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     line = warned(Line())
     line.run(*range(5, 41, 5))
     [before] = line.episodes
-    line.feed(range(25, 45), now=41, moisture=4.0)
+    line.feed(range(25, 60), now=41, moisture=4.0)
     line.run(52)
     [after] = line.episodes
     assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
@@ -155,7 +155,7 @@ def test_each_time_that_late_data_change_whether_it_is_happening_is_told():
 def test_a_correction_delivered_late_says_what_was_corrected():
     line = warned(Line())
     line.run(*range(5, 36, 5))
-    line.feed(range(25, 45), now=36, moisture=4.0)
+    line.feed(range(25, 60), now=36, moisture=4.0)
     line.platform.clock.instant = at(37)
     evaluate(line.platform, None, at(37))
     evaluate(line.platform, None, at(51))
