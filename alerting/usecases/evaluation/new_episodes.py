@@ -74,10 +74,11 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
 
 def with_window(episode: Episode, valid_until: datetime, at: datetime) -> Episode:
     """Return the episode with another end of its prediction window, by which its outcome is
-    determined anew."""
+    determined: anew at once, if it was determined by the window of before."""
     if episode.valid_until in (None, valid_until) or episode.withdrawn:
         return episode
-    return replace(episode, valid_until=valid_until, outcome_due_at=at)
+    due = at if episode.outcome_due_at is None else episode.outcome_due_at
+    return replace(episode, valid_until=valid_until, outcome_due_at=due)
 
 
 def _evidence(

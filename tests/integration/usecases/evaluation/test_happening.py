@@ -117,6 +117,20 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
     assert line.episodes[1].continues is None
 
 
+def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_risk_stays():
+    line = Line(**{"for": "0s"})
+    line.feed(range(1, 41), humidity=CRITICAL)
+    line.feed(range(41, 100), humidity=NORMAL)
+    line.feed(range(1, 41), moisture=4.0)
+    line.feed(range(41, 60), moisture=5.5)
+    line.feed(range(60, 100), moisture=4.0)
+    line.run(*range(5, 100, 5))
+    [one] = line.episodes
+    assert (one.raised_at, one.valid_until, one.happening_at) == (at(10), at(70), at(41))
+    assert (one.outcome_record.outcome, one.outcome_record.problem_at) == ("hit", at(41))
+    assert one.outcome_record.rules == 2
+
+
 def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     line = warned(Line())
     line.run(*range(5, 41, 5))
