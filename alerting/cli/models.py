@@ -365,6 +365,7 @@ def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
 
 def show_test(test: Mapping[str, Any]) -> None:
     """Print the metrics on the test period, with 95 % intervals, and the threshold's reason."""
+    from alerting.definitions.wording.spoken import format_threshold
     from alerting.reporting.page.decision_text import metric_lines
 
     if "ap" in test:
@@ -374,8 +375,15 @@ def show_test(test: Mapping[str, Any]) -> None:
     for note in test.get("notes", []):
         console.print(f"  {note}")
     if test.get("threshold_reason"):
-        console.print(f"threshold {test['threshold']:.3g}: {test['threshold_reason']}")
+        console.print(
+            f"threshold {format_threshold(test['threshold'])}: {test['threshold_reason']}"
+        )
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    return row | ({"threshold": float(row["threshold"])} if row.get("threshold") else {})
+    """Return a row with its numbers formatted for tables."""
+    from alerting.definitions.wording.spoken import format_threshold
+
+    if not row.get("threshold"):
+        return row
+    return row | {"threshold": format_threshold(float(row["threshold"]))}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from croniter import croniter
@@ -21,6 +21,7 @@ from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line,
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
+from alerting.definitions.fields.alarm import AlarmFields, PredictionWindow
 from alerting.definitions.fields.common import (
     REPORT_PERIODS,
     SEVERITIES,
@@ -68,19 +69,8 @@ __all__ = [
 ]
 
 LAST_NUMBER = 10**9  # of a revision
+LONGEST_HORIZONS = 4  # that an alarm lasts whose problem does not come, by default
 _NIGHT_MINUTES = 6 * 60
-
-
-class PredictionWindow(NamedTuple):
-    """Where a problem is predicted, relative to the instant of the prediction: (after, until]."""
-
-    after: timedelta
-    until: timedelta
-
-    @property
-    def length(self) -> timedelta:
-        """Return its length."""
-        return self.until - self.after
 
 
 class Definition(CommonFields, ABC):
@@ -108,6 +98,11 @@ class Definition(CommonFields, ABC):
     def window(self) -> PredictionWindow:
         """Return where the problem is predicted."""
         return PredictionWindow(self.gap, self.gap + self.horizon)
+
+    @property
+    def longest_window(self) -> timedelta:
+        """Return how long after its raise the prediction window of an episode may reach."""
+        return self.gap + self.horizon
 
     @abstractmethod
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
@@ -223,7 +218,7 @@ class ModelDefinition(Definition):
         earlier model may answer."""
 
 
-class TrainedDefinition(ModelDefinition):
+class TrainedDefinition(AlarmFields, ModelDefinition):
     """The groups of fields of a model that learns from problems."""
 
     problem: Problem = Field(description="The problem to prevent.")
@@ -283,12 +278,10 @@ class TrainedDefinition(ModelDefinition):
         return (*self.problem.variables, *self.include)
 
     def question_fields(self) -> dict[str, Any]:
-        """Return problem (with the kind of its label), horizon, gap, assets, variables and stride
-        as written.
-
-        Derived values are auto.
-        """
+        """Return problem (with the kind of its label), horizon, gap, assets, variables, stride, and
+        how long an alarm lasts, as written; derived values are auto."""
         fields = {"problem", "horizon", "gap", "assets", "include", "exclude"}
+        fields |= {"clear_at", "clear_for", "longest_time"}
         # without None, so that a field that is added later changes no hash
         written = self.model_dump(mode="json", include=fields, exclude_none=True)
         written["stride"] = self.model_dump(mode="json")["features"]["stride"] or "auto"
@@ -299,6 +292,15 @@ class TrainedDefinition(ModelDefinition):
         """Return where the problem is predicted: from gap to gap + horizon; for the unit just made,
         the last stride."""
         return PredictionWindow(-self.stride, timedelta(0)) if self.is_of_unit else super().window
+
+    @property
+    def longest_alarm(self) -> timedelta:
+        """Return how long an alarm lasts at most whose problem does not come."""
+        return self.longest_time or LONGEST_HORIZONS * self.horizon
+
+    @property
+    def longest_window(self) -> timedelta:
+        return super().longest_window + self.longest_alarm
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
         """Return the times ahead for which the model predicts values of the problem's variable;

@@ -39,7 +39,9 @@ class LastingState:
     Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its
     problem was known to have come; `problem_since`: start of the problem's condition that goes on
     at the watermark; `rearm_at`: until when nothing is raised after a problem, unless a lower score
-    comes first (1970 without such a problem, None before the first evaluation).
+    comes first (1970 without such a problem, None before the first evaluation). `last_high_at`: the
+    last score that held the open episode, or the one before; `clearing_since`: the first lower one
+    after it; `prediction_ended_at`: end of the prediction of an episode that is open after it.
     """
 
     pending_since: datetime | None = None
@@ -54,6 +56,8 @@ class LastingState:
     happening_since: datetime | None = None
     problem_since: datetime | None = None
     rearm_at: datetime | None = None
+    last_high_at: datetime | None = None
+    prediction_ended_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,9 @@ def without_episode(state: ConditionState, closed_at: datetime) -> ConditionStat
         state,
         raised_at=None,
         raised_by=None,
+        clearing_since=None,
         happening_since=None,
+        prediction_ended_at=None,
         severity=None,
         severity_peak=None,
         levels=tuple(SeverityState(level.severity) for level in state.levels),

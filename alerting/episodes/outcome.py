@@ -9,13 +9,13 @@ from typing import Literal
 from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
-RULES = 1
+RULES = 2  # 1: the outcome window of a prediction ended gap + horizon after its raise
 Occurred = Literal["in_time", "too_late", "no", "unknown"]
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Evidence of the data on the outcome window (raised_at, raised_at + gap + horizon].
+    """Evidence of the data on the outcome window (raised_at, last high score + gap + horizon].
 
     `too_late` means that the problem came before raised_at + gap. `reason`: why the occurrence is
     unknown, if it is.
@@ -47,10 +47,14 @@ def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: 
 
 
 def determine_outcome(
-    has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None
+    has_problem: bool,
+    observed: Observed,
+    acted: bool,
+    verdict: Verdict | None,
+    rules: int = RULES,
 ) -> OutcomeRecord:
-    """Determine the outcome. `has_problem`: the definition names a problem that data can
-    confirm."""
+    """Determine the outcome. `has_problem`: the definition names a problem that data can confirm.
+    `rules`: the version by which the outcome window was found."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
     return OutcomeRecord(
@@ -60,7 +64,7 @@ def determine_outcome(
         problem_at=observed.problem_at,
         too_late=has_problem and observed.occurred == "too_late",
         acted=acted,
-        rules=RULES,
+        rules=rules,
     )
 
 

@@ -1,29 +1,91 @@
-"""Life of a prediction in event time: expected, happening, over. Live evaluation, backtest and
-training metrics share it."""
+"""The rule of predictions in event time: expected while the risk stays, happening, over. Live
+evaluation, backtest and training metrics share it."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import exp, log
 from typing import NamedTuple
 
 import numpy as np
 
+from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import Occurrences
+from alerting.episodes.counting import PredictedEpisode
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
-from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
-from alerting.readings.ragged import Flags, Numbers
+from alerting.readings.instants import (
+    FAR_FUTURE,
+    Millis,
+    duration_millis,
+    from_millis,
+    to_millis,
+)
+from alerting.readings.ragged import Flags, Numbers, Positions
+
+ALARM_RULE = 2  # the version of this rule; 1: an alarm ended one horizon after its raise
+CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
+CLEAR_STRIDES = 2
 
 RISK_HIGH = translatable("the risk is at or above the threshold")
+RISK_LOW = translatable("the risk is low again")
 HORIZON_PASSED = translatable("the horizon has passed")
+LONGEST_PASSED = translatable("the longest time of an alarm has passed")
 UNIT_PASSED = translatable("it was about the unit made then")
 PROBLEM_OVER = translatable("the problem is over")
 
 
+class Holding(NamedTuple):
+    """How long an alarm lasts without its problem: until the risk was below `clear_at` for
+    `clear_for_ms`, at most `longest_ms`.
+
+    `clear_at` None: `CLEAR_BELOW` under the threshold.
+    """
+
+    clear_at: float | None
+    clear_for_ms: int
+    longest_ms: int
+
+
+class RiskSeries(NamedTuple):
+    """Scores at evaluated instants (ms, increasing; NaN: unknown), and the threshold in force."""
+
+    at: Millis
+    score: Numbers
+    threshold: float
+
+
+class _Highs(NamedTuple):
+    """The instants (ms) at which the risk is not low, and the ends of alarms after them.
+
+    `breaks`: positions in `at` of those after which an alarm ends, at `ends_at`; `is_low`: because
+    the risk has been low for long enough, not because the horizon passed.
+    """
+
+    at: Millis
+    breaks: Positions
+    ends_at: Millis
+    is_low: Flags
+
+    def last_until(self, instant: int) -> int:
+        """Return the last high score up to an instant; 0 without one."""
+        which = int(np.searchsorted(self.at, instant, side="right"))
+        return int(self.at[which - 1]) if which else 0
+
+
+class _End(NamedTuple):
+    """The end (ms) of a prediction whose problem does not come, its last high score, and the
+    reason."""
+
+    at: int
+    last_high_at: int
+    reason: str
+
+
 class Course(NamedTuple):
     """Course of one prediction (ms): end of the prediction, when its problem is known to have come,
-    and when it is over.
+    when it is over, its last high score, and why it ends without its problem.
 
     FAR_FUTURE for what does not come, or is not known yet.
     """
@@ -31,6 +93,27 @@ class Course(NamedTuple):
     ended_at: int
     happening_at: int
     closed_at: int
+    last_high_at: int
+    reason: str
+
+
+def holding_of(definition: TrainedDefinition, stride: timedelta) -> Holding:
+    """Return how long the alarms of a definition last, as written or by default. `stride`: the one
+    in force."""
+    clear_for = CLEAR_STRIDES * stride if definition.clear_for is None else definition.clear_for
+    return Holding(
+        definition.clear_at, duration_millis(clear_for), duration_millis(definition.longest_alarm)
+    )
+
+
+def clear_threshold(threshold: float, clear_at: float | None = None) -> float:
+    """Return the risk at or above which an alarm stays, never above the threshold that raises
+    it."""
+    if clear_at is not None:
+        return min(clear_at, threshold)
+    if not 0 < threshold < 1:
+        return threshold
+    return min(1 / (1 + exp(CLEAR_BELOW - log(threshold / (1 - threshold)))), threshold)
 
 
 @dataclass(frozen=True)
@@ -39,12 +122,13 @@ class PredictionRule:
     horizon.
 
     `state`: the model predicts the state, and may raise while the problem goes on. `of_unit`: of
-    the unit just made, for the stride in which it was made.
+    the unit just made, for the stride in which it was made, however high the next score is.
     """
 
     occurrences: Occurrences
     window_ms: int
     horizon_ms: int
+    holding: Holding
     state: bool = False
     of_unit: bool = False
     _true_at: Sequence[int] = field(init=False, repr=False, compare=False)
@@ -55,37 +139,96 @@ class PredictionRule:
         for name in ("true_at", "known_at", "over_at"):
             object.__setattr__(self, f"_{name}", getattr(self.occurrences, name).tolist())
 
-    def course(self, raised: int) -> Course:
-        """Return the course of a prediction raised at an instant (ms).
+    def find_highs(self, risk: RiskSeries) -> _Highs:
+        """Return the high scores of a series and where alarms end after them. Unknown scores
+        neither hold nor clear."""
+        known = ~np.isnan(risk.score)
+        at = risk.at[known]
+        clear = clear_threshold(risk.threshold, self.holding.clear_at)
+        high = np.flatnonzero(risk.score[known] >= clear)
+        following = np.append(high[1:], len(at))[: len(high)]
+        times = np.append(at, FAR_FUTURE)
+        low = np.searchsorted(at, times[high + 1] + self.holding.clear_for_ms)
+        is_low = (high + 1 < following) & (low < following)
+        passed = at[high] + self.window_ms
+        ends_at = np.where(is_low, np.minimum(times[low], passed), passed)
+        breaks = np.flatnonzero(is_low | (times[following] > passed))
+        return _Highs(at[high], breaks, ends_at[breaks], (is_low & (times[low] <= passed))[breaks])
 
-        It ends with the first problem known after it, at the latest with its window. If the
-        condition is true at that end, and `problem.for` is running, the episode stays open until it
-        is known whether it is the problem.
+    def course(self, raised: int, highs: _Highs) -> Course:
+        """Return the course of a prediction raised at a high score (ms)."""
+        return self._with_problem(raised, self._end(raised, raised, highs), highs)
+
+    def open_course(self, state: ConditionState, risk: RiskSeries) -> Course:
+        """Return the course of the episode open in a state. `risk`: scores after its watermark.
+
+        One that was raised by the earlier rule goes on as if its last high score were its raise.
         """
-        valid_until = raised + self.window_ms
+        raised = to_millis(state.raised_at or state.watermark)
+        last = raised if state.last_high_at is None else to_millis(state.last_high_at)
+        known = [(last, np.inf)]
+        if state.clearing_since is not None:
+            known.append((to_millis(state.clearing_since), -np.inf))
+        at = np.append(np.array([t for t, _ in known], np.int64), risk.at)
+        score = np.append([score for _, score in known], risk.score)
+        highs = self.find_highs(RiskSeries(at, score, risk.threshold))
+        if state.prediction_ended_at is None:
+            return self._with_problem(raised, self._end(raised, last, highs), highs)
+        ended = _End(to_millis(state.prediction_ended_at), last, HORIZON_PASSED)
+        return self._with_problem(raised, ended, highs)
+
+    def _end(self, raised: int, since: int, highs: _Highs) -> _End:
+        """Return the end of a prediction, should its problem not come. `since`: one of the high
+        scores, up to which it lasted."""
+        if self.of_unit:
+            return _End(raised + self.window_ms, raised, UNIT_PASSED)
+        which = int(np.searchsorted(highs.breaks, np.searchsorted(highs.at, since)))
+        end = int(highs.ends_at[which])
+        longest = raised + self.holding.longest_ms
+        if end > longest:
+            return _End(longest, highs.last_until(longest), LONGEST_PASSED)
+        reason = RISK_LOW if highs.is_low[which] else HORIZON_PASSED
+        return _End(end, int(highs.at[highs.breaks[which]]), reason)
+
+    def _with_problem(self, raised: int, end: _End, highs: _Highs) -> Course:
+        """Return the course of a prediction that would end at `end`: it ends with the first problem
+        known after its raise.
+
+        If the condition is true at that end, and `problem.for` is running, the episode stays open
+        until it is known whether it is the problem.
+        """
         for i in range(bisect_right(self._over_at, raised), len(self._over_at)):
-            if self._true_at[i] > valid_until:
+            if self._true_at[i] > end.at:
                 break
             known = self._known_at[i]
             over = self._over_at[i]
             if known <= raised and not self.state:
                 continue
-            if known <= valid_until or over > valid_until:
+            if known <= end.at or over > end.at:
                 happening = max(known, raised)
-                return Course(min(happening, valid_until), happening, over)
-        return Course(valid_until, FAR_FUTURE, valid_until)
+                ended = min(happening, end.at)
+                last = min(end.last_high_at, highs.last_until(ended))
+                return Course(ended, happening, over, last, HORIZON_PASSED)
+        return Course(end.at, FAR_FUTURE, end.at, end.last_high_at, end.reason)
 
-    def courses(self, instants: Sequence[int]) -> Iterator[tuple[int, Course]]:
-        """Yield raise and course of each prediction of a score that is high at these instants (ms,
-        increasing).
+    def courses(self, instants: Sequence[int], highs: _Highs) -> Iterator[tuple[int, Course]]:
+        """Yield raise and course of each prediction of a score that may raise one at these instants
+        (ms, increasing).
 
         The next one may be raised at the first instant at which the one before is closed.
         """
         position = 0
         while position < len(instants):
-            course = self.course(instants[position])
+            course = self.course(instants[position], highs)
             yield instants[position], course
             position = bisect_left(instants, course.closed_at)
+
+    def continues(self, last_high: int | None, ended: int | None, raised: int) -> bool:
+        """Return whether a raise lies in the window of the prediction before, which was in vain; of
+        units, in the stride after it."""
+        if self.of_unit:
+            return ended is not None and raised - ended < self.window_ms
+        return last_high is not None and raised <= last_high + self.window_ms
 
 
 class Rearming(NamedTuple):
@@ -100,9 +243,7 @@ class Rearming(NamedTuple):
 
 
 def rearm(
-    at: Millis,
-    score: Numbers,
-    threshold: float,
+    risk: RiskSeries,
     rule: PredictionRule,
     until: int = FAR_FUTURE - 1,
     rearm_at: int = 0,
@@ -110,13 +251,13 @@ def rearm(
     """Select the instants at which an episode may be raised: after a problem the score must have
     been lower first.
 
-    Without a lower score it may be raised one horizon after the recovery. `at`: ms, increasing.
-    `score`: NaN where unknown or where the instant does not count. `until`: everything up to here
-    is known. `rearm_at`: the result for problems that are not among those of the rule, because they
-    were over before these instants.
+    Without a lower score it may be raised one horizon after the recovery. `risk`: NaN also where
+    the instant does not count. `until`: everything up to here is known. `rearm_at`: the result for
+    problems that are not among those of the rule, because they were over before these instants.
     """
-    may_raise = score >= threshold
-    lower = np.flatnonzero(score < threshold)
+    at = risk.at
+    may_raise = risk.score >= risk.threshold
+    lower = np.flatnonzero(risk.score < risk.threshold)
     problems = rule.occurrences
     over = problems.lasted & (problems.over_at <= until)
     ends = np.append(problems.recovered_at[over] + rule.horizon_ms, rearm_at)
@@ -129,37 +270,56 @@ def rearm(
     return Rearming(may_raise, int(max(ends[(reached == len(at)) & (ends > until)], default=0)))
 
 
+@dataclass(frozen=True)
+class AdvancedPredictions:
+    """State and steps after some instants, and the course of every episode that was open in
+    them."""
+
+    state: ConditionState
+    steps: list[Step]
+    courses: Mapping[datetime, Course]
+
+
 def advance_predictions(
     state: ConditionState,
-    at: Millis,
+    risk: RiskSeries,
     may_raise: Flags,
     rule: PredictionRule,
-    stride: timedelta,
     until: datetime,
     of_open: PredictionRule | None = None,
-) -> tuple[ConditionState, list[Step]]:
+    holds_open: bool = True,
+) -> AdvancedPredictions:
     """Advance a model's episodes through evaluated instants. Nothing is raised while an episode is
     open.
 
-    `at`: evaluated instants in ms, increasing, after the watermark. `may_raise`: as `rearm` selects
-    them. `until`: everything up to here is known. `of_open`: the rule of the episode open in
-    `state`, if another revision raised it. An episode raised less than a stride after the end of
+    `risk`: scores after the watermark. `may_raise`: as `rearm` selects them. `until`: everything up
+    to here is known. `of_open`: the rule of the episode open in `state`, if another revision raised
+    it; `holds_open`: whether these scores are about its problem. An episode raised in the window of
     the one before continues it, unless the problem of that one came.
     """
     steps: list[Step] = []
+    courses: dict[datetime, Course] = {}
     limit = to_millis(until)
-    instants = at[may_raise].tolist()
+    instants = risk.at[may_raise].tolist()
     if state.raised_at is not None:
-        course = (of_open or rule).course(to_millis(state.raised_at))
-        state = _follow(state, state.raised_at, course, limit, steps, (of_open or rule).of_unit)
+        own = risk if holds_open else risk._replace(score=np.full(len(risk.at), np.nan))
+        open_rule = of_open or rule
+        course = open_rule.open_course(state, own)
+        courses[state.raised_at] = course
+        state = _follow(state, state.raised_at, course, limit, steps, own)
         instants = instants[bisect_left(instants, course.closed_at) :]
-    for raised, course in rule.courses(instants):
+    for raised, course in rule.courses(instants, rule.find_highs(risk)):
         now = from_millis(raised)
-        joined = state.last_closed_at is not None and now - state.last_closed_at < stride
-        follows = state.last_raised_at if joined else None
+        courses[now] = course
+        follows = state.last_raised_at
+        last_high = None if state.last_high_at is None else to_millis(state.last_high_at)
+        closed = None if state.last_closed_at is None else to_millis(state.last_closed_at)
+        if follows is not None and not rule.continues(last_high, closed, raised):
+            follows = None
         steps.append(Step("raised", now, now, RISK_HIGH, follows))
-        state = _follow(replace(state, raised_at=now), now, course, limit, steps, rule.of_unit)
-    return state, steps
+        state = replace(state, raised_at=now, clearing_since=None)
+        state = _follow(state, now, course, limit, steps, risk)
+    return AdvancedPredictions(state, steps, courses)
 
 
 def _follow(
@@ -168,11 +328,16 @@ def _follow(
     course: Course,
     until: int,
     steps: list[Step],
-    of_unit: bool,
+    risk: RiskSeries,
 ) -> ConditionState:
     """Return the state after what is known of the open episode up to an instant (ms), and add the
     steps."""
     ended = from_millis(course.ended_at)
+    state = replace(
+        state,
+        clearing_since=_clearing_since(state, course, risk),
+        last_high_at=from_millis(course.last_high_at),
+    )
     if course.happening_at <= until and state.happening_since is None:
         state = replace(state, happening_since=from_millis(course.happening_at))
         steps.append(
@@ -184,28 +349,37 @@ def _follow(
                 prediction_ended_at=ended,
             )
         )
+    if min(course.happening_at, course.ended_at) <= until:
+        state = replace(state, prediction_ended_at=ended)
     if course.closed_at > until:
         return state
-    reason = (
-        PROBLEM_OVER
-        if state.happening_since is not None
-        else UNIT_PASSED
-        if of_unit
-        else HORIZON_PASSED
-    )
+    reason = PROBLEM_OVER if state.happening_since is not None else course.reason
     steps.append(
         Step("closed", from_millis(course.closed_at), raised_at, reason, prediction_ended_at=ended)
     )
     return without_episode(state, from_millis(course.closed_at))
 
 
-def predicted_intervals(
-    at: Millis, score: Numbers, threshold: float, rule: PredictionRule
-) -> list[tuple[int, int]]:
-    """Return model episodes of one asset as (raised, end of the prediction) in ms: those of
-    `advance_predictions`.
+def _clearing_since(state: ConditionState, course: Course, risk: RiskSeries) -> datetime | None:
+    """Return the first low score after the last high one; None without one."""
+    last = from_millis(course.last_high_at)
+    if state.clearing_since is not None and last < state.clearing_since:
+        return state.clearing_since
+    later = risk.at[(risk.at > course.last_high_at) & ~np.isnan(risk.score)]
+    return from_millis(int(later[0])) if len(later) else None
 
-    `at`: evaluated instants, increasing.
-    """
-    may_raise = rearm(at, score, threshold, rule).may_raise
-    return [(raised, course.ended_at) for raised, course in rule.courses(at[may_raise].tolist())]
+
+def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[PredictedEpisode]:
+    """Return the model episodes of one asset: those of `advance_predictions`."""
+    may_raise = rearm(risk, rule).may_raise
+    found: list[PredictedEpisode] = []
+    before: Course | None = None
+    for raised, course in rule.courses(risk.at[may_raise].tolist(), rule.find_highs(risk)):
+        continues = (
+            before is not None
+            and before.happening_at == FAR_FUTURE
+            and rule.continues(before.last_high_at, before.closed_at, raised)
+        )
+        found.append(PredictedEpisode(raised, course.ended_at, course.last_high_at, continues))
+        before = course
+    return found

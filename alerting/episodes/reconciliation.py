@@ -22,10 +22,8 @@ class EvaluatedEpisode:
     its end; None without levels.
 
     `whole` False: it was raised before the reprocessed interval, and nothing new is known of its
-    beginning. `peak` is None if the severities that it had there are not known.
-
-    Of a prediction: `happening_at`: when its problem was known to have come, with `reason`;
-    `prediction_ended_at`.
+    beginning. `peak` is None if the severities that it had there are not known. `happening_at`:
+    when the problem of a prediction was known to have come, with `reason`.
     """
 
     raised_at: datetime
@@ -188,7 +186,7 @@ def continuations(
     carried = dict[datetime, tuple[EvaluatedEpisode, Episode]]()
     for evaluated in evaluations:
         closed = found.get(evaluated.raised_at)
-        if closed is None or evaluated.happening_at is None or not _closed_with_window(closed):
+        if closed is None or evaluated.happening_at is None or not _closed_in_vain(closed):
             continue
         for episode in sorted(episodes, key=start_of):
             is_live = not (episode.withdrawn or episode.backfilled) and episode.id not in taken_ids
@@ -201,15 +199,10 @@ def continuations(
 
 def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
     """Return the part of a re-evaluated episode that its continuation contains."""
-    happening_at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
-    ended = min(happening_at, episode.valid_until or happening_at)
-    return replace(
-        evaluated,
-        raised_at=episode.raised_at,
-        whole=False,
-        happening_at=happening_at,
-        prediction_ended_at=ended,
-    )
+    at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
+    ended = min(at, episode.valid_until or at)
+    part = replace(evaluated, raised_at=episode.raised_at, whole=False)
+    return replace(part, happening_at=at, prediction_ended_at=ended)
 
 
 def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
@@ -231,16 +224,16 @@ def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
 def is_known_late(episode: Episode) -> bool:
     """Return whether the problem of a prediction came, and was known only after it was closed."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
-    return bool(occurred) and not episode.withdrawn and _closed_with_window(episode)
+    return bool(occurred) and not episode.withdrawn and _closed_in_vain(episode)
 
 
-def _closed_with_window(episode: Episode) -> bool:
-    """Return whether a prediction was closed without its problem, at the end of its window, also if
-    late data closed it."""
+def _closed_in_vain(episode: Episode) -> bool:
+    """Return whether a prediction was closed before its problem, also if late data closed it."""
     if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
         return False
     window = episode.valid_until - episode.raised_at
-    return episode.closed_at in (episode.valid_until, start_of(episode) + window)
+    ends = (episode.prediction_ended_at, episode.valid_until, start_of(episode) + window)
+    return episode.closed_at is not None and episode.closed_at in ends
 
 
 def start_of(episode: Episode) -> datetime:
@@ -289,9 +282,9 @@ def correct(
         after = after.then(
             "corrected", at, translatable("late data: {changes}", changes=joined("; ", *changes))
         )
-    if evaluated.happening_at is not None and _closed_with_window(episode):
+    if evaluated.happening_at is not None and _closed_in_vain(episode):
         return after  # known only after it was closed
-    return _with_end(after, evaluated.closed_at, final.closed_at, at)
+    return _with_end(after, evaluated, final, at)
 
 
 def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
@@ -336,11 +329,17 @@ def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episo
 
 
 def _with_end(
-    episode: Episode, end: datetime | None, final: datetime | None, at: datetime
+    episode: Episode, evaluated: EvaluatedEpisode, now: EvaluatedEpisode, at: datetime
 ) -> Episode:
-    """Return the episode with its corrected end: `end` by the old watermark, `final` by now."""
+    """Return the episode with its corrected end: `evaluated` by the old watermark, `now` as known
+    now."""
+    end = evaluated.closed_at
+    final = now.closed_at
     if episode.closed_at in (end, final):
         return episode
+    if episode.is_prediction and episode.happening_at is None:
+        ended = (now if end is None or episode.closed_at else evaluated).prediction_ended_at
+        episode = replace(episode, prediction_ended_at=ended)
     if episode.closed_at is None and end is not None:
         return episode.then(
             "closed",

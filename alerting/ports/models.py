@@ -184,6 +184,7 @@ class Training:
     `run`: its id among the trainings. `ended_at`: None while it runs; it has ended when its
     decision is proposed. `failure`: the reason of an end without a decision. `attempts`: trainings
     of the question so far; `failures`: how many of them failed in a row with this revision.
+    `alarm_rule`: the version of the rule of predictions by which its threshold is chosen.
     """
 
     definition: str
@@ -195,6 +196,7 @@ class Training:
     failure: str | None = None
     attempts: int = 1
     failures: int = 0
+    alarm_rule: int = 1
 
 
 class Trainings(Protocol):

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.episodes.predictions import predicted_intervals
+from alerting.episodes.predictions import Holding, RiskSeries, predicted_episodes
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.metrics.confidence import wilson_interval
@@ -153,10 +153,12 @@ def _explain_alerts(
         {},
         dataset.gap_ms,
         dataset.horizon_ms,
+        Holding(None, 2 * dataset.plan.stride_ms, 4 * dataset.horizon_ms),
     )
     for name, rule in observed.rules.items():
         own = np.flatnonzero(asset == name)
-        for raised, _ in predicted_intervals(at[own], score[own], model.threshold, rule):
+        risk = RiskSeries(at[own], score[own], model.threshold)
+        for raised, *_ in predicted_episodes(risk, rule):
             until = raised + model.horizon // timedelta(milliseconds=1)
             followed = [
                 kind for instant, kind in failures.get(name, []) if raised < instant <= until

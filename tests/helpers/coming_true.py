@@ -42,7 +42,7 @@ def last_humidity():
 class Line:
     """A line whose minutes are given as values, evaluated live."""
 
-    def __init__(self, delay=0, every=10, event_types=(), **problem):
+    def __init__(self, delay=0, every=10, event_types=(), longest_time=None, **problem):
         self.mail = Mailbox("mail")
         self.platform = in_memory_platform(self.mail)
         moisture = small_models.VARIABLES["moisture"].model_copy(
@@ -59,6 +59,7 @@ class Line:
             problem=problem,
             features={"stride": f"{every}m", "windows": ["15m", "1h"], "aggregations": ["last"]},
             exclude=["moisture"],
+            longest_time=longest_time,
             guidance={"action": "Slow the belt down"},
         )
         apply(self.platform, [definition_document(self.definition)], "engineer", START, "test")

@@ -11,25 +11,43 @@ from alerting.detection.counted_times import why_not_counted
 from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import (
+    Holding,
     PredictionRule,
+    RiskSeries,
     advance_predictions,
-    predicted_intervals,
+    predicted_episodes,
     rearm,
 )
 from alerting.readings.instants import duration_millis, to_millis
 from tests.builders import at
 
-STRIDE = timedelta(minutes=5)
 WINDOW = timedelta(minutes=30)
 END = 400
 
 
 class Line:
     """A line whose moisture is beyond its limit in these minutes (start, end), and a model with
-    these high scores."""
+    these high scores; at minutes `held` the score is under the threshold, and not low, at `unknown`
+    there is none."""
 
-    def __init__(self, high, *bad, hold=0, delay=0, recovery=0, state=False, every=1):
+    def __init__(
+        self,
+        high,
+        *bad,
+        hold=0,
+        delay=0,
+        recovery=0,
+        state=False,
+        every=1,
+        held=(),
+        unknown=(),
+        clear_for=10,
+        longest=120,
+    ):
         self.high = set(high)
+        self.held = set(held) - self.high
+        self.unknown = set(unknown)
+        self.holding = Holding(0.3, clear_for * 60_000, longest * 60_000)
         self.state = state
         self.hold = hold * 60_000
         self.delay = delay * 60_000
@@ -43,37 +61,42 @@ class Line:
         occurrences = occurrences_of_samples(
             instants(known), bad, self.hold, self.delay, before, self.recovery
         )
-        return PredictionRule(
-            occurrences, duration_millis(WINDOW), duration_millis(WINDOW), self.state
-        )
+        window = duration_millis(WINDOW)
+        return PredictionRule(occurrences, window, window, self.holding, self.state)
 
     def score(self, grid, rule, recovered_at=None):
         """The score at these minutes, and why it is unknown."""
         reason = why_not_counted(instants(grid), rule.occurrences, not self.state, recovered_at)
-        score = np.array([float(m in self.high) for m in grid])
-        return np.where(reason == "", score, np.nan), dict(zip(grid, reason.tolist(), strict=True))
+        score = np.array([1.0 if m in self.high else 0.4 * (m in self.held) for m in grid])
+        score[[m in self.unknown for m in grid]] = np.nan
+        counts = np.where(reason == "", score, np.nan)
+        return RiskSeries(instants(grid), counts, 0.5), dict(
+            zip(grid, reason.tolist(), strict=True)
+        )
 
     def evaluate(self, *cuts):
-        """The steps of an evaluation that is cut at these minutes, and why each instant does not
-        count."""
+        """The steps of an evaluation that is cut at these minutes, why each instant does not count,
+        and the last high score of each episode."""
         state = ConditionState(at(0))
         found = []
         reasons = {}
+        last_high = {}
         rearm_at = 0
         for start, end in pairwise([0, *cuts]):
             grid = [m for m in range(0, END, 5) if start < m <= end]
             rule = self.rule(end, KnownProblem(at(start), state.problem_since, is_first=start == 0))
-            score, why = self.score(grid, rule, rearm_at - rule.horizon_ms)
-            may_raise, rearm_at = rearm(
-                instants(grid), score, 0.5, rule, to_millis(at(end)), rearm_at
+            risk, why = self.score(grid, rule, rearm_at - rule.horizon_ms)
+            may_raise, rearm_at = rearm(risk, rule, to_millis(at(end)), rearm_at)
+            advanced = advance_predictions(state, risk, may_raise, rule, at(end))
+            state = replace(
+                advanced.state,
+                watermark=at(end),
+                problem_since=rule.occurrences.since(at(end)),
             )
-            state, steps = advance_predictions(
-                state, instants(grid), may_raise, rule, STRIDE, at(end)
-            )
-            state = replace(state, watermark=at(end), problem_since=rule.occurrences.since(at(end)))
-            found += steps
+            found += advanced.steps
+            last_high |= {t: c.last_high_at for t, c in advanced.courses.items()}
             reasons |= why
-        return found, reasons
+        return found, reasons, last_high
 
     def advance(self, *cuts):
         return self.evaluate(*cuts)[0]
@@ -84,24 +107,25 @@ def instants(minutes):
 
 
 def expect_same_however_cut(line, cuts):
-    """Expect the same steps and reasons from any chunks, and the intervals that training counts."""
-    whole, reasons = line.evaluate(END - 1)
-    assert line.evaluate(*cuts, END - 1) == (whole, reasons)
+    """Expect the same steps and reasons from any chunks, and the episodes that training counts."""
+    whole, reasons, last_high = line.evaluate(END - 1)
+    assert line.evaluate(*cuts, END - 1) == (whole, reasons, last_high)
     opened = None
     for step in whole:  # never two at once, and each in the order expected, happening, over
         assert (step.kind == "raised") == (opened is None)
         opened = None if step.kind == "closed" else step.at
     grid = range(5, END, 5)
     rule = line.rule(END)
-    score, same = line.score(grid, rule)
-    assert same == reasons
-    counted = predicted_intervals(instants(grid), score, 0.5, rule)
+    risk, same = line.score(grid, rule)
+    assert same == {**reasons}
+    counted = predicted_episodes(risk, rule)
+    raised = [s for s in whole if s.kind == "raised"]
+    assert [(e.raised, e.last_high, e.continues) for e in counted] == [
+        (to_millis(s.at), last_high[s.at], s.follows is not None) for s in raised
+    ]
     ended = [
         (to_millis(s.raised_at), to_millis(s.prediction_ended_at))
         for s in whole
         if s.kind == "closed"
     ]
-    assert counted[: len(ended)] == ended
-    assert [raised for raised, _ in counted] == [
-        to_millis(s.at) for s in whole if s.kind == "raised"
-    ]
+    assert [(e.raised, e.ended) for e in counted][: len(ended)] == ended

@@ -24,6 +24,7 @@ from alerting.definitions.wording.spoken import (
     spoken_duration,
     spoken_points,
     spoken_share,
+    spoken_threshold,
 )
 
 LanguageCode = Literal["en", "de", "fr"]
@@ -34,7 +35,7 @@ NATIVE_NAMES: Mapping[LanguageCode, str] = MappingProxyType(
 NO_BREAK = "\u00a0"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
-_STYLE = re.compile(r"share|points|duration|inside|(\.\d{1,2})?[gf]( .*)?")
+_STYLE = re.compile(r"share|threshold|points|duration|inside|(\.\d{1,2})?[gf]( .*)?")
 _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 
 
@@ -119,7 +120,10 @@ class Language:
 
     def share(self, value: float) -> str:
         """Return a share as percent: `89 %`, `2,5 %`."""
-        number = self.digits(spoken_share(value).removesuffix(" %"))
+        return self._percent(spoken_share(value))
+
+    def _percent(self, spoken: str) -> str:
+        number = self.digits(spoken.removesuffix(" %"))
         return (
             f"{number} %"
             if self.code == "en"
@@ -168,6 +172,8 @@ class Language:
         match style:
             case "share":
                 return self.share(raw)
+            case "threshold":
+                return self._percent(spoken_threshold(raw))
             case "points":
                 return self.points(raw)
             case "duration":

@@ -2,9 +2,11 @@
 
 import re
 from datetime import timedelta
+from math import floor, log10
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
+_NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
 
@@ -38,6 +40,22 @@ def latency_note(latency: timedelta) -> str:
 def spoken_share(value: float) -> str:
     """Return a share as whole percent, with one decimal below 10 %: `89 %`, `2.5 %`."""
     return f"{value * 100:.1f} %" if 0 < abs(value) < _ONE_DECIMAL_BELOW else f"{value * 100:.0f} %"
+
+
+def spoken_threshold(value: float) -> str:
+    """Return a threshold of a risk as percent, with the digits that distinguish it from 0 and 1:
+    `89 %`, `99.99999965 %`."""
+    rest = min(value, 1 - value)
+    if not 0 < rest < _NEAR_END:
+        return spoken_share(value)
+    return f"{value * 100:.{-floor(log10(rest)) - 1}f} %"
+
+
+def format_threshold(value: float) -> str:
+    """Return a threshold of a risk with the digits that distinguish it from 1: `0.89`,
+    `0.9999999965`."""
+    rest = 1 - value
+    return f"{value:.{1 - floor(log10(rest))}f}" if 0 < rest < _NEAR_END else f"{value:.3g}"
 
 
 def spoken_false_alarms(per_asset: float, assets: int) -> str:

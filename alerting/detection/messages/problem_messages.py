@@ -64,7 +64,7 @@ def risk_message(
     if threshold is None:
         return joined("", expected, window, translatable(" ({risk})", risk=share))
     alarm = translatable(
-        " ({risk}; alarm at {threshold})", risk=share, threshold=Styled(threshold, "share")
+        " ({risk}; alarm at {threshold})", risk=share, threshold=Styled(threshold, "threshold")
     )
     return joined("", expected, window, alarm)
 

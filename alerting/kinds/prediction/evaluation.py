@@ -1,6 +1,6 @@
 """Evaluate a model of a problem over one interval of event time: from histories to steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,14 @@ from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
 from alerting.detection.problems import BoolArray, KnownProblem
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.predictions import PredictionRule, advance_predictions, rearm
+from alerting.episodes.predictions import (
+    AdvancedPredictions,
+    Course,
+    PredictionRule,
+    RiskSeries,
+    advance_predictions,
+    rearm,
+)
 from alerting.kinds.prediction.open_prediction import (
     OpenPrediction,
     prediction_rule,
@@ -97,16 +104,18 @@ def evaluate_part(
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
         return replace(before, unknown=why, unreadable=why)
-    state, steps = _advance(inputs, scored)
+    advanced = _advance(inputs, scored)
+    steps = advanced.steps
     return TargetEvaluation(
-        state,
+        advanced.state,
         [*before.steps, *((step, part) for step in steps)],
         before.raises | _raises(inputs, scored, steps),
         before.changes,
         [*before.scores, *_scored_rows(inputs, scored)],
         _unknown_at_end(inputs, scored),
         history=inputs.history,
-        refreshes=before.refreshes | _refreshes(inputs, scored, steps),
+        refreshes=before.refreshes | _refreshes(inputs, scored, advanced.courses),
+        valid_until={**before.valid_until, **_valid_until(inputs, advanced.courses)},
     )
 
 
@@ -155,26 +164,39 @@ def _model_in_force(
     return replace(model, refit=None) if part.by_twin else model
 
 
-def _advance(inputs: _Inputs, scored: _Scored) -> tuple[ConditionState, list[Step]]:
+def _advance(inputs: _Inputs, scored: _Scored) -> AdvancedPredictions:
     """Return the state at the end of a part, and the steps on the way."""
     part = inputs.part
     threshold = np.inf if inputs.model is None else inputs.model.threshold
-    rearming = rearm(
-        inputs.at, scored.score, threshold, inputs.rule, to_millis(part.end), inputs.rearm_at
-    )
-    state, steps = advance_predictions(
+    risk = RiskSeries(inputs.at, scored.score, threshold)
+    rearming = rearm(risk, inputs.rule, to_millis(part.end), inputs.rearm_at)
+    advanced = advance_predictions(
         inputs.state,
-        inputs.at,
+        risk,
         rearming.may_raise,
         inputs.rule,
-        inputs.stride,
         part.end,
         inputs.open_rule,
+        inputs.open_one.is_about(inputs.definition),
     )
     after = state_at_end(
-        inputs.state, state, part, inputs.open_rule, inputs.rule, rearming.rearm_at
+        inputs.state, advanced.state, part, inputs.open_rule, inputs.rule, rearming.rearm_at
     )
-    return after, [_with_reason(inputs, step) for step in steps]
+    steps = [_with_reason(inputs, step) for step in advanced.steps]
+    return AdvancedPredictions(after, steps, advanced.courses)
+
+
+def _valid_until(inputs: _Inputs, courses: Mapping[datetime, Course]) -> dict[datetime, datetime]:
+    """Return the end of the prediction window of each prediction, by its raise: gap and horizon
+    after its last high score."""
+    windows = {
+        raised: (inputs.open_one.raising if raised == inputs.state.raised_at else inputs.definition)
+        for raised in courses
+    }
+    return {
+        raised: from_millis(course.last_high_at) + windows[raised].gap + windows[raised].horizon
+        for raised, course in courses.items()
+    }
 
 
 def _with_reason(inputs: _Inputs, step: Step) -> Step:
@@ -196,12 +218,14 @@ def _raises(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[dat
     return {at: _values_at(inputs, scored, row) for at, row in zip(raised, rows, strict=True)}
 
 
-def _refreshes(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[datetime, Refresh]:
+def _refreshes(
+    inputs: _Inputs, scored: _Scored, courses: Mapping[datetime, Course]
+) -> dict[datetime, Refresh]:
     """Return where reasons and advice of predictions are computed again; nowhere without a model of
     their problem."""
     if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
         return {}
-    ends = ends_of_predictions(inputs.state, steps, inputs.open_rule, inputs.rule)
+    ends = ends_of_predictions(inputs.state, courses)
     rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule)
     return {
         raised_at: Refresh(

@@ -15,7 +15,7 @@ from alerting.detection.problems import (
 )
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import PredictionRule
+from alerting.episodes.predictions import PredictionRule, holding_of
 from alerting.kinds.protocol.evaluation import Sources, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes
@@ -110,7 +110,14 @@ def prediction_rule(
         (stride, stride) if definition.is_of_unit else (definition.window.until, definition.horizon)
     )
     window, horizon = (duration_millis(d) for d in times)
-    return PredictionRule(occurrences, window, horizon, state, definition.is_of_unit)
+    return PredictionRule(
+        occurrences,
+        window,
+        horizon,
+        holding_of(definition, stride),
+        state,
+        definition.is_of_unit,
+    )
 
 
 def read_from(

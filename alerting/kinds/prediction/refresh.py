@@ -5,28 +5,27 @@ A model of the onset is not asked while the condition of the problem is true: wh
 means nothing there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
 
 from alerting.detection.classifier import Scores
-from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.predictions import PredictionRule
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.predictions import Course, PredictionRule
 from alerting.readings.history import Millis, to_millis
 
 
 def ends_of_predictions(
-    before: ConditionState, steps: Sequence[Step], of_open: PredictionRule, rule: PredictionRule
+    before: ConditionState, courses: Mapping[datetime, Course]
 ) -> dict[datetime, int]:
     """Return the end (ms) of each prediction that a part contains, by its raise: the one open
-    before it, and those it raises."""
-    found = {
-        step.at: rule.course(to_millis(step.at)).ended_at for step in steps if step.kind == "raised"
+    before it, if its problem had not come, and those it raises."""
+    return {
+        raised_at: course.ended_at
+        for raised_at, course in courses.items()
+        if raised_at != before.raised_at or before.happening_since is None
     }
-    if before.raised_at is not None and before.happening_since is None:
-        found[before.raised_at] = of_open.course(to_millis(before.raised_at)).ended_at
-    return found
 
 
 def refreshed_rows(

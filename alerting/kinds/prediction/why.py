@@ -7,9 +7,11 @@ from datetime import timedelta
 import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.spoken import spoken_share
+from alerting.definitions.wording.spoken import format_threshold, spoken_share, spoken_threshold
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.predictions import clear_threshold
+from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
@@ -32,7 +34,7 @@ def explain_instant(
     """
     blank = question.blank
     recovery = definition.problem.recovery or timedelta(0)
-    begin = question.at - definition.gap - definition.horizon - definition.stride - recovery
+    begin = question.at - definition.longest_window - definition.stride - recovery
     evaluated = question.evaluate(ConditionState(watermark=begin))
     scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
     has_score = scored is not None and scored.score[-1] == scored.score[-1]
@@ -49,7 +51,7 @@ def explain_instant(
     serving = scored.last_model
     facts = [
         f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is "
-        f"{scored.threshold:.3f}"
+        f"{format_threshold(scored.threshold)}"
     ]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
@@ -62,10 +64,14 @@ def explain_instant(
         model_version=scored.model_version,
         facts=tuple(facts),
     )
-    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
+    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_threshold(scored.threshold)})"
+    state = evaluated.state
+    if state.raised_at is not None:
+        return replace(
+            found, verdict="open", answer=_describe_open(definition, state, risk, scored)
+        )
     if score < scored.threshold:
         return replace(found, verdict="normal", answer=f"not raised: {risk}")
-    state = evaluated.state
     if (
         question.covering is None
         and state.raised_at is None
@@ -82,3 +88,16 @@ def explain_instant(
         )
         return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)
     return replace(found, verdict="open", answer=risk)
+
+
+def _describe_open(
+    definition: TrainedDefinition, state: ConditionState, risk: str, scored: ScoredRows
+) -> str:
+    """Return why an alarm is open at an instant: the problem has come, or the risk stays."""
+    if state.happening_since is not None:
+        return f"{risk}; the problem goes on since {state.happening_since.isoformat()}"
+    clear = clear_threshold(scored.threshold, definition.clear_at)
+    stays = f"{risk}; the alarm stays while the risk is not below {spoken_threshold(clear)}"
+    if state.clearing_since is None:
+        return stays
+    return f"{stays}, and has been low since {state.clearing_since.isoformat()}"

@@ -1,6 +1,6 @@
 """Input and result of an evaluation of one target, for every kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -183,8 +183,9 @@ class TargetEvaluation:
     why a severity changed.
 
     `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as
-    evaluated. `refreshes`: of predictions that were open in it, by the instant of their raise.
-    `learned`: the learned limits in force at its end.
+    evaluated. `refreshes`, `valid_until`: of predictions that were open in it, by the instant of
+    their raise; the latter is the end of the prediction window. `learned`: the learned limits in
+    force at its end.
     """
 
     state: ConditionState
@@ -197,3 +198,4 @@ class TargetEvaluation:
     history: History | None = None
     refreshes: dict[datetime, Refresh] = field(default_factory=dict)
     learned: LearnedLimits | None = None
+    valid_until: Mapping[datetime, datetime] = field(default_factory=dict)

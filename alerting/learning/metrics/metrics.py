@@ -1,8 +1,8 @@
 """Metrics of scores: by rows (ranking, calibration) and by the alerts of operators (events,
 episodes, false alarms).
 
-Events are never point-adjusted: an episode counts once, by the first problem after its raise, as
-its outcome does.
+Events are never point-adjusted: an episode counts by the first problem after its raise, as its
+outcome does; a chain of episodes that continue each other is one hit at most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.confidence import (
     ConfidenceInterval,
     enclosing_interval,
@@ -25,6 +26,7 @@ from alerting.readings.history import Millis, millis
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
+Counts = npt.NDArray[np.int64]
 Occurred = Literal["in_time", "too_late", "no"]
 SAMPLES = 1000
 WEEK_S = 604_800.0
@@ -143,10 +145,11 @@ class EventMetrics:
     episode or observed time) are None.
 
     With a gap below zero (minus the stride) and the stride as horizon, they are of the unit just
-    made: without any lead time. `event_recall`: share of counted problems with an episode raised in
-    [start - gap - horizon, start - gap]. `false_alarms_per_week`: episodes without a problem in
-    (raised, raised + gap + horizon], per asset and observed week. `episode_precision`: episodes in
-    time among those in time or false; too late is neither. `time_in_alarm`: share of the observed
+    made: without any lead time. `event_recall`: share of counted problems with an episode raised at
+    or before start - gap whose prediction window holds the start. `false_alarms_per_week`: episodes
+    without a problem in (raised, last high score + gap + horizon], each as many as it has begun
+    prediction windows, per asset and observed week. `episode_precision`: episodes in time, one of a
+    chain, among those and false alarms; too late is neither. `time_in_alarm`: share of the observed
     time inside an episode. `median_lead_time`: seconds, of the problems found. `n_assets`: with
     observed time. `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and
     episodes; the exact interval of a share (Wilson) or of a rate (Garwood) where that is wider: 5
@@ -175,17 +178,22 @@ class EventMetrics:
 
 @dataclass(frozen=True)
 class _EvaluatedRows:
-    """Episodes and counted problems of all assets, one entry each."""
+    """Episodes and counted problems of all assets, one entry each.
 
-    in_time: BoolArray
-    false: BoolArray
+    `in_time`: 1 for the first episode of a chain that is in time; `false`: the number of false
+    alarms.
+    """
+
+    in_time: Counts
+    false: Counts
+    too_late: BoolArray
     length_s: Floats
     found: BoolArray
     lead_s: Floats  # NaN where not found
 
 
 def event_metrics(
-    episodes_by_asset: Mapping[str, Sequence[tuple[int, int]]],
+    episodes_by_asset: Mapping[str, Sequence[CountedEpisode]],
     problems_by_asset: Mapping[str, ProblemIntervals],
     gap_ms: int,
     horizon_ms: int,
@@ -193,8 +201,8 @@ def event_metrics(
     seed: int,
     samples: int = SAMPLES,
 ) -> EventMetrics:
-    """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`:
-    evaluated running time (s)."""
+    """Compute metrics of episodes against problems. `observed_s_by_asset`: evaluated running time
+    (s)."""
     assets = sorted({*episodes_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [
@@ -234,24 +242,29 @@ def event_metrics(
         n_found=int(evaluated.found.sum()),
         n_episodes=len(evaluated.in_time),
         n_false_alarms=int(evaluated.false.sum()),
-        n_too_late=int((~evaluated.in_time & ~evaluated.false).sum()),
+        n_too_late=int(evaluated.too_late.sum()),
         n_assets=len(observed_s_by_asset),
         intervals=_confidence_intervals(evaluated, observed, draws),
     )
 
 
 def occurred_after(
-    raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int
+    raised: int,
+    problems: ProblemIntervals,
+    gap_ms: int,
+    horizon_ms: int,
+    last_high: int | None = None,
 ) -> tuple[Occurred, int | None]:
-    """Classify a raise by the first problem that continues in (raised, raised + gap + horizon], and
-    return its index.
+    """Classify a raise by the first problem that continues in (raised, last high + gap + horizon],
+    and return its index. `last_high`: the last score that held it; None: the raise.
 
     The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has
     no duration). It is too late if the problem occurs only before. A gap below zero looks back to
     the unit just made.
     """
     first = int(np.searchsorted(problems.end, raised + min(gap_ms, 0), side="right"))
-    if first == len(problems.start) or problems.start[first] > raised + gap_ms + horizon_ms:
+    until = (raised if last_high is None else last_high) + gap_ms + horizon_ms
+    if first == len(problems.start) or problems.start[first] > until:
         return "no", None
     in_time = problems.start[first] >= raised + gap_ms or problems.end[first] > raised + gap_ms
     return ("in_time" if in_time else "too_late"), first
@@ -264,27 +277,38 @@ def announces(raised: int, start: int, gap_ms: int) -> bool:
 
 
 def _evaluate(
-    episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int
+    episodes: Sequence[CountedEpisode], problems: ProblemIntervals, gap_ms: int, horizon_ms: int
 ) -> _EvaluatedRows:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
-    for raised, _ in episodes:
-        verdict, which = occurred_after(raised, problems, gap_ms, horizon_ms)
+    in_time: list[int] = []
+    of_chain = 0
+    for episode in episodes:
+        verdict, which = occurred_after(
+            episode.raised, problems, gap_ms, horizon_ms, episode.last_high
+        )
+        of_chain = of_chain if episode.continues else 0
+        is_hit = verdict == "in_time" and not of_chain
+        of_chain += is_hit
+        in_time.append(int(is_hit))
         verdicts.append(verdict)
-        if which is not None and announces(raised, int(problems.start[which]), gap_ms):
-            lead[which] = np.nanmax([lead[which], (problems.start[which] - raised) / 1000.0])
+        if which is not None and announces(episode.raised, int(problems.start[which]), gap_ms):
+            ahead = (problems.start[which] - episode.raised) / 1000.0
+            lead[which] = np.nanmax([lead[which], ahead])
+    false = [e.false_alarms if v == "no" else 0 for e, v in zip(episodes, verdicts, strict=True)]
     return _EvaluatedRows(
-        in_time=np.array([v == "in_time" for v in verdicts], np.bool_),
-        false=np.array([v == "no" for v in verdicts], np.bool_),
-        length_s=np.array([(end - raised) / 1000.0 for raised, end in episodes], np.float64),
+        in_time=np.array(in_time, np.int64),
+        false=np.array(false, np.int64),
+        too_late=np.array([v == "too_late" for v in verdicts], np.bool_),
+        length_s=np.array([(e.ended - e.raised) / 1000.0 for e in episodes], np.float64),
         found=~np.isnan(lead[problems.counted]),
         lead_s=lead[problems.counted],
     )
 
 
-_NOTHING = _EvaluatedRows(
-    np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0)
-)
+_NO_COUNTS = np.empty(0, np.int64)
+_NO_FLAGS = np.empty(0, np.bool_)
+_NOTHING = _EvaluatedRows(_NO_COUNTS, _NO_COUNTS, _NO_FLAGS, np.empty(0), _NO_FLAGS, np.empty(0))
 
 
 def _event_values(

@@ -37,18 +37,21 @@ def sigmoid(z: Floats) -> Floats:
 
 
 def fit_platt(
-    margin: Floats, label: npt.NDArray[np.int8], weight: Floats | None = None, iterations: int = 100
+    margin: Floats,
+    label: npt.NDArray[np.int8],
+    weight: Floats | None = None,
+    iterations: int = 100,
+    problems: int | None = None,
 ) -> Platt:
     """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
 
     Smoothing keeps both numbers finite when classes separate, and with one class only. If higher
     margins do not mean more problems here, the slope stays at 1 / spread of the margins and only
     the intercept is fitted: the model decides the order. `weight`: of each row; all count alike
-    without.
+    without. `problems`: how many problems the positive rows are of, which together say no more than
+    that many observations; None: each row is one.
     """
-    positives = int(label.sum())
-    negatives = len(label) - positives
-    target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    target = _smooth_labels(label, problems)
     weight = np.ones(len(label)) if weight is None else weight
     centre = float(np.mean(margin))
     scale = float(np.std(margin)) or 1.0
@@ -58,6 +61,15 @@ def fit_platt(
         slope = 1.0
         intercept = _newton_intercept(z, target, weight, iterations)
     return Platt(slope / scale, intercept - slope * centre / scale)
+
+
+def _smooth_labels(label: npt.NDArray[np.int8], problems: int | None) -> Floats:
+    """Return the targets: 120 rows of 6 problems aim at 7/8, not at 121/122. Other rows are counted
+    in stretches as long as those of a problem."""
+    rows = int(label.sum())
+    positives = rows if problems is None else min(problems, rows)
+    negatives = (len(label) - rows) * (positives / rows if rows else 1)
+    return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
 def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
+from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.moments import Floats
 from alerting.learning.search.candidates import Fold
@@ -86,7 +87,7 @@ class ShiftedLabels:
             for fold in folds
         ]
         self.rows = [fold.rows for fold in self._folds]
-        self.problems = sum(_count_runs(dataset, rows) for rows in self.rows)
+        self.problems = sum(count_problems(dataset, rows) for rows in self.rows)
 
     @property
     def prevalence(self) -> float:
@@ -125,7 +126,8 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
     return _ShiftedFold(rows, positive - first[asset], first[asset], counts[asset], asset, offsets)
 
 
-def _count_runs(dataset: Dataset, rows: Positions) -> int:
+def count_problems(dataset: Dataset, rows: Positions | BoolArray) -> int:
+    """Return the number of runs of rows with a problem ahead among these, of one asset each."""
     label = dataset.label[rows]
     asset = dataset.asset[rows]
     begins = (label == 1) & np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[

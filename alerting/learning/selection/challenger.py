@@ -4,7 +4,7 @@ period once."""
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
+from alerting.episodes.predictions import ALARM_RULE, holding_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -30,6 +31,7 @@ from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
+from alerting.learning.search.chance import count_problems
 from alerting.learning.search.column_limit import ColumnLimit, take_part
 from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
@@ -93,6 +95,7 @@ class Evidence:
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
+            "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
         }
@@ -139,11 +142,15 @@ def finish_challenger(
         )
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
-    calibration = fit_platt(estimator.margin_of(matrix[measured]), dataset.label[measured])
+    calibration = fit_platt(
+        estimator.margin_of(matrix[measured]),
+        dataset.label[measured],
+        problems=count_problems(dataset, measured),
+    )
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
     choice = choose_threshold(
-        _observe_rows(dataset, validation, "validation"),
+        _observe_rows(definition, dataset, validation, "validation"),
         score[validation],
         definition.operating_point,
         seed,
@@ -167,7 +174,7 @@ def finish_challenger(
         normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
         effects=dataset.effects,
     )
-    return model, _evidence(dataset, candidate, estimator, choice, score, seed)
+    return model, _evidence(definition, dataset, candidate, estimator, choice, score)
 
 
 class Recipe(Protocol):
@@ -204,7 +211,9 @@ def training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 
 
-def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> ObservedRows:
+def _observe_rows(
+    definition: TrainedDefinition, dataset: Dataset, rows: npt.NDArray[np.bool_], part: str
+) -> ObservedRows:
     return observe_rows(
         at=dataset.at[rows],
         asset=dataset.asset[rows],
@@ -215,17 +224,19 @@ def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> O
         observed_s=dataset.observed[part],
         gap_ms=dataset.gap_ms,
         horizon_ms=dataset.horizon_ms,
+        holding=holding_of(definition, timedelta(milliseconds=dataset.plan.stride_ms)),
     )
 
 
 def _evidence(
+    definition: TrainedDefinition,
     dataset: Dataset,
     candidate: Candidate,
     estimator: Estimator,
     choice: ThresholdChoice,
     score: Floats,
-    seed: int,
 ) -> Evidence:
+    seed = definition.learning.seed
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
     used = {part: rows for part, rows in parts.items() if rows.any()}
@@ -238,7 +249,10 @@ def _evidence(
         },
         events={
             part: evaluate_threshold(
-                _observe_rows(dataset, rows, part), score[rows], choice.threshold, seed
+                _observe_rows(definition, dataset, rows, part),
+                score[rows],
+                choice.threshold,
+                seed,
             )
             for part, rows in scored.items()
         },

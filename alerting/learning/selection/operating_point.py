@@ -1,8 +1,9 @@
 """The operating point: the threshold that serves operators best within their limits, evaluated by
 the episodes it would raise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ import pandas as pd
 from alerting.definitions.model import OperatingPoint
 from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences
-from alerting.episodes.predictions import PredictionRule, predicted_intervals
+from alerting.episodes.counting import CountedEpisode, count_episodes
+from alerting.episodes.predictions import (
+    Holding,
+    PredictionRule,
+    RiskSeries,
+    predicted_episodes,
+)
 from alerting.learning.metrics.metrics import (
     EventMetrics,
     Floats,
@@ -26,6 +33,7 @@ from alerting.readings.history import Millis
 
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
+_LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
 
@@ -59,9 +67,10 @@ def observe_rows(
     observed_s: Mapping[str, float],
     gap_ms: int,
     horizon_ms: int,
+    holding: Holding,
 ) -> ObservedRows:
     """Combine evaluated rows, problems (columns asset, start, end) and occurrences (asset and the
-    fields of `Occurrences`).
+    fields of `Occurrences`). `holding`: how long alarms last.
 
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
@@ -71,7 +80,12 @@ def observe_rows(
         own = occurrences[occurrences["asset"] == name].sort_values("start")
         window = max(gap_ms, 0) + horizon_ms
         rules[name] = PredictionRule(
-            Occurrences.from_columns(own), window, horizon_ms, state=not onset, of_unit=gap_ms < 0
+            Occurrences.from_columns(own),
+            window,
+            horizon_ms,
+            holding,
+            state=not onset,
+            of_unit=gap_ms < 0,
         )
     return ObservedRows(
         at, asset, measured, problems_by_asset, rules, observed_s, gap_ms, horizon_ms
@@ -97,8 +111,8 @@ def warnable_problems(
 
 def predicted_episodes_at(
     observed: ObservedRows, score: Floats, threshold: float
-) -> dict[str, list[tuple[int, int]]]:
-    """Return the episodes (raised, end) in ms that this threshold would have raised, by asset.
+) -> dict[str, list[CountedEpisode]]:
+    """Return the episodes that this threshold would have raised, by asset.
 
     Those are left out of which the data cannot tell whether the problem followed.
     """
@@ -106,16 +120,27 @@ def predicted_episodes_at(
     for name, rule in observed.rules.items():
         rows = np.flatnonzero(observed.asset == name)
         at = observed.at[rows]
-        measured = observed.measured[rows]
+        raised = predicted_episodes(RiskSeries(at, score[rows], threshold), rule)
         problems = observed.problems[name]
-        raised = predicted_intervals(at, score[rows], threshold, rule)
+        known = np.append(0, np.cumsum(observed.measured[rows]))
         episodes[name] = [
-            (begin, end)
-            for begin, end in raised
-            if measured[np.searchsorted(at, begin)]
-            or occurred_after(begin, problems, observed.gap_ms, observed.horizon_ms)[0] != "no"
+            episode
+            for episode in count_episodes(raised, observed.gap_ms, observed.horizon_ms)
+            if _is_determined(episode, at, known)
+            or occurred_after(
+                episode.raised, problems, observed.gap_ms, observed.horizon_ms, episode.last_high
+            )[0]
+            != "no"
         ]
     return episodes
+
+
+def _is_determined(episode: CountedEpisode, at: Millis, known: npt.NDArray[np.int64]) -> bool:
+    """Return whether data show whether the problem of an episode came: some of them lie in its
+    window, and they reach its end. `known`: number of rows before each with a known label."""
+    first = int(np.searchsorted(at, episode.raised))
+    last = first if episode.last_high is None else int(np.searchsorted(at, episode.last_high))
+    return bool(known[last + 1] > known[first] and known[-1] > known[last])
 
 
 def evaluate_threshold(
@@ -163,7 +188,7 @@ def choose_threshold(
     observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int
 ) -> ThresholdChoice:
     """Choose the threshold that is best by the configured goal, within the allowed time in alarm;
-    of equals the highest.
+    of equally good ones with as few false alarms the middle in log-odds.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost:
     the least sum of missed problems and false alarms, each times its cost. If no threshold within a
@@ -176,12 +201,40 @@ def choose_threshold(
         for t in _thresholds(score)
     ]
     allowed = [w for w in weighed if w.allowed]
-    best = min(allowed, key=lambda w: (w.loss, -w.threshold))
+    best = min(allowed, key=lambda w: (*_rank(w), -w.threshold))
     finds = bool(best.met.n_found)
-    if not finds and wanted.cost_of_miss is None:
+    if finds:
+        between = _middle(score, weighed, best)
+        middle = _weigh(
+            between, evaluate_threshold(observed, score, between, seed, CURVE_SAMPLES), wanted
+        )
+        if middle.allowed and _rank(middle) <= _rank(best):
+            best = middle
+            weighed = sorted([*weighed, middle], key=lambda w: w.threshold)
+    elif wanted.cost_of_miss is None:
         best = min(allowed, key=lambda w: w.threshold)
     curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
     return ThresholdChoice(best.threshold, finds, _reason(best.met, wanted, finds), curve)
+
+
+def _rank(weighed: _ThresholdOption) -> tuple[float, int]:
+    """Return what makes two thresholds equally good."""
+    return weighed.loss, weighed.met.n_false_alarms
+
+
+def _middle(score: Floats, weighed: Sequence[_ThresholdOption], best: _ThresholdOption) -> float:
+    """Return the middle, in log-odds, of the thresholds as good as the best: from the next lower
+    score on, up to the highest."""
+    lowest = best.threshold
+    for option in reversed([w for w in weighed if w.threshold <= best.threshold]):
+        if not option.allowed or _rank(option) != _rank(best):
+            break
+        lowest = option.threshold
+    below = score[score < lowest]
+    ends = np.array([float(below.max()) if len(below) else lowest, best.threshold])
+    inside = np.clip(ends, _LEAST_SHARE, 1 - _LEAST_SHARE)
+    odds = float(np.mean(np.log(inside) - np.log1p(-inside)))
+    return min(1 / (1 + exp(-odds)), best.threshold)
 
 
 def _thresholds(score: Floats) -> list[float]:

@@ -1,5 +1,6 @@
 """The input of a report; times without a known value are neither evaluated nor in alarm."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,10 +10,11 @@ import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Definition
+from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
-from alerting.readings.history import History
+from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 
@@ -56,7 +58,7 @@ class Reduced:
 class Material:
     """The input of a report.
 
-    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show
+    `episodes`: those raised in [start - longest window, end); the ones before `start` only show
     which problems were announced. `problems`: DataFrame as `counted_problems` makes it with a
     column `asset`, known at `as_of`. `scores`: DataFrame `asset`, `ts`, `score`, `threshold`,
     `model_version`, `label` (1, 0, NaN while it cannot be known), and `persistence` (the last known
@@ -140,6 +142,53 @@ def ended_at(episode: Episode) -> datetime | None:
     return episode.ended_at or episode.valid_until
 
 
+def as_counted(
+    definition: Definition, episodes: Sequence[Episode]
+) -> list[tuple[Episode, CountedEpisode]]:
+    """Return the episodes of one asset in the order of time, each as metrics count it."""
+    ordered = sorted(episodes, key=lambda e: (e.raised_at, e.id))
+    if not isinstance(definition, TrainedDefinition):
+        return [(e, CountedEpisode(to_millis(e.raised_at), _end_ms(e))) for e in ordered]
+    window = definition.gap + definition.horizon
+    ids = {e.id for e in ordered}
+    predicted = [
+        PredictedEpisode(
+            to_millis(e.raised_at),
+            _end_ms(e),
+            to_millis(max(e.raised_at, (e.valid_until or e.raised_at + window) - window)),
+            e.continues in ids,
+        )
+        for e in ordered
+    ]
+    gap = duration_millis(definition.window.after)
+    horizon = duration_millis(definition.window.length)
+    return [*zip(ordered, count_episodes(predicted, gap, horizon), strict=True)]
+
+
+def _end_ms(episode: Episode) -> int:
+    return to_millis(max(ended_at(episode) or episode.raised_at, episode.raised_at))
+
+
 def outcome_of(episode: Episode) -> Outcome:
     """Return the outcome of an episode, undetermined where none is recorded."""
     return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
+
+
+def counted_outcomes(m: Material) -> Counter[Outcome]:
+    """Return how often each outcome counts: a chain is one hit, an alarm without its problem one
+    false alarm for each window that it began."""
+    counts: Counter[Outcome] = Counter()
+    for asset in {e.asset for e in m.episodes}:
+        has_hit = False
+        for episode, counted in as_counted(
+            m.definition, [e for e in m.episodes if e.asset == asset]
+        ):
+            has_hit = has_hit and counted.continues
+            outcome = outcome_of(episode)
+            is_inside = m.start <= episode.raised_at < m.end
+            if outcome == "false_alarm":
+                counts[outcome] += counted.false_alarms * is_inside
+            elif outcome != "hit" or not has_hit:
+                counts[outcome] += is_inside
+            has_hit = has_hit or outcome == "hit"
+    return counts

@@ -18,7 +18,13 @@ from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per
 from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.drivers import Driver, drivers
-from alerting.reporting.definition.material import Material, ModelInService, ended_at, outcome_of
+from alerting.reporting.definition.material import (
+    Material,
+    ModelInService,
+    counted_outcomes,
+    ended_at,
+    outcome_of,
+)
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
@@ -210,12 +216,13 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     m = material
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
+    counted = counted_outcomes(m)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
-    hits = counts["hit"]
-    avoided = counts["avoided"]
-    wrong = counts["false_alarm"]
+    hits = counted["hit"]
+    avoided = counted["avoided"]
+    wrong = counted["false_alarm"]
     without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
     return ReportMetrics(
         definition=m.definition.name,
@@ -242,10 +249,10 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         event_recall=event_recall(m, problems),
         precision=Precision(
-            _enough_outcomes(without, counts),
-            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME), counts),
+            _enough_outcomes(without, counted),
+            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME), counted),
         ),
-        false_alarms=_false_alarms(counts, weeks),
+        false_alarms=_false_alarms(counted, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=lead_time(problems),

@@ -17,7 +17,7 @@ from alerting.learning.metrics.metrics import (
 )
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.base.estimates import Cases, Estimate, median, nothing, share
-from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.material import Material, as_counted
 
 _PROBLEMS = Cases(
     templates("{number} problem", "{number} problems"),
@@ -88,9 +88,9 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
     """Return the first episode that announced each problem in time, as `event_metrics` does."""
     gap, horizon = gap_and_horizon(m.definition)
     first: dict[int, Episode] = {}
-    for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
-        raised = to_millis(episode.raised_at)
-        _, which = occurred_after(raised, spans, gap, horizon)
+    for episode, counted in as_counted(m.definition, [e for e in m.episodes if e.asset == asset]):
+        raised = counted.raised
+        _, which = occurred_after(raised, spans, gap, horizon, counted.last_high)
         known_from = to_millis(episode.detected_at) if episode.late_data_status else raised
         if which is not None and announces(max(raised, known_from), int(spans.start[which]), gap):
             first.setdefault(which, episode)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
+from alerting.definitions.wording.spoken import format_threshold
 from alerting.reporting.figures.canvas import (
     MOST_VARIABLES,
     WHITE,
@@ -68,7 +69,7 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
         for axes in panels[1]:
             axes.set_xlabel("threshold (risk from which an episode is raised)")
         figure.suptitle(
-            f"Threshold {chosen['threshold']:.3g} on the validation period",
+            f"Threshold {format_threshold(chosen['threshold'])} on the validation period",
             x=0.01,
             ha="left",
             color=WHITE["ink"],
@@ -144,7 +145,9 @@ def precision_recall(
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        in_service = f"in service: {threshold:.3g}" if above else ""
+        in_service = (
+            f"in service: {format_threshold(threshold)}" if threshold is not None and above else ""
+        )
         draw_precision_recall(axes, points, prevalence, point, in_service, WHITE)
         if prevalence is not None:
             axes.annotate(

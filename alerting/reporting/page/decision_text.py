@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alerting.definitions.model import ModelDefinition
+from alerting.episodes.predictions import ALARM_RULE
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import (
     CandidateSummary,
@@ -51,6 +52,10 @@ _WAITING = {
     "provisional": "A person decides on the challenger",
     "refreshed": "The champion, refitted on the newest data",
 }
+EARLIER_RULE = (
+    "these figures are of the earlier rule, by which an alarm ended one horizon after its raise; "
+    "they are compared with nothing"
+)
 _MINUTE = "%Y-%m-%d %H:%M"
 
 _DROPPED = {
@@ -255,13 +260,19 @@ def format_metric(metrics: Mapping[str, Any], key: str) -> str:
 def metric_lines(test: Mapping[str, Any]) -> list[str]:
     """Describe the metrics of a test period, one line each, with the counts behind them."""
     behind = counts(test)
+    has_alarms = test.get("n_events") is not None
+    earlier = [EARLIER_RULE] if has_alarms and test.get("alarm_rule", 1) < ALARM_RULE else []
     titles = {
         key: title
         for key, title in METRIC_TITLES.items()
         if key != "median_lead_time" or test.get(key) is not None
     }
     return [
-        f"{title}: {format_metric(test, key)}{behind.get(key, '')}" for key, title in titles.items()
+        *earlier,
+        *(
+            f"{title}: {format_metric(test, key)}{behind.get(key, '')}"
+            for key, title in titles.items()
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from alerting.alarm_kpis.intervals import length
 from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.episodes.counting import CountedEpisode
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import (
     EventMetrics,
@@ -17,7 +18,7 @@ from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import Episodes
 from alerting.readings.history import millis, to_millis
 from alerting.reporting.base.load import Load, operator_load
-from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.material import Material, as_counted
 from alerting.reporting.definition.reported_problems import gap_and_horizon
 from alerting.reporting.page.backtest import Cost
 
@@ -40,13 +41,7 @@ def events_of(material: Material) -> EventMetrics | None:
     if definition.problem is None or not material.evaluated:
         return None
     gap, horizon = gap_and_horizon(definition)
-    episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
-    for e in material.episodes:
-        is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
-        if is_known and material.start <= e.raised_at < material.end and e.asset in episodes_of:
-            episodes_of[e.asset].append(
-                (to_millis(e.raised_at), to_millis(e.raised_at + length(material.in_alarm(e))))
-            )
+    episodes_of = {asset: _counted(material, asset) for asset in material.evaluated}
     if isinstance(definition, TrainedDefinition):
         intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
@@ -63,6 +58,19 @@ def events_of(material: Material) -> EventMetrics | None:
         for asset, found in intervals.items()
     }
     return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
+
+
+def _counted(material: Material, asset: str) -> list[CountedEpisode]:
+    """Return the episodes of the period on one asset whose outcome is known, with the time that was
+    evaluated."""
+    own = as_counted(material.definition, [e for e in material.episodes if e.asset == asset])
+    return [
+        counted._replace(ended=to_millis(e.raised_at + length(material.in_alarm(e))))
+        for e, counted in own
+        if e.outcome_record is not None
+        and e.outcome_record.occurred is not None
+        and material.start <= e.raised_at < material.end
+    ]
 
 
 def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
@@ -109,18 +117,21 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
 
 
 def beside_acted(episodes: Episodes, material: Material) -> int:
-    """Return how many episodes lie in the outcome window of one that was acted upon."""
-    window = material.definition.gap + material.definition.horizon
-    live = episodes.find(material.definition.name, start=material.start - window, end=material.end)
+    """Return how many episodes lie in the outcome window of a live one that was acted upon."""
+    definition = material.definition
+    window = definition.gap + definition.horizon
+    since = material.start - definition.longest_window
+    live = episodes.find(definition.name, start=since, end=material.end)
     acted = [
-        (e.asset, e.raised_at)
+        (e.asset, e.raised_at, e.valid_until or e.raised_at + window)
         for e in live
         if e.outcome_record is not None and e.outcome_record.acted
     ]
 
     def beside(episode: Episode) -> bool:
         return any(
-            asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted
+            asset == episode.asset and at <= episode.raised_at <= until
+            for asset, at, until in acted
         )
 
     return sum(beside(e) for e in material.episodes if e.raised_at >= material.start)

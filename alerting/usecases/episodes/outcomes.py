@@ -20,7 +20,7 @@ from alerting.detection.problems import (
     problem_samples,
 )
 from alerting.episodes.episode import Episode, OutcomeRecord
-from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
+from alerting.episodes.outcome import RULES, Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
 from alerting.ports import OutcomePorts
@@ -37,11 +37,12 @@ _STOP_TRYING = timedelta(days=30)
 
 class _OutcomeWindow(NamedTuple):
     """Where the problem of an episode must occur: (start, end], after `in_time_from` in time to
-    act."""
+    act. `has_moved`: the end moved with the risk after the raise."""
 
     start: datetime
     in_time_from: datetime
     end: datetime
+    has_moved: bool
 
 
 # Adds the correction of what the recipients of an episode were told, whose outcome has changed.
@@ -153,20 +154,29 @@ def _outcome_record(
     mature_at = _mature_at(platform, definition.problem, asset, window.end)
     observed = _observe(platform, asset, definition, definition.problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
-    return determine_outcome(True, observed, acted, verdict), _next_try(observed, mature_at, as_of)
+    record = determine_outcome(True, observed, acted, verdict, _rules_of(episode, window))
+    return record, _next_try(observed, mature_at, as_of)
+
+
+def _rules_of(episode: Episode, window: _OutcomeWindow) -> int:
+    """Return the version of the rules: that of the stored outcome, unless its window has moved."""
+    stored = episode.outcome_record
+    return RULES if stored is None or window.has_moved else stored.rules
 
 
 def _outcome_window(
     platform: OutcomePorts, definition: Definition, episode: Episode
 ) -> _OutcomeWindow:
-    """Return where the problem must occur: in the prediction window; of the unit just made, in the
-    stride that ends there."""
+    """Return where the problem must occur: from the raise to the end of the prediction window,
+    which moves with the risk; of the unit just made, in the stride that ends there."""
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     raised = episode.raised_at
     window = definition.window
+    at_raise = raised + window.until
+    end = (episode.valid_until if episode.is_prediction else None) or at_raise
     return _OutcomeWindow(
-        raised + min(window.after, timedelta(0)), raised + window.after, raised + window.until
+        raised + min(window.after, timedelta(0)), raised + window.after, end, end != at_raise
     )
 
 

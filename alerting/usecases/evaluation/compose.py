@@ -15,7 +15,12 @@ from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.protocol.evaluation import Refresh, TargetEvaluation, VersionInterval
 from alerting.ports import EvaluationPorts
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.evaluation.new_episodes import new_episodes, with_refresh, with_step
+from alerting.usecases.evaluation.new_episodes import (
+    new_episodes,
+    with_refresh,
+    with_step,
+    with_window,
+)
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
 from alerting.usecases.notification.routes import (
     change_notifications,
@@ -62,6 +67,9 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
     for raised_at, refresh in evaluation.refreshes.items():
         if raised_at not in evaluation.raises:
             _refresh_episode(target, evaluation, raised_at, refresh)
+    for raised_at, valid_until in evaluation.valid_until.items():
+        if raised_at not in evaluation.raises:
+            _move_window(target, raised_at, valid_until)
     for id, steps in _steps_of_earlier(target, evaluation).items():
         _continue_episode(target, evaluation, id, steps)
     episodes = [
@@ -185,6 +193,13 @@ def _refresh_episode(
     target.changes.update(
         id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.asset)
     )
+
+
+def _move_window(target: Composition, raised_at: datetime, valid_until: datetime) -> None:
+    """Move the prediction window of the open episode to where its last high score has moved it."""
+    id = _stored_id(target, episode_id(target.revision.name, target.asset.name, raised_at))
+    if id is not None:
+        target.changes.update(id, lambda e: with_window(e, valid_until, target.as_of))
 
 
 def announce_end(target: Composition, episode: Episode) -> None:

@@ -39,7 +39,10 @@ class EvaluatedTarget:
     def changes_episodes(self) -> bool:
         """Return whether an episode, or its outcome, may differ from what is stored."""
         return (
-            bool(self.since.steps or self.refreshes) or self.may_correct or self.may_change_outcomes
+            bool(self.since.steps or self.refreshes)
+            or self.since.state.last_high_at != self.reprocessed.state.last_high_at
+            or self.may_correct
+            or self.may_change_outcomes
         )
 
     @property
@@ -90,6 +93,7 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
         state.happening_since,
         state.last_raised_at,
         state.last_closed_at,
+        state.last_high_at,
         state.severity,
     )
 

@@ -72,6 +72,15 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     )
 
 
+def with_window(episode: Episode, valid_until: datetime, at: datetime) -> Episode:
+    """Return the episode with another end of its prediction window, by which its outcome is
+    determined: anew at once, if it was determined by the window of before."""
+    if episode.valid_until in (None, valid_until) or episode.withdrawn:
+        return episode
+    due = at if episode.outcome_due_at is None else episode.outcome_due_at
+    return replace(episode, valid_until=valid_until, outcome_due_at=due)
+
+
 def _evidence(
     definition: Definition, asset: Asset, step: Step, values: Raise, history: History | None
 ) -> Evidence:
@@ -87,7 +96,7 @@ def _raise_episode(
 ) -> Episode:
     definition = revision.definition
     at_raise = result.raises[step.at]
-    window = definition.gap + definition.horizon
+    window_end = step.at + definition.gap + definition.horizon
     evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None
     return Episode(
@@ -103,7 +112,7 @@ def _raise_episode(
         condition="open",
         closed_at=None,
         evaluation=evidence.evaluation,
-        valid_until=step.at + window if is_predicted else None,
+        valid_until=result.valid_until.get(step.at, window_end) if is_predicted else None,
         continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
         inputs=evidence.inputs,

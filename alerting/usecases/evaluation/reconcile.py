@@ -30,7 +30,7 @@ from alerting.usecases.evaluation.compose import (
     add_and_announce,
     announce_end,
 )
-from alerting.usecases.evaluation.new_episodes import new_episodes
+from alerting.usecases.evaluation.new_episodes import new_episodes, with_window
 from alerting.usecases.notification.routes import change_notifications, raise_notifications
 
 _MOMENT = timedelta(milliseconds=1)
@@ -61,7 +61,7 @@ def compose_reprocessed(
     for episode, containing in reconciled.withdrawn:
         _withdraw_one(target, episode, containing)
     for correction in reconciled.corrections:
-        _correct(target, correction)
+        _correct(target, correction, reprocessed.valid_until.get(correction.evaluated.raised_at))
     new = _late_episodes(
         target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of
     )
@@ -94,12 +94,13 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
         target.changes.update(containing.id, lambda e: copy_actions(e, part))
 
 
-def _correct(target: Composition, correction: Correction) -> None:
+def _correct(target: Composition, correction: Correction, valid_until: datetime | None) -> None:
     definition = target.definition
     as_of = target.as_of
 
     def correct_stored(stored: Episode) -> Episode:
-        after = correct(stored, correction.evaluated, correction.final, as_of)
+        moved = with_window(stored, valid_until, as_of) if valid_until else stored
+        after = correct(moved, correction.evaluated, correction.final, as_of)
         reason = after.transitions[-1].reason if after.transitions else ""
         if stored.condition == "open" and after.condition == "closed":
             announce_end(target, after)

@@ -216,8 +216,8 @@ def make_outcomes_due(
     changes: EpisodeChanges, revision: Revision, asset: str, start: datetime, now: datetime
 ) -> None:
     """Make due again the outcomes that data since `start` may have changed."""
-    prediction_window = revision.definition.gap + revision.definition.horizon
-    for episode in changes.find(revision.name, asset, start=start - prediction_window):
+    since = start - revision.definition.longest_window
+    for episode in changes.find(revision.name, asset, start=since):
         if (
             episode.outcome_record is not None
             and episode.outcome_due_at is None

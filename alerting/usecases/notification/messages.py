@@ -8,7 +8,7 @@ from types import MappingProxyType
 from alerting.definitions.model import SEVERITY_NAMES
 from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
 from alerting.episodes.episode import Episode, TransitionKind
-from alerting.episodes.predictions import HORIZON_PASSED
+from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
@@ -41,6 +41,8 @@ _LATER = ("repeated", "escalated", "unmuted", "reopened")
 _SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")
 _ENDS: Mapping[str, str] = {
     HORIZON_PASSED: translatable("the predicted time has passed without the problem"),
+    RISK_LOW: translatable("the risk is low again, without the problem so far"),
+    LONGEST_PASSED: translatable("the problem has not come in the longest time of an alarm"),
     NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
 }
 _PREDICTED_BEFORE = template("It was predicted {when}, {duration} before: {reason}")

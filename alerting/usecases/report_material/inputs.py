@@ -8,9 +8,11 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
+from alerting.episodes.predictions import ALARM_RULE
 from alerting.ports import DecisionRecord, MaterialPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 
+OF_ALARMS = ("event_recall", "episode_precision", "false_alarms_per_week")
 SLICES = 20
 _MOST_ROWS = 500  # of one slice
 _GOLDEN = 0.6180339887498949
@@ -24,7 +26,12 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
     for r in records:
         if r.at >= end:
             break
-        own = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None}
+        is_comparable = r.evidence.get("alarm_rule") == ALARM_RULE
+        own = {
+            k: v
+            for k, v in r.evidence.get("expected", {}).items()
+            if v is not None and (is_comparable or k not in OF_ALARMS)
+        }
         if own or not r.promoted:
             expected = own
             intervals = {

@@ -98,7 +98,7 @@ def gather_material(
         definition=definition,
         assets=assets,
         suppressed=suppressed_intervals_by_asset(
-            platform, definition, assets, first - definition.gap - definition.horizon, as_of
+            platform, definition, assets, first - definition.longest_window, as_of
         ),
         histories=histories,
         problems=_problems(definition, histories, as_of),
@@ -123,7 +123,7 @@ def gather_material(
 def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
     definition = s.definition
     every = s.platform.episodes.find(
-        s.revision.name, start=start - definition.gap - definition.horizon, end=end
+        s.revision.name, start=start - definition.longest_window, end=end
     )
     found = [e for e in every if not e.withdrawn]
     suppression = definition.suppression

@@ -162,9 +162,7 @@ class ReportCalendar:
 
     @staticmethod
     def _window(definition: Definition) -> timedelta:
-        return (
-            definition.gap + definition.horizon if definition.problem is not None else timedelta(0)
-        )
+        return definition.longest_window if definition.problem is not None else timedelta(0)
 
     def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
         if period.name not in self._heads:

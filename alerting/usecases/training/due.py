@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
+from alerting.episodes.predictions import ALARM_RULE
 from alerting.ports import Training, TrainingPorts, Trainings
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.targets import current_plan
@@ -65,18 +66,23 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
         if r.definition.state == "active" and (question := question_of(r)) is not None
     ]
     untrained = [
-        revision.name for revision, question in asked if (revision.name, question) not in trainings
+        revision.name
+        for revision, question in asked
+        if (revision.name, question) not in trainings
+        and not isinstance(revision.definition, TrainedDefinition)
     ]
     decisions = platform.decisions.histories(untrained) if untrained else {}
     due = []
     for revision, question in sorted(asked, key=lambda found: found[0].at, reverse=True):
         training = trainings.get((revision.name, question))
+        is_predicted = isinstance(revision.definition, TrainedDefinition)
         if (
             training is None
+            and not is_predicted
             and last_promotion(decisions.get(revision.name, []), question) is not None
         ):
             continue  # trained by an earlier release, or registered by hand
-        attempt = next_attempt(revision.number, training, now)
+        attempt = next_attempt(revision.number, training, now, is_predicted)
         if attempt is not None:
             abandoned = training.run if training is not None and training.ended_at is None else None
             due.append(DueTraining(revision.name, question, attempt, abandoned))
@@ -96,12 +102,15 @@ def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dic
     }
 
 
-def next_attempt(revision: int, training: Training | None, now: datetime) -> int | None:
+def next_attempt(
+    revision: int, training: Training | None, now: datetime, is_predicted: bool = False
+) -> int | None:
     """Return the number of the training of a question that is due; None if none is.
 
     `revision`: number of the newest, which asks it. `training`: the newest one of the question. A
     question is trained once. A failed training is tried again after growing pauses, and at once
-    after an edit.
+    after an edit. `is_predicted`: one whose threshold was chosen by an earlier rule of predictions
+    is done again.
     """
     if training is None:
         return 1
@@ -110,6 +119,8 @@ def next_attempt(revision: int, training: Training | None, now: datetime) -> int
     if ended is None and now - training.started_at > ABANDONED_AFTER:
         failure = "abandoned"
         ended = training.started_at + ABANDONED_AFTER
+    if failure is None and ended is not None and is_predicted and _is_earlier(training):
+        return training.attempts + 1
     if failure is None or ended is None:
         return None
     failures = training.failures + (training.failure is None)
@@ -141,6 +152,7 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
         and before is not None
         and before.run != run
         and _has_succeeded(before)
+        and not (isinstance(revision.definition, TrainedDefinition) and _is_earlier(before))
     ):
         raise NotDue(
             f"the question of {revision.name!r} has been trained by the run {before.run} since "
@@ -153,7 +165,14 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
     now = platform.clock.now()
     run = run or DueTraining(revision.name, question, attempts).run
     training = Training(
-        revision.name, question, run, revision.number, now, attempts=attempts, failures=failures
+        revision.name,
+        question,
+        run,
+        revision.number,
+        now,
+        attempts=attempts,
+        failures=failures,
+        alarm_rule=ALARM_RULE,
     )
     platform.trainings.begin(training)
     return training
@@ -189,6 +208,10 @@ def failure_recorded(platform: TrainingPorts, training: Training) -> Iterator[No
     except UserError as refusal:
         end_training(platform, training, str(refusal))
         raise
+
+
+def _is_earlier(training: Training) -> bool:
+    return training.alarm_rule < ALARM_RULE
 
 
 def _has_succeeded(training: Training) -> bool:

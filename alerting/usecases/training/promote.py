@@ -132,7 +132,9 @@ def _of_training(proposal: Proposal) -> dict[str, Any]:
     known = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
     intervals = proposal.test.get("intervals", {})
     bounds = {name: list(interval) for name, interval in intervals.items() if name in known}
-    return {"expected": known, "expected_intervals": bounds, "learned": learned}
+    found = {"expected": known, "expected_intervals": bounds, "learned": learned}
+    rule = proposal.test.get("alarm_rule")
+    return found if rule is None else found | {"alarm_rule": rule}
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:

@@ -11,9 +11,15 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES, Costs, Problem
-from alerting.detection.occurrences import Occurrences
+from alerting.detection.occurrences import NO_OCCURRENCES, Occurrences
 from alerting.detection.suppression import suppressed_intervals
-from alerting.episodes.predictions import PredictionRule
+from alerting.episodes.predictions import (
+    Holding,
+    PredictionRule,
+    RiskSeries,
+    holding_of,
+    predicted_episodes,
+)
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.learning.data.dataset import build_dataset
@@ -390,7 +396,10 @@ def chosen(**changes):
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
     rule = PredictionRule(
-        Occurrences(start, start, start, start + 1, start + 1), 1_800_000, 1_800_000
+        Occurrences(start, start, start, start + 1, start + 1),
+        1_800_000,
+        1_800_000,
+        Holding(None, 1_200_000, 7_200_000),
     )
     asset = np.full(len(instants), "a", object)
     measured = np.ones(len(instants), bool)
@@ -399,6 +408,17 @@ def chosen(**changes):
     )
     wanted = small_models.definition(operating_point=changes).operating_point
     return choose_threshold(watched, score, wanted, 0).threshold
+
+
+@once_per_change
+def alarm_ended(**changes):
+    """When an alarm of a risk of .9, .8 for an hour and 0 ends without its problem."""
+    definition = small_models.definition(horizon="30m", **changes)
+    at = np.arange(0, 40, dtype=np.int64) * 300_000
+    score = np.array([0.9] + [0.8] * 12 + [0.0] * 27)
+    holding = holding_of(definition, timedelta(minutes=5))
+    rule = PredictionRule(NO_OCCURRENCES, 1_800_000, 1_800_000, holding)
+    return predicted_episodes(RiskSeries(at, score, 0.9), rule)
 
 
 @once_per_change
@@ -518,6 +538,9 @@ CLASSIFIER = {
     {"trials": 30, "time_budget": "1s"}),
     "learning.folds": (searched, {}, {"folds": 3}),
     "learning.seed": (searched, {}, {"seed": 1}),
+    "clear_at": (alarm_ended, {}, {"clear_at": 0.5}),
+    "clear_for": (alarm_ended, {"clear_at": 0.5}, {"clear_at": 0.5, "clear_for": "15m"}),
+    "longest_time": (alarm_ended, {"clear_at": 0.5}, {"clear_at": 0.5, "longest_time": "30m"}),
     "operating_point.false_alarms_per_week": (chosen, {"false_alarms_per_week": 1},
     {"false_alarms_per_week": 100}),
     "operating_point.max_time_in_alarm": (

@@ -17,10 +17,16 @@ from tests.helpers.prediction_line import END, Line, expect_same_however_cut
     st.booleans(),
     st.sampled_from([1, 3, 10]),
     st.lists(st.integers(1, END - 2), max_size=6, unique=True).map(sorted),
+    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=50),
+    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=30),
+    st.sampled_from([0, 5, 10, 13, 60]),
+    st.sampled_from([20, 47, 120]),
 )
 def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(
-    high, turns, hold, delay, recovery, state, every, cuts
+    high, turns, hold, delay, recovery, state, every, cuts, held, unknown, clear_for, longest
 ):
     bad = zip(turns[::2], turns[1::2], strict=False)
-    line = Line(high, *bad, hold=hold, delay=delay, recovery=recovery, state=state, every=every)
+    rule = {"held": held, "unknown": unknown, "clear_for": clear_for, "longest": longest}
+    known = {"hold": hold, "delay": delay, "recovery": recovery}
+    line = Line(high, *bad, **known, state=state, every=every, **rule)
     expect_same_however_cut(line, cuts)

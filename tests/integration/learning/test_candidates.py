@@ -178,6 +178,16 @@ def test_calibration_gives_back_the_rate_of_problems_and_never_changes_the_order
     assert upside_down.slope > 0
 
 
+def test_probabilities_from_few_problems_do_not_reach_one():
+    """120 rows of 6 problems say no more than 6 observations."""
+    label = np.repeat([0, 1], [1000, 120]).astype(np.int8)
+    margin = np.where(label == 1, 5.0, -5.0)
+    rows = fit_platt(margin, label).probability(np.array([5.0]))
+    problems = fit_platt(margin, label, problems=6).probability(np.array([5.0, -5.0]))
+    assert rows[0] == pytest.approx(121 / 122, abs=1e-3)
+    assert problems == pytest.approx([7 / 8, 1 / 52], abs=1e-3)
+
+
 def test_calibration_with_one_class_stays_finite():
     platt = fit_platt(np.linspace(-3, 3, 50), np.zeros(50, np.int8))
     assert np.all(np.isfinite(platt.probability(np.array([-100.0, 100.0]))))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
@@ -54,7 +55,9 @@ def test_recall_is_the_one_that_judges_candidates():
     late = [episode(554.8, outcome="too_late"), episode(605.4, outcome="no")]
     m = replace(m, episodes=[*m.episodes, *late])
     condition_intervals = {
-        "oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]
+        "oven-1": [
+            CountedEpisode(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes
+        ]
     }
     judged = event_metrics(
         condition_intervals,

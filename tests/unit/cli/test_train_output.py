@@ -3,6 +3,7 @@
 import pytest
 
 from alerting.cli.models import show_proposal
+from alerting.episodes.predictions import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from tests.helpers.learning.proposals import PROFILE, proposal
 
@@ -26,6 +27,7 @@ TEST = {
     "n_episodes": 9,
     "n_false_alarms": 6,
     "n_assets": 20,
+    "alarm_rule": ALARM_RULE,
     "problems_in_recovery": [["oven-1", "2026-01-05T00:00:00+00:00"]],
     "intervals": {"median_lead_time": [5_400, 180_000]},
 }
@@ -50,6 +52,12 @@ def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask
         "false alarms a week and asset",
         "median lead time",
     ]
+
+
+def test_figures_of_the_earlier_rule_of_alarms_say_so(capsys):
+    earlier = {key: value for key, value in TEST.items() if key != "alarm_rule"}
+    show_proposal(proposal(test=earlier, dataset=PROFILE), verbose=False)
+    assert "these figures are of the earlier rule" in capsys.readouterr().out
 
 
 def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsys):

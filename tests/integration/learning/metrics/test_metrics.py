@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.metrics import (
     ProblemIntervals,
     count_warnable,
@@ -26,7 +27,8 @@ def onsets(*start: int) -> ProblemIntervals:
 
 
 def judged(episodes, problems, observed_s=604_800.0):
-    return event_metrics({"a": episodes}, {"a": problems}, GAP, HORIZON, {"a": observed_s}, seed=1)
+    counted = [CountedEpisode(*episode) for episode in episodes]
+    return event_metrics({"a": counted}, {"a": problems}, GAP, HORIZON, {"a": observed_s}, seed=1)
 
 
 def test_ranking_figures_are_unknown_with_one_class_only():
@@ -88,9 +90,24 @@ def test_an_alarm_that_is_always_on_is_a_row_of_false_alarms_and_not_one_perfect
     assert metrics.time_in_alarm == pytest.approx(1.0)
 
 
+def test_the_window_of_an_alarm_reaches_from_its_last_high_score_and_its_lead_from_the_raise():
+    metrics = judged([(1000, 1400, 1390)], onsets(1500))
+    assert (metrics.n_found, metrics.n_false_alarms) == (1, 0)
+    assert metrics.median_lead_time == pytest.approx(0.5)
+    assert judged([(1000, 1400, 1390)], onsets(1501)).n_found == 0
+
+
+def test_an_alarm_in_vain_is_a_false_alarm_for_each_window_and_a_chain_is_one_hit_at_most():
+    chain = [(1000, 1250, 1200, 3, False), (1260, 1300, 1290, 1, True), (1310, 1330, 1320, 1, True)]
+    found = judged(chain, onsets(1400))
+    assert (found.n_found, found.n_false_alarms) == (1, 3)
+    assert found.episode_precision == pytest.approx(1 / 4)
+    assert judged(chain, onsets(5000)).n_false_alarms == 5
+
+
 def test_false_alarms_are_per_asset_and_week():
     metrics = event_metrics(
-        {"a": [(0, 110)], "b": [(0, 110)]},
+        {"a": [CountedEpisode(0, 110)], "b": [CountedEpisode(0, 110)]},
         {},
         GAP,
         HORIZON,

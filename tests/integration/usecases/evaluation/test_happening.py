@@ -117,18 +117,32 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
     assert line.episodes[1].continues is None
 
 
+def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_risk_stays():
+    line = Line(**{"for": "0s"})
+    line.feed(range(1, 41), humidity=CRITICAL)
+    line.feed(range(41, 100), humidity=NORMAL)
+    line.feed(range(1, 41), moisture=4.0)
+    line.feed(range(41, 60), moisture=5.5)
+    line.feed(range(60, 100), moisture=4.0)
+    line.run(*range(5, 100, 5))
+    [one] = line.episodes
+    assert (one.raised_at, one.valid_until, one.happening_at) == (at(10), at(70), at(41))
+    assert (one.outcome_record.outcome, one.outcome_record.problem_at) == ("hit", at(41))
+    assert one.outcome_record.rules == 2
+
+
 def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     line = warned(Line())
     line.run(*range(5, 41, 5))
     [before] = line.episodes
-    line.feed(range(25, 45), now=41, moisture=4.0)
-    line.run(42)
+    line.feed(range(25, 60), now=41, moisture=4.0)
+    line.run(52)
     [after] = line.episodes
     assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
     assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (
         None,
-        at(40),
-        at(40),
+        at(50),
+        at(50),
     )
     assert "late data: the problem has not come" in [t.reason for t in after.transitions]
 
@@ -155,11 +169,11 @@ def test_each_time_that_late_data_change_whether_it_is_happening_is_told():
 def test_a_correction_delivered_late_says_what_was_corrected():
     line = warned(Line())
     line.run(*range(5, 36, 5))
-    line.feed(range(25, 45), now=36, moisture=4.0)
+    line.feed(range(25, 60), now=36, moisture=4.0)
     line.platform.clock.instant = at(37)
     evaluate(line.platform, None, at(37))
-    evaluate(line.platform, None, at(41))
-    line.run(42)
+    evaluate(line.platform, None, at(51))
+    line.run(52)
     assert line.episodes[0].condition == "closed"
     assert [s.partition(":")[0] for s in line.subjects()] == [
         "MEDIUM",
@@ -190,7 +204,7 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
     line = warned(Line(delay=30, predict="state"))
     line.run(*range(5, 200, 5))
     one = line.episodes[0]
-    assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(40), at(40), None)
+    assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(50), at(50), None)
     assert (one.outcome_record.outcome, one.condition) == ("hit", "closed")
     assert [s.partition(":")[0] for s in line.subjects()] == [
         "MEDIUM",
@@ -204,7 +218,7 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
 
 
 def test_an_open_continuation_becomes_happening_instead_of_a_correction():
-    line = warned(Line(delay=30, predict="state"))
+    line = warned(Line(delay=30, predict="state", longest_time="30m"))
     line.feed(range(40, 42), humidity=CRITICAL)
     line.feed(range(70, 120), moisture=4.0)
     line.run(*range(5, 200, 5))
@@ -221,7 +235,7 @@ def test_an_open_continuation_becomes_happening_instead_of_a_correction():
 
 
 def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
-    line = Line()
+    line = Line(longest_time="30m")
     line.feed(range(1, 60), humidity=CRITICAL)
     line.feed(range(1, 25), moisture=4.0)
     line.run(*range(5, 46, 5))
@@ -247,7 +261,7 @@ def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
 
 @pytest.mark.parametrize("arrival", [26, 45])
 def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
-    line = Line()
+    line = Line(longest_time="30m")
     line.feed(range(1, 15), humidity=NORMAL)
     line.feed(range(15, 60), humidity=CRITICAL)
     line.feed(range(1, 60), moisture=4.0)

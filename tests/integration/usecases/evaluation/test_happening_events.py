@@ -95,5 +95,5 @@ def test_events_before_the_raise_and_after_the_window_are_not_what_was_predicted
     line.event("failure", 4)
     line.event("failure", 55)
     line.run(*range(5, 91, 5))
-    assert times(line) == [(at(10), None, at(40), at(40))]
+    assert times(line) == [(at(10), None, at(25), at(25))]
     assert kinds(line) == ["MEDIUM", "Over"]

@@ -65,5 +65,5 @@ def test_a_corrected_one_says_what_came_and_one_that_has_not_come_does_not():
     assert happening_reason(line.episodes[0]).startswith("Moisture is 5.5 %, limit 5 %, since")
     line.feed(range(25, 70), now=300, moisture=4.0)
     again(line, 89)
-    assert times(line) == [(at(10), None, at(40), at(40))]
+    assert times(line) == [(at(10), None, at(50), at(50))]
     assert happening_reason(line.episodes[0]) is None

@@ -112,7 +112,7 @@ def test_corrected_by_late_data_and_happening_later():
 def test_a_problem_known_after_the_end_is_one_correction():
     line = warned(Line(delay=30, predict="state"))
     line.run(*range(5, 200, 5))
-    passed = "Today 00:10 to 00:40 (30 min): the predicted time has passed without the problem."
+    passed = "Today 00:10 to 00:50 (40 min): the risk is low again, without the problem so far."
     corrected = "It came after all, today 00:25; that was known only after the predicted time."
     assert list(mails(line)) == [
         RAISED,

@@ -35,6 +35,8 @@ THIN = "\u00a0"
     [
         (measured(4.5, "g", "°C"), "4.5 °C", f"4,5{THIN}°C", f"4,5{THIN}°C"),
         (Styled(0.025, "share"), "2.5 %", f"2,5{THIN}%", f"2,5{THIN}%"),
+        (Styled(0.9999999965, "threshold"), "99.99999965 %", *[f"99,99999965{THIN}%"] * 2),
+        (Styled(0.6, "threshold"), "60 %", f"60{THIN}%", f"60{THIN}%"),
         (Styled(0.31, "points"), "31 points", "31 Punkte", "31 points"),
         (Styled(0.015, "points"), "1.5 points", "1,5 Punkte", "1,5 point"),
         (Styled(95_400, "duration"), "1 d 2 h 30 min", "1 d 2 h 30 min", "1 j 2 h 30 min"),

@@ -111,6 +111,18 @@ def test_a_changed_question_is_due_and_an_earlier_one_that_was_trained_is_not(pl
     assert due(platform, 13) == []
 
 
+def test_a_question_trained_by_an_earlier_rule_of_alarms_is_trained_once_more(platform):
+    edit(platform, 0)
+    succeed(platform, 1)
+    [done] = platform.trainings.of([NAME])
+    platform.trainings.begin(replace(done, alarm_rule=1))
+    assert due(platform, 2) == [(NAME, 2)]
+    run = find_due_trainings(platform, at(2))[0].run
+    revision = require_revision(platform.definitions, NAME)
+    end_training(platform, begin_training(at_time(platform, 3), revision, run))
+    assert due(platform, 4) == []
+
+
 def test_only_definitions_in_service_are_due(platform):
     edit(platform, 0, state="draft")
     assert due(platform, 1) == []
