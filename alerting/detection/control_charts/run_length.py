@@ -25,7 +25,7 @@ _NODES = 48
 _QUANTILES = 6
 _WIDTHS = np.geomspace(0.6, 2.2, 97)
 _LONGEST = 10_000  # points of a simulated run
-_AT_ONCE = 500
+_AT_ONCE = 100
 _LARGEST = 1e12
 
 
@@ -206,11 +206,12 @@ def simulate_run_lengths(
     random = np.random.default_rng(seed)
     first = np.full((len(widths), runs), longest, np.int64)
     signalled = np.zeros((len(widths), runs), np.bool_)
-    reached = np.zeros(runs)  # the largest width at which a run has signalled
+    going = np.arange(runs)  # that have not signalled at every width
+    reached = np.zeros(runs)  # the largest width at which each of them has signalled
     z = np.full((MOST_POINTS - 1, runs), np.nan)
     for start in range(0, longest, _AT_ONCE):
         fresh = random.standard_normal((min(_AT_ONCE, longest - start), runs)) + shift
-        z = np.concatenate((z[-(MOST_POINTS - 1) :], fresh))
+        z = np.concatenate((z[-(MOST_POINTS - 1) :], fresh[:, going]))
         each = np.max([_largest_widths(name, z) for name in names], axis=0)
         widest = np.maximum.accumulate(np.concatenate((reached[None, :], each)), axis=0)
         steps, of_runs = np.nonzero(widest[1:] > widest[:-1])
@@ -219,12 +220,16 @@ def simulate_run_lengths(
             for later in (0, 1)
         )
         moved = now > before
-        for step, run, low, high in np.column_stack((steps, of_runs, before, now))[moved].tolist():
+        found = np.column_stack((steps, going[of_runs], before, now))[moved]
+        for step, run, low, high in found.tolist():
             first[low:high, run] = start + step + 1
             signalled[low:high, run] = True
-        reached = widest[-1]
-        if (reached >= widths[-1]).all():
+        left = widest[-1] < widths[-1]
+        if not left.any():
             break
+        going = going[left]
+        reached = widest[-1, left]
+        z = z[:, left]
     return np.asarray(first.sum(axis=1) / np.maximum(signalled.sum(axis=1), 1), np.float64)
 
 

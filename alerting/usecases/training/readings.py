@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -290,7 +290,7 @@ def _read_events(content: bytes) -> pd.DataFrame:
 
 def stored_history(head: History, content: bytes) -> LongHistory:
     """Return a history whose readings stay in a file until they are needed: texts are objects, None
-    where missing."""
+    where missing. What was read last of one row group is kept for the next short interval."""
     file = pq.ParquetFile(pa.BufferReader(content))
     names = [name for name in file.schema_arrow.names if name != "ts"]
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
@@ -299,13 +299,25 @@ def stored_history(head: History, content: bytes) -> LongHistory:
     ends = {number: to_millis(times[number].max) for number in filled}
     starts = {number: to_millis(times[number].min) for number in filled}
 
+    @lru_cache(maxsize=1)
+    def kept(number: int) -> dict[str, Any]:  # noqa: ARG001 - of another row group begins empty
+        return {}
+
+    def column(chosen: Sequence[int], name: str) -> Any:
+        if len(chosen) != 1:
+            return file.read_row_groups(chosen, [name])[name]
+        of_group = kept(chosen[0])
+        if name not in of_group:
+            of_group[name] = file.read_row_group(chosen[0], [name])[name]
+        return of_group[name]
+
     def read(wanted: Sequence[str], start: int, end: int) -> pd.DataFrame:
         chosen = [number for number in filled if ends[number] > start and starts[number] <= end]
-        index = pd.DatetimeIndex(file.read_row_groups(chosen, ["ts"])["ts"].to_pandas(), name="ts")
+        index = pd.DatetimeIndex(column(chosen, "ts").to_pandas(), name="ts")
         first, last = np.searchsorted(millis(index), [start, end], side="right")
         columns = dict[str, Any]()
         for name in wanted:
-            found = file.read_row_groups(chosen, [name])[name].slice(first, last - first)
+            found = column(chosen, name).slice(first, last - first)
             values = (
                 found.to_numpy()
                 if found.type == pa.float64()

@@ -1,5 +1,4 @@
-"""Trainings on noise, a part of `make bench NAME=chance`: twenty seeds with four trials a
-family."""
+"""Trainings on noise, a part of `make bench NAME=chance`: twelve with four trials a family."""
 
 from itertools import product
 
@@ -12,10 +11,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 def test_noise_is_not_promoted():
     results = [
-        training(*setting, 0.0, seed, trials=4) for seed, setting in product(range(5), SETTINGS)
+        training(*setting, 0.0, seed, trials=4) for seed, setting in product(range(3), SETTINGS)
     ]
-    assert sum(result["promoted"] for result in results) <= 2
-    assert sum(result["ap"] > result["bound"] for result in results) <= 2
+    assert sum(result["promoted"] for result in results) <= 1
+    assert sum(result["ap"] > result["bound"] for result in results) <= 1
 
 
 def test_a_real_signal_is_promoted():
