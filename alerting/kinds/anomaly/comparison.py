@@ -217,7 +217,7 @@ def _of_asset(
 ) -> Evidence:
     windows = fitted.windows(rows.categories, rows.at)
     scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
-    scores[windows.changes] = -np.inf
+    scores[windows.changes | ~rows.enough] = -np.inf
     rows = replace(rows, normal=rows.normal & ~windows.changes)
     stride = fitted.plan.stride_ms
     normal = rows.normal & fitted.is_known(rows.matrix)

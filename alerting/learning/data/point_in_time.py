@@ -10,6 +10,7 @@ import pandas as pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.reading_counts import most_have_enough_readings
 from alerting.readings.cleaning import present
 from alerting.readings.history import (
     History,
@@ -86,8 +87,9 @@ def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
     """Return at which instants a model is asked: some value is known, and the last one of the
-    variable that it must know."""
-    return has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
+    variable that it must know; most windows hold half of their usual readings."""
+    known = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
+    return known & most_have_enough_readings(plan, history, at)
 
 
 def has_needed_value(
