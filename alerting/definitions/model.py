@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from zlib import crc32
 
 from croniter import croniter
@@ -110,6 +110,11 @@ class Definition(CommonFields, ABC):
     def window(self) -> PredictionWindow:
         """Return where the problem is predicted."""
         return PredictionWindow(self.gap, self.gap + self.horizon)
+
+    def for_assets(self, assets: Sequence[Asset]) -> Self:
+        """Return the definition with the defaults that depend on its assets."""
+        del assets
+        return self
 
     @abstractmethod
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:

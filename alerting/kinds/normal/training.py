@@ -3,7 +3,7 @@ many."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from math import exp, lgamma, log
+from math import exp, lgamma, log, sqrt
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import Dates
@@ -19,6 +19,8 @@ _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which t
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _MOMENT = timedelta(milliseconds=1)
+_Z = 1.96
+_TAIL = 0.025
 _NONE = "-"
 _EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -77,6 +79,25 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
     return in_alarm > MOST_IN_ALARM or (
         false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY
     )
+
+
+def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of time (Wilson), for as many independent instants as
+    the `variance` between `blocks` of time leaves."""
+    spread = share * (1 - share)
+    count = max(spread / variance if variance > 0 else 0.0, blocks, 1)
+    middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
+    half = _Z * sqrt(spread / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def rate_interval(count: int, time: float) -> tuple[float, float]:
+    """Return the exact 95 % interval of a rate of which so many were counted in a time
+    (Poisson)."""
+    from scipy.stats import chi2  # noqa: PLC0415 - takes half a second to import; only trainings need it
+
+    low = float(chi2.ppf(_TAIL, 2 * count)) / 2 if count else 0.0
+    return low / time, float(chi2.ppf(1 - _TAIL, 2 * (count + 1))) / 2 / time
 
 
 def _chance_of(count: int, expected: float) -> float:

@@ -87,7 +87,7 @@ def _raise_episode(
 ) -> Episode:
     definition = revision.definition
     at_raise = result.raises[step.at]
-    window = definition.gap + definition.horizon
+    window = definition.gap + definition.for_assets([asset]).horizon
     evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None
     return Episode(
