@@ -72,16 +72,16 @@ class Evidence(NamedTuple):
         return self.alarm_weeks / self.weeks if self.weeks else 0.0
 
     @property
-    def found_text(self) -> str:
-        """Return how many problems were found, and of those not announced, after which time."""
-        if not self.problems:
-            return "none there"
+    def how_found(self) -> str:
+        """Return how many problems were announced, and after which time the others were found."""
+        if not self.found:
+            return ""
         late = self.found - self.announced
-        text = f"{self.found} of {self.problems}: {self.announced} announced"
+        text = f" ({self.announced} announced"
         if late:
             after = format_duration(timedelta(seconds=round(self.waited_s / late)))
             text += f", {late} found while it lasted, after {after} on average"
-        return text
+        return f"{text})"
 
     def describe_rate(self, share: float | None) -> str:
         """Return the rate reached on unseen normal time with its interval, and the one asked:
@@ -210,7 +210,11 @@ def list_objections(new: Evidence, old: Evidence | None) -> dict[Objection, bool
 
 
 def _sentence(new: Evidence, old: Evidence | None) -> str:
-    problems = f"problems found: {new.found_text}"
+    problems = (
+        f"{new.found} of {new.problems} problems found{new.how_found}"
+        if new.problems
+        else "no problem to find"
+    )
     beside = (
         ""
         if old is None
@@ -225,7 +229,8 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
 
 def _texts(one: Evidence) -> tuple[str, ...]:
     found = f"{one.synthetic} of {one.injected}"
-    return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", one.found_text, found
+    problems = f"{one.found} of {one.problems}{one.how_found}" if one.problems else "none there"
+    return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", problems, found
 
 
 def _evidence(
