@@ -3,12 +3,11 @@ anomalies there."""
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
-from alerting.definitions.durations import format_duration
 from alerting.detection.anomalies.injection import TYPES, Columns, inject
 from alerting.detection.anomalies.threshold import first_of_clusters, lasting_scores
 from alerting.detection.categories import Labels
@@ -19,13 +18,15 @@ from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
 from alerting.kinds.normal.training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    Found,
     compared_rows,
+    count_found,
     is_too_many,
-    rate_interval,
     share_interval,
 )
 from alerting.kinds.protocol.training import Comparison, LearningData
 from alerting.learning.features.build import build_features
+from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.history import Millis, duration_millis, to_millis
@@ -72,16 +73,9 @@ class Evidence(NamedTuple):
         return self.alarm_weeks / self.weeks if self.weeks else 0.0
 
     @property
-    def how_found(self) -> str:
-        """Return how many problems were announced, and after which time the others were found."""
-        if not self.found:
-            return ""
-        late = self.found - self.announced
-        text = f" ({self.announced} announced"
-        if late:
-            after = format_duration(timedelta(seconds=round(self.waited_s / late)))
-            text += f", {late} found while it lasted, after {after} on average"
-        return f"{text})"
+    def how_found(self) -> Found:
+        """Return which problems were found, and when."""
+        return Found(self.problems, self.found, self.announced, self.waited_s)
 
     def describe_rate(self, share: float | None) -> str:
         """Return the rate reached on unseen normal time with its interval, and the one asked:
@@ -94,7 +88,7 @@ class Evidence(NamedTuple):
                 f" In alarm {self.in_alarm:.2%} of that time where {share:.2%} was asked (95 % "
                 f"interval {low:.2%} to {high:.2%}, Wilson over days)."
             )
-        low, high = rate_interval(self.false_alarms, self.weeks)
+        low, high = (count / self.weeks for count in poisson_interval(self.false_alarms))
         return (
             f" That is {self.false_alarms / self.weeks:.2g} a week where "
             f"{self.allowed / self.weeks:.2g} was asked (95 % interval {low:.2g} to {high:.2g}, "
@@ -210,11 +204,7 @@ def list_objections(new: Evidence, old: Evidence | None) -> dict[Objection, bool
 
 
 def _sentence(new: Evidence, old: Evidence | None) -> str:
-    problems = (
-        f"{new.found} of {new.problems} problems found{new.how_found}"
-        if new.problems
-        else "no problem to find"
-    )
+    problems = new.how_found.describe()
     beside = (
         ""
         if old is None
@@ -229,7 +219,7 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
 
 def _texts(one: Evidence) -> tuple[str, ...]:
     found = f"{one.synthetic} of {one.injected}"
-    problems = f"{one.found} of {one.problems}{one.how_found}" if one.problems else "none there"
+    problems = one.how_found.describe()
     return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", problems, found
 
 
@@ -278,10 +268,7 @@ def _of_asset(
     problems = [(a, b) for a, b in rows.problems if start < a <= end]
     every = _episodes(definition, rows.at, scores, stride, 0)
     around = duration_millis(definition.for_assets([history.asset]).window.until)
-    first = [every[(every > a - around) & (every <= b)][:1] for a, b in problems]
-    leads = [a - int(at[0]) for (a, _), at in zip(problems, first, strict=True) if len(at)]
-    announced = sum(lead > 0 for lead in leads)
-    waited = -sum(lead for lead in leads if lead <= 0) / 1000
+    how = count_found(problems, every, around)
     hits, injected = _synthetic(definition, fitted, history, rows, windows.values)
     lasting = lasting_scores(
         rows.at[normal], scores[normal], stride, duration_millis(definition.hold)
@@ -296,15 +283,15 @@ def _of_asset(
         false_alarms=len(alarms),
         weeks=weeks,
         allowed=allowed,
-        found=len(leads),
-        problems=len(problems),
+        found=how.found,
+        problems=how.problems,
         synthetic=hits,
         injected=injected,
         alarm_weeks=alarm_weeks,
         variance=variance,
         blocks=blocks,
-        announced=announced,
-        waited_s=waited,
+        announced=how.announced,
+        waited_s=how.waited_s,
     )
 
 

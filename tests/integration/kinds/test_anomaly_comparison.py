@@ -64,10 +64,10 @@ def test_false_alarms_of_the_one_in_service_say_that_normal_has_moved_or_a_fault
 
 
 def test_found_problems_say_how_many_were_announced_and_after_which_time_the_others_were_found():
-    assert GOOD._replace(announced=2).how_found == " (2 announced)"
-    late = GOOD._replace(announced=1, waited_s=720.0).how_found
-    assert late == " (1 announced, 1 found while it lasted, after 12m on average)"
-    assert GOOD._replace(problems=0, found=0).how_found == ""
+    assert GOOD._replace(announced=2).how_found.describe() == "2 of 2 problems found (2 announced)"
+    late = GOOD._replace(announced=1, waited_s=720.0).how_found.describe()
+    assert late.endswith("(1 announced, 1 found while it lasted, after 12m on average)")
+    assert GOOD._replace(problems=0, found=0).how_found.describe() == "no problem to find"
 
 
 def test_the_rate_reached_is_said_beside_the_one_asked_with_its_interval():

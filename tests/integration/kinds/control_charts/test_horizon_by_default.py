@@ -68,3 +68,10 @@ def test_a_written_horizon_below_the_sampling_is_warned_of():
     assert [*definition().horizon_warnings([mixer()])] == []
     [warning] = definition(horizon="1h").horizon_warnings([mixer()])
     assert "horizon 1h is shorter than the sampling of the problem's variable, 8h" in warning
+
+
+def test_a_training_says_which_problems_were_found_while_they_lasted():
+    platform = platform_with(mixer(), [*rows()], DOCUMENT | {"normal": "12d"})
+    decided = trained_at(platform, "drift", 12 * DAY)
+    assert "1 of 1 problems found" in decided.reason
+    assert "announced" in decided.reason
