@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable, variable_name
-from alerting.detection.anomalies.detectors import LargerScore
+from alerting.detection.anomalies.fitting import fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.normal_time import plan_of, rows_of, split_columns
-from alerting.kinds.anomaly.selection import choose_setting, find_threshold, fit_setting
+from alerting.kinds.anomaly.normal_time import plan_of, rows_of
+from alerting.kinds.anomaly.selection import choose_setting, find_threshold
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.point_in_time import point_in_time_view
@@ -137,10 +137,7 @@ def _outcomes(
         space = NormalSpace.fit(normal)
         of_way = dict[str, Outcome]()
         for tried in choose_setting(definition, plan, view, at, normal):
-            split = split_columns(definition, plan, normal)
-            detector = fit_setting(tried.setting, space.encode(normal), split, definition.seed)
-            if isinstance(detector, LargerScore) and tried.scale is not None:
-                detector = replace(detector, scale=tried.scale)
+            detector = fit_detector(tried.setting, space.encode(normal), definition.seed)
             limit = find_threshold(definition, plan, at, tried.scores).value
             outcome = _count(detector.score(space.encode(matrix)) >= limit, anomalous[NORMAL_ROWS:])
             of_way.setdefault(CHOSEN, outcome)  # the first is the best rank

@@ -28,9 +28,7 @@ class Nearest(NamedTuple):
 class Detector(Protocol):
     """A fitted detector of one family."""
 
-    @property
-    def family(self) -> str:
-        """Return the name of its family."""
+    family: ClassVar[str]
 
     def score(self, rows: Floats) -> Floats:
         """Return how unlike normal each encoded row is, in the detector's own unit."""
@@ -209,55 +207,6 @@ class Autoencoder:
         return product(hidden, self.back) + self.back_bias
 
 
-@dataclass(frozen=True)
-class LargerScore:
-    """The larger score of two detectors: of the levels of readings, and of their spread.
-
-    `at_levels`, `at_spreads`: their columns; `scale` (2 x 2): usual value and threshold of each
-    score, which make both comparable. A fast oscillation leaves every mean as it is.
-    """
-
-    levels: Detector
-    spreads: Detector
-    at_levels: Floats
-    at_spreads: Floats
-    scale: Floats
-
-    @property
-    def family(self) -> str:
-        return self.levels.family
-
-    @property
-    def parts(self) -> tuple[tuple[Detector, Floats], tuple[Detector, Floats]]:
-        """Return both detectors with their columns."""
-        return (self.levels, self.at_levels), (self.spreads, self.at_spreads)
-
-    def score(self, rows: Floats) -> Floats:
-        return larger_score(self.raw(rows), self.scale)
-
-    def raw(self, rows: Floats) -> Floats:
-        """Return the scores of both detectors (n x 2), each in its own unit."""
-        return np.column_stack(
-            [one.score(rows[:, columns.astype(np.int64)]) for one, columns in self.parts]
-        )
-
-    def restore(self, rows: Floats) -> Floats | None:
-        restored = rows.copy()
-        for one, columns in self.parts:
-            found = one.restore(rows[:, columns.astype(np.int64)])
-            if found is None:
-                return None
-            restored[:, columns.astype(np.int64)] = found
-        return restored
-
-
-def larger_score(raw: Floats, scale: Floats) -> Floats:
-    """Return the larger of scores (n x 2), each with 0 for its usual value and 1 for its
-    threshold."""
-    usual = scale[:, 0]
-    return np.asarray(((raw - usual) / np.maximum(scale[:, 1] - usual, 1e-9)).max(axis=1))
-
-
 _FAR = 6.0  # usual deviations beyond which a network has learned nothing
 DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     {
@@ -269,13 +218,6 @@ DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
 
 def arrays_of(detector: Any) -> dict[str, Floats]:
     """Return the arrays of a detector by name."""
-    if isinstance(detector, LargerScore):
-        plain = ("at_levels", "at_spreads", "scale")
-        found = {name: np.asarray(getattr(detector, name), np.float64) for name in plain}
-        for part in ("levels", "spreads"):
-            of_part = arrays_of(getattr(detector, part))
-            found |= {f"{part}.{name}": values for name, values in of_part.items()}
-        return found
     return {
         field.name: np.asarray(getattr(detector, field.name), np.float64)
         for field in fields(detector)
@@ -285,37 +227,7 @@ def arrays_of(detector: Any) -> dict[str, Floats]:
 def detector_of(family: str, arrays: Arrays) -> Detector:
     """Return the detector of these arrays. Raises KeyError or TypeError if they are not those of
     the family."""
-    if "at_spreads" in arrays:
-        levels = detector_of(family, _of_part(arrays, "levels."))
-        spreads = detector_of(family, _of_part(arrays, "spreads."))
-        columns = (arrays["at_levels"], arrays["at_spreads"])
-        return LargerScore(levels, spreads, *columns, arrays["scale"])
     return DETECTORS[family](**arrays)
-
-
-def _of_part(arrays: Arrays, prefix: str) -> dict[str, Floats]:
-    return {
-        name.removeprefix(prefix): values
-        for name, values in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def check_detector(detector: Detector, width: int) -> None:
-    """Raise ValueError for columns that rows of this width do not have, or trees that are
-    damaged."""
-    if isinstance(detector, LargerScore):
-        for part, columns in detector.parts:
-            whole = columns == np.floor(columns)
-            if not (
-                len(columns) and whole.all() and (columns >= 0).all() and columns.max() < width
-            ):
-                raise ValueError("a detector reads a column that is not there")
-            check_detector(part, len(columns))
-        if detector.scale.shape != (2, 2):
-            raise ValueError("two scores have no common scale")
-    elif isinstance(detector, IsolationTrees):
-        detector.check(width)
 
 
 def _by_neighbours(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
@@ -16,7 +15,6 @@ from alerting.detection.anomalies.detectors import (
     Autoencoder,
     Detector,
     IsolationTrees,
-    LargerScore,
     LocalOutliers,
     Neighbours,
     PrincipalComponents,
@@ -25,8 +23,6 @@ from alerting.detection.anomalies.detectors import (
 from alerting.detection.anomalies.normal_space import Floats
 
 Family = Literal["pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"]
-Columns = npt.NDArray[np.int64]
-"""Positions of columns."""
 _MOST_ROWS = 20_000
 _MOST_NEIGHBOURS = 500
 _MOST_COPIED = 3_000
@@ -76,20 +72,6 @@ def fit_detector(setting: Setting, rows: Floats, seed: int) -> Detector:
         if setting.family == "nearest_neighbours":
             return Neighbours(normal, nearest)
         return LocalOutliers(normal, nearest, *local_density(normal, count))
-
-
-def fit_larger(
-    setting: Setting, rows: Floats, levels: Columns, spreads: Columns, seed: int
-) -> LargerScore:
-    """Fit one setting to the levels and to the spreads among the columns of encoded rows, each
-    score in its own unit."""
-    return LargerScore(
-        fit_detector(setting, rows[:, levels], seed),
-        fit_detector(setting, rows[:, spreads], seed),
-        levels.astype(np.float64),
-        spreads.astype(np.float64),
-        np.array([[0.0, 1.0], [0.0, 1.0]]),
-    )
 
 
 def _thin(rows: Floats, most: int) -> Floats:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.durations import format_duration
@@ -39,10 +38,6 @@ _WINDOW = 10  # usual intervals of readings
 # least length of the time whose features are computed at once: each begins with one window more
 _WINDOWS_AT_ONCE = 2
 _NEARLY_ALL = 0.95  # of the normal rows: a variable with values in so many is steady
-Positions = npt.NDArray[np.int64]
-LEVELS = ("mean",)
-SPREADS = ("std",)
-_SPREAD_READINGS = 3  # usual ones in the shortest window, from which a spread is a measure
 _NICE = tuple(
     1000 * s
     for s in (
@@ -108,33 +103,10 @@ def plan_of(
     return FeaturePlan(
         stride_ms=stride,
         windows_ms=tuple(sorted(set(windows))),
-        aggregations=_aggregations(definition, usual, min(windows)),
+        aggregations=definition.aggregations,
         numbers=tuple(NumberSource(name, sampling[name]) for name in names),
         delay_ms=max(duration_millis(history.asset.delay(name)) for name in names),
     )
-
-
-def _aggregations(definition: AnomalyDefinition, usual: int, window: int) -> tuple[str, ...]:
-    """Return the statistics: beside means alone the spread, where windows hold enough readings."""
-    alone = definition.aggregations == LEVELS
-    return (
-        (*LEVELS, *SPREADS)
-        if alone and window >= _SPREAD_READINGS * usual
-        else (definition.aggregations)
-    )
-
-
-def split_columns(
-    definition: AnomalyDefinition, plan: FeaturePlan, matrix: Floats
-) -> tuple[Positions, Positions] | None:
-    """Return the columns of levels and of spreads that two detectors watch; None where one watches
-    all. A spread that never varied is no measure."""
-    if definition.aggregations != LEVELS or plan.aggregations == LEVELS:
-        return None
-    of_column = np.array([column.aggregation for column in plan.layout])
-    varies = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in matrix.T])
-    spreads = np.flatnonzero((of_column == SPREADS[0]) & varies)
-    return (np.flatnonzero(of_column == LEVELS[0]), spreads) if len(spreads) else None
 
 
 def _usual_distances(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.detection.anomalies.category_space import Spaces, encode, fit_spaces
 from alerting.detection.anomalies.choice import (
@@ -14,8 +15,8 @@ from alerting.detection.anomalies.choice import (
     mean_ranks,
     originals,
 )
-from alerting.detection.anomalies.detectors import Detector, LargerScore, larger_score
-from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector, fit_larger
+from alerting.detection.anomalies.detectors import Detector
+from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
 from alerting.detection.anomalies.injection import TYPES, Columns, inject
 from alerting.detection.anomalies.normal_space import Floats
 from alerting.detection.anomalies.threshold import (
@@ -26,12 +27,12 @@ from alerting.detection.anomalies.threshold import (
 from alerting.detection.categories import CategoryValues, Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import usual_clear_for
-from alerting.kinds.anomaly.normal_time import Positions, split_columns
 from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.long_history import LongHistory
 
+Positions = npt.NDArray[np.int64]
 _FOLDS = 4
 _INTERVALS = 40
 _ANOMALIES = 24  # of each type
@@ -73,13 +74,12 @@ class Categories:
 @dataclass(frozen=True)
 class Tried:
     """A setting that was tried: raw scores of normal rows that its fits had not seen, threshold,
-    measures. `scale`: of two detectors, the usual value and threshold of each."""
+    measures."""
 
     setting: Setting
     scores: Floats
     threshold: Threshold
     surrogates: Surrogates
-    scale: Floats | None = None
 
     def describe(self) -> str:
         """Describe its measures in a sentence."""
@@ -233,55 +233,25 @@ def try_setting(
     injected: dict[str, Injected],
 ) -> _Scored:
     """Fit a setting on every fold, and measure it on what its fits had not seen."""
-    split = split_columns(definition, plan, matrix)
-    raw = np.empty((len(at), 1 if split is None else 2))
+    scores = np.empty(len(at))
     errors = list[float]()
     of = dict[str, list[Floats]]({type: [] for type in injected})
     for number, fold in enumerate(folds):
-        detector = fit_setting(setting, fold.encode(matrix, fold.fit), split, definition.seed)
+        detector = fit_detector(setting, fold.encode(matrix, fold.fit), definition.seed)
         unseen = fold.encode(matrix, fold.unseen)
-        raw[fold.unseen] = _raw(detector, unseen)
+        scores[fold.unseen] = detector.score(unseen)
         errors += _error(detector, unseen)
         for type, rows in injected.items():
             of[type].append(
-                _raw(detector, encode(fold.spaces, rows.by_fold[number], rows.categories[number]))
+                detector.score(encode(fold.spaces, rows.by_fold[number], rows.categories[number]))
             )
-    scale = None if split is None else _scale(definition, plan, at, raw)
-    scores = _joined(raw, scale)
     threshold = find_threshold(definition, plan, at, scores)
-    anomalies = {type: _joined(np.concatenate(parts), scale) for type, parts in of.items()}
+    anomalies = {type: np.concatenate(parts) for type, parts in of.items()}
     found = {
         type: f1_at(scores, one, threshold.value) for type, one in anomalies.items() if len(one)
     }
     measured = Surrogates(found, float(np.mean(errors)) if errors else None, 0.0)
-    tried = Tried(setting, scores, threshold, measured, scale)
-    return _Scored(tried, list(anomalies.values()))
-
-
-def fit_setting(
-    setting: Setting, rows: Floats, split: tuple[Positions, Positions] | None, seed: int
-) -> Detector:
-    """Fit a setting to encoded rows: one detector, or two of the levels and the spreads."""
-    if split is None:
-        return fit_detector(setting, rows, seed)
-    return fit_larger(setting, rows, *split, seed)
-
-
-def _raw(detector: Detector, rows: Floats) -> Floats:
-    return (
-        detector.raw(rows) if isinstance(detector, LargerScore) else detector.score(rows)[:, None]
-    )
-
-
-def _scale(definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, raw: Floats) -> Floats:
-    """Return the usual value and the threshold of each of two scores of unseen rows."""
-    usual = np.median(raw, axis=0)
-    limits = [find_threshold(definition, plan, at, column).value for column in raw.T]
-    return np.column_stack([usual, limits])
-
-
-def _joined(raw: Floats, scale: Floats | None) -> Floats:
-    return np.ascontiguousarray(raw[:, 0]) if scale is None else larger_score(raw, scale)
+    return _Scored(Tried(setting, scores, threshold, measured), list(anomalies.values()))
 
 
 def find_threshold(

@@ -10,7 +10,7 @@ import numpy as np
 
 from alerting.definitions.faults import UserError
 from alerting.detection.anomalies.category_space import Spaces, around_own_level, encode, fit_spaces
-from alerting.detection.anomalies.detectors import LargerScore
+from alerting.detection.anomalies.fitting import fit_detector
 from alerting.detection.anomalies.normal_space import Floats, far_from_others
 from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
@@ -32,14 +32,12 @@ from alerting.kinds.anomaly.normal_time import (
     has_all,
     plan_of,
     rows_of,
-    split_columns,
     steady_variables,
 )
 from alerting.kinds.anomaly.selection import (
     Categories,
     Tried,
     choose_setting,
-    fit_setting,
     try_alone,
     without_categories,
 )
@@ -243,11 +241,7 @@ def _fit(
     """Return the detector of rows, each encoded in the space of its own category, and these
     spaces."""
     spaces = fit_spaces(matrix, categories)
-    split = None if tried.scale is None else split_columns(definition, plan, matrix)
-    rows = encode(spaces, matrix, categories)
-    detector = fit_setting(tried.setting, rows, split, definition.seed)
-    if isinstance(detector, LargerScore) and tried.scale is not None:
-        detector = replace(detector, scale=tried.scale)
+    detector = fit_detector(tried.setting, encode(spaces, matrix, categories), definition.seed)
     usual = float(np.median(tried.scores))
     threshold = tried.threshold
     space = next(iter(spaces.values()))
@@ -263,11 +257,10 @@ def _account(
     best = tried[0]
     expected = best.threshold.expected
     rate = "" if np.isnan(expected) else f"; about {expected:.2g} false alarms a week"
-    both = "" if best.scale is None else " (the larger score of levels and of spreads)"
     without = [f"{count} {reason}" for reason, count in left_out.items() if count]
     thinned = f", one in {every} so that they are at most {_MOST_ROWS:,}" if every > 1 else ""
     return (
-        f"{best.setting.describe()}{both} of {len(tried)} settings, chosen without labels; {plan}; "
+        f"{best.setting.describe()} of {len(tried)} settings, chosen without labels; {plan}; "
         f"{used} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),

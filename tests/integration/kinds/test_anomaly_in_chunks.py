@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector, fit_larger
+from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files, to_files
@@ -32,7 +32,6 @@ PLAN = FeaturePlan(
     usual=tuple(UsualCount(name, 180_000, 3) for name in "abc"),
 )
 FAMILIES = {setting.family: setting for setting in TRIED}
-BOTH = "pca of levels and of spreads"
 READINGS = st.lists(
     st.tuples(
         st.sampled_from([1, 1, 1, 2, 9]),
@@ -68,12 +67,8 @@ def model_with(family):
     matrix = matrix[:, [0, 3, 1, 4, 2, 5]]
     space = NormalSpace.fit(matrix)
     rows = space.encode(matrix)
-    if family == BOTH:
-        split = (np.arange(0, 6, 2), np.arange(1, 6, 2))
-        detector = fit_larger(FAMILIES["pca"], rows, *split, 0)
-    else:
-        params = {"trees": 10} if family == "isolation_forest" else FAMILIES[family].params
-        detector = fit_detector(Setting(family, params), rows, 0)
+    params = {"trees": 10} if family == "isolation_forest" else FAMILIES[family].params
+    detector = fit_detector(Setting(family, params), rows, 0)
     usual, limit = np.quantile(detector.score(rows), [0.5, 0.99])
     fitted = FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
     return from_files(to_files(AnomalyModel("detector", 1, at(3), {"fan-1": fitted})))
@@ -95,7 +90,7 @@ def evaluated(family, readings, cuts, steady=(), suppressed=()):
     return evaluated_to(parse_definition(DOCUMENT), sources, cuts)
 
 
-@pytest.mark.parametrize("family", [*sorted(FAMILIES), BOTH])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 @settings(max_examples=15, deadline=None)
 @given(readings=READINGS, cuts=st.lists(st.floats(0.5, 200), max_size=8))
 def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(family, readings, cuts):
