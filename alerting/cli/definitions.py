@@ -101,9 +101,16 @@ def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]
     from alerting.definitions.checks.trained import training_warnings
     from alerting.definitions.matching import matching_assets
     from alerting.definitions.model import TrainedDefinition
+    from alerting.kinds.normal.fields import NormalDefinition
 
-    for definition in (one for one in definitions if isinstance(one, TrainedDefinition)):
-        for warning in training_warnings(definition, matching_assets(definition, assets)):
+    for definition in definitions:
+        targets = matching_assets(definition, assets)
+        warnings = list[str]()
+        if isinstance(definition, TrainedDefinition):
+            warnings += training_warnings(definition, targets)
+        elif isinstance(definition, NormalDefinition):
+            warnings += definition.horizon_warnings(targets)
+        for warning in warnings:
             console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
 
 

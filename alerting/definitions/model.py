@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zlib import crc32
 
 from croniter import croniter
@@ -103,6 +103,11 @@ class Definition(CommonFields, ABC):
     def longest_window(self) -> timedelta:
         """Return how long after its raise the prediction window of an episode may reach."""
         return self.gap + self.horizon
+
+    def for_assets(self, assets: Sequence[Asset]) -> Self:
+        """Return the definition with the defaults that depend on its assets."""
+        del assets
+        return self
 
     @abstractmethod
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:

@@ -15,15 +15,25 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
-from alerting.kinds.normal.training import LEAST_ALLOWED, MOST_IN_ALARM, compared_rows, is_too_many
+from alerting.kinds.normal.training import (
+    LEAST_ALLOWED,
+    MOST_IN_ALARM,
+    Found,
+    compared_rows,
+    count_found,
+    is_too_many,
+    share_interval,
+)
 from alerting.kinds.protocol.training import Comparison, LearningData
 from alerting.learning.features.build import build_features
+from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.history import Millis, duration_millis, to_millis
 from alerting.readings.long_history import LongHistory
 
-_WEEK_MS = 7 * 86_400_000
+_DAY_MS = 86_400_000
+_WEEK_MS = 7 * _DAY_MS
 _ANOMALIES = 10  # of each type and asset
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
 _TITLES = (
@@ -39,7 +49,9 @@ class Evidence(NamedTuple):
     """Results of one model on unseen time: false alarms in normal rows (`weeks`), problems found,
     synthetic anomalies found.
 
-    `alarm_weeks`: normal time beyond the threshold.
+    `alarm_weeks`: normal time beyond the threshold; `variance`: of it (weeks²), between `blocks` of
+    a day. `announced`: problems found before they began; `waited_s`: seconds from the beginning of
+    the others to when they were found, added up.
     """
 
     false_alarms: int
@@ -50,11 +62,38 @@ class Evidence(NamedTuple):
     synthetic: int
     injected: int
     alarm_weeks: float = 0.0
+    variance: float = 0.0
+    blocks: int = 0
+    announced: int = 0
+    waited_s: float = 0.0
 
     @property
     def in_alarm(self) -> float:
         """Return the share of normal time beyond the threshold."""
         return self.alarm_weeks / self.weeks if self.weeks else 0.0
+
+    @property
+    def how_found(self) -> Found:
+        """Return which problems were found, and when."""
+        return Found(self.problems, self.found, self.announced, self.waited_s)
+
+    def describe_rate(self, share: float | None) -> str:
+        """Return the rate reached on unseen normal time with its interval, and the one asked:
+        a `share` of time, or false alarms a week."""
+        if not self.weeks:
+            return ""
+        if share is not None:
+            low, high = share_interval(self.in_alarm, self.variance / self.weeks**2, self.blocks)
+            return (
+                f" In alarm {self.in_alarm:.2%} of that time where {share:.2%} was asked (95 % "
+                f"interval {low:.2%} to {high:.2%}, Wilson over days)."
+            )
+        low, high = (count / self.weeks for count in poisson_interval(self.false_alarms))
+        return (
+            f" That is {self.false_alarms / self.weeks:.2g} a week where "
+            f"{self.allowed / self.weeks:.2g} was asked (95 % interval {low:.2g} to {high:.2g}, "
+            "exact)."
+        )
 
     @property
     def is_too_many(self) -> bool:
@@ -100,7 +139,8 @@ def compare_models(
         "false alarms allowed": new.allowed,
         "share of unseen normal time in alarm": new.in_alarm,
     }
-    found = _sentence(new, old) + "".join(
+    share = definition.threshold.time_in_alarm
+    found = f"{_sentence(new, old)}{new.describe_rate(share)}" + "".join(
         f" {name} has too little normal history now: it keeps its detector." for name in kept
     )
     same = champion is not None and champion.hash == challenger.hash
@@ -164,9 +204,7 @@ def list_objections(new: Evidence, old: Evidence | None) -> dict[Objection, bool
 
 
 def _sentence(new: Evidence, old: Evidence | None) -> str:
-    problems = (
-        f"{new.found} of {new.problems} problems found" if new.problems else "no problem to find"
-    )
+    problems = new.how_found.describe()
     beside = (
         ""
         if old is None
@@ -180,8 +218,8 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
 
 
 def _texts(one: Evidence) -> tuple[str, ...]:
-    problems = f"{one.found} of {one.problems}" if one.problems else "none there"
     found = f"{one.synthetic} of {one.injected}"
+    problems = one.how_found.describe()
     return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", problems, found
 
 
@@ -217,7 +255,7 @@ def _of_asset(
 ) -> Evidence:
     windows = fitted.windows(rows.categories, rows.at)
     scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
-    scores[windows.changes] = -np.inf
+    scores[windows.changes | ~rows.enough] = -np.inf
     rows = replace(rows, normal=rows.normal & ~windows.changes)
     stride = fitted.plan.stride_ms
     normal = rows.normal & fitted.is_known(rows.matrix)
@@ -229,14 +267,32 @@ def _of_asset(
         allowed = _allowed_by_share(definition, fitted, len(alarms), scores[normal])
     problems = [(a, b) for a, b in rows.problems if start < a <= end]
     every = _episodes(definition, rows.at, scores, stride, 0)
-    around = duration_millis(definition.window.until)
-    found = sum(bool(((every > a - around) & (every <= b)).any()) for a, b in problems)
+    around = duration_millis(definition.for_assets([history.asset]).window.until)
+    how = count_found(problems, every, around)
     hits, injected = _synthetic(definition, fitted, history, rows, windows.values)
     lasting = lasting_scores(
         rows.at[normal], scores[normal], stride, duration_millis(definition.hold)
     )
-    alarm_weeks = int((lasting >= THRESHOLD).sum()) * stride / _WEEK_MS
-    return Evidence(len(alarms), weeks, allowed, found, len(problems), hits, injected, alarm_weeks)
+    beyond = lasting >= THRESHOLD
+    alarm_weeks = int(beyond.sum()) * stride / _WEEK_MS
+    days = (rows.at[normal] - start) // _DAY_MS
+    off = np.bincount(days, beyond - (beyond.mean() if len(beyond) else 0.0))
+    variance = float((off**2).sum()) * (stride / _WEEK_MS) ** 2
+    blocks = len(np.unique(days))
+    return Evidence(
+        false_alarms=len(alarms),
+        weeks=weeks,
+        allowed=allowed,
+        found=how.found,
+        problems=how.problems,
+        synthetic=hits,
+        injected=injected,
+        alarm_weeks=alarm_weeks,
+        variance=variance,
+        blocks=blocks,
+        announced=how.announced,
+        waited_s=how.waited_s,
+    )
 
 
 def _allowed_by_share(

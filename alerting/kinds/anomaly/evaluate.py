@@ -34,6 +34,7 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.build import grid
+from alerting.learning.features.reading_counts import TOO_FEW, has_enough_readings
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
@@ -69,7 +70,9 @@ def evaluate_part(
         try:
             matrix = sources.shared.features(fitted.plan, history, at).matrix
             categories = categories_at(sources.shared, fitted, sources.asset, history, at)
-            scored = _score(fitted, at, matrix, categories, muted, to_millis(model.training_cutoff))
+            enough = has_enough_readings(fitted.plan, history, at)
+            cutoff = to_millis(model.training_cutoff)
+            scored = _score(fitted, at, matrix, categories, enough, muted, cutoff)
         except Exception as fault:  # of one target, which is then unknown; the round continues
             return stopped(before, f"the model cannot score: {first_line(fault)}")
         intervals = _intervals(
@@ -139,14 +142,17 @@ def _score(
     at: Millis,
     matrix: Floats,
     categories: CategoryValues | None,
+    enough: BoolArray,
     muted: BoolArray,
     cutoff: int,
 ) -> Scored:
     windows = fitted.windows(categories, at)
     score = fitted.score(matrix, windows.values)
     unknown = np.full(len(at), "", object)
+    unknown[~enough] = TOO_FEW
     for row in np.flatnonzero(np.isnan(score)):
         unknown[row] = _missing(fitted, matrix[row], int(at[row]))
+    score[~enough] = np.nan
     if fitted.by is not None:
         score[windows.changes] = np.nan
         unknown[windows.changes] = describe_change(fitted.by.name, fitted.plan.lookback)

@@ -2,7 +2,7 @@
 episodes, and their surroundings."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,7 +16,14 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
 from alerting.kinds.protocol.training import LearningData, VerdictInterval
 from alerting.learning.features.build import build_features, grid
-from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.reading_counts import (
+    Windowed,
+    count_readings,
+    have_half,
+    regular_names,
+    usual_counts,
+)
 from alerting.learning.models.trained import Floats
 from alerting.readings.cleaning import present
 from alerting.readings.history import Millis, duration_millis, millis, to_millis
@@ -71,6 +78,8 @@ class NormalRows:
     confirmed_normal: BoolArray
     problems: tuple[tuple[int, int], ...]
     left_out: dict[str, int]
+    enough: BoolArray
+    usual: tuple[UsualCount, ...]
     categories: CategoryValues | None = None
 
 
@@ -152,9 +161,9 @@ def rows_of(
     every: int = 1,
 ) -> NormalRows:
     """Return the rows of (start, end], one in `every` strides, and which of them are normal
-    operation."""
+    operation. A plan without usual counts of readings gets those of these rows."""
     at = grid(to_millis(start), to_millis(end), every * plan.stride_ms)
-    matrix = _features(plan, history, at)
+    matrix, counted = _features(plan, history, at)
     groups = _groups(plan)
     known = known_variables(matrix, groups) * 2 >= len(groups)
     of_asset = [verdict for verdict in data.verdicts if verdict.asset == history.asset.name]
@@ -171,8 +180,15 @@ def rows_of(
         [SuppressedInterval(v.start, v.end, "") for v in of_asset if v.verdict == "false_alarm"], at
     )
     normal = known & ~in_problem & ~in_muted
+    usual = plan.usual
+    if not usual:
+        running = Windowed(counted.counts[normal], counted.running[normal])
+        usual = usual_counts(regular_names(plan, history.head), plan.windows_ms, running)
+    enough = have_half(replace(plan, usual=usual), history.head, counted)
+    normal &= enough
     left_out = {
         "without readings": int((~known).sum()),
+        "with too few readings after a pause": int((known & ~enough).sum()),
         "around problems": int((known & in_problem).sum()),
         "around suppressed times": int((known & in_muted & ~in_problem).sum()),
     }
@@ -182,19 +198,28 @@ def rows_of(
         if by is None
         else category_values(history.asset, by, [piece.readings for piece in history.pieces([by])])
     )
-    return NormalRows(at, matrix, normal, confirmed, tuple(problems), left_out, categories)
+    return NormalRows(
+        at, matrix, normal, confirmed, tuple(problems), left_out, enough, usual, categories
+    )
 
 
-def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> Floats:
-    """Return the features at instants, of which so many are computed at once as some pieces of the
-    readings have."""
+def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floats, Windowed]:
+    """Return features and counts of readings at instants, of which so many are computed at once as
+    some pieces of the readings have."""
     matrix = np.empty((len(at), len(plan.columns)))
+    names = regular_names(plan, history.head)
+    windows = plan.windows_ms
+    counted = Windowed(
+        np.zeros((len(at), len(names) * len(windows)), np.int32),
+        np.zeros((len(at), len(windows)), np.bool_),
+    )
     back = duration_millis(plan.lookback)
     for part in split_instants(history, at, _WINDOWS_AT_ONCE * back):
         some = at[part]
         readings = history.between(int(some[0]) - back, int(some[-1]), plan.variables)
         matrix[part] = build_features(plan, readings, some).to_numpy(np.float64)
-    return matrix
+        counted.counts[part], counted.running[part] = count_readings(readings, names, windows, some)
+    return matrix, counted
 
 
 def _problems(

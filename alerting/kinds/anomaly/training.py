@@ -153,6 +153,7 @@ def _learn(
     strides = computed_strides(plan, period.start, period.cutoff)
     computed = replace(plan, stride_ms=strides * plan.stride_ms)
     rows = rows_of(definition, plan, view, data, period.start, period.cutoff, strides)
+    plan = replace(plan, usual=rows.usual)
     steady = steady_variables(plan, rows.matrix[rows.normal]) if rows.normal.any() else ()
     normal = rows.normal & has_all(plan, steady, rows.matrix)
     windows = windows_of(rows.categories, rows.at, plan)

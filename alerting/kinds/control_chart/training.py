@@ -1,7 +1,7 @@
 """Phase I of a control chart: limits of a normal period, and their comparison on unseen time."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -23,13 +23,17 @@ from alerting.detection.control_charts.run_length import (
     spread_limits,
 )
 from alerting.detection.control_charts.short_runs import ShortRuns, estimate_short_runs
+from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
+from alerting.kinds.control_chart.moved_levels import moved_assets
 from alerting.kinds.normal.training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    Found,
     compared_rows,
+    count_found,
     is_too_many,
     normal_time,
     times_of_readings,
@@ -42,6 +46,7 @@ from alerting.kinds.protocol.training import (
     NormalTime,
     TrainingSource,
 )
+from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
@@ -53,7 +58,6 @@ _TITLES = (
     "unseen points in alarm",
     "unseen points",
 )
-_MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
 _SMOOTHING = 0.1
 _SHIFT = 1.0
@@ -129,7 +133,7 @@ class ControlChartTraining:
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
         watched = {} if champion is None else champion.by_asset
-        moved = dict(_moved(challenger.by_asset, watched))
+        moved = dict(moved_assets(challenger.by_asset, watched))
         all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
         lost = sorted(watched.keys() - challenger.by_asset.keys())
         stay = lost if all_moved else [*moved, *lost]  # so that the others wait for no person
@@ -287,13 +291,14 @@ def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, poin
 class _Signals(NamedTuple):
     """Signals that began on unseen points. `expected`: false ones that are allowed on average.
 
-    `lasting`: points from the first to the last of each.
+    `lasting`: points from the first to the last of each. `found`: problems there.
     """
 
     signals: int
     points: int
     expected: float
     lasting: int
+    found: Found = Found(0, 0, 0, 0.0)
 
     @property
     def is_enough(self) -> bool:
@@ -303,13 +308,16 @@ class _Signals(NamedTuple):
         """Return the count in a sentence, or how many points it needs."""
         if not self.points:
             return "There is no unseen time yet on which its false alarms could be counted."
+        problems = f" {self.found.describe()}." if self.found.problems else ""
         if not self.is_enough and not self.is_too_many:
             needed = math.ceil(LEAST_ALLOWED * self.points / self.expected)
             few = f"{self.points}; about {needed} needed"
-            return f"There are too few unseen points to count false alarms ({few})."
+            return f"There are too few unseen points to count false alarms ({few}).{problems}"
+        low, high = poisson_interval(self.signals)
         return (
-            f"On {self.points} unseen points its signals number {self.signals}; its run length "
-            f"allows {self.expected:.2g}."
+            f"On {self.points} unseen points its signals number {self.signals} (95 % interval of "
+            f"their rate: {low:.2g} to {high:.2g}); its run length allows {self.expected:.2g}."
+            f"{problems}"
         )
 
     @property
@@ -342,8 +350,31 @@ def _count_signals(
             found.points + len(charted),
             found.expected + len(charted) / fitted.run_length,
             found.lasting + signals + int(np.diff(rank)[goes_on].sum()),
+            _found(definition, history, charted, start, data.period.end, found.found),
         )
     return found
+
+
+def _found(
+    definition: ControlChartDefinition,
+    history: History,
+    charted: Sequence[Point],
+    start: datetime,
+    end: datetime,
+    before: Found,
+) -> Found:
+    """Add the problems of one asset in (start, end] to those `before`."""
+    every = problem_intervals(definition.problem, history) if definition.problem else []
+    inside = [(a, b) for a, b in every if to_millis(start) < a <= to_millis(end)]
+    alarms = np.array([point.at for point in charted if point.signals], np.int64)
+    around = duration_millis(definition.for_assets([history.asset]).window.until)
+    own = count_found(inside, alarms, around)
+    return Found(
+        before.problems + own.problems,
+        before.found + own.found,
+        before.announced + own.announced,
+        before.waited_s + own.waited_s,
+    )
 
 
 def _charted(
@@ -359,37 +390,6 @@ def _charted(
         point = state.add(fitted.chart, t, value)
         if point is not None:
             yield point
-
-
-def _moved(
-    new: Mapping[str, FittedChart], old: Mapping[str, FittedChart]
-) -> Iterator[tuple[str, str]]:
-    """Yield the assets whose level has moved, each with a sentence."""
-    for name in sorted(new.keys() & old.keys()):
-        for of, before, after, deviation in _levels(old[name], new[name]):
-            by = (after - before) / deviation
-            if abs(by) > _MOVED:
-                yield (
-                    name,
-                    f"On {name} the level{of} has moved from {before:.6g} to {after:.6g}, by "
-                    f"{by:+.2g} standard deviations of a reading",
-                )
-                break
-
-
-def _levels(old: FittedChart, new: FittedChart) -> Iterator[tuple[str, float, float, float]]:
-    """Yield common levels: of what, before, after, and the deviation of a reading before."""
-    if old.runs is None or new.runs is None:
-        yield "", old.chart.centre, new.chart.centre, old.deviation
-        return
-    for category, level in old.runs.levels.items():
-        if category in new.runs.levels:
-            yield (
-                f" of {old.runs.by} {category}",
-                level.centre,
-                new.runs.levels[category].centre,
-                level.deviation,
-            )
 
 
 def _texts(one: _Signals) -> tuple[str, ...]:

@@ -1,20 +1,21 @@
 """Fields of the kinds whose model learns normal operation: its period, and the problem that may lie
 behind an alarm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Discriminator, Field
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import Duration
+from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Between, Dates, Length, way
 from alerting.definitions.model import ModelDefinition
 
 NormalPeriod = Annotated[Length | Between, Discriminator(way)]
 USUAL_PERIOD = timedelta(days=28)
+USUAL_HORIZON = timedelta(minutes=30)
 
 
 class NormalDefinition(ModelDefinition):
@@ -27,14 +28,44 @@ class NormalDefinition(ModelDefinition):
         clear_for: Duration | None
 
     horizon: Duration = Field(
-        timedelta(minutes=30),
-        description=(
-            "With a problem: time after the raise within which the problem counts as predicted."
-        ),
+        USUAL_HORIZON,
+        description="With a problem: time after the raise within which the problem counts as "
+        "predicted. Left out: 30m, or the `sampling` of the problem's variable where that is "
+        "longer.",
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
     evaluates_suppressed: ClassVar[bool] = False
+
+    def for_assets(self, assets: Sequence[Asset]) -> Self:
+        """Return the definition whose horizon, where it is left out, is at least the sampling of
+        the problem's variables."""
+        longest = self.problem_sampling(assets)
+        if self.horizon != USUAL_HORIZON or longest <= USUAL_HORIZON:
+            return self
+        return self.model_copy(update={"horizon": longest})
+
+    def horizon_warnings(self, assets: Sequence[Asset]) -> Iterable[str]:
+        """Yield what to write where the problem is sampled more seldom than the horizon is long."""
+        definition = self.for_assets(assets)
+        sampling = self.problem_sampling(assets)
+        if definition.horizon < sampling:
+            usual = format_duration(sampling)
+            yield (
+                f"horizon {format_duration(self.horizon)} is shorter than the sampling of the "
+                f"problem's variable, {usual}: most of its alarms will end undetermined; write "
+                f"horizon: {usual} or more, or leave it out"
+            )
+
+    def problem_sampling(self, assets: Sequence[Asset]) -> timedelta:
+        """Return the longest declared sampling of the problem's variables; 0 without one."""
+        declared = (
+            asset.variables[name].sampling
+            for asset in assets
+            for name in (self.problem.variables if self.problem else ())
+            if name in asset.variables
+        )
+        return max((one for one in declared if one is not None), default=timedelta(0))
 
     @property
     def learns_from(self) -> datetime | None:

@@ -4,13 +4,16 @@ many."""
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from math import exp, lgamma, log
+from typing import NamedTuple
 
+from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import ModelDefinition
 from alerting.kinds.normal.fields import NormalDefinition
 from alerting.kinds.protocol.training import NormalTime, TrainingSource
-from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.learning.metrics.confidence import wilson_interval
+from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
 
 # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
 LEAST_ALLOWED = 0.5
@@ -77,6 +80,45 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
     return in_alarm > MOST_IN_ALARM or (
         false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY
     )
+
+
+class Found(NamedTuple):
+    """Problems that alarms found, those `announced` before they began, and the seconds from the
+    beginning of the others to their alarm, added up."""
+
+    problems: int
+    found: int
+    announced: int
+    waited_s: float
+
+    def describe(self) -> str:
+        """Return how many problems were found, announced, and after which time the others."""
+        if not self.problems:
+            return "no problem to find"
+        text = f"{self.found} of {self.problems} problems found"
+        if not self.found:
+            return text
+        text += f" ({self.announced} announced"
+        if late := self.found - self.announced:
+            after = format_duration(timedelta(seconds=round(self.waited_s / late)))
+            text += f", {late} found while it lasted, after {after} on average"
+        return f"{text})"
+
+
+def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int) -> Found:
+    """Count the problems (start and end in ms) with one of these instants of alarm in them, or at
+    most `before` ms earlier."""
+    first = [alarms[(alarms > a - before) & (alarms <= b)][:1] for a, b in problems]
+    leads = [a - int(at[0]) for (a, _), at in zip(problems, first, strict=True) if len(at)]
+    waited = -sum(lead for lead in leads if lead <= 0) / 1000
+    return Found(len(problems), len(leads), sum(lead > 0 for lead in leads), waited)
+
+
+def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of time (Wilson), for as many independent instants as
+    the `variance` between `blocks` of time leaves."""
+    count = max(share * (1 - share) / variance if variance > 0 else 0.0, blocks, 1)
+    return wilson_interval(share * count, count)
 
 
 def _chance_of(count: int, expected: float) -> float:

@@ -43,6 +43,7 @@ from alerting.kinds.protocol.evaluation import (
 from alerting.kinds.protocol.shared_inputs import Scored, SharedInputs
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
+from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import (
@@ -345,6 +346,7 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
         span = spoken_duration(timedelta(milliseconds=model.plan.carry_ms(name)))
         lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)
         reasons.append((lacking, f"{name} is not known: it has no value of the last {span}"))
+    reasons.append((~most_have_enough_readings(model.plan, inputs.history, at), TOO_FEW))
     reasons.append(
         (
             ~has_any_value(model.plan, inputs.history, at),

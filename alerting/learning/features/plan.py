@@ -58,6 +58,16 @@ class Lagged:
 
 
 @dataclass(frozen=True)
+class UsualCount:
+    """Usual number of readings of a variable in a window while its asset runs."""
+
+    __pydantic_config__ = STORED
+    name: Name
+    window_ms: Length
+    readings: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
 class Column:
     """A column: name, raw variable, event type or attribute, statistic and window."""
 
@@ -75,6 +85,7 @@ class FeaturePlan:
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
     plan was made. `carried_forward`: the variables whose last value is carried forward longer, or
     less long, than the longest window. `lagged`: numbers with lags of their own, beside `lags_ms`.
+    `usual`: counts of readings; below half of them nothing is scored. Models of before have none.
     """
 
     __pydantic_config__ = STORED
@@ -92,6 +103,7 @@ class FeaturePlan:
     lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
     carried_forward: Annotated[tuple[CarryForward, ...], Field(max_length=_MOST_SOURCES)] = ()
     lagged: Annotated[tuple[Lagged, ...], Field(max_length=10)] = ()
+    usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -251,7 +263,7 @@ class FeaturePlan:
         return {
             key: value
             for key, value in asdict(self).items()
-            if value or key not in ("carried_forward", "lagged")
+            if value or key not in ("carried_forward", "lagged", "usual")
         }
 
     @staticmethod

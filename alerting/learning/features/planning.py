@@ -12,6 +12,7 @@ from alerting.detection.problems import matching
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
 from alerting.learning.features.plan import CategorySource, FeaturePlan, Lagged, NumberSource
+from alerting.learning.features.reading_counts import with_usual_counts
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, millis
 from alerting.readings.spacing import sampling_ms
@@ -72,7 +73,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             f"{list(definition.include)} without exclude {list(definition.exclude)}, so there is "
             "nothing to learn from; import readings or widen include"
         )
-    return plan
+    return with_usual_counts(plan, histories)
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:

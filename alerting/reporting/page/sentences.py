@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from math import ceil
+from statistics import median
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.learning.metrics.confidence import wilson_interval
@@ -39,6 +40,13 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
         return
     if m.horizon_s is not None:
         yield _problems(m, language)
+    if late := found_late(m):
+        yield language.say_count(
+            "{number} more was found while it lasted, typically after {after}.",
+            "{number} more were found while they lasted, typically after {after}.",
+            len(late),
+            after=seconds(median(late), language),
+        )
     yield _false_alarms(m, zone, language)
     decision = m.model.decisions[-1] if m.model and m.model.decisions else None
     if decision is not None:
@@ -86,6 +94,18 @@ def _problems(m: ReportMetrics, language: Language) -> str:
         found=found,
         lead=seconds(lead, language),
     )
+
+
+def found_late(m: ReportMetrics) -> list[float]:
+    """Return, of each problem that no alarm announced but one found while it lasted, the seconds
+    from its start to the raise."""
+    raised = sorted((e.raised_at, e.asset) for e in m.episodes)
+    found = []
+    for p in m.missed:
+        end = p.end or m.end
+        inside = [at for at, asset in raised if asset == p.asset and p.start < at < end]
+        found += [(inside[0] - p.start).total_seconds()] if inside else []
+    return found
 
 
 def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:

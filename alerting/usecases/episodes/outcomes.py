@@ -133,10 +133,12 @@ def _outcome_record(
     platform: OutcomePorts, episode: Episode, definition: Definition, as_of: datetime
 ) -> tuple[OutcomeRecord, datetime | None]:
     verdict, _ = consensus(episode.feedback)
-    if definition.problem is None:
+    problem = definition.problem
+    if problem is None:
         return determine_outcome(False, Observed("unknown"), False, verdict), None
-    window = _outcome_window(platform, definition, episode)
     asset = platform.assets.get(episode.asset)
+    definition = definition if asset is None else definition.for_assets([asset])
+    window = _outcome_window(platform, definition, episode)
     if (
         asset is None and episode.asset in platform.assets.faulty()
     ):  # determined once it is corrected
@@ -151,8 +153,8 @@ def _outcome_record(
             False,
             verdict,
         ), None
-    mature_at = _mature_at(platform, definition.problem, asset, window.end)
-    observed = _observe(platform, asset, definition, definition.problem, window, mature_at, as_of)
+    mature_at = _mature_at(platform, problem, asset, window.end)
+    observed = _observe(platform, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, _rules_of(episode, window))
     return record, _next_try(observed, mature_at, as_of)

@@ -115,9 +115,7 @@ def compose_target(
         corrected = compose_reprocessed(target, one.reprocessed, one.since, one.evaluated_from)
     live = compose_live(target, replace(one.since, refreshes=one.refreshes))
     if request is not None and one.may_change_outcomes:
-        make_outcomes_due(
-            changes, one.revision, one.asset.name, request.start, live.state.watermark
-        )
+        make_outcomes_due(changes, one.revision, one.asset, request.start, live.state.watermark)
     return Composed(
         one.count_unknown(live.state),
         live.raised + corrected.raised,

@@ -96,7 +96,7 @@ def _raise_episode(
 ) -> Episode:
     definition = revision.definition
     at_raise = result.raises[step.at]
-    window_end = step.at + definition.gap + definition.horizon
+    window_end = step.at + definition.gap + definition.for_assets([asset]).horizon
     evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None
     return Episode(

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
@@ -213,11 +214,11 @@ def _state_at_start(
 
 
 def make_outcomes_due(
-    changes: EpisodeChanges, revision: Revision, asset: str, start: datetime, now: datetime
+    changes: EpisodeChanges, revision: Revision, asset: Asset, start: datetime, now: datetime
 ) -> None:
     """Make due again the outcomes that data since `start` may have changed."""
-    since = start - revision.definition.longest_window
-    for episode in changes.find(revision.name, asset, start=since):
+    since = start - revision.definition.for_assets([asset]).longest_window
+    for episode in changes.find(revision.name, asset.name, start=since):
         if (
             episode.outcome_record is not None
             and episode.outcome_due_at is None

@@ -83,6 +83,7 @@ def gather_material(
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     assets = matching_assets(definition, platform.assets.all())
+    definition = definition.for_assets(assets)
     first = previous_start or start
     loaded = {
         a.name: load_bounded(

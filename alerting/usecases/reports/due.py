@@ -154,14 +154,15 @@ class ReportCalendar:
         )
 
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
-        window = self._window(served.revision.definition)
+        window = self._window(served)
         start = period.start - window
         end = period.end + window
         late = (one for asset in served.assets for one in self._late_parts.get(asset.name, ()))
         return any(at > since and part.first < end and part.last >= start for at, part in late)
 
     @staticmethod
-    def _window(definition: Definition) -> timedelta:
+    def _window(served: _Served) -> timedelta:
+        definition = served.revision.definition.for_assets(served.assets)
         return definition.longest_window if definition.problem is not None else timedelta(0)
 
     def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
@@ -193,9 +194,7 @@ class ReportCalendar:
 
     @cached_property
     def _longest_window(self) -> timedelta:
-        return max(
-            (self._window(s.revision.definition) for s in self._served), default=timedelta(0)
-        )
+        return max((self._window(served) for served in self._served), default=timedelta(0))
 
     @cached_property
     def _longest_closing(self) -> timedelta:

@@ -63,6 +63,24 @@ def test_false_alarms_of_the_one_in_service_say_that_normal_has_moved_or_a_fault
     assert raised(GOOD, GOOD._replace(false_alarms=5)) == {"champion_raises_too_many"}
 
 
+def test_found_problems_say_how_many_were_announced_and_after_which_time_the_others_were_found():
+    assert GOOD._replace(announced=2).how_found.describe() == "2 of 2 problems found (2 announced)"
+    late = GOOD._replace(announced=1, waited_s=720.0).how_found.describe()
+    assert late.endswith("(1 announced, 1 found while it lasted, after 12m on average)")
+    assert GOOD._replace(problems=0, found=0).how_found.describe() == "no problem to find"
+
+
+def test_the_rate_reached_is_said_beside_the_one_asked_with_its_interval():
+    assert GOOD._replace(false_alarms=2, weeks=2.0, allowed=2.0).describe_rate(None) == (
+        " That is 1 a week where 1 was asked (95 % interval 0.12 to 3.6, exact)."
+    )
+    share = GOOD._replace(alarm_weeks=0.01, variance=0.0, blocks=100).describe_rate(0.01)
+    assert share == (
+        " In alarm 1.00% of that time where 1.00% was asked (95 % interval 0.18% to 5.45%, "
+        "Wilson over days)."
+    )
+
+
 DAY = 24 * 60
 PLAN = FeaturePlan(
     600_000, (2_400_000,), ("mean",), tuple(NumberSource(name, 600_000) for name in "ab")

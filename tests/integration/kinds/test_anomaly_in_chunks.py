@@ -15,7 +15,8 @@ from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files, to_files
 from alerting.kinds.validation import parse_definition
-from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow
 from alerting.readings.history import to_millis
@@ -24,7 +25,11 @@ from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 
 ASSET = Asset(name="fan-1", variables={name: Variable(low=-50, high=50) for name in "abc"})
 PLAN = FeaturePlan(
-    60_000, (180_000,), ("mean", "std"), tuple(NumberSource(name, 60_000) for name in "abc")
+    60_000,
+    (180_000,),
+    ("mean", "std"),
+    tuple(NumberSource(name, 60_000) for name in "abc"),
+    usual=tuple(UsualCount(name, 180_000, 3) for name in "abc"),
 )
 FAMILIES = {setting.family: setting for setting in TRIED}
 READINGS = st.lists(
@@ -120,6 +125,12 @@ def test_a_dead_sensor_is_unknown_by_name_and_closes_no_episode():
     assert scores[-1][1] == "nan"
     assert unknown == f"b is not known since {at(32).isoformat()} or before"
     assert evaluated("pca", silent, [35])[3].raised_at is None  # a variable that is often absent
+
+
+def test_the_first_reading_after_a_pause_is_unknown_and_the_second_is_not():
+    readings = [*usual(10), (60, [0.3] * 3), (1, [0.3] * 3)]
+    assert evaluated("pca", readings, [70.5])[4] == TOO_FEW
+    assert evaluated("pca", readings, [71.5])[4] is None
 
 
 def test_scores_whose_windows_touch_a_suppressed_time_are_unknown():

@@ -10,6 +10,7 @@ from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.metrics import compute_metrics, to_document
+from alerting.reporting.page.sentences import found_late, head_sentences
 from tests.report_material import (
     CLASSIFIER,
     END,
@@ -48,6 +49,13 @@ def test_problems_without_an_episode_before_them_are_missed():
     f = figures()
     assert [p.start for p in f.missed] == [START + 555 * H, START + 610 * H]
     assert f.event_recall.basis == "7 of 9 problems"
+
+
+def test_a_problem_that_was_found_while_it_lasted_says_after_which_time():
+    late = episode(555.5, outcome="no")
+    found = figures(episodes=[*good_material().episodes, late])
+    assert (found_late(figures()), found_late(found)) == ([], [1800.0])
+    assert "1 more was found while it lasted, typically after 30 min." in head_sentences(found)
 
 
 def test_recall_is_the_one_that_judges_candidates():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.kinds.normal.training import compared_rows, is_too_many
+from alerting.kinds.normal.training import compared_rows, is_too_many, share_interval
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,11 @@ def test_without_a_champion_its_side_of_the_table_is_a_dash():
     assert [*compared_rows(("a",), ("1",), None)] == [
         {"title": "a", "champion": "-", "challenger": "1"}
     ]
+
+
+def test_alarms_that_come_together_count_as_fewer_instants():
+    apart = share_interval(0.01, 0.01 * 0.99 / 10_000, 14)
+    together = share_interval(0.01, 0.01 * 0.99 / 200, 14)
+    assert together[0] < apart[0] < 0.01 < apart[1] < together[1]
+    assert apart == pytest.approx((0.0082, 0.0122), abs=1e-4)  # Wilson, 100 of 10,000
+    assert share_interval(0.0, 0.0, 14) == pytest.approx((0.0, 0.215), abs=1e-3)

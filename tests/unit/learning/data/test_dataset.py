@@ -49,7 +49,9 @@ def test_rows_labels_and_parts_stand_side_by_side():
 
 def test_every_instant_of_the_grid_is_a_row_or_counted_as_dropped():
     dataset = plain()
-    assert dataset.counts == {"immature": 6, "inside_problem": dataset.counts["inside_problem"]}
+    problems = dataset.counts["inside_problem"]
+    # the first windows hold fewer than half of their usual readings
+    assert dataset.counts == {"immature": 6, "inside_problem": problems, "no_reading": 2}
     assert (dataset.fit | dataset.measured).sum() + sum(dataset.counts.values()) == 2 * HOURS
 
 
@@ -96,9 +98,11 @@ def test_the_plan_is_made_of_the_training_period_alone():
 def test_readings_before_the_period_are_not_used():
     begin = START + timedelta(hours=100)
     dataset = built(definition(periods={"start": begin.isoformat()}))
-    assert dataset.at.min() == int(begin.timestamp() * 1000)
+    filled = begin + timedelta(hours=1)  # the first window with half of its usual readings
+    assert dataset.at.min() == int(filled.timestamp() * 1000)
     first = dataset.rows.iloc[int(dataset.at.argmin())]
-    assert first["x.min.6h"] == first["x.max.6h"]
+    mean = (first["x.min.6h"] + first["x.max.6h"]) / 2
+    assert first["x.mean.6h"] == pytest.approx(mean)  # of two readings
 
 
 def test_the_order_of_assets_and_the_process_do_not_matter_but_each_value_does():
@@ -143,7 +147,7 @@ def test_files_that_do_not_belong_together_are_refused():
 def test_several_assets_with_delays_learn_the_state():
     slow = oven(x=Variable(delay=timedelta(hours=2)))
     dataset = built(histories=[slow, oven("oven-2", 1)])
-    assert dataset.counts == {"immature": 5 + 3}
+    assert dataset.counts == {"immature": 5 + 3, "no_reading": 2}
     mine = dataset.asset == "oven-1"
     hour = (dataset.at[mine] - int(START.timestamp() * 1000)) // 3_600_000
     np.testing.assert_array_equal(
