@@ -109,8 +109,8 @@ class Version:
 
 
 class MemoryModels:
-    """Port `Models`. A run's id is its name, below that of its parent; a second one of this name
-    gets a number."""
+    """Ports `TrainingRuns` and `Models`. A run's id is its name, below that of its parent; a
+    second one of this name gets a number."""
 
     shown = False
 

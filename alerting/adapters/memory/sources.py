@@ -24,7 +24,7 @@ _RECENT = 20
 
 
 class MemorySources:
-    """Port `Sources`."""
+    """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self) -> None:
         self._sources: dict[str, Document] = {}

@@ -48,8 +48,8 @@ _LONGEST_DIGEST = 36
 
 
 class MlflowModels:
-    """Port `Models`. Every method raises RegistryUnavailable if MLflow cannot be reached or
-    refuses."""
+    """Ports `TrainingRuns` and `Models`. Every method raises RegistryUnavailable if MLflow cannot
+    be reached or refuses."""
 
     shown = True
 

@@ -65,7 +65,7 @@ def checkpoint_files(
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
-        for family, candidate in fitted_candidates(memory.models, search_run(tags)).items():
+        for family, candidate in fitted_candidates(memory.runs, search_run(tags)).items():
             files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
         files |= {
             f"model/{n}": data
@@ -143,7 +143,7 @@ def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: 
         register_model(memory, name, tags["training_run"], _files_below("model/", files), tags, {})
         families = {n.split("/")[1] for n in files if n.startswith("candidate/")}
         candidates = {family: _files_below(f"candidate/{family}/", files) for family in families}
-        store_candidates(memory.models, name, search_run(tags), candidates)
+        store_candidates(memory.runs, name, search_run(tags), candidates)
 
 
 def _files_below(stem: str, files: Files) -> Files:

@@ -20,10 +20,11 @@ from alerting.ports import (
     BacktestPorts,
     Files,
     FixedClock,
-    Models,
     NewestReading,
     ReadingColumns,
     Readings,
+    RegistryPorts,
+    TrainingRuns,
     Wanted,
 )
 from alerting.readings.history import History
@@ -136,7 +137,7 @@ class Sandbox:
         change: the newest of those models are kept, up to 64 MiB.
         """
         name = self._revision.name
-        models = self._live.in_memory().models
+        kept_models = self._live.in_memory()
         decisions = self.memory.decisions.of(name)
         since = self.evaluated_until(at)
         kept = {champion_at(decisions, since, question=None)}
@@ -144,8 +145,8 @@ class Sandbox:
         if moving_kind_of(self._revision.definition) is not None:
             kept |= self._newest(name)
         for number in self.memory.models.versions(name):
-            copy_model(self.memory.models, models, name, number, with_files=number in kept)
-        self.memory = replace(self.memory, models=models)
+            copy_model(self.memory, kept_models, name, number, with_files=number in kept)
+        self.memory = replace(self.memory, models=kept_models.models, runs=kept_models.runs)
 
     def _newest(self, name: str) -> set[int]:
         found = set[int]()
@@ -174,29 +175,34 @@ class Sandbox:
         )
 
 
-def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:
+def copy_model(
+    source: RegistryPorts, target: RegistryPorts, name: str, version: int, with_files: bool
+) -> None:
     """Register a version as the next one of another registry; `with_files`: with its files and
     fitted candidates."""
-    tags = source.version_tags(name, version)
-    target.register(
-        name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags
+    tags = source.models.version_tags(name, version)
+    target.models.register(
+        name,
+        tags["training_run"],
+        source.models.model_files(name, version) if with_files else {},
+        tags,
     )
     if with_files:
         store_candidates(
-            target, name, search_run(tags), fitted_candidates(source, search_run(tags))
+            target.runs, name, search_run(tags), fitted_candidates(source.runs, search_run(tags))
         )
 
 
-def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:
+def fitted_candidates(runs: TrainingRuns, run_id: str) -> dict[str, Files]:
     """Return the files of the fitted candidates of a training, by family."""
-    fitted = [run for run in models.searches(run_id) if run.tags.get("fitted") == "true"]
-    return {run.tags["family"]: models.files(run.id, "candidate") for run in fitted}
+    fitted = [run for run in runs.searches(run_id) if run.tags.get("fitted") == "true"]
+    return {run.tags["family"]: runs.files(run.id, "candidate") for run in fitted}
 
 
 def store_candidates(
-    models: Models, name: str, run_id: str, candidates: Mapping[str, Files]
+    runs: TrainingRuns, name: str, run_id: str, candidates: Mapping[str, Files]
 ) -> None:
     """Store fitted candidates of a training. The next search may begin with their parameters."""
     for family, files in candidates.items():
-        id = models.start_run(name, family, {"family": family, "fitted": "true"}, parent=run_id)
-        models.log(id, files=files, folder="candidate")
+        id = runs.start_run(name, family, {"family": family, "fitted": "true"}, parent=run_id)
+        runs.log(id, files=files, folder="candidate")

@@ -80,8 +80,8 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
-        sources=source_statuses(platform.sources, now),
-        declarations=platform.sources.declarations(),
+        sources=source_statuses(platform.sources, platform.deliveries, now),
+        declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
     )

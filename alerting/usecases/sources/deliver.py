@@ -53,7 +53,7 @@ def fit(
     sender: str | None = None,
 ) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
-    headroom = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
+    headroom = Headroom(plant.declaration_limits, plant.deliveries, declarer_of(by, sender))
     if source.delivers == "readings":
         mapped = map_readings(
             source, records, plant.zone, partial(_units, plant.assets, source, records)
@@ -110,11 +110,11 @@ def store(
     if found.new.count:
         record_declared(plant, found.new, declarer, sender or spoken(declarer), now)
     if found.surplus is not None:
-        plant.sources.note_surplus(declarer, found.surplus, now)
+        plant.deliveries.note_surplus(declarer, found.surplus, now)
     new = add_readings(plant, found.readings, now) if found.readings else 0
     new += add_events(plant, found.events, now) if found.events else 0
     if by is not None:
-        plant.sources.record(by, _delivered(rows, new, found.refused, now))
+        plant.deliveries.record(by, _delivered(rows, new, found.refused, now))
     return Delivery(len(rows), new, found.refused)
 
 
@@ -123,7 +123,7 @@ def record_declared(
 ) -> None:
     """Count what data have declared, and write it to the audit: one entry, however many names there
     are."""
-    plant.sources.count_declared(
+    plant.deliveries.count_declared(
         declarer, len(new.assets), len(new.variables) + len(new.event_types)
     )
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))

@@ -138,7 +138,9 @@ def read_files(
         except UserError as fault:
             faults.append(storable(str(fault)))
     if read:
-        plant.sources.forget_files(source.name, now - FORGET_AFTER, {file.name for file in found})
+        plant.deliveries.forget_files(
+            source.name, now - FORGET_AFTER, {file.name for file in found}
+        )
     if faults:
         others = (
             f"; {len(faults) - 1} other files could not be read or moved either"
@@ -180,7 +182,7 @@ def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> lis
     """Return the marks of files, without those that were refused before the source was last
     changed: they get another try."""
     changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
-    marks = plant.sources.file_marks(source.name, paths)
+    marks = plant.deliveries.file_marks(source.name, paths)
     return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
 
 
@@ -234,9 +236,9 @@ def _read(
             raise  # the file may be good, and is read at the next poll
         mark = replace(mark, fault=storable(str(refusal)))
         if isinstance(refusal, BeyondBounds):
-            plant.sources.note_surplus(source.name, str(mark.fault), now)
-        plant.sources.record(source.name, Delivered(now, 0, 1, why=mark.fault))
-        plant.sources.set_fault(source.name, mark.fault)
+            plant.deliveries.note_surplus(source.name, str(mark.fault), now)
+        plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))
+        plant.deliveries.set_fault(source.name, mark.fault)
     else:
         mark = replace(mark, rows=result.rows, new=result.new)
         if new.count:
@@ -247,8 +249,10 @@ def _read(
             else None
         )
         newest = result.last if result.last and result.last <= now + MOST_IN_FUTURE else None
-        plant.sources.record(source.name, Delivered(now, result.new, result.rejected, newest, last))
-    plant.sources.mark_file(mark)
+        plant.deliveries.record(
+            source.name, Delivered(now, result.new, result.rejected, newest, last)
+        )
+    plant.deliveries.mark_file(mark)
     return mark
 
 
@@ -271,7 +275,9 @@ def _new_names(
             (),
             [type.name for type in checked.new_types if type.name not in stored],
         )
-    refuse_surplus(Headroom(plant.declaration_limits, plant.sources, source.name), new, file.name)
+    refuse_surplus(
+        Headroom(plant.declaration_limits, plant.deliveries, source.name), new, file.name
+    )
     return new
 
 

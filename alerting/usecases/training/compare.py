@@ -55,7 +55,7 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
-    run = read_run(platform.models, run_id)
+    run = read_run(platform.runs, run_id)
     definition = load_model_definition(platform, run)
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
@@ -68,8 +68,8 @@ def _compare_trained(
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    dataset = load_dataset(platform.models, run.id)
-    files = load_candidates(platform.models, run.id, definition.families)
+    dataset = load_dataset(platform.runs, run.id)
+    files = load_candidates(platform.runs, run.id, definition.families)
     candidates = [candidate_from_files(one) for one in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
@@ -128,7 +128,7 @@ def _compare_estimated(
     platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition
 ) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
-    candidates = load_candidates(platform.models, run.id, definition.families)
+    candidates = load_candidates(platform.runs, run.id, definition.families)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()
@@ -145,7 +145,7 @@ def _compare_estimated(
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**_version_tags(definition.kind, model, run), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run.id, files, tags, {})
-    composition = load_profile(platform.models, run.id)
+    composition = load_profile(platform.runs, run.id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
     tables = account.get("tables", [])
     proposal = Proposal(
@@ -176,7 +176,7 @@ def _store(
 ) -> Proposal:
     """Store the proposal of a training on its run, and record that the training has ended."""
     text = decision_markdown(proposal)
-    platform.models.log(
+    platform.runs.log(
         run.id,
         params=params,
         metrics=metrics,
@@ -250,11 +250,11 @@ def _register(
     types = column_types(model.plan)
     version = register_model(platform, run.name, run.id, training.save(model), tags, types)
     metrics = headline_metrics(evidence.summary) | evidence.metrics
-    charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
-    platform.models.log(
+    charts = _charts(platform, definition, evidence, decision) if platform.runs.shown else {}
+    platform.runs.log(
         run.id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence"
     )
-    log_onnx(platform.models, run.id, model)
+    log_onnx(platform.runs, run.id, model)
     return version, decision
 
 

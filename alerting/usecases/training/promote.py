@@ -10,7 +10,14 @@ from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinit
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import template
 from alerting.learning.selection.proposal import Proposal
-from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
+from alerting.ports import (
+    Clock,
+    DecisionRecord,
+    Decisions,
+    ModelUnavailable,
+    TrainingPorts,
+    TrainingRuns,
+)
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
@@ -52,7 +59,7 @@ def promote_run(
     out. Raises UserError for a rejection without a reason, and for an answer to a training without
     a proposal.
     """
-    proposal = read_proposal(platform.models, run_id)
+    proposal = read_proposal(platform.runs, run_id)
     if proposal is None:
         raise UserError(
             f"run {run_id} has no proposal; its training has not reached the comparison yet"
@@ -71,7 +78,7 @@ def promote_run(
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
     outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
     final = proposal.model_copy(update={**outcome, "waiting": False})
-    _report_run(platform.models, run_id, final)
+    _report_run(platform.runs, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
@@ -229,13 +236,13 @@ def move_aliases(platform: TrainingPorts, name: str) -> None:
             platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
 
 
-def _report_run(models: Models, run_id: str, proposal: Proposal) -> None:
+def _report_run(runs: TrainingRuns, run_id: str, proposal: Proposal) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
     decided = {"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG]}
     files = {"decision.md": text.encode()}
-    models.log(run_id, tags=decided | description(text), files=files, folder="decision")
-    models.finish(run_id)
+    runs.log(run_id, tags=decided | description(text), files=files, folder="decision")
+    runs.finish(run_id)
 
 
 def description(text: str) -> dict[str, str]:
@@ -373,7 +380,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
         return history | {
             "versions": registered_versions(platform.models, name),
-            "training": last_training(platform.models, name, made),
+            "training": last_training(platform.runs, platform.models, name, made),
             "unfinished": unfinished,
         }
     except (ModelUnavailable, UserError) as unavailable:

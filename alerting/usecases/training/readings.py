@@ -194,7 +194,7 @@ def load_learning_data(
     platform: TrainingPorts, run_id: str, definition: ModelDefinition, as_of: datetime
 ) -> LearningData:
     """Return what the run has read."""
-    files = platform.models.files(run_id, DATASET)
+    files = platform.runs.files(run_id, DATASET)
     document = json.loads(files[_PERIOD])
     times = {
         name: time and datetime.fromisoformat(time) for name, time in document["period"].items()

@@ -70,7 +70,7 @@ def _waiting(platform: TrainingPorts) -> dict[str, Proposal]:
     )
     decided = platform.decisions.histories(names) if names else {}
     found = [
-        waiting_proposal(platform.models, name, {d.run_id for d in decided.get(name, ())})
+        waiting_proposal(platform.runs, name, {d.run_id for d in decided.get(name, ())})
         for name in names
     ]
     return {proposal.run_id: proposal for proposal in found if proposal is not None}
@@ -85,6 +85,6 @@ def _decided_and_open(platform: TrainingPorts) -> list[str]:
     made = platform.decisions.histories(names) if names else {}
     runs = [d.run_id for of_name in made.values() for d in of_name if d.run_id is not None]
     try:
-        return runs + [run.id for name in names for run in platform.models.open_runs(name)]
+        return runs + [run.id for name in names for run in platform.runs.open_runs(name)]
     except ModelUnavailable:
         return runs

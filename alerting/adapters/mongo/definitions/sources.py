@@ -47,7 +47,7 @@ _MOST_FORGOTTEN = 10_000
 
 
 class MongoSources:
-    """Port `Sources`."""
+    """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[SOURCES]
