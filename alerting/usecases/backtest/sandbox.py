@@ -20,6 +20,7 @@ from alerting.ports import (
     BacktestPorts,
     Files,
     FixedClock,
+    Models,
     NewestReading,
     ReadingColumns,
     Readings,
@@ -145,7 +146,14 @@ class Sandbox:
         if moving_kind_of(self._revision.definition) is not None:
             kept |= self._newest(name)
         for number in self.memory.models.versions(name):
-            copy_model(self.memory, kept_models, name, number, with_files=number in kept)
+            copy_model(
+                self.memory,
+                kept_models.models,
+                kept_models.runs,
+                name,
+                number,
+                with_files=number in kept,
+            )
         self.memory = replace(self.memory, models=kept_models.models, runs=kept_models.runs)
 
     def _newest(self, name: str) -> set[int]:
@@ -176,12 +184,17 @@ class Sandbox:
 
 
 def copy_model(
-    source: RegistryPorts, target: RegistryPorts, name: str, version: int, with_files: bool
+    source: RegistryPorts,
+    models: Models,
+    runs: TrainingRuns,
+    name: str,
+    version: int,
+    with_files: bool,
 ) -> None:
     """Register a version as the next one of another registry; `with_files`: with its files and
     fitted candidates."""
     tags = source.models.version_tags(name, version)
-    target.models.register(
+    models.register(
         name,
         tags["training_run"],
         source.models.model_files(name, version) if with_files else {},
@@ -189,7 +202,7 @@ def copy_model(
     )
     if with_files:
         store_candidates(
-            target.runs, name, search_run(tags), fitted_candidates(source.runs, search_run(tags))
+            runs, name, search_run(tags), fitted_candidates(source.runs, search_run(tags))
         )
 
 

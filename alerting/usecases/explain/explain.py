@@ -18,11 +18,12 @@ from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import (
+    Assets,
     DecisionRecord,
+    Definitions,
     EpisodePorts,
     Episodes,
     EvaluationPorts,
-    OutcomePorts,
     Shelves,
 )
 from alerting.reporting.base import messages
@@ -201,7 +202,7 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
         "evaluated to "
-        f"{state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"  # noqa: E501
+        f"{state.watermark.isoformat()}{latency_note(_latency(platform.assets, platform.definitions, platform.latency, found.definition, found.asset))}{behind}"  # noqa: E501
     ]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
@@ -216,12 +217,12 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
     return lines
 
 
-def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
-    asset = platform.assets.get(asset_name)
-    latest = platform.definitions.newest_revision(name)
-    return (
-        latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
-    )
+def _latency(
+    assets: Assets, definitions: Definitions, latency: timedelta, name: str, asset_name: str
+) -> timedelta:
+    asset = assets.get(asset_name)
+    latest = definitions.newest_revision(name)
+    return latest.definition.latency(asset, latency) if asset and latest else latency
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
@@ -231,7 +232,18 @@ def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime,
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
     return (
-        (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
+        (
+            state.watermark,
+            _latency(
+                platform.assets,
+                platform.definitions,
+                platform.latency,
+                episode.definition,
+                episode.asset,
+            ),
+        )
+        if state
+        else None
     )
 
 

@@ -109,7 +109,10 @@ def _request(
                 starts[target.key] = min(start, starts.get(target.key, start))
         if readers:
             rows = rows_since(
-                platform, part, min(starts_of_service[target.definition] for target in readers)
+                platform.assets,
+                platform.readings,
+                part,
+                min(starts_of_service[target.definition] for target in readers),
             )
             late += rows
             too_late += 0 if in_time else rows

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.faults import UserError
-from alerting.ports import ReportHead, ReportPorts
+from alerting.ports import ReportHead, ReportPorts, Reports
 from alerting.ports.logs import id_logger
 from alerting.reporting.life.differences import (
     Difference,
@@ -99,7 +99,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
         return None
     differences: tuple[Difference, ...] = ()
     if newest is not None and newest.revision:
-        differences = _differences(platform, newest, made)
+        differences = _differences(platform.reports, newest, made)
         life = ReportLife(
             due.period.name, number, differences=differences, language=platform.language
         )
@@ -209,8 +209,8 @@ def digest_of(made: ComposedReport) -> str:
 
 
 def _differences(
-    platform: ReportPorts, newest: ReportHead, made: ComposedReport
+    reports: Reports, newest: ReportHead, made: ComposedReport
 ) -> tuple[Difference, ...]:
-    content = platform.reports.content(newest.id)
+    content = reports.content(newest.id)
     reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
     return list_differences(newest.key_metrics, made.key_metrics, reasons)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
-from alerting.ports import ReportPorts
+from alerting.ports import PastEvaluations, ReportPorts
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.reports.make import make_report
 
@@ -22,7 +22,7 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
     for revision in active(platform.definitions):
         if not isinstance(revision.definition, TrainedDefinition):
             continue
-        period = _unseen_period(platform, revision.name, as_of)
+        period = _unseen_period(platform.past_evaluations, revision.name, as_of)
         if period is None or _is_reported(platform, revision.name, *period):
             continue
         try:
@@ -40,15 +40,11 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
 
 
 def _unseen_period(
-    platform: ReportPorts, name: str, as_of: datetime
+    past_evaluations: PastEvaluations, name: str, as_of: datetime
 ) -> tuple[datetime, datetime] | None:
     """Return the past that the model which evaluated the past last has evaluated; None without
     one."""
-    past = [
-        e
-        for e in platform.past_evaluations.of(name)
-        if e.model_version is not None and e.end <= as_of
-    ]
+    past = [e for e in past_evaluations.of(name) if e.model_version is not None and e.end <= as_of]
     own = [e for e in past if e.model_version == past[-1].model_version]
     return (min(e.start for e in own), max(e.end for e in own)) if own else None
 

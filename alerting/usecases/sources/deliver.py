@@ -17,10 +17,12 @@ from alerting.definitions.wording.language import template
 from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
+    Audit,
     Delivered,
     EventRow,
     ReadingRow,
     Record,
+    SourceDeliveries,
     SourcePorts,
 )
 from alerting.readings.column_titles import Units, units_by_name
@@ -108,7 +110,9 @@ def store(
         plant.assets.put_event_types(found.event_types)
     declarer = declarer_of(by, sender)
     if found.new.count:
-        record_declared(plant, found.new, declarer, sender or spoken(declarer), now)
+        record_declared(
+            plant.audit, plant.deliveries, found.new, declarer, sender or spoken(declarer), now
+        )
     if found.surplus is not None:
         plant.deliveries.note_surplus(declarer, found.surplus, now)
     new = add_readings(plant, found.readings, now) if found.readings else 0
@@ -119,13 +123,16 @@ def store(
 
 
 def record_declared(
-    plant: SourcePorts, new: NewNames, declarer: str, actor: str, now: datetime
+    audit: Audit,
+    deliveries: SourceDeliveries,
+    new: NewNames,
+    declarer: str,
+    actor: str,
+    now: datetime,
 ) -> None:
     """Count what data have declared, and write it to the audit: one entry, however many names there
     are."""
-    plant.deliveries.count_declared(
-        declarer, len(new.assets), len(new.variables) + len(new.event_types)
-    )
+    deliveries.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
         f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: "
@@ -138,9 +145,7 @@ def record_declared(
         for what, names in groups
         if names
     }
-    plant.audit.add(
-        actor, template("declared by data"), spoken(declarer), now, after=after, why=why
-    )
+    audit.add(actor, template("declared by data"), spoken(declarer), now, after=after, why=why)
 
 
 def shortened(names: Sequence[str], most: int) -> str:

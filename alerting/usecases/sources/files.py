@@ -15,14 +15,17 @@ from typing import Protocol
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Unreachable, UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
+from alerting.definitions.upkeep import DeclarationLimits
 from alerting.ports import (
     MOST_IN_FUTURE,
+    Assets,
     Delivered,
     EventRow,
     FileMark,
-    IngestionPorts,
     ReadingRow,
+    SourceDeliveries,
     SourcePorts,
+    Sources,
     silent,
 )
 from alerting.ports.logs import id_logger
@@ -164,7 +167,11 @@ def _with_marks(
     read to `faults`."""
     for start in range(0, len(found), MOST_FILES):
         piece = found[start : start + MOST_FILES]
-        marks = [] if again else _marks(plant, source, [file.name for file in piece])
+        marks = (
+            []
+            if again
+            else _marks(plant.sources, plant.deliveries, source, [file.name for file in piece])
+        )
         by_path: dict[str, list[FileMark]] = {}
         for mark in marks:
             by_path.setdefault(mark.path, []).append(mark)
@@ -178,11 +185,13 @@ def _with_marks(
                 yield file, earlier
 
 
-def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> list[FileMark]:
+def _marks(
+    sources: Sources, deliveries: SourceDeliveries, source: FilesSource, paths: Sequence[str]
+) -> list[FileMark]:
     """Return the marks of files, without those that were refused before the source was last
     changed: they get another try."""
-    changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
-    marks = plant.deliveries.file_marks(source.name, paths)
+    changed = max((revision.at for revision in sources.revisions(source.name)), default=None)
+    marks = deliveries.file_marks(source.name, paths)
     return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
 
 
@@ -227,7 +236,9 @@ def _read(
         with _blamed(file, is_outage):
             mark = replace(mark, sha256=drop.sha256(file))
             checked = _check(plant, drop, source, file)
-            new = _new_names(plant, source, file, checked)
+            new = _new_names(
+                plant.assets, plant.deliveries, plant.declaration_limits, source, file, checked
+            )
             result = checked.write(now=now, actor=f"source {source.name}")
     except UserError as refusal:
         if isinstance(refusal, Unreachable) or not (
@@ -242,7 +253,9 @@ def _read(
     else:
         mark = replace(mark, rows=result.rows, new=result.new)
         if new.count:
-            record_declared(plant, new, source.name, f"source {source.name}", now)
+            record_declared(
+                plant.audit, plant.deliveries, new, source.name, f"source {source.name}", now
+            )
         last = (
             {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}}
             if result.assets
@@ -257,7 +270,9 @@ def _read(
 
 
 def _new_names(
-    plant: SourcePorts,
+    assets: Assets,
+    deliveries: SourceDeliveries,
+    declaration_limits: DeclarationLimits,
     source: FilesSource,
     file: FoundFile,
     checked: CheckedReadings | CheckedEvents,
@@ -265,19 +280,15 @@ def _new_names(
     """Return what a file declares for the first time. Raises BeyondBounds if that is more than its
     source may declare."""
     if isinstance(checked, CheckedReadings):
-        new = new_names(
-            plant.assets.get_many([asset.name for asset in checked.changes]), checked.changes
-        )
+        new = new_names(assets.get_many([asset.name for asset in checked.changes]), checked.changes)
     else:
-        stored = {type.name for type in plant.assets.event_types()}
+        stored = {type.name for type in assets.event_types()}
         new = NewNames(
             checked.understood.new_assets,
             (),
             [type.name for type in checked.new_types if type.name not in stored],
         )
-    refuse_surplus(
-        Headroom(plant.declaration_limits, plant.deliveries, source.name), new, file.name
-    )
+    refuse_surplus(Headroom(declaration_limits, deliveries, source.name), new, file.name)
     return new
 
 
@@ -296,13 +307,11 @@ def _check(
         duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
         return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
     return _with_source(
-        check_readings(drop.readings(source, file), plant, reject=skipped), plant, source
+        check_readings(drop.readings(source, file), plant, reject=skipped), plant.assets, source
     )
 
 
-def _with_source(
-    checked: CheckedReadings, plant: IngestionPorts, source: FilesSource
-) -> CheckedReadings:
+def _with_source(checked: CheckedReadings, assets: Assets, source: FilesSource) -> CheckedReadings:
     """Return checked readings that also note the source, and the unit that it states, at variables
     without one."""
     columns = checked.profile.columns
@@ -315,7 +324,7 @@ def _with_source(
     names = {columns[title].name for title in checked.types}
     changes = []
     for name in sorted(checked.profile.assets):
-        before = plant.assets.get(name)
+        before = assets.get(name)
         asset = changed.get(name) or before or Asset(name=name)
         noted = _note(asset, before, names, units, source.name)
         if noted != before:

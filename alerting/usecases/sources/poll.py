@@ -58,7 +58,7 @@ def poll(
     `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the
     source, if it cannot be read.
     """
-    record_edits(plant, now)
+    record_edits(plant.sources, now)
     source = find_source(plant.sources, name)
     require_active(source)
     try:

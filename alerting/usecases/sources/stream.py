@@ -8,7 +8,7 @@ none is lost, and none blocks the others.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
 from alerting.definitions.faults import Unreachable, UserError, shown
@@ -135,7 +135,7 @@ def store_messages(
     except TooManyDead:
         raise
     except Unreachable as fault:
-        waits = _waiting(plant, source, messages, fault)
+        waits = _waiting(plant.zone, source, messages, fault)
         others = [message for message, later in zip(messages, waits, strict=True) if not later]
         count = store_messages(plant, source, others, now, is_outage, stored)
         waiting = [message for message, later in zip(messages, waits, strict=True) if later]
@@ -169,7 +169,7 @@ def _sum(counts: Sequence[StreamCount]) -> StreamCount:
 
 
 def _waiting(
-    plant: SourcePorts, source: StreamedSource, messages: Sequence[Message], fault: Unreachable
+    zone: tzinfo, source: StreamedSource, messages: Sequence[Message], fault: Unreachable
 ) -> list[bool]:
     """Return for each message whether it needs what is away: at least one does."""
     if not isinstance(fault, ArchiveAway):
@@ -178,7 +178,7 @@ def _waiting(
     found = list[bool]()
     for message in messages:
         try:
-            rows = map_readings(source, read(message), plant.zone).rows
+            rows = map_readings(source, read(message), zone).rows
         except ValueError:
             rows = []
         found.append(

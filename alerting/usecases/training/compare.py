@@ -18,7 +18,7 @@ from alerting.learning.search.candidates import candidate_from_files
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
-from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
+from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.derived import with_stored_features
@@ -56,7 +56,7 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     The proposal is stored on the run; `promote_run` carries it out.
     """
     run = read_run(platform.runs, run_id)
-    definition = load_model_definition(platform, run)
+    definition = load_model_definition(platform.definitions, run)
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
         return _compare_trained(platform, run, definition)
@@ -73,7 +73,7 @@ def _compare_trained(
     candidates = [candidate_from_files(one) for one in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
-    champion_version = _champion_of(platform, run)
+    champion_version = _champion_of(platform.decisions, run)
     version = None
     refreshed_version = None
     if chosen is None:
@@ -133,7 +133,7 @@ def _compare_estimated(
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()
     }
-    champion_version = _champion_of(platform, run)
+    champion_version = _champion_of(platform.decisions, run)
     champion, lost = _read_champion(platform, definition, champion_version, run.as_of)
     data = load_learning_data(platform, run.id, definition, run.as_of)
     estimation = estimation_of(definition)
@@ -191,9 +191,9 @@ def _store(
     return proposal
 
 
-def _champion_of(platform: TrainingPorts, run: TrainingRun) -> int | None:
+def _champion_of(decisions: Decisions, run: TrainingRun) -> int | None:
     """Return the version in service for the question of a run, at its instant."""
-    return champion_at(platform.decisions.of(run.name), run.as_of, run.question)
+    return champion_at(decisions.of(run.name), run.as_of, run.question)
 
 
 def _read_champion(
@@ -329,7 +329,7 @@ def _decide(
         definition=definition,
         challenger=challenger,
         champion=champion,
-        histories=histories_at(platform, definition, as_of),
+        histories=histories_at(platform.assets, platform.readings, definition, as_of),
         excluded=acted_windows(platform.episodes, definition, as_of),
         as_of=as_of,
         seed=definition.learning.seed,

@@ -14,6 +14,8 @@ from alerting.ports import (
     Clock,
     DecisionRecord,
     Decisions,
+    Definitions,
+    Models,
     ModelUnavailable,
     TrainingPorts,
     TrainingRuns,
@@ -190,7 +192,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
         after=decision.challenger_version if decision.promoted else decision.champion_version,
         why=decision.reason,
     )
-    move_aliases(platform, decision.definition)
+    move_aliases(platform.definitions, platform.decisions, platform.models, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
         if isinstance(revision.definition, ModelDefinition):
@@ -221,19 +223,17 @@ def _index_carried_forward(
     platform.readings.index_newest(sorted(stored))
 
 
-def move_aliases(platform: TrainingPorts, name: str) -> None:
+def move_aliases(definitions: Definitions, decisions: Decisions, models: Models, name: str) -> None:
     """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last
     process sets them right."""
     line: list[int] | None = None
-    revisions = platform.definitions.revisions(name)
+    revisions = definitions.revisions(name)
     while line != (
-        line := line_of_champions(
-            made := platform.decisions.of(name), _present_question(revisions, made)
-        )
+        line := line_of_champions(made := decisions.of(name), _present_question(revisions, made))
     ):
         if line:
-            platform.models.set_alias(name, "champion", line[-1])
-            platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
+            models.set_alias(name, "champion", line[-1])
+            models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
 
 
 def _report_run(runs: TrainingRuns, run_id: str, proposal: Proposal) -> None:

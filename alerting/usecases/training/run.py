@@ -11,7 +11,7 @@ from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
-from alerting.ports import TrainingPorts, TrainingRuns
+from alerting.ports import Definitions, TrainingPorts, TrainingRuns
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_model
@@ -53,12 +53,12 @@ def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
 def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
     """Return the families to try in this run."""
     run = read_run(platform.runs, run_id)
-    return list(load_model_definition(platform, run).families)
+    return list(load_model_definition(platform.definitions, run).families)
 
 
-def load_model_definition(platform: TrainingPorts, run: TrainingRun) -> ModelDefinition:
+def load_model_definition(definitions: Definitions, run: TrainingRun) -> ModelDefinition:
     """Return the definition that the run trains, in the run's revision, as it is written."""
-    return require_model(require_revision(platform.definitions, run.name, run.revision))
+    return require_model(require_revision(definitions, run.name, run.revision))
 
 
 def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:

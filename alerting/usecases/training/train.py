@@ -204,7 +204,7 @@ def fit(
     """Search one family on the run's dataset, or estimate its model without one, and store the
     candidate on a child run."""
     run = read_run(platform.runs, run_id)
-    definition = load_model_definition(platform, run)
+    definition = load_model_definition(platform.definitions, run)
     child = platform.runs.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
         if isinstance(definition, TrainedDefinition):

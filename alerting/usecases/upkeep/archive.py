@@ -54,7 +54,7 @@ def archive_readings(
     """
     archive = require_archive(platform)
     run = ArchiveRun()
-    for asset in assets_with_readings(platform):
+    for asset in assets_with_readings(platform.assets, platform.readings):
         for file in archive.files(asset):
             if file.state == "written":
                 _delete_readings(archive, run, file)
@@ -113,7 +113,7 @@ def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset
     out."""
     archive = require_archive(platform)
     found = []
-    for asset in assets_with_readings(platform):
+    for asset in assets_with_readings(platform.assets, platform.readings):
         files = archive.files(asset)
         due = _due_months(platform, archive, asset, as_of)
         if files or due:

@@ -248,9 +248,10 @@ def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their
 def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_paused():
     platform = memory_platform()
     apply_sources(platform, [{**PLAIN, "stale_after": "10m"}], "ada", at(0))
-    stale = lambda minute: (
-        source_statuses(platform.sources, platform.deliveries, at(minute))[0].is_stale
-    )
+
+    def stale(minute):
+        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].is_stale
+
     assert [stale(10), stale(11)] == [False, True]
     deliver(
         platform, parse_source(PLAIN), [{"ts": NOON, "asset": "oven-1", "t": 1}], at(20), by="gate"
