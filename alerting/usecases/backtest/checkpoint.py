@@ -13,7 +13,14 @@ from pydantic import TypeAdapter
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.ports import BacktestPorts, Backtests, DecisionRecord, Document, Files, Score
+from alerting.ports import (
+    Backtests,
+    DecisionRecord,
+    Document,
+    Files,
+    RegistryPorts,
+    Score,
+)
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.page.backtest import SegmentMetrics
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
@@ -129,7 +136,7 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     return done
 
 
-def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: Files) -> None:
+def _restore_models(memory: RegistryPorts, name: str, point: Checkpoint, files: Files) -> None:
     """Restore the champion of a segment; of a version that was not promoted there is only its
     number."""
     promoted = {d.challenger_version for d in point.decisions if d.promoted}

@@ -353,9 +353,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
             {"test": True, "route": route.name if route else None, "channel": channel},
             language=reads.code,
         )
-        failure = _attempt(
-            platform.channels, channel, lambda test_message=test_message: test_message
-        )  # type: ignore[misc]
+        failure = _attempt(platform.channels, channel, lambda one=test_message: one)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else str(failure)
         if failure is None:
             stored = new_message(

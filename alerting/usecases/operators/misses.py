@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import Styled, joined, template, tran
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.actions import permit
-from alerting.ports import Definitions, Episodes, OperatorPorts
+from alerting.ports import Definitions, Episodes, OperatorPorts, PlantPorts
 from alerting.usecases.operators.operate import Actor
 
 _LONGEST_COMMENT = 10_000
@@ -78,7 +78,7 @@ def _require_definition(definitions: Definitions, name: str) -> Definition:
 
 
 def _faults(
-    platform: OperatorPorts,
+    platform: PlantPorts,
     definition: Definition,
     asset: str,
     missed_at: datetime,

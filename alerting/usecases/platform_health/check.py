@@ -10,7 +10,7 @@ from alerting.alarm_kpis.intervals import Interval, intersection, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
-from alerting.ports import DeliveryPorts, Models, ModelUnavailable, UpkeepPorts
+from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.episodes.suppression import suppressed_between
@@ -117,7 +117,7 @@ def _readings(
 
 
 def _at_rest(
-    platform: UpkeepPorts,
+    platform: EpisodePorts,
     asset: str,
     suppressions: Collection[Suppression | None],
     start: datetime,

@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.ports import DecisionRecord, ModelUnavailable, States, Training, UpkeepPorts
+from alerting.ports import (
+    DecisionRecord,
+    EvaluationPorts,
+    ModelUnavailable,
+    States,
+    Training,
+    UpkeepPorts,
+)
 from alerting.readings.history import from_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
@@ -35,7 +42,7 @@ class LastRuns:
     model: ModelState | None = None
 
 
-def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
+def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
     evaluated = _evaluated(platform.states, read_inventory(platform))
     by_model = [

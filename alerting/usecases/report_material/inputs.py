@@ -9,7 +9,7 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
-from alerting.ports import DecisionRecord, MaterialPorts
+from alerting.ports import DecisionRecord, PlantPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 
 SLICES = 20
@@ -94,7 +94,7 @@ def learned_from(
 
 
 def sample_reference(
-    platform: MaterialPorts,
+    platform: PlantPorts,
     definition: Definition,
     assets: Sequence[Asset],
     period: Interval | None,

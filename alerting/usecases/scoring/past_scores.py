@@ -12,7 +12,7 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import ScoredRows, VersionInterval
-from alerting.ports import Clock, Decisions, EvaluationPorts, Progress, Readings, silent
+from alerting.ports import Clock, Decisions, EvaluationPorts, KindPorts, Progress, Readings, silent
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import serves_twin
 from alerting.usecases.evaluation.evaluate import check_unseen, named_version
@@ -143,7 +143,7 @@ def _last_reading(readings: Readings, assets: Sequence[Asset], now: datetime) ->
 
 
 def score_past(
-    platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent
+    platform: KindPorts, plan: ScoringPlan, progress: Progress = silent
 ) -> Iterator[tuple[str, ScoredRows]]:
     """Yield asset and scores, asset by asset and step by step, evaluated as `evaluate_past` does.
 
@@ -161,7 +161,7 @@ def score_past(
 
 
 def score_asset(
-    platform: EvaluationPorts,
+    platform: KindPorts,
     plan: ScoringPlan,
     asset: Asset,
     start: datetime,

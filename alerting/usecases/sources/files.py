@@ -22,6 +22,7 @@ from alerting.ports import (
     Delivered,
     EventRow,
     FileMark,
+    IngestionPorts,
     ReadingRow,
     SourceDeliveries,
     SourcePorts,
@@ -297,7 +298,7 @@ def _ignore(_: BadLine) -> None:
 
 
 def _check(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile
+    plant: IngestionPorts, drop: FileDrop, source: FilesSource, file: FoundFile
 ) -> CheckedReadings | CheckedEvents:
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it."""
@@ -348,7 +349,7 @@ def _note(
 
 
 def try_files(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
+    plant: IngestionPorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
 ) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes
     nothing."""

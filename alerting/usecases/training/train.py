@@ -244,7 +244,7 @@ class _Fitted:
 
 
 def _search(
-    platform: TrainingPorts,
+    platform: RegistryPorts,
     run: TrainingRun,
     definition: TrainedDefinition,
     family: str,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.ports import Archive, ArchivedFile, Progress, UpkeepPorts, silent
+from alerting.ports import Archive, ArchivedFile, PlanPorts, Progress, UpkeepPorts, silent
 from alerting.usecases.upkeep.retention import assets_with_readings, latest_limit
 
 AFTER_ARRIVAL = timedelta(days=7)
@@ -69,7 +69,7 @@ def archive_readings(
 
 
 def _due_months(
-    platform: UpkeepPorts, archive: Archive, asset: str, as_of: datetime
+    platform: PlanPorts, archive: Archive, asset: str, as_of: datetime
 ) -> Sequence[str]:
     if archive.after is None:
         return ()

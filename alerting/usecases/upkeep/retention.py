@@ -15,8 +15,11 @@ from alerting.ports import (
     Assets,
     Decisions,
     Definitions,
+    DeliveryPorts,
+    EpisodePorts,
     Models,
     PastEvaluations,
+    PlanPorts,
     Readings,
     Sweeps,
     Swept,
@@ -79,7 +82,7 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     return _totals(found)
 
 
-def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
+def latest_limit(platform: PlanPorts, as_of: datetime) -> datetime:
     """Return the instant after which late readings may still be evaluated again: nothing after it
     is deleted or archived."""
     lateness = max(
@@ -152,7 +155,7 @@ def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
 
 
 def _limits(
-    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
+    platform: EpisodePorts, needed: Sequence[Episode], before: datetime
 ) -> dict[str, datetime]:
     """Return the instant before which nothing in use reads readings, by asset; at most `before`."""
     assets = platform.assets.all()
@@ -193,7 +196,7 @@ def _scores(
             yield sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
 
 
-def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
+def _notifications(platform: DeliveryPorts, before: datetime, dry: bool) -> Swept:
     """Delete finished notifications, those of an episode as long after its end: from them follows
     what was sent already."""
     recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
