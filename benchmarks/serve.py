@@ -134,7 +134,7 @@ def _train(platform: Platform) -> Any:
         "benchmark",
     )
     result = train(platform, NAME, now - timedelta(hours=6))
-    return dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-1:]
+    return dataset_from_files(platform.runs.files(result.run_id, "dataset")).rows.iloc[-1:]
 
 
 def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:

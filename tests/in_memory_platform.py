@@ -51,7 +51,9 @@ def platform_on(stores, channels, clock, latency=timedelta(0)):
     models = MemoryModels()
     by_name = {c.name: c for c in channels}
     if isinstance(stores, Platform):
-        return replace(stores, models=models, channels=by_name, clock=clock, latency=latency)
+        return replace(
+            stores, runs=models, models=models, channels=by_name, clock=clock, latency=latency
+        )
     return replace(stores.platform(models, by_name, clock, memory_platform), latency=latency)
 
 

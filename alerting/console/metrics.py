@@ -87,7 +87,7 @@ class PlatformReader:
             with pymongo.timeout(self._limit):
                 self._inventory = read_inventory(self._platform, self._inventory)
                 now = self._platform.clock.now()
-                sources = source_statuses(self._platform.sources, now)
+                sources = source_statuses(self._platform.sources, self._platform.deliveries, now)
                 metrics = platform_metrics(self._platform, self._inventory, now)
         except (ConnectionFailure, DatabaseDown) as fault:
             is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()

@@ -45,10 +45,12 @@ from alerting.ports.models import (
     DecisionRecord,
     Decisions,
     ModelFileCache,
+    ModelRegistry,
     Models,
     ModelUnavailable,
     RunState,
     Training,
+    TrainingRuns,
     Trainings,
 )
 from alerting.ports.notifications import (
@@ -80,6 +82,7 @@ from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
 from alerting.ports.sources import (
     MOST_IN_FUTURE,
     DeadMessage,
+    DeadMessages,
     Declarations,
     Delivered,
     DeliveryCount,
@@ -87,10 +90,12 @@ from alerting.ports.sources import (
     Record,
     RecordReader,
     Records,
+    SourceDeliveries,
     SourceLoss,
     SourceProgress,
     SourceRevision,
     Sources,
+    StreamProcesses,
 )
 from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork

@@ -27,9 +27,8 @@ class RunState:
     ended_at: datetime | None
 
 
-class Models(Protocol):
-    """Training runs and registered models. Files are bytes by name; loading never runs code from
-    them."""
+class TrainingRuns(Protocol):
+    """Training runs, with their parameters, metrics and files."""
 
     @property
     def shown(self) -> bool:
@@ -78,6 +77,10 @@ class Models(Protocol):
 
     def finish(self, run_id: str, failed: bool = False) -> None: ...
 
+
+class Models(Protocol):
+    """Registered models. Files are bytes by name; loading never runs code from them."""
+
     def register(
         self,
         definition: str,
@@ -112,6 +115,10 @@ class Models(Protocol):
 
         With `dry` nothing is deleted.
         """
+
+
+class ModelRegistry(TrainingRuns, Models, Protocol):
+    """One place for runs and models."""
 
 
 class ModelFileCache(Protocol):

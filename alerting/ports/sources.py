@@ -38,7 +38,7 @@ class DeliveryCount:
 
 @dataclass(frozen=True)
 class SourceProgress:
-    """Deliveries of a source so far.
+    """SourceDeliveries of a source so far.
 
     `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`:
     stored ones that changed anything; `refused`: those that could not be stored. `arrived_at`: when
@@ -140,7 +140,7 @@ class DeadMessage:
 
 
 class Sources(Protocol):
-    """Source documents, as people wrote them, their revisions and their progress."""
+    """Documents of sources, as people wrote them, and their revisions."""
 
     def documents(self) -> list[Document]:
         """Return all sources without `_id`, sorted by name, valid or not."""
@@ -156,6 +156,10 @@ class Sources(Protocol):
 
     def revisions(self, name: str) -> list[SourceRevision]:
         """Return all revisions of a source, oldest first."""
+
+
+class SourceDeliveries(Protocol):
+    """What sources have delivered and declared, and how far each is read."""
 
     def progress(self, name: str) -> SourceProgress:
         """Return how far a source has delivered."""
@@ -199,6 +203,17 @@ class Sources(Protocol):
         """Remove the marks of a source from before an instant, except of paths that are still
         there. Return how many."""
 
+    def answer(self, key: str) -> Document | None:
+        """Return the stored answer to a delivery with this key; None without one of the last
+        day."""
+
+    def keep_answer(self, key: str, answer: Document) -> None:
+        """Store the answer to a delivery for a day, unless there is one."""
+
+
+class DeadMessages(Protocol):
+    """Messages of brokers that could not be stored as rows."""
+
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""
 
@@ -217,6 +232,10 @@ class Sources(Protocol):
     def remove_dead(self, ids: Sequence[str]) -> None:
         """Remove messages."""
 
+
+class StreamProcesses(Protocol):
+    """Processes of the stream service that work now."""
+
     def note_process(
         self, process: str, reads: Collection[str] = ()
     ) -> Mapping[str, Collection[str]]:
@@ -232,13 +251,6 @@ class Sources(Protocol):
     def has_processes(self) -> bool:
         """Return whether a process of the stream service has noted that it works or waits for a
         source, and has not ended in good order; for a day."""
-
-    def answer(self, key: str) -> Document | None:
-        """Return the stored answer to a delivery with this key; None without one of the last
-        day."""
-
-    def keep_answer(self, key: str, answer: Document) -> None:
-        """Store the answer to a delivery for a day, unless there is one."""
 
 
 Record = Mapping[str, Any]

@@ -25,12 +25,19 @@ from alerting.ports.definitions import (
 from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
-from alerting.ports.models import NO_MODEL_FILE_CACHE, Decisions, ModelFileCache, Models, Trainings
+from alerting.ports.models import (
+    NO_MODEL_FILE_CACHE,
+    Decisions,
+    ModelFileCache,
+    Models,
+    TrainingRuns,
+    Trainings,
+)
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
 from alerting.ports.platform_alerts import Audit, Disk, PlatformAlerts
 from alerting.ports.readings import Readings, ReadingWrites
 from alerting.ports.reports import Backtests, Reports
-from alerting.ports.sources import Sources
+from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
 from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
@@ -115,6 +122,7 @@ class RegistryPorts:
     into the registry; else empty."""
 
     models: Models
+    runs: TrainingRuns
     decisions: Decisions
     model_key: bytes = field(default=b"", repr=False)
     model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
@@ -182,6 +190,9 @@ class SourcePorts(IngestionPorts):
     name none."""
 
     sources: Sources
+    deliveries: SourceDeliveries
+    dead_messages: DeadMessages
+    stream_processes: StreamProcesses
     zone: tzinfo = UTC
     dags: Dags | None = None
     declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)

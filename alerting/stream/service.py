@@ -160,7 +160,7 @@ class StreamService:
                     )
         self._connections.clear()
         with suppress(Exception):  # of a database that is away: the others wait
-            self._platform.sources.forget_process(self._process)
+            self._platform.stream_processes.forget_process(self._process)
 
     def _look(self) -> None:
         """Leave the sources that this process reads no more, and open those that are new to it."""
@@ -186,7 +186,7 @@ class StreamService:
         Beside others it reads at first none that belong to one process: they look after it.
         """
         reads = [name for name, found in self._connections.items() if found.source.is_sent_once]
-        noted = self._platform.sources.note_process(self._process, reads)
+        noted = self._platform.stream_processes.note_process(self._process, reads)
         processes = {one: names for one, names in noted.items() if not self._was_killed_here(one)}
         is_known = self._is_known or len(processes) == 1
         self._is_known = True
@@ -264,7 +264,7 @@ class StreamService:
         state = self._states[name]
         if not state.is_sent_once or state.opened_at is None:
             return None
-        before = self._platform.sources.progress(name).read_until
+        before = self._platform.deliveries.progress(name).read_until
         if before is None:
             return None
         return max([before, *(revision.at for revision in self._platform.sources.revisions(name))])
@@ -292,7 +292,7 @@ class StreamService:
 
     def _do(self, name: str, effect: Effect) -> str | None:
         """Do one thing. Return why a source cannot be opened."""
-        sources = self._platform.sources
+        deliveries = self._platform.deliveries
         match effect.work:
             case "open":
                 return self._open(name)
@@ -302,11 +302,11 @@ class StreamService:
                 with suppress(UserError):  # its document is gone or faulty by now: it is not read
                     set_state(self._platform, name, "paused", SERVICE, self._now)
             case "show_fault":
-                sources.set_fault(name, effect.why)
+                deliveries.set_fault(name, effect.why)
             case "note_opening" | "note_read":
-                sources.note_read(name, effect.at)
+                deliveries.note_read(name, effect.at)
             case "note_gap":
-                sources.record_loss(name, SourceLoss(str(effect.why)), self._now)
+                deliveries.record_loss(name, SourceLoss(str(effect.why)), self._now)
             case "drop_rest":
                 found = self._connections[name]
                 if count := found.drop_rest():
@@ -338,7 +338,7 @@ class StreamService:
     def _record_losses(self, found: Connection) -> None:
         found.losses += found.stream.losses()
         while found.losses:
-            self._platform.sources.record_loss(found.source.name, found.losses[0], self._now)
+            self._platform.deliveries.record_loss(found.source.name, found.losses[0], self._now)
             found.losses.pop(0)
 
     def _was_killed_here(self, process: str) -> bool:

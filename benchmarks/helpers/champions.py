@@ -15,14 +15,14 @@ def copy_champion(platform: Platform, source: str, name: str) -> None:
         raise LookupError(f"the training of {source} has no champion")
     tags = {
         key: value
-        for key, value in platform.models.tags(run_id).items()
+        for key, value in platform.runs.tags(run_id).items()
         if not key.startswith("mlflow.")
     }
-    run = platform.models.start_run(name, "copy", {**tags, "definition": name})
+    run = platform.runs.start_run(name, "copy", {**tags, "definition": name})
     files = platform.models.model_files(source, version)
     described = platform.models.version_tags(source, version)
     copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
-    platform.models.finish(run)
+    platform.runs.finish(run)
     platform.decisions.add(
         replace(decision, definition=name, run_id=run, challenger_version=copy), rank=1
     )

@@ -136,7 +136,7 @@ def say_where(platform: "Platform", mlflow_run: str) -> None:
     """Write the addresses of the run in MLflow and of the console to the log of the task."""
     from alerting.wiring import console_address
 
-    page = platform.models.page(mlflow_run)
+    page = platform.runs.page(mlflow_run)
     say(f"run {mlflow_run} in MLflow{f': {page}' if page else ''}")
     say(f"console: {console_address(read_settings(os.environ))}")
 

@@ -159,7 +159,7 @@ def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to
     assert told[3] == "The challenger is better and goes into service. It finds more."
     monkeypatch.setenv("ALERTING_PUBLIC_URL", "https://alerts.plant.example")
     platform = SimpleNamespace(
-        models=SimpleNamespace(page=lambda run: f"http://mlflow/#/experiments/1/runs/{run}")
+        runs=SimpleNamespace(page=lambda run: f"http://mlflow/#/experiments/1/runs/{run}")
     )
     with caplog.at_level("INFO"):
         say_where(platform, "abc")

@@ -170,7 +170,7 @@ def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_n
 
     decision = platform.decisions.of(MODEL)[-1]
     assert decision.revision == 2
-    assert platform.models.tags(decision.run_id)["revision"] == "2"
+    assert platform.runs.tags(decision.run_id)["revision"] == "2"
     assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
 
 
@@ -310,7 +310,7 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
         lambda: platform.episodes.find(definition="too-hard"),
         "the episode of a row in the table",
     )
-    assert platform.sources.progress("lab").rows == 2
+    assert platform.deliveries.progress("lab").rows == 2
 
     (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
     (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
@@ -321,13 +321,13 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
         lambda: platform.episodes.find(definition="too-thick"),
         "the episode of a row in a file",
     )
-    airflow.until(lambda: platform.sources.progress("lab").rows == 3, "the third row alone")
-    assert "torn.csv" in str(platform.sources.progress("drop").fault)
+    airflow.until(lambda: platform.deliveries.progress("lab").rows == 3, "the third row alone")
+    assert "torn.csv" in str(platform.deliveries.progress("drop").fault)
 
     table.unlink()
     airflow.trigger("ingest__lab")
     airflow.until(
-        lambda: "results" in (platform.sources.progress("lab").fault or ""),
+        lambda: "results" in (platform.deliveries.progress("lab").fault or ""),
         "the fault of the source",
     )
     _check_that_a_cleared_task_keeps_its_instant(airflow, airflow.run_ids("evaluate__arrived")[0])

@@ -222,7 +222,7 @@ def with_model(platform: Platform, world: World) -> Platform:
     """The platform with the champion that `found` left in a file, in place of a registry."""
     models = _read_models(world.path(MODELS).read_text(encoding="utf-8"))
     # hashed without a key when it was trained
-    return replace(platform, models=models, model_key=b"")
+    return replace(platform, runs=models, models=models, model_key=b"")
 
 
 def _models_document(models: MemoryModels) -> str:

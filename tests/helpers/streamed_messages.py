@@ -22,7 +22,7 @@ def message(row, topic="line-3/oven-1/readings", done=None):
 
 def dead(platform):
     """Return the reasons of the dead messages."""
-    return [letter.reason for letter in platform.sources.dead("line", 100)]
+    return [letter.reason for letter in platform.dead_messages.dead("line", 100)]
 
 
 class Refusing:

@@ -109,7 +109,7 @@ class Version:
 
 
 class MemoryModels:
-    """Port `Models`. A run's id is its name below its parent's; a second gets a number."""
+    """Ports `TrainingRuns` and `Models`. A run's id is its name below its parent's."""
 
     shown = False
 

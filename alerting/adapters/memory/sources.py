@@ -22,7 +22,7 @@ from alerting.ports.sources import (
 
 
 class MemorySources:
-    """Port `Sources`."""
+    """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self) -> None:
         self._sources: dict[str, Document] = {}

@@ -39,7 +39,7 @@ _METRICS_TAB = "model-metrics"
 
 
 class MlflowModels:
-    """Port `Models`. Methods raise RegistryUnavailable if MLflow is away or refuses."""
+    """Ports `TrainingRuns`, `Models`. Methods raise RegistryUnavailable if MLflow is away."""
 
     shown = True
 

@@ -93,7 +93,11 @@ class MongoStores:
         self.backtests: ports.Backtests = MongoBacktests(database)
         self.audit: ports.Audit = MongoAudit(database)
         self.routes: ports.Routes = MongoRoutes(database)
-        self.sources: ports.Sources = MongoSources(database)
+        sources = MongoSources(database)
+        self.sources: ports.Sources = sources
+        self.deliveries: ports.SourceDeliveries = sources
+        self.dead_messages: ports.DeadMessages = sources
+        self.stream_processes: ports.StreamProcesses = sources
         self.notifications: ports.Notifications = MongoNotifications(database)
         self.revocations: ports.Revocations = MongoRevocations(database)
         self.ended_sessions: ports.EndedSessions = MongoEndedSessions(database)
@@ -103,7 +107,7 @@ class MongoStores:
 
     def platform(
         self,
-        models: ports.Models,
+        registry: ports.ModelRegistry,
         channels: Mapping[str, ports.Channel],
         clock: ports.Clock,
         in_memory: ports.InMemory,
@@ -111,7 +115,12 @@ class MongoStores:
         """Return a platform with these stores behind its ports, by the names that these have."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
         return Platform(
-            **stores, models=models, channels=channels, clock=clock, in_memory=in_memory
+            **stores,
+            runs=registry,
+            models=registry,
+            channels=channels,
+            clock=clock,
+            in_memory=in_memory,
         )
 
 

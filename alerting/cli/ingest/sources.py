@@ -23,7 +23,7 @@ from alerting.cli.support import (
 
 if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState
-    from alerting.ports import Sources
+    from alerting.ports import SourcePorts
     from alerting.usecases.sources.poll import Readers
     from alerting.usecases.sources.status import SourceStatus
 
@@ -80,16 +80,16 @@ def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) 
             "no sources in these files",
         )
         if not (dry_run or as_json):
-            _wait_for_brokers(p.sources, documents.subscribed_by_stream(plans), applied_at)
+            _wait_for_brokers(p, documents.subscribed_by_stream(plans), applied_at)
     if dry_run and not as_json:
         console.print("dry run: no source was changed")
 
 
-def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime) -> None:
+def _wait_for_brokers(platform: "SourcePorts", names: Sequence[str], since: datetime) -> None:
     began = time.monotonic()
     waiting = list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
-        if waited >= _SERVICE_WITHIN_S and not sources.has_processes():
+        if waited >= _SERVICE_WITHIN_S and not platform.stream_processes.has_processes():
             console.print(
                 f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting "
                 "stream` run one"
@@ -97,13 +97,13 @@ def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime)
             return
         time.sleep(_POLL_S)
         for name in list(waiting):
-            read = sources.progress(name).read_until
+            read = platform.deliveries.progress(name).read_until
             if read is not None and read >= since:
                 console.print(f"{name}: subscribed, and read from now on", markup=False)
                 waiting.remove(name)
     for name in waiting:
         why = (
-            sources.progress(name).fault
+            platform.deliveries.progress(name).fault
             or f"source {name}: the stream service has not subscribed yet"
         )
         console.print(
@@ -119,7 +119,7 @@ def list_sources(as_json: Json = False) -> None:
     from alerting.usecases.sources.status import source_statuses
 
     with platform() as p:
-        statuses = source_statuses(p.sources, p.clock.now())
+        statuses = source_statuses(p.sources, p.deliveries, p.clock.now())
         faults = read_sources(p.sources)[1]
     if as_json:
         print_json({"sources": statuses, "faulty": faults})
@@ -165,7 +165,7 @@ def show_source(name: Name, as_json: Json = False) -> None:
     with platform() as p:
         source = find_source(p.sources, name)
         revisions = p.sources.revisions(name)
-        refused = p.sources.progress(name).last_refused
+        refused = p.deliveries.progress(name).last_refused
     document = source_document(source)
     if as_json:
         print_json({"source": document, "revisions": revisions, "last_refused": refused})
@@ -289,12 +289,12 @@ def list_dead(
     from itertools import islice
 
     from alerting.usecases.sources.documents import find_source
-    from alerting.usecases.sources.stream import dead_messages
+    from alerting.usecases.sources.stream import list_dead
 
     with platform() as p:
         if name is not None:
             find_source(p.sources, name)
-        found = islice(dead_messages(p.sources, name), 1000)
+        found = islice(list_dead(p.dead_messages, name), 1000)
         rows = [
             {**vars(m), "payload": m.payload[: 64 * 1024].decode("utf-8", "backslashreplace")}
             for m in found

@@ -18,7 +18,7 @@ from alerting.console.api.parameters import NameQuery
 from alerting.console.gate import LARGEST_DELIVERY
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import HttpSource
-from alerting.ports import Sources
+from alerting.ports import SourceDeliveries
 from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
@@ -258,18 +258,18 @@ async def _receive(
                 return await run_in_threadpool(store)
             named = f"{person.name}:{what}:{source}:{key}"
             return await run_in_threadpool(
-                _once, platform.sources, named, hashlib.sha256(body).hexdigest(), store
+                _once, platform.deliveries, named, hashlib.sha256(body).hexdigest(), store
             )
 
 
 def _once(
-    sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]
+    deliveries: SourceDeliveries, key: str, digest: str, store: Callable[[], DeliveryView]
 ) -> DeliveryView:
     """Return an earlier answer to this key, or store. Raises UserError for another body."""
-    earlier = sources.answer(key)
+    earlier = deliveries.answer(key)
     if earlier is None:
         answer = store()
-        sources.keep_answer(key, {"body": digest, "answer": answer.model_dump()})
+        deliveries.keep_answer(key, {"body": digest, "answer": answer.model_dump()})
         return answer
     if earlier["body"] != digest:
         raise UserError(

@@ -18,7 +18,7 @@ def sources(request: Request, platform: Served, _: Viewer) -> str:
     return render(
         "sources.html",
         request,
-        statuses=source_statuses(platform.sources, now),
+        statuses=source_statuses(platform.sources, platform.deliveries, now),
         now=now,
         faulty=read_sources(platform.sources)[1],
     )

@@ -26,7 +26,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
-from alerting.ports import EpisodePorts, Episodes, ReportPorts
+from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.notification.routes import read_routes
@@ -153,7 +153,10 @@ def advise(
     platform: EpisodePorts, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None
 ) -> tuple[Advice, ...]:
     """Return advice on chattering alarms: on all of them, or on the `most` worst."""
-    return tuple(_advise(platform, chatter, targets) for chatter in metrics.chattering[:most])
+    return tuple(
+        _advise(platform.assets, platform.readings, platform.definitions, chatter, targets)
+        for chatter in metrics.chattering[:most]
+    )
 
 
 def read_targets(settings: list[str], base: Targets = TARGETS) -> Targets:
@@ -180,9 +183,11 @@ def _read_target(name: str, text: str, default: object) -> object:
     return value
 
 
-def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advice:
-    revision = platform.definitions.newest_revision(chatter.definition)
-    asset = platform.assets.get(chatter.asset)
+def _advise(
+    assets: Assets, readings: Readings, definitions: Definitions, chatter: Chatter, targets: Targets
+) -> Advice:
+    revision = definitions.newest_revision(chatter.definition)
+    asset = assets.get(chatter.asset)
     condition = single_condition(revision.definition) if revision is not None else None
     definition = revision.definition if revision is not None else None
     if isinstance(definition, Conditions) and isinstance(definition, ModelDefinition):
@@ -200,7 +205,7 @@ def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advic
         )
     start = chatter.first - _AROUND
     end = min(chatter.last, chatter.first + timedelta(days=1)) + _AROUND
-    history = platform.readings.load(asset, start, end, [condition.variable])
+    history = readings.load(asset, start, end, [condition.variable])
     proposals = propose(
         condition, history, start, end, targets.chatter_cycles, targets.chatter_within
     )

@@ -20,7 +20,14 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import definition_document, next_revision
-from alerting.ports import BacktestPorts, Document, PlanPorts, Progress, silent
+from alerting.ports import (
+    BacktestPorts,
+    Document,
+    PlanPorts,
+    Progress,
+    TrainingPorts,
+    silent,
+)
 from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
 from alerting.usecases.backtest.result import finish, stored_result
@@ -149,7 +156,7 @@ def segment_starts(
 
 
 def _require_past(
-    platform: BacktestPorts, subject: Subject, start: datetime, end: datetime
+    platform: TrainingPorts, subject: Subject, start: datetime, end: datetime
 ) -> None:
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")

@@ -12,7 +12,14 @@ from pydantic import TypeAdapter
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.ports import BacktestPorts, Backtests, DecisionRecord, Document, Files, Score
+from alerting.ports import (
+    Backtests,
+    DecisionRecord,
+    Document,
+    Files,
+    RegistryPorts,
+    Score,
+)
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.page.backtest import SegmentMetrics
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
@@ -70,7 +77,7 @@ def checkpoint_files(
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
-        for family, candidate in fitted_candidates(memory.models, search_run(tags)).items():
+        for family, candidate in fitted_candidates(memory.runs, search_run(tags)).items():
             files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
         files |= {
             f"model/{n}": data
@@ -117,7 +124,7 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     return done
 
 
-def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: Files) -> None:
+def _restore_models(memory: RegistryPorts, name: str, point: Checkpoint, files: Files) -> None:
     """Restore a segment's champion; of a version never promoted only its number."""
     promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
@@ -130,7 +137,7 @@ def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: 
         register_model(memory, name, tags["training_run"], _files_below("model/", files), tags, {})
         families = {n.split("/")[1] for n in files if n.startswith("candidate/")}
         candidates = {family: _files_below(f"candidate/{family}/", files) for family in families}
-        store_candidates(memory.models, name, search_run(tags), candidates)
+        store_candidates(memory.runs, name, search_run(tags), candidates)
 
 
 def _files_below(stem: str, files: Files) -> Files:

@@ -23,6 +23,8 @@ from alerting.ports import (
     NewestReading,
     ReadingColumns,
     Readings,
+    RegistryPorts,
+    TrainingRuns,
     Wanted,
 )
 from alerting.readings.history import History
@@ -132,7 +134,7 @@ class Sandbox:
         change: the newest of those models are kept, up to 64 MiB.
         """
         name = self._revision.name
-        models = self._live.in_memory().models
+        kept_models = self._live.in_memory()
         decisions = self.memory.decisions.of(name)
         since = self.evaluated_until(at)
         kept = {champion_at(decisions, since, question=None)}
@@ -140,8 +142,15 @@ class Sandbox:
         if moving_kind_of(self._revision.definition) is not None:
             kept |= self._newest(name)
         for number in self.memory.models.versions(name):
-            copy_model(self.memory.models, models, name, number, with_files=number in kept)
-        self.memory = replace(self.memory, models=models)
+            copy_model(
+                self.memory,
+                kept_models.models,
+                kept_models.runs,
+                name,
+                number,
+                with_files=number in kept,
+            )
+        self.memory = replace(self.memory, models=kept_models.models, runs=kept_models.runs)
 
     def _newest(self, name: str) -> set[int]:
         found = set[int]()
@@ -170,28 +179,39 @@ class Sandbox:
         )
 
 
-def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:
-    """Register a version in another registry; `with_files`: with files and candidates."""
-    tags = source.version_tags(name, version)
-    target.register(
-        name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags
+def copy_model(
+    source: RegistryPorts,
+    models: Models,
+    runs: TrainingRuns,
+    name: str,
+    version: int,
+    with_files: bool,
+) -> None:
+    """Register a version as the next one of another registry; `with_files`: with its files and
+    fitted candidates."""
+    tags = source.models.version_tags(name, version)
+    models.register(
+        name,
+        tags["training_run"],
+        source.models.model_files(name, version) if with_files else {},
+        tags,
     )
     if with_files:
         store_candidates(
-            target, name, search_run(tags), fitted_candidates(source, search_run(tags))
+            runs, name, search_run(tags), fitted_candidates(source.runs, search_run(tags))
         )
 
 
-def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:
+def fitted_candidates(runs: TrainingRuns, run_id: str) -> dict[str, Files]:
     """Return the files of the fitted candidates of a training, by family."""
-    fitted = [run for run in models.searches(run_id) if run.tags.get("fitted") == "true"]
-    return {run.tags["family"]: models.files(run.id, "candidate") for run in fitted}
+    fitted = [run for run in runs.searches(run_id) if run.tags.get("fitted") == "true"]
+    return {run.tags["family"]: runs.files(run.id, "candidate") for run in fitted}
 
 
 def store_candidates(
-    models: Models, name: str, run_id: str, candidates: Mapping[str, Files]
+    runs: TrainingRuns, name: str, run_id: str, candidates: Mapping[str, Files]
 ) -> None:
     """Store fitted candidates of a training. The next search may begin with their parameters."""
     for family, files in candidates.items():
-        id = models.start_run(name, family, {"family": family, "fitted": "true"}, parent=run_id)
-        models.log(id, files=files, folder="candidate")
+        id = runs.start_run(name, family, {"family": family, "fitted": "true"}, parent=run_id)
+        runs.log(id, files=files, folder="candidate")

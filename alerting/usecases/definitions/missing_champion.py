@@ -8,7 +8,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.question import question_of
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
-from alerting.ports import Decisions, Models, ModelUnavailable, Trainings
+from alerting.ports import Decisions, Models, ModelUnavailable, TrainingRuns, Trainings
 from alerting.usecases.definitions.training_state import describe_training
 
 _SEARCHED = 5  # open runs, the newest; killed trainings stay open
@@ -16,6 +16,9 @@ _SEARCHED = 5  # open runs, the newest; killed trainings stay open
 
 class ChampionPorts(Protocol):
     """The ports that the sentence is made from. `zone`: time zone of the plant."""
+
+    @property
+    def runs(self) -> TrainingRuns: ...
 
     @property
     def models(self) -> Models: ...
@@ -36,7 +39,7 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
     name = revision.name
     question = question_of(revision)
     made = [d for d in platform.decisions.of(name) if d.question in (None, question)]
-    waiting = waiting_proposal(platform.models, name, {d.run_id for d in made})
+    waiting = waiting_proposal(platform.runs, name, {d.run_id for d in made})
     if waiting is not None and waiting.question in (None, question):
         return describe_waiting(waiting)
     training = next((t for t in platform.trainings.of([name]) if t.question == question), None)
@@ -64,12 +67,14 @@ def describe_waiting(proposal: Proposal) -> str:
     )
 
 
-def waiting_proposal(models: Models, name: str, decided: Collection[str | None]) -> Proposal | None:
+def waiting_proposal(
+    runs: TrainingRuns, name: str, decided: Collection[str | None]
+) -> Proposal | None:
     """Return the newest proposal of a definition that waits for a person; None without one, or if
     the registry is away."""
     try:
-        for run in models.open_runs(name)[:_SEARCHED]:
-            data = models.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
+        for run in runs.open_runs(name)[:_SEARCHED]:
+            data = runs.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
             found = None if data is None else Proposal.from_json(data, run.id)
             if found is not None and found.promote:
                 return found

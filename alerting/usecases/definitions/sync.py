@@ -22,7 +22,16 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
 from alerting.definitions.wording.language import template
 from alerting.kinds.validation import parse_definition, readable_part
-from alerting.ports import Assets, DefinitionPorts, Definitions, Document, FaultyDocument
+from alerting.ports import (
+    Assets,
+    Audit,
+    Dags,
+    DefinitionPorts,
+    Definitions,
+    Document,
+    FaultyDocument,
+    PlatformAlerts,
+)
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
     record_definition_faults,
@@ -177,7 +186,9 @@ def _put(
     platform.definitions.put(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
-    revision, before = _add_revision(platform, definition, author, at, reason)
+    revision, before = _add_revision(
+        platform.definitions, platform.dags, definition, author, at, reason
+    )
     platform.audit.add(
         author,
         template("definition applied"),
@@ -191,19 +202,24 @@ def _put(
 
 
 def _add_revision(
-    platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str
+    definitions: Definitions,
+    dags: Dags | None,
+    definition: Definition,
+    author: str,
+    at: datetime,
+    reason: str,
 ) -> tuple[Revision, Revision | None]:
     """Store the next revision. If another process stored that number first, take it if it is equal,
     else use the next number."""
     while True:
-        before = platform.definitions.newest_revision(definition.name)
+        before = definitions.newest_revision(definition.name)
         if before is not None and before.definition == definition:
             return before, before
-        last_number = platform.definitions.last_number(definition.name)
+        last_number = definitions.last_number(definition.name)
         revision = next_revision(definition, before, author, at, reason, last_number)
-        if platform.definitions.add_revision(revision):
-            if platform.dags is not None:
-                platform.dags.read_again(definition)
+        if definitions.add_revision(revision):
+            if dags is not None:
+                dags.read_again(definition)
             return revision, before
 
 
@@ -269,9 +285,24 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
             faulty[name] = [str(f) for f in faults]
         elif name not in latest or latest[name].definition != definition:
             new.append(
-                _add_revision(platform, definition, "database", at, "edited in the database")[0]
+                _add_revision(
+                    platform.definitions,
+                    platform.dags,
+                    definition,
+                    "database",
+                    at,
+                    "edited in the database",
+                )[0]
             )
-        _record_faults(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
+        _record_faults(
+            platform.definitions,
+            platform.audit,
+            platform.platform_alerts,
+            name,
+            faulty.get(name, []),
+            known_faults.get(name, []),
+            at,
+        )
         documented.add(name)
     forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
     latest.update({revision.name: revision for revision in new})
@@ -279,17 +310,23 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
 
 
 def _record_faults(
-    platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime
+    definitions: Definitions,
+    audit: Audit,
+    platform_alerts: PlatformAlerts,
+    name: str,
+    faults: list[str],
+    earlier: list[str],
+    at: datetime,
 ) -> None:
     if faults == earlier:
         return
     # Before the mark: after an interruption between the two both are done again.
-    record_definition_faults(platform.platform_alerts, name, faults, at)
-    platform.definitions.mark_faulty(name, faults)
+    record_definition_faults(platform_alerts, name, faults, at)
+    definitions.mark_faulty(name, faults)
     what = template("definition is valid again")
     if faults:
         what = template("definition is faulty; its last valid revision stays in force")
-    platform.audit.add("platform", what, name, at, earlier, faults)
+    audit.add("platform", what, name, at, earlier, faults)
 
 
 def all_assets(assets: Assets) -> AssetIndex:

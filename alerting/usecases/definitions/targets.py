@@ -12,7 +12,7 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.kinds.registry import kind_of
-from alerting.ports import PlanPorts
+from alerting.ports import Decisions, Definitions, PlanPorts
 from alerting.readings.instants import duration_millis, to_millis
 from alerting.usecases.definitions.sync import active, sync
 from alerting.usecases.definitions.versions import present_answer
@@ -45,7 +45,9 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
         else [r for r in synced.latest if r.definition.state == "active"]
     )
     targets = list_targets(
-        answering_revisions(platform, revisions), synced.assets, platform.latency
+        answering_revisions(platform.definitions, platform.decisions, revisions),
+        synced.assets,
+        platform.latency,
     )
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
     if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
@@ -54,15 +56,15 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
 
 
 def answering_revisions(
-    platform: PlanPorts, revisions: Sequence[Revision]
+    definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]
 ) -> list[tuple[Revision, Revision]]:
     """Return every revision in service with the one that evaluates: another one while its question
     has no champion yet."""
     edited = [
         r.name for r in revisions if r.number > 1 and isinstance(r.definition, ModelDefinition)
     ]
-    histories = platform.definitions.histories(edited) if edited else {}
-    made = platform.decisions.histories(edited) if edited else {}
+    histories = definitions.histories(edited) if edited else {}
+    made = decisions.histories(edited) if edited else {}
     answers = {
         name: present_answer(of_name, made.get(name, [])).revision
         for name, of_name in histories.items()

@@ -23,7 +23,7 @@ from alerting.episodes.episode import Episode, OutcomeRecord
 from alerting.episodes.outcome import RULES, Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
-from alerting.ports import OutcomePorts
+from alerting.ports import DerivedFeatureStore, OutcomePorts, Readings
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.episodes.changes import EpisodeChanges, update
@@ -138,7 +138,7 @@ def _outcome_record(
         return determine_outcome(False, Observed("unknown"), False, verdict), None
     asset = platform.assets.get(episode.asset)
     definition = definition if asset is None else definition.for_assets([asset])
-    window = _outcome_window(platform, definition, episode)
+    window = _outcome_window(platform.derived_features, definition, episode)
     if (
         asset is None and episode.asset in platform.assets.faulty()
     ):  # determined once it is corrected
@@ -154,7 +154,7 @@ def _outcome_record(
             verdict,
         ), None
     mature_at = _mature_at(platform, problem, asset, window.end)
-    observed = _observe(platform, asset, definition, problem, window, mature_at, as_of)
+    observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, _rules_of(episode, window))
     return record, _next_try(observed, mature_at, as_of)
@@ -167,12 +167,12 @@ def _rules_of(episode: Episode, window: _OutcomeWindow) -> int:
 
 
 def _outcome_window(
-    platform: OutcomePorts, definition: Definition, episode: Episode
+    derived_features: DerivedFeatureStore, definition: Definition, episode: Episode
 ) -> _OutcomeWindow:
     """Return where the problem must occur: from the raise to the end of the prediction window,
     which moves with the risk; of the unit just made, in the stride that ends there."""
     if isinstance(definition, TrainedDefinition):
-        definition = with_stored_features(platform.derived_features, definition)
+        definition = with_stored_features(derived_features, definition)
     raised = episode.raised_at
     window = definition.window
     at_raise = raised + window.until
@@ -205,7 +205,7 @@ def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datet
 
 
 def _observe(
-    platform: OutcomePorts,
+    readings: Readings,
     asset: Asset,
     definition: Definition,
     problem: Problem,
@@ -214,7 +214,7 @@ def _observe(
     as_of: datetime,
 ) -> Observed:
     start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
-    history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
+    history = readings.load(asset, start, min(as_of, mature_at + _BEYOND))
     found = find_problems(problem, history)
     problems_known = found[(millis(found["known_at"]) <= to_millis(as_of))]
     starts = millis(problems_known["start"])

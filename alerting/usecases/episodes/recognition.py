@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode, RecommendationResult
-from alerting.ports import EpisodePorts
+from alerting.ports import Assets, Definitions, EpisodePorts
 from alerting.recommendation.levers import narrow
 from alerting.recommendation.recognition import Recognition, recognise
 
@@ -20,7 +20,7 @@ def recommendation_taken(
 ) -> Recognition | None:
     """Return what the readings show from the raise to the end of the prediction, at most to now;
     None where nothing is known."""
-    asset = _asset(platform, episode)
+    asset = _asset(platform.assets, platform.definitions, episode)
     if asset is None or not episode.is_prediction:
         return None
     advice = all_advice(episode)
@@ -47,16 +47,12 @@ def recommendation_taken(
     return recognise(advice, asset, at_raise, readings.loc[readings.index > episode.raised_at])
 
 
-def _asset(platform: EpisodePorts, episode: Episode) -> Asset | None:
+def _asset(assets: Assets, definitions: Definitions, episode: Episode) -> Asset | None:
     """Return the asset of an episode, its variables within the narrower limits of the
     definition."""
-    asset = platform.assets.get(episode.asset)
+    asset = assets.get(episode.asset)
     revision = next(
-        (
-            r
-            for r in platform.definitions.revisions(episode.definition)
-            if r.number == episode.revision
-        ),
+        (r for r in definitions.revisions(episode.definition) if r.number == episode.revision),
         None,
     )
     if asset is None or revision is None or not isinstance(revision.definition, TrainedDefinition):

@@ -19,7 +19,7 @@ from alerting.detection.suppression import (
     suppressed_intervals,
 )
 from alerting.episodes.episode import Episode
-from alerting.ports import Assets, Definitions, EpisodePorts, Episodes
+from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import require_revision
 
@@ -56,7 +56,7 @@ def line_condition(
     definition."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
-    chain = _chain(platform, definition.suppression, asset, now, now)
+    chain = _chain(platform.assets, platform.readings, definition.suppression, asset, now, now)
     return line_condition_at(
         definition.suppression,
         chain,
@@ -127,7 +127,7 @@ def suppressed_between(
     platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which a suppression applies to an asset."""
-    chain = _chain(platform, suppression, asset, start, end)
+    chain = _chain(platform.assets, platform.readings, suppression, asset, start, end)
     return suppressed_intervals(
         suppression, chain, start, end, _inhibited(platform, suppression, asset, start, end)
     )
@@ -196,16 +196,21 @@ def _not_notified(
 
 
 def _chain(
-    platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
+    assets: Assets,
+    readings: Readings,
+    suppression: Suppression,
+    asset: str,
+    start: datetime,
+    end: datetime,
 ) -> list[History]:
     """Load the histories that a suppression needs, of an asset and of its ancestors."""
-    found = platform.assets.get(asset)
+    found = assets.get(asset)
     if found is None or not suppression.when:
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
     return [
-        platform.readings.load(a, start - lookback(suppression), end, variables)
-        for a in _upwards(platform.assets, found)
+        readings.load(a, start - lookback(suppression), end, variables)
+        for a in _upwards(assets, found)
     ]
 
 
@@ -218,20 +223,24 @@ def _inhibited(
     found = []
     for other in suppression.inhibited:
         for episode in others.episodes.overlapping(other.definition, asset, start, end):
-            over = episode.closed_at or _out_of_force_since(others, episode)
+            over = episode.closed_at or _out_of_force_since(
+                others.assets, others.definitions, episode
+            )
             if over is None or over > start:
                 found.append(inhibited_interval(other.definition, asset, episode.raised_at, over))
     return found
 
 
-def _out_of_force_since(platform: EpisodePorts, episode: Episode) -> datetime | None:
+def _out_of_force_since(
+    assets: Assets, definitions: Definitions, episode: Episode
+) -> datetime | None:
     """Return since when the definition of an open episode is no longer evaluated on its asset; None
     where it is.
 
     Its episode then stays open, and means nothing any more.
     """
-    revision = platform.definitions.newest_revision(episode.definition)
-    asset = platform.assets.get(episode.asset)
+    revision = definitions.newest_revision(episode.definition)
+    asset = assets.get(episode.asset)
     if revision is None or asset is None:
         return None
     is_evaluated = revision.definition.state == "active" and matching_assets(

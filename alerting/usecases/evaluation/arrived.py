@@ -12,7 +12,7 @@ from typing import NamedTuple
 from alerting.definitions.shards import shard_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
-from alerting.ports import EvaluationPorts, EventRow, ReadingRow, UpkeepPorts
+from alerting.ports import EvaluationPorts, EventRow, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.late import LatePart
 from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
@@ -199,7 +199,7 @@ def evaluate_arrived(
     return evaluate_targets(platform, found.only(names), as_of, has_requests)
 
 
-def _reading(platform: UpkeepPorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:
+def _reading(platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:
     """Return the targets that read a variable of one of these sources; for a source of events, all
     that read any event."""
     wanted = set(sources)

@@ -136,7 +136,13 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     target.changes.add(episode if silence is None else as_muted(episode, silence, as_of))
     if silence is None:
         added = raise_notifications(
-            target.platform, target.changes, target.definition, episode, reason, as_of
+            target.platform.routes,
+            target.platform.channels,
+            target.changes,
+            target.definition,
+            episode,
+            reason,
+            as_of,
         )
         target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
 
@@ -156,7 +162,12 @@ def _continue_episode(
             if was_open and step.kind == "severity":
                 target.changes.notify(
                     worse_notifications(
-                        target.platform, target.changes, target.definition, episode, target.as_of
+                        target.platform.routes,
+                        target.platform.channels,
+                        target.changes,
+                        target.definition,
+                        episode,
+                        target.as_of,
                     )
                 )
             if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":

@@ -121,7 +121,15 @@ def _correct(target: Composition, correction: Correction, valid_until: datetime 
             change_notifications(target.changes, definition, after, "reopened", reason, as_of)
         )
         target.changes.notify(
-            raise_notifications(target.platform, target.changes, definition, after, reason, as_of)
+            raise_notifications(
+                target.platform.routes,
+                target.platform.channels,
+                target.changes,
+                definition,
+                after,
+                reason,
+                as_of,
+            )
         )
         return after
 

@@ -18,7 +18,14 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
-from alerting.ports import Arrivals, Checkpoint, EvaluationPorts, ReprocessingRequest, Unit
+from alerting.ports import (
+    Arrivals,
+    Checkpoint,
+    EvaluationPorts,
+    IngestionPorts,
+    ReprocessingRequest,
+    Unit,
+)
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME, Millis
 from alerting.readings.ragged import Flags
@@ -33,7 +40,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def begin_round(
-    platform: EvaluationPorts, targets: Sequence[EvaluationTarget], as_of: datetime
+    platform: IngestionPorts, targets: Sequence[EvaluationTarget], as_of: datetime
 ) -> LateCounts:
     """Route arrivals, and record how far this round evaluates: once, before any of its shards reads
     readings.

@@ -21,7 +21,7 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.ports import EvaluationPorts, Readings, Score, TargetScores
+from alerting.ports import KindPorts, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
 from alerting.readings.series import Series, series_of
 from alerting.usecases.episodes.suppression import suppressed_between
@@ -33,7 +33,7 @@ def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetS
 
 
 def evaluate_parts(
-    platform: EvaluationPorts,
+    platform: KindPorts,
     models: Models,
     asset: Asset,
     state: ConditionState,

@@ -15,7 +15,12 @@ from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import describe_shelf
-from alerting.ports import Episodes, EvaluationPorts, OutcomePorts
+from alerting.ports import (
+    Assets,
+    Definitions,
+    Episodes,
+    EvaluationPorts,
+)
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision
@@ -179,7 +184,7 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
         "evaluated to "
-        f"{state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"  # noqa: E501
+        f"{state.watermark.isoformat()}{latency_note(_latency(platform.assets, platform.definitions, platform.latency, found.definition, found.asset))}{behind}"  # noqa: E501
     ]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
@@ -194,12 +199,12 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
     return lines
 
 
-def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
-    asset = platform.assets.get(asset_name)
-    latest = platform.definitions.newest_revision(name)
-    return (
-        latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
-    )
+def _latency(
+    assets: Assets, definitions: Definitions, latency: timedelta, name: str, asset_name: str
+) -> timedelta:
+    asset = assets.get(asset_name)
+    latest = definitions.newest_revision(name)
+    return latest.definition.latency(asset, latency) if asset and latest else latency
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
@@ -208,5 +213,16 @@ def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime,
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
     return (
-        (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
+        (
+            state.watermark,
+            _latency(
+                platform.assets,
+                platform.definitions,
+                platform.latency,
+                episode.definition,
+                episode.asset,
+            ),
+        )
+        if state
+        else None
     )

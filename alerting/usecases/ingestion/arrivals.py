@@ -163,11 +163,21 @@ def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime
     processes keep changing the same events.
     """
     starts = range(0, len(rows), _MOST_ROWS)
-    return sum(_add_events(plant, rows[start : start + _MOST_ROWS], arrived_at) for start in starts)
+    return sum(
+        _add_events(
+            plant.reading_writes, plant.arrivals, rows[start : start + _MOST_ROWS], arrived_at
+        )
+        for start in starts
+    )
 
 
-def _add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
-    changes, changed = _changed_events(plant.reading_writes, rows)
+def _add_events(
+    reading_writes: ReadingWrites,
+    arrivals: Arrivals,
+    rows: Sequence[EventRow],
+    arrived_at: datetime,
+) -> int:
+    changes, changed = _changed_events(reading_writes, rows)
     for _ in range(_ATTEMPTS):
         if not changes:
             return changed
@@ -176,10 +186,10 @@ def _add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetim
             for before, after in changes
             if (turn := _turn(before, after))
         ]
-        with _recorded(plant.arrivals, partial(_parts, turns), arrived_at):
-            if plant.reading_writes.write_events(changes, arrived_at):
+        with _recorded(arrivals, partial(_parts, turns), arrived_at):
+            if reading_writes.write_events(changes, arrived_at):
                 return changed
-        changes, _ = _changed_events(plant.reading_writes, rows)
+        changes, _ = _changed_events(reading_writes, rows)
     raise UserError(
         f"another process keeps changing events of {rows[0].asset!r}: import them again later"
     )

@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset, Variable, asset_document, compute
 from alerting.definitions.faults import Fault, UserError, nearest
 from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
 from alerting.definitions.wording.language import template
-from alerting.ports import IngestionPorts
+from alerting.ports import IngestionPorts, Readings
 
 _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
 
@@ -82,7 +82,7 @@ def import_assets(
         f
         for asset in merged.values()
         if asset.name in existing
-        for f in _type_faults(plant, existing[asset.name], asset)
+        for f in _type_faults(plant.readings, existing[asset.name], asset)
     ]
     if faults:
         raise UserError(
@@ -175,13 +175,13 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     ]
 
 
-def _type_faults(plant: IngestionPorts, before: Asset, after: Asset) -> list[Fault]:
+def _type_faults(readings: Readings, before: Asset, after: Asset) -> list[Fault]:
     changed = [
         (name, _source_of(existing), _source_of(after.variables[name]))
         for name, existing in before.variables.items()
         if _source_of(existing) != _source_of(after.variables[name])
     ]
-    if not changed or plant.readings.span(before.name) is None:
+    if not changed or readings.span(before.name) is None:
         return []
     return [
         Fault(

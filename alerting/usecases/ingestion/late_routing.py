@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget, smallest_latency
-from alerting.ports import Definitions, IngestionPorts, States
+from alerting.ports import Definitions, IngestionPorts, PlantPorts, States
 from alerting.ports.late import Arrival, LatePart
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.versions import first_instant
@@ -79,7 +79,7 @@ def targets_by_asset(
 
 
 def _request(
-    platform: IngestionPorts,
+    platform: PlantPorts,
     arrival: Arrival,
     by_asset: Mapping[str, Sequence[EvaluationTarget]],
     starts_of_service: Mapping[str, datetime],
@@ -109,7 +109,10 @@ def _request(
                 starts[target.key] = min(start, starts.get(target.key, start))
         if readers:
             rows = rows_since(
-                platform, part, min(starts_of_service[target.definition] for target in readers)
+                platform.assets,
+                platform.readings,
+                part,
+                min(starts_of_service[target.definition] for target in readers),
             )
             late += rows
             too_late += 0 if in_time else rows

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from alerting.definitions.matching import AssetIndex
-from alerting.ports import Arrival, Assets, IngestionPorts, LatePart
+from alerting.ports import Arrival, Assets, IngestionPorts, LatePart, Readings
 from alerting.usecases.definitions.versions import first_instant
 
 _MOMENT = timedelta(milliseconds=1)
@@ -32,7 +32,11 @@ def count_late(stored: IngestionPorts, arrivals: Iterable[Arrival]) -> int:
     """Return how many rows of these arrivals came after their time was evaluated."""
     parts = [part for arrival in arrivals for part in arrival.parts]
     since = _evaluated_since(stored, {part.asset for part in parts})
-    return sum(rows_since(stored, part, since[part.asset]) for part in parts if part.asset in since)
+    return sum(
+        rows_since(stored.assets, stored.readings, part, since[part.asset])
+        for part in parts
+        if part.asset in since
+    )
 
 
 def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[str, datetime]:
@@ -55,14 +59,14 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     return found
 
 
-def rows_since(stored: IngestionPorts, part: LatePart, since: datetime) -> int:
+def rows_since(assets: Assets, readings: Readings, part: LatePart, since: datetime) -> int:
     """Return how many rows of a part lie at an instant or after it."""
     if part.first >= since or part.last < since:
         return part.rows if part.first >= since else 0
-    asset = stored.assets.get(part.asset)
+    asset = assets.get(part.asset)
     if asset is None:
         return part.rows
-    history = stored.readings.load(asset, since - _MOMENT, part.last, part.variables)
+    history = readings.load(asset, since - _MOMENT, part.last, part.variables)
     begun = history.events[
         (history.events["start"] >= since) & history.events["type"].isin(part.events)
     ]
@@ -105,7 +109,7 @@ def lateness(stored: IngestionPorts, start: datetime) -> list[Lateness]:
             late = replace(
                 part,
                 first=max(part.first, evaluated_from),
-                rows=rows_since(stored, part, evaluated_from),
+                rows=rows_since(stored.assets, stored.readings, part, evaluated_from),
             )
             for name in (*part.variables, *part.events):
                 found[part.asset, name, name in part.variables].append((arrival.arrived_at, late))

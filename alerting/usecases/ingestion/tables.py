@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import template
-from alerting.ports import IngestionPorts, Progress, silent
+from alerting.ports import Audit, IngestionPorts, Progress, silent
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -105,7 +105,9 @@ class CheckedReadings:
             bad_quality=sum(profile.columns[title].bad_quality for title in types),
             uncertain=sum(profile.columns[title].uncertain for title in types),
         )
-        _record(self.plant, result, changed=bool(result.new or self.changes), now=now, actor=actor)
+        _record(
+            self.plant.audit, result, changed=bool(result.new or self.changes), now=now, actor=actor
+        )
         return result
 
 
@@ -178,7 +180,7 @@ class CheckedEvents:
             event_types=self.durations,
         )
         _record(
-            self.plant,
+            self.plant.audit,
             result,
             changed=bool(result.new or created or self.new_types),
             now=now,
@@ -290,10 +292,10 @@ def _refuse_empty(source: Source, profile: Profile) -> None:
 
 
 def _record(
-    plant: IngestionPorts, result: ImportResult, *, changed: bool, now: datetime, actor: str
+    audit: Audit, result: ImportResult, *, changed: bool, now: datetime, actor: str
 ) -> None:
     if changed:
         shortened = replace(
             result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None
         )
-        plant.audit.add(actor, _IMPORTED[result.what], result.source, now, after=asdict(shortened))
+        audit.add(actor, _IMPORTED[result.what], result.source, now, after=asdict(shortened))

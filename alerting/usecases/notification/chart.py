@@ -1,7 +1,7 @@
 """The chart of an episode: the readings of its variable, or its risk, around the raise, up to the
 present."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
 import numpy as np
@@ -12,7 +12,14 @@ from alerting.definitions.wording.language import ENGLISH, Language, translatabl
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
-from alerting.ports import ChartPorts, DeliveryPorts, Picture, ReadingColumns, Readings, Wanted
+from alerting.ports import (
+    ChartPorts,
+    Picture,
+    ReadingColumns,
+    Readings,
+    Reports,
+    Wanted,
+)
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
 from alerting.reporting.base.sentences import about
@@ -57,14 +64,14 @@ def draw_episode(
     return Picture(episode_image(chart, platform.zone, bars, language), description)
 
 
-def draw_report(platform: DeliveryPorts, id: str, language: Language = ENGLISH) -> Picture | None:
+def draw_report(
+    zone: tzinfo, reports: Reports, id: str, language: Language = ENGLISH
+) -> Picture | None:
     """Return the main picture of a report as a PNG for e-mail; None without anything to draw."""
     from alerting.reporting.figures.mail_charts import report_picture
 
-    content = platform.reports.content(id)
-    drawn = (
-        report_picture(content.metrics, platform.zone, language) if content is not None else None
-    )
+    content = reports.content(id)
+    drawn = report_picture(content.metrics, zone, language) if content is not None else None
     return None if drawn is None else Picture(drawn.png, drawn.description)
 
 

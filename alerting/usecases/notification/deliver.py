@@ -2,7 +2,7 @@
 never changes."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -16,7 +16,14 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.retries import after_failure, retry_delay
 from alerting.notifications.routing import channels_of
-from alerting.ports import DeliveryFailed, DeliveryPorts, Episodes, Message, MutingPorts, RoutePorts
+from alerting.ports import (
+    Channel,
+    DeliveryFailed,
+    DeliveryPorts,
+    Episodes,
+    Message,
+    MutingPorts,
+)
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
 from alerting.recommendation.conflicts import opposite_advice
@@ -182,7 +189,7 @@ def _deliver(
     platform = current_round.platform
     counts = current_round.counts
     failure = _attempt(
-        platform, claimed.channel, lambda: _message(current_round, claimed, episode, at)
+        platform.channels, claimed.channel, lambda: _message(current_round, claimed, episode, at)
     )
     current_round.record_answer(claimed.channel, failure is None or failure.permanent)
     ids: dict[str, Any] = {"notification": claimed.key, "channel": claimed.channel}
@@ -248,7 +255,9 @@ def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Me
         if platform.links
         else ()
     )
-    return replace(plain, links=links, draw=lambda: draw_report(platform, id, reads))
+    return replace(
+        plain, links=links, draw=lambda: draw_report(platform.zone, platform.reports, id, reads)
+    )
 
 
 def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
@@ -259,7 +268,7 @@ def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
 
 
 def _attempt(
-    platform: RoutePorts, name: str, composed: Callable[[], Message]
+    channels: Mapping[str, Channel], name: str, composed: Callable[[], Message]
 ) -> DeliveryFailed | None:
     """Compose one message, clean its texts, and send it by its channel. Return the failure, None
     without one.
@@ -267,7 +276,7 @@ def _attempt(
     A fault of a document, a channel or a library concerns this message only and never stops the
     others.
     """
-    channel = platform.channels.get(name)
+    channel = channels.get(name)
     if channel is None:
         return DeliveryFailed(f"channel {name!r} is not configured", permanent=True)
     try:
@@ -344,7 +353,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
             {"test": True, "route": route.name if route else None, "channel": channel},
             language=reads.code,
         )
-        failure = _attempt(platform, channel, lambda test_message=test_message: test_message)  # type: ignore[misc]
+        failure = _attempt(platform.channels, channel, lambda one=test_message: one)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else str(failure)
         if failure is None:
             stored = new_message(

@@ -23,7 +23,7 @@ from alerting.notifications.policy import (
     still_open,
 )
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
-from alerting.ports import EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
+from alerting.ports import Audit, EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
@@ -58,7 +58,14 @@ def tend_shelves(
             _remind(platform, shelf, now)
             record_muting(platform, shelf, now)
         elif shelf.until is not None and shelf.until <= now:
-            end_shelf(platform, shelf, shelf.until, _ACTOR, translatable("its time is over"))
+            end_shelf(
+                platform.audit,
+                platform.shelves,
+                shelf,
+                shelf.until,
+                _ACTOR,
+                translatable("its time is over"),
+            )
     requested = [
         e
         for e in platform.episodes.muted()
@@ -169,14 +176,14 @@ def _record_muting(
     )
 
 
-def end_shelf(platform: MutingPorts, shelf: Shelf, at: datetime, actor: str, reason: str) -> bool:
+def end_shelf(
+    audit: Audit, shelves: Shelves, shelf: Shelf, at: datetime, actor: str, reason: str
+) -> bool:
     """End a shelf. Return False if another process changed it in between."""
-    done = platform.shelves.replace(
-        replace(record_end(shelf, at, actor, reason), version=shelf.version + 1)
-    )
+    done = shelves.replace(replace(record_end(shelf, at, actor, reason), version=shelf.version + 1))
     if done:
         subject = f"{shelf.definition} on {shelf.asset}"
-        platform.audit.add(
+        audit.add(
             actor=actor,
             what=template("unshelved"),
             subject=subject,
@@ -222,7 +229,9 @@ def _notify_after_muting(
 ) -> Episode:
     reason = translatable("still open: {reason}", reason=_why_over(platform.shelves, silence_id))
     recipients = (
-        recipients_now(platform, definition, episode.asset, episode.severity, now)
+        recipients_now(
+            platform.routes, platform.channels, definition, episode.asset, episode.severity, now
+        )
         if definition
         else []
     )
@@ -322,7 +331,9 @@ def _remind(platform: MutingPorts, shelf: Shelf, now: datetime) -> None:
     revision = platform.definitions.newest_revision(shelf.definition)
     definition = revision.definition if revision else None
     recipients = (
-        recipients_now(platform, definition, shelf.asset, definition.severity, now)
+        recipients_now(
+            platform.routes, platform.channels, definition, shelf.asset, definition.severity, now
+        )
         if definition
         else []
     )

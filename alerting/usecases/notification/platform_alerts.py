@@ -1,7 +1,7 @@
 """Notifications of faults of the platform itself: by the routes that ask for them, or else to the
 log."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,7 +9,15 @@ from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.routing import is_on_shift
-from alerting.ports import DeliveryPorts, Message, MutingPorts, PlatformAlert, RoutePorts
+from alerting.ports import (
+    Channel,
+    DeliveryPorts,
+    Message,
+    Notifications,
+    PlatformAlert,
+    PlatformAlerts,
+    RoutePorts,
+)
 from alerting.usecases.notification.messages import content_message
 
 DEFAULT_CHANNEL = "log"
@@ -30,7 +38,7 @@ def platform_notifications(
         for channel, route in recipients
     ]
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
-    return found + _end_messages(platform, ended, now)
+    return found + _end_messages(platform.notifications, platform.channels, ended, now)
 
 
 def outage_message(alert: PlatformAlert, channel: str, now: datetime) -> Message:
@@ -70,12 +78,10 @@ def was_engineer_notified(platform: DeliveryPorts) -> bool:
     return any(n.status == "sent" for n in (platform.notifications.get(keys) if keys else ()))
 
 
-def opening_keys(platform: DeliveryPorts) -> list[str]:
+def opening_keys(channels: Mapping[str, Channel], platform_alerts: PlatformAlerts) -> list[str]:
     """Return the keys of the notifications of open faults, to any channel."""
     return [
-        _key("platform", alert, channel)
-        for alert in platform.platform_alerts.open()
-        for channel in platform.channels
+        _key("platform", alert, channel) for alert in platform_alerts.open() for channel in channels
     ]
 
 
@@ -109,12 +115,13 @@ def _opening_message(
 
 
 def _end_messages(
-    platform: MutingPorts, ended: Sequence[PlatformAlert], now: datetime
+    notifications: Notifications,
+    channels: Mapping[str, Channel],
+    ended: Sequence[PlatformAlert],
+    now: datetime,
 ) -> list[Notification]:
-    opened = {
-        _key("platform", alert, channel): alert for alert in ended for channel in platform.channels
-    }
-    stored = platform.notifications.get(opened) if opened else []
+    opened = {_key("platform", alert, channel): alert for alert in ended for channel in channels}
+    stored = notifications.get(opened) if opened else []
     return [
         _end_message(opened[n.key], n.channel, n.route, now)
         for n in sorted(stored, key=lambda n: n.key)

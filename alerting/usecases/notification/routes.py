@@ -1,6 +1,6 @@
 """Routes: read, check and apply them, and find the recipients of an episode's notifications."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -20,7 +20,7 @@ from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
-from alerting.ports import Document, RoutePorts, Routes
+from alerting.ports import Channel, Document, RoutePorts, Routes
 from alerting.usecases.episodes.changes import EpisodeChanges
 
 
@@ -115,16 +115,20 @@ def remove_route(platform: RoutePorts, name: str, actor: str, at: datetime) -> N
 
 
 def recipients_now(
-    platform: RoutePorts, definition: Definition, asset: str, severity: Severity, now: datetime
+    routes: Routes,
+    channels: Mapping[str, Channel],
+    definition: Definition,
+    asset: str,
+    severity: Severity,
+    now: datetime,
 ) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
-    return recipients(
-        definition, asset, severity, read_routes(platform.routes)[0], sorted(platform.channels), now
-    )
+    return recipients(definition, asset, severity, read_routes(routes)[0], sorted(channels), now)
 
 
 def raise_notifications(
-    platform: RoutePorts,
+    routes: Routes,
+    channels: Mapping[str, Channel],
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
@@ -137,7 +141,7 @@ def raise_notifications(
     `existing`: among its earlier notifications of the asset a flood is looked for.
     """
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
-    to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
+    to_notify = recipients_now(routes, channels, definition, episode.asset, worst.severity, now)
     sent = existing.of_episode(episode.id)
     return _notifications_by_route(
         definition, worst, sent, to_notify, "raised", reason, now, existing
@@ -145,7 +149,8 @@ def raise_notifications(
 
 
 def worse_notifications(
-    platform: RoutePorts,
+    routes: Routes,
+    channels: Mapping[str, Channel],
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
@@ -153,7 +158,7 @@ def worse_notifications(
 ) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this
     severity."""
-    to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
+    to_notify = recipients_now(routes, channels, definition, episode.asset, episode.severity, now)
     return _notifications_by_route(
         definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
     )
@@ -181,7 +186,7 @@ def change_notifications(
 
 
 def timed_notifications(
-    platform: RoutePorts,
+    channels: Mapping[str, Channel],
     definition: Definition,
     episode: Episode,
     sent: tuple[Notification, ...],
@@ -191,7 +196,7 @@ def timed_notifications(
     """Return the notifications that time makes due: of a risen severity, escalations, repeats.
     `sent`: those so far."""
     to_notify = recipients(
-        definition, episode.asset, episode.severity, routes, sorted(platform.channels), now
+        definition, episode.asset, episode.severity, routes, sorted(channels), now
     )
     to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
     return _notifications_by_route(definition, episode, sent, to_notify, "time", "", now)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.routes import Route
+from alerting.definitions.wording.language import LanguageCode
 from alerting.notifications.notification import Notification, new_message
-from alerting.ports import DeliveryPorts, MutingPorts
+from alerting.ports import DeliveryPorts, Episodes, MutingPorts, Notifications
 from alerting.usecases.notification.muting import record_suppression
 from alerting.usecases.notification.platform_alerts import platform_notifications
 from alerting.usecases.notification.routes import language_of, read_routes, timed_notifications
@@ -18,7 +19,10 @@ def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = read_routes(platform.routes)
     found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
-    return platform.notifications.add(found + _heartbeats(platform, routes, now))
+    return platform.notifications.add(
+        found
+        + _heartbeats(platform.episodes, platform.notifications, platform.language, routes, now)
+    )
 
 
 def _of_open_episodes(
@@ -38,13 +42,17 @@ def _of_open_episodes(
         if revision is not None:
             current = record_suppression(platform, revision.definition, episode, now)
             found += timed_notifications(
-                platform, revision.definition, current, sent[episode.id], routes, now
+                platform.channels, revision.definition, current, sent[episode.id], routes, now
             )
     return found
 
 
 def _heartbeats(
-    platform: MutingPorts, routes: Sequence[Route], now: datetime
+    episodes: Episodes,
+    notifications: Notifications,
+    language: LanguageCode,
+    routes: Sequence[Route],
+    now: datetime,
 ) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period; heartbeats missed during an
     outage are not sent later."""
@@ -58,16 +66,16 @@ def _heartbeats(
         if (every := route.heartbeat) is not None
         for channel in route.channels
     }
-    for stored in platform.notifications.get([*beats]) if beats else ():
+    for stored in notifications.get([*beats]) if beats else ():
         del beats[stored.key]
     if not beats:
         return []
-    still_open = len(platform.episodes.find(open_only=True))
-    dead = len(platform.notifications.dead())
+    still_open = len(episodes.find(open_only=True))
+    dead = len(notifications.dead())
     found = []
     by_name = {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
-        reads = language_of(by_name[name], platform.language)
+        reads = language_of(by_name[name], language)
         text = reads.say(
             "Alerting is running at {when}: open alarms {open}, undelivered messages {dead}.",
             when=now.isoformat(),

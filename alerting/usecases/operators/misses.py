@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import Styled, joined, template, tran
 from alerting.episodes.episode import Episode
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.actions import permit
-from alerting.ports import Episodes, OperatorPorts
+from alerting.ports import Definitions, Episodes, OperatorPorts, PlantPorts
 from alerting.usecases.operators.operate import Actor
 
 _LONGEST_COMMENT = 10_000
@@ -33,7 +33,7 @@ def report_miss(
     time in the future, and a time for which it did raise an alert.
     """
     permit("confirm", actor.role)
-    definition = _require_definition(platform, name)
+    definition = _require_definition(platform.definitions, name)
     faults = list(_faults(platform, definition, asset, missed_at, comment, at))
     if faults:
         raise UserError(joined("; ", *faults))
@@ -64,8 +64,8 @@ def report_miss(
     return stored
 
 
-def _require_definition(platform: OperatorPorts, name: str) -> Definition:
-    latest = {revision.name: revision.definition for revision in platform.definitions.latest()}
+def _require_definition(definitions: Definitions, name: str) -> Definition:
+    latest = {revision.name: revision.definition for revision in definitions.latest()}
     if name not in latest:
         near = close_names(name, latest)
         unknown = translatable("there is no definition “{name}”", name=name)
@@ -78,7 +78,7 @@ def _require_definition(platform: OperatorPorts, name: str) -> Definition:
 
 
 def _faults(
-    platform: OperatorPorts,
+    platform: PlantPorts,
     definition: Definition,
     asset: str,
     missed_at: datetime,

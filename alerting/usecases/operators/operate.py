@@ -241,7 +241,12 @@ def unshelve(
             None,
         )
         if shelf is not None and end_shelf(
-            platform, shelf, at, actor.name, reason or "ended by an operator"
+            platform.audit,
+            platform.shelves,
+            shelf,
+            at,
+            actor.name,
+            reason or "ended by an operator",
         ):
             break
     tend_shelves(platform, at, definition, asset)

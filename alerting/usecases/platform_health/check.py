@@ -9,7 +9,7 @@ from alerting.alarm_kpis.intervals import Interval, intersection, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
-from alerting.ports import DeliveryPorts, Models, ModelUnavailable, UpkeepPorts
+from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.episodes.suppression import suppressed_between
@@ -74,8 +74,8 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
-        sources=source_statuses(platform.sources, now),
-        declarations=platform.sources.declarations(),
+        sources=source_statuses(platform.sources, platform.deliveries, now),
+        declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
     )
@@ -110,7 +110,7 @@ def _readings(
 
 
 def _at_rest(
-    platform: UpkeepPorts,
+    platform: EpisodePorts,
     asset: str,
     suppressions: Collection[Suppression | None],
     start: datetime,

@@ -6,7 +6,14 @@ from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.ports import DecisionRecord, ModelUnavailable, Training, UpkeepPorts
+from alerting.ports import (
+    DecisionRecord,
+    EvaluationPorts,
+    ModelUnavailable,
+    States,
+    Training,
+    UpkeepPorts,
+)
 from alerting.readings.history import from_millis
 from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
@@ -34,9 +41,9 @@ class LastRuns:
     model: ModelState | None = None
 
 
-def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
+def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
-    evaluated = _evaluated(platform, read_inventory(platform))
+    evaluated = _evaluated(platform.states, read_inventory(platform))
     by_model = [
         revision for revision in revisions if isinstance(revision.definition, ModelDefinition)
     ]
@@ -118,10 +125,8 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
     )
 
 
-def _evaluated(platform: UpkeepPorts, inventory: Inventory) -> Mapping[str, datetime | None]:
-    watermarks = platform.states.load_many(
-        [target.key for target in inventory.targets]
-    ).watermark.tolist()
+def _evaluated(states: States, inventory: Inventory) -> Mapping[str, datetime | None]:
+    watermarks = states.load_many([target.key for target in inventory.targets]).watermark.tolist()
     earliest: dict[str, int] = {}
     for target, watermark in zip(inventory.targets, watermarks, strict=True):
         earliest[target.definition] = min(watermark, earliest.get(target.definition, watermark))

@@ -79,7 +79,7 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
         targets = plan.targets
     else:
         active = [r for r in revisions if r.definition.state == "active"]
-        pairs = answering_revisions(platform, active)
+        pairs = answering_revisions(platform.definitions, platform.decisions, active)
         targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
     return Inventory(written, Counter(r.definition.state for r in revisions), targets)
 

@@ -57,7 +57,7 @@ class ModelCache:
     def _read(self, definition: Definition, version: int) -> "TrainedModel":
         """Read a model, unless the same files are parsed already."""
         key = (definition.name, version)
-        stored = registered_hashes(self._platform, definition.name, version)
+        stored = registered_hashes(self._platform.decisions, definition.name, version)
         if (
             not self._platform.model_key
         ):  # a keyed hash names its definition, so it is compared with the files themselves

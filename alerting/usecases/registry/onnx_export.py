@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.model import Definition, ModelDefinition
-from alerting.ports import Models, ModelUnavailable, RegistryPorts
+from alerting.ports import ModelUnavailable, RegistryPorts, TrainingRuns
 from alerting.ports.logs import id_logger
 from alerting.usecases.registry.registration import load_model
 
@@ -17,10 +17,10 @@ FILE = "model.onnx"
 _log = id_logger(__name__)
 
 
-def log_onnx(models: Models, run_id: str, model: "TrainedModel") -> None:
+def log_onnx(runs: TrainingRuns, run_id: str, model: "TrainedModel") -> None:
     """Store a model as an artefact of its run, where people see runs, the library is installed, and
     its family has a graph."""
-    if not models.shown:
+    if not runs.shown:
         return
     try:
         data = onnx_file(model)
@@ -29,7 +29,7 @@ def log_onnx(models: Models, run_id: str, model: "TrainedModel") -> None:
     except Exception as fault:  # of an artefact, which must not stop a training
         _log.warning("no ONNX file: %s", first_line(fault), definition=model.definition, run=run_id)
     else:
-        models.log(run_id, files={FILE: data}, folder=FOLDER)
+        runs.log(run_id, files={FILE: data}, folder=FOLDER)
 
 
 def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -> bytes:

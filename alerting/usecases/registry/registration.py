@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.model import Definition
 from alerting.kinds.registry import trained_kind_of
-from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RegistryPorts
+from alerting.ports import (
+    MOST_MODEL_BYTES,
+    Decisions,
+    Files,
+    ModelFileCache,
+    ModelUnavailable,
+    RegistryPorts,
+)
 from alerting.ports.logs import id_logger
 
 if TYPE_CHECKING:
@@ -91,18 +98,16 @@ def load_model(platform: RegistryPorts, definition: Definition, version: int) ->
 
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
-    stored = registered_hashes(platform, definition.name, version)
+    stored = registered_hashes(platform.decisions, definition.name, version)
     return parse_model(
         definition, version, registered_files(platform, definition.name, version, stored)
     )
 
 
-def registered_hashes(
-    platform: RegistryPorts, definition: str, version: int
-) -> list[dict[str, str]]:
+def registered_hashes(decisions: Decisions, definition: str, version: int) -> list[dict[str, str]]:
     """Return the hashes that were stored at the registration of a version. Raises ModelUnavailable
     without any."""
-    stored = platform.decisions.file_hashes(definition, version)
+    stored = decisions.file_hashes(definition, version)
     if not stored:
         raise ModelUnavailable(
             f"no hash of version {version} was stored at its registration; train the model again"
@@ -115,9 +120,9 @@ def registered_files(
 ) -> Files:
     """Return the files of a version that have these hashes, from the cache or from the registry.
     Raises ModelUnavailable."""
-    return _find_cached(platform, definition, version, stored) or _fetch(
-        platform, definition, version, stored
-    )
+    return _find_cached(
+        platform.model_key, platform.model_file_cache, definition, version, stored
+    ) or _fetch(platform, definition, version, stored)
 
 
 def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
@@ -134,22 +139,26 @@ def parse_model(definition: Definition, version: int, files: Files) -> "TrainedM
 
 
 def _find_cached(
-    platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
+    model_key: bytes,
+    model_file_cache: ModelFileCache,
+    definition: str,
+    version: int,
+    stored: list[dict[str, str]],
 ) -> dict[str, bytes] | None:
     """Return the cached files of a version if all of them have their registered hashes; drop them
     if one has not."""
     for hashes in stored:
-        files = platform.model_file_cache.load(definition, version, hashes)
+        files = model_file_cache.load(definition, version, hashes)
         if files is None:
             continue
-        if hashes and _matches(file_hashes(definition, files, platform.model_key), hashes):
+        if hashes and _matches(file_hashes(definition, files, model_key), hashes):
             return files
         _log.warning(
             "the cached files of version %d are damaged and are downloaded again",
             version,
             definition=definition,
         )
-        platform.model_file_cache.drop(definition, version, hashes)
+        model_file_cache.drop(definition, version, hashes)
     return None
 
 

@@ -9,7 +9,7 @@ from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
 from alerting.episodes.predictions import ALARM_RULE
-from alerting.ports import DecisionRecord, MaterialPorts
+from alerting.ports import DecisionRecord, PlantPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 
 OF_ALARMS = ("event_recall", "episode_precision", "false_alarms_per_week")
@@ -95,7 +95,7 @@ def learned_from(
 
 
 def sample_reference(
-    platform: MaterialPorts,
+    platform: PlantPorts,
     definition: Definition,
     assets: Sequence[Asset],
     period: Interval | None,

@@ -9,6 +9,7 @@ from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import language, translatable
 from alerting.ports import (
+    Decisions,
     Definitions,
     Document,
     ModelUnavailable,
@@ -135,7 +136,7 @@ def compose_report(
     content = ReportContent(
         document, page, {name: table_document(t) for name, t in tables(metrics).items()}
     )
-    has_content = has_something_to_say(platform, material, metrics)
+    has_content = has_something_to_say(platform.decisions, material, metrics)
     return ComposedReport(
         revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
     )
@@ -190,11 +191,11 @@ def table_document(table: Table) -> Document:
     return {"columns": list(table.columns), "rows": [list(row) for row in table.rows]}
 
 
-def has_something_to_say(platform: ReportPorts, material: Material, metrics: ReportMetrics) -> bool:
+def has_something_to_say(decisions: Decisions, material: Material, metrics: ReportMetrics) -> bool:
     """Return whether a period had anything to tell: also gaps, or no evaluation at all."""
     start = material.start
     end = material.end
-    decided = any(start <= d.at < end for d in platform.decisions.of(material.definition.name))
+    decided = any(start <= d.at < end for d in decisions.of(material.definition.name))
     answered = any(start <= f.at < end for e in material.episodes for f in e.feedback)
     happened = (
         metrics.episodes

@@ -8,11 +8,11 @@ import pandas as pd
 
 from alerting.definitions.model import Definition
 from alerting.episodes.misses import ReportedMiss
-from alerting.ports import ReportPorts
+from alerting.ports import MaterialPorts
 from alerting.reporting.definition.material import Material
 
 
-def with_misses(platform: ReportPorts, material: Material) -> Material:
+def with_misses(platform: MaterialPorts, material: Material) -> Material:
     """Return the material with the misses of its period that were reported by its instant.
 
     A problem of the asset that the data show within the prediction window's length of the miss is

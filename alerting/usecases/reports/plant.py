@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import language, translatable
-from alerting.ports import ReportContent, ReportPorts
+from alerting.ports import ReportContent, ReportPorts, Reports
 from alerting.ports.logs import id_logger
 from alerting.reporting.definition.metrics import to_document
 from alerting.reporting.life.key_metrics import plant_key_metrics
@@ -38,7 +38,7 @@ def compose_plant(
         period.end,
         as_of,
         list(_summaries(platform, period, as_of, failed)),
-        _previous_summaries(platform, before, as_of),
+        _previous_summaries(platform.reports, before, as_of),
         before.start,
     )
     of_plant = language(life.language)
@@ -65,7 +65,7 @@ def _summaries(
     platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]
 ) -> Iterator[DefinitionSummary]:
     """Yield all definitions' summaries on a period; those that fail are added to `failed`."""
-    yield from _stored_summaries(platform, period, as_of)
+    yield from _stored_summaries(platform.reports, period, as_of)
     stored = platform.reports.of_period(period.name, as_of)
     for latest in platform.definitions.latest():
         is_other = latest.definition.report_period != period.length and latest.name not in stored
@@ -90,24 +90,24 @@ def _computed_summary(
 
 
 def _previous_summaries(
-    platform: ReportPorts, before: Period, as_of: datetime
+    reports: Reports, before: Period, as_of: datetime
 ) -> list[DefinitionSummary]:
     """Return the summaries of the plant's report on the period before, if it has any.
 
     They are of all definitions, as those of the period are: also of definitions whose own reports
     are on other periods.
     """
-    head = platform.reports.of_period(before.name, as_of).get(None)
-    content = platform.reports.content(head.id) if head is not None and head.revision else None
+    head = reports.of_period(before.name, as_of).get(None)
+    content = reports.content(head.id) if head is not None and head.revision else None
     ranked = content.metrics.get("ranked", ()) if content is not None else ()
     return [summary_from_document(one["summary"]) for one in ranked]
 
 
 def _stored_summaries(
-    platform: ReportPorts, period: Period, as_of: datetime
+    reports: Reports, period: Period, as_of: datetime
 ) -> Iterator[DefinitionSummary]:
-    heads = platform.reports.of_period(period.name, as_of)
+    heads = reports.of_period(period.name, as_of)
     for name in sorted(name for name in heads if name is not None):
-        content = platform.reports.content(heads[name].id) if heads[name].revision else None
+        content = reports.content(heads[name].id) if heads[name].revision else None
         if content is not None and "summary" in content.metrics:
             yield summary_from_document(content.metrics["summary"])

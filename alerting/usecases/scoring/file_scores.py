@@ -90,7 +90,7 @@ def plan_file(
         raise UserError(
             f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}"
         )
-    plan = plan_assets(platform, revision, version, matching, models)
+    plan = plan_assets(platform.clock, platform.decisions, revision, version, matching, models)
     return FileScores(platform, checked, plan, store, _notes(name, found, plan, checked))
 
 

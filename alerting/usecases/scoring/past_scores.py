@@ -12,7 +12,7 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import ScoredRows, VersionInterval
-from alerting.ports import EvaluationPorts, Progress, silent
+from alerting.ports import Clock, Decisions, EvaluationPorts, KindPorts, Progress, Readings, silent
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import serves_twin
 from alerting.usecases.evaluation.evaluate import check_unseen, named_version
@@ -67,9 +67,11 @@ def plan_scoring(
         (revision.definition.latency(asset, platform.latency) for asset in assets),
         default=platform.latency,
     )
-    until = min(end or (now if newest else _last_reading(platform, assets, now)), now - latency)
+    until = min(
+        end or (now if newest else _last_reading(platform.readings, assets, now)), now - latency
+    )
     check_unseen(models, revision.definition, version, until)
-    whole = plan_assets(platform, revision, version, assets, models)
+    whole = plan_assets(platform.clock, platform.decisions, revision, version, assets, models)
     begin = (
         until - whole.stride
         if newest
@@ -94,7 +96,8 @@ def champion(platform: EvaluationPorts, revision: Revision, model: str | None = 
 
 
 def plan_assets(
-    platform: EvaluationPorts,
+    clock: Clock,
+    decisions: Decisions,
     revision: Revision,
     version: int,
     assets: Sequence[Asset],
@@ -111,11 +114,11 @@ def plan_assets(
             f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: "
             "train it again"
         )
-    now = platform.clock.now()
+    now = clock.now()
     return ScoringPlan(
         revision,
         version,
-        serves_twin(platform.decisions.of(revision.name), version, now),
+        serves_twin(decisions.of(revision.name), version, now),
         [asset for asset in assets if asset.name in learned],
         now,
         now,
@@ -129,13 +132,13 @@ def plan_assets(
     )
 
 
-def _last_reading(platform: EvaluationPorts, assets: Sequence[Asset], now: datetime) -> datetime:
-    spans = (platform.readings.span(asset.name) for asset in assets)
+def _last_reading(readings: Readings, assets: Sequence[Asset], now: datetime) -> datetime:
+    spans = (readings.span(asset.name) for asset in assets)
     return max((span[1] for span in spans if span is not None), default=now)
 
 
 def score_past(
-    platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent
+    platform: KindPorts, plan: ScoringPlan, progress: Progress = silent
 ) -> Iterator[tuple[str, ScoredRows]]:
     """Yield asset and scores step by step, as `evaluate_past`. Raises UserError for a model."""
     for number, asset in enumerate(plan.assets):
@@ -150,7 +153,7 @@ def score_past(
 
 
 def score_asset(
-    platform: EvaluationPorts,
+    platform: KindPorts,
     plan: ScoringPlan,
     asset: Asset,
     start: datetime,

@@ -15,7 +15,7 @@ from alerting.kinds.protocol.evaluation import Models, TargetEvaluation, Version
 from alerting.kinds.protocol.scoring import Predicted, ScoreDetails, ScoringKind
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.ports import EvaluationPorts, ModelUnavailable, Readings
+from alerting.ports import Assets, EvaluationPorts, ModelUnavailable, Readings
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.store import require_asset
@@ -90,7 +90,7 @@ def predict(
         raise NotFound(unknown_name("definition", name, known, "apply one first"))
     latest = revisions[-1]
     kind = scoring_kind(latest.definition)
-    asset = _require_match(platform, latest, asset_name)
+    asset = _require_match(platform.assets, latest, asset_name)
     question = _question(platform, models, revisions, asset, at, given)
     [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
     number = in_force.revision.number if in_force.revision else None
@@ -150,8 +150,8 @@ def scoring_kind(definition: Definition) -> ScoringKind:
     )
 
 
-def _require_match(platform: EvaluationPorts, latest: Revision, name: str) -> Asset:
-    asset = require_asset(platform.assets, name)
+def _require_match(assets: Assets, latest: Revision, name: str) -> Asset:
+    asset = require_asset(assets, name)
     if not matching_assets(latest.definition, [asset]):
         raise UserError(
             f"{latest.name!r} does not apply to {name}; it applies to "

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError, nearest, shown
 from alerting.definitions.sources.source import HttpSource
-from alerting.ports import Readings, Record, UpkeepPorts
+from alerting.ports import BacktestPorts, Readings, Record
 from alerting.readings.column_titles import units_by_name
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -15,7 +15,7 @@ from alerting.usecases.sources.records import map_readings
 _SHOWN = 20
 
 
-def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Record]) -> Readings:
+def sent_readings(platform: BacktestPorts, asset_name: str, records: Sequence[Record]) -> Readings:
     """Return rows of `ts`, `values` and perhaps `quality` as readings of an asset, in memory.
 
     Raises UserError that names every fault: a row that cannot be read, and a variable that the

@@ -17,10 +17,12 @@ from alerting.definitions.wording.language import template
 from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
+    Audit,
     Delivered,
     EventRow,
     ReadingRow,
     Record,
+    SourceDeliveries,
     SourcePorts,
 )
 from alerting.readings.column_titles import Units, units_by_name
@@ -53,7 +55,7 @@ def fit(
     sender: str | None = None,
 ) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
-    headroom = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
+    headroom = Headroom(plant.declaration_limits, plant.deliveries, declarer_of(by, sender))
     if source.delivers == "readings":
         mapped = map_readings(
             source, records, plant.zone, partial(_units, plant.assets, source, records)
@@ -108,24 +110,29 @@ def store(
         plant.assets.put_event_types(found.event_types)
     declarer = declarer_of(by, sender)
     if found.new.count:
-        record_declared(plant, found.new, declarer, sender or spoken(declarer), now)
+        record_declared(
+            plant.audit, plant.deliveries, found.new, declarer, sender or spoken(declarer), now
+        )
     if found.surplus is not None:
-        plant.sources.note_surplus(declarer, found.surplus, now)
+        plant.deliveries.note_surplus(declarer, found.surplus, now)
     new = add_readings(plant, found.readings, now) if found.readings else 0
     new += add_events(plant, found.events, now) if found.events else 0
     if by is not None:
-        plant.sources.record(by, _delivered(rows, new, found.refused, now))
+        plant.deliveries.record(by, _delivered(rows, new, found.refused, now))
     return Delivery(len(rows), new, found.refused)
 
 
 def record_declared(
-    plant: SourcePorts, new: NewNames, declarer: str, actor: str, now: datetime
+    audit: Audit,
+    deliveries: SourceDeliveries,
+    new: NewNames,
+    declarer: str,
+    actor: str,
+    now: datetime,
 ) -> None:
     """Count what data have declared, and write it to the audit: one entry, however many names there
     are."""
-    plant.sources.count_declared(
-        declarer, len(new.assets), len(new.variables) + len(new.event_types)
-    )
+    deliveries.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
         f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: "
@@ -138,9 +145,7 @@ def record_declared(
         for what, names in groups
         if names
     }
-    plant.audit.add(
-        actor, template("declared by data"), spoken(declarer), now, after=after, why=why
-    )
+    audit.add(actor, template("declared by data"), spoken(declarer), now, after=after, why=why)
 
 
 def shortened(names: Sequence[str], most: int) -> str:

@@ -17,7 +17,7 @@ from alerting.definitions.sources.source import (
 )
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
-from alerting.ports import Document, SourcePorts, SourceRevision, Sources
+from alerting.ports import Audit, Dags, Document, SourcePorts, SourceRevision, Sources
 
 _CHANGED: Mapping[SourceState, str] = {
     "active": template("source active"),
@@ -77,7 +77,15 @@ def apply_sources(
     plans = plan_sources(plant.sources, documents)
     for plan in plans:
         if plan.action != "unchanged":
-            _put(plant, plan.source, template("source applied"), actor, at)
+            _put(
+                plant.audit,
+                plant.sources,
+                plant.dags,
+                plan.source,
+                template("source applied"),
+                actor,
+                at,
+            )
     return plans
 
 
@@ -98,7 +106,7 @@ def set_state(
     source = find_source(plant.sources, name)
     if source.state != state:
         source = source.model_copy(update={"state": state})
-        _put(plant, source, _CHANGED[state], actor, at)
+        _put(plant.audit, plant.sources, plant.dags, source, _CHANGED[state], actor, at)
     return source
 
 
@@ -122,29 +130,35 @@ def read_sources(sources: Sources) -> tuple[list[Source], dict[str, list[str]]]:
     return read_each(sources.documents(), parse_source)
 
 
-def record_edits(plant: SourcePorts, at: datetime) -> list[str]:
+def record_edits(sources: Sources, at: datetime) -> list[str]:
     """Store a revision of every valid source that was edited in the database. Return their names.
     Idempotent."""
     edited = []
-    for source in read_sources(plant.sources)[0]:
-        revisions = plant.sources.revisions(source.name)
+    for source in read_sources(sources)[0]:
+        revisions = sources.revisions(source.name)
         document = source_document(source)
         if not revisions or dict(revisions[-1].document) != document:
-            _add_revision(plant.sources, source.name, document, "database", at)
+            _add_revision(sources, source.name, document, "database", at)
             edited.append(source.name)
     return edited
 
 
-def _put(plant: SourcePorts, source: Source, what: str, actor: str, at: datetime) -> None:
-    revisions = plant.sources.revisions(source.name)
+def _put(
+    audit: Audit,
+    sources: Sources,
+    dags: Dags | None,
+    source: Source,
+    what: str,
+    actor: str,
+    at: datetime,
+) -> None:
+    revisions = sources.revisions(source.name)
     document = source_document(source)
-    plant.sources.put(document)
-    _add_revision(plant.sources, source.name, document, actor, at)
-    plant.audit.add(
-        actor, what, source.name, at, revisions[-1].document if revisions else None, document
-    )
-    if plant.dags is not None:
-        plant.dags.read_sources_again()
+    sources.put(document)
+    _add_revision(sources, source.name, document, actor, at)
+    audit.add(actor, what, source.name, at, revisions[-1].document if revisions else None, document)
+    if dags is not None:
+        dags.read_sources_again()
 
 
 def _add_revision(

@@ -15,14 +15,18 @@ from typing import Protocol
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Unreachable, UserError, first_line, storable
 from alerting.definitions.sources.source import FilesSource
+from alerting.definitions.upkeep import DeclarationLimits
 from alerting.ports import (
     MOST_IN_FUTURE,
+    Assets,
     Delivered,
     EventRow,
     FileMark,
     IngestionPorts,
     ReadingRow,
+    SourceDeliveries,
     SourcePorts,
+    Sources,
     silent,
 )
 from alerting.ports.logs import id_logger
@@ -138,7 +142,9 @@ def read_files(
         except UserError as fault:
             faults.append(storable(str(fault)))
     if read:
-        plant.sources.forget_files(source.name, now - FORGET_AFTER, {file.name for file in found})
+        plant.deliveries.forget_files(
+            source.name, now - FORGET_AFTER, {file.name for file in found}
+        )
     if faults:
         others = (
             f"; {len(faults) - 1} other files could not be read or moved either"
@@ -162,7 +168,11 @@ def _with_marks(
     read to `faults`."""
     for start in range(0, len(found), MOST_FILES):
         piece = found[start : start + MOST_FILES]
-        marks = [] if again else _marks(plant, source, [file.name for file in piece])
+        marks = (
+            []
+            if again
+            else _marks(plant.sources, plant.deliveries, source, [file.name for file in piece])
+        )
         by_path: dict[str, list[FileMark]] = {}
         for mark in marks:
             by_path.setdefault(mark.path, []).append(mark)
@@ -176,11 +186,13 @@ def _with_marks(
                 yield file, earlier
 
 
-def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> list[FileMark]:
+def _marks(
+    sources: Sources, deliveries: SourceDeliveries, source: FilesSource, paths: Sequence[str]
+) -> list[FileMark]:
     """Return the marks of files, without those that were refused before the source was last
     changed: they get another try."""
-    changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
-    marks = plant.sources.file_marks(source.name, paths)
+    changed = max((revision.at for revision in sources.revisions(source.name)), default=None)
+    marks = deliveries.file_marks(source.name, paths)
     return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
 
 
@@ -225,7 +237,9 @@ def _read(
         with _blamed(file, is_outage):
             mark = replace(mark, sha256=drop.sha256(file))
             checked = _check(plant, drop, source, file)
-            new = _new_names(plant, source, file, checked)
+            new = _new_names(
+                plant.assets, plant.deliveries, plant.declaration_limits, source, file, checked
+            )
             result = checked.write(now=now, actor=f"source {source.name}")
     except UserError as refusal:
         if isinstance(refusal, Unreachable) or not (
@@ -234,26 +248,32 @@ def _read(
             raise  # the file may be good, and is read at the next poll
         mark = replace(mark, fault=storable(str(refusal)))
         if isinstance(refusal, BeyondBounds):
-            plant.sources.note_surplus(source.name, str(mark.fault), now)
-        plant.sources.record(source.name, Delivered(now, 0, 1, why=mark.fault))
-        plant.sources.set_fault(source.name, mark.fault)
+            plant.deliveries.note_surplus(source.name, str(mark.fault), now)
+        plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))
+        plant.deliveries.set_fault(source.name, mark.fault)
     else:
         mark = replace(mark, rows=result.rows, new=result.new)
         if new.count:
-            record_declared(plant, new, source.name, f"source {source.name}", now)
+            record_declared(
+                plant.audit, plant.deliveries, new, source.name, f"source {source.name}", now
+            )
         last = (
             {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}}
             if result.assets
             else None
         )
         newest = result.last if result.last and result.last <= now + MOST_IN_FUTURE else None
-        plant.sources.record(source.name, Delivered(now, result.new, result.rejected, newest, last))
-    plant.sources.mark_file(mark)
+        plant.deliveries.record(
+            source.name, Delivered(now, result.new, result.rejected, newest, last)
+        )
+    plant.deliveries.mark_file(mark)
     return mark
 
 
 def _new_names(
-    plant: SourcePorts,
+    assets: Assets,
+    deliveries: SourceDeliveries,
+    declaration_limits: DeclarationLimits,
     source: FilesSource,
     file: FoundFile,
     checked: CheckedReadings | CheckedEvents,
@@ -261,17 +281,15 @@ def _new_names(
     """Return what a file declares for the first time. Raises BeyondBounds if that is more than its
     source may declare."""
     if isinstance(checked, CheckedReadings):
-        new = new_names(
-            plant.assets.get_many([asset.name for asset in checked.changes]), checked.changes
-        )
+        new = new_names(assets.get_many([asset.name for asset in checked.changes]), checked.changes)
     else:
-        stored = {type.name for type in plant.assets.event_types()}
+        stored = {type.name for type in assets.event_types()}
         new = NewNames(
             checked.understood.new_assets,
             (),
             [type.name for type in checked.new_types if type.name not in stored],
         )
-    refuse_surplus(Headroom(plant.declaration_limits, plant.sources, source.name), new, file.name)
+    refuse_surplus(Headroom(declaration_limits, deliveries, source.name), new, file.name)
     return new
 
 
@@ -280,7 +298,7 @@ def _ignore(_: BadLine) -> None:
 
 
 def _check(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile
+    plant: IngestionPorts, drop: FileDrop, source: FilesSource, file: FoundFile
 ) -> CheckedReadings | CheckedEvents:
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it."""
@@ -290,13 +308,11 @@ def _check(
         duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
         return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
     return _with_source(
-        check_readings(drop.readings(source, file), plant, reject=skipped), plant, source
+        check_readings(drop.readings(source, file), plant, reject=skipped), plant.assets, source
     )
 
 
-def _with_source(
-    checked: CheckedReadings, plant: IngestionPorts, source: FilesSource
-) -> CheckedReadings:
+def _with_source(checked: CheckedReadings, assets: Assets, source: FilesSource) -> CheckedReadings:
     """Return checked readings that also note the source, and the unit that it states, at variables
     without one."""
     columns = checked.profile.columns
@@ -309,7 +325,7 @@ def _with_source(
     names = {columns[title].name for title in checked.types}
     changes = []
     for name in sorted(checked.profile.assets):
-        before = plant.assets.get(name)
+        before = assets.get(name)
         asset = changed.get(name) or before or Asset(name=name)
         noted = _note(asset, before, names, units, source.name)
         if noted != before:
@@ -333,7 +349,7 @@ def _note(
 
 
 def try_files(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
+    plant: IngestionPorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
 ) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes
     nothing."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from alerting.definitions.assets import MOST_VARIABLES, Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
-from alerting.ports import Sources
+from alerting.ports import SourceDeliveries
 from alerting.usecases.sources.records import RowRefused
 
 
@@ -59,16 +59,18 @@ class Headroom:
     variables.
     """
 
-    def __init__(self, limits: DeclarationLimits, sources: Sources, declarer: str) -> None:
+    def __init__(
+        self, limits: DeclarationLimits, deliveries: SourceDeliveries, declarer: str
+    ) -> None:
         self._limits = limits
-        self._sources = sources
+        self._deliveries = deliveries
         self._declarer = declarer
         self._assets = self._variables = 0
 
     @cached_property
     def _declared(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the numbers of assets and variables so far: of the declarer, and of all."""
-        found = self._sources.declarations()
+        found = self._deliveries.declarations()
         counts = {
             name: (one.declared_assets, one.declared_variables) for name, one in found.items()
         }

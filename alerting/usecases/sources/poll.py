@@ -58,7 +58,7 @@ def poll(
     `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the
     source, if it cannot be read.
     """
-    record_edits(plant, now)
+    record_edits(plant.sources, now)
     source = find_source(plant.sources, name)
     require_active(source)
     try:
@@ -68,7 +68,7 @@ def poll(
         if isinstance(source, SqlSource):
             return _poll_records(plant, readers.sql, source, now, again, report)
     except UserError as fault:
-        plant.sources.set_fault(name, str(fault))
+        plant.deliveries.set_fault(name, str(fault))
         raise
     raise UserError(
         f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does "
@@ -88,7 +88,7 @@ def _poll_records(
     stops: nothing is skipped."""
     rows = new = refused = 0
     origin = _origin(source)
-    progress = plant.sources.progress(source.name)
+    progress = plant.deliveries.progress(source.name)
     why = ""
     cursor = progress.cursor if progress.cursor_of in (None, origin) else None
     for piece in reader.read(source, None if again else cursor):
@@ -96,7 +96,7 @@ def _poll_records(
         if found.refused and not found.readings and not found.events:
             if piece.cursor == cursor:  # the last rows, which are read again
                 continue
-            plant.sources.record(
+            plant.deliveries.record(
                 source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason)
             )
             raise UserError(
@@ -104,7 +104,7 @@ def _poll_records(
                 f"{found.refused[0].reason}"
             )
         delivery = store(plant, found, now, by=source.name)
-        plant.sources.set_cursor(source.name, piece.cursor, origin)
+        plant.deliveries.set_cursor(source.name, piece.cursor, origin)
         rows = rows + delivery.rows
         new = new + delivery.new
         refused = refused + len(delivery.refused)
@@ -113,7 +113,7 @@ def _poll_records(
         if report is not None:
             report(rows)
     if refused:
-        plant.sources.set_fault(source.name, f"{refused} rows were refused, for example: {why}")
+        plant.deliveries.set_fault(source.name, f"{refused} rows were refused, for example: {why}")
     return Polled(rows, new, refused)
 
 

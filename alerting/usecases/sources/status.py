@@ -1,4 +1,4 @@
-"""Deliveries of each source, and whether it is stale."""
+"""SourceDeliveries of each source, and whether it is stale."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source
-from alerting.ports import SourceProgress, SourceRevision, Sources
+from alerting.ports import SourceDeliveries, SourceProgress, SourceRevision, Sources
 from alerting.usecases.sources.documents import read_sources
 
 SERVICE = "alerting stream"
@@ -47,16 +47,14 @@ class SourceStatus:
     lost_at: datetime | None = None
 
 
-def source_statuses(sources: Sources, now: datetime) -> list[SourceStatus]:
+def source_statuses(
+    sources: Sources, deliveries: SourceDeliveries, now: datetime
+) -> list[SourceStatus]:
     """Return the status of every valid source, sorted by name. Writes nothing."""
     return [
-        source_status(source, sources.progress(source.name), sources.revisions(source.name), now)
-        for source in _valid(sources)
+        source_status(source, deliveries.progress(source.name), sources.revisions(source.name), now)
+        for source in read_sources(sources)[0]
     ]
-
-
-def _valid(sources: Sources) -> list[Source]:
-    return read_sources(sources)[0]
 
 
 def source_status(

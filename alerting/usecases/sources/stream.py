@@ -8,7 +8,7 @@ none is lost, and none blocks the others.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
 from alerting.definitions.faults import Unreachable, UserError, shown
@@ -16,6 +16,7 @@ from alerting.definitions.sources.streamed import MessageSource, StreamedSource
 from alerting.ports import (
     ArchiveAway,
     DeadMessage,
+    DeadMessages,
     Delivered,
     EventRow,
     ReadingRow,
@@ -128,13 +129,13 @@ def store_messages(
             source,
             messages,
             now,
-            lambda dead: _put_aside(plant.sources, source, dead),
+            lambda dead: _put_aside(plant.dead_messages, source, dead),
             stored,
         )
     except TooManyDead:
         raise
     except Unreachable as fault:
-        waits = _waiting(plant, source, messages, fault)
+        waits = _waiting(plant.zone, source, messages, fault)
         others = [message for message, later in zip(messages, waits, strict=True) if not later]
         count = store_messages(plant, source, others, now, is_outage, stored)
         waiting = [message for message, later in zip(messages, waits, strict=True) if later]
@@ -149,8 +150,8 @@ def store_messages(
             ]
             return _sum(counts)
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
-        _put_aside(plant.sources, source, [_dead(source, messages[0], reason)])
-        plant.sources.record(source.name, Delivered(now, 0, 1, why=reason))
+        _put_aside(plant.dead_messages, source, [_dead(source, messages[0], reason)])
+        plant.deliveries.record(source.name, Delivered(now, 0, 1, why=reason))
         count = StreamCount(1, 0, 1)
     for message in messages:
         message.acknowledge()
@@ -168,7 +169,7 @@ def _sum(counts: Sequence[StreamCount]) -> StreamCount:
 
 
 def _waiting(
-    plant: SourcePorts, source: StreamedSource, messages: Sequence[Message], fault: Unreachable
+    zone: tzinfo, source: StreamedSource, messages: Sequence[Message], fault: Unreachable
 ) -> list[bool]:
     """Return for each message whether it needs what is away: at least one does."""
     if not isinstance(fault, ArchiveAway):
@@ -177,7 +178,7 @@ def _waiting(
     found = list[bool]()
     for message in messages:
         try:
-            rows = map_readings(source, read(message), plant.zone).rows
+            rows = map_readings(source, read(message), zone).rows
         except ValueError:
             rows = []
         found.append(
@@ -186,16 +187,16 @@ def _waiting(
     return found if any(found) else [True] * len(messages)
 
 
-def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
+def _put_aside(letters: DeadMessages, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
     """Store messages that cannot be stored as readings. Raises TooManyDead if they are too many, or
     too large together."""
     if not dead:
         return
     size = sum(len(message.payload) for message in dead)
     limit = None
-    if sources.count_dead(source.name) + len(dead) > MOST_DEAD:
+    if letters.count_dead(source.name) + len(dead) > MOST_DEAD:
         limit = f"{MOST_DEAD} of its messages"
-    elif sources.dead_bytes(source.name) + size > MOST_DEAD_BYTES:
+    elif letters.dead_bytes(source.name) + size > MOST_DEAD_BYTES:
         limit = f"{MOST_DEAD_BYTES >> 20} MiB of its messages"
     if limit is not None:
         raise TooManyDead(
@@ -204,7 +205,7 @@ def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMess
             f"correct it, then run alerting source retry {source.name} and alerting source resume "
             f"{source.name}"
         )
-    sources.add_dead(dead)
+    letters.add_dead(dead)
 
 
 def _store(
@@ -240,7 +241,9 @@ def _store(
     if fitting:
         stored(fitting)
     if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
-        plant.sources.record(source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)]))
+        plant.deliveries.record(
+            source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)])
+        )
     return StreamCount(len(messages), new, len(reasons))
 
 
@@ -312,12 +315,12 @@ def earlier_subscriptions(sources: Sources, source: StreamedSource) -> list[str]
     )
 
 
-def dead_messages(sources: Sources, name: str | None) -> Iterator[DeadMessage]:
+def list_dead(letters: DeadMessages, name: str | None) -> Iterator[DeadMessage]:
     """Yield the dead messages of a source, or of all, oldest first."""
-    page = sources.dead(name, _PAGE)
+    page = letters.dead(name, _PAGE)
     while page:
         yield from page
-        page = sources.dead(name, _PAGE, page[-1])
+        page = letters.dead(name, _PAGE, page[-1])
 
 
 def retry_dead(
@@ -332,7 +335,7 @@ def retry_dead(
     if not isinstance(source, StreamedSource):
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")
     tried = stored = 0
-    for letter in dead_messages(plant.sources, name):
+    for letter in list_dead(plant.dead_messages, name):
         message = Message(letter.topic, letter.payload, letter.at, lambda: None)
         tried += 1
         try:
@@ -342,6 +345,6 @@ def retry_dead(
                 raise
             is_stored = False
         if is_stored:
-            plant.sources.remove_dead([letter.id])
+            plant.dead_messages.remove_dead([letter.id])
             stored += 1
     return StreamCount(tried, stored, tried - stored)

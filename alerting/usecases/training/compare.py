@@ -18,7 +18,7 @@ from alerting.learning.search.candidates import candidate_from_files
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
-from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
+from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.derived import with_stored_features
@@ -55,8 +55,8 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
-    run = read_run(platform.models, run_id)
-    definition = load_model_definition(platform, run)
+    run = read_run(platform.runs, run_id)
+    definition = load_model_definition(platform.definitions, run)
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
         return _compare_trained(platform, run, definition)
@@ -68,12 +68,12 @@ def _compare_trained(
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    dataset = load_dataset(platform.models, run.id)
-    files = load_candidates(platform.models, run.id, definition.families)
+    dataset = load_dataset(platform.runs, run.id)
+    files = load_candidates(platform.runs, run.id, definition.families)
     candidates = [candidate_from_files(one) for one in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
-    champion_version = _champion_of(platform, run)
+    champion_version = _champion_of(platform.decisions, run)
     version = None
     refreshed_version = None
     if chosen is None:
@@ -128,12 +128,12 @@ def _compare_estimated(
     platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition
 ) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
-    candidates = load_candidates(platform.models, run.id, definition.families)
+    candidates = load_candidates(platform.runs, run.id, definition.families)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()
     }
-    champion_version = _champion_of(platform, run)
+    champion_version = _champion_of(platform.decisions, run)
     champion, lost = _read_champion(platform, definition, champion_version, run.as_of)
     data = load_learning_data(platform, run.id, definition, run.as_of)
     estimation = estimation_of(definition)
@@ -145,7 +145,7 @@ def _compare_estimated(
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**_version_tags(definition.kind, model, run), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run.id, files, tags, {})
-    composition = load_profile(platform.models, run.id)
+    composition = load_profile(platform.runs, run.id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
     tables = account.get("tables", [])
     proposal = Proposal(
@@ -176,7 +176,7 @@ def _store(
 ) -> Proposal:
     """Store the proposal of a training on its run, and record that the training has ended."""
     text = decision_markdown(proposal)
-    platform.models.log(
+    platform.runs.log(
         run.id,
         params=params,
         metrics=metrics,
@@ -191,9 +191,9 @@ def _store(
     return proposal
 
 
-def _champion_of(platform: TrainingPorts, run: TrainingRun) -> int | None:
+def _champion_of(decisions: Decisions, run: TrainingRun) -> int | None:
     """Return the version in service for the question of a run, at its instant."""
-    return champion_at(platform.decisions.of(run.name), run.as_of, run.question)
+    return champion_at(decisions.of(run.name), run.as_of, run.question)
 
 
 def _read_champion(
@@ -250,11 +250,11 @@ def _register(
     types = column_types(model.plan)
     version = register_model(platform, run.name, run.id, training.save(model), tags, types)
     metrics = headline_metrics(evidence.summary) | evidence.metrics
-    charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
-    platform.models.log(
+    charts = _charts(platform, definition, evidence, decision) if platform.runs.shown else {}
+    platform.runs.log(
         run.id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence"
     )
-    log_onnx(platform.models, run.id, model)
+    log_onnx(platform.runs, run.id, model)
     return version, decision
 
 
@@ -329,7 +329,7 @@ def _decide(
         definition=definition,
         challenger=challenger,
         champion=champion,
-        histories=histories_at(platform, definition, as_of),
+        histories=histories_at(platform.assets, platform.readings, definition, as_of),
         excluded=acted_windows(platform.episodes, definition, as_of),
         as_of=as_of,
         seed=definition.learning.seed,

@@ -48,7 +48,7 @@ def dataset_at(
     `plan`: of a model that is fitted again.
     """
     feedback = feedback_labels_at(platform, definition, as_of)
-    histories = histories_at(platform, definition, as_of)
+    histories = histories_at(platform.assets, platform.readings, definition, as_of)
     suppressed = suppressed_at(platform, definition, as_of)
     limits = platform.limits
     derived = stored_features(platform.derived_features, definition)

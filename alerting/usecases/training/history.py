@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
-from alerting.ports import DecisionRecord, Models
+from alerting.ports import DecisionRecord, Models, TrainingRuns
 from alerting.reporting.page.decision_text import chance_lines
 
 
-def read_proposal(models: Models, run_id: str) -> Proposal | None:
+def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:
     """Return the proposal of a training; None before it has one. Raises UserError for a damaged
     one."""
-    data = models.files(run_id, "decision").get(PROPOSAL)
+    data = runs.files(run_id, "decision").get(PROPOSAL)
     return None if data is None else Proposal.from_json(data, run_id)
 
 
@@ -41,7 +41,7 @@ def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
 
 
 def last_training(
-    models: Models, name: str, made: Sequence[DecisionRecord]
+    runs: TrainingRuns, models: Models, name: str, made: Sequence[DecisionRecord]
 ) -> dict[str, Any] | None:
     """Return the newest training with a proposal: by its registered challenger, or by its decision
     if it has no challenger."""
@@ -53,7 +53,7 @@ def last_training(
     run_id = newest if newest is not None and newest not in decided else latest
     if run_id is None:
         return None
-    proposal = read_proposal(models, run_id)
+    proposal = read_proposal(runs, run_id)
     if proposal is None:
         return None
     waiting = run_id not in decided and proposal.promote

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import translatable
 from alerting.learning.selection.proposal import PROPOSAL
-from alerting.ports import Definitions, Models, ModelUnavailable, RunState, Trainings
+from alerting.ports import Definitions, ModelUnavailable, RunState, TrainingRuns, Trainings
 from alerting.usecases.training.due import newest_trainings
 
 PROBABLY_KILLED = timedelta(minutes=30)
@@ -19,7 +19,7 @@ class ProgressPorts(Protocol):
     """The ports that the progress of a training is read from."""
 
     @property
-    def models(self) -> Models: ...
+    def runs(self) -> TrainingRuns: ...
 
     @property
     def definitions(self) -> Definitions: ...
@@ -54,14 +54,14 @@ def unfinished_training(
     `candidates`; `last_sign`: when a part of it began or ended last. A killed training looks the
     same; only `last_sign` shows it.
     """
-    newest = next(iter(platform.models.open_runs(name)), None)
+    newest = next(iter(platform.runs.open_runs(name)), None)
     if (
         newest is None
         or newest.id in decided
-        or PROPOSAL in platform.models.files(newest.id, "decision")
+        or PROPOSAL in platform.runs.files(newest.id, "decision")
     ):
         return _begun_training(platform, name)
-    searches = platform.models.searches(newest.id)
+    searches = platform.runs.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
     active = [
         s.tags["family"]

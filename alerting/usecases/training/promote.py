@@ -10,7 +10,16 @@ from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinit
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import template
 from alerting.learning.selection.proposal import Proposal
-from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
+from alerting.ports import (
+    Clock,
+    DecisionRecord,
+    Decisions,
+    Definitions,
+    Models,
+    ModelUnavailable,
+    TrainingPorts,
+    TrainingRuns,
+)
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
@@ -52,7 +61,7 @@ def promote_run(
     out. Raises UserError for a rejection without a reason, and for an answer to a training without
     a proposal.
     """
-    proposal = read_proposal(platform.models, run_id)
+    proposal = read_proposal(platform.runs, run_id)
     if proposal is None:
         raise UserError(
             f"run {run_id} has no proposal; its training has not reached the comparison yet"
@@ -71,7 +80,7 @@ def promote_run(
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
     outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
     final = proposal.model_copy(update={**outcome, "waiting": False})
-    _report_run(platform.models, run_id, final)
+    _report_run(platform.runs, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
@@ -185,7 +194,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
         after=decision.challenger_version if decision.promoted else decision.champion_version,
         why=decision.reason,
     )
-    move_aliases(platform, decision.definition)
+    move_aliases(platform.definitions, platform.decisions, platform.models, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
         if isinstance(revision.definition, ModelDefinition):
@@ -216,28 +225,26 @@ def _index_carried_forward(
     platform.readings.index_newest(sorted(stored))
 
 
-def move_aliases(platform: TrainingPorts, name: str) -> None:
+def move_aliases(definitions: Definitions, decisions: Decisions, models: Models, name: str) -> None:
     """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last
     process sets them right."""
     line: list[int] | None = None
-    revisions = platform.definitions.revisions(name)
+    revisions = definitions.revisions(name)
     while line != (
-        line := line_of_champions(
-            made := platform.decisions.of(name), _present_question(revisions, made)
-        )
+        line := line_of_champions(made := decisions.of(name), _present_question(revisions, made))
     ):
         if line:
-            platform.models.set_alias(name, "champion", line[-1])
-            platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
+            models.set_alias(name, "champion", line[-1])
+            models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
 
 
-def _report_run(models: Models, run_id: str, proposal: Proposal) -> None:
+def _report_run(runs: TrainingRuns, run_id: str, proposal: Proposal) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
     decided = {"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG]}
     files = {"decision.md": text.encode()}
-    models.log(run_id, tags=decided | description(text), files=files, folder="decision")
-    models.finish(run_id)
+    runs.log(run_id, tags=decided | description(text), files=files, folder="decision")
+    runs.finish(run_id)
 
 
 def description(text: str) -> dict[str, str]:
@@ -375,7 +382,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
         return history | {
             "versions": registered_versions(platform.models, name),
-            "training": last_training(platform.models, name, made),
+            "training": last_training(platform.runs, platform.models, name, made),
             "unfinished": unfinished,
         }
     except (ModelUnavailable, UserError) as unavailable:

@@ -29,7 +29,7 @@ from alerting.kinds.protocol.training import (
 from alerting.kinds.registry import estimation_of
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
-from alerting.ports import Files, TrainingPorts
+from alerting.ports import Files, Readings, TrainingPorts
 from alerting.readings.history import History, millis, to_millis
 from alerting.readings.long_history import LongHistory
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
@@ -69,14 +69,14 @@ def read_histories(
         variables |= types.keys()
         file = ReadingsFile(types)
         length = 0
-        for before in _categories_before(platform, definition, asset, period.start):
+        for before in _categories_before(platform.readings, definition, asset, period.start):
             file.write(before.reindex(columns=list(types)))
         is_between = period.unseen_from is not None and period.unseen_from > period.cutoff
-        for name, part in _load(platform, definition, asset, period, as_of, list(types)):
+        for name, part in _load(platform.readings, definition, asset, period, as_of, list(types)):
             if is_between and name == "unseen":
                 is_between = False
                 for before in _categories_before(
-                    platform, definition, asset, period.unseen_from or period.cutoff
+                    platform.readings, definition, asset, period.unseen_from or period.cutoff
                 ):
                     file.write(
                         before.loc[before.index > period.cutoff].reindex(columns=list(types))
@@ -97,7 +97,7 @@ def read_histories(
 
 
 def _load(
-    platform: TrainingPorts,
+    readings: Readings,
     definition: ModelDefinition,
     asset: Asset,
     period: NormalTime,
@@ -122,13 +122,13 @@ def _load(
         begin = start
         until = min(end, known)
         while until - begin > at_once:
-            found = known_by(platform.readings.load(asset, begin, begin + at_once, names))
+            found = known_by(readings.load(asset, begin, begin + at_once, names))
             yield name, found
             begin += at_once
             at_once = max(
                 _LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(found.readings.size, 1)))
             )
-        yield name, known_by(platform.readings.load(asset, begin, until, names))
+        yield name, known_by(readings.load(asset, begin, until, names))
 
 
 def _require_memory(
@@ -146,7 +146,7 @@ def _require_memory(
 
 
 def _categories_before(
-    platform: TrainingPorts, definition: ModelDefinition, asset: Asset, start: datetime
+    readings: Readings, definition: ModelDefinition, asset: Asset, start: datetime
 ) -> Iterator[pd.DataFrame]:
     """Yield the values at the start of a period of the categories by which readings are grouped, if
     there are any.
@@ -159,7 +159,7 @@ def _categories_before(
         for name in definition.groups_by
         if name in asset.variables
     }
-    found = platform.readings.newest(asset, since, start) if since else pd.DataFrame()
+    found = readings.newest(asset, since, start) if since else pd.DataFrame()
     if len(found):
         yield found
 
@@ -194,7 +194,7 @@ def load_learning_data(
     platform: TrainingPorts, run_id: str, definition: ModelDefinition, as_of: datetime
 ) -> LearningData:
     """Return what the run has read."""
-    files = platform.models.files(run_id, DATASET)
+    files = platform.runs.files(run_id, DATASET)
     document = json.loads(files[_PERIOD])
     times = {
         name: time and datetime.fromisoformat(time) for name, time in document["period"].items()

@@ -66,9 +66,9 @@ def refresh(
     if refreshed is None or refreshed.refit is None:
         return None
     of_champion = platform.models.version_tags(name, version)
-    searches = platform.models.searches(run.id)
+    searches = platform.runs.searches(run.id)
     child = next((one.id for one in searches if "refreshes" in one.tags), None)
-    child = child or platform.models.start_run(
+    child = child or platform.runs.start_run(
         name, f"refit of version {version}", {"refreshes": str(version)}, parent=run.id
     )
     made = {
@@ -85,8 +85,8 @@ def refresh(
         of_champion | made | refit_tags(refreshed),
         column_types(refreshed.plan),
     )
-    log_onnx(platform.models, child, refreshed)
-    platform.models.finish(child)
+    log_onnx(platform.runs, child, refreshed)
+    platform.runs.finish(child)
     return Refreshed(number, refreshed.refit.training_cutoff)
 
 
@@ -109,7 +109,7 @@ def review_refit(
         champion = ModelCache(platform).get(definition, serving.challenger_version)
     except ModelUnavailable:  # the comparison of the training reports it
         return None
-    histories = histories_at(platform, definition, as_of)
+    histories = histories_at(platform.assets, platform.readings, definition, as_of)
     suppressed = suppressed_at(platform, definition, as_of)
     acted = acted_windows(platform.episodes, definition, as_of)
     found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)

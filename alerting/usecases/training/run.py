@@ -11,7 +11,7 @@ from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
-from alerting.ports import Models, TrainingPorts
+from alerting.ports import Definitions, TrainingPorts, TrainingRuns
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_model
@@ -36,9 +36,9 @@ class TrainingRun:
     training: str | None
 
 
-def read_run(models: Models, run_id: str) -> TrainingRun:
+def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
     """Return a training run. Runs of earlier versions have no question and no training."""
-    tags = models.tags(run_id)
+    tags = runs.tags(run_id)
     return TrainingRun(
         id=run_id,
         name=tags["definition"],
@@ -52,39 +52,39 @@ def read_run(models: Models, run_id: str) -> TrainingRun:
 
 def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
     """Return the families to try in this run."""
-    run = read_run(platform.models, run_id)
-    return list(load_model_definition(platform, run).families)
+    run = read_run(platform.runs, run_id)
+    return list(load_model_definition(platform.definitions, run).families)
 
 
-def load_model_definition(platform: TrainingPorts, run: TrainingRun) -> ModelDefinition:
+def load_model_definition(definitions: Definitions, run: TrainingRun) -> ModelDefinition:
     """Return the definition that the run trains, in the run's revision, as it is written."""
-    return require_model(require_revision(platform.definitions, run.name, run.revision))
+    return require_model(require_revision(definitions, run.name, run.revision))
 
 
-def load_dataset(models: Models, run_id: str) -> Dataset:
+def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
     """Return the dataset of the run."""
-    return dataset_from_files(models.files(run_id, DATASET))
+    return dataset_from_files(runs.files(run_id, DATASET))
 
 
 def load_candidates(
-    models: Models, run_id: str, families: Sequence[str]
+    runs: TrainingRuns, run_id: str, families: Sequence[str]
 ) -> dict[str, dict[str, bytes]]:
     """Return the files of the newest fitted candidate of every family. Raises UserError if one is
     missing."""
     fitted = {
-        s.tags["family"]: s.id for s in models.searches(run_id) if s.tags.get("fitted") == "true"
+        s.tags["family"]: s.id for s in runs.searches(run_id) if s.tags.get("fitted") == "true"
     }
     missing = [f for f in families if f not in fitted]
     if missing:
         raise UserError(
             f"not fitted yet: {', '.join(missing)}; run these candidates of the training again"
         )
-    return {family: models.files(run, CANDIDATE) for family, run in fitted.items()}
+    return {family: runs.files(run, CANDIDATE) for family, run in fitted.items()}
 
 
-def load_profile(models: Models, run_id: str) -> DatasetProfile:
+def load_profile(runs: TrainingRuns, run_id: str) -> DatasetProfile:
     """Return the composition of the run's dataset."""
-    return DatasetProfile.model_validate_json(models.files(run_id, DATASET)[PROFILE])
+    return DatasetProfile.model_validate_json(runs.files(run_id, DATASET)[PROFILE])
 
 
 def profile(dataset: Dataset) -> DatasetProfile:

@@ -4,7 +4,7 @@ whose version waits."""
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import ModelDefinition
 from alerting.learning.selection.proposal import Proposal
-from alerting.ports import ModelUnavailable, TrainingPorts
+from alerting.ports import Decisions, ModelUnavailable, PlatformAlerts, TrainingPorts, TrainingRuns
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
@@ -27,7 +27,7 @@ def answer_run(
 def find_run(platform: TrainingPorts, text: str) -> str:
     """Return the id of the run that a text names. Raises UserError, with the runs that wait for
     approval, if it names none."""
-    waiting = _waiting(platform)
+    waiting = _waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     known = {*waiting, *(() if named else _decided_and_open(platform))}
     begins = sorted(run for run in known if len(text) >= _LEAST_BEGINNING and run.startswith(text))
@@ -63,15 +63,14 @@ def require_idle(platform: TrainingPorts, name: str) -> None:
             )
 
 
-def _waiting(platform: TrainingPorts) -> dict[str, Proposal]:
+def _waiting(
+    platform_alerts: PlatformAlerts, decisions: Decisions, runs: TrainingRuns
+) -> dict[str, Proposal]:
     """Return the proposals that wait for a person, by run."""
-    names = sorted(
-        alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING
-    )
-    decided = platform.decisions.histories(names) if names else {}
+    names = sorted(alert.subject for alert in platform_alerts.open() if alert.kind == WAITING)
+    decided = decisions.histories(names) if names else {}
     found = [
-        waiting_proposal(platform.models, name, {d.run_id for d in decided.get(name, ())})
-        for name in names
+        waiting_proposal(runs, name, {d.run_id for d in decided.get(name, ())}) for name in names
     ]
     return {proposal.run_id: proposal for proposal in found if proposal is not None}
 
@@ -85,6 +84,6 @@ def _decided_and_open(platform: TrainingPorts) -> list[str]:
     made = platform.decisions.histories(names) if names else {}
     runs = [d.run_id for of_name in made.values() for d in of_name if d.run_id is not None]
     try:
-        return runs + [run.id for name in names for run in platform.models.open_runs(name)]
+        return runs + [run.id for name in names for run in platform.runs.open_runs(name)]
     except ModelUnavailable:
         return runs

@@ -82,7 +82,7 @@ def train(
         progress("comparing", len(families), len(families))
         compare_run(platform, run_id)
     except BaseException as fault:
-        training = read_run(platform.models, run_id).training
+        training = read_run(platform.runs, run_id).training
         reason = first_line(fault) if isinstance(fault, Exception) else "interrupted"
         end_run(platform, name, training, reason)
         raise
@@ -119,15 +119,15 @@ def prepare(
         "as_of": as_of.isoformat(),
         "dataset_hash": composition.hash,
     }
-    run_id = platform.models.start_run(
+    run_id = platform.runs.start_run(
         name,
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
         tags | {"question": training.question, "training": training.run},
     )
-    platform.models.describe(name, describe_experiment(definition), MAIN_METRICS["event_recall"])
+    platform.runs.describe(name, describe_experiment(definition), MAIN_METRICS["event_recall"])
     files = {**prepared.files, PROFILE: composition.model_dump_json(indent=1).encode()}
-    platform.models.log(run_id, prepared.params, prepared.metrics, prepared.tags, files, DATASET)
-    platform.models.log_dataset(run_id, name, composition.model_dump(mode="json"), prepared.columns)
+    platform.runs.log(run_id, prepared.params, prepared.metrics, prepared.tags, files, DATASET)
+    platform.runs.log_dataset(run_id, name, composition.model_dump(mode="json"), prepared.columns)
     for line in dataset_lines(composition):
         report(line)
     rows = sum(part.rows for part in composition.parts.values())
@@ -203,9 +203,9 @@ def fit(
 ) -> CandidateSummary | EstimateSummary:
     """Search one family on the run's dataset, or estimate its model without one, and store the
     candidate on a child run."""
-    run = read_run(platform.models, run_id)
-    definition = load_model_definition(platform, run)
-    child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
+    run = read_run(platform.runs, run_id)
+    definition = load_model_definition(platform.definitions, run)
+    child = platform.runs.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
@@ -213,15 +213,15 @@ def fit(
         else:
             fitted = _estimate(platform, run, definition, family)
     except BaseException:
-        platform.models.finish(child, failed=True)
+        platform.runs.finish(child, failed=True)
         raise
-    platform.models.log(
+    platform.runs.log(
         child, params=fitted.params, metrics=fitted.metrics, files=fitted.files, folder=CANDIDATE
     )
     if fitted.charts:
-        platform.models.log(child, files=fitted.charts, folder="charts")
-    platform.models.log(child, tags={"fitted": "true", **description(fitted.text)})
-    platform.models.finish(child)
+        platform.runs.log(child, files=fitted.charts, folder="charts")
+    platform.runs.log(child, tags={"fitted": "true", **description(fitted.text)})
+    platform.runs.finish(child)
     _log.info(
         "candidate fitted: %s",
         candidate_line(fitted.summary),
@@ -244,16 +244,16 @@ class _Fitted:
 
 
 def _search(
-    platform: TrainingPorts,
+    platform: RegistryPorts,
     run: TrainingRun,
     definition: TrainedDefinition,
     family: str,
     progress: Progress,
 ) -> _Fitted:
-    dataset = load_dataset(platform.models, run.id)
+    dataset = load_dataset(platform.runs, run.id)
     warm_start = _champion_params(platform, run, family)
     candidate = training_of(definition).train(dataset, definition, family, progress, warm_start)
-    charts = _candidate_charts(candidate, dataset) if platform.models.shown else {}
+    charts = _candidate_charts(candidate, dataset) if platform.runs.shown else {}
     summary = CandidateSummary.from_candidate(candidate)
     return _Fitted(
         summary,
@@ -302,13 +302,13 @@ def _champion_params(
         return None
     models = platform.models
     try:
-        searches = models.searches(search_run(models.version_tags(run.name, version)))
+        searches = platform.runs.searches(search_run(models.version_tags(run.name, version)))
         fitted = [
             one.id
             for one in searches
             if one.tags.get("fitted") == "true" and one.tags.get("family") == family
         ]
-        files = models.files(fitted[0], CANDIDATE) if fitted else None
+        files = platform.runs.files(fitted[0], CANDIDATE) if fitted else None
         return None if files is None else candidate_from_files(files).params
     except (ModelUnavailable, KeyError, UserError):  # its records are lost: search from the default
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
-from alerting.ports import Archive, ArchivedFile, Progress, UpkeepPorts, silent
+from alerting.ports import Archive, ArchivedFile, PlanPorts, Progress, UpkeepPorts, silent
 from alerting.usecases.upkeep.retention import assets_with_readings, latest_limit
 
 # A reading is archived this long after it arrived: an import that takes days stamps all that it
@@ -52,7 +52,7 @@ def archive_readings(
     """
     archive = require_archive(platform)
     run = ArchiveRun()
-    for asset in assets_with_readings(platform):
+    for asset in assets_with_readings(platform.assets, platform.readings):
         for file in archive.files(asset):
             if file.state == "written":
                 _delete_readings(archive, run, file)
@@ -67,7 +67,7 @@ def archive_readings(
 
 
 def _due_months(
-    platform: UpkeepPorts, archive: Archive, asset: str, as_of: datetime
+    platform: PlanPorts, archive: Archive, asset: str, as_of: datetime
 ) -> Sequence[str]:
     if archive.after is None:
         return ()
@@ -110,7 +110,7 @@ def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset
     """Return what is archived of each asset and which months are due, if any."""
     archive = require_archive(platform)
     found = []
-    for asset in assets_with_readings(platform):
+    for asset in assets_with_readings(platform.assets, platform.readings):
         files = archive.files(asset)
         due = _due_months(platform, archive, asset, as_of)
         if files or due:

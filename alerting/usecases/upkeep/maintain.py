@@ -25,7 +25,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     return {
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "over_budget": check_edited(platform, as_of),
-        "edited_sources": record_edits(platform, as_of),
+        "edited_sources": record_edits(platform.sources, as_of),
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),

@@ -8,7 +8,22 @@ from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
-from alerting.ports import Archive, ArchivedFile, Swept, UpkeepPorts
+from alerting.ports import (
+    Archive,
+    ArchivedFile,
+    Assets,
+    Decisions,
+    Definitions,
+    DeliveryPorts,
+    EpisodePorts,
+    Models,
+    PastEvaluations,
+    PlanPorts,
+    Readings,
+    Sweeps,
+    Swept,
+    UpkeepPorts,
+)
 from alerting.ports.sweeps import Log
 from alerting.readings.instants import month_interval
 from alerting.usecases.alarm_load.budget_gate import checked_subjects
@@ -37,19 +52,34 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     ]
     found = [
         *_readings(platform, needed, limits["readings"], dry),
-        *_scores(platform, needed, limits["scores"], dry),
+        *_scores(
+            platform.definitions,
+            platform.past_evaluations,
+            platform.sweeps,
+            needed,
+            limits["scores"],
+            dry,
+        ),
         _notifications(platform, limits["notifications"], dry),
-        *_logs(platform, limits["audit"], ("audit", "platform_alerts"), dry),
-        *_logs(platform, limits["reports"], ("reports", "backtests"), dry),
-        *_logs(platform, limits["scores"], ("past_evaluations",), dry),
-        *_models(platform, limits["models"], dry),
+        *_logs(
+            platform.definitions,
+            platform.sweeps,
+            limits["audit"],
+            ("audit", "platform_alerts"),
+            dry,
+        ),
+        *_logs(
+            platform.definitions, platform.sweeps, limits["reports"], ("reports", "backtests"), dry
+        ),
+        *_logs(platform.definitions, platform.sweeps, limits["scores"], ("past_evaluations",), dry),
+        *_models(platform.definitions, platform.decisions, platform.models, limits["models"], dry),
         # last: while it is away all else is deleted
         *_archived(platform, needed, limits["archive"], dry),
     ]
     return _totals(found)
 
 
-def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
+def latest_limit(platform: PlanPorts, as_of: datetime) -> datetime:
     """Return the instant after which nothing is deleted: late readings may need it."""
     lateness = max(
         (target.allowed_lateness for target in current_plan(platform).targets), default=0
@@ -57,12 +87,10 @@ def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
     return as_of - timedelta(milliseconds=lateness) - timedelta(days=1)
 
 
-def assets_with_readings(platform: UpkeepPorts) -> list[str]:
+def assets_with_readings(assets: Assets, readings: Readings) -> list[str]:
     """Return the names of all assets, also of those that are no longer defined."""
     return list(
-        dict.fromkeys(
-            [*(asset.name for asset in platform.assets.all()), *platform.readings.newest_readings()]
-        )
+        dict.fromkeys([*(asset.name for asset in assets.all()), *readings.newest_readings()])
     )
 
 
@@ -120,12 +148,12 @@ def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
 
 
 def _limits(
-    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
+    platform: EpisodePorts, needed: Sequence[Episode], before: datetime
 ) -> dict[str, datetime]:
     """Return before when nothing in use reads readings, by asset; at most `before`."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
-    limits = dict.fromkeys(assets_with_readings(platform), before)
+    limits = dict.fromkeys(assets_with_readings(platform.assets, platform.readings), before)
     read_from = [
         (by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed
     ]
@@ -143,52 +171,57 @@ def _limits(
 
 
 def _scores(
-    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
+    definitions: Definitions,
+    past_evaluations: PastEvaluations,
+    sweeps: Sweeps,
+    needed: Sequence[Episode],
+    before: datetime,
+    dry: bool,
 ) -> Iterable[Swept]:
     """Yield what was deleted; scores of the past stay as long as their record."""
-    for revision in platform.definitions.latest():
+    for revision in definitions.latest():
         if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
             evaluated = [
-                past.start
-                for past in platform.past_evaluations.of(revision.name)
-                if past.at >= before
+                past.start for past in past_evaluations.of(revision.name) if past.at >= before
             ]
-            yield platform.sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
+            yield sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
 
 
-def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
+def _notifications(platform: DeliveryPorts, before: datetime, dry: bool) -> Swept:
     """Delete finished notifications, of an episode only long after its end."""
     recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
     return Swept(
         "notifications",
-        platform.notifications.forget(before, recent, opening_keys(platform), dry=dry),
+        platform.notifications.forget(
+            before, recent, opening_keys(platform.channels, platform.platform_alerts), dry=dry
+        ),
         None,
     )
 
 
 def _logs(
-    platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: bool
+    definitions: Definitions, sweeps: Sweeps, before: datetime, logs: Sequence[Log], dry: bool
 ) -> Iterable[Swept]:
     """Delete old records but checks of the budget, which would be made again."""
-    keep = checked_subjects(platform.definitions)
+    keep = checked_subjects(definitions)
     return [
-        platform.sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry)
-        for log in logs
+        sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry) for log in logs
     ]
 
 
-def _models(platform: UpkeepPorts, before: datetime, dry: bool) -> Iterable[Swept]:
-    for revision in platform.definitions.latest():
+def _models(
+    definitions: Definitions, decisions: Decisions, models: Models, before: datetime, dry: bool
+) -> Iterable[Swept]:
+    for revision in definitions.latest():
         if isinstance(revision.definition, ModelDefinition):
             name = revision.name
-            served = {d.challenger_version for d in platform.decisions.of(name) if d.promoted}
+            served = {d.challenger_version for d in decisions.of(name) if d.promoted}
             aliases = {
-                platform.models.alias(name, alias)
-                for alias in ("champion", "previous", "challenger")
+                models.alias(name, alias) for alias in ("champion", "previous", "challenger")
             }
             keep = {version for version in served | aliases if version is not None}
-            yield from platform.models.forget(name, keep, before, dry=dry)
+            yield from models.forget(name, keep, before, dry=dry)
 
 
 def _totals(found: Iterable[Swept]) -> list[Swept]:

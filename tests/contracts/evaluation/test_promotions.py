@@ -49,12 +49,12 @@ def platform(stores):
 
 def proposed(platform, files, against, as_of=10, **changes):
     """A training that came to its proposal: the id of its run."""
-    run = platform.models.start_run(NAME, "training", {"revision": "1"})
+    run = platform.runs.start_run(NAME, "training", {"revision": "1"})
     version = register_model(platform, NAME, run, files, {"training_run": run}, {})
     offered = proposal(
         run_id=run, as_of=at(as_of), challenger_version=version, champion_version=against, **changes
     )
-    platform.models.log(run, files={PROPOSAL: offered.to_json()}, folder="decision")
+    platform.runs.log(run, files={PROPOSAL: offered.to_json()}, folder="decision")
     return run
 
 
@@ -207,7 +207,7 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
     assert decision.reason.startswith("Rejected by ann: not before the audit")
     assert platform.models.alias(NAME, "champion") is None
     assert promote_run(platform, run, approved_by="bob").verdict == "rejected"  # it is decided
-    assert "Rejected by ann" in platform.models.tags(run)["mlflow.note.content"]
+    assert "Rejected by ann" in platform.runs.tags(run)["mlflow.note.content"]
 
 
 def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
@@ -397,7 +397,7 @@ def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform
 )
 def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, files, rubbish):
     run = proposed(platform, files, None)
-    platform.models.log(run, files={PROPOSAL: rubbish}, folder="decision")
+    platform.runs.log(run, files={PROPOSAL: rubbish}, folder="decision")
     with pytest.raises(
         UserError, match=f"the proposal of run {run} in the registry is damaged; train again"
     ):

@@ -73,21 +73,21 @@ def test_a_revision_is_stored_once(stores):
 
 
 def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
-    assert stores.sources.progress("gate") == SourceProgress()
-    stores.sources.set_fault("gate", "the server does not answer")
-    assert stores.sources.progress("gate").fault == "the server does not answer"
-    stores.sources.set_fault("gate", None)
-    assert stores.sources.progress("gate") == SourceProgress()
-    stores.sources.record(
+    assert stores.deliveries.progress("gate") == SourceProgress()
+    stores.deliveries.set_fault("gate", "the server does not answer")
+    assert stores.deliveries.progress("gate").fault == "the server does not answer"
+    stores.deliveries.set_fault("gate", None)
+    assert stores.deliveries.progress("gate") == SourceProgress()
+    stores.deliveries.record(
         "gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}})
     )
-    stores.sources.record(
+    stores.deliveries.record(
         "gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}})
     )
-    stores.sources.record("gate", Delivered(at(3), 0, 4, why="there is no asset"))
-    stores.sources.record("gate", Delivered(at(4), 0))
-    stores.sources.set_cursor("gate", "17", "abc")
-    assert stores.sources.progress("gate") == SourceProgress(
+    stores.deliveries.record("gate", Delivered(at(3), 0, 4, why="there is no asset"))
+    stores.deliveries.record("gate", Delivered(at(4), 0))
+    stores.deliveries.set_cursor("gate", "17", "abc")
+    assert stores.deliveries.progress("gate") == SourceProgress(
         cursor="17",
         cursor_of="abc",
         rows=5,
@@ -102,40 +102,40 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
 
 
 def test_losses_add_up_and_a_source_is_read_up_to_the_latest_note(stores):
-    stores.sources.record_loss("line", SourceLoss("too many values waited", 3), at(1))
-    stores.sources.record_loss("line", SourceLoss("no process read the source"), at(2))
-    stores.sources.record("line", Delivered(at(3), 1))
+    stores.deliveries.record_loss("line", SourceLoss("too many values waited", 3), at(1))
+    stores.deliveries.record_loss("line", SourceLoss("no process read the source"), at(2))
+    stores.deliveries.record("line", Delivered(at(3), 1))
     for minute in (5, 4):
-        stores.sources.note_read("line", at(minute))
-    progress = stores.sources.progress("line")
+        stores.deliveries.note_read("line", at(minute))
+    progress = stores.deliveries.progress("line")
     assert (progress.lost, progress.last_lost, progress.lost_at) == (
         3,
         "no process read the source",
         at(2),
     )
     assert progress.read_until == at(5)
-    assert stores.sources.progress("gate").read_until is None
+    assert stores.deliveries.progress("gate").read_until is None
 
 
 def test_declarations_add_up_by_source_and_sender(stores):
-    stores.sources.record("silent", Delivered(at(1), 1))
+    stores.deliveries.record("silent", Delivered(at(1), 1))
     for assets, variables in ((2, 5), (0, 1)):
-        stores.sources.count_declared("gate", assets, variables)
-    stores.sources.count_declared("sender anna", 1, 0)
-    stores.sources.note_surplus("gate", "too many", at(3))
-    stores.sources.note_surplus("line", "too many", at(4))
-    assert stores.sources.declarations() == {
+        stores.deliveries.count_declared("gate", assets, variables)
+    stores.deliveries.count_declared("sender anna", 1, 0)
+    stores.deliveries.note_surplus("gate", "too many", at(3))
+    stores.deliveries.note_surplus("line", "too many", at(4))
+    assert stores.deliveries.declarations() == {
         "gate": Declarations(2, 6, "too many", at(3)),
         "line": Declarations(0, 0, "too many", at(4)),
         "sender anna": Declarations(1, 0),
     }
-    assert stores.sources.progress("gate").rows == 0
+    assert stores.deliveries.progress("gate").rows == 0
 
 
 def test_only_the_last_twenty_deliveries_are_kept(stores):
     for minute in range(25):
-        stores.sources.record("gate", Delivered(at(minute), 1, 0, at(minute), {}))
-    assert [found.at for found in stores.sources.progress("gate").recent] == [
+        stores.deliveries.record("gate", Delivered(at(minute), 1, 0, at(minute), {}))
+    assert [found.at for found in stores.deliveries.progress("gate").recent] == [
         at(minute) for minute in range(5, 25)
     ]
 
@@ -150,15 +150,15 @@ def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
         replace(refused, at=at(1)),
         replace(first, sha256="cc"),
     ):
-        stores.sources.mark_file(mark)
+        stores.deliveries.mark_file(mark)
     assert sorted(
-        stores.sources.file_marks("lab", ["/in/a.csv", "/in/b.csv"]), key=lambda m: m.sha256
+        stores.deliveries.file_marks("lab", ["/in/a.csv", "/in/b.csv"]), key=lambda m: m.sha256
     ) == [
         first,
         replace(refused, at=at(1)),
         replace(first, sha256="cc"),
     ]
-    assert stores.sources.file_marks("lab", []) == []
+    assert stores.deliveries.file_marks("lab", []) == []
 
 
 def test_old_marks_of_files_that_are_gone_are_forgotten(stores):
@@ -169,14 +169,16 @@ def test_old_marks_of_files_that_are_gone_are_forgotten(stores):
         replace(old, path="/in/new.csv", at=at(2)),
         replace(old, source="other"),
     ):
-        stores.sources.mark_file(mark)
-    assert stores.sources.forget_files("lab", at(1), {"/in/there.csv"}) == 1
+        stores.deliveries.mark_file(mark)
+    assert stores.deliveries.forget_files("lab", at(1), {"/in/there.csv"}) == 1
     paths = [
         mark.path
-        for mark in stores.sources.file_marks("lab", ["/in/a.csv", "/in/there.csv", "/in/new.csv"])
+        for mark in stores.deliveries.file_marks(
+            "lab", ["/in/a.csv", "/in/there.csv", "/in/new.csv"]
+        )
     ]
     assert sorted(paths) == ["/in/new.csv", "/in/there.csv"]
-    assert len(stores.sources.file_marks("other", ["/in/a.csv"])) == 1
+    assert len(stores.deliveries.file_marks("other", ["/in/a.csv"])) == 1
 
 
 def test_dead_messages_are_kept_once_until_they_are_removed(stores):
@@ -184,30 +186,33 @@ def test_dead_messages_are_kept_once_until_they_are_removed(stores):
         DeadMessage(id, source, "a/b", b"{\xff", "is no row", at(0))
         for id, source in (("1", "line"), ("2", "other"))
     )
-    stores.sources.add_dead([first, second])
-    stores.sources.add_dead([replace(first, reason="again")])
-    stores.sources.add_dead([])
-    assert stores.sources.dead(None, 10) == [first, second]
-    assert stores.sources.dead("line", 10) == [first]
-    assert (stores.sources.dead(None, 10, first), stores.sources.dead(None, 10, second)) == (
+    stores.dead_messages.add_dead([first, second])
+    stores.dead_messages.add_dead([replace(first, reason="again")])
+    stores.dead_messages.add_dead([])
+    assert stores.dead_messages.dead(None, 10) == [first, second]
+    assert stores.dead_messages.dead("line", 10) == [first]
+    assert (
+        stores.dead_messages.dead(None, 10, first),
+        stores.dead_messages.dead(None, 10, second),
+    ) == (
         [second],
         [],
     )
-    assert [stores.sources.count_dead(name) for name in ("line", "nothing")] == [1, 0]
-    assert [stores.sources.dead_bytes(name) for name in ("line", "nothing")] == [2, 0]
-    stores.sources.add_dead([replace(first, id="3", payload=b"x" * 1000)])
-    assert stores.sources.dead_bytes("line") == 1002
-    stores.sources.remove_dead(["3"])
-    assert len(stores.sources.dead(None, 1)) == 1
-    stores.sources.remove_dead(["1"])
-    assert stores.sources.dead("line", 10) == []
+    assert [stores.dead_messages.count_dead(name) for name in ("line", "nothing")] == [1, 0]
+    assert [stores.dead_messages.dead_bytes(name) for name in ("line", "nothing")] == [2, 0]
+    stores.dead_messages.add_dead([replace(first, id="3", payload=b"x" * 1000)])
+    assert stores.dead_messages.dead_bytes("line") == 1002
+    stores.dead_messages.remove_dead(["3"])
+    assert len(stores.dead_messages.dead(None, 1)) == 1
+    stores.dead_messages.remove_dead(["1"])
+    assert stores.dead_messages.dead("line", 10) == []
 
 
 def test_the_first_answer_to_a_key_is_kept(stores):
-    stores.sources.keep_answer("a", {"rows": 1})
-    stores.sources.keep_answer("a", {"rows": 2})
-    assert stores.sources.answer("a") == {"rows": 1}
-    assert stores.sources.answer("b") is None
+    stores.deliveries.keep_answer("a", {"rows": 1})
+    stores.deliveries.keep_answer("a", {"rows": 2})
+    assert stores.deliveries.answer("a") == {"rows": 1}
+    assert stores.deliveries.answer("b") is None
 
 
 def test_assets_know_the_latency_of_their_sources_and_store_it_not(stores):
@@ -235,11 +240,11 @@ def test_the_server_refuses_a_malformed_source(real):
 
 
 def test_processes_that_work_know_each_other_until_they_end(stores):
-    assert not stores.sources.has_processes()
-    assert stores.sources.note_process("a") == {"a": []}
-    assert stores.sources.has_processes()
-    assert stores.sources.note_process("b", ["line"]) == {"a": [], "b": ["line"]}
-    assert stores.sources.note_process("a", ["oven"]) == {"a": ["oven"], "b": ["line"]}
-    assert stores.sources.note_process("a") == {"a": [], "b": ["line"]}
-    stores.sources.forget_process("b")
-    assert stores.sources.note_process("a") == {"a": []}
+    assert not stores.stream_processes.has_processes()
+    assert stores.stream_processes.note_process("a") == {"a": []}
+    assert stores.stream_processes.has_processes()
+    assert stores.stream_processes.note_process("b", ["line"]) == {"a": [], "b": ["line"]}
+    assert stores.stream_processes.note_process("a", ["oven"]) == {"a": ["oven"], "b": ["line"]}
+    assert stores.stream_processes.note_process("a") == {"a": [], "b": ["line"]}
+    stores.stream_processes.forget_process("b")
+    assert stores.stream_processes.note_process("a") == {"a": []}

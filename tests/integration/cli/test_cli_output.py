@@ -332,14 +332,14 @@ def test_check_warns_of_dates_together_with_a_schedule_of_trainings(plant):
 
 def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
     output("apply", write("d.yaml", learned_quickly()))
-    run_id = plant.models.start_run(
+    run_id = plant.runs.start_run(
         NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
     )
-    child = plant.models.start_run(
+    child = plant.runs.start_run(
         NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
     )
-    plant.models.finish(child)
-    plant.models.start_run(
+    plant.runs.finish(child)
+    plant.runs.start_run(
         NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
     )
     shown = " ".join(output("models", NAME).split())
@@ -351,7 +351,7 @@ def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
 
 def test_a_finished_training_is_none_that_goes_on(plant):
     output("apply", write("d.yaml", learned_quickly()))
-    plant.models.finish(plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1"}))
+    plant.runs.finish(plant.runs.start_run(NAME, "r1", {"definition": NAME, "revision": "1"}))
     assert "training since" not in output("models", NAME)
 
 

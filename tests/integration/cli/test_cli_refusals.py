@@ -42,7 +42,7 @@ def begin_training(plant):
 def propose(plant, **changes):
     """Store a proposal that waits for a person, and return its run."""
     question = plant.definitions.newest_revision(NAME).question
-    run_id = plant.models.start_run(
+    run_id = plant.runs.start_run(
         NAME, "r1", {"definition": NAME, "revision": "1", "question": question}
     )
     made = {
@@ -52,7 +52,7 @@ def propose(plant, **changes):
         "waiting": True,
         "champion_version": None,
     }
-    plant.models.log(
+    plant.runs.log(
         run_id, files={PROPOSAL: proposal(**(made | changes)).to_json()}, folder="decision"
     )
     record_waiting(plant.platform_alerts, NAME, "It is better.", plant.clock.now())
@@ -74,7 +74,7 @@ def refuse_training(plant, reason):
         verdict="no_challenger",
         reason=reason,
         evidence={},
-        run_id=plant.models.start_run(NAME, "r1", {"definition": NAME}),
+        run_id=plant.runs.start_run(NAME, "r1", {"definition": NAME}),
         actor="platform",
         question=training.question,
     )
@@ -171,12 +171,12 @@ def test_why_and_models_say_how_far_the_first_training_is(untrained):
         in output("why", NAME, "humid-oven")
     )
     tags = {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
-    run_id = untrained.models.start_run(NAME, "r1", tags)
-    child = untrained.models.start_run(
+    run_id = untrained.runs.start_run(NAME, "r1", tags)
+    child = untrained.runs.start_run(
         NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
     )
-    untrained.models.finish(child)
-    untrained.models.start_run(
+    untrained.runs.finish(child)
+    untrained.runs.start_run(
         NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
     )
     for words in (("why", NAME, "humid-oven"), ("models", NAME)):

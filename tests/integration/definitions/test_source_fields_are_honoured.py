@@ -58,12 +58,15 @@ def contents(platform, name="s"):
             )
         )
         found.append(str(history.doubts) if hasattr(history, "doubts") else "")
-    status = [replace(s, silent=timedelta(0)) for s in source_statuses(platform.sources, at(30))]
+    status = [
+        replace(s, silent=timedelta(0))
+        for s in source_statuses(platform.sources, platform.deliveries, at(30))
+    ]
     return (
         found,
         str(status),
         str(platform.assets.event_types()),
-        platform.sources.progress(name).fault,
+        platform.deliveries.progress(name).fault,
     )
 
 
@@ -161,7 +164,7 @@ def of_sql(folder, **changes):
     return (
         *contents(platform),
         pieces,
-        platform.sources.progress("s").cursor,
+        platform.deliveries.progress("s").cursor,
         parse_source(document).every,
     )
 

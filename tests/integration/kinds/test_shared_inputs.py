@@ -232,7 +232,8 @@ def parsed(monkeypatch):
 
 @pytest.mark.parametrize("key", [b"", b"key of a shared registry"])
 def test_equal_files_are_parsed_once_and_the_least_recently_used_model_goes_first(parsed, key):
-    ports = RegistryPorts(models=MemoryModels(), decisions=MemoryDecisions(), model_key=key)
+    models = MemoryModels()
+    ports = RegistryPorts(runs=models, models=models, decisions=MemoryDecisions(), model_key=key)
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d", b"3")):
         register_model(ports, name, f"run-{name}", {"model.json": content * 10}, {}, {})
     models = ModelCache(ports, most_bytes=20)

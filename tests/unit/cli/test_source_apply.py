@@ -35,7 +35,7 @@ def platform(monkeypatch):
 
 
 def wait(platform, capsys):
-    sources._wait_for_brokers(platform.sources, ["line"], at(1))
+    sources._wait_for_brokers(platform, ["line"], at(1))
     return capsys.readouterr().out
 
 
@@ -52,9 +52,9 @@ def test_only_new_and_changed_sources_of_brokers_are_waited_for():
 
 
 def test_it_says_when_the_service_has_subscribed_since_the_change(platform, capsys):
-    platform.sources.note_process("one")
-    platform.sources.note_read("line", at(0))  # before the change
-    timer = Timer(0.1, platform.sources.note_read, ("line", at(1) + timedelta(seconds=2)))
+    platform.stream_processes.note_process("one")
+    platform.deliveries.note_read("line", at(0))  # before the change
+    timer = Timer(0.1, platform.deliveries.note_read, ("line", at(1) + timedelta(seconds=2)))
     timer.start()
     assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
     timer.join()
@@ -66,8 +66,8 @@ def test_without_a_service_it_says_so(platform, capsys):
 
 def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
     timers = [
-        Timer(0.02, platform.sources.note_process, ("one",)),
-        Timer(0.15, platform.sources.note_read, ("line", at(1) + timedelta(seconds=2))),
+        Timer(0.02, platform.stream_processes.note_process, ("one",)),
+        Timer(0.15, platform.deliveries.note_read, ("line", at(1) + timedelta(seconds=2))),
     ]
     for timer in timers:
         timer.start()
@@ -77,9 +77,9 @@ def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
 
 
 def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys):
-    platform.sources.note_process("one")
+    platform.stream_processes.note_process("one")
     assert "the stream service has not subscribed yet" in wait(platform, capsys)
-    platform.sources.set_fault("line", "source line: the broker refuses: Not authorized")
+    platform.deliveries.set_fault("line", "source line: the broker refuses: Not authorized")
     assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(
         wait(platform, capsys).split()
     )
@@ -93,14 +93,14 @@ def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
     opened = replace(platform, clock=later)
     monkeypatch.setattr(sources, "platform", lambda: nullcontext(opened))
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(LINE))
-    opened.sources.note_process("one")
-    opened.sources.note_read("line", at(4))  # before it was applied
+    opened.stream_processes.note_process("one")
+    opened.deliveries.note_read("line", at(4))  # before it was applied
     sources.apply_sources(
         [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
     )
     said = capsys.readouterr().out
     assert ("has not subscribed yet" in " ".join(said.split())) == (not option)
-    opened.sources.note_read("line", at(6))
+    opened.deliveries.note_read("line", at(6))
     changed = {**LINE, "topic": "line-4/{asset}/readings"}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(changed))
     sources.apply_sources(

@@ -113,7 +113,7 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
     assert (len(done), platform.sources.get("line").state) == (2, "active")
     one.turn()
     assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
-    assert "alerting source retry line" in platform.sources.progress("line").fault
+    assert "alerting source retry line" in platform.deliveries.progress("line").fault
     assert servers.opened[0].is_closed
     set_state(platform, "line", "active", "ada", at(1))
     servers.look(one)
@@ -129,7 +129,7 @@ def test_a_source_whose_dead_messages_are_too_large_together_is_paused(servers, 
     for _ in range(3):
         one.turn()
     assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
-    assert "3 MiB of its messages could not be stored" in platform.sources.progress("line").fault
+    assert "3 MiB of its messages could not be stored" in platform.deliveries.progress("line").fault
 
 
 def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service(
@@ -206,20 +206,21 @@ def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_se
     )
     StreamService(platform, {**ENVIRON, "ALERTING_SECRET_FOLDERS": str(tmp_path)}).turn()
     assert (
-        platform.sources.progress("broken").fault == "source broken: cannot be opened: ValueError"
+        platform.deliveries.progress("broken").fault
+        == "source broken: cannot be opened: ValueError"
     )
-    assert "is no text in UTF-8" in platform.sources.progress("binary").fault
-    assert platform.sources.progress("line").rows == 1
+    assert "is no text in UTF-8" in platform.deliveries.progress("binary").fault
+    assert platform.deliveries.progress("line").rows == 1
 
 
 def test_a_broken_connection_is_shown_until_it_works_again(servers):
     platform = memory_platform()
     one = reader(servers, platform, [UserError("the broker is away"), []])
     one.turn()
-    assert platform.sources.progress("line").fault == "the broker is away"
-    assert platform.sources.progress("line").read_until is None
+    assert platform.deliveries.progress("line").fault == "the broker is away"
+    assert platform.deliveries.progress("line").read_until is None
     one.turn()
-    progress = platform.sources.progress("line")
+    progress = platform.deliveries.progress("line")
     assert (progress.fault, progress.read_until is None) == (None, False)
 
 
@@ -243,13 +244,13 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
         "source line: messages with readings of archived months wait, not acknowledged: the "
         "archive is away"
     )
-    assert platform.sources.progress("line").fault == text
+    assert platform.deliveries.progress("line").fault == text
     writes.mend()
     one.turn()
     assert len(done) == len(batch) - 1  # they are tried again at the next look
     servers.look(one)
     one.turn()
-    assert (len(done), platform.sources.progress("line").fault) == (len(batch), None)
+    assert (len(done), platform.deliveries.progress("line").fault) == (len(batch), None)
     assert [asset.name for asset in platform.assets.all()] == sorted(
         message.topic.split("/")[1] for message in batch
     )
@@ -324,7 +325,7 @@ def test_a_source_stays_with_its_reader_until_that_one_ends(servers):
     first.close()
     servers.look(second)
     assert [one.is_closed for one in servers.opened] == [True, False]
-    assert platform.sources.progress("line").lost_at is None
+    assert platform.deliveries.progress("line").lost_at is None
 
 
 @pytest.mark.usefixtures("together")
@@ -352,7 +353,7 @@ def test_a_process_that_was_killed_on_this_machine_is_not_waited_for(servers):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     host = os.uname().nodename
-    platform.sources.note_process(f"{host}-{ended.pid}-00", ["line"])
+    platform.stream_processes.note_process(f"{host}-{ended.pid}-00", ["line"])
     one.turn()
     assert len(servers.opened) == 1
 
@@ -364,7 +365,7 @@ def test_values_that_a_server_sends_once_are_counted_where_their_source_is_pause
     platform = memory_platform()
     one = reader(servers, platform, [[message(b"x")], values(1, 2)], OPC_UA)
     one.turn()
-    progress = platform.sources.progress("line")
+    progress = platform.deliveries.progress("line")
     assert servers.opened[0].is_closed
     assert (progress.lost, progress.last_lost) == (3, "the source was paused while they waited")
 
@@ -385,12 +386,12 @@ def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(se
     clock = HandClock(at(9))
     platform = replace(memory_platform(), clock=clock)
     one = reader(servers, platform, [], OPC_UA)
-    platform.sources.note_read("line", at(4))
+    platform.deliveries.note_read("line", at(4))
     one.turn()
-    assert platform.sources.progress("line").read_until == at(4)  # another reader may still note
+    assert platform.deliveries.progress("line").read_until == at(4)  # another reader may still note
     clock.instant = at(10)
     servers.look(one)
-    progress = platform.sources.progress("line")
+    progress = platform.deliveries.progress("line")
     assert (progress.lost, progress.lost_at, progress.read_until) == (0, at(10), at(10))
     assert progress.last_lost.startswith(
         f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: "

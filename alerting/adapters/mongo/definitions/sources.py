@@ -41,7 +41,7 @@ from alerting.ports.sources import (
 
 
 class MongoSources:
-    """Port `Sources`."""
+    """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[SOURCES]

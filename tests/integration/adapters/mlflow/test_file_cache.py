@@ -52,8 +52,9 @@ def parsed(monkeypatch):
 @pytest.fixture(params=[b"", KEY], ids=["sha256", "hmac"])
 def plant(request, tmp_path, parsed):
     """The ports of a registry with one registered version, and an empty cache."""
+    models = MemoryModels()
     ports = RegistryPorts(
-        models=MemoryModels(), decisions=MemoryDecisions(), model_key=request.param
+        runs=models, models=models, decisions=MemoryDecisions(), model_key=request.param
     )
     register_model(ports, NAME, "run-1", FILES, {}, {})
     return replace(
@@ -240,7 +241,9 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
 
     models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
     cache = tmp_path / "cache" / "models"
-    platform = replace(in_memory_platform(), models=models, model_file_cache=FolderFileCache(cache))
+    platform = replace(
+        in_memory_platform(), runs=models, models=models, model_file_cache=FolderFileCache(cache)
+    )
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")

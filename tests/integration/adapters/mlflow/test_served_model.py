@@ -53,7 +53,7 @@ def loaded(trained, monkeypatch):
 
 def test_the_champion_is_loaded_by_mlflow_and_says_what_the_platform_says(trained, loaded):
     platform, _, result = trained
-    rows = dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-50:]
+    rows = dataset_from_files(platform.runs.files(result.run_id, "dataset")).rows.iloc[-50:]
     said = loaded.predict(rows)
     own = loaded._model_impl
     assert list(said.columns) == ["probability"]
@@ -131,10 +131,10 @@ def test_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so
 ):
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
     platform, _, result = trained
-    rows = dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-50:]
+    rows = dataset_from_files(platform.runs.files(result.run_id, "dataset")).rows.iloc[-50:]
     definition = platform.definitions.newest_revision(NAME).definition
     champion = load_model(platform, definition, result.challenger_version).refit
-    stored = platform.models.files(result.run_id, "onnx")["model.onnx"]
+    stored = platform.runs.files(result.run_id, "onnx")["model.onnx"]
     session = onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
     [found] = session.run(None, {"features": champion.estimator.columns.matrix(rows)})
     assert found[:, 0] == pytest.approx(champion.score(rows), abs=1e-12)

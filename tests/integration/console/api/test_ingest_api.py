@@ -178,7 +178,7 @@ def test_with_a_source_rows_are_mapped_by_its_document_and_counted(client, platf
         send(client, {"t": "2026-01-05T12:00:00Z", "Z2": 201.5}, source="gate").json()["new"] == 1
     )
     assert platform.assets.get("oven-9").variables["zone_2"].source == "gate"
-    assert platform.sources.progress("gate").rows == 1
+    assert platform.deliveries.progress("gate").rows == 1
     metrics = client.get("/metrics", headers=ADMIN).text
     assert 'alerting_source_rows{source="gate"} 1.0' in metrics
     assert 'alerting_source_stale{source="gate"} 0.0' in metrics

@@ -80,14 +80,14 @@ def test_a_training_is_shown_with_its_step_and_since_when_and_leads_to_its_model
     text, addresses = work(platform)
     assert "Its model is being trained since today 00:02 (step 1 of 5)." in text
     assert "/models/too-moist" in addresses
-    run = platform.models.start_run(
+    run = platform.runs.start_run(
         "too-moist", "r1", {"definition": "too-moist", "revision": "1", "as_of": at(0).isoformat()}
     )
     assert "(step 2 of 5)" in work(platform)[0]
-    child = platform.models.start_run(
+    child = platform.runs.start_run(
         "too-moist", FAMILIES[0], {"family": FAMILIES[0], "fitted": "true"}, parent=run
     )
-    platform.models.finish(child)
+    platform.runs.finish(child)
     assert "(step 3 of 5)" in work(platform)[0]
     end_run(platform, "too-moist", training.run, "the disk is full")
     assert "Its training failed at" in work(platform)[0]
@@ -100,7 +100,7 @@ def test_a_training_is_shown_without_its_step_while_the_registry_is_away(platfor
         def open_runs(self, name):
             raise ModelUnavailable("MLflow does not answer")
 
-    text, _ = work(replace(platform, models=Away()))
+    text, _ = work(replace(platform, runs=Away()))
     assert "Its model is being trained since" in text and "step" not in text
 
 

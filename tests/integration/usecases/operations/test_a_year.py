@@ -52,9 +52,8 @@ def year(real, tmp_path):
     clock = HandClock()
     clock.instant = start
     platform = platform_on(real, [Mailbox("mail")], clock)
-    platform = replace(
-        platform, models=MlflowModels(home.mlflow_database, home.mlflow_artifacts), retention=SHORT
-    )
+    models = MlflowModels(home.mlflow_database, home.mlflow_artifacts)
+    platform = replace(platform, runs=models, models=models, retention=SHORT)
     platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     documents = [too_hot(assets=["oven-*"], stale_after="5h"), too_moist(state="draft")]
     apply(platform, documents, "engineer", start, "test")
@@ -103,11 +102,11 @@ def live_a_week(platform, start, week):
 
 def train_in_vain(platform, week, now):
     """Register a challenger; every tenth one is promoted."""
-    run = platform.models.start_run(NAME, f"week {week}", {"definition": NAME})
-    search = platform.models.start_run(NAME, "persistence", {"family": "persistence"}, parent=run)
+    run = platform.runs.start_run(NAME, f"week {week}", {"definition": NAME})
+    search = platform.runs.start_run(NAME, "persistence", {"family": "persistence"}, parent=run)
     for one in (run, search):
-        platform.models.log(one, files={"rows.bin": bytes(20_000)}, folder="dataset")
-        platform.models.finish(one)
+        platform.runs.log(one, files={"rows.bin": bytes(20_000)}, folder="dataset")
+        platform.runs.finish(one)
     version = register_model(
         platform, NAME, run, {"model.txt": bytes(5_000)}, {"training_run": run}, {}
     )

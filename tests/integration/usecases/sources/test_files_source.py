@@ -78,7 +78,7 @@ def test_a_file_of_european_csv_is_stored_once_and_moved(platform, folder):
     assert names(folder) == {"done": ["a.csv"], "in": []}
     variable = platform.assets.get("oven-1").variables["zone_2"]
     assert (variable.unit, variable.source) == ("°C", "lab")
-    progress = platform.sources.progress("lab")
+    progress = platform.deliveries.progress("lab")
     assert (progress.rows, progress.arrived_at, progress.newest.strftime("%H:%M")) == (
         2,
         at(1),
@@ -117,19 +117,19 @@ def test_a_bad_file_goes_to_its_folder_with_the_reason_and_does_not_stop_the_oth
     assert (found.new, found.refused) == (1, 1)
     assert names(folder) == {"bad": ["a.csv", "a.csv.reason.txt"], "done": ["b.csv"], "in": []}
     assert "there is no asset" in (folder / "bad" / "a.csv.reason.txt").read_text()
-    assert platform.sources.progress("lab").refused == 1
+    assert platform.deliveries.progress("lab").refused == 1
 
 
 def test_a_refused_file_is_tried_again_only_when_the_source_has_changed(platform, folder):
     apply_sources(platform, [source(folder, bad=None)], "ada", at(0))
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A")
     assert poll(platform, READERS, "lab", at(1)).refused == 1
-    assert "was not imported" in platform.sources.progress("lab").fault
+    assert "was not imported" in platform.deliveries.progress("lab").fault
     assert poll(platform, READERS, "lab", at(2)).refused == 0
     apply_sources(platform, [source(folder, bad=None, bad_lines="skip")], "ada", at(3))
     assert poll(platform, READERS, "lab", at(4)).new == 1
     assert stored(platform) == {"12:00": 201.5}
-    assert platform.sources.progress("lab").refused == 2  # the file, then its line
+    assert platform.deliveries.progress("lab").refused == 2  # the file, then its line
 
 
 def test_a_file_that_is_still_written_waits(platform, folder):
@@ -206,7 +206,7 @@ def test_a_folder_that_is_not_there_is_said(platform, folder):
     apply_sources(platform, [source(folder, pattern=f"{folder}/missing/*.csv")], "ada", at(0))
     with pytest.raises(UserError, match="does not exist or is not mounted"):
         poll(platform, READERS, "lab", at(1))
-    assert "not mounted" in platform.sources.progress("lab").fault
+    assert "not mounted" in platform.deliveries.progress("lab").fault
 
 
 def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
@@ -254,7 +254,7 @@ def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_other
     setattr(Failing, step, fail)
     with pytest.raises(UserError, match=r"a\.csv: permission denied"):
         poll(platform, Readers(Failing(), READERS.sql), "lab", at(1))
-    assert "permission denied" in platform.sources.progress("lab").fault
+    assert "permission denied" in platform.deliveries.progress("lab").fault
     assert stored(platform)["12:01"] == 202.5
     assert names(folder) == {"done": ["b.csv"], "in": ["a.csv"]}
 

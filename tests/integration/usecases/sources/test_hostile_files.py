@@ -98,7 +98,7 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
     assert (again.rows, again.refused, names(folder)) == (0, 0, left)
     for stem in ("good-3.csv", os.fsdecode(b"m\xfcller.csv")):
         assert stem in left["done"]
-    assert platform.sources.progress("lab").refused == len(bad)
+    assert platform.deliveries.progress("lab").refused == len(bad)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,9 @@ def test_a_name_that_is_no_utf_8_is_known_again_where_its_file_stays(platform, f
     apply_sources(platform, [document(folder, done=None)], "ada", at(0))
     assert poll(platform, READERS, "lab", at(1)).new == 2
     assert poll(platform, READERS, "lab", at(2)).rows == 0
-    assert platform.sources.progress("lab").last["values"]["file"] == f"{folder}/in/m\\xfcller.csv"
+    assert (
+        platform.deliveries.progress("lab").last["values"]["file"] == f"{folder}/in/m\\xfcller.csv"
+    )
     write(folder, name, table("never,1"))
     assert poll(platform, READERS, "lab", at(3)).refused == 1
     assert "m\\xfcller.csv was not imported" in reason(folder, name)

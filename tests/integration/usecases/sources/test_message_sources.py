@@ -103,7 +103,7 @@ class Line:
 
     @property
     def progress(self):
-        return self.platform.sources.progress(self.name)
+        return self.platform.deliveries.progress(self.name)
 
     def stored(self, asset="oven-1"):
         found = self.platform.assets.get(asset)
@@ -144,7 +144,7 @@ def test_rows_are_stored_once_in_any_order_and_poison_is_put_aside(line):
         line.topic("oven-1", "readings"), [b"poison", b"\xff", b"x" * (1 << 20) + b"y"]
     )
     line.send([4], "oven-2")
-    dead = line.platform.sources.dead
+    dead = line.platform.dead_messages.dead
     line.turns(
         lambda: (
             line.stored("oven-2")
@@ -209,7 +209,7 @@ def test_a_changed_topic_is_given_back(line):
     )
     line.turns(lambda: line.stored("oven-3"))
     assert line.stored() == {}
-    assert line.platform.sources.dead(line.name, 10) == []
+    assert line.platform.dead_messages.dead(line.name, 10) == []
 
 
 def only(kind):
@@ -305,7 +305,7 @@ def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_serv
     assert len(trial.refused) == 4
     assert {row.reason for row in trial.refused} == {"is neither a row nor a list of rows"}
     assert line.stored() == {}
-    line.turns(lambda: len(line.stored()) == 4 and line.platform.sources.dead(line.name, 10))
+    line.turns(lambda: len(line.stored()) == 4 and line.platform.dead_messages.dead(line.name, 10))
 
 
 def test_a_trial_of_a_broker_that_is_away_says_so_within_its_time(server, proxy):

@@ -80,12 +80,15 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
     batch = [message(m, acknowledged=done) for m in (good, poison, b"{", poison)]
     count = store_messages(platform, parse_source(SOURCE), batch, at(1))
     assert (count.messages, count.new, count.dead, len(done)) == (4, 1, 3, 4)
-    assert sorted(letter.reason for letter in platform.sources.dead("line", 10)) == [
+    assert sorted(letter.reason for letter in platform.dead_messages.dead("line", 10)) == [
         "is neither a row nor a list of rows",
         "ts: there is no time",
     ]
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
-    assert (retry_dead(platform, "line", at(3)).new, len(platform.sources.dead("line", 10))) == (
+    assert (
+        retry_dead(platform, "line", at(3)).new,
+        len(platform.dead_messages.dead("line", 10)),
+    ) == (
         1,
         1,
     )
@@ -159,7 +162,7 @@ def test_messages_are_stored_once_while_broker_service_and_database_break(broker
     line = Line(broker)
     line.publish(range(50))
     line.publish([0], b"poison")
-    turns(service, lambda: len(stored(platform)) == 50 and platform.sources.dead("line", 10))
+    turns(service, lambda: len(stored(platform)) == 50 and platform.dead_messages.dead("line", 10))
 
     service.close()  # as a kill: the broker keeps what comes meanwhile
     line.publish(range(40, 90))
@@ -170,7 +173,7 @@ def test_messages_are_stored_once_while_broker_service_and_database_break(broker
 
     line.close()
     broker.stop()
-    turns(service, lambda: platform.sources.progress("line").fault is not None)
+    turns(service, lambda: platform.deliveries.progress("line").fault is not None)
     broker.start()
     line = Line(broker)
     line.publish(range(90, 120))
@@ -178,8 +181,8 @@ def test_messages_are_stored_once_while_broker_service_and_database_break(broker
     line.close()
     service.close()
     assert stored(platform) == {i: {"t": float(i)} for i in range(120)}
-    assert platform.sources.progress("line").rows == 120
-    assert len(platform.sources.dead(None, 10)) == 1
+    assert platform.deliveries.progress("line").rows == 120
+    assert len(platform.dead_messages.dead(None, 10)) == 1
 
 
 def broker_knows(service):
@@ -236,7 +239,7 @@ def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(
     turns(service, lambda: platform.assets.get("oven-4"))
     service.close()
     assert [asset.name for asset in platform.assets.all()] == ["oven-2", "oven-4"]
-    assert platform.sources.dead(None, 10) == []
+    assert platform.dead_messages.dead(None, 10) == []
 
 
 @pytest.mark.slow
@@ -249,8 +252,8 @@ def test_from_the_noted_subscription_on_no_message_is_missed(broker):
     environ = {"BROKER_URL": broker.address}
     apply_sources(platform, [{**VALUES, "name": "noted"}], "ada", at(0))
     service = StreamService(platform, environ)
-    assert platform.sources.progress("noted").read_until is None
-    turns(service, lambda: platform.sources.progress("noted").read_until)
+    assert platform.deliveries.progress("noted").read_until is None
+    turns(service, lambda: platform.deliveries.progress("noted").read_until)
     publish(broker, ("line-3/oven-7/t", b"7"))
     turns(service, lambda: platform.assets.get("oven-7"))
     service.close()

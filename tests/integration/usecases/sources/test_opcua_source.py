@@ -112,7 +112,7 @@ class Reader:
         end = time.monotonic() + 120
         while not until():
             assert time.monotonic() < end, (
-                f"not in time: {self.platform.sources.progress('line')}, {self.stored()}"
+                f"not in time: {self.platform.deliveries.progress('line')}, {self.stored()}"
             )
             self.service.turn()
 
@@ -141,14 +141,14 @@ def test_values_have_the_stamps_and_the_quality_of_the_server(plant, proxy):
     assert stored[62] == {"zone_2": 202.5}
     assert "zone_2" not in stored.get(61, {})
     assert reader.platform.assets.get("oven-1").variables["zone_2"].unit == "°C"
-    assert reader.platform.sources.dead(None, 10) == []
+    assert reader.platform.dead_messages.dead(None, 10) == []
 
 
 def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     reader = Reader(proxy, history="2h")
     reader.turns(reader.stored)
     proxy.cut()
-    reader.turns(lambda: reader.platform.sources.progress("line").fault is not None)
+    reader.turns(lambda: reader.platform.deliveries.progress("line").fault is not None)
     plant.write(ZONE, 300.0, 120)
     plant.write(ZONE, 301.0, 121)
     proxy.join()
@@ -175,7 +175,7 @@ def test_no_value_is_lost_over_an_outage_of_the_database(plant, proxy, monkeypat
     reader.turns(lambda: 1039 in reader.stored())
     reader.service.close()
     assert [n for n in range(40) if reader.stored().get(1000 + n) != {"zone_2": 400.0 + n}] == []
-    progress = reader.platform.sources.progress("line")
+    progress = reader.platform.deliveries.progress("line")
     assert (progress.lost, progress.last_lost) == (0, None)
 
 
@@ -199,7 +199,7 @@ def test_another_process_reads_on_after_the_first_has_ended_and_history_fills_th
     reader.turns(lambda: 2020 in reader.stored())
     second.close()
     assert [n for n in range(21) if reader.stored().get(2000 + n) != {"zone_2": 500.0 + n}] == []
-    assert reader.platform.sources.progress("line").last_lost is None
+    assert reader.platform.deliveries.progress("line").last_lost is None
 
 
 class Away:
@@ -222,9 +222,11 @@ def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
 
 def test_a_node_that_is_missing_is_named(plant, proxy):
     reader = Reader(proxy, nodes={"ns=2;s=Nothing": {"variable": "x", "asset": "oven-1"}})
-    reader.turns(lambda: "refuses node" in (reader.platform.sources.progress("line").fault or ""))
+    reader.turns(
+        lambda: "refuses node" in (reader.platform.deliveries.progress("line").fault or "")
+    )
     reader.service.close()
-    assert "refuses node 'ns=2;s=Nothing'" in reader.platform.sources.progress("line").fault
+    assert "refuses node 'ns=2;s=Nothing'" in reader.platform.deliveries.progress("line").fault
 
 
 def test_faults_of_a_document_are_named():

@@ -182,7 +182,7 @@ def test_a_folder_that_is_not_there_and_a_file_that_is_too_large_are_said(
     server.write("in/a.csv", GOOD)
     monkeypatch.setattr(remote, "MOST_BYTES", 10)
     assert poll(platform, readers(server), "lab", at(3)).refused == 1
-    assert "at most 10 of a file" in platform.sources.progress("lab").fault
+    assert "at most 10 of a file" in platform.deliveries.progress("lab").fault
     assert server.names() == ["bad/a.csv", "bad/a.csv.reason.txt"]
 
 
@@ -341,7 +341,7 @@ def test_a_name_that_is_no_utf_8_at_an_sftp_server_is_a_name(platform, sftp):
         b"bad/\xff.csv.reason.txt",
         b"done/m\xfcller.csv",
     )
-    assert platform.sources.progress("lab").last["values"]["file"].endswith("/in/m\\xfcller.csv")
+    assert platform.deliveries.progress("lab").last["values"]["file"].endswith("/in/m\\xfcller.csv")
 
 
 def test_links_and_pipes_at_an_sftp_server_are_neither_read_nor_written_through(

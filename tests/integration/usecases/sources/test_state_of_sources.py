@@ -27,7 +27,7 @@ def test_the_reason_of_the_last_refused_row_stays_after_good_ones():
     apply_sources(platform, [GATE], "ada", at(0))
     for minute, row in enumerate([{**ROW, "asset": None}, ROW]):
         deliver(platform, parse_source(GATE), [row], at(minute), by="gate")
-    status = source_statuses(platform.sources, at(3))[0]
+    status = source_statuses(platform.sources, platform.deliveries, at(3))[0]
     assert (status.rows, status.refused, status.last_refused) == (1, 1, "asset: there is no asset")
 
 
@@ -35,10 +35,10 @@ def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is
     platform = memory_platform()
     apply_sources(platform, [GATE], "ada", at(0))
     set_state(platform, "gate", "paused", "ada", at(1))
-    assert not source_statuses(platform.sources, at(1))[0].is_stopped
+    assert not source_statuses(platform.sources, platform.deliveries, at(1))[0].is_stopped
     set_state(platform, "gate", "active", "ada", at(2))
     set_state(platform, "gate", "paused", SERVICE, at(3))
-    platform.sources.set_fault("gate", "10000 of its messages could not be stored")
+    platform.deliveries.set_fault("gate", "10000 of its messages could not be stored")
     assert maintain(platform, at(4))["faults"] == ["source stopped: source gate"]
     assert "could not be stored" in platform.platform_alerts.open()[0].reason
     set_state(platform, "gate", "active", "ada", at(5))
@@ -48,7 +48,7 @@ def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is
 def test_values_that_are_lost_raise_an_alert_for_a_day():
     platform = memory_platform()
     apply_sources(platform, [{**GATE, "stale_after": "30d"}], "ada", at(0))
-    platform.sources.record_loss(
+    platform.deliveries.record_loss(
         "gate", SourceLoss("more than 50000 values waited to be stored", 12), at(1)
     )
     assert maintain(platform, at(2))["faults"] == ["values lost: source gate"]
@@ -91,7 +91,7 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
     assert [asset.name for asset in platform.assets.all()] == ["oven-10", "oven-11", "oven-12"]
     assert (
         "ALERTING_NEW_ASSETS_PER_SOURCE; nothing of the file is stored"
-        in platform.sources.progress("lab").last_refused
+        in platform.deliveries.progress("lab").last_refused
     )
     assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
     declared = [

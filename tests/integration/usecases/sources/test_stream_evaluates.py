@@ -137,7 +137,7 @@ def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_fr
         set_state(line.platform, "line", "active", "ada", line.began)
         wait(
             lambda: (
-                line.platform.sources.progress("line").fault is not None
+                line.platform.deliveries.progress("line").fault is not None
                 or "storing" in line.log.read_text()
             ),
             line.log,
@@ -163,4 +163,4 @@ def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_fr
 def _subscribed(broker, platform):
     """Publish a cool reading until one is stored: then the service listens."""
     publish(broker, 200)
-    return platform.sources.progress("line").rows > 0
+    return platform.deliveries.progress("line").rows > 0

@@ -64,7 +64,7 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
         _wait(lambda: _stored(stores).keys() >= sent.keys(), tmp_path, 90)
         assert {key: value for key, value in _stored(stores).items() if key[1] > began} == sent
         # the killed one may not have counted
-        assert platform.sources.progress("line").rows >= len(sent) - ROWS * len(ASSETS)
+        assert platform.deliveries.progress("line").rows >= len(sent) - ROWS * len(ASSETS)
         # Rows that the killed one stored and did not evaluate are taken up by a round of the
         # scheduler, within ten minutes.
         evaluate(platform, None, datetime.now(UTC) + timedelta(minutes=11))

@@ -34,15 +34,15 @@ def waiting(stores, real_server, tmp_path):
     yield stores
     stopped.set()
     thread.join(20)
-    assert not stores.sources.has_processes(), "a service that ends is forgotten"
+    assert not stores.stream_processes.has_processes(), "a service that ends is forgotten"
 
 
 def test_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_sources(
     waiting,
 ):
-    assert waiting.sources.has_processes()
-    assert waiting.sources.note_process("worker") == {"worker": []}
-    waiting.sources.forget_process("worker")
+    assert waiting.stream_processes.has_processes()
+    assert waiting.stream_processes.note_process("worker") == {"worker": []}
+    waiting.stream_processes.forget_process("worker")
 
 
 def test_source_apply_waits_for_such_a_service_instead_of_saying_that_none_runs(
@@ -50,7 +50,7 @@ def test_source_apply_waits_for_such_a_service_instead_of_saying_that_none_runs(
 ):
     monkeypatch.setattr("alerting.cli.ingest.sources._SERVICE_WITHIN_S", 0.1)
     monkeypatch.setattr("alerting.cli.ingest.sources._SUBSCRIBED_WITHIN_S", 0.8)
-    _wait_for_brokers(waiting.sources, ["line-3"], at(0))
+    _wait_for_brokers(waiting, ["line-3"], at(0))
     said = capsys.readouterr().out
     assert "no stream service runs" not in said
     assert "the stream service has not subscribed yet" in said

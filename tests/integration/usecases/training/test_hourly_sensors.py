@@ -54,7 +54,7 @@ def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     end = at(60 * HOURS)
     platform.clock.instant = end
     result = train(platform, "too-moist", end)
-    dataset = load_dataset(platform.models, result.run_id)
+    dataset = load_dataset(platform.runs, result.run_id)
 
     # no finer than the readings: a sixth of the horizon would be 30 minutes
     assert dataset.plan.stride_ms == 3_600_000

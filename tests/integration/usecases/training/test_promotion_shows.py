@@ -142,11 +142,11 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
 
 def test_the_run_can_be_read_and_its_drawings_are_pictures():
     platform = platform_with(line())
-    platform.models.shown = True
+    platform.runs.shown = True
     run = train(platform, NAME, at(6 * DAY)).run_id
     pictures = {
         name: data
-        for name, data in platform.models.files(run, "evidence").items()
+        for name, data in platform.runs.files(run, "evidence").items()
         if name.endswith(".png")
     }
     shap = {"shap_beeswarm.png", "shap_bar.png"}
@@ -155,7 +155,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
         == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"} | shap
     )
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
-    text = platform.models.files(run, "decision")["decision.md"].decode()
+    text = platform.runs.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
         "# too-moist: The challenger goes into service provisionally\n\nFirst model. It is clearly "
         "better than chance"
@@ -169,14 +169,14 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
         "## Data",
     ]
     assert "| logistic regression | " in text
-    tags = platform.models.tags(run)
+    tags = platform.runs.tags(run)
     title, rest = text.split("\n", 1)
     assert tags["mlflow.note.content"] == f"**{title.removeprefix('# ')}**\n{rest}"[:5000]
     assert (tags["decision"], tags["revision"]) == ("provisional", "1")
     child = next(
-        s.id for s in platform.models.searches(run) if s.tags["family"] == "logistic_regression"
+        s.id for s in platform.runs.searches(run) if s.tags["family"] == "logistic_regression"
     )
-    assert set(platform.models.files(child, "charts")) == {"trials.png", "precision_recall.png"}
+    assert set(platform.runs.files(child, "charts")) == {"trials.png", "precision_recall.png"}
 
 
 def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_it():

@@ -88,7 +88,7 @@ MOIST = {"variable": "moisture", "above": 4.5}
 )
 def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(starts, problem):
     platform, result = trained_line([s for s in starts if s < MINUTES - 60], problem)
-    dataset = load_dataset(platform.models, result.run_id)
+    dataset = load_dataset(platform.runs, result.run_id)
     test = dataset.at[dataset.part == "test"]
     start = from_millis(int(test.min()) - 1)
     end = from_millis(int(test.max()))
@@ -129,7 +129,7 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
 def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluated_alike():
     daily = [day * DAY + 14 * 60 for day in range(8)]
     platform, result = trained_line(daily, {"event": "failure"}, false_rises=0)
-    dataset = load_dataset(platform.models, result.run_id)
+    dataset = load_dataset(platform.runs, result.run_id)
     assert not dataset.problems["uncounted"].any()
     assert dataset.counts["recovery"] == 8 * 30 // EVERY
     assert result.test["n_events"] == result.test["n_found"] > 1

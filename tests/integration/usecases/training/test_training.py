@@ -114,12 +114,12 @@ def test_the_same_data_seed_and_definition_give_the_same_model(trained):
 
 def test_the_next_search_starts_from_the_champions_parameters(trained):
     platform, first = trained
-    children = {run.tags["family"]: run.id for run in platform.models.searches(first.run_id)}
-    best = candidate_from_files(platform.models.files(children["logistic_regression"], "candidate"))
+    children = {run.tags["family"]: run.id for run in platform.runs.searches(first.run_id)}
+    best = candidate_from_files(platform.runs.files(children["logistic_regression"], "candidate"))
     run_id = prepare(platform, "too-moist", at(MINUTES + 60))
     fit(platform, run_id, "logistic_regression")
-    (child,) = (run.id for run in platform.models.searches(run_id))
-    found = candidate_from_files(platform.models.files(child, "candidate"))
+    (child,) = (run.id for run in platform.runs.searches(run_id))
+    found = candidate_from_files(platform.runs.files(child, "candidate"))
     assert best.warm_start == {}
     assert found.warm_start == best.params
     assert best.params in [trial.params for trial in found.tried[:2]]
@@ -227,7 +227,7 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
     assert kept == [asdict(finding) for finding in result.findings]
     assert kept[-1]["kind"] == "answers"
     before = prepare(platform, "too-moist", at(MINUTES))
-    assert "answers" not in platform.models.tags(before), "nobody had answered by then"
+    assert "answers" not in platform.runs.tags(before), "nobody had answered by then"
 
 
 def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypatch, tmp_path):

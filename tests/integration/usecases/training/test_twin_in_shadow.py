@@ -65,7 +65,7 @@ def plant(models, monkeypatch):
         ]
         add_readings(platform, rows, small_models.START)
         apply(platform, [definition_document(DEFINITION)], "engineer", small_models.START, "test")
-        platform.models.start_run(NAME, "run-1", {"revision": "1"})
+        platform.runs.start_run(NAME, "run-1", {"revision": "1"})
         register_model(platform, NAME, "run-1", {"version": version}, {"training_run": "run-1"}, {})
         for number, decision in enumerate((decided(SINCE, "provisional", "run-1"), *decisions), 1):
             platform.decisions.add(decision, number)

@@ -92,7 +92,7 @@ def trained(problem=BAD, step=1, delay="0s", grades=True, **changes):
 )
 def test_train_prints_what_live_evaluation_of_its_units_gives(case):
     platform, result, end = trained(**case)
-    dataset = load_dataset(platform.models, result.run_id)
+    dataset = load_dataset(platform.runs, result.run_id)
     assert not {c for c in dataset.plan.columns if c.startswith("quality")}
     assert dataset.plan.stride_ms == 60_000 * case.get("step", 1)
     test = dataset.at[dataset.part == "test"]
@@ -124,7 +124,7 @@ def test_train_prints_what_live_evaluation_of_its_units_gives(case):
 
 def test_an_episode_is_about_its_unit_alone():
     platform, result, end = trained()
-    dataset = load_dataset(platform.models, result.run_id)
+    dataset = load_dataset(platform.runs, result.run_id)
     test = dataset.at[dataset.part == "test"]
     evaluate_past(
         platform, NAME, from_millis(int(test.min()) - 1), end, model=str(result.challenger_version)
@@ -155,7 +155,7 @@ def test_why_speaks_of_the_unit_and_says_where_there_was_none():
 
 def test_a_grade_that_is_not_known_yet_leaves_the_outcome_open_and_no_unit_is_skipped_meanwhile():
     platform, result, _ = trained(delay="3h")
-    dataset = load_dataset(platform.models, result.run_id)
+    dataset = load_dataset(platform.runs, result.run_id)
     test = dataset.at[dataset.part == "test"]
     start = from_millis(int(test.min()) - 1)
     last = from_millis(int(test.max()))

@@ -218,7 +218,7 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
     apply_sources(platform, [{"name": "lab", "kind": "http", "stale_after": "10m"}], "ada", at(0))
     subject = ("source stale", "source lab")
     assert subject not in found(read_facts(platform, at(10)), at(10))
-    platform.sources.set_fault("lab", "the folder /data does not exist")
+    platform.deliveries.set_fault("lab", "the folder /data does not exist")
     [fault] = [
         f
         for f in platform_conditions(read_facts(platform, at(11)), LIMITS, at(11))
@@ -228,5 +228,5 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
         fault.reason
         == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
     )
-    platform.sources.record("lab", Delivered(at(12), 1))
+    platform.deliveries.record("lab", Delivered(at(12), 1))
     assert subject not in found(read_facts(platform, at(20)), at(20))

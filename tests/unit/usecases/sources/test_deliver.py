@@ -85,7 +85,7 @@ def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones()
     source = parse_source(PLAIN)
 
     def lag(minute):
-        return source_statuses(platform.sources, at(minute))[0].lag
+        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].lag
 
     deliver(platform, source, [{"ts": at(0), "asset": "oven-1", "t": 1}], at(1), by="gate")
     deliver(
@@ -185,7 +185,7 @@ def test_rows_that_come_twice_are_stored_once_and_counted_once():
     first = deliver(platform, source, rows, at(0), by="gate")
     again = deliver(platform, source, [*rows, {"ts": "x"}], at(1), by="gate")
     assert [(d.rows, d.new, len(d.refused)) for d in (first, again)] == [(3, 3, 0), (3, 0, 1)]
-    progress = platform.sources.progress("gate")
+    progress = platform.deliveries.progress("gate")
     assert (progress.rows, progress.refused, progress.arrived_at) == (3, 1, at(0))
     assert progress.newest == NOON + timedelta(minutes=2)
     assert progress.last == {
@@ -248,7 +248,10 @@ def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their
 def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_paused():
     platform = memory_platform()
     apply_sources(platform, [{**PLAIN, "stale_after": "10m"}], "ada", at(0))
-    stale = lambda minute: source_statuses(platform.sources, at(minute))[0].is_stale  # noqa: E731
+
+    def stale(minute):
+        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].is_stale
+
     assert [stale(10), stale(11)] == [False, True]
     deliver(
         platform, parse_source(PLAIN), [{"ts": NOON, "asset": "oven-1", "t": 1}], at(20), by="gate"
@@ -278,8 +281,8 @@ def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
             for s in range(60)
         ]
         deliver(platform, source, rows, at(minute), by="gate")
-    assert source_statuses(platform.sources, at(2))[0].rate == 60.0
-    assert source_statuses(platform.sources, at(4))[0].rate == 30.0
+    assert source_statuses(platform.sources, platform.deliveries, at(2))[0].rate == 60.0
+    assert source_statuses(platform.sources, platform.deliveries, at(4))[0].rate == 30.0
 
 
 @pytest.mark.parametrize(

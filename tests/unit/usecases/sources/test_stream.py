@@ -134,13 +134,13 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
         message(b"\xff"),
     ]
     store_messages(platform, parse_source(SOURCE), batch, at(0))
-    assert {letter.payload for letter in platform.sources.dead("line", 10)} == {
+    assert {letter.payload for letter in platform.dead_messages.dead("line", 10)} == {
         found.payload for found in batch
     }
     assert len(batch[5].payload) > 65536
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
     assert stream.retry_dead(platform, "line", at(3)) == stream.StreamCount(7, 1, 6)
-    assert len(platform.sources.dead("line", 10)) == 6
+    assert len(platform.dead_messages.dead("line", 10)) == 6
 
 
 def test_beside_a_message_that_cannot_be_stored_one_of_an_archived_month_still_waits():

@@ -114,7 +114,7 @@ def test_a_query_with_a_side_effect_is_refused_by_the_server_and_changes_nothing
     with pytest.raises(UserError, match=r"the database refuses: .*(?i:read.only)"):
         read(platform, database)
     assert count(database) == 8
-    assert "the database refuses" in platform.sources.progress("quality").fault
+    assert "the database refuses" in platform.deliveries.progress("quality").fault
 
 
 def test_the_transaction_of_every_chunk_refuses_to_write(database):

@@ -87,7 +87,7 @@ def test_an_overlap_with_a_cursor_that_is_no_instant_is_said(platform, readers, 
     insert(database, "results", (1, 1, 0, 1.0))
     with pytest.raises(UserError, match="cursor 'id' is no instant"):
         poll(platform, readers, "quality", at(1))
-    assert "leave overlap out" in platform.sources.progress("quality").fault
+    assert "leave overlap out" in platform.deliveries.progress("quality").fault
 
 
 @pytest.mark.parametrize(("zone", "naive"), [("UTC", False), ("Europe/Berlin", True)])
@@ -157,17 +157,17 @@ def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_ot
     apply_sources(platform, [SOURCE, {**SOURCE, "name": "other", "asset": "oven-2"}], "ada", at(0))
     insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, 2.0))
     assert poll(platform, readers, "quality", at(1)).new == 2
-    before = platform.sources.progress("quality")
-    platform.sources.set_cursor("quality", junk, before.cursor_of)
+    before = platform.deliveries.progress("quality")
+    platform.deliveries.set_cursor("quality", junk, before.cursor_of)
     with pytest.raises(
         UserError, match=r"where it was read to cannot be read .* alerting source backfill quality"
     ) as refusal:
         poll(platform, readers, "quality", at(2))
     assert len(str(refusal.value)) < 400
-    assert platform.sources.progress("quality").fault == str(refusal.value)
+    assert platform.deliveries.progress("quality").fault == str(refusal.value)
     assert poll(platform, readers, "other", at(2)).new == 2
     assert poll(platform, readers, "quality", at(3), again=True).new == 0
-    assert platform.sources.progress("quality").cursor == before.cursor
+    assert platform.deliveries.progress("quality").cursor == before.cursor
     insert(database, "results", (3, 3, 2, 3.0))
     assert poll(platform, readers, "quality", at(4)).new == 1
 

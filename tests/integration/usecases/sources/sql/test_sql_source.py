@@ -88,7 +88,7 @@ def test_rows_are_read_in_chunks_and_on_from_the_last_one(platform, readers, dat
     assert poll(platform, readers, "quality", at(2)).new == 5
     assert poll(platform, readers, "quality", at(3)).new == 0
     assert hardness(platform) == expected(30)
-    progress = platform.sources.progress("quality")
+    progress = platform.deliveries.progress("quality")
     assert (progress.rows, progress.arrived_at, progress.newest) == (
         30,
         at(2),
@@ -165,14 +165,14 @@ def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_onl
     insert(database, 3)
     insert(database, 1, start=3, machine=None)
     assert poll(platform, readers, "quality", at(1)).refused == 1
-    assert "machine: there is no asset" in platform.sources.progress("quality").fault
+    assert "machine: there is no asset" in platform.deliveries.progress("quality").fault
     # the last row again, of which this is known
     assert poll(platform, readers, "quality", at(1)).refused == 0
-    cursor = platform.sources.progress("quality").cursor
+    cursor = platform.deliveries.progress("quality").cursor
     insert(database, 12, start=4, taken_at=None)
     with pytest.raises(UserError, match="all 10 rows that came are refused"):
         poll(platform, readers, "quality", at(2))
-    assert platform.sources.progress("quality").cursor == cursor
+    assert platform.deliveries.progress("quality").cursor == cursor
     database.execute(
         sa.text("UPDATE plant.results SET taken_at = '2026-01-05T13:00Z' WHERE taken_at IS NULL")
     )
@@ -213,7 +213,7 @@ def test_what_cannot_be_read_is_said_and_stored_as_the_fault_of_the_source(
     apply_sources(platform, [{**SOURCE, **changes}], "ada", at(0))
     with pytest.raises(UserError, match=message):
         poll(platform, readers, "quality", at(1))
-    assert message in platform.sources.progress("quality").fault
+    assert message in platform.deliveries.progress("quality").fault
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(platform):
