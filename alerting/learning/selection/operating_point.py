@@ -15,7 +15,7 @@ from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences
 from alerting.episodes.counting import CountedEpisode, count_episodes
 from alerting.episodes.predictions import (
-    Holding,
+    AlarmEnd,
     PredictionRule,
     RiskSeries,
     predicted_episodes,
@@ -67,10 +67,10 @@ def observe_rows(
     observed_s: Mapping[str, float],
     gap_ms: int,
     horizon_ms: int,
-    holding: Holding,
+    alarm_end: AlarmEnd,
 ) -> ObservedRows:
     """Combine evaluated rows, problems (columns asset, start, end) and occurrences (asset and the
-    fields of `Occurrences`). `holding`: how long alarms last.
+    fields of `Occurrences`). `alarm_end`: how long alarms last.
 
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
@@ -83,7 +83,7 @@ def observe_rows(
             Occurrences.from_columns(own),
             window,
             horizon_ms,
-            holding,
+            alarm_end,
             state=not onset,
             of_unit=gap_ms < 0,
         )

@@ -19,7 +19,7 @@ from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
-from alerting.episodes.predictions import holding_of
+from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import (
     ObservedRows,
@@ -162,7 +162,7 @@ def _observe(
         },
         gap_ms=duration_millis(definition.window.after),
         horizon_ms=duration_millis(definition.window.length),
-        holding=holding_of(definition, definition.stride),
+        alarm_end=alarm_end_of(definition, definition.stride),
     )
 
 
