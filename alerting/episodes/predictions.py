@@ -294,7 +294,7 @@ def advance_predictions(
 
     `risk`: scores after the watermark. `may_raise`: as `rearm` selects them. `until`: everything up
     to here is known. `of_open`: the rule of the episode open in `state`, if another revision raised
-    it; `is_about_open`: whether these scores are about its problem. An episode raised in the window of
+    it; `is_about_open`: whether scores are about its problem. An episode raised in the window of
     the one before continues it, unless the problem of that one came.
     """
     steps: list[Step] = []
