@@ -28,7 +28,7 @@ from alerting.demo.chance import DAY
 from alerting.demo.line import LineState, new_line, simulate
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.set_points import take_over
-from alerting.episodes.predictions import holding_of
+from alerting.episodes.predictions import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
@@ -193,7 +193,7 @@ def evaluate_model(model: TrainedModel, wanted: ClassifierDefinition, line: Hist
         observed_s={name: len(at) * wanted.stride.total_seconds()},
         gap_ms=duration_millis(wanted.gap),
         horizon_ms=duration_millis(wanted.horizon),
-        holding=holding_of(wanted, wanted.stride),
+        alarm_end=alarm_end_of(wanted, wanted.stride),
     )
     events = evaluate_threshold(observed, score, model.threshold, 0)
     return {

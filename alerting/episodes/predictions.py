@@ -36,7 +36,7 @@ UNIT_PASSED = translatable("it was about the unit made then")
 PROBLEM_OVER = translatable("the problem is over")
 
 
-class Holding(NamedTuple):
+class AlarmEnd(NamedTuple):
     """How long an alarm lasts without its problem: until the risk was below `clear_at` for
     `clear_for_ms`, at most `longest_ms`.
 
@@ -97,11 +97,11 @@ class Course(NamedTuple):
     reason: str
 
 
-def holding_of(definition: TrainedDefinition, stride: timedelta) -> Holding:
+def alarm_end_of(definition: TrainedDefinition, stride: timedelta) -> AlarmEnd:
     """Return how long the alarms of a definition last, as written or by default. `stride`: the one
     in force."""
     clear_for = CLEAR_STRIDES * stride if definition.clear_for is None else definition.clear_for
-    return Holding(
+    return AlarmEnd(
         definition.clear_at, duration_millis(clear_for), duration_millis(definition.longest_alarm)
     )
 
@@ -128,7 +128,7 @@ class PredictionRule:
     occurrences: Occurrences
     window_ms: int
     horizon_ms: int
-    holding: Holding
+    alarm_end: AlarmEnd
     state: bool = False
     of_unit: bool = False
     _true_at: Sequence[int] = field(init=False, repr=False, compare=False)
@@ -144,11 +144,11 @@ class PredictionRule:
         neither hold nor clear."""
         known = ~np.isnan(risk.score)
         at = risk.at[known]
-        clear = clear_threshold(risk.threshold, self.holding.clear_at)
+        clear = clear_threshold(risk.threshold, self.alarm_end.clear_at)
         high = np.flatnonzero(risk.score[known] >= clear)
         following = np.append(high[1:], len(at))[: len(high)]
         times = np.append(at, FAR_FUTURE)
-        low = np.searchsorted(at, times[high + 1] + self.holding.clear_for_ms)
+        low = np.searchsorted(at, times[high + 1] + self.alarm_end.clear_for_ms)
         is_low = (high + 1 < following) & (low < following)
         passed = at[high] + self.window_ms
         ends_at = np.where(is_low, np.minimum(times[low], passed), passed)
@@ -184,7 +184,7 @@ class PredictionRule:
             return _End(raised + self.window_ms, raised, UNIT_PASSED)
         which = int(np.searchsorted(highs.breaks, np.searchsorted(highs.at, since)))
         end = int(highs.ends_at[which])
-        longest = raised + self.holding.longest_ms
+        longest = raised + self.alarm_end.longest_ms
         if end > longest:
             return _End(longest, highs.last_until(longest), LONGEST_PASSED)
         reason = RISK_LOW if highs.is_low[which] else HORIZON_PASSED
@@ -287,14 +287,14 @@ def advance_predictions(
     rule: PredictionRule,
     until: datetime,
     of_open: PredictionRule | None = None,
-    holds_open: bool = True,
+    is_about_open: bool = True,
 ) -> AdvancedPredictions:
     """Advance a model's episodes through evaluated instants. Nothing is raised while an episode is
     open.
 
     `risk`: scores after the watermark. `may_raise`: as `rearm` selects them. `until`: everything up
     to here is known. `of_open`: the rule of the episode open in `state`, if another revision raised
-    it; `holds_open`: whether these scores are about its problem. An episode raised in the window of
+    it; `is_about_open`: whether scores are about its problem. An episode raised in the window of
     the one before continues it, unless the problem of that one came.
     """
     steps: list[Step] = []
@@ -302,7 +302,7 @@ def advance_predictions(
     limit = to_millis(until)
     instants = risk.at[may_raise].tolist()
     if state.raised_at is not None:
-        own = risk if holds_open else risk._replace(score=np.full(len(risk.at), np.nan))
+        own = risk if is_about_open else risk._replace(score=np.full(len(risk.at), np.nan))
         open_rule = of_open or rule
         course = open_rule.open_course(state, own)
         courses[state.raised_at] = course

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.episodes.predictions import Holding, RiskSeries, predicted_episodes
+from alerting.episodes.predictions import AlarmEnd, RiskSeries, predicted_episodes
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.metrics.confidence import wilson_interval
@@ -153,7 +153,7 @@ def _explain_alerts(
         {},
         dataset.gap_ms,
         dataset.horizon_ms,
-        Holding(None, 2 * dataset.plan.stride_ms, 4 * dataset.horizon_ms),
+        AlarmEnd(None, 2 * dataset.plan.stride_ms, 4 * dataset.horizon_ms),
     )
     for name, rule in observed.rules.items():
         own = np.flatnonzero(asset == name)

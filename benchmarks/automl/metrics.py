@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.episodes.predictions import Holding
+from alerting.episodes.predictions import AlarmEnd
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.metrics.bootstrap import bootstrap_rows
 from alerting.learning.metrics.metrics import row_metrics
@@ -43,7 +43,7 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
         observed_s=dataset.observed["test"],
         gap_ms=dataset.gap_ms,
         horizon_ms=dataset.horizon_ms,
-        holding=Holding(None, 2 * dataset.plan.stride_ms, 4 * dataset.horizon_ms),
+        alarm_end=AlarmEnd(None, 2 * dataset.plan.stride_ms, 4 * dataset.horizon_ms),
     )
     distinct = np.unique(score)[::-1]
     ranks = np.unique(np.geomspace(1, len(distinct), THRESHOLDS).astype(int)) - 1

@@ -11,7 +11,7 @@ from alerting.detection.counted_times import why_not_counted
 from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import (
-    Holding,
+    AlarmEnd,
     PredictionRule,
     RiskSeries,
     advance_predictions,
@@ -47,7 +47,7 @@ class Line:
         self.high = set(high)
         self.held = set(held) - self.high
         self.unknown = set(unknown)
-        self.holding = Holding(0.3, clear_for * 60_000, longest * 60_000)
+        self.alarm_end = AlarmEnd(0.3, clear_for * 60_000, longest * 60_000)
         self.state = state
         self.hold = hold * 60_000
         self.delay = delay * 60_000
@@ -62,7 +62,7 @@ class Line:
             instants(known), bad, self.hold, self.delay, before, self.recovery
         )
         window = duration_millis(WINDOW)
-        return PredictionRule(occurrences, window, window, self.holding, self.state)
+        return PredictionRule(occurrences, window, window, self.alarm_end, self.state)
 
     def score(self, grid, rule, recovered_at=None):
         """The score at these minutes, and why it is unknown."""

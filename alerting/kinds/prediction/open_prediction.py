@@ -15,7 +15,7 @@ from alerting.detection.problems import (
 )
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.predictions import PredictionRule, holding_of
+from alerting.episodes.predictions import PredictionRule, alarm_end_of
 from alerting.kinds.protocol.evaluation import Sources, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes
@@ -114,7 +114,7 @@ def prediction_rule(
         occurrences,
         window,
         horizon,
-        holding_of(definition, stride),
+        alarm_end_of(definition, stride),
         state,
         definition.is_of_unit,
     )

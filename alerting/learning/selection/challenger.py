@@ -13,7 +13,7 @@ import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
-from alerting.episodes.predictions import ALARM_RULE, holding_of
+from alerting.episodes.predictions import ALARM_RULE, alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -224,7 +224,7 @@ def _observe_rows(
         observed_s=dataset.observed[part],
         gap_ms=dataset.gap_ms,
         horizon_ms=dataset.horizon_ms,
-        holding=holding_of(definition, timedelta(milliseconds=dataset.plan.stride_ms)),
+        alarm_end=alarm_end_of(definition, timedelta(milliseconds=dataset.plan.stride_ms)),
     )
 
 

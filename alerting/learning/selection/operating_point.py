@@ -15,7 +15,7 @@ from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences
 from alerting.episodes.counting import CountedEpisode, count_episodes
 from alerting.episodes.predictions import (
-    Holding,
+    AlarmEnd,
     PredictionRule,
     RiskSeries,
     predicted_episodes,
@@ -67,10 +67,10 @@ def observe_rows(
     observed_s: Mapping[str, float],
     gap_ms: int,
     horizon_ms: int,
-    holding: Holding,
+    alarm_end: AlarmEnd,
 ) -> ObservedRows:
     """Combine evaluated rows, problems (columns asset, start, end) and occurrences (asset and the
-    fields of `Occurrences`). `holding`: how long alarms last.
+    fields of `Occurrences`). `alarm_end`: how long alarms last.
 
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
@@ -83,7 +83,7 @@ def observe_rows(
             Occurrences.from_columns(own),
             window,
             horizon_ms,
-            holding,
+            alarm_end,
             state=not onset,
             of_unit=gap_ms < 0,
         )
@@ -122,11 +122,11 @@ def predicted_episodes_at(
         at = observed.at[rows]
         raised = predicted_episodes(RiskSeries(at, score[rows], threshold), rule)
         problems = observed.problems[name]
-        known = np.append(0, np.cumsum(observed.measured[rows]))
+        labelled = np.append(0, np.cumsum(observed.measured[rows]))
         episodes[name] = [
             episode
             for episode in count_episodes(raised, observed.gap_ms, observed.horizon_ms)
-            if _is_determined(episode, at, known)
+            if _is_determined(episode, at, labelled)
             or occurred_after(
                 episode.raised, problems, observed.gap_ms, observed.horizon_ms, episode.last_high
             )[0]
@@ -135,12 +135,12 @@ def predicted_episodes_at(
     return episodes
 
 
-def _is_determined(episode: CountedEpisode, at: Millis, known: npt.NDArray[np.int64]) -> bool:
+def _is_determined(episode: CountedEpisode, at: Millis, labelled: npt.NDArray[np.int64]) -> bool:
     """Return whether data show whether the problem of an episode came: some of them lie in its
-    window, and they reach its end. `known`: number of rows before each with a known label."""
+    window, and they reach its end. `labelled`: number of rows before each with a known label."""
     first = int(np.searchsorted(at, episode.raised))
     last = first if episode.last_high is None else int(np.searchsorted(at, episode.last_high))
-    return bool(known[last + 1] > known[first] and known[-1] > known[last])
+    return bool(labelled[last + 1] > labelled[first] and labelled[-1] > labelled[last])
 
 
 def evaluate_threshold(

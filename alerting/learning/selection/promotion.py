@@ -14,7 +14,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.episodes.predictions import holding_of
+from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
@@ -152,7 +152,7 @@ def common_window(
             },
             gap_ms=duration_millis(definition.window.after),
             horizon_ms=duration_millis(definition.window.length),
-            holding=holding_of(definition, definition.stride),
+            alarm_end=alarm_end_of(definition, definition.stride),
         ),
         label=rows["label"].to_numpy(np.int8),
         acted=rows["acted"].to_numpy(np.bool_),

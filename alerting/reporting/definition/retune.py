@@ -13,7 +13,7 @@ from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
-from alerting.episodes.predictions import holding_of
+from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import (
     evaluate_threshold,
@@ -121,7 +121,7 @@ def retune_model(
         },
         gap_ms=duration_millis(definition.window.after),
         horizon_ms=duration_millis(definition.window.length),
-        holding=holding_of(definition, definition.stride),
+        alarm_end=alarm_end_of(definition, definition.stride),
     )
     seed = definition.learning.seed
     now = evaluate_threshold(observed, score, present, seed, _SAMPLES)

@@ -300,13 +300,13 @@ def stored_history(head: History, content: bytes) -> LongHistory:
     starts = {number: to_millis(times[number].min) for number in filled}
 
     @lru_cache(maxsize=1)
-    def kept(number: int) -> dict[str, Any]:  # noqa: ARG001 - of another row group begins empty
+    def columns_read(number: int) -> dict[str, Any]:  # noqa: ARG001 - of another row group begins empty
         return {}
 
     def column(chosen: Sequence[int], name: str) -> Any:
         if len(chosen) != 1:
             return file.read_row_groups(chosen, [name])[name]
-        of_group = kept(chosen[0])
+        of_group = columns_read(chosen[0])
         if name not in of_group:
             of_group[name] = file.read_row_group(chosen[0], [name])[name]
         return of_group[name]

@@ -14,10 +14,10 @@ from alerting.definitions.model import SEVERITIES, Costs, Problem
 from alerting.detection.occurrences import NO_OCCURRENCES, Occurrences
 from alerting.detection.suppression import suppressed_intervals
 from alerting.episodes.predictions import (
-    Holding,
+    AlarmEnd,
     PredictionRule,
     RiskSeries,
-    holding_of,
+    alarm_end_of,
     predicted_episodes,
 )
 from alerting.kinds.classifier.definition import ClassifierDefinition
@@ -399,7 +399,7 @@ def chosen(**changes):
         Occurrences(start, start, start, start + 1, start + 1),
         1_800_000,
         1_800_000,
-        Holding(None, 1_200_000, 7_200_000),
+        AlarmEnd(None, 1_200_000, 7_200_000),
     )
     asset = np.full(len(instants), "a", object)
     measured = np.ones(len(instants), bool)
@@ -416,8 +416,8 @@ def alarm_ended(**changes):
     definition = small_models.definition(horizon="30m", **changes)
     at = np.arange(0, 40, dtype=np.int64) * 300_000
     score = np.array([0.9] + [0.8] * 12 + [0.0] * 27)
-    holding = holding_of(definition, timedelta(minutes=5))
-    rule = PredictionRule(NO_OCCURRENCES, 1_800_000, 1_800_000, holding)
+    alarm_end = alarm_end_of(definition, timedelta(minutes=5))
+    rule = PredictionRule(NO_OCCURRENCES, 1_800_000, 1_800_000, alarm_end)
     return predicted_episodes(RiskSeries(at, score, 0.9), rule)
 
 

@@ -98,7 +98,7 @@ def test_a_score_about_another_problem_does_not_hold_an_open_alarm():
     open_one = ConditionState(at(20), raised_at=at(5), last_high_at=at(20))
     risk = RiskSeries(instants([25, 30]), np.array([1.0, 1.0]), 0.5)
     never = np.array([False, False])
-    advanced = advance_predictions(open_one, risk, never, rule, at(120), rule, holds_open=False)
+    advanced = advance_predictions(open_one, risk, never, rule, at(120), rule, is_about_open=False)
     assert told(advanced.steps) == [("closed", 50)]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.model import OperatingPoint
-from alerting.episodes.predictions import Holding
+from alerting.episodes.predictions import AlarmEnd
 from alerting.learning.selection.operating_point import (
     choose_threshold,
     evaluate_threshold,
@@ -17,7 +17,7 @@ MINUTE = 60_000
 WEEK_S = 604_800.0
 GAP = 0
 HORIZON = 30 * MINUTE
-HOLDING = Holding(None, 20 * MINUTE, 4 * HORIZON)
+HOLDING = AlarmEnd(None, 20 * MINUTE, 4 * HORIZON)
 ROWS = 7 * 24 * 6  # one week, an instant every ten minutes
 
 
