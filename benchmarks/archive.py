@@ -122,7 +122,9 @@ def _measured(
 def fill(platform: Platform, length: timedelta) -> dict[str, Any]:
     """Store the readings; return how many, and how much room they take in MongoDB."""
     names = [f"v{number}" for number in range(VARIABLES)]
-    platform.assets.put([Asset(name=ASSET, variables={name: Variable() for name in names})])
+    platform.assets.store_assets(
+        [Asset(name=ASSET, variables={name: Variable() for name in names})]
+    )
     random = np.random.default_rng(1)
     rows = int(length.total_seconds())
     first = int(START.timestamp() * 1000)

@@ -89,7 +89,9 @@ def training(noise: str, problems: int, rise: float, seed: int, trials: int = 8)
     platform = memory_platform()
     end = START + timedelta(days=DAYS)
     names = ("pressure", "speed", "temperature")
-    platform.assets.put([Asset(name="press-1", variables={name: Variable() for name in names})])
+    platform.assets.store_assets(
+        [Asset(name="press-1", variables={name: Variable() for name in names})]
+    )
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     values, events = _noise(noise, problems, rise, seed)
     instants = pd.date_range(START, periods=len(values), freq=STEP).to_pydatetime()

@@ -146,7 +146,7 @@ def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[s
 
 def _fill(stores: MongoStores) -> None:
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(10)}
-    stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
+    stores.assets.store_assets([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for i in range(DEFINITIONS):
         document = {
             "name": f"alert-{i}",
@@ -155,7 +155,7 @@ def _fill(stores: MongoStores) -> None:
             "variable": "v1",
             "above": 215,
         }
-        stores.definitions.put(document)
+        stores.definitions.store_document(document)
         stores.definitions.add_revision(
             next_revision(parse_definition(document), None, "benchmark", FIRST, "made up")
         )

@@ -151,7 +151,7 @@ def write_definitions(stores: MongoStores, size: int, since: datetime) -> None:
         Asset(name=asset_name(i), variables={"temperature": Variable(unit="°C")})
         for i in range(min(size, ASSETS))
     ]
-    stores.assets.put(assets)
+    stores.assets.store_assets(assets)
     documents = [_definition(i) for i in range(size)]
     revisions = [
         next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents

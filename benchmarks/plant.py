@@ -111,11 +111,11 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
         days=DAYS,
     )
     _advance_line(platform, stores, now)
-    known = {revision.name for revision in platform.definitions.latest()}
+    known = {revision.name for revision in platform.definitions.latest_revisions()}
     if "hot-00000" not in known:
         write_definitions(stores, thresholds, now)
     for number in range(min(MODELS, classifiers)):
-        if not platform.decisions.of(_name(number)):
+        if not platform.decisions.for_definition(_name(number)):
             apply(platform, [_definition(number)], "benchmark", now, "benchmark")
             proposal = train(platform, _name(number), now)
             promote_run(
@@ -130,7 +130,7 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
         "benchmark",
     )
     for number in range(MODELS, classifiers):
-        if not platform.decisions.of(_name(number)):
+        if not platform.decisions.for_definition(_name(number)):
             copy_champion(platform, _name(number % MODELS), _name(number))
     print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
 
@@ -206,7 +206,7 @@ class _Watch:
 
     def run(self, minutes: int) -> None:
         """Watch until this many minutes after the first one at which everything was evaluated."""
-        known = {revision.name for revision in self.platform.definitions.latest()}
+        known = {revision.name for revision in self.platform.definitions.latest_revisions()}
         self.added = next(
             n for n in range(self.classifiers, 2 * self.classifiers) if _name(n) not in known
         )
@@ -296,8 +296,8 @@ class _Watch:
         new = _name(self.added)
         running = (
             self._inserted is not None
-            and not self.platform.decisions.of(new)
-            and bool(self.platform.trainings.of([new]))
+            and not self.platform.decisions.for_definition(new)
+            and bool(self.platform.trainings.for_definitions([new]))
         )
         if running or any(
             self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings
@@ -318,9 +318,11 @@ class _Watch:
         if self._inserted is not None and len(self.inserted_s) < 2:
             name = _name(self.added)
             seconds = round(time.monotonic() - self._inserted, 1)
-            if "training" not in self.inserted_s and self.platform.trainings.of([name]):
+            if "training" not in self.inserted_s and self.platform.trainings.for_definitions(
+                [name]
+            ):
                 self.inserted_s["training"] = seconds
-            if self.platform.decisions.of(name):
+            if self.platform.decisions.for_definition(name):
                 self.inserted_s["decision"] = seconds
 
     def _cpu(self) -> dict[str, float]:

@@ -98,7 +98,9 @@ def run() -> dict[str, Any]:
 def _train(platform: Platform) -> Any:
     """Train the champion; return a row of its features as MLflow takes it."""
     names = [f"v{number}" for number in range(VARIABLES)]
-    platform.assets.put([Asset(name=ASSET, variables={name: Variable() for name in names})])
+    platform.assets.store_assets(
+        [Asset(name=ASSET, variables={name: Variable() for name in names})]
+    )
     random = np.random.default_rng(1)
     minutes = np.arange(0, DAYS * 24 * 60)
     values = random.normal(50, 5, (len(minutes), VARIABLES)).cumsum(axis=0) * 0.001 + random.normal(

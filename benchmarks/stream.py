@@ -226,7 +226,7 @@ def _notified_after(platform: Platform, port: int) -> Sequence[float]:
     channel = _Taken()
     now = datetime.now(UTC)
     platform = replace(platform, channels={"log": channel})
-    platform.assets.put(
+    platform.assets.store_assets(
         [Asset(name=f"oven-{i}", variables={"t": Variable()}) for i in range(LINES)]
     )
     document = {

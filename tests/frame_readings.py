@@ -5,7 +5,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingColumns
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, millis, no_events, to_millis
 
 
@@ -55,11 +55,11 @@ class FrameReadings(OneByOne):
     def index_newest(self, variables):
         pass
 
-    def newest(self, asset, since, until):
+    def newest_values(self, asset, since, until):
         columns = {}
         for name, start in since.items():
             history = self.load(asset, start, until, [name])
-            columns[name] = history.readings[name][present(history, name)].iloc[-1:]
+            columns[name] = history.readings[name][has_data(history, name)].iloc[-1:]
         return pd.DataFrame(columns)
 
     def span(self, asset):

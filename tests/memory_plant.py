@@ -18,7 +18,7 @@ class Assets:
     def get(self, name):
         return self.known.get(name)
 
-    def put(self, assets):
+    def store_assets(self, assets):
         self.known.update({a.name: a for a in assets})
 
     def event_types(self):

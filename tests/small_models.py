@@ -103,7 +103,7 @@ def linear_model(
     from alerting.learning.features.encoding import Columns, Dense, Encoding
     from alerting.learning.models.calibration import Platt
     from alerting.learning.models.estimator import Estimator
-    from alerting.learning.models.families.logistic_regression import Linear
+    from alerting.learning.models.families.logistic_regression import LinearModel
     from alerting.learning.models.trained import TrainedModel, model_hash
     from alerting.learning.selection.challenger import USUAL, ordinary_ranges, usual_values
 
@@ -113,7 +113,7 @@ def linear_model(
     for name, weight in weights.items():
         coef[dense.numbers.index(plan.columns.index(name))] = weight
     model = SimpleNamespace(coef_=coef[None, :], intercept_=np.array([intercept]))
-    estimator = Estimator("logistic_regression", Linear(model), columns, Encoding(dense))
+    estimator = Estimator("logistic_regression", LinearModel(model), columns, Encoding(dense))
     calibration = Platt(1.0, 0.0)
     return TrainedModel(
         definition="too-moist",

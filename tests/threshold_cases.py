@@ -92,8 +92,8 @@ def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
     bounds = (None, None)
     if kind in ("number", "rate") and random.random() < 0.3:
         bounds = (
-            _of(unit, random.choice((LOWEST, LOWEST + 2))),
-            _of(unit, random.choice((HIGHEST, HIGHEST - 3))),
+            _multiple(unit, random.choice((LOWEST, LOWEST + 2))),
+            _multiple(unit, random.choice((HIGHEST, HIGHEST - 3))),
         )
     attributes = {}
     if isinstance(document.get("above"), float) and random.random() < 0.2:
@@ -107,7 +107,7 @@ def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
     return Case(document, asset, bounds, _deliveries(random, unit, kind, document, step, ticks))
 
 
-def _of(unit: Decimal, number: int) -> float:
+def _multiple(unit: Decimal, number: int) -> float:
     return float(unit * number)
 
 
@@ -128,16 +128,16 @@ def _limits(
     found: dict[str, Any] = {}
     sides = random.choice((("above",), ("above",), ("below",), ("above", "below")))
     if "above" in sides:
-        found["above"] = _of(unit, above)
+        found["above"] = _multiple(unit, above)
         found |= (
-            {"clear_above_at": _of(unit, above - random.randint(0, 3))}
+            {"clear_above_at": _multiple(unit, above - random.randint(0, 3))}
             if random.random() < 0.4
             else {}
         )
     if "below" in sides:
-        found["below"] = _of(unit, below)
+        found["below"] = _multiple(unit, below)
         found |= (
-            {"clear_below_at": _of(unit, below + random.randint(0, 3))}
+            {"clear_below_at": _multiple(unit, below + random.randint(0, 3))}
             if random.random() < 0.4
             else {}
         )
@@ -159,32 +159,35 @@ def _levels(random: Random, unit: Decimal) -> dict[str, Any]:
 def _outside(random: Random, unit: Decimal) -> dict[str, Any]:
     low = random.randint(-2, 2)
     high = random.randint(5, 8)
-    found = {"outside": {"low": _of(unit, low), "high": _of(unit, high)}}
+    found = {"outside": {"low": _multiple(unit, low), "high": _multiple(unit, high)}}
     if random.random() < 0.5:
         inner = low + random.randint(0, 1), high - random.randint(0, 1)
-        found["clear_inside"] = {"low": _of(unit, inner[0]), "high": _of(unit, inner[1])}
+        found["clear_inside"] = {
+            "low": _multiple(unit, inner[0]),
+            "high": _multiple(unit, inner[1]),
+        }
     return found
 
 
 def _inside(random: Random, unit: Decimal) -> dict[str, Any]:
     low = random.randint(1, 4)
     high = low + random.randint(1, 3)
-    found = {"inside": {"low": _of(unit, low), "high": _of(unit, high)}}
+    found = {"inside": {"low": _multiple(unit, low), "high": _multiple(unit, high)}}
     if random.random() < 0.5:
         found["clear_outside"] = {
-            "low": _of(unit, low - random.randint(0, 2)),
-            "high": _of(unit, high + random.randint(0, 2)),
+            "low": _multiple(unit, low - random.randint(0, 2)),
+            "high": _multiple(unit, high + random.randint(0, 2)),
         }
     return found
 
 
 def _equals(random: Random, unit: Decimal) -> dict[str, Any]:
     value = random.randint(1, 6)
-    found: dict[str, Any] = {"equals": _of(unit, value)}
+    found: dict[str, Any] = {"equals": _multiple(unit, value)}
     if random.random() < 0.5:
         found["clear_outside"] = {
-            "low": _of(unit, value - random.randint(0, 2)),
-            "high": _of(unit, value + random.randint(1, 2)),
+            "low": _multiple(unit, value - random.randint(0, 2)),
+            "high": _multiple(unit, value + random.randint(1, 2)),
         }
     return found
 
@@ -249,4 +252,4 @@ def _walk(random: Random, unit: Decimal, kind: str) -> Any:
         elif kind == "flag":
             yield float(at % 2)
         else:
-            yield _of(unit, at)
+            yield _multiple(unit, at)

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from alerting.demo.asset import EVENT_TYPES, demo_asset
 from alerting.demo.chance import DAY
-from alerting.demo.line import LineState, new_line, simulate
+from alerting.demo.line import DemoLineState, new_line, simulate
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.set_points import take_over
 from alerting.episodes.predictions import alarm_end_of
@@ -76,7 +76,7 @@ COLOURS = ("#b3261e", "#1f6f54", "#3a5fa8")
 class World:
     """A line with its sensor readings and the feedback of its crew."""
 
-    state: LineState
+    state: DemoLineState
     rows: list[ReadingRow] = field(default_factory=list)
     answers: list[FeedbackLabel] = field(default_factory=list)
 

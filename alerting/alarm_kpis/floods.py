@@ -18,7 +18,7 @@ ABOVE = NO_GATE.flood_above  # default without a setting
 
 
 @dataclass(frozen=True)
-class Flood:
+class FloodInterval:
     """Interval from a period above a flood's start to before one below its end."""
 
     start: datetime
@@ -45,10 +45,10 @@ def count_by_period(
 
 def find_floods(
     counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
-) -> tuple[Flood, ...]:
+) -> tuple[FloodInterval, ...]:
     """Return the floods: from above one to below another of the periods' `counts`."""
     least = ends_below(above) if below is None else below
-    floods: list[Flood] = []
+    floods: list[FloodInterval] = []
     began: int | None = None
     for i, count in enumerate([*counts.tolist(), -1]):
         if began is None and count > above:
@@ -56,7 +56,7 @@ def find_floods(
         elif began is not None and count < least:
             inside = counts[began:i]
             floods.append(
-                Flood(
+                FloodInterval(
                     start + began * PERIOD, start + i * PERIOD, int(inside.sum()), int(inside.max())
                 )
             )
@@ -64,6 +64,6 @@ def find_floods(
     return tuple(floods)
 
 
-def time_in_flood(floods: Sequence[Flood], periods: int) -> float:
+def time_in_flood(floods: Sequence[FloodInterval], periods: int) -> float:
     """Return the share of ten-minute periods in a flood. `periods`: of all."""
     return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

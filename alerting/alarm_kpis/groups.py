@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Literal
 
-from alerting.alarm_kpis.intervals import Interval, between, merge
+from alerting.alarm_kpis.intervals import Interval, find_gaps, merge
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Kpis, Targets
 from alerting.definitions.hours import spans
@@ -87,7 +87,7 @@ def by_shift(
     rest = [e for e in episodes if e.id not in in_shift]
     if any(start <= e.raised_at < end for e in rest):
         covered = [s for r in routes if r.shifts for s in spans(r.shifts, r.zone, start, end)]
-        hours = between(merge(covered, start, end), start, end) or [(start, end)]
+        hours = find_gaps(merge(covered, start, end), start, end) or [(start, end)]
         observed_intervals = evaluated_of(evaluated, start, end)
         groups.append(
             Group(

@@ -19,7 +19,7 @@ def merge(intervals: Iterable[Interval], start: datetime, end: datetime) -> list
     return merged
 
 
-def between(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
+def find_gaps(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals of [start, end) between merged ones."""
     edges = [start, *(t for interval in intervals for t in interval), end]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > timedelta(0)]

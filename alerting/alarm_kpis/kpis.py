@@ -17,11 +17,11 @@ from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods, tim
 from alerting.alarm_kpis.intervals import Interval, intersection, length
 from alerting.alarm_kpis.metrics import (
     TARGETS,
-    Band,
     Chatter,
-    Finding,
     Frequent,
     Kpis,
+    LoadBand,
+    MetricResult,
     Priority,
     Spread,
     Stale,
@@ -31,7 +31,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import Episode
-from alerting.episodes.extract import Alarm, EpisodeSummary, alarm_of
+from alerting.episodes.extract import Alarm, EpisodeFields, alarm_of
 from alerting.readings.instants import Millis, duration_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -85,8 +85,8 @@ def _metrics(
         count_by_period((e.raised_at for e in notified), start, end, period)
         for period in (PERIOD, _HOUR)
     )
-    counts = _within(every, observed_intervals, start, PERIOD)
-    hours = _within(hourly, observed_intervals, start, _HOUR)
+    counts = _episodes_within(every, observed_intervals, start, PERIOD)
+    hours = _episodes_within(hourly, observed_intervals, start, _HOUR)
     floods = find_floods(every, start, targets.flood_starts_above, targets.flood_ends_below)
     top = most_frequent(notified, targets.top)
     return Kpis(
@@ -126,7 +126,7 @@ def _metrics(
     )
 
 
-def _within(
+def _episodes_within(
     counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta
 ) -> Millis:
     """Return the counts of periods that touch an interval, or hold an alarm."""
@@ -138,7 +138,7 @@ def _within(
     return counts[inside]
 
 
-def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
+def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[LoadBand, ...]:
     """Return the shares of ten-minute periods by number of alarms, with EEMUA's names."""
     acceptable = int(targets.acceptable)
     manageable = int(targets.manageable)
@@ -151,12 +151,12 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
     found = []
     for name, least, most in edges:
         inside = (counts >= least) & (counts <= (np.iinfo(np.int64).max if most is None else most))
-        found.append(Band(name, least, most, int(inside.sum()), _share(inside)))
+        found.append(LoadBand(name, least, most, int(inside.sum()), _share(inside)))
     return tuple(found)
 
 
 def find_chattering(
-    episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
+    episodes: Sequence[EpisodeFields], targets: Targets = TARGETS
 ) -> tuple[Chatter, ...]:
     """Return alarms with `chatter_cycles` cycles within `chatter_within`, the worst first."""
     found = []
@@ -185,7 +185,7 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
 
 
 def find_stale(
-    episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, targets: Targets = TARGETS
+    episodes: Sequence[EpisodeFields], start: datetime, end: datetime, targets: Targets = TARGETS
 ) -> tuple[Stale, ...]:
     """Return the alarms active for too long in [start, end), the longest first."""
     found = []
@@ -199,7 +199,7 @@ def find_stale(
     return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
 
 
-def most_frequent(episodes: Sequence[EpisodeSummary], number: int) -> tuple[Frequent, ...]:
+def most_frequent(episodes: Sequence[EpisodeFields], number: int) -> tuple[Frequent, ...]:
     """Return the most frequent alarms, each a definition on an asset, with their share of all."""
     counts = Counter((e.definition, e.asset) for e in episodes)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:number]
@@ -207,7 +207,7 @@ def most_frequent(episodes: Sequence[EpisodeSummary], number: int) -> tuple[Freq
 
 
 def priorities(
-    episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
+    episodes: Sequence[EpisodeFields], targets: Targets = TARGETS
 ) -> tuple[Priority, ...]:
     """Return the number and share of alarms of each severity."""
     number = Counter(e.severity for e in episodes)
@@ -233,9 +233,9 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
 
 
 def _by_target(
-    episodes: Sequence[EpisodeSummary],
-) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
-    by_target: dict[tuple[str, str], list[EpisodeSummary]] = defaultdict(list)
+    episodes: Sequence[EpisodeFields],
+) -> Mapping[tuple[str, str], list[EpisodeFields]]:
+    by_target: dict[tuple[str, str], list[EpisodeFields]] = defaultdict(list)
     for episode in episodes:
         by_target[episode.definition, episode.asset].append(episode)
     return MappingProxyType(by_target)
@@ -245,7 +245,7 @@ def _share(flags: np.ndarray) -> float | None:
     return float(flags.mean()) if len(flags) else None
 
 
-def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
+def _findings(metrics: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
     """Return every metric with its target; without evaluated times a count is unknown."""
     counts: list[tuple[str, float | None, str, float]] = [
         (
@@ -319,7 +319,7 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         known = float(value) if value is not None and (value or metrics.observed) else None
         # one such event breaks the target in any time
         breaks = met is False and name in ("chattering alarms", "most in 10 minutes")
-        found.append(Finding(name, known, target, met if enough or breaks else None))
+        found.append(MetricResult(name, known, target, met if enough or breaks else None))
     return tuple(found)
 
 

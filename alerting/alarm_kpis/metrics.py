@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.alarm_kpis.floods import ABOVE, Flood, ends_below
+from alerting.alarm_kpis.floods import ABOVE, FloodInterval, ends_below
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.model import Severity
 
@@ -55,7 +55,7 @@ def targets_under(budget: AlarmBudget) -> Targets:
 
 
 @dataclass(frozen=True)
-class Band:
+class LoadBand:
     """Share (None: no period) of periods with `least` to `most` alarms (None: any number)."""
 
     name: str
@@ -121,7 +121,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Finding:
+class MetricResult:
     """A metric and its target; `met`, `value`: None where too little, or nothing, is known."""
 
     metric: str
@@ -156,12 +156,12 @@ class Kpis:
     per_day: float | None
     busiest: int | None
     busiest_at: datetime | None
-    bands: tuple[Band, ...]
+    bands: tuple[LoadBand, ...]
     distribution: tuple[int, ...]
     hourly: tuple[int, ...]
     periods_above: float | None
     hours_above: float | None
-    floods: tuple[Flood, ...]
+    floods: tuple[FloodInterval, ...]
     time_in_flood: float | None
     chattering: tuple[Chatter, ...]
     stale: tuple[Stale, ...]
@@ -170,5 +170,5 @@ class Kpis:
     priorities: tuple[Priority, ...]
     to_acknowledge: Spread
     to_clear: Spread
-    findings: tuple[Finding, ...]
+    findings: tuple[MetricResult, ...]
     note: str

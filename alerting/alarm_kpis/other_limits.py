@@ -19,7 +19,7 @@ Fields = dict[str, float | str]
 Steps = Mapping[str, list[Step]]  # steps of episodes by asset
 
 
-class Change(NamedTuple):
+class LimitChange(NamedTuple):
     """Fields of a definition as an engineer would write them, and the condition with them."""
 
     fields: Fields
@@ -27,7 +27,7 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Proposal:
+class LimitProposal:
     """A change that stops the chattering, with the number of raises before and after."""
 
     change: Fields
@@ -37,12 +37,12 @@ class Proposal:
 
 
 def first_change(
-    changes: Iterable[Change],
+    changes: Iterable[LimitChange],
     histories: Mapping[str, History],
     start: datetime,
     end: datetime,
     suffices: Callable[[Steps], bool],
-) -> tuple[Change, Steps] | None:
+) -> tuple[LimitChange, Steps] | None:
     """Return the first change with which the steps in (start, end] suffice, with these steps."""
     for change in changes:
         steps = {
@@ -54,11 +54,11 @@ def first_change(
     return None
 
 
-def changes_of_limit(condition: Condition, field: str, values: np.ndarray) -> Iterator[Change]:
+def changes_of_limit(condition: Condition, field: str, values: np.ndarray) -> Iterator[LimitChange]:
     """Yield a change to each of at most thirty of the values, by rank, in their order."""
     for i in evenly_ranked(len(values), _MOST_TRIED):
         value = float(values[i])
-        yield Change({field: value}, condition.model_copy(update={field: value}))
+        yield LimitChange({field: value}, condition.model_copy(update={field: value}))
 
 
 def evenly_ranked(number: int, most: int = _MOST_TRIED) -> list[int]:
@@ -75,7 +75,7 @@ def propose(
     end: datetime,
     cycles: int,
     within: timedelta,
-) -> tuple[Proposal, ...]:
+) -> tuple[LimitProposal, ...]:
     """Return the least clear limit and on-delay without chattering in (start, end].
 
     Chattering: raised and cleared `cycles` times within `within`. A clear limit keeps every alarm
@@ -92,7 +92,7 @@ def quieten(
     start: datetime,
     end: datetime,
     quiet: Callable[[list[Step]], bool],
-) -> tuple[Proposal, ...]:
+) -> tuple[LimitProposal, ...]:
     """Return the least clear limit and on-delay with `quiet` steps; none if quiet already."""
     before = replay(definition, history, start, end)
     if quiet(before):
@@ -123,7 +123,7 @@ def noise(values: np.ndarray) -> float:
     return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
 
 
-def _clear_limits(condition: Condition, history: History) -> Iterator[Change]:
+def _clear_limits(condition: Condition, history: History) -> Iterator[LimitChange]:
     above = condition.above
     below = condition.below
     if condition.variable not in history.readings or not _plain(above, below):
@@ -136,7 +136,7 @@ def _clear_limits(condition: Condition, history: History) -> Iterator[Change]:
         if isinstance(below, int | float):
             fields["clear_below_at"] = _round_to_noise(below + step * sigma, sigma)
         if _further_inside(condition, fields) and _apart(fields):
-            yield Change(fields, condition.model_copy(update=fields))
+            yield LimitChange(fields, condition.model_copy(update=fields))
 
 
 def _plain(*limits: object) -> bool:
@@ -166,11 +166,11 @@ def _round_to_noise(value: float, sigma: float) -> float:
     return round(value, -int(np.floor(np.log10(sigma))))
 
 
-def _delays(condition: Condition) -> Iterator[Change]:
+def _delays(condition: Condition) -> Iterator[LimitChange]:
     for delay in _DELAYS:
         if delay > condition.hold:
             fields: Fields = {"for": format_duration(delay)}
-            yield Change(fields, condition.model_copy(update={"hold": delay}))
+            yield LimitChange(fields, condition.model_copy(update={"hold": delay}))
 
 
 def _raises(steps: list[Step]) -> int:
@@ -184,12 +184,12 @@ def _chatters(steps: list[Step], cycles: int, within: timedelta) -> bool:
     )
 
 
-def _proposal(change: Fields, before: int, after: int, advice: str) -> Proposal:
+def _proposal(change: Fields, before: int, after: int, advice: str) -> LimitProposal:
     what = ", ".join(
         f"{name}: {value if isinstance(value, str) else format(value, 'g')}"
         for name, value in change.items()
     )
-    return Proposal(
+    return LimitProposal(
         change,
         before,
         after,

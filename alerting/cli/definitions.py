@@ -232,7 +232,7 @@ def list_definitions(as_json: Json = False) -> None:
     with platform() as p:
         sync.sync(p, p.clock.now())
         faults = p.definitions.faulty()
-        latest = p.definitions.latest()
+        latest = p.definitions.latest_revisions()
         states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
         runs = last_runs(p, latest)
         rows = [
@@ -360,7 +360,7 @@ def export(
         chosen = (
             [sync.require_revision(p.definitions, n) for n in names]
             if names
-            else p.definitions.latest()
+            else p.definitions.latest_revisions()
         )
     documents = [definition_document(r.definition) for r in chosen]
     text = (

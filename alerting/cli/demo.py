@@ -18,7 +18,7 @@ from alerting.cli.printing.output import (
 from alerting.cli.support import Json, command, command_group, instant, user, writes
 
 if TYPE_CHECKING:
-    from alerting.demo.line import LineState
+    from alerting.demo.line import DemoLineState
 
 demo_group = command_group(
     "The simulated biscuit oven line: show it, and change its set-points. Physics: "
@@ -134,7 +134,7 @@ def status(
         )
 
 
-def _set_by(state: "LineState", name: str) -> str:
+def _set_by(state: "DemoLineState", name: str) -> str:
     if name not in state.setpoints():
         return ""
     change = state.hand_set(name, state.minute)
@@ -145,7 +145,7 @@ def _set_by(state: "LineState", name: str) -> str:
     )
 
 
-def _causes(state: "LineState") -> list[dict[str, Any]]:
+def _causes(state: "DemoLineState") -> list[dict[str, Any]]:
     from alerting.demo.line import causes
 
     found = causes(state, timedelta(days=1))

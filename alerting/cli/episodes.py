@@ -59,7 +59,7 @@ def episodes(
     stop = instant(end, "--to")
     with platform() as p:
         require_past(p.clock.now(), begin, stop)
-        names = {r.name for r in p.definitions.latest()}
+        names = {r.name for r in p.definitions.latest_revisions()}
         if name is not None and name not in names:
             one = _find_episode(p, name, names)
             lines = [*state_lines(p, one), *_advice_lines(p, one)]

@@ -190,7 +190,7 @@ def score(
         scored = score_past(p, plan, report)
         if out is not None:
             return _write_scores(plan, scored, out, as_json)
-        newest = [_newest(asset_name, rows) for asset_name, rows in scored]
+        newest = [_newest_row(asset_name, rows) for asset_name, rows in scored]
     return show(
         newest,
         ["asset", "time", "score", "threshold", "model_version", "reason"],
@@ -248,7 +248,7 @@ def _write_scores(
     )
 
 
-def _newest(asset: str, rows: "ScoredRows") -> dict[str, Any]:
+def _newest_row(asset: str, rows: "ScoredRows") -> dict[str, Any]:
     from alerting.readings.instants import from_millis
 
     known = not rows.unknown[-1]

@@ -175,7 +175,9 @@ def _write_tables(folder: Path, content: "ReportContent") -> None:
 
 def _list_reports(p: "Platform", name: str | None, as_json: bool) -> None:
     heads = [
-        head for head in (p.reports.of(name) if name else p.reports.newest(200)) if head.revision
+        head
+        for head in (p.reports.for_definition(name) if name else p.reports.newest_reports(200))
+        if head.revision
     ]
     rows: list[dict[str, Any]] = [
         {
@@ -220,7 +222,7 @@ def miss(
             require_revision(p.definitions, name)
             rows = [
                 vars(found) | {"missed_at": short(found.missed_at), "at": short(found.at)}
-                for found in p.misses.between(definition=name)
+                for found in p.misses.for_interval(definition=name)
             ]
             show(
                 rows,

@@ -41,7 +41,7 @@ from alerting.console.web import (
     routes,
     sources,
 )
-from alerting.console.web.line_clock import LineClock
+from alerting.console.web.line_clock import PageClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
@@ -105,7 +105,7 @@ def create_app(
     app.state.platform = platform
     app.state.zone = zone
     app.state.language = language
-    app.state.line_clock = LineClock(platform.line_speed)
+    app.state.line_clock = PageClock(platform.line_speed)
     app.state.entrance = entrance
     app.state.predict_files = predict_files
     app.state.deliveries = ingest_api.Deliveries()

@@ -26,7 +26,7 @@ class AlarmBudget:
     most_floods: float = 0.01
     days: int = 7
 
-    def of(self, position: str) -> float:
+    def for_position(self, position: str) -> float:
         """Return the budget of a position in alarms a day."""
         return self.by_position.get(position, self.per_day)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, nearest
+from alerting.definitions.faults import DocumentRefused, Fault, name_hint
 from alerting.definitions.fields.names import (
     NAME_LENGTH,
     NAME_PATTERN,
@@ -239,7 +239,7 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
                 yield Fault(
                     where,
                     f"the asset declares no variable {part!r}",
-                    nearest(part, asset.variables, "known variables"),
+                    name_hint(part, asset.variables, "known variables"),
                 )
             elif asset.variables[part].type == "category":
                 yield Fault(where, f"{part!r} is a category; only numbers can be computed with")
@@ -355,7 +355,7 @@ class AssetTree:
     def __init__(self, assets: Iterable[Asset]) -> None:
         self._by_name = {asset.name: asset for asset in assets}
 
-    def upwards(self, asset: Asset) -> list[Asset]:
+    def asset_and_ancestors(self, asset: Asset) -> list[Asset]:
         """Return the asset, its parent, the parent's parent and so on, as far as known."""
         chain = [asset]
         while (
@@ -367,12 +367,13 @@ class AssetTree:
     def position(self, asset: Asset) -> str:
         """Return the operator position of an asset: its own, or the nearest one above it."""
         return next(
-            (a.position for a in self.upwards(asset) if a.position is not None), NO_POSITION
+            (a.position for a in self.asset_and_ancestors(asset) if a.position is not None),
+            NO_POSITION,
         )
 
     def line(self, asset: Asset) -> str:
         """Return the name of the outermost asset above an asset, its line, or its own name."""
-        return self.upwards(asset)[-1].name
+        return self.asset_and_ancestors(asset)[-1].name
 
 
 def variable_name(foreign: str) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
-from alerting.definitions.faults import nearest, shown
+from alerting.definitions.faults import name_hint, shown
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 # of the platform, each with the library of its name, which need not be installed
@@ -40,7 +40,7 @@ def require_family(name: str) -> str:
             f"alerting[{name}]"
         )
     names = [*BUILT_IN, *filter(is_installed, OPTIONAL), *sorted(entry_points(group=GROUP).names)]
-    hint = nearest(name, names, "families of this platform")
+    hint = name_hint(name, names, "families of this platform")
     raise ValueError(
         f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else "")
     )

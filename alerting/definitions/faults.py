@@ -140,7 +140,7 @@ def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     return [folded[name] for name in close]
 
 
-def nearest(word: str, names: Iterable[str], what: str) -> str:
+def name_hint(word: str, names: Iterable[str], what: str) -> str:
     """Return a hint with the known names that a word may mean, or else all of them.
 
     At most twenty names, under the title `what`.
@@ -157,11 +157,11 @@ def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str
     """Return the message of an unknown name, with nearest ones. `remedy`: if there are none."""
     return (
         f"there is no {what} {shown(name)} "
-        f"({nearest(name, names, 'known') or f'none yet; {remedy}'})"
+        f"({name_hint(name, names, 'known') or f'none yet; {remedy}'})"
     )
 
 
-def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+def drop_paths(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
     """Return a copy of a document without its fields at these paths.
 
     A list with a field at one of the paths is removed whole.

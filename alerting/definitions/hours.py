@@ -83,7 +83,9 @@ def spans(
     """Return intervals [begin, stop) that meet [start, end), in UTC, sorted by begin."""
     first = start.astimezone(zone).date() - timedelta(days=2)
     last = end.astimezone(zone).date() + timedelta(days=1)
-    return sorted((a, b) for a, b in _between(hours, zone, first, last) if a < end and start < b)
+    return sorted(
+        (a, b) for a, b in _hours_between(hours, zone, first, last) if a < end and start < b
+    )
 
 
 def is_within(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> bool:
@@ -108,10 +110,10 @@ def _around(
 ) -> Iterator[tuple[datetime, datetime]]:
     """Return the intervals from two days before to eight days after the day of `now`."""
     today = now.astimezone(zone).date()
-    return _between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
+    return _hours_between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
 
 
-def _between(
+def _hours_between(
     hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date
 ) -> Iterator[tuple[datetime, datetime]]:
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):

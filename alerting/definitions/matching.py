@@ -33,7 +33,7 @@ class AssetIndex:
     def __getitem__(self, name: str) -> Asset:
         return self._by_name[name]
 
-    def above(self, asset: Asset) -> tuple[str, ...]:
+    def ancestors(self, asset: Asset) -> tuple[str, ...]:
         """Return the names of the known ancestors of an asset, the nearest first."""
         found: list[str] = []
         parent = self._by_name.get(asset.parent or "")
@@ -50,7 +50,7 @@ class AssetIndex:
             self._names[pattern] = [name for name in self._by_name if fnmatchcase(name, pattern)]
         return self._names[pattern]
 
-    def matching(self, patterns: Sequence[str]) -> list[Asset]:
+    def find_matching(self, patterns: Sequence[str]) -> list[Asset]:
         """Return the assets that match any of these names or patterns, sorted by name."""
         if len(patterns) == 1:
             return [self._by_name[name] for name in self.names_like(patterns[0])]
@@ -62,7 +62,7 @@ class AssetIndex:
 
 def matching_assets(definition: Definition, assets: Sequence[Asset] | AssetIndex) -> list[Asset]:
     """Return the assets that a definition names directly or by a pattern, sorted by name."""
-    return index_assets(assets).matching(definition.assets)
+    return index_assets(assets).find_matching(definition.assets)
 
 
 def index_assets(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from alerting.definitions.assets import Closed, Name, Tag
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, shown, without
+from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, shown
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.wording.fault_messages import message_of
@@ -164,7 +164,7 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
     try:
         return [
             f
-            for f in _cross_faults(Route.model_validate(without(document, paths)))
+            for f in _cross_faults(Route.model_validate(drop_paths(document, paths)))
             if f.path not in paths
         ]
     except ValidationError:

@@ -20,7 +20,7 @@ from alerting.definitions.assets import (
     VariableName,
 )
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.faults import Fault, name_hint
 from alerting.definitions.fields.names import Number
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 
@@ -169,7 +169,7 @@ def suppression_faults_on(
         if state.event is not None:
             yield from _event_faults(path, state.event, event_types)
         for asset in targets if state.variable is not None else ():
-            if faults := list(_variable_faults(path, state, tree.upwards(asset))):
+            if faults := list(_variable_faults(path, state, tree.asset_and_ancestors(asset))):
                 yield from faults
                 break
 
@@ -178,10 +178,10 @@ def _event_faults(path: str, pattern: str, event_types: Sequence[EventType]) -> 
     found = [t for t in event_types if fnmatchcase(t.name, pattern)]
     lasting = [t.name for t in event_types if t.duration == "lasting"]
     if not found:
-        hint = nearest(pattern, lasting, "known event types that last")
+        hint = name_hint(pattern, lasting, "known event types that last")
         yield Fault(f"{path}.event", f"no event type is called {pattern!r}", hint)
     elif not any(t.duration == "lasting" for t in found):
-        hint = nearest(pattern, lasting, "event types that last")
+        hint = name_hint(pattern, lasting, "event types that last")
         yield Fault(f"{path}.event", f"{pattern!r} is an instant event and has no duration", hint)
 
 
@@ -194,7 +194,7 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
         yield Fault(
             f"{path}.variable",
             f"there is no variable {name!r} on {where}",
-            nearest(name, names, "known variables"),
+            name_hint(name, names, "known variables"),
         )
         return
     variable = holder.variables[name]

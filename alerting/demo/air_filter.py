@@ -12,7 +12,7 @@ from typing import NamedTuple
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
 from alerting.demo.chance import DAY, Stream, generator, normal_of_day
-from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.disturbances import Disturbance, LineSchedule
 
 AIR_FILTER = "air-filter-1"
 PRESSURE_DROP = "pressure_drop"
@@ -49,7 +49,7 @@ def air_filter() -> Asset:
 
 
 def pressure_drops(
-    schedule: Schedule, first: int, last: int
+    schedule: LineSchedule, first: int, last: int
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield every tenth minute with pressure drop and flow; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
@@ -61,7 +61,7 @@ def pressure_drops(
         yield minute, {PRESSURE_DROP: round(drop, 1), AIR_FLOW: round(flow, 1)}
 
 
-def cloggings(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
+def cloggings(schedule: LineSchedule, first: int, last: int) -> list[Disturbance]:
     """Return the filters of [first, last) that clog beyond the limit; size in Pa."""
     lives = (_life(schedule.seed, slot) for slot in range(first // SLOT, last // SLOT + 2))
     return [

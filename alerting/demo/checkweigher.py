@@ -10,7 +10,7 @@ from functools import lru_cache
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
 from alerting.demo.chance import DAY, Stream, generator, normal_of_day
-from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.disturbances import Disturbance, LineSchedule
 
 CHECKWEIGHER = "checkweigher-1"
 WEIGHT = "biscuit_weight"
@@ -28,7 +28,7 @@ def checkweigher() -> Asset:
     return Asset(name=CHECKWEIGHER, title="Check-weigher 1", variables={WEIGHT: weight})
 
 
-def weights(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, float]]:
+def weights(schedule: LineSchedule, first: int, last: int) -> Iterator[tuple[int, float]]:
     """Yield each minute's weight on the scale; none while the line stands."""
     for minute in schedule.running(first, last):
         step = calibration_step(schedule, minute // SLOT)
@@ -37,13 +37,13 @@ def weights(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, fl
         yield minute, round(USUAL + SPREAD * float(noise) + off, 3)
 
 
-def calibration_steps(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
+def calibration_steps(schedule: LineSchedule, first: int, last: int) -> list[Disturbance]:
     """Return the steps that begin in [first, last), in order."""
     return schedule.one_in_slots(calibration_step, SLOT, first, last)
 
 
 @lru_cache(maxsize=64)
-def calibration_step(schedule: Schedule, slot: int) -> Disturbance | None:
+def calibration_step(schedule: LineSchedule, slot: int) -> Disturbance | None:
     """Return the step of a slot, in g; none where it would begin with the live line."""
     chance = generator(schedule.seed, Stream.CALIBRATION, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))

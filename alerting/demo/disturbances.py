@@ -104,7 +104,7 @@ class Disturbance:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class LineSchedule:
     """Programme of the line. The showcase is the first slot after `live_from`."""
 
     seed: int
@@ -142,7 +142,7 @@ class Schedule:
 
     def one_in_slots(
         self,
-        of_slot: "Callable[[Schedule, int], Disturbance | None]",
+        of_slot: "Callable[[LineSchedule, int], Disturbance | None]",
         slot: int,
         first: int,
         last: int,
@@ -187,7 +187,7 @@ class Schedule:
 
 
 @lru_cache(maxsize=64)
-def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
+def _of_slot(schedule: LineSchedule, slot: int) -> Disturbance | None:
     if schedule.in_showcase(slot * SLOT):
         return Disturbance(
             "wet-dough", start=schedule.live_from, ramp=25, hold=60, fade=20, size=7.0
@@ -213,7 +213,7 @@ def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
 
 
 @lru_cache(maxsize=64)
-def _stuck_valve(schedule: Schedule, slot: int) -> Disturbance | None:
+def _stuck_valve(schedule: LineSchedule, slot: int) -> Disturbance | None:
     chance = generator(schedule.seed, Stream.VALVES, slot)
     low, high = SIZES["stuck-valve"]
     return Disturbance(

@@ -11,7 +11,7 @@ from math import pi, sin
 from alerting.definitions.assets import Asset, Variable
 from alerting.demo.asset import MINUTE
 from alerting.demo.chance import DAY, Stream, generator, normal_of_day
-from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.disturbances import Disturbance, LineSchedule
 
 EXHAUST_FAN = "exhaust-fan-1"
 MOTOR_SPEED = "motor_speed"
@@ -54,7 +54,7 @@ def exhaust_fan() -> Asset:
 
 
 def fan_values(
-    schedule: Schedule, first: int, last: int
+    schedule: LineSchedule, first: int, last: int
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield the sensors every fifth minute; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
@@ -78,13 +78,13 @@ def fan_values(
         yield minute, {name: round(value, 2) for name, value in values.items()}
 
 
-def belt_slips(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
+def belt_slips(schedule: LineSchedule, first: int, last: int) -> list[Disturbance]:
     """Return the slips that begin in [first, last); size: the share of the flow lost."""
     return schedule.one_in_slots(belt_slip, SLOT, first, last)
 
 
 @lru_cache(maxsize=64)
-def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
+def belt_slip(schedule: LineSchedule, slot: int) -> Disturbance | None:
     """Return a slot's slip; none in the last filled week, or with the live line."""
     chance = generator(schedule.seed, Stream.BELT, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))

@@ -1,8 +1,8 @@
 """The line between two instants: from physics and programme to readings and events.
 
 Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless
-(`chance.py`), and the whole state of the line is in `LineState`, whose document survives JSON and
-BSON unchanged.
+(`chance.py`), and the whole state of the line is in `DemoLineState`, whose document survives
+JSON and BSON unchanged.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +15,9 @@ from alerting.demo.air_filter import AIR_FILTER, cloggings, pressure_drops
 from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
 from alerting.demo.checkweigher import CHECKWEIGHER, WEIGHT, calibration_steps, weights
-from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.disturbances import Disturbance, LineSchedule
 from alerting.demo.exhaust_fan import EXHAUST_FAN, belt_slips, fan_values
-from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, run_minute
+from alerting.demo.physics import DOUGH_USUAL, ZONES, Oven, OvenConditions, run_minute
 from alerting.ports import EventRow, ReadingRow
 
 SOURCE = "demo"
@@ -78,7 +78,7 @@ class Walks:
 
 
 @dataclass(frozen=True)
-class LineState:
+class DemoLineState:
     """The line after `minute` minutes since `origin`; live from minute `live_from` on."""
 
     seed: int
@@ -95,9 +95,9 @@ class LineState:
         return self.instant(self.minute)
 
     @property
-    def schedule(self) -> Schedule:
+    def schedule(self) -> LineSchedule:
         """Return the programme of this line."""
-        return Schedule(self.seed, self.live_from)
+        return LineSchedule(self.seed, self.live_from)
 
     def instant(self, minute: int) -> datetime:
         """Return the instant at which this minute begins."""
@@ -130,15 +130,15 @@ class LineAdvance:
 
     rows: list[ReadingRow]
     events: list[EventRow]
-    state: LineState
+    state: DemoLineState
 
 
-def new_line(seed: int, origin: datetime, days: int) -> LineState:
+def new_line(seed: int, origin: datetime, days: int) -> DemoLineState:
     """Return a line at its first instant, `days` before it goes live."""
-    return LineState(seed=seed, origin=origin, live_from=days * DAY)
+    return DemoLineState(seed=seed, origin=origin, live_from=days * DAY)
 
 
-def simulate(state: LineState, until: int) -> LineAdvance:
+def simulate(state: DemoLineState, until: int) -> LineAdvance:
     """Advance the line to minute `until`; an earlier or equal one changes nothing."""
     following = deepcopy(state)
     rows = [
@@ -150,7 +150,7 @@ def simulate(state: LineState, until: int) -> LineAdvance:
     return LineAdvance(rows, list(_events(state, until)), after)
 
 
-def weigh(state: LineState, until: int) -> list[ReadingRow]:
+def weigh(state: DemoLineState, until: int) -> list[ReadingRow]:
     """Return the readings of check-weigher, air filter and fan up to minute `until`."""
     rows = [
         ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight})
@@ -164,7 +164,7 @@ def weigh(state: LineState, until: int) -> list[ReadingRow]:
     return rows
 
 
-def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
+def causes(state: DemoLineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
     """Return the true disturbances of the last `span`, with begin and end."""
     first = max(0, state.minute - span // MINUTE)
     found = state.schedule.disturbances(first, state.minute)
@@ -174,7 +174,7 @@ def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, 
     return [(state.instant(d.start), state.instant(d.end), d) for d in found]
 
 
-def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
+def _minute(line: DemoLineState, minute: int) -> dict[str, float | str | bool]:
     chance = day_of_chance(line.seed, minute // DAY)
     of_day = minute % DAY
     _walk(
@@ -200,15 +200,15 @@ def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
 
 
 def _conditions(
-    line: LineState, minute: int, setpoints: dict[str, float], chance: DayOfChance
-) -> Conditions:
+    line: DemoLineState, minute: int, setpoints: dict[str, float], chance: DayOfChance
+) -> OvenConditions:
     schedule = line.schedule
     walks = line.walks
     level = dict.fromkeys(("wet-dough", "burner-fault", "damp-air", "stuck-valve"), 0.0)
     level.update({d.cause: d.level(minute) for d in schedule.acting(minute)})
     faults = (0.0, level["burner-fault"], 0.0)
     draughts = chance.walks[minute % DAY, 4:]
-    return Conditions(
+    return OvenConditions(
         setpoint=(
             setpoints["zone_1_setpoint"],
             setpoints["zone_2_setpoint"],
@@ -234,7 +234,7 @@ def _humidity(walk: float, minute: int, damp: float) -> float:
     return min(98.0, max(15.0, AIR_USUAL + AIR_DAILY * sin(2 * pi * minute / DAY) + walk + damp))
 
 
-def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> dict[str, float]:
+def _truth(oven: Oven, conditions: OvenConditions, setpoints: dict[str, float]) -> dict[str, float]:
     """Return what perfect sensors would show; the product only where some came out."""
     truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
     truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
@@ -260,7 +260,7 @@ def _sense(
     }
 
 
-def _events(state: LineState, until: int) -> Iterator[EventRow]:
+def _events(state: DemoLineState, until: int) -> Iterator[EventRow]:
     schedule = state.schedule
     for stop in _condition_intervals(schedule.stop, state.minute, until):
         yield _lasting(state, "line-stop", stop, until)
@@ -286,7 +286,7 @@ def _condition_intervals(
     return sorted({interval for interval in found if interval is not None})
 
 
-def _lasting(state: LineState, type: str, interval: tuple[int, int], until: int) -> EventRow:
+def _lasting(state: DemoLineState, type: str, interval: tuple[int, int], until: int) -> EventRow:
     start, end = interval
     return EventRow(
         ASSET, type, state.instant(start), state.instant(end) if end <= until else None, SOURCE

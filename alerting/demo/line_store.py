@@ -13,7 +13,7 @@ from alerting.adapters.mongo.documents import (
 )
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import LINES
-from alerting.demo.line import LineState
+from alerting.demo.line import DemoLineState
 from alerting.demo.ports import SetPointRequest, StoredLine
 
 
@@ -31,7 +31,7 @@ class MongoLines:
         self,
         asset: str,
         before: StoredLine | None,
-        state: LineState,
+        state: DemoLineState,
         taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
         """Replace the state if its version fits; requests that came meanwhile stay."""
@@ -59,4 +59,6 @@ class MongoLines:
 
 def _read_line(document: Document) -> StoredLine:
     requests = tuple(from_document(SetPointRequest, request) for request in document["requests"])
-    return StoredLine(from_document(LineState, document["state"]), document["version"], requests)
+    return StoredLine(
+        from_document(DemoLineState, document["state"]), document["version"], requests
+    )

@@ -73,7 +73,7 @@ class Oven:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class OvenConditions:
     """Inputs of the oven during one minute.
 
     `setpoint`: zones in °C. `belt`: m/min, 0 while stopped. `dough`: moisture entering the hopper,
@@ -92,7 +92,7 @@ class Conditions:
     flour: float
 
 
-def run_minute(oven: Oven, conditions: Conditions) -> None:
+def run_minute(oven: Oven, conditions: OvenConditions) -> None:
     """Advance the oven by a minute; a parcel enters if the belt is to move."""
     oven.moisture = oven.colour = None
     if conditions.belt > 0:
@@ -109,7 +109,7 @@ def run_minute(oven: Oven, conditions: Conditions) -> None:
         _bake(oven, conditions)
 
 
-def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
+def _control(oven: Oven, conditions: OvenConditions, zone: int) -> None:
     """Apply a PI controller with limits, without wind-up of its integral."""
     error = conditions.setpoint[zone] - oven.temperature[zone]
     integral = oven.integral[zone] + GAIN * error * DT / RESET_TIME
@@ -119,7 +119,7 @@ def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
     oven.power[zone] = min(1.0, max(conditions.least_power[zone], wanted))
 
 
-def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
+def _heat(oven: Oven, conditions: OvenConditions, zone: int) -> None:
     """Apply a first-order lag to the equilibrium of burner, walls and passing dough."""
     rise = BURNER_RISE * conditions.efficiency[zone] * oven.power[zone]
     equilibrium = AMBIENT + rise - LOAD_FALL * oven.belt / LOAD_SPEED
@@ -128,7 +128,7 @@ def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
     ) * DT
 
 
-def _bake(oven: Oven, conditions: Conditions) -> None:
+def _bake(oven: Oven, conditions: OvenConditions) -> None:
     """Dry, brown and move every parcel, and take those at the outlet off the belt."""
     damp = conditions.flour * (1.0 - DAMPING * (conditions.humidity - 50.0))
     excess = [t - r for t, r in zip(oven.temperature, REFERENCE, strict=True)]

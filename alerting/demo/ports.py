@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from alerting.demo.line import LineState
+from alerting.demo.line import DemoLineState
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class SetPointRequest:
 class StoredLine:
     """A line as stored. `version` counts the writes of its state."""
 
-    state: LineState
+    state: DemoLineState
     version: int
     requests: tuple[SetPointRequest, ...] = ()
 
@@ -36,7 +36,7 @@ class LineStore(Protocol):
         self,
         asset: str,
         before: StoredLine | None,
-        state: LineState,
+        state: DemoLineState,
         taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
         """Write the state without its applied requests; None if another process wrote."""

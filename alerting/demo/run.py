@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from alerting.demo.advance import Advance, advance_line, stored_line
-from alerting.demo.line import LineState
+from alerting.demo.line import DemoLineState
 from alerting.demo.ports import LineClock, LineStore
 from alerting.ports import WritePorts
 
@@ -46,7 +46,7 @@ def run_line(
         clock.freeze()
 
 
-def lease(state: LineState, now: datetime, speed: float) -> timedelta:
+def lease(state: DemoLineState, now: datetime, speed: float) -> timedelta:
     """Return how long the clock may run: LEASE, and never past the last reading."""
     return min(LEASE, max(timedelta(0), state.until - now) / speed)
 

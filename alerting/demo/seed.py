@@ -44,7 +44,7 @@ def fill(
     """
     if days < 1:
         raise UserError(f"the demo line needs at least one day of past, not {days}")
-    assets.put([demo_asset(), checkweigher(), air_filter(), exhaust_fan()])
+    assets.store_assets([demo_asset(), checkweigher(), air_filter(), exhaust_fan()])
     assets.put_event_types(EVENT_TYPES)
     if lines.load(ASSET) is None:
         origin = end.replace(second=0, microsecond=0) - timedelta(days=days)

@@ -6,7 +6,7 @@ from math import isfinite
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError, close_names
-from alerting.demo.line import LineState, SetPointChange
+from alerting.demo.line import DemoLineState, SetPointChange
 from alerting.demo.ports import SetPointRequest, StoredLine
 
 
@@ -50,7 +50,7 @@ def present_setting(line: StoredLine, name: str) -> float:
     return asked[-1] if asked else line.state.setpoint(name, line.state.minute)
 
 
-def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineState:
+def take_over(state: DemoLineState, requests: Sequence[SetPointRequest]) -> DemoLineState:
     """Return the state with the requests in force from the next minute that the line computes."""
     for request in requests:
         before = state.setpoint(request.variable, state.minute)

@@ -67,7 +67,7 @@ class CombinedEvaluation:
     carried: Carried
     by_condition: tuple[tuple[Condition, Evaluated], ...]
 
-    def at(self, instant: datetime) -> list[ConditionAt]:
+    def conditions_at(self, instant: datetime) -> list[ConditionAt]:
         """Return every condition at an instant of the intervals, in the order in which they are
         written."""
         return [
@@ -144,7 +144,9 @@ def conditions_at(combination: Combination, history: History, at: datetime) -> l
     """Return every condition at an instant, by the readings of a history up to it."""
     series = all_series(combination, history)
     after = at - 2 * max(leaf.stale_after for leaf in combination.leaves())
-    found = evaluate_combination(combination, history.asset, series, None, after, at).at(at)
+    found = evaluate_combination(combination, history.asset, series, None, after, at).conditions_at(
+        at
+    )
     return [one._replace(fact="stale") if one.fact == "waiting" else one for one in found]
 
 
@@ -215,7 +217,7 @@ def evaluate_combination(
     )
     combined = _combine(combination, (_result(own.intervals, starts) for own in found))
     intervals = list(_intervals(starts, combined, found[0].intervals[-1].end, alert_severity))
-    kept = together((own.carried for own in found), until)
+    kept = combine_carried((own.carried for own in found), until)
     return CombinedEvaluation(intervals, kept, tuple(zip(conditions, found, strict=True)))
 
 
@@ -244,7 +246,7 @@ def under_another_revision(
     return found
 
 
-def together(parts: Iterable[Carried | None], at: datetime) -> Carried:
+def combine_carried(parts: Iterable[Carried | None], at: datetime) -> Carried:
     """Return the carried readings of several conditions as one."""
     return Carried(_COMBINED, at, None, parts=tuple(parts))
 

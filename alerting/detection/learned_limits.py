@@ -73,16 +73,17 @@ class LimitTable:
             quantile=Styled(self.quantile, "g"),
             count=self.groups[group].readings,
         )
-        return joined(", ", found, self.within(group))
+        return joined(", ", found, self.name_group(group))
 
-    def within(self, group: Group) -> str:
+    def name_group(self, group: Group) -> str:
         """Return the readings of a group: `recipe A, 14:00 to 15:00`; nothing for all readings."""
         return joined(
-            ", ", *(_within(name, value) for name, value in zip(self.by, group, strict=False))
+            ", ",
+            *(_describe_group(name, value) for name, value in zip(self.by, group, strict=False)),
         )
 
 
-def _within(name: str, value: str) -> str:
+def _describe_group(name: str, value: str) -> str:
     if name == HOUR_OF_DAY:
         return translatable(_WITHIN[1], start=value, end=str((int(value) + 1) % _HOURS))
     return translatable(_WITHIN[0], name=name.replace("_", " "), value=value)
@@ -137,7 +138,7 @@ class LearnedLimits:
     categories: Mapping[str, CategoryValues] = field(default_factory=dict)
     cutoff: datetime | None = None
 
-    def at(self, variable: str, learned: Learned, ts: Millis) -> Moving:
+    def limit_at(self, variable: str, learned: Learned, ts: Millis) -> Moving:
         """Return a limit for readings taken at `ts` (ms)."""
         table = self.tables.get(key_of(variable, learned))
         if table is None:
@@ -161,7 +162,7 @@ def learned_sides_at(
         return []
     sides = learned_sides(definition)
     return [
-        LearnedSide(severity, side, learned.at(definition.variable, one, ts))
+        LearnedSide(severity, side, learned.limit_at(definition.variable, one, ts))
         for severity, side, one in sides
     ]
 

@@ -71,7 +71,7 @@ class Occurrences:
         over_at = np.append(self.over_at, 0)  # the last one answers for -1: no occurrence yet
         return np.asarray(at < over_at[which], np.bool_)
 
-    def since(self, instant: datetime) -> datetime | None:
+    def start_at(self, instant: datetime) -> datetime | None:
         """Return the start of the occurrence that is known to be true at an instant, None without
         one."""
         at = to_millis(instant)

@@ -35,7 +35,7 @@ __all__ = [
     "counted_problems",
     "find_occurrences",
     "find_problems",
-    "matching",
+    "match_names",
     "needed_samples",
     "predicts",
     "problem_delay",
@@ -83,7 +83,7 @@ def _longest_delay(problem: Problem, asset: Asset) -> timedelta:
     return max(map(asset.delay, problem.variables), default=timedelta(0))
 
 
-def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+def match_names(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
     """Return the names that match one of the patterns (`*` stands for any text), sorted."""
     wanted = list(patterns)
     return sorted(n for n in set(names) if any(fnmatchcase(n, p) for p in wanted))

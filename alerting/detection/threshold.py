@@ -43,7 +43,7 @@ from alerting.readings.history import (
     from_millis,
     to_millis,
 )
-from alerting.readings.sample_quality import NO_INSTANTS, among
+from alerting.readings.sample_quality import NO_INSTANTS, find_members
 from alerting.readings.series import has_value, is_text, series_of
 
 Numbers = npt.NDArray[np.float64]
@@ -145,7 +145,7 @@ def evaluate_series(
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
     # a missing value is no reading
-    there &= (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)
+    there &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
     sides = learned_sides_at(definition, learned, rows.ts)

@@ -29,7 +29,7 @@ TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
 SOUND, WAITING, STALE = range(3)
 
 
-class Limits(NamedTuple):
+class BatchLimits(NamedTuple):
     """Limits of one target as numbers. A limit that is not given is a number that no value exceeds.
 
     `inside_low`, `inside_high`: the band, or twice the value of `equals`; `leave_low`,
@@ -54,7 +54,7 @@ class Limits(NamedTuple):
     levels: int
 
 
-def limits_of(definition: Condition, asset: Asset) -> Limits | None:
+def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
     These have rates, counts of readings, texts, learned limits, or limits that the asset does not
@@ -83,7 +83,7 @@ def limits_of(definition: Condition, asset: Asset) -> Limits | None:
     leave = levels[0].leave or inside
     ignore = definition.no_data == "ignore"
     low, high = (None, None) if variable is None or ignore else (variable.low, variable.high)
-    return Limits(
+    return BatchLimits(
         above=above,
         clear_above_at=above if clear_above is None else clear_above,
         below=below,
@@ -104,10 +104,10 @@ def limits_of(definition: Condition, asset: Asset) -> Limits | None:
 
 
 class LimitColumns:
-    """Limits of many targets, a column for each field of `Limits`."""
+    """Limits of many targets, a column for each field of `BatchLimits`."""
 
-    def __init__(self, rows: Sequence[Limits]) -> None:
-        columns = np.array(rows, np.float64).reshape(len(rows), len(Limits._fields)).T
+    def __init__(self, rows: Sequence[BatchLimits]) -> None:
+        columns = np.array(rows, np.float64).reshape(len(rows), len(BatchLimits._fields)).T
         self.above, self.clear_above_at, self.below, self.clear_below_at = columns[:4]
         self.inside_low, self.inside_high, self.leave_low, self.leave_high, self.low, self.high = (
             columns[4:10]

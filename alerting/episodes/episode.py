@@ -284,7 +284,7 @@ class Episode:
         if self.severity_peak is None:
             object.__setattr__(self, "severity_peak", self.severity)
 
-    def then(
+    def with_transition(
         self, kind: TransitionKind, at: datetime, reason: str, actor: str = PLATFORM, **changes: Any
     ) -> "Episode":
         """Return the episode after a transition, with these fields changed."""

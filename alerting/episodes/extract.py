@@ -17,7 +17,7 @@ _OF_ITSELF: tuple[TransitionKind, ...] = (
 )
 
 
-class EpisodeSummary(Protocol):
+class EpisodeFields(Protocol):
     """Fields that an episode and its extract share."""
 
     @property

@@ -279,7 +279,7 @@ def correct(
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes
     if changes:
-        after = after.then(
+        after = after.with_transition(
             "corrected", at, translatable("late data: {changes}", changes=joined("; ", *changes))
         )
     if evaluated.happening_at is not None and _closed_in_vain(episode):
@@ -296,7 +296,7 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
     if evaluated.happening_at is None:
         return after, [NOT_HAPPENING]
     if episode.condition == "open" and episode.happening_at is None:
-        return after.then("happening", evaluated.happening_at, evaluated.reason), []
+        return after.with_transition("happening", evaluated.happening_at, evaluated.reason), []
     return after, [
         translatable("the problem came: {reason}", reason=evaluated.reason)
         if evaluated.reason
@@ -341,7 +341,7 @@ def _with_end(
         ended = (now if end is None or episode.closed_at else evaluated).prediction_ended_at
         episode = replace(episode, prediction_ended_at=ended)
     if episode.closed_at is None and end is not None:
-        return episode.then(
+        return episode.with_transition(
             "closed",
             at,
             translatable("late data: it was over {when}", when=end.isoformat()),
@@ -353,7 +353,7 @@ def _with_end(
         return episode  # an operator has closed it
     if final is None:
         was = episode.closed_at.isoformat() if episode.closed_at else ""
-        return episode.then(
+        return episode.with_transition(
             "reopened",
             at,
             translatable("late data: it was not over at {when}", when=was),
@@ -361,7 +361,7 @@ def _with_end(
             closed_at=None,
         )
     reason = translatable("late data: it was over {when}", when=final.isoformat())
-    return episode.then("corrected", at, reason, condition="closed", closed_at=final)
+    return episode.with_transition("corrected", at, reason, condition="closed", closed_at=final)
 
 
 def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
@@ -373,7 +373,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
         reason = translatable(
             "late data: a part of episode {id}, which began before", id=part_of.id
         )
-    return episode.then(
+    return episode.with_transition(
         "corrected",
         at,
         reason,

@@ -19,7 +19,7 @@ TargetKey = tuple[str, str]  # a definition and an asset, by name
 
 
 @dataclass(frozen=True)
-class Condition(LastingState):
+class LastingCondition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is
     unchanged.
 
@@ -36,7 +36,7 @@ class Condition(LastingState):
     parts: tuple[Carried | None, ...] = ()
 
 
-NORMAL = Condition()
+NORMAL = LastingCondition()
 _CARRIED = ("watermark", "at", "value", "since")
 _COLUMNS = (
     *_CARRIED,
@@ -75,7 +75,7 @@ class CarriedState:
         at = np.asarray(rows, np.int64)
         return CarriedState(self.watermark[at], self.at[at], self.value[at], self.since[at])
 
-    def put(self, rows: Sequence[int], others: "CarriedState") -> None:
+    def write_rows(self, rows: Sequence[int], others: "CarriedState") -> None:
         """Write all rows of another one at these indices."""
         at = np.asarray(rows, np.int64)
         for name in _CARRIED:
@@ -123,7 +123,7 @@ class ConditionTable:
         at = np.asarray(rows, np.int64)
         for name in _COLUMNS:
             getattr(self, name)[at] = getattr(others, name)
-        self.earlier.put(rows, others.earlier)
+        self.earlier.write_rows(rows, others.earlier)
 
     def special_rows(self) -> list[int]:
         """Return the rows whose condition is not `NORMAL`."""
@@ -156,7 +156,7 @@ class ConditionTable:
             **{name: getattr(condition, name) for name in _LASTING},
         )
 
-    def _carried_reading(self, row: int, condition: Condition) -> Carried | None:
+    def _carried_reading(self, row: int, condition: LastingCondition) -> Carried | None:
         variable = self.variable[row]
         if variable is None or self.at[row] == NO_TIME:
             return condition.text
@@ -165,7 +165,9 @@ class ConditionTable:
         of_number = {name: getattr(condition, name) for name in _OF_NUMBER}
         return Carried(variable, from_millis(self.at[row]), value, same_since=since, **of_number)
 
-    def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
+    def write_state(
+        self, row: int, state: ConditionState, earlier: ConditionState | None = None
+    ) -> None:
         """Write the whole state of one target, and the one before it, if that is known."""
         carried_columns = state.carried
         text = (
@@ -180,7 +182,7 @@ class ConditionTable:
         self.at[row] = NO_TIME
         self.value[row] = np.nan
         self.since[row] = NO_TIME
-        self.earlier.put([row], CarriedState.empty(1))
+        self.earlier.write_rows([row], CarriedState.empty(1))
         self.earlier_conditions[row] = None
         if carried_columns is not None and not isinstance(carried_columns.value, str):
             self.variable[row] = carried_columns.variable
@@ -193,7 +195,7 @@ class ConditionTable:
             )
         number = carried_columns if text is None else None
         of_number = {name: getattr(number, name) for name in _OF_NUMBER} if number else {}
-        condition = Condition(
+        condition = LastingCondition(
             text=text, **of_number, **{name: getattr(state, name) for name in _LASTING}
         )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
@@ -202,11 +204,11 @@ class ConditionTable:
 
     def _put_earlier(self, row: int, state: ConditionState) -> None:
         single = ConditionTable([self.keys[row]])
-        single.put(0, state)
+        single.write_state(0, state)
         if (
             single.variable[0] == self.variable[row]
         ):  # else another revision evaluates another variable
-            self.earlier.put([row], single.carried_state())
+            self.earlier.write_rows([row], single.carried_state())
             self.earlier_conditions[row] = (
                 None if single.conditions[0] == self.conditions[row] else single.conditions[0]
             )
@@ -221,7 +223,7 @@ class ConditionTable:
         return CarriedColumns(self.at, self.value, since, *sides)
 
 
-def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
+def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
     if not condition.beyond:
         return False, False, False
     above, below, inside = (
@@ -246,7 +248,7 @@ def find_unchanged(
     return unchanged
 
 
-def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -> bool:
+def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Severity]) -> bool:
     """Return whether nothing is pending or clearing, and of the readings only the side of the
     limits is stored."""
     in_transition = (
@@ -270,7 +272,7 @@ def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -
     )
 
 
-def _own_sides(condition: Condition) -> bool:
+def _own_sides(condition: LastingCondition) -> bool:
     """Return whether the stored sides are those of the present severity, not of an earlier
     revision's."""
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
 from alerting.definitions.shards import shard_of
-from alerting.detection.threshold_batch import Limits
+from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis
 
@@ -35,7 +35,7 @@ class EvaluationTarget(NamedTuple):
     since: int
     every: int
     variable: str | None = None
-    limits: Limits | None = None
+    limits: BatchLimits | None = None
     severities: tuple[Severity, ...] = ()
     lookback: int = 0
     latency: int = 0
@@ -71,7 +71,7 @@ class EvaluationPlan:
     names: tuple[str, ...]
     targets: tuple[EvaluationTarget, ...]
 
-    def only(self, names: Collection[str]) -> "EvaluationPlan":
+    def select_definitions(self, names: Collection[str]) -> "EvaluationPlan":
         """Return the plan of these definitions."""
         chosen = set(names)
         return EvaluationPlan(

@@ -18,7 +18,7 @@ from alerting.definitions.model import Definition, ModelDefinition, TrainedDefin
 
 if TYPE_CHECKING:
     from alerting.kinds.protocol.kind import Kind, MovingKind, TrainedKind, VerifyingKind
-    from alerting.kinds.protocol.training import Estimation, Training
+    from alerting.kinds.protocol.training import Estimation, KindTraining
 
 _folders = [
     f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg
@@ -95,9 +95,9 @@ def trained_kind_named(name: str) -> "TrainedKind[Any]":
     return cast("TrainedKind[Any]", _kinds()[name])
 
 
-def training_of(definition: TrainedDefinition) -> "Training[Any]":
+def training_of(definition: TrainedDefinition) -> "KindTraining[Any]":
     """Return the training of a kind that learns from problems. Loads its libraries."""
-    return cast("Training[Any]", _module(definition.kind, "training").TRAINING)
+    return cast("KindTraining[Any]", _module(definition.kind, "training").TRAINING)
 
 
 def estimation_of(definition: ModelDefinition) -> "Estimation[Any]":

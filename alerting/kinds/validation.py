@@ -13,9 +13,9 @@ from alerting.definitions.faults import (
     DocumentRefused,
     Fault,
     close_names,
-    nearest,
+    drop_paths,
+    name_hint,
     shown,
-    without,
 )
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import Definition, Revision
@@ -120,7 +120,7 @@ def _rest(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     )
     return {
         name: one for name, one in _STAND_INS.items() if name in paths and name in fields
-    } | without(document, paths)
+    } | drop_paths(document, paths)
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
@@ -166,7 +166,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
             return Fault(
                 dotted,
                 "is not a field",
-                nearest(path[-1], _fields(document, path[:-1]), "fields here"),
+                name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
             )
         case "missing":
             return Fault(dotted, MISSING)

@@ -64,7 +64,7 @@ def fill_up(days: int = DAYS, end: datetime | None = None, only: Sequence[str] =
             end=end or datetime.now(UTC),
             progress=_print_progress,
         )
-        if not platform.definitions.latest():
+        if not platform.definitions.latest_revisions():
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
         return FilledUp(filled if filled.rows else None, _apply_examples(platform, only))
@@ -90,7 +90,7 @@ def run() -> None:
 
 def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
     """Apply examples with a new name only: people's changes stay. Returns their names."""
-    names = {revision.name for revision in platform.definitions.latest()}
+    names = {revision.name for revision in platform.definitions.latest_revisions()}
     files = [
         path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")
     ]

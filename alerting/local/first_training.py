@@ -49,7 +49,7 @@ def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining)
         state = _follow(airflow, dag_id, due.run, name)
     except AirflowSilent as silence:
         return f"not trained: Airflow does not answer ({silence})"
-    decided = platform.decisions.of(name)
+    decided = platform.decisions.for_definition(name)
     if not decided:
         return f"no decision: the run ended as {state}: see the DAG {dag_id} in Airflow"
     decision = decided[-1]

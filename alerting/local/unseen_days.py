@@ -31,7 +31,7 @@ def evaluate_unseen_days(
         return ""
     now = platform.clock.now()
     first = min(starts.values())
-    for revision in platform.definitions.latest():
+    for revision in platform.definitions.latest_revisions():
         if revision.definition.state == "active" and not isinstance(
             revision.definition, ModelDefinition
         ):
@@ -54,7 +54,7 @@ def evaluate_unseen_days(
 
 def _unseen_from(platform: Platform, name: str) -> datetime | None:
     """Return the end of the training data of a classifier's champion; None without a champion."""
-    serving = last_promotion(platform.decisions.of(name), question=None)
+    serving = last_promotion(platform.decisions.for_definition(name), question=None)
     if serving is None or serving.challenger_version is None:
         return None
     try:

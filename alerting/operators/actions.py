@@ -69,7 +69,7 @@ class Flags:
 
 
 @dataclass(frozen=True)
-class Rule:
+class ActionRule:
     """A row of the table. `by`: least role, None: the platform. `otherwise`: the refusal."""
 
     action: Action
@@ -80,62 +80,63 @@ class Rule:
     description: str
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(
+RULES: tuple[ActionRule, ...] = (
+    ActionRule(
         "raise", None, {"active": False}, {"active": True, "acknowledged": False}, (
             "an episode is open already"
         ),
         "the condition has lasted for its on-delay; the episode must be acknowledged",
     ),
-    Rule(
+    ActionRule(
         "clear", None, {"active": True}, {"active": False}, "no episode is open",
         "the condition is gone for its off-delay; the episode can still be acknowledged",
     ),
-    Rule(
+    ActionRule(
         "close", "operator", {"active": True}, {"active": False}, translatable(
             "no episode is open"
         ),
         "ended by hand, with a reason: a prediction that came true, when no reading shows whether "
         "its problem goes on",
     ),
-    Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a "
-    "second acknowledgement changes "
-    "nothing"),
-    Rule(
+    ActionRule(
+        "acknowledge", "operator", {}, {"acknowledged": True}, "",
+        "an operator has seen it; a second acknowledgement changes nothing",
+    ),
+    ActionRule(
         "confirm", "operator", {}, {"acknowledged": True}, "",
         "an operator acted on it: counts as `acted` in the feedback, and as acknowledged",
     ),
-    Rule("comment", "operator", {}, {}, "", "a text that stays with the episode"),
-    Rule("assign", "operator", {}, {}, "", "one person is responsible for it"),
-    Rule(
+    ActionRule("comment", "operator", {}, {}, "", "a text that stays with the episode"),
+    ActionRule("assign", "operator", {}, {}, "", "one person is responsible for it"),
+    ActionRule(
         "shelve", "operator", {"out_of_service": False}, {"shelved": True},
         translatable("it is out of service and so muted already"),
         "muted until a time, with a reason; if it is shelved already, the new end and reason "
         "replace the old ones",
     ),
-    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable(
+    ActionRule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable(
         "it is not shelved"
     ), "muting ends early"),
-    Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", (
+    ActionRule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", (
         "its time is over"
     )),
-    Rule(
+    ActionRule(
         "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True},
         translatable("it is out of service already"),
         "muted until an engineer returns it, with a reason: maintenance of a sensor, a removed "
         "part of the line",
     ),
-    Rule(
+    ActionRule(
         "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False},
         translatable("it is not out of service"),
         "muting ends",
     ),
-    Rule(
+    ActionRule(
         "suppress", None, {"suppressed": False}, {"suppressed": True}, "it is suppressed already",
         "the line is in a state, or the calendar in a window, in which the definition notifies no "
         "recipient",
     ),
-    Rule(
+    ActionRule(
         "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, (
             "it is not suppressed"
         ),
@@ -143,7 +144,7 @@ RULES: tuple[Rule, ...] = (
         "has ended is not",
     ),
 )  # fmt: skip
-_BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
+_BY_ACTION: Mapping[Action, ActionRule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:

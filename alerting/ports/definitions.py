@@ -58,7 +58,7 @@ class Definitions(Protocol):
         has no name.
         """
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         """Insert or replace the current document of that name. Raises UserError if the server
         refuses it."""
 
@@ -90,7 +90,7 @@ class Definitions(Protocol):
         """Return the newest valid revision of every definition, sorted by name, and all revisions
         that cannot be read."""
 
-    def latest(self, having: str | None = None) -> list[Revision]:
+    def latest_revisions(self, having: str | None = None) -> list[Revision]:
         """Return the newest revision of every definition, sorted by name; with `having` only those
         with this field."""
 
@@ -104,7 +104,7 @@ class Assets(Protocol):
         """Return all valid assets, sorted by name, and the documents that cannot be read, by one
         read."""
 
-    def matching(self, patterns: Collection[str]) -> list[Asset]:
+    def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and all known ones above them,
         sorted by name.
 
@@ -120,7 +120,7 @@ class Assets(Protocol):
     def faulty(self) -> dict[str, list[str]]:
         """Return, by name, the faults of the asset documents that are left out."""
 
-    def put(self, assets: Sequence[Asset]) -> None: ...
+    def store_assets(self, assets: Sequence[Asset]) -> None: ...
 
     def event_types(self) -> list[EventType]: ...
 
@@ -142,7 +142,7 @@ class Routes(Protocol):
     def documents(self) -> list[Document]:
         """Return all routes without `_id`, sorted by name, valid or not."""
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         """Insert or replace the route of that name."""
 
     def remove(self, name: str) -> bool:

@@ -99,7 +99,7 @@ class Shelves(Protocol):
         """Return shelves that no actor has ended, those without an end first, then by end; their
         time may be over."""
 
-    def of(self, definition: str, asset: str) -> list[Shelf]:
+    def for_target(self, definition: str, asset: str) -> list[Shelf]:
         """Return every shelf of a definition on an asset, oldest first."""
 
 
@@ -110,7 +110,7 @@ class Misses(Protocol):
         """Store a miss and return the stored one: of the same definition, asset and time the first
         is stored."""
 
-    def between(
+    def for_interval(
         self,
         start: datetime | None = None,
         end: datetime | None = None,
@@ -130,4 +130,4 @@ class FeedbackLog(Protocol):
         Of equal feedback, or of feedback with the same text `once`, the first is stored.
         """
 
-    def of(self, episode: str) -> list[Feedback]: ...
+    def for_episode(self, episode: str) -> list[Feedback]: ...

@@ -51,7 +51,7 @@ class EvaluationPlans(Protocol):
     def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources; None if it is not stored."""
 
-    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+    def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""
 
 
@@ -93,7 +93,7 @@ class Scores(Protocol):
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
         """Store scores; stored ones do not change. Idempotent."""
 
-    def between(
+    def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
         """Return documents {asset, and those of `Score`} with start <= ts < end, of one asset or of
@@ -119,10 +119,10 @@ class PastEvaluations(Protocol):
 
     def add(self, evaluation: PastEvaluation) -> None: ...
 
-    def of(self, definition: str) -> list[PastEvaluation]:
+    def for_definition(self, definition: str) -> list[PastEvaluation]:
         """Return the past evaluations of a definition, oldest first."""
 
-    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+    def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         """Return the past evaluations of intervals that overlap [start, end), oldest first."""
 
 

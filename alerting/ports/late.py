@@ -69,7 +69,7 @@ class Unfinished(NamedTuple):
 class Arrivals(Protocol):
     """Arrival records and reprocessing requests."""
 
-    def put(self, arrival: Arrival) -> None:
+    def store_arrival(self, arrival: Arrival) -> None:
         """Store a record that waits to be routed, in place of an earlier one with its id."""
 
     def remove(self, id: str) -> None:
@@ -95,7 +95,7 @@ class Arrivals(Protocol):
         """Record that these arrivals are routed, each with its `too_late`; one that its writer
         finishes later is routed again."""
 
-    def since(self, arrived_from: datetime) -> list[Arrival]:
+    def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         """Return arrivals from this instant on, oldest first."""
 
     def forget(self, before: datetime) -> int:
@@ -137,9 +137,11 @@ class Checkpoints(Protocol):
         which no reprocessing can begin any more.
         """
 
-    def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
+    def states_before(
+        self, instants: Mapping[TargetKey, datetime]
+    ) -> dict[TargetKey, ConditionState]:
         """Return for each target the latest state with a watermark before its instant; a target
         without one is absent."""
 
-    def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
+    def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         """Return the earliest state with a watermark at or after the instant."""

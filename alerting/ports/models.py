@@ -209,7 +209,7 @@ class Training:
 class Trainings(Protocol):
     """The newest training of every question."""
 
-    def of(self, definitions: Collection[str]) -> list[Training]:
+    def for_definitions(self, definitions: Collection[str]) -> list[Training]:
         """Return the newest training of each question of these definitions, in the order in which
         they began."""
 
@@ -232,14 +232,16 @@ class Decisions(Protocol):
         on the champion.
         """
 
-    def of(self, definition: str) -> list[DecisionRecord]:
+    def for_definition(self, definition: str) -> list[DecisionRecord]:
         """Return the decisions on a definition, oldest first."""
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         """Return the decisions on each of these definitions without their evidence, oldest first;
         one without any is absent."""
 
-    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+    def newest_decisions(
+        self, definitions: Collection[str], count: int
+    ) -> dict[str, list[DecisionRecord]]:
         """Return the last decisions on each of these definitions in the manner of `histories`, with
         one query."""
 

@@ -18,7 +18,7 @@ Change = tuple[Notification | None, Notification]
 
 
 @dataclass(frozen=True)
-class Link:
+class MessageLink:
     """Label and address of a link. The address itself grants the permission, so it must not be
     logged."""
 
@@ -43,7 +43,7 @@ class Message:
     subject: str
     text: str
     payload: Document
-    links: tuple["Link", ...] = ()
+    links: tuple["MessageLink", ...] = ()
     draw: Callable[[], Picture | None] | None = field(default=None, compare=False)
     language: LanguageCode = "en"
 
@@ -68,14 +68,16 @@ class Channel(Protocol):
 class Links(Protocol):
     """Feedback links of messages, made and read."""
 
-    def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
+    def answer_links(
+        self, episode: str, recipient: str, acknowledge: bool = False
+    ) -> tuple[MessageLink, ...]:
         """Return one link for each answer that this recipient can give to this episode, and one to
         its page.
 
         With `acknowledge` also one that acknowledges the episode.
         """
 
-    def page(self, path: str, label: str) -> Link:
+    def page(self, path: str, label: str) -> MessageLink:
         """Return a link to a page of the console, which grants nothing: `path` begins with a
         slash."""
 

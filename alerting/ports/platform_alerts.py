@@ -58,7 +58,7 @@ class AuditEntry:
 class Audit(Protocol):
     """Append-only log of actors and their actions."""
 
-    def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
+    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
         """Return the entries with start <= at < end, oldest first."""
 
     def add(

@@ -144,7 +144,7 @@ class Readings(Protocol):
         """Return readings of many assets up to and including end, by asset, without events, with as
         few queries as possible."""
 
-    def newest(
+    def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> "pd.DataFrame":
         """Return the newest value of each variable in (since, until] within its engineering range,

@@ -64,7 +64,7 @@ class Reports(Protocol):
     def add(self, head: ReportHead, content: ReportContent) -> bool:
         """Store a report; return False if one of its id is stored."""
 
-    def put(self, head: ReportHead, content: ReportContent) -> None:
+    def store_report(self, head: ReportHead, content: ReportContent) -> None:
         """Store a report on an interval that a person chose, in place of one of its id."""
 
     def record(
@@ -83,7 +83,7 @@ class Reports(Protocol):
 
     def page(self, id: str) -> str | None: ...
 
-    def of(self, definition: str | None) -> list[ReportHead]:
+    def for_definition(self, definition: str | None) -> list[ReportHead]:
         """Return the reports on a definition, or on the plant, newest period and revision first."""
 
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
@@ -94,7 +94,7 @@ class Reports(Protocol):
         """Return the newest revision of each report on a calendar period, by its definition; at
         `as_of`: those stored by then."""
 
-    def newest(self, limit: int) -> list[ReportHead]:
+    def newest_reports(self, limit: int) -> list[ReportHead]:
         """Return reports of the latest periods of all definitions and of the plant, newest first,
         without revision 0."""
 
@@ -125,7 +125,7 @@ class Backtests(Protocol):
     def get(self, id: str) -> Document | None:
         """Return the document of a run, finished (with `finished_at`) or not."""
 
-    def of(self, definition: str) -> list[Document]:
+    def for_definition(self, definition: str) -> list[Document]:
         """Return runs of a definition, newest first."""
 
     def episodes(self, id: str) -> list[Episode]:

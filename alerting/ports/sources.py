@@ -148,7 +148,7 @@ class Sources(Protocol):
     def get(self, name: str) -> Source | None:
         """Return a source; None if there is none of this name, or if its document is faulty."""
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         """Insert or replace the source of that name."""
 
     def add_revision(self, revision: SourceRevision) -> bool:

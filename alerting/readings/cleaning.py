@@ -17,7 +17,7 @@ def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
     return -np.inf if low is None else low, np.inf if high is None else high
 
 
-def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
+def is_outside_range(asset: Asset, variable: str, values: Floats) -> BoolArray:
     """Return which values are outside a number's range; missing ones are not."""
     if variable not in asset.variables:
         return np.zeros(len(values), np.bool_)
@@ -27,11 +27,11 @@ def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
 
 def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
     """Return the values, NaN where they lie outside the variable's engineering range."""
-    wrong = outside(asset, variable, values)
+    wrong = is_outside_range(asset, variable, values)
     return np.where(wrong, np.nan, values) if wrong.any() else values
 
 
-def present(history: History, variable: str) -> BoolArray:
+def has_data(history: History, variable: str) -> BoolArray:
     """Return at which readings a variable has a value: finite, within its range."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)
@@ -39,5 +39,5 @@ def present(history: History, variable: str) -> BoolArray:
     if not np.issubdtype(column.to_numpy().dtype, np.number):
         return column.notna().to_numpy(np.bool_)
     values = column.to_numpy(np.float64)
-    there: BoolArray = np.isfinite(values) & ~outside(history.asset, variable, values)
+    there: BoolArray = np.isfinite(values) & ~is_outside_range(history.asset, variable, values)
     return there

@@ -19,7 +19,7 @@ from alerting.definitions.fields.variables import LAG_LENGTHS
 from alerting.readings.cleaning import Floats, in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE
-from alerting.readings.sample_quality import NO_INSTANTS, Doubts, among
+from alerting.readings.sample_quality import NO_INSTANTS, Doubts, find_members
 
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
@@ -97,7 +97,7 @@ def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Flo
     NaN where no part has a reading at the instant, where a part has no sound value, and for a ratio
     with 0 below.
     """
-    has_reading = np.logical_or.reduce([among(at, part.ts) for part in parts])
+    has_reading = np.logical_or.reduce([find_members(at, part.ts) for part in parts])
     values = np.full(len(at), np.nan)
     is_bad = np.zeros(len(at), np.bool_)
     rows = np.flatnonzero(has_reading)
@@ -125,7 +125,7 @@ def _part(
     asset: Asset, name: str, ts: Millis, columns: Mapping[str, pd.Series], bad: Mapping[str, Millis]
 ) -> _Part:
     raw = columns[name].to_numpy(np.float64) if name in columns else np.full(len(ts), np.nan)
-    is_bad = among(ts, bad.get(name, NO_INSTANTS))
+    is_bad = find_members(ts, bad.get(name, NO_INSTANTS))
     there = ~np.isnan(raw) | is_bad
     sound = in_range(asset, name, raw[there])
     return _Part(ts[there], np.where(np.isfinite(sound), sound, np.nan), is_bad[there])

@@ -33,19 +33,19 @@ class LongHistory:
         """Return the asset."""
         return self.head.asset
 
-    def between(self, start: int, end: int, names: Sequence[str] | None = None) -> History:
+    def load_interval(self, start: int, end: int, names: Sequence[str] | None = None) -> History:
         """Return the history with readings, start < ts <= end (ms), of these variables."""
         there = [name for name in self.variables if names is None or name in names]
         return replace(self.head, readings=self.read(there, start, end))
 
-    def whole(self, names: Sequence[str] | None = None) -> History:
+    def load_all(self, names: Sequence[str] | None = None) -> History:
         """Return the history with all readings of these variables: only for few ones."""
-        return self.between(_EVER.min, _EVER.max, names)
+        return self.load_interval(_EVER.min, _EVER.max, names)
 
     def pieces(self, names: Sequence[str] | None = None) -> Iterator[History]:
         """Yield the history piece by piece, with the readings of these variables."""
         for start, end in pairwise([_EVER.min, *self.ends]):
-            yield self.between(start, end, names)
+            yield self.load_interval(start, end, names)
 
 
 def in_memory(history: History, rows: int = 100_000) -> LongHistory:

@@ -42,7 +42,7 @@ class Doubts:
 NO_DOUBTS = Doubts()
 
 
-def among(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
+def find_members(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
     """Return which of the instants are in another, increasing list of instants."""
     if not len(instants):
         return np.zeros(len(ts), np.bool_)

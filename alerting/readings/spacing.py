@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis
 
 
@@ -39,7 +39,7 @@ def distances(name: str, histories: Sequence[History]) -> Millis:
 
 def value_times(history: History, name: str) -> Millis:
     """Return the instants (ms) at which a variable has a value within its engineering range."""
-    return millis(history.readings.index)[present(history, name)]  # type: ignore[arg-type]
+    return millis(history.readings.index)[has_data(history, name)]  # type: ignore[arg-type]
 
 
 class UsualDistance:

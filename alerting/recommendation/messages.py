@@ -7,7 +7,7 @@ from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
     Translatable,
-    both,
+    join_with_and,
     joined,
     measured,
     template,
@@ -85,7 +85,7 @@ def setting(value: float, unit_text: str | None = None) -> str:
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
     """Describe the next step: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 …`."""
     return translatable(
-        "Set {changes}", changes=both(*(_step(asset, change) for change in changes))
+        "Set {changes}", changes=join_with_and(*(_step(asset, change) for change in changes))
     )
 
 

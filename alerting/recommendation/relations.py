@@ -126,7 +126,7 @@ def _fit(
     )
 
 
-class _Fit(NamedTuple):
+class _SlopeFit(NamedTuple):
     """Shares of variance explained and of samples described, slope, lag in intervals."""
 
     explained: float
@@ -143,14 +143,14 @@ def lagged(driver: Floats, lag: float) -> Floats:
     return pd.Series(driver).ewm(alpha=1.0 - keep, adjust=False).mean().to_numpy()
 
 
-def _trimmed_fit(x: Floats, y: Floats, lag: float) -> _Fit:
+def _trimmed_fit(x: Floats, y: Floats, lag: float) -> _SlopeFit:
     """Fit a line to the samples near it, so that disturbances do not hide the relation.
 
     It begins with slope 0 and 1 and repeats: samples farther than OUTLIER times the median distance
     from the line are left out.
     """
     explained, gain, described = max([_trim(x, y, slope) for slope in (1.0, 0.0)])
-    return _Fit(explained, gain, described, lag)
+    return _SlopeFit(explained, gain, described, lag)
 
 
 def _trim(x: Floats, y: Floats, slope: float) -> tuple[float, float, float]:

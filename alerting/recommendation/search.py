@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.episodes.episode import Safety
-from alerting.recommendation.situation import Situation, SubsetBounds
+from alerting.recommendation.situation import AdviceSituation, SubsetBounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SearchAnswer:
     """A combination: levers, positions in their grids, effort, risk, and its row of the matrix."""
 
     members: tuple[int, ...]
@@ -84,7 +84,11 @@ class Search:
     """A search in one situation. `order`: of the levers. `complete`: nothing was left out."""
 
     def __init__(
-        self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int
+        self,
+        situation: AdviceSituation,
+        order: Sequence[int],
+        shares: Sequence[float],
+        max_changes: int,
     ) -> None:
         self.situation = situation
         self.complete = not any(situation.grids[i].lever.thinned for i in order)
@@ -95,7 +99,9 @@ class Search:
         self._left = MOST_SCORINGS
         self._boxes = MOST_BOXES
 
-    def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
+    def find_least_effort(
+        self, goal: Goal, avoid: Sequence[frozenset[int]] = ()
+    ) -> SearchAnswer | None:
         """Return the least effort, of equals fewest changes; `avoid`: no set with all of one."""
         self._left = MOST_SCORINGS
         self._boxes = MOST_BOXES
@@ -109,7 +115,7 @@ class Search:
             best = self._least_of(allowed, goal, best)
         return best
 
-    def lowest(self, distance: float) -> Answer | None:
+    def lowest(self, distance: float) -> SearchAnswer | None:
         """Return the lowest risk on a coarse grid, within a distance from normal operation."""
         self._left = MOST_SCORINGS
         best = None
@@ -132,7 +138,7 @@ class Search:
                 efforts = self._efforts(members, at)
                 first = int(np.lexsort((efforts, risk))[0])
                 if best is None or risk[first] < best.risk - EQUAL:
-                    best = Answer(
+                    best = SearchAnswer(
                         members,
                         tuple(at[first].tolist()),
                         float(efforts[first]),
@@ -151,8 +157,8 @@ class Search:
             )
 
     def _least_of(
-        self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: Answer | None
-    ) -> Answer | None:
+        self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: SearchAnswer | None
+    ) -> SearchAnswer | None:
         """Return the least answer with exactly one of these sets, or a best one as cheap.
 
         Boxes of all sets are taken in the order of their least effort, and cut until one that the
@@ -218,7 +224,7 @@ class Search:
             self._bounds[members] = self.situation.bounds_of(members)
         return self._bounds[members]
 
-    def _score(self, box: _Box, goal: Goal, best: Answer | None) -> Answer | None:
+    def _score(self, box: _Box, goal: Goal, best: SearchAnswer | None) -> SearchAnswer | None:
         members = box.members
         at = np.stack(np.meshgrid(*box.positions, indexing="ij"), axis=-1).reshape(-1, len(members))
         at = at[self._reliefs(members, at) >= goal.relief]
@@ -236,7 +242,7 @@ class Search:
         matrix = matrix[near]
         risk = self.situation.risk(matrix)
         for k in self._robust(members, at[order], np.flatnonzero(risk < goal.nominal), goal):
-            return Answer(
+            return SearchAnswer(
                 members,
                 tuple(at[order[k]].tolist()),
                 float(efforts[order[k]]),

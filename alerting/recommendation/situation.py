@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from alerting.learning.features.build import build_features, build_features_many
 from alerting.learning.models.bounds import MarginBounds
-from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.normal import NormalSample
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, duration_millis
 from alerting.recommendation.courses import Courses, hold
@@ -51,7 +51,7 @@ class Grid:
         )
 
 
-class Situation:
+class AdviceSituation:
     """The what-ifs of one instant. `scorings` counts the rows that the model has scored."""
 
     def __init__(
@@ -237,7 +237,7 @@ class Situation:
             good &= _outside(features[:, k], low - slack, high + slack) <= now
         return np.asarray(good, np.bool_)
 
-    def _normal_columns(self, normal: NormalRows) -> list[int]:
+    def _normal_columns(self, normal: NormalSample) -> list[int]:
         position = {name: i for i, name in enumerate(self.model.plan.columns)}
         return [position[name] for name in normal.columns]
 
@@ -245,17 +245,17 @@ class Situation:
 class SubsetBounds:
     """Lower bounds of the risk over boxes of some levers' settings, all others as they are."""
 
-    def __init__(self, situation: Situation, members: Sequence[int]) -> None:
+    def __init__(self, situation: AdviceSituation, members: Sequence[int]) -> None:
         self._situation = situation
         self._calibration = situation.model.calibration
         self._base = situation.base
         self._grids = [situation.grids[i] for i in members]
         low, high = self._ends([[grid.settings for grid in self._grids]])
-        self._bounds = situation.bounds.within(low[0], high[0])
+        self._bounds = situation.bounds.restrict_to_box(low[0], high[0])
 
     def least_risk(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
         """Return a lower bound of the risk in each box: positions in the grid of each lever."""
-        return self._calibration.probability(self._bounds.least(*self._ends(boxes)))
+        return self._calibration.probability(self._bounds.lower_bound(*self._ends(boxes)))
 
     def least_distance(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
         """Return a lower bound of the distance from normal operation in each box.

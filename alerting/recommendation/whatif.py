@@ -31,8 +31,8 @@ from alerting.recommendation.messages import (
     title,
     unit,
 )
-from alerting.recommendation.search import Answer, Goal, Search
-from alerting.recommendation.situation import Situation, base_row
+from alerting.recommendation.search import Goal, Search, SearchAnswer
+from alerting.recommendation.situation import AdviceSituation, base_row
 
 # of the threshold: the aimed score, because the next disturbance undoes a setting that barely
 # suffices
@@ -114,7 +114,7 @@ def recommend(
                 "No advice: limits, steps and directions leave no setting but the present one."
             ),
         )
-    situation = Situation(model, view, instant, base, levers)
+    situation = AdviceSituation(model, view, instant, base, levers)
     if not any(len(grid.settings) for grid in situation.grids):
         return _none(
             risk,
@@ -135,7 +135,7 @@ def _none(risk: float, message: str) -> RecommendationResult:
 class _Advice:
     """The search in one situation, and its result as people see it."""
 
-    situation: Situation
+    situation: AdviceSituation
     levers: Sequence[Lever]
     asset: Asset
     risk: float
@@ -148,7 +148,7 @@ class _Advice:
         search = Search(self.situation, order, shares, max_changes)
         goals = self._goals(search.most_relief())
         for goal in goals:
-            best = search.least(goal)
+            best = search.find_least_effort(goal)
             if best is not None:
                 return self._result(
                     best,
@@ -199,19 +199,19 @@ class _Advice:
         ]
 
     def _others(
-        self, search: Search, best: Answer, goal: Goal, answers: int
+        self, search: Search, best: SearchAnswer, goal: Goal, answers: int
     ) -> tuple[Alternative, ...]:
         complete = search.complete
         found = [best]
         while len(found) < answers:
-            other = search.least(goal, [frozenset(answer.members) for answer in found])
+            other = search.find_least_effort(goal, [frozenset(answer.members) for answer in found])
             if other is None:
                 break
             found.append(other)
         search.complete = complete
         return tuple(self._alternative(answer, goal.safety) for answer in found[1:])
 
-    def _alternative(self, answer: Answer, safety: Safety) -> Alternative:
+    def _alternative(self, answer: SearchAnswer, safety: Safety) -> Alternative:
         changes = self._changes(answer)
         message = describe_advice(self.asset, changes, self.risk, answer.risk)
         moves = self._moves(answer)
@@ -221,7 +221,7 @@ class _Advice:
 
     def _result(
         self,
-        answer: Answer,
+        answer: SearchAnswer,
         safety: Safety | None,
         search: Search,
         order: Sequence[int],
@@ -258,7 +258,9 @@ class _Advice:
             levers=tuple(self._report(i, shares[i], answer, safety) for i in order),
         )
 
-    def _report(self, i: int, share: float, answer: Answer, safety: Safety | None) -> LeverReport:
+    def _report(
+        self, i: int, share: float, answer: SearchAnswer, safety: Safety | None
+    ) -> LeverReport:
         grid = self.situation.grids[i]
         if i in answer.members:
             reason: str = ""
@@ -279,7 +281,7 @@ class _Advice:
             reason = translatable("no answer with it takes less effort")
         return LeverReport(self.levers[i].name, share, len(grid.settings), reason)
 
-    def _changes(self, answer: Answer) -> tuple[Change, ...]:
+    def _changes(self, answer: SearchAnswer) -> tuple[Change, ...]:
         return tuple(
             Change(
                 lever.name,
@@ -291,13 +293,13 @@ class _Advice:
             for lever, value in self._settings(answer)
         )
 
-    def _settings(self, answer: Answer) -> list[tuple[Lever, float]]:
+    def _settings(self, answer: SearchAnswer) -> list[tuple[Lever, float]]:
         return [
             (self.levers[i], float(self.situation.grids[i].values[position]))
             for i, position in zip(answer.members, answer.at, strict=True)
         ]
 
-    def _effect(self, answer: Answer) -> tuple[str, str]:
+    def _effect(self, answer: SearchAnswer) -> tuple[str, str]:
         """Return sentences on the estimated effect, and on what past problems needed."""
         effects = self.situation.model.effects
         if effects is None:
@@ -311,7 +313,7 @@ class _Advice:
             self.asset, effects, relief
         )
 
-    def _moves(self, answer: Answer) -> tuple[Change, ...]:
+    def _moves(self, answer: SearchAnswer) -> tuple[Change, ...]:
         """Return what follows the changes, before and after, as far as the model reads it."""
         names = dict.fromkeys(
             name
@@ -327,7 +329,7 @@ class _Advice:
                 found.append(Change(name, before, after, unit(self.asset, name)))
         return tuple(found)
 
-    def _unusual(self, answer: Answer) -> float | None:
+    def _unusual(self, answer: SearchAnswer) -> float | None:
         normal = self.situation.model.normal
         return (
             None

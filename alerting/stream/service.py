@@ -32,7 +32,7 @@ from alerting.stream.wait import new_process
 from alerting.usecases.sources.documents import read_sources, set_state
 from alerting.usecases.sources.status import SERVICE
 from alerting.usecases.sources.stream import (
-    Message,
+    BrokerMessage,
     MessageStream,
     Stored,
     StreamCount,
@@ -64,10 +64,10 @@ class Connection:
 
     source: StreamedSource
     stream: MessageStream
-    waiting: list[Message] = field(default_factory=list)
+    waiting: list[BrokerMessage] = field(default_factory=list)
     losses: list[SourceLoss] = field(default_factory=list)
 
-    def batch(self, is_waiting: bool = False) -> Sequence[Message]:
+    def batch(self, is_waiting: bool = False) -> Sequence[BrokerMessage]:
         """Return waiting messages unless held, else the next ones if few. Raises UserError."""
         if self.waiting and not is_waiting:
             batch = self.waiting[: threaded.BATCH]
@@ -75,7 +75,7 @@ class Connection:
             return batch
         return () if len(self.waiting) >= threaded.MOST_UNACKNOWLEDGED else self.stream.batch()
 
-    def rest(self) -> Sequence[Message]:
+    def rest(self) -> Sequence[BrokerMessage]:
         """Return the next messages of a closed connection, none after the last."""
         with suppress(UserError):  # it was broken, and none is left
             return self.batch()
@@ -226,7 +226,7 @@ class StreamService:
                 "source %s: %s of %s messages could not be stored", name, count.dead, count.messages
             )
 
-    def _store_batch(self, found: Connection, batch: Sequence[Message]) -> StreamCount:
+    def _store_batch(self, found: Connection, batch: Sequence[BrokerMessage]) -> StreamCount:
         """Store messages; if the database is away they wait, and its error is raised."""
         try:
             return store_messages(

@@ -65,7 +65,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Rule:
+class SubscriptionRule:
     """A row of the table. `is_sent_once`: of which sources; None of all. `then`: the next phase."""
 
     phase: Phase
@@ -75,33 +75,35 @@ class Rule:
     works: tuple[Work, ...]
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[SubscriptionRule, ...] = (
     # a look at documents and processes: this process reads the source
-    Rule("closed", "wanted", None, "open", ("open",)),
+    SubscriptionRule("closed", "wanted", None, "open", ("open",)),
     # its address or client is faulty; the next look tries again
-    Rule("open", "not_opened", None, "closed", ("show_fault",)),
+    SubscriptionRule("open", "not_opened", None, "closed", ("show_fault",)),
     # the next look: the source is read, once its broker has answered and without a fault
-    Rule("open", "wanted", False, "open", ("note_read", "record_losses")),
+    SubscriptionRule("open", "wanted", False, "open", ("note_read", "record_losses")),
     # the next look: by now every other process has noted how far it has read
-    Rule("open", "wanted", True, "open", ("note_gap", "note_read", "record_losses")),
+    SubscriptionRule("open", "wanted", True, "open", ("note_gap", "note_read", "record_losses")),
     # no connection; its thread opens it again
-    Rule("open", "broken", None, "open", ("show_fault",)),
+    SubscriptionRule("open", "broken", None, "open", ("show_fault",)),
     # a batch was taken, or none came: the broker has answered, it keeps messages since the opening
-    Rule("open", "stored", False, "open", ("show_fault", "note_opening")),
-    Rule("open", "stored", True, "open", ("show_fault",)),
+    SubscriptionRule("open", "stored", False, "open", ("show_fault", "note_opening")),
+    SubscriptionRule("open", "stored", True, "open", ("show_fault",)),
     # too many messages could not be stored; the broker keeps the others, or they are lost
-    Rule("open", "full", False, "closed", ("pause", "show_fault", "close")),
-    Rule("open", "full", True, "closed", ("pause", "show_fault", "close", "drop_rest")),
+    SubscriptionRule("open", "full", False, "closed", ("pause", "show_fault", "close")),
+    SubscriptionRule("open", "full", True, "closed", ("pause", "show_fault", "close", "drop_rest")),
     # the database does not answer: the broker sends again; what comes once waits here
-    Rule("open", "away", False, "closed", ("close",)),
+    SubscriptionRule("open", "away", False, "closed", ("close",)),
     # paused, changed, read by another process, or the service ends
-    Rule("open", "unwanted", False, "closed", ("close", "record_losses")),
+    SubscriptionRule("open", "unwanted", False, "closed", ("close", "record_losses")),
     # the same: what has come is stored first, also over an outage of the database
-    Rule("open", "unwanted", True, "ending", ("close",)),
+    SubscriptionRule("open", "unwanted", True, "ending", ("close",)),
     # all that had come is stored
-    Rule("ending", "emptied", True, "closed", ("note_gap", "note_read", "record_losses")),
+    SubscriptionRule(
+        "ending", "emptied", True, "closed", ("note_gap", "note_read", "record_losses")
+    ),
 )
-_BY_CAUSE: Mapping[tuple[Phase, Cause, bool], Rule] = MappingProxyType({
+_BY_CAUSE: Mapping[tuple[Phase, Cause, bool], SubscriptionRule] = MappingProxyType({
     (rule.phase, rule.cause, is_sent_once): rule
     for rule in RULES
     for is_sent_once in (False, True)
@@ -123,7 +125,9 @@ def advance(
     return _after(before, rule, event, now), effects
 
 
-def _after(before: Subscription, rule: Rule, event: Event, now: datetime) -> Subscription:
+def _after(
+    before: Subscription, rule: SubscriptionRule, event: Event, now: datetime
+) -> Subscription:
     is_noted = rule.then == "closed" or {"note_opening", "note_gap"} & {*rule.works}
     is_stored = event.cause == "stored"
     return replace(

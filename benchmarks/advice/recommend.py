@@ -35,7 +35,7 @@ from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
 from alerting.recommendation import whatif
-from alerting.recommendation.search import Answer, Goal, Search
+from alerting.recommendation.search import Goal, Search, SearchAnswer
 from alerting.recommendation.whatif import recommend
 from benchmarks.helpers import public_data
 from benchmarks.helpers.memory import peak_mib
@@ -334,7 +334,9 @@ class _Unguided(Search):
 
     random = np.random.default_rng(SEED)
 
-    def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
+    def find_least_effort(
+        self, goal: Goal, avoid: Sequence[frozenset[int]] = ()
+    ) -> SearchAnswer | None:
         """Return the answer of least effort that reaches the goal."""
         sets = [
             m for size in range(1, self._max_changes + 1) for m in combinations(self._order, size)

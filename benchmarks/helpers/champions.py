@@ -8,7 +8,9 @@ from alerting.usecases.registry.registration import register_model
 
 def copy_champion(platform: Platform, source: str, name: str) -> None:
     """Register the champion of one definition as that of another one."""
-    decision = next(decision for decision in platform.decisions.of(source) if decision.promoted)
+    decision = next(
+        decision for decision in platform.decisions.for_definition(source) if decision.promoted
+    )
     version = decision.challenger_version
     run_id = decision.run_id
     if version is None or run_id is None:

@@ -190,7 +190,7 @@ def _fill(
     """Write the readings of minutes (first, last]: variables that follow one slow course, each with
     noise of its own."""
     variables = {name: Variable(sampling=timedelta(minutes=1)) for name in names}
-    platform.assets.put([Asset(name=name, variables=variables) for name in assets])
+    platform.assets.store_assets([Asset(name=name, variables=variables) for name in assets])
     for number, name in enumerate(assets):
         rows = _rows(name, number, names, first, last)
         for begin in range(0, len(rows), _AT_ONCE):

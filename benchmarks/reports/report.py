@@ -33,7 +33,7 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.page import render_plant_page
-from alerting.reporting.plant.summary import DefinitionSummary, summarise
+from alerting.reporting.plant.summary import DefinitionNumbers, summarise
 from alerting.settings.environment import Settings
 from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.report_material.material import gather_material
@@ -92,10 +92,10 @@ def run() -> dict[str, Any]:
     }
 
 
-def _reports(platform: Platform) -> tuple[list[DefinitionSummary], int]:
+def _reports(platform: Platform) -> tuple[list[DefinitionNumbers], int]:
     summaries = []
     largest = 0
-    for revision in platform.definitions.latest():
+    for revision in platform.definitions.latest_revisions():
         material = gather_material(platform, revision, START, END, END, BEFORE)
         metrics = compute_metrics(material)
         judgement = conclude(metrics)
@@ -107,7 +107,7 @@ def _reports(platform: Platform) -> tuple[list[DefinitionSummary], int]:
     return summaries, largest
 
 
-def _plant(platform: Platform, summaries: list[DefinitionSummary]) -> int:
+def _plant(platform: Platform, summaries: list[DefinitionNumbers]) -> int:
     metrics = measure_plant(platform, START, END, END, summaries)
     return len(render_plant_page(metrics).encode())
 
@@ -115,12 +115,12 @@ def _plant(platform: Platform, summaries: list[DefinitionSummary]) -> int:
 def _fill(stores: MongoStores) -> None:
     rng = np.random.default_rng(0)
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(VARIABLES)}
-    stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
+    stores.assets.store_assets([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for asset in range(ASSETS):
         stores.reading_writes.insert(list(_readings(f"oven-{asset}", rng)), END)
     for number in range(DEFINITIONS):
         definition = parse_definition(definition_of(number))
-        stores.definitions.put(definition_of(number))
+        stores.definitions.store_document(definition_of(number))
         stores.definitions.add_revision(
             next_revision(definition, None, "benchmark", BEFORE, "made up")
         )

@@ -106,14 +106,14 @@ def _fill(stores: MongoStores, size: int, period: Period) -> None:
     random = np.random.default_rng(0)
     start = period.start - timedelta(days=7)
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(VARIABLES)}
-    stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
+    stores.assets.store_assets([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for asset in range(ASSETS):
         stores.reading_writes.insert(
             list(_readings(f"oven-{asset}", start, period.end, random)), period.end
         )
     for number in range(0, 2 * size, 2):
         definition = parse_definition(definition_of(number))
-        stores.definitions.put(definition_of(number))
+        stores.definitions.store_document(definition_of(number))
         stores.definitions.add_revision(
             next_revision(definition, None, "benchmark", start, "made up")
         )

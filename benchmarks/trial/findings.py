@@ -42,7 +42,7 @@ def find(lines: Lines, progress: Progress) -> Findings:
         progress("simulating the best action against each problem", done, len(left))
         cause = cause_of(disturbances, problem.start)
         avoidable = _is_avoidable(lines, problem, problem.start - lines.window + arguments.delay)
-        happened = any(near(problem, other) for other in acted)
+        happened = any(is_same_problem(problem, other) for other in acted)
         changed = [
             i.acted
             for i in interventions
@@ -79,7 +79,7 @@ def find(lines: Lines, progress: Progress) -> Findings:
     return Findings(
         arguments=arguments,
         problems=tuple(problems),
-        caused=tuple(p for p in acted if not any(near(other, p) for other in left)),
+        caused=tuple(p for p in acted if not any(is_same_problem(other, p) for other in left)),
         true_alerts=tuple(alert for alert in ranked if alert is not None),
         without_cause=sum(alert is None for alert in ranked),
         left_alone=_totals(lines, lines.left_readings, left, (), (), ()),
@@ -94,7 +94,7 @@ def find(lines: Lines, progress: Progress) -> Findings:
     )
 
 
-def near(problem: Occurrence, other: Occurrence) -> bool:
+def is_same_problem(problem: Occurrence, other: Occurrence) -> bool:
     """Return whether a problem of the other line is the same one: it overlaps it, or is less than
     half an hour from it."""
     return other.start < problem.end + SAME and other.end > problem.start - SAME

@@ -46,7 +46,7 @@ def plant_view(
     """Return an empty platform in memory with this line, its readings and its definition, at an
     instant."""
     view = replace(platform, readings=readings, clock=FixedClock(at))
-    view.assets.put([asset])
+    view.assets.store_assets([asset])
     view.assets.put_event_types(EVENT_TYPES)
     view.definitions.add_revision(revision)
     return view

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from alerting.definitions.assets import Asset
 from alerting.demo.chance import Stream, generator
-from alerting.demo.disturbances import Disturbance, Schedule
-from alerting.demo.line import LineState, SetPointChange
+from alerting.demo.disturbances import Disturbance, LineSchedule
+from alerting.demo.line import DemoLineState, SetPointChange
 from alerting.demo.set_points import nearest_permitted
 from alerting.episodes.episode import RecommendationResult
 
@@ -32,7 +32,7 @@ class Operator:
 
 
 def changes_of(
-    asset: Asset, state: LineState, advice: RecommendationResult | None, hold: int
+    asset: Asset, state: DemoLineState, advice: RecommendationResult | None, hold: int
 ) -> tuple[SetPointChange, ...]:
     """Return the set-point changes of a recommendation from the line's minute on, for `hold`
     minutes; none without advice.
@@ -53,7 +53,7 @@ def changes_of(
     return tuple(changes)
 
 
-def release_at(schedule: Schedule, alert: int, window: int) -> int:
+def release_at(schedule: LineSchedule, alert: int, window: int) -> int:
     """Return when the operator takes a change back: the first look, after the prediction window,
     that finds no cause.
 
@@ -66,7 +66,9 @@ def release_at(schedule: Schedule, alert: int, window: int) -> int:
     return minute
 
 
-def with_changes(state: LineState, changes: Sequence[SetPointChange], release: int) -> LineState:
+def with_changes(
+    state: DemoLineState, changes: Sequence[SetPointChange], release: int
+) -> DemoLineState:
     """Return the line with further changes; earlier changes of the operator that are in force stay
     until the same release."""
     extended = tuple(

@@ -52,7 +52,7 @@ class LineReadings:
         self._count = count
         self._events |= {(e.type, e.start): e for e in events}
 
-    def since(self, start: datetime) -> tuple[Millis, npt.NDArray[np.float64], list[EventRow]]:
+    def load_since(self, start: datetime) -> tuple[Millis, npt.NDArray[np.float64], list[EventRow]]:
         """Return instants and values after an instant, and the events that end after it or still go
         on."""
         first, last = self._bounds(start, None)
@@ -150,7 +150,9 @@ class LineReadings:
             )
         return found
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
         found = {
             name: self.load(asset, start, until, [name]).readings[name].dropna().iloc[-1:]
             for name, start in since.items()

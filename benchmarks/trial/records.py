@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from alerting.demo.line import LineState, SetPointChange
+from alerting.demo.line import DemoLineState, SetPointChange
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 
@@ -95,11 +95,11 @@ class Checkpoint:
     """
 
     week: Week
-    left: LineState
-    acted: LineState
+    left: DemoLineState
+    acted: DemoLineState
     conditions: Conditions
     pending: tuple[Pending, ...]
-    snapshots: tuple[LineState, ...]
+    snapshots: tuple[DemoLineState, ...]
     episodes: tuple[Episode, ...]
     models: int
     serving: int

@@ -188,7 +188,7 @@ def _unpack_files(content: bytes) -> Files:
 
 
 def _pack_readings(readings: LineReadings, start: datetime) -> bytes:
-    at, values, events = readings.since(start)
+    at, values, events = readings.load_since(start)
     buffer = io.BytesIO()
     packed = np.frombuffer(_EVENTS.dump_json(events), np.uint8)
     np.savez_compressed(buffer, at=at, values=values, events=packed)

@@ -8,7 +8,7 @@ from itertools import combinations
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.demo.disturbances import Cause, Disturbance
-from alerting.demo.line import LineState, SetPointChange, simulate
+from alerting.demo.line import DemoLineState, SetPointChange, simulate
 from alerting.demo.set_points import nearest_permitted
 from alerting.detection.problems import find_problems
 from alerting.readings.history import History
@@ -58,7 +58,7 @@ def cause_of(disturbances: Sequence[Disturbance], minute: int) -> Disturbance | 
 
 
 def best_actions(
-    asset: Asset, state: LineState, max_changes: int
+    asset: Asset, state: DemoLineState, max_changes: int
 ) -> list[tuple[SetPointChange, ...]]:
     """Return the actions that dry most at the line's minute: each choice of set-points, all moved
     as far as permitted at once.
@@ -80,7 +80,7 @@ def best_actions(
 def is_avoidable(
     definition: TrainedDefinition,
     asset: Asset,
-    earlier: LineState,
+    earlier: DemoLineState,
     problem: Occurrence,
     begin: int,
     hold: int,
@@ -104,7 +104,7 @@ def is_avoidable(
 
 
 def _problems_after(
-    definition: TrainedDefinition, asset: Asset, state: LineState, until: int
+    definition: TrainedDefinition, asset: Asset, state: DemoLineState, until: int
 ) -> list[Occurrence]:
     readings = LineReadings(asset, rows=until - state.minute)
     readings.add(simulate(state, until))

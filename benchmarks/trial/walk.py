@@ -10,7 +10,7 @@ from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.revisions import next_revision
 from alerting.demo.asset import demo_asset
 from alerting.demo.chance import DAY
-from alerting.demo.line import LineState, new_line, simulate
+from alerting.demo.line import DemoLineState, new_line, simulate
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
@@ -56,8 +56,8 @@ class Lines:
     definition: TrainedDefinition
     revision: Revision
     asset: Asset
-    left: LineState
-    acted: LineState
+    left: DemoLineState
+    acted: DemoLineState
     left_readings: LineReadings
     acted_readings: LineReadings
     models: TrialModels
@@ -65,7 +65,7 @@ class Lines:
     serving: int = 0
     serving_naively: int = 0
     pending: tuple[Pending, ...] = ()
-    snapshots: list[LineState] = field(default_factory=list)
+    snapshots: list[DemoLineState] = field(default_factory=list)
     episodes: list[Episode] = field(default_factory=list)
     weeks: list[Week] = field(default_factory=list)
 

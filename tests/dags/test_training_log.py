@@ -29,7 +29,7 @@ DAYS = 8
 def platform(monkeypatch):
     """A platform in memory with a line to learn from, which every task opens."""
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=DAYS), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
     platform.clock.instant = at(DAYS * DAY)

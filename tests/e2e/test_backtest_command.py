@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
         while time.monotonic() < deadline:
             runs = [
                 r
-                for r in stores.backtests.of("hot")
+                for r in stores.backtests.for_definition("hot")
                 if len(r["segments"]) > 3 and "finished_at" not in r
             ]
             if runs:
@@ -128,7 +128,9 @@ def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
 def test_ctrl_c_says_how_to_go_on(shell):
     process = shell.start("backtest", "hot.yaml", *stretch(WEEKS - 1))
     with open_stores(shell.uri, "alerting") as stores:
-        while not any(r["segments"] and "finished_at" not in r for r in stores.backtests.of("hot")):
+        while not any(
+            r["segments"] and "finished_at" not in r for r in stores.backtests.for_definition("hot")
+        ):
             time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=600)

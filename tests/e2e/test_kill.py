@@ -35,7 +35,7 @@ def fill(uri, database):
     with open_stores(uri, database, prepare=True) as stores:
         platform = platform_on(stores, [], HandClock())
         ovens = [oven().model_copy(update={"name": f"oven-{n}"}) for n in range(OVENS)]
-        platform.assets.put(ovens)
+        platform.assets.store_assets(ovens)
         rows = []
         for asset in ovens:
             hot_until = 0

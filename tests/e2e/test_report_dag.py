@@ -94,7 +94,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, inbox: Inbox) -> Iterator
 def platform(settings: Settings) -> Iterator[Platform]:
     """A week of readings each hour; on Tuesday it is too hot for two hours."""
     with open_stores(settings) as stores, open_platform(settings) as opened:
-        opened.assets.put([oven()])
+        opened.assets.store_assets([oven()])
         schedule = {"every": "1h", "report": "week", "report_recipients": ["engineer"]}
         apply(
             opened,
@@ -140,8 +140,10 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
 ) -> None:
     report_and_deliver(airflow, CLOSED)
 
-    assert [head.id for head in platform.reports.of("too-hot")] == ["too-hot:2026-W02:1"]
-    assert [head.id for head in platform.reports.of(None)] == ["2026-W02:1"]
+    assert [head.id for head in platform.reports.for_definition("too-hot")] == [
+        "too-hot:2026-W02:1"
+    ]
+    assert [head.id for head in platform.reports.for_definition(None)] == ["2026-W02:1"]
     first = inbox.text("engineer", "Report 2026-W02: too-hot")
     assert first.startswith("1 alert was raised; no operator has said whether it was right.")
     assert "1 alert raised 1 alarm" in inbox.text("boss", "Report 2026-W02: the plant")
@@ -161,7 +163,7 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
         MongoClock(stores.database).start(LATER, 1.0, timedelta(hours=1))
     report_and_deliver(airflow, LATER)
 
-    assert [head.id for head in platform.reports.of("too-hot")] == [
+    assert [head.id for head in platform.reports.for_definition("too-hot")] == [
         "too-hot:2026-W02:2",
         "too-hot:2026-W02:1",
     ]

@@ -207,7 +207,7 @@ def routes_pages(platform, browser):
         "emil",
         at(0),
     )
-    platform.routes.put(faulty)
+    platform.routes.store_document(faulty)
     platform.episodes.insert(api.episode(-9))
     platform.notifications.add([replace(letter, episode=api.episode(-9).id) for letter in letters])
     pages = {"routes of an operator": browser.get("/routes")}
@@ -232,7 +232,7 @@ def console():
     full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, in_memory_platform()))
     for browser in (full, bare):
         browser.post("/login", data={"token": list(api.TOKENS)[1]})
-    link = platform.links.of(new.id, "shift")[0].url.removeprefix("https://plant.example")
+    link = platform.links.answer_links(new.id, "shift")[0].url.removeprefix("https://plant.example")
     pages = {path: full.get(path) for path in ("/", "/reports", "/episodes/nope", "/login")}
     pages |= {
         name: full.get(f"/episodes/{e.id}")
@@ -266,8 +266,10 @@ def platform_with_alerts():
     platform = replace(
         platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3))
     )
-    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
-    platform.assets.put([oven()])
+    platform.assets.store_assets(
+        [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)]
+    )
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(assets=["oven-*"]), too_moist()], "engineer", at(0), "test")
     for minute, severity in enumerate(("low", "medium", "high", "critical")):
         platform.episodes.insert(

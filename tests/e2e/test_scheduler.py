@@ -90,7 +90,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
                     "folds": 2,
                 }
         apply(opened, documents, "test", TRAINED, "test")
-        opened.assets.put([humid_oven()])
+        opened.assets.store_assets([humid_oven()])
         learned = learned_quickly(schedule={"every": "1h"})
         asked = learned | {"name": ASKED, "promotion": {"mode": "approval"}}
         apply(opened, [learned, asked], "test", at(0), "test")
@@ -121,13 +121,13 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
 
     families = {task["rendered_map_index"] for task in tasks if task["task_id"] == "candidate"}
     assert families == {"persistence", "logistic_regression", "lightgbm"}
-    (decision,) = platform.decisions.of(MODEL)
+    (decision,) = platform.decisions.for_definition(MODEL)
     assert (decision.revision, decision.promoted, decision.provisional) == (1, True, True)
     assert platform.models.alias(MODEL, "champion") == decision.challenger_version
 
     airflow.run("evaluate__1m", EVALUATED)
 
-    assert len(list(platform.scores.between(MODEL, TRAINED, EVALUATED))) > 300
+    assert len(list(platform.scores.for_interval(MODEL, TRAINED, EVALUATED))) > 300
     episodes = platform.episodes.find(definition=MODEL)
     assert episodes
     assert all(
@@ -168,7 +168,7 @@ def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_n
     assert "45m ahead" in airflow.doc(f"train__{MODEL}")
     airflow.run(f"train__{MODEL}", EVALUATED)
 
-    decision = platform.decisions.of(MODEL)[-1]
+    decision = platform.decisions.for_definition(MODEL)[-1]
     assert decision.revision == 2
     assert platform.runs.tags(decision.run_id)["revision"] == "2"
     assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
@@ -188,7 +188,7 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
         "possible." in asked
     )
     assert "| average precision |" in asked
-    (decision,) = platform.decisions.of(ASKED)
+    (decision,) = platform.decisions.for_definition(ASKED)
     assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
     assert "not before the audit" in decision.reason
     assert platform.models.alias(ASKED, "champion") is None
@@ -198,7 +198,7 @@ def test_a_challenger_trained_on_better_data_replaces_the_champion(
     airflow: Airflow, platform: Platform
 ) -> None:
     airflow.run(f"train__{NAME}", at(3 * DAY))
-    (first,) = platform.decisions.of(NAME)
+    (first,) = platform.decisions.for_definition(NAME)
     assert (first.verdict, platform.models.alias(NAME, "champion")) == (
         "provisional",
         first.challenger_version,
@@ -206,7 +206,7 @@ def test_a_challenger_trained_on_better_data_replaces_the_champion(
 
     airflow.run(f"train__{NAME}", at(12 * DAY))
 
-    decision = platform.decisions.of(NAME)[-1]
+    decision = platform.decisions.for_definition(NAME)[-1]
     assert (decision.verdict, decision.promoted, decision.provisional) == ("promote", True, False)
     assert decision.at == at(12 * DAY)
     assert decision.reason.startswith(
@@ -248,18 +248,22 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
         airflow.unpause(f"train__{FAILING}")
         began = time.monotonic()
         airflow.unpause(f"train__{PUT}")
-        airflow.until(lambda: platform.trainings.of([PUT]), "the training to start")
+        airflow.until(lambda: platform.trainings.for_definitions([PUT]), "the training to start")
         waited = time.monotonic() - began
         record_property("started_after_s", round(waited))
         busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         assert waited < 120 * busy, "started within two minutes of a machine that is not overloaded"
-        airflow.until(lambda: platform.decisions.of(PUT), "its decision")
+        airflow.until(lambda: platform.decisions.for_definition(PUT), "its decision")
         assert airflow.run_ids(f"train__{PUT}") == [
-            f"question-{platform.trainings.of([PUT])[0].question}-1"
+            f"question-{platform.trainings.for_definitions([PUT])[0].question}-1"
         ]
 
-        airflow.until(lambda: platform.trainings.of([FAILING]), "the training that fails")
-        path = f"/dags/train__{FAILING}/dagRuns/{platform.trainings.of([FAILING])[0].run}"
+        airflow.until(
+            lambda: platform.trainings.for_definitions([FAILING]), "the training that fails"
+        )
+        path = (
+            f"/dags/train__{FAILING}/dagRuns/{platform.trainings.for_definitions([FAILING])[0].run}"
+        )
         record = f"{path}/taskInstances/record_failure"
         airflow.until(
             lambda: airflow.http.get(record).json()["state"] in ("success", "failed"),
@@ -267,20 +271,25 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
         )
         assert airflow.http.get(record).json()["state"] == "success"
         assert "the training period has no usable row" in str(
-            platform.trainings.of([FAILING])[0].failure
+            platform.trainings.for_definitions([FAILING])[0].failure
         )
 
         written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
         airflow.trigger("start_due")
         airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 2, "its revision")
-        answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
+        answer = present_answer(
+            platform.definitions.revisions(PUT), platform.decisions.for_definition(PUT)
+        )
         assert answer.message == "answers revision 1; revision 2 is being trained"
         airflow.until(
-            lambda: len(platform.decisions.of(PUT)) == 2, "the decision on the new question"
+            lambda: len(platform.decisions.for_definition(PUT)) == 2,
+            "the decision on the new question",
         )
-        first, second = platform.decisions.of(PUT)
+        first, second = platform.decisions.for_definition(PUT)
         assert (first.promoted, second.promoted, second.champion_version) == (True, True, None)
-        answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
+        answer = present_answer(
+            platform.definitions.revisions(PUT), platform.decisions.for_definition(PUT)
+        )
         assert (answer.revision and answer.revision.number, answer.version) == (
             2,
             second.challenger_version,
@@ -368,7 +377,7 @@ def _put_sources_and_definitions(platform: Platform, settings: Settings, now: da
         "unchanged_for": "0s",
     }
     apply_sources(platform, [{**lab, "latency": "0s"}, {**files, "latency": "0s"}], "test", now)
-    platform.assets.put(
+    platform.assets.store_assets(
         [Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})]
     )
     apply(

@@ -56,9 +56,9 @@ class Ledger:
     shelves: Sequence[Shelf]
 
     @classmethod
-    def of(cls, stores: MongoStores) -> "Ledger":
+    def from_stores(cls, stores: MongoStores) -> "Ledger":
         episodes = {e.id: e for e in stores.episodes.find()}
-        shelves = [shelf for pair in SHELVED for shelf in stores.shelves.of(*pair)]
+        shelves = [shelf for pair in SHELVED for shelf in stores.shelves.for_target(*pair)]
         return cls(
             episodes, {n.key: n for n in _read(stores.database["notifications"].find())}, shelves
         )
@@ -310,7 +310,7 @@ def _check_starvation(
     start = min(
         (n["t"] for n in world.notes(*EVALUATORS, *SENDERS) if n["what"] == "round"), default=until
     )
-    health = Health.of(storm, parts, start, until)
+    health = Health.from_storm(storm, parts, start, until)
     for what, workers in (("evaluation", EVALUATORS), ("delivery", SENDERS)):
         rounds = [
             n["t"]
@@ -391,7 +391,8 @@ def _waits(
             receiver = "hook" if n.channel == "mes" else "mail"
             waited = time_within(up[receiver], made, came)
             starved = min(
-                waited, processor.within(("mongod", "plant", *SENDERS, receiver), made, came)
+                waited,
+                processor.seconds_waited(("mongod", "plant", *SENDERS, receiver), made, came),
             )
             found[n.key] = (
                 Standstill(waited, starved),

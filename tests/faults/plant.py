@@ -198,7 +198,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     """Assets, definitions, routes and a champion, in service from START on."""
     begun = START - timedelta(days=HISTORY_DAYS)
     platform = _setting_up(stores, begun)
-    platform.assets.put(assets())
+    platform.assets.store_assets(assets())
     add_readings(platform, list(_history(world.seed)), begun)
     threshold = DEFINITIONS[:-1]
     model = DEFINITIONS[-1]

@@ -108,7 +108,7 @@ def _progress(say: Say, parts: Sequence[Part]) -> Callable[[float], None]:
 def _recover(world: World, storm: Storm, say: Say) -> Account:
     with open_stores(world.uri, STORMY) as stores:
         time.sleep(SETTLE_S)
-        sent_before = Ledger.of(stores).keys("sent")
+        sent_before = Ledger.from_stores(stores).keys("sent")
         # after that reading: what is first delivered meanwhile is not told again
         recovered_at = time.time()
         now = MongoClock(stores.database).now()
@@ -117,7 +117,8 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
         say(f"the storm is over at {now:%H:%M:%S} of the plant; it goes on until {end:%H:%M:%S}")
         late = []
         if not storm.calm(
-            lambda: _is_judged(world, end) and not Ledger.of(stores).keys(*WAITING), PATIENCE_S
+            lambda: _is_judged(world, end) and not Ledger.from_stores(stores).keys(*WAITING),
+            PATIENCE_S,
         ):
             late.append("evaluated and delivered")
         storm.parts[
@@ -125,7 +126,7 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
         ].stop()  # the plant: its clock stands a few seconds later, and nothing new falls due
         stood_at = time.time() + LEASE_S
         if not storm.calm(
-            lambda: _has_looked(world, stood_at) and not Ledger.of(stores).keys(*WAITING),
+            lambda: _has_looked(world, stood_at) and not Ledger.from_stores(stores).keys(*WAITING),
             PATIENCE_S,
         ):
             late.append("delivered")
@@ -134,13 +135,13 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
             part.stop()
             part.start()
         time.sleep(AFTERWARDS_S)
-        stormy = Ledger.of(stores)
+        stormy = Ledger.from_stores(stores)
         for part in storm.parts[2:]:
             part.stop()
         with open_stores(world.uri, CALM) as calm:
             say(f"the undisturbed run delivered {run_calmly(world, calm, end)} messages")
             account = settle_accounts(
-                world, Ledger.of(calm), stormy, sent_before, recovered_at, restarted_at
+                world, Ledger.from_stores(calm), stormy, sent_before, recovered_at, restarted_at
             )
             compare_readings(account, world, stores)
             check_patience(account, world, late, recovered_at, restarted_at)
@@ -153,7 +154,7 @@ def check_patience(
     """Work that was not done in time is a fault, unless the processes waited for a processor for
     most of the time."""
     names = [path.stem for path in Path(world.folder).glob("*.jsonl")]
-    starved = ProcessorWaits(world.notes("processor")).within(names, start, end)
+    starved = ProcessorWaits(world.notes("processor")).seconds_waited(names, start, end)
     if late and starved > (end - start) / 2:
         account.starved.append(
             f"not {' and '.join(late)} within {PATIENCE_S:g} s, in most of which processes waited "

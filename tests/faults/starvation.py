@@ -47,7 +47,9 @@ class Health:
     up: Mapping[str, Intervals]
 
     @classmethod
-    def of(cls, storm: Iterable[Note], parts: Sequence[str], start: float, end: float) -> "Health":
+    def from_storm(
+        cls, storm: Iterable[Note], parts: Sequence[str], start: float, end: float
+    ) -> "Health":
         up: dict[str, Intervals] = {name: [] for name in parts}
         since: dict[str, float | None] = dict.fromkeys(parts, start)
         for note in storm:
@@ -90,7 +92,7 @@ class ProcessorWaits:
 
     samples: Sequence[Note]
 
-    def within(self, parts: Iterable[str], start: float, end: float) -> float:
+    def seconds_waited(self, parts: Iterable[str], start: float, end: float) -> float:
         """Seconds of [start, end] in which one of these parts waited for a processor, at most all
         of them."""
         return sum(
@@ -155,5 +157,5 @@ def standstills(
     names = list(parts)
     for a, b in pairwise(progress):
         seconds = time_within(healthy, a, b)
-        found.append(Standstill(seconds, min(seconds, waits.within(names, a, b))))
+        found.append(Standstill(seconds, min(seconds, waits.seconds_waited(names, a, b))))
     return found

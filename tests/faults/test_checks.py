@@ -178,7 +178,7 @@ def test_starvation_counts_only_time_in_which_all_that_is_needed_was_up():
         {"of": "notifier-2", "what": "kill", "t": 60.0},
         {"of": "notifier-1", "what": "back", "t": 70.0},
     ]
-    health = Health.of(storm, ["mongod", "notifier-1", "notifier-2"], 0.0, 100.0)
+    health = Health.from_storm(storm, ["mongod", "notifier-1", "notifier-2"], 0.0, 100.0)
     up = health.healthy([["mongod"], ["notifier-1", "notifier-2"]])
     assert up == [(0.0, 10.0), (40.0, 60.0), (70.0, 100.0)]
     assert time_within(up, 5.0, 75.0) == 30.0
@@ -199,11 +199,13 @@ def processor(*seconds, part="evaluator-1", pids=None):
 def test_time_without_processor_is_counted_of_parts_are_needed_and_at_most_as_long_as_it_lasted():
     waits = processor(0.0, 8.0, 8.0, 40.0)
     # two threads that wait at once wait for ten seconds
-    assert waits.within(["evaluator-1"], 0.0, 30.0) == 18.0
-    assert waits.within(["evaluator-1"], 5.0, 20.0) == 4.0
-    assert waits.within(["notifier-1"], 0.0, 30.0) == 0.0
+    assert waits.seconds_waited(["evaluator-1"], 0.0, 30.0) == 18.0
+    assert waits.seconds_waited(["evaluator-1"], 5.0, 20.0) == 4.0
+    assert waits.seconds_waited(["notifier-1"], 0.0, 30.0) == 0.0
     # killed in between
-    assert processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).within(["evaluator-1"], 0.0, 20.0) == 2.0
+    assert (
+        processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).seconds_waited(["evaluator-1"], 0.0, 20.0) == 2.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -347,7 +349,7 @@ def test_late_data_may_move_the_begin_of_an_episode_and_nothing_else():
     calm = episode("a", 1, 1, closed=9)
     late = episode("b", 3, 4, closed=9)
     moved = replace(late, condition_started_at=at(1))
-    corrected = moved.then("corrected", at(5), "late data: it began earlier")
+    corrected = moved.with_transition("corrected", at(5), "late data: it began earlier")
     for stormy, wrong in (
         (late, 2),
         (moved, 1),

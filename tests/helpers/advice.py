@@ -17,7 +17,7 @@ from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator
-from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.normal import NormalSample
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History
 from alerting.recommendation.levers import ANY_CHANGE
@@ -54,7 +54,7 @@ def plan(
 
 
 def model_of(
-    fitted: Any, of_plan: FeaturePlan, threshold: float = 0.5, normal: NormalRows | None = None
+    fitted: Any, of_plan: FeaturePlan, threshold: float = 0.5, normal: NormalSample | None = None
 ) -> TrainedModel:
     if callable(fitted):
         fitted = Formula(fitted)

@@ -48,7 +48,7 @@ class Line:
         moisture = small_models.VARIABLES["moisture"].model_copy(
             update={"delay": timedelta(minutes=delay), "title": "Moisture"}
         )
-        self.platform.assets.put(
+        self.platform.assets.store_assets(
             [Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})]
         )
         self.platform.assets.put_event_types(event_types)

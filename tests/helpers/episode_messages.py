@@ -135,7 +135,7 @@ def predicting(
         **known,
         "moisture": known["moisture"].model_copy(update={"delay": timedelta(minutes=delay)}),
     }
-    told.platform.assets.put([Asset(name="oven-1", variables=known)])
+    told.platform.assets.store_assets([Asset(name="oven-1", variables=known)])
     told.platform.assets.put_event_types(types)
     document = {
         "name": "too-moist", "title": "Biscuits too moist", "kind": kind, "assets": ["oven-1"],
@@ -268,7 +268,7 @@ def threshold():
     """Moisture is beyond its limit from 10 on for 3 minutes, far beyond it from 20 on, and over at
     30."""
     told = told_platform(START, "10m")
-    told.platform.assets.put([Asset(name="oven-1", variables=VARIABLES)])
+    told.platform.assets.store_assets([Asset(name="oven-1", variables=VARIABLES)])
     document = {
         "name": "moist", "title": "Moisture too high", "kind": "threshold", "assets": ["oven-1"],
         "variable": "moisture",
@@ -288,7 +288,7 @@ def estimated(asset, rows, document, trained, minutes):
     """Return a platform whose model learns from readings alone, and is evaluated at these
     minutes."""
     told = told_platform(first_minute_and(0), "4h")
-    told.platform.assets.put([asset])
+    told.platform.assets.store_assets([asset])
     add_readings(told.platform, rows, told.at(0))
     apply(told.platform, [document], "engineer", told.at(0), "test")
     told.platform.clock.instant = told.at(trained)

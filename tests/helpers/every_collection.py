@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from alerting.adapters.mongo import indexes as c
 from alerting.adapters.mongo.documents import Document, to_document
-from alerting.demo.line import LineState
+from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
@@ -141,7 +141,7 @@ def valid_documents() -> dict[str, Document]:
         c.LINES: {
             "_id": "oven-9",
             "version": 1,
-            "state": to_document(example(LineState)),
+            "state": to_document(example(DemoLineState)),
             "requests": [],
         },
     }

@@ -36,7 +36,7 @@ def readings(days=DAYS):
 def filter_platform(rows=None, **changes):
     """Return a platform with the readings and the applied definition."""
     made = in_memory_platform()
-    made.assets.put([air_filter()])
+    made.assets.store_assets([air_filter()])
     add_readings(made, readings() if rows is None else rows, at(0))
     check(made, [document(**changes)])
     apply(made, [document(**changes)], "engineer", at(0), "test")

@@ -39,7 +39,7 @@ class Commands(monitoring.CommandListener):
     def count(self) -> int:
         return len(self.names)
 
-    def before(self, number: int, happens: Callable[[], object]) -> None:
+    def run_before(self, number: int, happens: Callable[[], object]) -> None:
         """Let something happen before this command."""
         self._happens[number] = happens
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
-from alerting.kinds.protocol.evaluation import Sources, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import trained_kind_of
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -16,10 +16,10 @@ from tests.in_memory_platform import in_memory_platform
 def sources_of(asset, rows, model, suppressed=()):
     """Return the sources of evaluations on an asset with these readings and this model."""
     platform = in_memory_platform()
-    platform.assets.put([asset])
+    platform.assets.store_assets([asset])
     add_readings(platform, rows, at(0))
     models = SimpleNamespace(get=lambda *_: model)
-    return lambda: Sources(
+    return lambda: EvaluationSources(
         platform, models, asset, None, SharedInputs(platform.readings), lambda *_: list(suppressed)
     )
 
@@ -45,7 +45,7 @@ def evaluated_to(definition, sources, cuts):
         found = evaluate_part(definition, sources(), state, until)
         assert found.unreadable is None
         table = ConditionTable([(definition.name, "a")])
-        table.put(0, found.state)
+        table.write_state(0, found.state)
         state = table.state(0)
         unknown = found.unknown
         steps += [step for step, _ in found.steps]

@@ -14,7 +14,7 @@ from tests.in_memory_platform import in_memory_platform
 def platform_with(asset, rows, document):
     """Return a platform with an asset, its readings and an applied definition."""
     made = in_memory_platform()
-    made.assets.put([asset])
+    made.assets.store_assets([asset])
     add_readings(made, rows, at(0))
     check(made, [document])
     apply(made, [document], "engineer", at(0), "test")
@@ -65,7 +65,7 @@ def life_of(asset, rows, document, trained, until, described):
     """Return the results of a definition: the refusal, or decision, notes, and its episodes as
     `described`."""
     platform = in_memory_platform()
-    platform.assets.put([asset])
+    platform.assets.store_assets([asset])
     add_readings(platform, rows, at(0))
     try:
         apply(platform, [document], "engineer", at(0), "test")

@@ -27,7 +27,7 @@ class Line:
     def __init__(self, variables=None, stores=None, latency=timedelta(0), **changes):
         self.mail = Mailbox("mail")
         self.platform = platform_on(stores or memory_platform(), [self.mail], HandClock(), latency)
-        self.platform.assets.put([oven(**(variables or {}))])
+        self.platform.assets.store_assets([oven(**(variables or {}))])
         apply(
             self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test"
         )

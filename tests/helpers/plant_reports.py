@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from alerting.alarm_kpis.kpis import kpis
 from alerting.reporting.plant.metrics import compute_plant
-from alerting.reporting.plant.summary import DefinitionSummary
+from alerting.reporting.plant.summary import DefinitionNumbers
 from tests.report_material import END, START
 
 
@@ -16,7 +16,7 @@ def summary(name="too-moist", **changes):
         "problems": 9, "announced": 7,
         "false_alarms_a_week": 0.5, "lead_time_s": 7140.0, "answered": 9, "notified": 10,
     }  # fmt: skip
-    return DefinitionSummary(name=name, **defaults | changes)
+    return DefinitionNumbers(name=name, **defaults | changes)
 
 
 def plant(*summaries):

@@ -91,7 +91,7 @@ class Line:
             state = replace(
                 advanced.state,
                 watermark=at(end),
-                problem_since=rule.occurrences.since(at(end)),
+                problem_since=rule.occurrences.start_at(at(end)),
             )
             found += advanced.steps
             last_high |= {t: c.last_high_at for t, c in advanced.courses.items()}

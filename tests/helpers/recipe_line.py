@@ -31,7 +31,7 @@ def force(minute, level=10.0):
 def running(days=2, extra=(), **changes):
     """Return a platform with readings every two minutes, after which a definition was applied."""
     platform = in_memory_platform()
-    platform.assets.put([ASSET])
+    platform.assets.store_assets([ASSET])
     platform.assets.put_event_types([EventType(name="jam", duration="lasting")])
     rows = [
         ReadingRow(

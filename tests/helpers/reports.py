@@ -28,5 +28,5 @@ def head(definition="too-hot", period="2026-W02", revision=1, **changes):
 def store_report(stores, page="<!DOCTYPE html><p>page</p>", metrics=None, tables=None, **changes):
     """Store a report and return its id."""
     stored = head(**changes)
-    stores.reports.put(stored, ReportContent(metrics or {}, page, tables or {}))
+    stores.reports.store_report(stored, ReportContent(metrics or {}, page, tables or {}))
     return stored.id

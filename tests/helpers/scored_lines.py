@@ -29,7 +29,7 @@ def evaluated(platform, trained, end):
 
 def humid_line():
     made = in_memory_platform()
-    made.assets.put([humid_oven()])
+    made.assets.store_assets([humid_oven()])
     add_readings(made, line(days=9), at(0))
     apply(made, [learned_quickly()], "engineer", at(0), "test")
     made.clock.instant = at(8 * DAY)
@@ -46,7 +46,7 @@ def filter_of_line():
 
 def fan_of_line():
     made = in_memory_platform()
-    made.assets.put([fan_line.fan()])
+    made.assets.store_assets([fan_line.fan()])
     add_readings(made, fan_line.rows(), at(0))
     document = {
         "name": "unlike",
@@ -72,6 +72,6 @@ MAKE = {
 def served(request):
     make, name, asset = MAKE[request.param]
     platform = make()
-    stored = list(platform.scores.between(name, at(0), at(100 * DAY)))
+    stored = list(platform.scores.for_interval(name, at(0), at(100 * DAY)))
     assert len(stored) > 30
     return request.param, platform, name, asset, stored

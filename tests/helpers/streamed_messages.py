@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from alerting.usecases.sources.stream import Message
+from alerting.usecases.sources.stream import BrokerMessage
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ROW = {"ts": NOON.isoformat(), "values": {"t": 1}}
@@ -17,7 +17,9 @@ SOURCE = {
 
 def message(row, topic="line-3/oven-1/readings", done=None):
     payload = row if isinstance(row, bytes) else json.dumps(row).encode()
-    return Message(topic, payload, NOON, lambda: done.append(topic) if done is not None else None)
+    return BrokerMessage(
+        topic, payload, NOON, lambda: done.append(topic) if done is not None else None
+    )
 
 
 def dead(platform):

@@ -20,7 +20,7 @@ def plant(*channels, suppression=STOPPED, **changes):
     """Return a plant with oven-1 of line-1, which reports whether the line runs."""
     platform = in_memory_platform(*channels)
     line = Asset(name="line-1", variables={"line_state": Variable(type="category")})
-    platform.assets.put([oven().model_copy(update={"parent": "line-1"}), line])
+    platform.assets.store_assets([oven().model_copy(update={"parent": "line-1"}), line])
     platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
     apply(
         platform,

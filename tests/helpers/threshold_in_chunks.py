@@ -32,7 +32,7 @@ def evaluated(definition, data, carried, start, end):
 def stored(state):
     """Return a state as a shard and a checkpoint of a database give it back."""
     table = ConditionTable([("a", "b")])
-    table.put(0, state)
+    table.write_state(0, state)
     found = from_shard(to_shard(table)).state(0)
     assert found == from_document(ConditionState, to_document(state))
     return found

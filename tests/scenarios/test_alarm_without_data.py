@@ -19,7 +19,7 @@ def made(minutes, end=20 * DAY, **changes):
     """A backtest of twenty days over readings every ten minutes at these minutes: hot in the last
     two hours of each stretch."""
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     rows = [
         ReadingRow("oven-1", at(m), {"temperature": 230.0 if is_hot else 200.0})
         for m, is_hot in minutes

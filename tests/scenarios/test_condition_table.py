@@ -112,7 +112,7 @@ def together(definition, data, states, start, end):
     table = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))])
     rows = len(states)
     for row, state in enumerate(states):
-        table.put(row, state)
+        table.write_state(row, state)
     begin = np.full(rows, to_millis(start) + 1)
     stop = np.full(rows, to_millis(end) + 1)
     packed = pack(
@@ -264,8 +264,8 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
     ]
     table = ConditionTable([("a", str(row)) for row in range(len(states) + 1)])
     for row, state in enumerate(states):
-        table.put(row, state)
+        table.write_state(row, state)
     assert [table.state(row) for row in range(len(states) + 1)] == [*states, None]
-    table.put(4, states[0])
+    table.write_state(4, states[0])
     assert table.state(4) == states[0]
     assert table.take([2, 0]).state(0) == states[2]

@@ -24,7 +24,7 @@ LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
 
 def plant(on, *channels, assets=1, **changes):
     platform = platform_on(on, channels, HandClock())
-    platform.assets.put(
+    platform.assets.store_assets(
         [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)]
     )
     apply(

@@ -29,7 +29,7 @@ from tests.support import mongomock_stores
 def plant(rows):
     """A platform over these rows."""
     platform = in_memory_platform()
-    platform.assets.put(OVENS)
+    platform.assets.store_assets(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     add_readings(platform, rows, at(0))
     return platform
@@ -106,7 +106,7 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
         for m in range(1, 41)
     ]
     platform = in_memory_platform()
-    platform.assets.put(OVENS)
+    platform.assets.store_assets(OVENS)
     limits = [
         too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit)
         for limit in range(210, 260, 5)
@@ -135,7 +135,7 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
 
 def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
     platform = in_memory_platform()
-    platform.assets.put(OVENS)
+    platform.assets.store_assets(OVENS)
     apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     readings = [
         ReadingRow(oven.name, at(m), {"temperature": 200.0}) for oven in OVENS for m in (1, 2, 12)
@@ -154,7 +154,7 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
 
 def test_shards_share_no_document_of_states_and_leave_none_out():
     platform = platform_on(mongomock_stores(), (), HandClock())
-    platform.assets.put(OVENS)
+    platform.assets.store_assets(OVENS)
     names = [f"hot-{i:03}" for i in range(60)]
     apply(
         platform,
@@ -163,7 +163,7 @@ def test_shards_share_no_document_of_states_and_leave_none_out():
         at(0),
         "test",
     )
-    every = platform.definitions.latest()[0].definition.schedule.every
+    every = platform.definitions.latest_revisions()[0].definition.schedule.every
     planned = plan_round(platform, every, 4, at(1))
     assert planned.shards == [0, 1, 2, 3]
     assert (

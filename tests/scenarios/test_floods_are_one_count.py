@@ -30,7 +30,7 @@ def plant(flood_above):
     platform = replace(
         in_memory_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1)
     )
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(stale_after="2h")], "engineer", at(0), "test")
     rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0}) for m in range(0, DAY + 1, 30)]
     for minute in [*range(BURST, BURST + 7), *range(BURST + 11, BURST + 15)]:

@@ -128,7 +128,7 @@ def test_enabling_two_hundred_normal_definitions_tells_nobody_anything():
 
 def test_late_readings_of_one_oven_are_nothing_to_another():
     line = Line()
-    line.platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
+    line.platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
     apply(line.platform, [too_hot(name="other", assets=["oven-2"])], "engineer", at(0), "test")
     line.run(10)
     add_readings(line.platform, [ReadingRow("oven-2", at(5), {"temperature": 230.0})], at(11))
@@ -168,7 +168,7 @@ def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises
     """The delay of a variable is no lateness: `allowed_lateness` is a day here, and the laboratory
     takes a day and a half."""
     platform = in_memory_platform()
-    platform.assets.put([oven(moisture=Variable(unit="%", delay=timedelta(hours=36)))])
+    platform.assets.store_assets([oven(moisture=Variable(unit="%", delay=timedelta(hours=36)))])
     apply(
         platform,
         [too_hot(variable="moisture", above=4.5, stale_after="2d")],

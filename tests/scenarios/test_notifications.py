@@ -29,7 +29,7 @@ KEY = b"k" * 40
 
 def plant(*channels, assets=1, on=None):
     platform = platform_on(on or memory_platform(), channels, HandClock())
-    platform.assets.put(
+    platform.assets.store_assets(
         [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)]
     )
     return platform
@@ -385,6 +385,6 @@ def test_a_sign_of_life_comes_once_in_its_time_and_what_an_outage_swallowed_is_n
 def test_a_faulty_route_in_the_database_costs_nobody_an_alert():
     mail = Mailbox("mail")
     platform = plant(mail)
-    platform.routes.put({"name": "broken", "channels": "mail", "quiet": "always"})
+    platform.routes.store_document({"name": "broken", "channels": "mail", "quiet": "always"})
     hot(platform)
     assert len(mail.messages) == 1

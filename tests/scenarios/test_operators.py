@@ -52,7 +52,7 @@ def ovens(count):
 
 def plant(on, *channels, count=1, **changes):
     platform = platform_on(on, channels, HandClock())
-    platform.assets.put(ovens(count))
+    platform.assets.store_assets(ovens(count))
     platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
     apply(
         platform,
@@ -102,7 +102,7 @@ def test_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
 def test_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):
     mail = Mailbox("mail")
     platform = platform_on(real, [mail], HandClock(at(10)))
-    platform.assets.put(ovens(1))
+    platform.assets.store_assets(ovens(1))
     apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
     feed(platform, 5, 230)
     with ThreadPoolExecutor(4) as pool:
@@ -206,7 +206,7 @@ def test_a_killed_database_keeps_what_operators_did(tmp_path):
     with EmbeddedMongod(folder, port) as server:
         with open_stores(server.uri, "traps", prepare=True) as made:
             platform = platform_on(made, [], HandClock(at(8)))
-            platform.assets.put(ovens(1))
+            platform.assets.store_assets(ovens(1))
             apply(
                 platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test"
             )
@@ -229,7 +229,7 @@ def test_a_killed_database_keeps_what_operators_did(tmp_path):
         assert the_episode(platform) == before
         assert operate.shelves_now(platform.shelves, at(12)) == shelf
         assert made.database["audit"].count_documents({}) == entries
-        assert [f.action for f in made.feedback.of(id)] == ["turned it down"]
+        assert [f.action for f in made.feedback.for_episode(id)] == ["turned it down"]
 
 
 # --- shelves and restarts
@@ -239,7 +239,7 @@ def test_a_killed_database_keeps_what_operators_did(tmp_path):
 def test_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = platform_on(stores, [mail], HandClock())
-    platform.assets.put(ovens(200))
+    platform.assets.store_assets(ovens(200))
     feed(platform, 1, 200, count=200)
     documents = [
         too_hot(name=f"too-hot-{i}", assets=[f"oven-{i}"], stale_after="10h") for i in range(1, 201)
@@ -309,7 +309,7 @@ def test_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_
     # nobody ran while it was time to remind, and a reminder of what is over helps nobody
     assert said(mail) == ["unmuted"]
     assert "still open" in mail.messages[-1].text
-    assert platform.shelves.of("too-hot", "oven-1")[0].end_reason == "its time is over"
+    assert platform.shelves.for_target("too-hot", "oven-1")[0].end_reason == "its time is over"
     feed(platform, 95, 200)
     run(platform, 96)
     assert said(mail)[-2:] == ["unmuted", "closed"]  # told of it, so told of its end

@@ -79,7 +79,7 @@ def test_who_was_not_told_of_a_fault_is_not_told_of_its_end(stores):
 
 def test_an_unreadable_champion_is_over_when_its_definition_is_retired_and_no_earlier(stores):
     platform = platform_on(stores, [Mailbox("log")], HandClock())
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(), too_moist()], "engineer", at(0), "test")
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
     sync(platform, at(1))
@@ -94,7 +94,7 @@ def linked(on, **route):
     clock = HandClock(at(1))
     links = SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now)
     platform = replace(platform_on(on, [mail], clock), links=links)
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply_routes(platform, [{"name": "r", "channels": ["anna"], **route}], "engineer", at(0))
     apply(platform, [too_hot(stale_after="1d")], "engineer", at(0), "test")
     add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))

@@ -105,7 +105,7 @@ def test_a_spike_that_outlasted_the_stop_is_told():
 def test_an_alarm_that_was_told_before_the_stop_is_quiet_during_it_and_its_end_is_told():
     mail = Mailbox("mail")
     platform = plant(mail)
-    platform.routes.put({"name": "all", "channels": ["mail"], "repeat": "2m"})
+    platform.routes.store_document({"name": "all", "channels": ["mail"], "repeat": "2m"})
     feed(platform, 0, 230, "runs")
     run(platform, 1)
     feed(platform, 2, line="stopped")
@@ -358,7 +358,7 @@ def test_an_alert_that_is_no_longer_evaluated_inhibits_nothing_though_its_episod
 ):
     mail = Mailbox("mail")
     platform = with_fire(mail)
-    platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
+    platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
     feed(platform, 1, 280)
     run(platform, 2)
     apply(platform, [{**FIRE, **change}], "engineer", at(3), "test")

@@ -41,7 +41,7 @@ class Plant:
         self.cases = batch.cases
         self.fed = None
         self.platform = in_memory_platform()
-        self.platform.assets.put([case.asset for case in batch.cases])
+        self.platform.assets.store_assets([case.asset for case in batch.cases])
         apply(
             self.platform, [case.document for case in batch.cases], "engineer", instant(0), "test"
         )

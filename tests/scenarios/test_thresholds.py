@@ -28,7 +28,7 @@ class Plant:
     def __init__(self, on, **changes):
         self.mailbox = Mailbox("mail")
         self.platform = platform_on(on, [self.mailbox], HandClock())
-        self.platform.assets.put([oven()])
+        self.platform.assets.store_assets([oven()])
         self.define(0, **changes)
 
     def define(self, minute, reason="test", **changes):
@@ -199,11 +199,11 @@ def test_missing_data_are_themselves_an_alert_where_the_definition_says_so(store
 def test_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores):
     plant = Plant(stores)
     stated = oven().model_copy(update={"attributes": {"max": 215.0}})
-    plant.platform.assets.put([stated])
+    plant.platform.assets.store_assets([stated])
     plant.define(1, above={"attribute": "max"})
     plant.feed({2: 230, 12: 200})
     plant.run(5)
-    plant.platform.assets.put([oven()])
+    plant.platform.assets.store_assets([oven()])
     assert plant.run(15).unknown == {"too-hot on oven-1": "asset 'oven-1' has no attribute 'max'"}
     assert plant.episodes()[0].condition == "open"
 

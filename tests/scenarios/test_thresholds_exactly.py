@@ -20,7 +20,9 @@ def episodes_of(values, instants, late=(), variable=None, **changes):
     """All episodes after evaluations at these minutes. `values` by minute; `late`: (arrives,
     minute, value)."""
     platform = in_memory_platform()
-    platform.assets.put([Asset(name="oven-1", variables={"temperature": variable or Variable()})])
+    platform.assets.store_assets(
+        [Asset(name="oven-1", variables={"temperature": variable or Variable()})]
+    )
     apply(platform, [too_hot(**changes)], "engineer", at(0), "test")
     deliveries = [*((0, minute, value) for minute, value in values.items()), *late]
     for before, minute in pairwise([-1, *instants]):

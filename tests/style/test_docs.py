@@ -106,7 +106,7 @@ def test_the_examples_of_each_kind_are_accepted_and_five_lines_long():
     page = (ROOT / "docs" / "which-kind.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     platform = memory_platform()
-    platform.assets.put([demo_asset(), air_filter(), checkweigher(), exhaust_fan()])
+    platform.assets.store_assets([demo_asset(), air_filter(), checkweigher(), exhaust_fan()])
     accepted = check(platform, [yaml.safe_load(block) for block in blocks])
     assert {one.kind for one in accepted} == set(definition_types())
     assert {len(block.splitlines()) for block in blocks} == {5}

@@ -59,20 +59,19 @@ class Picture:
     height: int = 240
     elements: list[str] = field(default_factory=list)
 
-    def across(self, step: float) -> float:
+    def x_at(self, step: float) -> float:
         return LEFT + (RIGHT - LEFT) * step / (self.steps - 1)
 
     def line(self, axis: Axis, values: Sequence[float], look: str = "line", start: int = 0) -> None:
         points = " ".join(
-            f"{self.across(start + i):.1f},{axis.height(value):.1f}"
-            for i, value in enumerate(values)
+            f"{self.x_at(start + i):.1f},{axis.height(value):.1f}" for i, value in enumerate(values)
         )
         self.elements.append(f'<polyline class="{look}" points="{points}"/>')
 
     def fan(self, axis: Axis, low: Sequence[float], high: Sequence[float], start: int) -> None:
         edge = [(start + i, value) for i, value in enumerate(low)]
         edge += [(start + i, value) for i, value in reversed(list(enumerate(high)))]
-        points = " ".join(f"{self.across(x):.1f},{axis.height(y):.1f}" for x, y in edge)
+        points = " ".join(f"{self.x_at(x):.1f},{axis.height(y):.1f}" for x, y in edge)
         self.elements.append(f'<polygon class="fan" points="{points}"/>')
 
     def limit(self, axis: Axis, value: float, name: str) -> None:
@@ -87,8 +86,8 @@ class Picture:
         self.elements.append(f'<text x="{RIGHT + 8}" y="{y + 4:.1f}">{name}</text>')
 
     def interval(self, start: float, end: float, name: str, look: str = "alert") -> None:
-        left = self.across(start)
-        width = self.across(end) - left
+        left = self.x_at(start)
+        width = self.x_at(end) - left
         self.elements.append(
             f'<rect class="{look}" x="{left:.1f}" y="28" width="{width:.1f}"'
             f' height="{self.height - 56}"/>'
@@ -98,7 +97,7 @@ class Picture:
         )
 
     def instant(self, step: float, name: str) -> None:
-        x = self.across(step)
+        x = self.x_at(step)
         self.elements.append(
             f'<line class="split" x1="{x:.1f}" y1="28" x2="{x:.1f}" y2="{self.height - 28}"/>'
         )

@@ -76,7 +76,7 @@ class ReadingsArchive:
         And a file that is only not mounted would count as deleted.
         """
         # recorded files of which one must be there before another is written
-        known = self.records.some(5)
+        known = self.records.sample_files(5)
         if known and not any(self._files.has(file.path) for file in known):
             raise Unreachable(
                 f"the archive {self.address} has none of the files that are recorded, e.g. "

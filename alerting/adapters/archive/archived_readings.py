@@ -35,7 +35,7 @@ from alerting.ports import (
     ReadingWrites,
     Wanted,
 )
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History, millis
 from alerting.readings.instants import (
@@ -72,7 +72,7 @@ class ArchivedReadings:
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             stored = self._stored.load(asset, since, end, names, events_since)
             found.append(stored)
-            files = self._archive.records.between([asset.name], since, end)
+            files = self._archive.records.for_interval([asset.name], since, end)
             if not files:
                 return stored.readings, stored.doubts
             joined = self._joined(types_of(asset, names), columns_of(stored), files, since, end)
@@ -88,7 +88,7 @@ class ArchivedReadings:
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         found = self._stored.load_many(wanted, end)
         if wanted:
-            files = self._archive.records.between(
+            files = self._archive.records.for_interval(
                 [one.asset for one in wanted], min(one.start for one in wanted), end
             )
             of_asset = {
@@ -143,7 +143,9 @@ class ArchivedReadings:
             after = until
         yield between_millis(stored, after, FAR_FUTURE)
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
         measured = {name: start for name, start in since.items() if not asset.is_computed(name)}
         found = self._newest_measured(asset, measured, until)
         computed = {name: start for name, start in since.items() if name not in measured}
@@ -156,8 +158,8 @@ class ArchivedReadings:
     def _newest_measured(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
-        stored = self._stored.newest(asset, since, until)
-        files = self._archive.records.between(
+        stored = self._stored.newest_values(asset, since, until)
+        files = self._archive.records.for_interval(
             [asset.name], min(since.values(), default=until), until
         )
         if not files:
@@ -172,7 +174,7 @@ class ArchivedReadings:
             }
             if open_:
                 start = max(min(open_.values()), first - _MOMENT)
-                found |= _newest(
+                found |= _newest_values(
                     self.load(asset, start, min(until, end - _MOMENT), list(open_)), open_, found
                 )
         documents: dict[datetime, dict[str, object]] = {}
@@ -188,7 +190,7 @@ class ArchivedReadings:
         self, until: datetime | None = None, assets: Collection[str] | None = None
     ) -> dict[str, NewestReading]:
         found = self._stored.newest_readings(until, assets)
-        for file in self._archive.records.newest(until):
+        for file in self._archive.records.newest_files(until):
             if assets is not None and file.asset not in assets:
                 continue
             known = found.get(file.asset)
@@ -218,11 +220,11 @@ class ArchivedReadings:
         return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 
 
-def _newest(
+def _newest_values(
     history: History, since: Mapping[str, datetime], before: Mapping[str, _Value]
 ) -> dict[str, _Value]:
     """Return each variable's newest value after its instant, and after the known one."""
-    found = {name: _last_value(history.readings[name][present(history, name)]) for name in since}
+    found = {name: _last_value(history.readings[name][has_data(history, name)]) for name in since}
     after = {
         name: max(start, before[name][0]) if name in before else start
         for name, start in since.items()
@@ -266,7 +268,7 @@ class ArchivedWrites:
         if not by_asset:
             return found
         earliest = from_millis(min(map(min, by_asset.values()))) - _MOMENT
-        files = self._archive.records.between([*by_asset], earliest, None)
+        files = self._archive.records.for_interval([*by_asset], earliest, None)
         of_month = [
             (
                 file,

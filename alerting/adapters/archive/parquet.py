@@ -104,7 +104,9 @@ class ParquetStore:
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
         return newest_frame(self.load, asset, since, until)
 
     def index_newest(self, variables: Iterable[str]) -> None:
@@ -162,7 +164,9 @@ class ParquetStore:
         }
         schema = pa.schema([(_TIME, _TS), (_QUALITY, pa.string()), *arrow.items()])
         table = (
-            ds.dataset(files, schema=schema, format="parquet").to_table(filter=_between(start, end))
+            ds.dataset(files, schema=schema, format="parquet").to_table(
+                filter=_interval_filter(start, end)
+            )
             if files
             else None
         )
@@ -185,7 +189,7 @@ class ParquetStore:
         return without_bad(ts, columns, {}, doubted)
 
 
-def _between(start: datetime | None, end: datetime | None) -> Any:
+def _interval_filter(start: datetime | None, end: datetime | None) -> Any:
     after = None if start is None else pc.field(_TIME) > pa.scalar(start, _TS)
     until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _TS)
     return until if after is None else after if until is None else after & until

@@ -6,7 +6,7 @@ from functools import partial
 
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.links import Grant, Purpose, seal, unseal
-from alerting.ports import Link
+from alerting.ports import MessageLink
 from alerting.usecases.operators.links import ANSWERS, LABELS
 
 # links to people expire by it, independent of the platform's clock
@@ -24,7 +24,9 @@ class SignedLinks:
         self._last = last
         self._now = now
 
-    def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
+    def answer_links(
+        self, episode: str, recipient: str, acknowledge: bool = False
+    ) -> tuple[MessageLink, ...]:
         """Return one link for each answer that this recipient can give to this episode, and one to
         its page.
 
@@ -33,11 +35,16 @@ class SignedLinks:
         now = self._now()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
-        answers = [Link(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
-        return (*answers, Link(translatable("Open the alarm"), f"{self._url}/episodes/{episode}"))
+        answers = [
+            MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants
+        ]
+        return (
+            *answers,
+            MessageLink(translatable("Open the alarm"), f"{self._url}/episodes/{episode}"),
+        )
 
-    def page(self, path: str, label: str) -> Link:
-        return Link(label, f"{self._url}{path}")
+    def page(self, path: str, label: str) -> MessageLink:
+        return MessageLink(label, f"{self._url}{path}")
 
     def read(self, token: str) -> Grant:
         return unseal(token, self._key, self._now())

@@ -3,7 +3,7 @@
 from alerting.adapters.channels.chat import level, shorten, shorten_bytes
 from alerting.adapters.channels.checked_http import CheckedHttp, write_json
 from alerting.adapters.channels.egress import Egress
-from alerting.ports import Link, Message
+from alerting.ports import Message, MessageLink
 
 MOST_BUTTONS = 3
 LONGEST = 4096
@@ -47,7 +47,7 @@ class NtfyChannel:
         self._http.post(write_json(content | click), self._headers)
 
 
-def _text(text: str, links: tuple[Link, ...]) -> str:
+def _text(text: str, links: tuple[MessageLink, ...]) -> str:
     """Return the text with these links below it, in the bytes that ntfy shows."""
     below = "".join(f"\n{link.label}: {link.url}" for link in links)
     return shorten_bytes(text, LONGEST - len(below.encode())) + below

@@ -65,13 +65,13 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
     found = number_form(sample(table), list(names), getattr(table, "separator", None))
     numbers = replace(found, decimal=layout.decimal) if layout.decimal else found
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
-    parts: list[_Part] = []
+    parts: list[_AssetChunk] = []
     bad: list[BadLine] = []
     for chunk in table.chunks([key, *names]):
         cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
         assets, checks = read_names(cells[key], key, layout.asset_prefix, "asset")
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
-        parts.append(_Part(chunk, cells, assets))
+        parts.append(_AssetChunk(chunk, cells, assets))
         for profile in profiles:
             profile_column(
                 profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers
@@ -88,7 +88,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _AssetChunk:
     """A chunk of the table with its cleaned cells and the asset of each row."""
 
     chunk: Chunk
@@ -97,7 +97,7 @@ class _Part:
 
 
 def _read_assets(
-    part: _Part, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm
+    part: _AssetChunk, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm
 ) -> Iterator[GivenAsset]:
     typed = [(s, kind) for s in profiles if (kind := s.attribute_type())]
     columns = [

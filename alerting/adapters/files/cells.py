@@ -86,7 +86,7 @@ def column(texts: Sequence[str | None]) -> Cells:
     return pa.array(texts, pa.string())
 
 
-def present(cells: Cells) -> BoolArray:
+def filled_cells(cells: Cells) -> BoolArray:
     """Return a mask of the filled cells among cleaned cells."""
     return as_mask(pc.is_valid(cells))
 
@@ -234,8 +234,8 @@ def values(
         return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
     if type == "boolean":
         true, bad = booleans(cells, decimal)
-        return SampleColumn(true, present(cells) & ~bad), bad
-    return SampleColumn(cells.to_numpy(zero_copy_only=False), present(cells)), np.zeros(
+        return SampleColumn(true, filled_cells(cells) & ~bad), bad
+    return SampleColumn(cells.to_numpy(zero_copy_only=False), filled_cells(cells)), np.zeros(
         len(cells), dtype=bool
     )
 
@@ -273,7 +273,7 @@ class Instants:
 def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a
     mask of cells without a zone, and the number of cells that lose parts of a millisecond."""
-    return _uniform(cells, ~present(cells)) or _parse_mixed(cells)
+    return _uniform(cells, ~filled_cells(cells)) or _parse_mixed(cells)
 
 
 def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:

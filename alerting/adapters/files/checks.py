@@ -93,7 +93,7 @@ def read_names(
     legal = np.array(
         [bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True]
     )
-    absent = ~cell.present(cells)
+    absent = ~cell.filled_cells(cells)
     codes = np.where(
         absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
     ).astype(np.int64)

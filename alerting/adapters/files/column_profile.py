@@ -27,7 +27,7 @@ def profile_column(
     Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all
     are plain ones.
     """
-    is_present = cell.present(cells)
+    is_present = cell.filled_cells(cells)
     filled = is_present & usable
     texts = np.zeros(len(cells), dtype=bool)
     if floats is None:

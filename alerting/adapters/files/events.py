@@ -23,7 +23,7 @@ from alerting.adapters.files.checks import (
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
 from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
-from alerting.adapters.files.rows import Keyed, Layout, Rows
+from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError, storable
@@ -85,7 +85,7 @@ class EventsFile:
             self._end_column: "--end-column",
         }
         self._keys = [title for title in keys if title]
-        self._rows = Rows(
+        self._rows = TableRows(
             path, layout, [(title, option) for title, option in keys.items() if title]
         )
         self.name = storable(str(path))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from alerting.adapters.files.cells import BoolArray
 from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows
-from alerting.adapters.files.rows import Keyed, Rows
+from alerting.adapters.files.rows import Keyed, TableRows
 from alerting.adapters.files.tables.text import Position
 from alerting.readings.history import Millis, from_millis
 from alerting.usecases.ingestion.sources import Profile
@@ -51,7 +51,7 @@ class Patience:
         return profile.incomplete
 
 
-def note_clock(profile: Profile, rows: Rows) -> None:
+def note_clock(profile: Profile, rows: TableRows) -> None:
     """Record the changes of the clock that the stamps show."""
     clock = rows.stamps.clock
     if clock is None:

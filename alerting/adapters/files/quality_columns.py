@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
-from alerting.adapters.files.tables.chunks import Table
+from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.adapters.files.tables.titles import column
 from alerting.definitions.faults import UserError
 from alerting.readings.sample_quality import Codes, grade, why_no_quality
@@ -68,7 +68,7 @@ class Qualities:
 class QualityColumns:
     """The columns of a table that a layout names. Raises UserError if they do not exist."""
 
-    def __init__(self, table: Table, layout: QualityLayout) -> None:
+    def __init__(self, table: ChunkedTable, layout: QualityLayout) -> None:
         if layout.codes and not (layout.column or layout.suffix):
             raise UserError(
                 "--quality-codes goes with --quality or --quality-suffix, which name the columns "
@@ -92,7 +92,7 @@ class QualityColumns:
             *(self._of[title] for title in values if title in self._of),
         }
         grades = {title: self._grades(cells[title]) for title in telling}
-        filled = {title: cell.present(cells[title]) for title in values}
+        filled = {title: cell.filled_cells(cells[title]) for title in values}
         nothing = ~np.logical_or.reduce(list(filled.values()))
         bad = {}
         uncertain = {}
@@ -120,7 +120,7 @@ class QualityColumns:
         return grades
 
 
-def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
+def _by_suffix(table: ChunkedTable, suffix: str) -> dict[str, str]:
     found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
     if not found:
         raise UserError(

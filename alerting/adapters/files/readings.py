@@ -20,7 +20,7 @@ from alerting.adapters.files.profile import (
     note_spacing,
 )
 from alerting.adapters.files.quality_columns import Qualities
-from alerting.adapters.files.rows import Keyed, Layout, Rows
+from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import storable
 from alerting.ports import Progress, ReadingBatch
@@ -39,7 +39,7 @@ class ReadingsFile:
     """A file of readings behind the port `ReadingSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._rows = Rows(path, layout, units={})
+        self._rows = TableRows(path, layout, units={})
         self.name = storable(str(path))
         self.unit = self._rows.table.unit
         self.strict = layout.strict
@@ -152,7 +152,7 @@ class ReadingsFile:
         if parsed is None:
             yield from self._rows.chunks()
             return
-        position = self._rows.table.position = self._rows.table.position.again()
+        position = self._rows.table.position = self._rows.table.position.reopen()
         for i, keyed in enumerate(parsed, 1):
             position.done = position.total * i // len(parsed)
             yield keyed

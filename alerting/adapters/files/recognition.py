@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
-from alerting.adapters.files.tables.chunks import Table
-from alerting.adapters.files.tables.titles import nearest, title_list
+from alerting.adapters.files.tables.chunks import ChunkedTable
+from alerting.adapters.files.tables.titles import similar_titles, title_list
 from alerting.definitions.faults import UserError
 
 ROWS = 2_000
@@ -35,10 +35,10 @@ class NumberForm:
     thousands: bool = False
 
 
-def sample(table: Table) -> dict[str, Cells]:
+def sample(table: ChunkedTable) -> dict[str, Cells]:
     """Return the first rows of a table, its cells cleaned."""
     rows = max(50, min(ROWS, 200_000 // len(table.titles)))
-    first = table.first(rows)
+    first = table.first_rows(rows)
     if first is None:
         return {title: cell.column([]) for title in table.titles}
     return {title: cell.clean(cells.slice(0, rows)) for title, cells in first.columns.items()}
@@ -57,7 +57,7 @@ def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> 
 
 
 def time_columns(
-    table: Table, wanted: str | None, cells: Sample, others: Sequence[str]
+    table: ChunkedTable, wanted: str | None, cells: Sample, others: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the title of the column of stamps, or those of date and time; `others` have another
     known meaning.
@@ -98,14 +98,14 @@ def time_columns(
     return (found[0],)
 
 
-def _find_titles(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
+def _find_titles(table: ChunkedTable, wanted: str, cells: Sample) -> tuple[str, ...]:
     if wanted in table.titles:
         return (wanted,)
     parts = tuple(part.strip() for part in wanted.split("+"))
     if len(parts) == 2 and all(part in table.titles for part in parts):
         return parts
     stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
-    near = nearest(wanted, stamps) or stamps[:3] or nearest(wanted, table.titles)
+    near = similar_titles(wanted, stamps) or stamps[:3] or similar_titles(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
         f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: "
@@ -137,7 +137,7 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     return best if shares[best] > _MOST else None
 
 
-def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
+def with_order(table: ChunkedTable, title: str, found: StampFormat) -> StampFormat:
     """Return the format, month first if the file shows it. Raises UserError without proof."""
     mark = next((mark for mark, orders in ORDERS.items() if found == orders[0]), None)
     if mark is None:

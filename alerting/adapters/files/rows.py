@@ -27,10 +27,10 @@ from alerting.adapters.files.recognition import (
     with_order,
 )
 from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
-from alerting.adapters.files.stamps.instants import Stamps
+from alerting.adapters.files.stamps.instants import StampReader
 from alerting.adapters.files.stamps.local_time import zone_shown
 from alerting.adapters.files.stamps.sequence import DEFAULT_START, SequenceStamps
-from alerting.adapters.files.tables.chunks import Chunk, Table
+from alerting.adapters.files.tables.chunks import Chunk, ChunkedTable
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
 from alerting.definitions.assets import variable_name
@@ -109,7 +109,7 @@ class Keyed:
         return self.instants.at
 
 
-class Rows:
+class TableRows:
     """A table read with a layout: finds its columns, or refuses the file."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Rows:
         if layout.decimal not in (".", ",", None):
             raise UserError(f"{layout.decimal!r} is not a decimal mark; write . or ,")
         self.layout = layout
-        self.table: Table = open_table(path, layout.separator, layout.encoding)
+        self.table: ChunkedTable = open_table(path, layout.separator, layout.encoding)
         self._separator = getattr(self.table, "separator", None)
         if layout.decimal == "," == self._separator:
             raise UserError(
@@ -193,17 +193,17 @@ class Rows:
             return _zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
         return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
 
-    def new_stamps(self) -> Stamps | SequenceStamps:
+    def new_stamps(self) -> StampReader | SequenceStamps:
         """Return a reader of stamps for one pass over the file."""
         if self.layout.sequence is not None:
             return SequenceStamps(
                 self._start(), duration_millis(self.layout.sequence), self.time or None
             )
-        return Stamps(self.format, self.zone, self.layout.strict)
+        return StampReader(self.format, self.zone, self.layout.strict)
 
     def _start(self) -> int:
         text = self.layout.start or DEFAULT_START
-        at = int(Stamps(None, self.zone).read(cell.column([text])).at[0])
+        at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:
             raise UserError(
                 f"--start {text!r} is not an instant; write for example --start "
@@ -257,7 +257,7 @@ class Rows:
         if self.layout.sequence is not None:
             return True
         cells = self._time_cells(self.sample)
-        found = Stamps(self.format, None).read(cells)
+        found = StampReader(self.format, None).read(cells)
         return bool(len(cells)) and not found.zoneless and not found.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
@@ -346,7 +346,7 @@ def _iso_or_epoch(cells: Cells) -> str:
 
 
 def value_names(
-    table: Table, titles: Sequence[str], layout: Layout, units: Units | None = None
+    table: ChunkedTable, titles: Sequence[str], layout: Layout, units: Units | None = None
 ) -> dict[str, str]:
     """Return the name by title of every value column. Raises UserError if two columns would get the
     same name.

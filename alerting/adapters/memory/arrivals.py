@@ -18,7 +18,7 @@ class MemoryArrivals:
         self._evaluated_until: datetime | None = None
         self._tokens = map(str, itertools.count(1))
 
-    def put(self, arrival: Arrival) -> None:
+    def store_arrival(self, arrival: Arrival) -> None:
         self._arrivals[arrival.id] = arrival
 
     def remove(self, id: str) -> None:
@@ -41,7 +41,7 @@ class MemoryArrivals:
             if self._arrivals[arrival.id].written == arrival.written:
                 self._arrivals[arrival.id] = replace(arrival, routed_at=at, too_late=too_late)
 
-    def since(self, arrived_from: datetime) -> list[Arrival]:
+    def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         return [arrival for arrival in self._sorted() if arrival.arrived_at >= arrived_from]
 
     def _sorted(self) -> list[Arrival]:

@@ -30,7 +30,7 @@ class MemoryDefinitions:
             for document in found
         ]
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         self._documents[document["name"]] = deepcopy(
             {key: value for key, value in document.items() if key not in ("_faults", "_label")}
         )
@@ -62,9 +62,9 @@ class MemoryDefinitions:
         return max(self._revisions.get(name, ()), default=0)
 
     def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
-        return self.latest(), []
+        return self.latest_revisions(), []
 
-    def latest(self, having: str | None = None) -> list[Revision]:
+    def latest_revisions(self, having: str | None = None) -> list[Revision]:
         newest = [self.revisions(name)[-1] for name in sorted(self._revisions)]
         return [r for r in newest if having is None or getattr(r.definition, having) is not None]
 
@@ -85,10 +85,10 @@ class MemoryAssets:
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         return self.all(), []
 
-    def matching(self, patterns: Collection[str]) -> list[Asset]:
+    def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         index = AssetIndex(self.all())
-        found = {asset.name for asset in index.matching([*patterns])}
-        found.update(above for name in tuple(found) for above in index.above(index[name]))
+        found = {asset.name for asset in index.find_matching([*patterns])}
+        found.update(above for name in tuple(found) for above in index.ancestors(index[name]))
         return [index[name] for name in sorted(found)]
 
     def get(self, name: str) -> Asset | None:
@@ -101,7 +101,7 @@ class MemoryAssets:
     def faulty(self) -> dict[str, list[str]]:
         return {}
 
-    def put(self, assets: Sequence[Asset]) -> None:
+    def store_assets(self, assets: Sequence[Asset]) -> None:
         self._assets |= {asset.name: asset for asset in assets}
 
     def event_types(self) -> list[EventType]:
@@ -133,7 +133,7 @@ class MemoryRoutes:
     def documents(self) -> list[Document]:
         return deepcopy([self._routes[name] for name in sorted(self._routes)])
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         self._routes[document["name"]] = deepcopy(document)
 
     def remove(self, name: str) -> bool:

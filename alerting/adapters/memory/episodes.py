@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.adapters.memory.tables import Table
+from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, alarm_of
 from alerting.ports import Conflict, Unit
@@ -12,7 +12,7 @@ from alerting.ports import Conflict, Unit
 _BYTES = 1_000  # of an episode, about
 
 
-class MemoryEpisodes(Table[Episode]):
+class MemoryEpisodes(MemoryTable[Episode]):
     """Port `Episodes`. `backfilled`: all are stored as found in past times."""
 
     def __init__(self, backfilled: bool = False) -> None:

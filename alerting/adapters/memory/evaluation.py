@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.memory.tables import Table, plain
+from alerting.adapters.memory.tables import MemoryTable, plain
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Document,
@@ -34,7 +34,7 @@ class MemoryScores:
         for target in targets:
             self.add(*target)
 
-    def between(
+    def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
         stored = self._rows.get(definition, {})
@@ -54,14 +54,14 @@ class MemoryPastEvaluations:
     def add(self, evaluation: PastEvaluation) -> None:
         self._evaluations = sorted([*self._evaluations, evaluation], key=lambda e: e.at)
 
-    def of(self, definition: str) -> list[PastEvaluation]:
+    def for_definition(self, definition: str) -> list[PastEvaluation]:
         return [e for e in self._evaluations if e.definition == definition]
 
-    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+    def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         return [e for e in self._evaluations if e.start < end and e.end > start]
 
 
-class MemoryPredictJobs(Table[PredictJob]):
+class MemoryPredictJobs(MemoryTable[PredictJob]):
     """Port `PredictJobs`."""
 
     def all(self) -> list[PredictJob]:
@@ -82,10 +82,10 @@ class MemoryReports:
     def add(self, head: ReportHead, content: ReportContent) -> bool:
         if head.id in self._heads:
             return False
-        self.put(head, content)
+        self.store_report(head, content)
         return True
 
-    def put(self, head: ReportHead, content: ReportContent) -> None:
+    def store_report(self, head: ReportHead, content: ReportContent) -> None:
         self._heads[head.id] = head
         self._contents[head.id] = ReportContent(
             plain(content.metrics), content.page, plain(content.tables)
@@ -118,12 +118,12 @@ class MemoryReports:
     def page(self, id: str) -> str | None:
         return self._contents[id].page if id in self._contents else None
 
-    def of(self, definition: str | None) -> list[ReportHead]:
+    def for_definition(self, definition: str | None) -> list[ReportHead]:
         found = [head for head in self._heads.values() if head.definition == definition]
         return sorted(found, key=lambda h: (h.start, h.end, h.revision), reverse=True)
 
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
-        return [head for head in reversed(self.of(definition)) if head.period == period]
+        return [head for head in reversed(self.for_definition(definition)) if head.period == period]
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
         found = [
@@ -133,7 +133,7 @@ class MemoryReports:
         ]
         return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
 
-    def newest(self, limit: int) -> list[ReportHead]:
+    def newest_reports(self, limit: int) -> list[ReportHead]:
         found = [head for head in self._heads.values() if head.revision]
         return sorted(found, key=lambda head: (head.start, head.id), reverse=True)[:limit]
 
@@ -178,7 +178,7 @@ class MemoryBacktests:
             "segments": [summary for _, summary in sorted(self._segments.get(id, {}).items())],
         }
 
-    def of(self, definition: str) -> list[Document]:
+    def for_definition(self, definition: str) -> list[Document]:
         found = [self._run(id) for id, run in self._runs.items() if run["definition"] == definition]
         return sorted(found, key=lambda run: (run["begun_at"], run["id"]), reverse=True)
 

@@ -21,7 +21,7 @@ class MemoryDecisions:
 
     def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
         is_made = decision.run_id is not None and any(
-            d.run_id == decision.run_id for d in self.of(decision.definition)
+            d.run_id == decision.run_id for d in self.for_definition(decision.definition)
         )
         if is_made or (rank is not None and (decision.definition, rank) in self._ranks):
             return False
@@ -37,17 +37,19 @@ class MemoryDecisions:
         """Return the number of promotions of all definitions."""
         return sum(d.promoted for d in self._decisions)
 
-    def of(self, definition: str) -> list[DecisionRecord]:
+    def for_definition(self, definition: str) -> list[DecisionRecord]:
         return [d for d in self._decisions if d.definition == definition]
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         return {
             name: [replace(d, evidence={}) for d in made]
             for name in definitions
-            if (made := self.of(name))
+            if (made := self.for_definition(name))
         }
 
-    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+    def newest_decisions(
+        self, definitions: Collection[str], count: int
+    ) -> dict[str, list[DecisionRecord]]:
         return {name: made[-count:] for name, made in self.histories(definitions).items()}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
@@ -68,7 +70,7 @@ class MemoryTrainings:
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], Training] = {}
 
-    def of(self, definitions: Collection[str]) -> list[Training]:
+    def for_definitions(self, definitions: Collection[str]) -> list[Training]:
         return sorted(
             (t for t in self._newest.values() if t.definition in definitions),
             key=lambda t: t.started_at,
@@ -86,7 +88,7 @@ class MemoryTrainings:
 
 
 @dataclass
-class Run:
+class MemoryRun:
     """A training run, or the search of one family below it."""
 
     definition: str
@@ -114,7 +116,7 @@ class MemoryModels:
     shown = False
 
     def __init__(self) -> None:
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, MemoryRun] = {}
         self.registered: dict[str, list[Version]] = {}
         self.aliases: dict[tuple[str, str], int | None] = {}
         self.descriptions: dict[str, str] = {}
@@ -126,7 +128,7 @@ class MemoryModels:
         id = own if parent is None else f"{parent}.{own}"
         before = sum(run.partition("~")[0] == id for run in self.runs)
         id = f"{id}~{before + 1}" if before else id
-        self.runs[id] = Run(definition, parent, dict(tags), datetime.now(UTC))
+        self.runs[id] = MemoryRun(definition, parent, dict(tags), datetime.now(UTC))
         return id
 
     def describe(self, definition: str, text: str, main_metric: str) -> None:  # noqa: ARG002 - no page shows it
@@ -222,5 +224,5 @@ class MemoryModels:
         return []
 
 
-def _state(id: str, run: Run) -> RunState:
+def _state(id: str, run: MemoryRun) -> RunState:
     return RunState(id, dict(run.tags), run.started_at, run.ended_at)

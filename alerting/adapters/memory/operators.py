@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.memory.tables import Table
+from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
 from alerting.ports import AuditEntry, PlatformAlert
 
 
-class MemoryShelves(Table[Shelf]):
+class MemoryShelves(MemoryTable[Shelf]):
     """Port `Shelves`."""
 
     def is_free(self, row: Shelf) -> bool:
@@ -34,7 +34,7 @@ class MemoryShelves(Table[Shelf]):
         )
         return sorted(found, key=lambda s: (s.until is not None, s.until or s.since, s.id))
 
-    def of(self, definition: str, asset: str) -> list[Shelf]:
+    def for_target(self, definition: str, asset: str) -> list[Shelf]:
         return self._chosen(lambda s: (s.definition, s.asset) == (definition, asset))
 
     def _chosen(self, fits: Callable[[Shelf], bool]) -> list[Shelf]:
@@ -50,7 +50,7 @@ class MemoryFeedback:
     def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
         return self._feedback.setdefault(feedback if once is None else once, feedback)
 
-    def of(self, episode: str) -> list[Feedback]:
+    def for_episode(self, episode: str) -> list[Feedback]:
         return sorted(
             (f for f in self._feedback.values() if f.episode == episode), key=lambda f: f.at
         )
@@ -65,7 +65,7 @@ class MemoryMisses:
     def append(self, miss: ReportedMiss) -> ReportedMiss:
         return self._misses.setdefault(miss.id, miss)
 
-    def between(
+    def for_interval(
         self,
         start: datetime | None = None,
         end: datetime | None = None,
@@ -112,7 +112,7 @@ class MemoryAudit:
         if entry not in self.entries:
             self.entries.append(entry)
 
-    def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
+    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
         found = [
             AuditEntry(e["actor"], e["what"], e["subject"], e["at"], e["why"])
             for e in self.entries

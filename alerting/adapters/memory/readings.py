@@ -130,7 +130,9 @@ class MemoryReadings:
             for w in wanted
         }
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
         return newest_frame(self.load, asset, since, until)
 
     def index_newest(self, variables: Iterable[str]) -> None:

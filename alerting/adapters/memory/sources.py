@@ -43,7 +43,7 @@ class MemorySources:
         except DocumentRefused:
             return None
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         self._sources[document["name"]] = deepcopy(document)
 
     def add_revision(self, revision: SourceRevision) -> bool:

@@ -61,7 +61,7 @@ class MemoryEvaluationPlans:
         self._plan: tuple[str, EvaluationPlan] | None = None
 
     def source_hash(self) -> str:
-        revisions = [(r.name, r.number) for r in self._definitions.latest()]
+        revisions = [(r.name, r.number) for r in self._definitions.latest_revisions()]
         decided = self._decisions.promotions
         sources = (
             self._definitions.documents(),
@@ -75,7 +75,7 @@ class MemoryEvaluationPlans:
     def get(self, source_hash: str) -> EvaluationPlan | None:
         return self._plan[1] if self._plan is not None and self._plan[0] == source_hash else None
 
-    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+    def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         self._plan = source_hash, evaluation_plan
 
 
@@ -110,11 +110,13 @@ class MemoryCheckpoints:
             )
             self._states[key] = states[needed:]
 
-    def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
+    def states_before(
+        self, instants: Mapping[TargetKey, datetime]
+    ) -> dict[TargetKey, ConditionState]:
         found = {key: self._split(key, instant)[0][-1:] for key, instant in instants.items()}
         return {key: states[0] for key, states in found.items() if states}
 
-    def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
+    def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         return next(iter(self._split((definition, asset), instant)[1]), None)
 
     def _split(

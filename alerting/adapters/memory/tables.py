@@ -16,7 +16,7 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
-class Table(Generic[R]):
+class MemoryTable(Generic[R]):
     """Rows by their id, in the order of their insertion."""
 
     def __init__(self) -> None:

@@ -82,7 +82,7 @@ def _unique(*fields: str, sparse: bool = False) -> IndexModel:
     return IndexModel([(field, ASCENDING) for field in fields], unique=True, sparse=sparse)
 
 
-def _newest(*fields: str, at: str) -> IndexModel:
+def _index_newest(*fields: str, at: str) -> IndexModel:
     return IndexModel(
         [*((field, ASCENDING) for field in fields), (at, DESCENDING), ("_id", DESCENDING)]
     )
@@ -120,11 +120,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     REPROCESSING_REQUESTS: [_unique("definition", "asset")],
     EPISODES: [
         _unique("open_key", sparse=True),
-        _newest(at="raised_at"),
-        _newest("asset", at="raised_at"),
-        _newest("definition", at="raised_at"),
-        _newest("definition", "asset", at="raised_at"),
-        _newest("condition", at="raised_at"),
+        _index_newest(at="raised_at"),
+        _index_newest("asset", at="raised_at"),
+        _index_newest("definition", at="raised_at"),
+        _index_newest("definition", "asset", at="raised_at"),
+        _index_newest("condition", at="raised_at"),
         IndexModel([("outcome_due_at", ASCENDING)], sparse=True),
         IndexModel([("muted_by", ASCENDING)]),
         IndexModel(
@@ -152,8 +152,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     PREDICT_JOBS: [],
     PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [
-        _newest("definition", at="start"),
-        _newest(at="start"),
+        _index_newest("definition", at="start"),
+        _index_newest(at="start"),
         IndexModel([("period", ASCENDING), ("definition", ASCENDING)], sparse=True),
         IndexModel([("as_of", ASCENDING)], partialFilterExpression={"announced": False}),
     ],
@@ -174,10 +174,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         _unique("open_key", sparse=True),
         IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)]),
     ],
-    BACKTESTS: [_newest("definition", at="begun_at")],
+    BACKTESTS: [_index_newest("definition", at="begun_at")],
     BACKTEST_EPISODES: [_unique("backtest", "id")],
     BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
-    AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
+    AUDIT: [_unique("key"), _index_newest(at="at"), _index_newest("subject", at="at")],
     FAULTS: [],
     DERIVED_FEATURES: [],
     EVALUATED_UNTIL: [],

@@ -32,15 +32,15 @@ class JobFolder:
     def create(self, id: str) -> Path:
         """Return the path for the readings of a new job."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._of(id).mkdir()
+        self._job_folder(id).mkdir()
         return self.readings(id)
 
     def readings(self, id: str) -> Path:
-        return self._of(id) / _READINGS
+        return self._job_folder(id) / _READINGS
 
     def scores(self, id: str) -> Path:
         """Return the path of the scores of a job."""
-        return self._of(id) / _SCORES
+        return self._job_folder(id) / _SCORES
 
     def free(self) -> int:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class JobFolder:
 
     def size(self, id: str) -> int:
         found = 0
-        for path in self._of(id).rglob("*"):
+        for path in self._job_folder(id).rglob("*"):
             with suppress(FileNotFoundError):  # removed meanwhile
                 found += path.stat().st_size
         return found
@@ -77,13 +77,13 @@ class JobFolder:
 
     def drop_readings(self, id: str) -> None:
         self.readings(id).unlink(missing_ok=True)
-        for left in self._of(id).glob("try-*"):
+        for left in self._job_folder(id).glob("try-*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def drop(self, id: str) -> None:
-        shutil.rmtree(self._of(id), ignore_errors=True)
+        shutil.rmtree(self._job_folder(id), ignore_errors=True)
 
-    def _of(self, id: str) -> Path:
+    def _job_folder(self, id: str) -> Path:
         if not re.fullmatch(JOB_ID, id):
             raise ValueError(f"not the id of a predict job: {id!r}")
         return self.folder / id
@@ -91,8 +91,8 @@ class JobFolder:
     def _try(self, job: PredictJob) -> Path:
         """Return the folder of the try under way, without those of earlier ones: a worker that was
         taken for dead may still write there."""
-        folder = self._of(job.id) / f"try-{job.tries}"
-        for other in self._of(job.id).glob("try-*"):
+        folder = self._job_folder(job.id) / f"try-{job.tries}"
+        for other in self._job_folder(job.id).glob("try-*"):
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,10 +13,10 @@ import pandas as pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, millis, no_events
 from alerting.readings.instants import millis_of
-from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, among
+from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, find_members
 
 CHUNK = 10_000
 Column = npt.NDArray[Any]
@@ -73,7 +73,7 @@ def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColu
             earlier.values[name].dtype,
         )
         column[before] = earlier.values[name]
-        given = ~pd.isna(later.values[name]) | among(
+        given = ~pd.isna(later.values[name]) | find_members(
             later.ts, later.doubts.bad.get(name, NO_INSTANTS)
         )
         column[after[given]] = later.values[name][given]
@@ -173,7 +173,7 @@ def without_bad(
     """Return columns with bad samples missing. `doubted`: documents {ts, q} of these."""
     doubts = _doubts(doubted, [*columns, *faults]) if doubted else NO_DOUBTS
     for name in doubts.bad.keys() & columns.keys():
-        columns[name][among(ts, doubts.bad[name])] = (
+        columns[name][find_members(ts, doubts.bad[name])] = (
             np.nan if columns[name].dtype == np.float64 else None
         )
     return ReadingColumns(ts, columns, faults, doubts)
@@ -189,7 +189,7 @@ def newest_frame(
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])
-            newest = history.readings[name][present(history, name)].iloc[-1:]
+            newest = history.readings[name][has_data(history, name)].iloc[-1:]
             if len(newest) or begin <= start:
                 break
             length *= 10

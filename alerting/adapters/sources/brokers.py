@@ -8,7 +8,7 @@ from typing import Any
 from alerting.adapters.sources.threaded import Received
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import StreamedSource
-from alerting.usecases.sources.stream import Message, MessageStream
+from alerting.usecases.sources.stream import BrokerMessage, MessageStream
 from alerting.usecases.sources.trial import Look
 
 _HERE = "alerting.adapters.sources"
@@ -66,7 +66,8 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
         ) from error
     now = datetime.now(UTC)
     return Look(
-        [Message(one.topic, one.payload, one.at or now, lambda: None) for one in received], notes
+        [BrokerMessage(one.topic, one.payload, one.at or now, lambda: None) for one in received],
+        notes,
     )
 
 

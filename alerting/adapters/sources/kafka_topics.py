@@ -30,10 +30,12 @@ def open_kafka(
 def look(source: KafkaSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
     """Return the newest messages of the topics, without a group."""
     options = {**_options(source, read_address(source, address, _PORTS)), "group_id": None}
-    return newest(source, KafkaConsumer(**options), seconds)
+    return read_newest_messages(source, KafkaConsumer(**options), seconds)
 
 
-def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Received], list[str]]:
+def read_newest_messages(
+    source: KafkaSource, consumer: Any, seconds: float
+) -> tuple[list[Received], list[str]]:
     """Return the newest messages of the topics for a consumer without a group, and close it."""
     try:
         topics = sorted(filter(source.form.pattern(source.topic).fullmatch, consumer.topics()))

@@ -71,7 +71,7 @@ def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], l
         source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False
     )
     try:
-        return client.present(10)
+        return client.present_values(10)
     finally:
         client.close()
 
@@ -149,7 +149,7 @@ class OpcUaClient:
             self._history += [(node, start, end) for node in source.nodes]
             start = end
 
-    def present(self, most: int) -> tuple[list[Received], list[str]]:
+    def present_values(self, most: int) -> tuple[list[Received], list[str]]:
         """Return present values of the first nodes, and a sentence for each refused one."""
         found = list[Received]()
         notes = list[str]()

@@ -50,7 +50,7 @@ def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], l
     """Return the newest entries."""
     client = RedisClient(source, _server(source, address), ())
     try:
-        found = list(client.newest(10))
+        found = list(client.newest_entries(10))
     finally:
         client.close()
     return found, [] if found else [f"no stream {subscription(source)} has an entry"]
@@ -110,7 +110,7 @@ class RedisClient:
     def close(self) -> None:
         self._redis.close()
 
-    def newest(self, most: int) -> Iterator[Received]:
+    def newest_entries(self, most: int) -> Iterator[Received]:
         """Yield the newest entries of the streams of the topic, without a group."""
         left = most
         for key in self._keys(self._topic):

@@ -99,7 +99,7 @@ def _chunks(
         rows, is_cut = fetch(last)
         if not rows:
             return
-        newest = _newest(source, rows)
+        newest = _newest_stamp(source, rows)
         yield Records(rows, _write_cursor(_at_most(newest, latest)))
         if not is_cut and len(rows) < source.chunk:
             return
@@ -157,7 +157,7 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
     return titles if len(titles) < len(described) else ()
 
 
-def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
+def _newest_stamp(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
     """Return the last value of the cursor. Raises UserError without a finite, usable one."""
     if source.cursor not in rows[0]:
         raise UserError(

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, first_line
 from alerting.ports import SourceLoss
-from alerting.usecases.sources.stream import Message, gap
+from alerting.usecases.sources.stream import BrokerMessage, gap
 
 MOST_UNACKNOWLEDGED = 1000
 """Messages of a source that are here and not acknowledged: the bound of memory, with MOST_BYTES."""
@@ -98,7 +98,7 @@ class _Connection:
     """
 
     def __init__(self, most: int = MOST_UNACKNOWLEDGED) -> None:
-        self.messages: deque[Message] = deque()
+        self.messages: deque[BrokerMessage] = deque()
         self.done: SimpleQueue[tuple[Any, int]] = SimpleQueue()
         self.unacknowledged = 0
         self.bytes = 0
@@ -110,7 +110,9 @@ class _Connection:
         with suppress(IndexError):
             while self.headroom:
                 message = earlier.messages.popleft()
-                self._put(message.topic, message.payload, message.received_at, None, message.fault)
+                self._queue_message(
+                    message.topic, message.payload, message.received_at, None, message.fault
+                )
         return len(earlier.messages)
 
     def add(self, received: Received, now: datetime) -> None:
@@ -124,9 +126,11 @@ class _Connection:
                 f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are "
                 "kept"
             )
-        self._put(received.topic, payload, received.at or now, received.token, fault)
+        self._queue_message(received.topic, payload, received.at or now, received.token, fault)
 
-    def _put(self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None) -> None:
+    def _queue_message(
+        self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None
+    ) -> None:
         self.unacknowledged = self.unacknowledged + 1
         self.bytes = self.bytes + len(payload)
         left = [(token, len(payload))]
@@ -135,7 +139,7 @@ class _Connection:
             if left:
                 self.done.put(left.pop())
 
-        self.messages.append(Message(topic, payload, at, acknowledge, fault))
+        self.messages.append(BrokerMessage(topic, payload, at, acknowledge, fault))
 
     def drop_oldest(self) -> int:
         """Drop the oldest messages that are beyond the bounds; return how many."""
@@ -210,9 +214,9 @@ class ThreadedStream:
         self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
         self._thread.start()
 
-    def batch(self) -> list[Message]:
+    def batch(self) -> list[BrokerMessage]:
         """Return the next messages. Raises UserError when none is left and the broker is away."""
-        found: list[Message] = []
+        found: list[BrokerMessage] = []
         messages = self._connection.messages
         with suppress(IndexError):
             while len(found) < BATCH:
@@ -298,7 +302,7 @@ class ThreadedStream:
                 return found[-MOST_WAITING:]
             return found
         self._fault = None
-        for received, at in zip(found, self._stamps.of(found, now), strict=True):
+        for received, at in zip(found, self._stamps.stamp_messages(found, now), strict=True):
             connection.add(received, at)
         return []
 
@@ -366,7 +370,7 @@ class _Stamps:
     def __init__(self) -> None:
         self._last: dict[str, datetime] = {}
 
-    def of(self, found: Sequence[Received], now: datetime) -> Iterator[datetime]:
+    def stamp_messages(self, found: Sequence[Received], now: datetime) -> Iterator[datetime]:
         """Yield the stamps of messages that are received at once."""
         self._last = {topic: at for topic, at in self._last.items() if at + _MILLISECOND > now}
         for received in found:

@@ -160,7 +160,7 @@ def _recording(
     end: datetime | None,
     report: "ProgressPort",
 ) -> _Recording:
-    from alerting.definitions.faults import UserError, nearest
+    from alerting.definitions.faults import UserError, name_hint
 
     if Path(text).is_file():
         readings, assets = _of_file(p, stack, Path(text), layout, report)
@@ -169,7 +169,8 @@ def _recording(
         assets = [a for a in p.assets.all() if fnmatchcase(a.name, text)]
         if not assets:
             hint = (
-                nearest(text, [a.name for a in p.assets.all()], "assets") or "there is no asset yet"
+                name_hint(text, [a.name for a in p.assets.all()], "assets")
+                or "there is no asset yet"
             )
             raise UserError(f"there is no file {text}, and no asset of this name; {hint}")
     spans = [span for a in assets if (span := readings.span(a.name)) is not None]

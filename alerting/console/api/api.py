@@ -135,7 +135,7 @@ def record_feedback(
 @router.get("/definitions", tags=["definitions"])
 def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummary]:
     """List all definitions by name."""
-    latest = {revision.name: revision for revision in platform.definitions.latest()}
+    latest = {revision.name: revision for revision in platform.definitions.latest_revisions()}
     documents = [
         (document, str(document.get("name"))) for document in platform.definitions.documents()
     ]
@@ -179,7 +179,10 @@ def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
         )
         for version in platform.models.versions(name)
     ]
-    decisions = [views.Decision.model_validate(record) for record in platform.decisions.of(name)]
+    decisions = [
+        views.ModelDecision.model_validate(record)
+        for record in platform.decisions.for_definition(name)
+    ]
     return views.ModelDetail(definition=name, versions=versions, decisions=decisions)
 
 

@@ -119,7 +119,7 @@ class Deliveries:
         self._bytes = _Shared(most_bytes, most_bytes // 2)
 
     @contextmanager
-    def one(self, sender: str) -> Iterator[None]:
+    def admit_delivery(self, sender: str) -> Iterator[None]:
         """Take part in deliveries that are stored. Raises HTTPException 429 for too many."""
         with self._places.count(sender) as take:
             take(1)
@@ -253,7 +253,7 @@ async def _receive(
             ]
             return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)
 
-        with deliveries.one(person.name):
+        with deliveries.admit_delivery(person.name):
             if key is None:
                 return await run_in_threadpool(store)
             named = f"{person.name}:{what}:{source}:{key}"

@@ -49,7 +49,7 @@ _HEADERS = {
 }
 
 
-class Problem(BaseModel):
+class ProblemDocument(BaseModel):
     """A problem document (RFC 9457)."""
 
     type: str = Field(description="Always `about:blank`: the status names the kind of problem.")
@@ -81,7 +81,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = Problem.model_json_schema()
+    schemas["Problem"] = ProblemDocument.model_json_schema() | {"title": "Problem"}
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
     for route in app.routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:

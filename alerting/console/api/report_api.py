@@ -35,12 +35,12 @@ def list_reports(
     plant come first."""
     if definition is not None and platform.definitions.newest_revision(definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
-    every = [None, *(revision.name for revision in platform.definitions.latest())]
+    every = [None, *(revision.name for revision in platform.definitions.latest_revisions())]
     names = [definition] if definition else [None] if plant else every
     return [
         views.report_summary(head)
         for name in names
-        for head in platform.reports.of(name)
+        for head in platform.reports.for_definition(name)
         if head.revision
     ]
 
@@ -90,7 +90,7 @@ def list_misses(
     """List reported misses, newest first."""
     return [
         views.MissView.model_validate(miss)
-        for miss in platform.misses.between(start, end, definition, limit)
+        for miss in platform.misses.for_interval(start, end, definition, limit)
     ]
 
 

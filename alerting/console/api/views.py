@@ -164,7 +164,7 @@ class ModelVersion(View):
     tags: dict[str, str]
 
 
-class Decision(View):
+class ModelDecision(View):
     """One promotion decision."""
 
     at: datetime
@@ -185,7 +185,7 @@ class ModelDetail(View):
 
     definition: str
     versions: list[ModelVersion]
-    decisions: list[Decision]
+    decisions: list[ModelDecision]
 
 
 class PlatformAlertView(View):

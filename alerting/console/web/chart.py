@@ -10,10 +10,10 @@ from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import (
+    ChartLevel,
     EpisodeChart,
     Fan,
     Floats,
-    Level,
     Millis,
     Panel,
     describe,
@@ -108,7 +108,7 @@ def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
     return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}"}
 
 
-def _level(panel: Panel, level: Level, language: Language) -> str:
+def _level(panel: Panel, level: ChartLevel, language: Language) -> str:
     label = language.translate(level.label)
     if panel.share:
         return f"{label} {language.share(level.value)}"

@@ -8,7 +8,7 @@ from alerting.definitions.wording.language import Language
 from alerting.reporting.base import messages
 
 
-class LineClock:
+class PageClock:
     """The name of the clock for pages, read every ten seconds; a page never fails for it."""
 
     def __init__(self, read: Callable[[], float | None]) -> None:

@@ -42,7 +42,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         for name, variable in asset.variables.items()
         if variable.title
     }
-    decisions = platform.decisions.of(name)
+    decisions = platform.decisions.for_definition(name)
     now = platform.clock.now()
     measured = newest_importance(decisions)
     shown = measured.evidence["importance"]["variables"] if measured else {}

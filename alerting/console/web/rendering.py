@@ -142,7 +142,9 @@ def _environment() -> Environment:
         verdict=in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
         role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
         day=in_language(lambda language, day: language.day(day)),
-        about=in_language(lambda language, value: sentences.about(value or timedelta(0), language)),
+        about=in_language(
+            lambda language, value: sentences.format_minutes(value or timedelta(0), language)
+        ),
     )
     return environment
 

@@ -84,7 +84,7 @@ def framed(page: str, head: str, end: str) -> str:
 def _titles(platform: Platform) -> dict[str | None, str]:
     return {
         revision.name: revision.definition.title or revision.name
-        for revision in platform.definitions.latest()
+        for revision in platform.definitions.latest_revisions()
     }
 
 
@@ -130,7 +130,11 @@ def reports_page(
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    found = platform.reports.of(definition) if definition else platform.reports.newest(500)
+    found = (
+        platform.reports.for_definition(definition)
+        if definition
+        else platform.reports.newest_reports(500)
+    )
     heads = [head for head in found if head.revision]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return render(
@@ -141,7 +145,7 @@ def reports_page(
         definition=definition,
         titles=_titles(platform),
         assets=[asset.name for asset in assets],
-        misses=platform.misses.between(definition=definition, limit=20),
+        misses=platform.misses.for_interval(definition=definition, limit=20),
         refusal=refusal,
         typed=typed,
         now=platform.clock.now(),

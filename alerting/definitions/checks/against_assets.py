@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.combinations import combination_faults_on
 from alerting.definitions.checks.limits import variable_faults
-from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.faults import Fault, name_hint
 from alerting.definitions.matching import AssetIndex, index_assets, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import suppression_faults_on
@@ -61,7 +61,7 @@ def _asset_faults(
 
 
 def _asset_hint(pattern: str, names: Iterable[str]) -> str:
-    known = nearest(pattern, names, "known assets")
+    known = name_hint(pattern, names, "known assets")
     return f"{known}{'' if known.endswith('?') else ';'} {ASSET_REMEDY}" if known else ASSET_REMEDY
 
 
@@ -75,5 +75,5 @@ def event_faults(
             yield Fault(
                 path,
                 f"no event type is called {pattern!r}",
-                nearest(pattern, names, "known event types"),
+                name_hint(pattern, names, "known event types"),
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.faults import Fault, name_hint
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 
@@ -21,7 +21,9 @@ def inhibition_faults(
             yield Fault(path, "is this definition itself", "name another one")
         elif other is None:
             yield Fault(
-                path, f"there is no definition {name!r}", nearest(name, others, "known definitions")
+                path,
+                f"there is no definition {name!r}",
+                name_hint(name, others, "known definitions"),
             )
         elif other.state == "retired":
             yield Fault(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from alerting.definitions.assets import TYPES, Asset, VariableType
-from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.faults import Fault, name_hint
 
 
 def order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
@@ -30,7 +30,7 @@ def variable_faults(
         yield Fault(
             path,
             f"none of the matched assets has a variable {name!r}",
-            nearest(name, types, "known variables"),
+            name_hint(name, types, "known variables"),
         )
     elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
         kind = types[name]
@@ -56,7 +56,7 @@ def category_faults(
         yield Fault(
             path,
             f"none of the matched assets has a variable {name!r}",
-            nearest(name, [*types, *others], "known variables"),
+            name_hint(name, [*types, *others], "known variables"),
         )
     elif types[name] == "number":
         yield Fault(path, f"{name!r} is a number; a group needs a category", choices)

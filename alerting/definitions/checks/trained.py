@@ -8,7 +8,7 @@ from itertools import pairwise
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import event_faults
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.faults import Fault, name_hint
 from alerting.definitions.fields.learning import Dates, Periods
 from alerting.definitions.model import OperatingPoint, TrainedDefinition
 
@@ -150,7 +150,7 @@ def feature_faults(
                 yield Fault(
                     path,
                     f"no variable matches {pattern!r}",
-                    nearest(pattern, types, "known variables"),
+                    name_hint(pattern, types, "known variables"),
                 )
     yield from _lever_faults(definition, targets)
     yield from event_faults("features.events", definition.features.events, event_types)
@@ -160,7 +160,7 @@ def feature_faults(
             yield Fault(
                 "features.attributes",
                 f"none of the matched assets has an attribute {name!r}",
-                nearest(name, attributes, "known"),
+                name_hint(name, attributes, "known"),
             )
 
 
@@ -179,7 +179,7 @@ def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> It
             yield Fault(
                 path,
                 "none of the matched assets has this variable",
-                nearest(name, can_be_set, "controllable variables"),
+                name_hint(name, can_be_set, "controllable variables"),
             )
         elif name not in can_be_set and limits.controllable is None:
             yield Fault(

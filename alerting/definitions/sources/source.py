@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, nearest, shown, without
+from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, name_hint, shown
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 from alerting.definitions.sources.opc_ua import OpcUaSource
 from alerting.definitions.sources.streamed import (
@@ -220,7 +220,7 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: list[str]) -> list[F
     try:
         return [
             f
-            for f in _cross_faults(source_union().validate_python(without(document, paths)))
+            for f in _cross_faults(source_union().validate_python(drop_paths(document, paths)))
             if f.path not in paths
         ]
     except ValidationError:
@@ -246,7 +246,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
             return Fault(
                 dotted,
                 "is not a field",
-                nearest(path[0], KINDS[document["kind"]].model_fields, "fields"),
+                name_hint(path[0], KINDS[document["kind"]].model_fields, "fields"),
             )
         case "string_pattern_mismatch":
             return Fault(

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault, legible, nearest
+from alerting.definitions.faults import Fault, legible, name_hint
 
 _SHOWN = 40
 MessageAndHint = tuple[str, str]
@@ -59,7 +59,7 @@ def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     dotted = ".".join(path) or "document"
     if error["type"] == "extra_forbidden" and len(path) == 1:
-        return Fault(dotted, "is not a field", nearest(path[-1], fields, "fields"))
+        return Fault(dotted, "is not a field", name_hint(path[-1], fields, "fields"))
     if error["type"] == "string_pattern_mismatch":
         return Fault(
             dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only"
@@ -128,7 +128,7 @@ def _choice(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
         word.strip().strip("'")
         for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")
     ]
-    close = nearest(given, choices, "") if isinstance(given, str) else ""
+    close = name_hint(given, choices, "") if isinstance(given, str) else ""
     return f"should be {context.get('expected')}, not {shown(given)}", close if close.startswith(
         "did you"
     ) else ""

@@ -141,7 +141,7 @@ class Language:
         """Return a duration in full: `1 h 30 min`."""
         return self._day_unit(spoken_duration(value))
 
-    def about(self, value: timedelta) -> str:
+    def format_rough_duration(self, value: timedelta) -> str:
         """Return a measured duration in its two largest units: `2 d 3 h`."""
         return self._day_unit(spoken_about(value))
 
@@ -251,14 +251,14 @@ def joined(separator: str, *parts: str) -> Translatable:
     return translatable(separator.join(f"{{{name}}}" for name in there), **there)
 
 
-def both(first: str, *others: str) -> str:
+def join_with_and(first: str, *others: str) -> str:
     """Return texts joined by `and`."""
     for other in others:
         first = translatable("{first} and {second}", first=first, second=other)
     return first
 
 
-def either(first: str, *others: str) -> str:
+def join_with_or(first: str, *others: str) -> str:
     """Return texts joined by `or`."""
     for other in others:
         first = translatable("{first} or {second}", first=first, second=other)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from alerting.detection.anomalies.normal_space import Floats
 from alerting.detection.categories import CategoryValues
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, millis
 from alerting.readings.long_history import LongHistory
 
@@ -50,7 +50,7 @@ class Values:
         self._name = name
         self._categories = categories
         self._category = category
-        every = [self._of(piece) for piece in history.pieces([name])]
+        every = [self._values(piece) for piece in history.pieces([name])]
         self._until = np.cumsum([0, *map(len, every)])
         self.deviation = float(np.concatenate(every).std())
 
@@ -61,11 +61,11 @@ class Values:
         first = int(np.searchsorted(self._until, part.start, side="right")) - 1
         ends = [np.iinfo(np.int64).min, *self._history.ends]
         last = min(int(np.searchsorted(self._until, part.stop)), len(ends) - 1)
-        read = self._of(self._history.between(ends[first], ends[last], [self._name]))
+        read = self._values(self._history.load_interval(ends[first], ends[last], [self._name]))
         return read[part.start - self._until[first] :][: part.stop - part.start]
 
-    def _of(self, piece: History) -> Floats:
-        there = present(piece, self._name)
+    def _values(self, piece: History) -> Floats:
+        there = has_data(piece, self._name)
         if self._categories is not None:
             there &= (
                 self._categories.in_force(millis(pd.DatetimeIndex(piece.readings.index)))
@@ -75,7 +75,7 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Columns:
+class NormalColumns:
     """Variables of normal readings, in which anomalies are put. `categories`: by which their usual
     values differ."""
 
@@ -91,7 +91,7 @@ class Columns:
         return [
             name
             for name in there
-            if any(present(piece, name).any() for piece in self.history.pieces([name]))
+            if any(has_data(piece, name).any() for piece in self.history.pieces([name]))
         ]
 
     def usual(self, name: str, at: int) -> Values:
@@ -102,7 +102,7 @@ class Columns:
             self._values[name, category] = Values(self.history, name, self.categories, category)
         return self._values[name, category]
 
-    def around(self, starts: Millis, before: int, after: int) -> History:
+    def history_around(self, starts: Millis, before: int, after: int) -> History:
         """Return the history with the readings from `before` to `after` ms around each of these
         instants, which increase."""
         apart = np.flatnonzero(np.diff(starts) > before + after) + 1
@@ -111,7 +111,7 @@ class Columns:
             (int(starts[first]) - before, int(starts[last - 1]) + after)
             for first, last in pairwise(ends)
         ]
-        found = [self.history.between(*part, self.variables) for part in parts or [(0, 0)]]
+        found = [self.history.load_interval(*part, self.variables) for part in parts or [(0, 0)]]
         return replace(found[0], readings=pd.concat([one.readings for one in found]))
 
 
@@ -147,7 +147,7 @@ def changed(
 
 
 def inject(
-    columns: Columns, type: AnomalyType, starts: Millis, length: int, back: int, seed: int
+    columns: NormalColumns, type: AnomalyType, starts: Millis, length: int, back: int, seed: int
 ) -> tuple[History, list[Injection]]:
     """Put one anomaly of a type after each start (ms), each into one variable; return what was put
     where.
@@ -158,7 +158,7 @@ def inject(
     and values of another time are of this category.
     """
     chance = np.random.default_rng([seed, *type.encode()])
-    history = columns.around(starts, back, length)
+    history = columns.history_around(starts, back, length)
     readings = history.readings
     found = list[Injection]()
     put_in = dict[str, Floats]()
@@ -166,7 +166,7 @@ def inject(
     for start in starts.tolist() if columns.names else ():
         name = columns.names[int(chance.integers(len(columns.names)))]
         size = float(chance.uniform(_SMALLEST, _LARGEST))
-        sound = present(history, name)
+        sound = has_data(history, name)
         first, last = np.searchsorted(ts, [start, start + length], side="right")
         inside = first + np.flatnonzero(sound[first:last])
         column = put_in[name] if name in put_in else np.array(readings[name], np.float64)

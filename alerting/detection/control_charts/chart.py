@@ -20,7 +20,7 @@ LIMIT = "limit"
 FARTHEST = 1e6
 
 
-class Limits(NamedTuple):
+class ControlLimits(NamedTuple):
     """Lower control limit, centre line and upper control limit, in the unit of the charted
     statistic."""
 
@@ -73,15 +73,15 @@ class Chart:
         }[self.kind]
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ControlLimits:
         """Return the limits of the charted statistic."""
         if self.kind == "cusum":
-            return Limits(-self.limit, 0.0, self.limit)
+            return ControlLimits(-self.limit, 0.0, self.limit)
         if self.kind == "ewma":
             half = self.limit * math.sqrt(self.smoothing / (2 - self.smoothing)) * self.unit
         else:
             half = 3 * self.limit * self.unit
-        return Limits(self.base - half, self.base, self.base + half)
+        return ControlLimits(self.base - half, self.base, self.base + half)
 
 
 class Point(NamedTuple):

@@ -34,7 +34,7 @@ MOST_POINTS = 15  # that a rule looks at
 
 
 @dataclass(frozen=True)
-class Rule:
+class ChartRule:
     """A rule: the most points that it looks at, its sentence, and the test on the last of them.
 
     `run_length`: of a rule that does not depend on the width of the zones: points between two false
@@ -89,52 +89,52 @@ def _away_from_centre(z: Sequence[float], width: float) -> bool:
     return all(abs(one) > width for one in z)
 
 
-_LIMIT = Rule(1, template("a point lies beyond the control limit"), _beyond(1, 3))
-_TWO_OF_THREE = Rule(
+_LIMIT = ChartRule(1, template("a point lies beyond the control limit"), _beyond(1, 3))
+_TWO_OF_THREE = ChartRule(
     3,
     template("2 of 3 points in a row lie in zone A or beyond, on one side"),
     _beyond(2, 2),
     least=2,
 )
-_FOUR_OF_FIVE = Rule(
+_FOUR_OF_FIVE = ChartRule(
     5,
     template("4 of 5 points in a row lie in zone B or beyond, on one side"),
     _beyond(4, 1),
     least=4,
 )
 
-RULES: dict[RuleName, Rule] = {
+RULES: dict[RuleName, ChartRule] = {
     "western_electric_1": _LIMIT,
     "western_electric_2": _TWO_OF_THREE,
     "western_electric_3": _FOUR_OF_FIVE,
-    "western_electric_4": Rule(
+    "western_electric_4": ChartRule(
         8,
         template("8 points in a row lie on one side of the centre line"),
         _one_side,
         run_length=256,
     ),
     "nelson_1": _LIMIT,
-    "nelson_2": Rule(
+    "nelson_2": ChartRule(
         9,
         template("9 points in a row lie on one side of the centre line"),
         _one_side,
         run_length=520,
     ),
-    "nelson_3": Rule(
+    "nelson_3": ChartRule(
         6, template("6 points in a row rise, or fall, steadily"), _trend, run_length=430
     ),
-    "nelson_4": Rule(
+    "nelson_4": ChartRule(
         14, template("14 points in a row go up and down in turn"), _alternating, run_length=615
     ),
     "nelson_5": _TWO_OF_THREE,
     "nelson_6": _FOUR_OF_FIVE,
-    "nelson_7": Rule(
+    "nelson_7": ChartRule(
         15,
         template("15 points in a row lie within one standard deviation"),
         _near_centre,
         run_length=980,
     ),
-    "nelson_8": Rule(
+    "nelson_8": ChartRule(
         8, template("8 points in a row lie outside of zone C, on either side"), _away_from_centre
     ),
 }
@@ -146,5 +146,5 @@ def violated(names: Sequence[RuleName], z: Sequence[float], width: float) -> tup
     return tuple(name for name in names if _signals(RULES[name], z, width))
 
 
-def _signals(rule: Rule, z: Sequence[float], width: float) -> bool:
+def _signals(rule: ChartRule, z: Sequence[float], width: float) -> bool:
     return len(z) >= (rule.least or rule.points) and rule.signals(z[-rule.points :], width)

@@ -241,29 +241,33 @@ def _largest_widths(name: RuleName, z: Floats) -> Floats:
     nothing.
     """
 
-    def before(number: int) -> Floats:
+    def points_before(number: int) -> Floats:
         return z[MOST_POINTS - 1 - number : len(z) - number]
 
-    last = before(0)
+    last = points_before(0)
     points = RULES[name].points
     match name:
         case "western_electric_1" | "nelson_1":
             return np.abs(last) / 3
         case "western_electric_2" | "nelson_5":
             found = _sides(
-                lambda s: np.minimum(s * last, np.fmax(s * before(1), s * before(2))) / 2
+                lambda s: (
+                    np.minimum(s * last, np.fmax(s * points_before(1), s * points_before(2))) / 2
+                )
             )
         case "western_electric_3" | "nelson_6":
             found = _sides(
                 lambda s: np.minimum(
-                    s * last, _second_smallest([s * before(n) for n in range(1, 5)])
+                    s * last, _second_smallest([s * points_before(n) for n in range(1, 5)])
                 )
             )
         case "nelson_8":
-            found = np.minimum.reduce([np.abs(before(n)) for n in range(points)])
+            found = np.minimum.reduce([np.abs(points_before(n)) for n in range(points)])
         case "western_electric_4" | "nelson_2":
             found = _sides(
-                lambda s: _always(np.minimum.reduce([s * before(n) for n in range(points)]) > 0)
+                lambda s: _always(
+                    np.minimum.reduce([s * points_before(n) for n in range(points)]) > 0
+                )
             )
         case "nelson_3":
             steps = np.diff(z, axis=0)
@@ -279,7 +283,9 @@ def _largest_widths(name: RuleName, z: Floats) -> Floats:
                 np.maximum.reduce([_ending(turns, n, z) for n in range(points - 2)]) < 0
             )
         case "nelson_7":
-            found = _always(np.maximum.reduce([np.abs(before(n)) for n in range(points)]) < 1)
+            found = _always(
+                np.maximum.reduce([np.abs(points_before(n)) for n in range(points)]) < 1
+            )
     return np.nan_to_num(found, nan=0.0, posinf=np.inf)
 
 

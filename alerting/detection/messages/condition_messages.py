@@ -11,7 +11,7 @@ from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
-    both,
+    join_with_and,
     joined,
     measured,
     template,
@@ -93,7 +93,11 @@ def combined_message(
         for one in found
         if one.status == "triggered" and one.reading
     ]
-    said = [joined("", both(*met), *(() if is_missing else _duration(definition)))] if met else []
+    said = (
+        [joined("", join_with_and(*met), *(() if is_missing else _duration(definition)))]
+        if met
+        else []
+    )
     return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
 
 

@@ -11,8 +11,8 @@ from alerting.definitions.model import Condition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
-    both,
-    either,
+    join_with_and,
+    join_with_or,
     joined,
     measured,
     template,
@@ -78,7 +78,7 @@ def combination_message(combination: Combination, asset: Asset) -> str:
         else _condition_message(one, asset)
         for one in combination.members
     ]
-    return both(*said) if combination.how == "all" else either(*said)
+    return join_with_and(*said) if combination.how == "all" else join_with_or(*said)
 
 
 def _condition_message(condition: Condition, asset: Asset) -> str:
@@ -104,7 +104,7 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
         low = Styled(level.inside[0], "g")
         high = rated(condition, asset, level.inside[1])
         said.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
-    return either(*said)
+    return join_with_or(*said)
 
 
 def _problem_of_unit(problem: Problem, is_probable: bool) -> str:
@@ -191,7 +191,7 @@ def combined_happening_message(
         for one in found
         if one.status == "triggered" and one.reading
     ]
-    said = both(*met) if met else combination_message(combination, asset)
+    said = join_with_and(*met) if met else combination_message(combination, asset)
     return (
         said
         if since is None

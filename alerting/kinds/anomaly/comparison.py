@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerting.detection.anomalies.injection import TYPES, Columns, inject
+from alerting.detection.anomalies.injection import TYPES, NormalColumns, inject
 from alerting.detection.anomalies.threshold import first_of_clusters, lasting_scores
 from alerting.detection.categories import Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -18,7 +18,7 @@ from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
 from alerting.kinds.normal.training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
-    Found,
+    FoundProblems,
     compared_rows,
     count_found,
     is_too_many,
@@ -45,7 +45,7 @@ _TITLES = (
 )
 
 
-class Evidence(NamedTuple):
+class AnomalyEvidence(NamedTuple):
     """Results of one model on unseen time: false alarms in normal rows (`weeks`), problems found,
     synthetic anomalies found.
 
@@ -73,9 +73,9 @@ class Evidence(NamedTuple):
         return self.alarm_weeks / self.weeks if self.weeks else 0.0
 
     @property
-    def how_found(self) -> Found:
+    def how_found(self) -> FoundProblems:
         """Return which problems were found, and when."""
-        return Found(self.problems, self.found, self.announced, self.waited_s)
+        return FoundProblems(self.problems, self.found, self.announced, self.waited_s)
 
     def describe_rate(self, share: float | None) -> str:
         """Return the rate reached on unseen normal time with its interval, and the one asked:
@@ -189,7 +189,7 @@ def _only_in_champion(
     return kept, lost
 
 
-def list_objections(new: Evidence, old: Evidence | None) -> dict[Objection, bool]:
+def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[Objection, bool]:
     """Return which objections the evidence raises against the challenger."""
     return {
         "no_unseen_time": not new.weeks,
@@ -203,7 +203,7 @@ def list_objections(new: Evidence, old: Evidence | None) -> dict[Objection, bool
     }
 
 
-def _sentence(new: Evidence, old: Evidence | None) -> str:
+def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
     problems = new.how_found.describe()
     beside = (
         ""
@@ -217,7 +217,7 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
     )
 
 
-def _texts(one: Evidence) -> tuple[str, ...]:
+def _texts(one: AnomalyEvidence) -> tuple[str, ...]:
     found = f"{one.synthetic} of {one.injected}"
     problems = one.how_found.describe()
     return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", problems, found
@@ -229,7 +229,7 @@ def _evidence(
     data: LearningData,
     start: datetime,
     assets: Collection[str],
-) -> Evidence:
+) -> AnomalyEvidence:
     parts = []
     for history in data.histories:
         fitted = model.by_asset.get(history.asset.name)
@@ -241,8 +241,8 @@ def _evidence(
                 )
             )
     if not parts:
-        return Evidence(0, 0.0, 0.0, 0, 0, 0, 0)
-    return Evidence(*(sum(values) for values in zip(*parts, strict=True)))
+        return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0, 0)
+    return AnomalyEvidence(*(sum(values) for values in zip(*parts, strict=True)))
 
 
 def _of_asset(
@@ -252,7 +252,7 @@ def _of_asset(
     rows: NormalRows,
     start: int,
     end: int,
-) -> Evidence:
+) -> AnomalyEvidence:
     windows = fitted.windows(rows.categories, rows.at)
     scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
     scores[windows.changes | ~rows.enough] = -np.inf
@@ -279,7 +279,7 @@ def _of_asset(
     off = np.bincount(days, beyond - (beyond.mean() if len(beyond) else 0.0))
     variance = float((off**2).sum()) * (stride / _WEEK_MS) ** 2
     blocks = len(np.unique(days))
-    return Evidence(
+    return AnomalyEvidence(
         false_alarms=len(alarms),
         weeks=weeks,
         allowed=allowed,
@@ -338,7 +338,7 @@ def _synthetic(
     starts = (
         starts[np.concatenate([[True], np.diff(starts) >= 2 * length])] if len(starts) else starts
     )
-    columns = Columns(history, plan.variables, rows.categories if fitted.by else None)
+    columns = NormalColumns(history, plan.variables, rows.categories if fitted.by else None)
     found = total = 0
     for type in TYPES:
         changed, put = inject(

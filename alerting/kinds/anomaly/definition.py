@@ -33,7 +33,7 @@ _DAY = timedelta(days=1)
 _USUAL_FALSE_ALARMS = 1.0
 
 
-class Escalation(Closed):
+class ScoreEscalation(Closed):
     """A worse severity, by how far the score lies beyond its threshold, or by how often it did."""
 
     severity: Severity = Field(description="Severity from then on: low, medium, high, critical.")
@@ -165,7 +165,7 @@ class AnomalyDefinition(NormalDefinition):
         "the shortest window when left "
         "out, at least three strides.",
     )
-    escalation: tuple[Escalation, ...] = Field(
+    escalation: tuple[ScoreEscalation, ...] = Field(
         (),
         max_length=6,
         description=(

@@ -24,11 +24,11 @@ from alerting.kinds.anomaly.contributions import contributions, number, responsi
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.messages import anomaly_message, compared_with, describe_change
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.normal.model import Rule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.normal.model import EpisodeRule, advance_part, evaluate_fitted, stopped
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
+    EvaluationSources,
+    RaiseEvidence,
     ScoredRows,
-    Sources,
     TargetEvaluation,
     VersionInterval,
 )
@@ -43,7 +43,7 @@ THRESHOLD = 1.0
 _SHOWN = 3
 
 
-class Scored(NamedTuple):
+class ScoredInterval(NamedTuple):
     """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN:
     unknown), why it is unknown.
 
@@ -60,7 +60,10 @@ class Scored(NamedTuple):
 
 
 def evaluate_part(
-    definition: AnomalyDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+    definition: AnomalyDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    before: TargetEvaluation,
 ) -> TargetEvaluation:
     """Score every stride of a part with the model in force there; a model that cannot be read ends
     the evaluation."""
@@ -79,7 +82,7 @@ def evaluate_part(
             definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1
         )
         clear_for = definition.off_delay(fitted.clear_for)
-        rule = Rule(definition.hold, clear_for, definition.severities())
+        rule = EpisodeRule(definition.hold, clear_for, definition.severities())
         after = advance_part(
             before,
             part,
@@ -101,7 +104,10 @@ def evaluate_part(
 
 
 def _read(
-    definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, part: VersionInterval
+    definition: AnomalyDefinition,
+    sources: EvaluationSources,
+    fitted: FittedDetector,
+    part: VersionInterval,
 ) -> tuple[Millis, History, BoolArray]:
     """Return the instants of a part, and those before it whose state still counts in it, their
     readings, which are muted."""
@@ -145,7 +151,7 @@ def _score(
     enough: BoolArray,
     muted: BoolArray,
     cutoff: int,
-) -> Scored:
+) -> ScoredInterval:
     windows = fitted.windows(categories, at)
     score = fitted.score(matrix, windows.values)
     unknown = np.full(len(at), "", object)
@@ -161,7 +167,7 @@ def _score(
     learned = at <= cutoff
     score[learned] = np.nan
     unknown[learned] = f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
-    return Scored(
+    return ScoredInterval(
         at,
         matrix,
         score,
@@ -182,7 +188,7 @@ def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
 
 
 def _suppressed(
-    definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, at: Millis
+    definition: AnomalyDefinition, sources: EvaluationSources, fitted: FittedDetector, at: Millis
 ) -> BoolArray:
     """Return the instants whose windows touch a suppressed time: such times are not learned from
     either."""
@@ -196,7 +202,11 @@ def _suppressed(
 
 
 def _intervals(
-    definition: AnomalyDefinition, fitted: FittedDetector, scored: Scored, begin: int, end: int
+    definition: AnomalyDefinition,
+    fitted: FittedDetector,
+    scored: ScoredInterval,
+    begin: int,
+    end: int,
 ) -> list[StatusInterval]:
     """Return the status from `begin` to `end` (ms) without a hole: that of each score holds until
     the next is due."""
@@ -255,14 +265,14 @@ def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -
 
 
 def _evidence(
-    asset: Asset, fitted: FittedDetector, scored: Scored, at: datetime, version: int
-) -> Evidence:
+    asset: Asset, fitted: FittedDetector, scored: ScoredInterval, at: datetime, version: int
+) -> RaiseEvidence:
     row = int(np.searchsorted(scored.at, to_millis(at), side="right")) - 1
     if row < 0:
-        return Evidence(
+        return RaiseEvidence(
             Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version)
         )
-    found = responsible(fitted.of(scored.category[row]), scored.matrix[row])
+    found = responsible(fitted.for_category(scored.category[row]), scored.matrix[row])
     score = float(scored.score[row])
     inputs: dict[str, float | str | None] = {
         one.variable: number(one.level.value) for one in found[:_SHOWN]
@@ -271,10 +281,10 @@ def _evidence(
         inputs[fitted.by.name] = scored.named[row]
     message = anomaly_message(asset, found, _compared(fitted, scored, row))
     evaluation = Evaluation(at, "triggered", message, score, THRESHOLD, version)
-    return Evidence(evaluation, inputs=inputs, contributions=contributions(asset, found))
+    return RaiseEvidence(evaluation, inputs=inputs, contributions=contributions(asset, found))
 
 
-def _compared(fitted: FittedDetector, scored: Scored, row: int) -> str:
+def _compared(fitted: FittedDetector, scored: ScoredInterval, row: int) -> str:
     """Return the normal operation that a row is compared with; empty where there is one alone."""
     return (
         ""
@@ -284,7 +294,11 @@ def _compared(fitted: FittedDetector, scored: Scored, row: int) -> str:
 
 
 def _rows(
-    asset: Asset, fitted: FittedDetector, scored: Scored, part: VersionInterval, model: AnomalyModel
+    asset: Asset,
+    fitted: FittedDetector,
+    scored: ScoredInterval,
+    part: VersionInterval,
+    model: AnomalyModel,
 ) -> ScoredRows:
     """Return the scores of the part itself; facts name the sensors of the last one."""
     own = scored.at > to_millis(part.start)
@@ -292,7 +306,7 @@ def _rows(
     if own.any() and fitted.by is not None and not scored.unknown[-1]:
         facts.append(_compared(fitted, scored, -1))
     if own.any() and scored.score[-1] >= THRESHOLD:
-        found = responsible(fitted.of(scored.category[-1]), scored.matrix[-1])
+        found = responsible(fitted.for_category(scored.category[-1]), scored.matrix[-1])
         facts += [c.message for c in contributions(asset, found[:_SHOWN])]
     return ScoredRows(
         scored.at[own],

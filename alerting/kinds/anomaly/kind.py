@@ -19,16 +19,16 @@ from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_p
 from alerting.kinds.anomaly.model import AnomalyModel, from_files
 from alerting.kinds.anomaly.score_rows import score_rows
 from alerting.kinds.anomaly.why import explain_instant
-from alerting.kinds.protocol.evaluation import Evidence, Raise, ScoredRows
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
 from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
 from alerting.kinds.protocol.scoring import ScoreDetails
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, from_millis, millis
-from alerting.reporting.figures.episode_chart import Level
+from alerting.reporting.figures.episode_chart import ChartLevel
 
 _GAP = 10  # usual intervals of readings
 _DRAWN = 3
@@ -64,7 +64,9 @@ class AnomalyKind:
         category = fitted.windows(categories_at(shared, fitted, asset, history, last), last).values[
             0
         ]
-        return ScoreDetails(contributions(asset, responsible(fitted.of(category), matrix[0])))
+        return ScoreDetails(
+            contributions(asset, responsible(fitted.for_category(category), matrix[0]))
+        )
 
     def inputs(self, definition: AnomalyDefinition, asset: Asset) -> Inputs:
         return Inputs()
@@ -76,8 +78,8 @@ class AnomalyKind:
         step: Step,
         at_raise: Raise,
         history: History | None,
-    ) -> Evidence:
-        return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
+    ) -> RaiseEvidence:
+        return at_raise.content or RaiseEvidence(Evaluation(step.at, "triggered", step.reason))
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the score with its threshold, and the variables most responsible, each with the
@@ -85,7 +87,10 @@ class AnomalyKind:
         statistic = Statistic(
             translatable("Unlike normal"),
             None,
-            (Level(THRESHOLD, translatable("alarm at")), Level(0.0, translatable("usual"))),
+            (
+                ChartLevel(THRESHOLD, translatable("alarm at")),
+                ChartLevel(0.0, translatable("usual")),
+            ),
         )
         drawn = [Charted(one.variable, _expected(one)) for one in episode.contributions[:_DRAWN]]
         if not drawn:
@@ -100,7 +105,7 @@ class AnomalyKind:
         there = np.zeros(len(history.readings), np.bool_)
         for name in names:
             if np.issubdtype(np.asarray(history.readings[name]).dtype, np.number):
-                there |= present(history, name)
+                there |= has_data(history, name)
         at = millis(pd.DatetimeIndex(history.readings.index))[there]
         if not len(at):
             return ((start, end),)
@@ -116,9 +121,11 @@ class AnomalyKind:
         return tuple(merge(gaps, start, end))
 
 
-def _expected(one: Contribution) -> tuple[Level, ...]:
+def _expected(one: Contribution) -> tuple[ChartLevel, ...]:
     return (
-        (Level(one.usual, translatable("to be expected")),) if isinstance(one.usual, float) else ()
+        (ChartLevel(one.usual, translatable("to be expected")),)
+        if isinstance(one.usual, float)
+        else ()
     )
 
 

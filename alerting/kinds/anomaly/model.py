@@ -79,7 +79,7 @@ class FittedDetector:
         """Return raw scores on the scale of people: 0 is usual, 1 the threshold."""
         return (raw - self.usual) / (self.limit - self.usual)
 
-    def of(self, category: str | None) -> "FittedDetector":
+    def for_category(self, category: str | None) -> "FittedDetector":
         """Return the detector of the rows of a category: that of all rows together for one without
         a level of its own."""
         space = None if self.by is None or category is None else self.by.spaces.get(category)
@@ -101,7 +101,7 @@ class FittedDetector:
         scores = np.full(len(matrix), np.nan)
         if categories is not None and self.by is not None:
             for category, rows in group_rows(categories).items():
-                scores[rows] = self.of(category)._score(matrix[rows])
+                scores[rows] = self.for_category(category)._score(matrix[rows])
             return scores
         return self._score(matrix)
 

@@ -25,7 +25,7 @@ from alerting.learning.features.reading_counts import (
     usual_counts,
 )
 from alerting.learning.models.trained import Floats
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import Millis, duration_millis, millis, to_millis
 from alerting.readings.long_history import LongHistory, split_instants
 from alerting.readings.spacing import UsualDistance, declared_ms
@@ -123,7 +123,7 @@ def _usual_distances(
         inside = (ts > start) & (ts <= end)
         rows += int(inside.sum())
         for name in candidates:
-            sound = present(piece, name)
+            sound = has_data(piece, name)
             if sound[inside].any():
                 there.add(name)
             if not declared[name]:
@@ -216,7 +216,7 @@ def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floa
     back = duration_millis(plan.lookback)
     for part in split_instants(history, at, _WINDOWS_AT_ONCE * back):
         some = at[part]
-        readings = history.between(int(some[0]) - back, int(some[-1]), plan.variables)
+        readings = history.load_interval(int(some[0]) - back, int(some[-1]), plan.variables)
         matrix[part] = build_features(plan, readings, some).to_numpy(np.float64)
         counted.counts[part], counted.running[part] = count_readings(readings, names, windows, some)
     return matrix, counted
@@ -227,7 +227,9 @@ def _problems(
 ) -> list[tuple[int, int]]:
     found = [(to_millis(one.start), to_millis(one.end)) for one in confirmed]
     if definition.problem is not None:
-        found += problem_intervals(definition.problem, history.whole(definition.problem.variables))
+        found += problem_intervals(
+            definition.problem, history.load_all(definition.problem.variables)
+        )
     return sorted(found)
 
 

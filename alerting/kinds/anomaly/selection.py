@@ -17,7 +17,7 @@ from alerting.detection.anomalies.choice import (
 )
 from alerting.detection.anomalies.detectors import Detector
 from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
-from alerting.detection.anomalies.injection import TYPES, Columns, inject
+from alerting.detection.anomalies.injection import TYPES, NormalColumns, inject
 from alerting.detection.anomalies.normal_space import Floats
 from alerting.detection.anomalies.threshold import (
     Threshold,
@@ -40,7 +40,7 @@ _COMPARED = 2_000  # rows on which agreement is measured
 
 
 @dataclass(frozen=True)
-class Fold:
+class NormalFold:
     """Rows that fit, and later unseen ones of the same normal history; the fit has none whose
     windows reach into the others."""
 
@@ -132,7 +132,7 @@ def choose_setting(
 
 
 @dataclass(frozen=True)
-class _Scored:
+class _ScoredDetector:
     tried: Tried
     of_injected: list[Floats]
 
@@ -155,10 +155,10 @@ def try_alone(
     return try_setting(definition, plan, setting, at, matrix, folds, {}).tried
 
 
-def make_folds(at: Millis, matrix: Floats, window_ms: int, categories: Labels) -> list[Fold]:
+def make_folds(at: Millis, matrix: Floats, window_ms: int, categories: Labels) -> list[NormalFold]:
     """Return the folds, each with the normal space of its fit."""
     return [
-        Fold(fit_spaces(matrix[fit], categories[fit]), fit, unseen, categories)
+        NormalFold(fit_spaces(matrix[fit], categories[fit]), fit, unseen, categories)
         for fit, unseen in split_rows(at, window_ms)
     ]
 
@@ -193,13 +193,13 @@ def inject_types(
     plan: FeaturePlan,
     history: LongHistory,
     at: Millis,
-    folds: Sequence[Fold],
+    folds: Sequence[NormalFold],
     categories: Categories,
 ) -> dict[str, Injected]:
     """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each
     fold."""
     found = dict[str, Injected]()
-    columns = Columns(history, plan.variables, categories.values)
+    columns = NormalColumns(history, plan.variables, categories.values)
     length = max(plan.longest_window_ms, 5 * plan.stride_ms)
     back = duration_millis(plan.lookback)
     for type in TYPES:
@@ -229,9 +229,9 @@ def try_setting(
     setting: Setting,
     at: Millis,
     matrix: Floats,
-    folds: Sequence[Fold],
+    folds: Sequence[NormalFold],
     injected: dict[str, Injected],
-) -> _Scored:
+) -> _ScoredDetector:
     """Fit a setting on every fold, and measure it on what its fits had not seen."""
     scores = np.empty(len(at))
     errors = list[float]()
@@ -251,7 +251,7 @@ def try_setting(
         type: f1_at(scores, one, threshold.value) for type, one in anomalies.items() if len(one)
     }
     measured = Surrogates(found, float(np.mean(errors)) if errors else None, 0.0)
-    return _Scored(Tried(setting, scores, threshold, measured), list(anomalies.values()))
+    return _ScoredDetector(Tried(setting, scores, threshold, measured), list(anomalies.values()))
 
 
 def find_threshold(

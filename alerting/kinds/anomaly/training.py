@@ -129,7 +129,7 @@ class AnomalyTraining:
     save = staticmethod(to_files)
 
 
-class _Used(NamedTuple):
+class _UsedRows(NamedTuple):
     """Rows that are learned from: instants (ms), features, and the category of each; one in `every`
     of those that could be."""
 
@@ -211,7 +211,7 @@ def _use(
     rows: NormalRows,
     normal: BoolArray,
     categories: Labels,
-) -> _Used:
+) -> _UsedRows:
     """Return those of the normal rows that are learned from: none far from the others, of a long
     history one in `every`."""
     at = rows.at[normal]
@@ -228,7 +228,7 @@ def _use(
         "far from the others": int(far.sum()),
         "between those that were used": int((~used).sum()),
     }
-    return _Used(at[used], matrix[used], labels[used], every, left_out)
+    return _UsedRows(at[used], matrix[used], labels[used], every, left_out)
 
 
 def _fit(

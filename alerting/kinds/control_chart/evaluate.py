@@ -24,16 +24,16 @@ from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
-from alerting.kinds.normal.model import Rule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.normal.model import EpisodeRule, advance_part, evaluate_fitted, stopped
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
+    EvaluationSources,
+    RaiseEvidence,
     ScoredRows,
-    Sources,
     TargetEvaluation,
     VersionInterval,
 )
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
@@ -59,7 +59,7 @@ def samples_of(definition: ControlChartDefinition, history: History) -> list[Sam
     if definition.variable in history.readings:
         values = history.readings[definition.variable].to_numpy(np.float64)
         ts = millis(pd.DatetimeIndex(history.readings.index))
-        possible = present(history, definition.variable)
+        possible = has_data(history, definition.variable)
         found += [
             Sample(t, v)
             for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)
@@ -70,7 +70,7 @@ def samples_of(definition: ControlChartDefinition, history: History) -> list[Sam
 
 def evaluate_part(
     definition: ControlChartDefinition,
-    sources: Sources,
+    sources: EvaluationSources,
     part: VersionInterval,
     before: TargetEvaluation,
 ) -> TargetEvaluation:
@@ -97,7 +97,7 @@ def evaluate_part(
             before,
             part,
             intervals,
-            Rule(_NONE, clear_for, definition.severities()),
+            EpisodeRule(_NONE, clear_for, definition.severities()),
             lambda at: _evidence(
                 definition, sources.asset, fitted.chart, run.point_at(at), at, version
             ),
@@ -116,7 +116,7 @@ def evaluate_part(
 def _samples_between(
     definition: ControlChartDefinition,
     fitted: FittedChart,
-    sources: Sources,
+    sources: EvaluationSources,
     start: datetime,
     end: datetime,
 ) -> list[Sample]:
@@ -145,10 +145,10 @@ def _evidence(
     point: Point | None,
     at: datetime,
     version: int,
-) -> Evidence:
+) -> RaiseEvidence:
     limits = chart.limits
     if point is None:
-        return Evidence(
+        return RaiseEvidence(
             Evaluation(at, "triggered", "the process has shifted", model_version=version)
         )
     nearest = limits.upper if point.statistic >= limits.centre else limits.lower
@@ -161,7 +161,7 @@ def _evidence(
     }
     if point.spread is not None:
         inputs["standard deviation in the subgroup"] = point.spread
-    return Evidence(
+    return RaiseEvidence(
         Evaluation(at, "triggered", reason, point.statistic, nearest, version), inputs=inputs
     )
 

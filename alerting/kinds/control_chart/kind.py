@@ -15,12 +15,12 @@ from alerting.kinds.control_chart.evaluate import evaluate_part, samples_of, usu
 from alerting.kinds.control_chart.messages import relative, statistic_text
 from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
-from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
 from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Statistic, TrainedKind
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import History, from_millis
-from alerting.reporting.figures.episode_chart import Level
+from alerting.reporting.figures.episode_chart import ChartLevel
 
 
 class ControlChartKind:
@@ -43,8 +43,8 @@ class ControlChartKind:
         step: Step,
         at_raise: Raise,
         history: History | None,
-    ) -> Evidence:
-        return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
+    ) -> RaiseEvidence:
+        return at_raise.content or RaiseEvidence(Evaluation(step.at, "triggered", step.reason))
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the charted statistic with its limits, as they were at the raise, and the
@@ -56,11 +56,11 @@ class ControlChartKind:
         if not {"LCL", "CL", "UCL"} <= numbers.keys():
             return Charted(definition.variable)
         lower, centre, upper = (float(numbers[limit]) for limit in ("LCL", "CL", "UCL"))
-        levels = [Level(lower, "LCL"), Level(centre, "CL"), Level(upper, "UCL")]
+        levels = [ChartLevel(lower, "LCL"), ChartLevel(centre, "CL"), ChartLevel(upper, "UCL")]
         if definition.chart == "shewhart":
             third = (upper - centre) / 3
             levels += [
-                Level(centre + side * n * third, zone)
+                ChartLevel(centre + side * n * third, zone)
                 for side in (-1, 1)
                 for n, zone in ((2, "A"), (1, "B"))
             ]

@@ -31,7 +31,7 @@ from alerting.kinds.control_chart.moved_levels import moved_assets
 from alerting.kinds.normal.training import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
-    Found,
+    FoundProblems,
     compared_rows,
     count_found,
     is_too_many,
@@ -48,7 +48,7 @@ from alerting.kinds.protocol.training import (
 )
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.selection.decision_table import Objection, decide
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
@@ -63,18 +63,18 @@ _SMOOTHING = 0.1
 _SHIFT = 1.0
 
 
-class Series(NamedTuple):
+class ChartSeries(NamedTuple):
     """Readings of one asset by instant (ms). `categories`: with `by`, None where not known."""
 
     at: Millis
     values: npt.NDArray[np.float64]
     categories: Labels | None = None
 
-    def charted(self, runs: ShortRuns | None) -> "Series":
+    def charted(self, runs: ShortRuns | None) -> "ChartSeries":
         """Return the readings as charted: those of several categories in units of their own."""
         if runs is None or self.categories is None:
             return self
-        return Series(self.at, runs.all_charted(self.values, self.categories.tolist()))
+        return ChartSeries(self.at, runs.all_charted(self.values, self.categories.tolist()))
 
 
 class ControlChartTraining:
@@ -138,13 +138,13 @@ class ControlChartTraining:
         lost = sorted(watched.keys() - challenger.by_asset.keys())
         stay = lost if all_moved else [*moved, *lost]  # so that the others wait for no person
         kept = {name: watched[name] for name in stay}
-        estimated = challenger.only(challenger.by_asset.keys() - kept.keys())
+        estimated = challenger.select_assets(challenger.by_asset.keys() - kept.keys())
         challenger = replace(challenger, by_asset={**challenger.by_asset, **kept})
         new = _count_signals(definition, estimated, data)
         counted = [new]
         if champion is not None:
             both = estimated.by_asset.keys() & watched.keys()
-            models = (estimated.only(both), champion.only(both))
+            models = (estimated.select_assets(both), champion.select_assets(both))
             counted = [_count_signals(definition, one, data) for one in models]
         evidence = {
             "compared": [*compared_rows(_TITLES, *map(_texts, counted))],
@@ -194,28 +194,28 @@ def _readings(
     data: LearningData,
     start: datetime,
     end: datetime,
-) -> Series:
+) -> ChartSeries:
     """Return the possible values in (start, end], without those of suppressed times."""
     if definition.variable not in history.readings:
-        return Series(np.empty(0, np.int64), np.empty(0))
+        return ChartSeries(np.empty(0, np.int64), np.empty(0))
     at = millis(pd.DatetimeIndex(history.readings.index))
     values = history.readings[definition.variable].to_numpy(np.float64)
-    used = present(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
+    used = has_data(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
     used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
     if definition.by is None:
-        return Series(at[used], values[used])
+        return ChartSeries(at[used], values[used])
     category = category_values(history.asset, definition.by, [history.readings])
-    return Series(at[used], values[used], category.in_force(at[used]))
+    return ChartSeries(at[used], values[used], category.in_force(at[used]))
 
 
-def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | None:
+def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart | None:
     runs = None
     if definition.by is not None and series.categories is not None:
         runs = estimate_short_runs(definition.by, series.values, series.categories.tolist())
         if runs is None:
             return None
         known = np.array([one in runs.levels for one in series.categories], np.bool_)
-        of_levels = Series(series.at[known], series.values[known], series.categories[known])
+        of_levels = ChartSeries(series.at[known], series.values[known], series.categories[known])
         series = of_levels.charted(runs)
     at, values, _ = series
     if len(at) < LEAST_POINTS:
@@ -298,7 +298,7 @@ class _Signals(NamedTuple):
     points: int
     expected: float
     lasting: int
-    found: Found = Found(0, 0, 0, 0.0)
+    found: FoundProblems = FoundProblems(0, 0, 0, 0.0)
 
     @property
     def is_enough(self) -> bool:
@@ -361,15 +361,15 @@ def _found(
     charted: Sequence[Point],
     start: datetime,
     end: datetime,
-    before: Found,
-) -> Found:
+    before: FoundProblems,
+) -> FoundProblems:
     """Add the problems of one asset in (start, end] to those `before`."""
     every = problem_intervals(definition.problem, history) if definition.problem else []
     inside = [(a, b) for a, b in every if to_millis(start) < a <= to_millis(end)]
     alarms = np.array([point.at for point in charted if point.signals], np.int64)
     around = duration_millis(definition.for_assets([history.asset]).window.until)
     own = count_found(inside, alarms, around)
-    return Found(
+    return FoundProblems(
         before.problems + own.problems,
         before.found + own.found,
         before.announced + own.announced,
@@ -378,7 +378,7 @@ def _found(
 
 
 def _charted(
-    definition: ControlChartDefinition, fitted: FittedChart, series: Series
+    definition: ControlChartDefinition, fitted: FittedChart, series: ChartSeries
 ) -> Iterator[Point]:
     state = ChartState()
     before = None

@@ -15,7 +15,7 @@ from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
 from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant
-from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.protocol.scoring import Predicted
 from alerting.learning.models.trained import TrainedModel
@@ -23,7 +23,7 @@ from alerting.readings.history import History, to_millis
 from alerting.reporting.figures.episode_chart import Fan
 
 if TYPE_CHECKING:
-    from alerting.kinds.forecast.model import Forecast
+    from alerting.kinds.forecast.model import FittedForecast
 
 _NUMBERS = {"low": LOWEST, "median": MEDIAN, "high": HIGHEST}
 
@@ -57,7 +57,7 @@ def explain_forecast(
     step: Step,
     at_raise: Raise,
     history: History | None,
-) -> Evidence:
+) -> RaiseEvidence:
     """Return a prediction's content with the values predicted at the raise."""
     found = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
@@ -125,9 +125,9 @@ def describe_forecast(
     return found
 
 
-def forecast_of(model: TrainedModel) -> "Forecast":
+def forecast_of(model: TrainedModel) -> "FittedForecast":
     """Return the forecaster of a model."""
-    return cast("Forecast", model.estimator.members[0].model)
+    return cast("FittedForecast", model.estimator.members[0].model)
 
 
 def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:

@@ -12,7 +12,14 @@ from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import UserError
 from alerting.kinds.forecast.definition import SEASONAL
 from alerting.kinds.forecast.distribution import QUANTILES, Floats
-from alerting.kinds.forecast.model import FILE, Boosted, Forecast, Linear, Naive, Smoothing
+from alerting.kinds.forecast.model import (
+    FILE,
+    Boosted,
+    FittedForecast,
+    LinearForecaster,
+    Naive,
+    Smoothing,
+)
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.families.quantile_trees import PACKAGES, fit_quantiles, read_quantiles
 from alerting.learning.models.trained import ModelRefused
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 Params = dict[str, Any]
 DIFFERENCE = "difference"
 LEVEL = "level"
-_READ = TypeAdapter(Forecast)
+_READ = TypeAdapter(FittedForecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
 # level, trend, damping
 _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))
@@ -47,9 +54,9 @@ class Task:
     above: float | None
     below: float | None
 
-    def model(self, core: Naive | Smoothing | Linear | Boosted) -> Forecast:
+    def model(self, core: Naive | Smoothing | LinearForecaster | Boosted) -> FittedForecast:
         """Return the forecaster with this core."""
-        return Forecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
+        return FittedForecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which stands for a missing one."""
@@ -66,13 +73,13 @@ class Forecaster:
     """
 
     name: str
-    fit: Callable[[Mapping[str, Any], Task, Floats, Floats, int], Forecast]
+    fit: Callable[[Mapping[str, Any], Task, Floats, Floats, int], FittedForecast]
     proven: Sequence[Params] = ({},)
     suggest: Callable[["optuna.Trial"], Params] = lambda _: {}
     packages: Sequence[str] = ()
 
-    def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
-        """Read the model that `Forecast.files` wrote. Raises ModelRefused if a file is damaged."""
+    def load(self, files: Mapping[str, bytes], width: int) -> FittedForecast:
+        """Read what `FittedForecast.files` wrote. Raises ModelRefused if a file is damaged."""
         try:
             model = _READ.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:
@@ -85,12 +92,12 @@ class Forecaster:
         _check(model, width)
         return model
 
-    def fitted_bytes(self, model: Forecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
+    def fitted_bytes(self, model: FittedForecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the fitted values as they are stored."""
         return files.values()
 
 
-def _check(model: Forecast, width: int) -> None:
+def _check(model: FittedForecast, width: int) -> None:
     """Check that a model's parts fit, before one that cannot predict serves."""
     core = model.core
     leads = len(model.leads_ms)
@@ -105,13 +112,13 @@ def _check(model: Forecast, width: int) -> None:
         and len(model.shifts) in (0, leads)
         and (model.above is not None or model.below is not None)
     )
-    if isinstance(core, Naive | Smoothing | Linear):
+    if isinstance(core, Naive | Smoothing | LinearForecaster):
         fits = fits and len(core.spread) == leads
     if isinstance(core, Naive):
         fits = fits and len(core.columns) == leads
     if isinstance(core, Smoothing):
         fits = fits and len(core.steps) == leads
-    if isinstance(core, Linear):
+    if isinstance(core, LinearForecaster):
         dense = core.dense
         positions = [
             *dense.numbers,
@@ -134,13 +141,13 @@ def _check(model: Forecast, width: int) -> None:
 
 def _fit_persistence(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> Forecast:
+) -> FittedForecast:
     return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
 
 def _fit_season(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> Forecast:
+) -> FittedForecast:
     return task.model(_naive(task.seasonal, task, matrix, future))
 
 
@@ -151,7 +158,7 @@ def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats)
 
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> Forecast:
+) -> FittedForecast:
     none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
     steps = tuple(lead / task.step_ms for lead in task.leads_ms)
     columns = (*task.lags, task.last)
@@ -174,7 +181,7 @@ def _suggest_ridge(trial: "optuna.Trial") -> Params:
 
 def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> Forecast:
+) -> FittedForecast:
     """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
@@ -198,7 +205,7 @@ def _fit_ridge(
             weights.append(tuple(found.tolist()))
             intercepts.append(mean - float((centre * found).sum()))
     none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-    core = Linear(dense, tuple(weights), tuple(intercepts), last, usual, none)
+    core = LinearForecaster(dense, tuple(weights), tuple(intercepts), last, usual, none)
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
@@ -215,7 +222,7 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> Forecast:
+) -> FittedForecast:
     last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)

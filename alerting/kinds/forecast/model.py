@@ -109,7 +109,7 @@ class Smoothing:
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearForecaster:
     """Ridge regression of the value, or its difference to the column `last` (None: none)."""
 
     __pydantic_config__ = STORED
@@ -200,10 +200,10 @@ def _with_anchor(
 
 
 @dataclass(frozen=True)
-class Forecast:
+class FittedForecast:
     """A forecaster with its limits. `leads_ms`: times ahead; `width`: columns of a row."""
 
-    core: Naive | Smoothing | Linear | Boosted
+    core: Naive | Smoothing | LinearForecaster | Boosted
     leads_ms: tuple[int, ...]
     above: float | None
     below: float | None

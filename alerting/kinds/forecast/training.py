@@ -15,9 +15,9 @@ from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefin
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
 from alerting.kinds.forecast.explain import forecast_of
 from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Task
-from alerting.kinds.forecast.model import Forecast
+from alerting.kinds.forecast.model import FittedForecast
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
-from alerting.kinds.protocol.training import Challenger, Training
+from alerting.kinds.protocol.training import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.future import leads_of
 from alerting.learning.features.encoding import Columns, Encoding
@@ -68,7 +68,7 @@ class ForecastTraining:
         first begins after `learning.time_budget`. The risk of each trial is also scored on shifted
         labels, for the test against chance.
         """
-        search = _Search(dataset, definition, FORECASTERS[family])
+        search = _FamilySearch(dataset, definition, FORECASTERS[family])
         learning = definition.learning
         asked = learning.trials if len(search.family.proven) > 1 else 1
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -177,9 +177,9 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def forecast_in(estimator: Estimator) -> Forecast:
+def forecast_in(estimator: Estimator) -> FittedForecast:
     """Return the forecaster of an estimator."""
-    return cast(Forecast, estimator.model)
+    return cast(FittedForecast, estimator.model)
 
 
 def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
@@ -212,7 +212,7 @@ class _Tried:
         return float(np.mean([_mean(loss) for loss in self.losses]))
 
 
-class _Search:
+class _FamilySearch:
     """The trials of one family, and the best of them."""
 
     def __init__(
@@ -277,7 +277,7 @@ class _Search:
             loss[fold.test] = value
         return replace(found, metrics={**found.metrics, "crps": best.crps}, loss=loss)
 
-    def _fit(self, params: Mapping[str, Any], task: Task, fold: Fold) -> Forecast:
+    def _fit(self, params: Mapping[str, Any], task: Task, fold: Fold) -> FittedForecast:
         future = self.dataset.future
         used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
         used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
@@ -350,4 +350,4 @@ def _describe_test(
     ]
 
 
-TRAINING: Training[ForecastDefinition] = ForecastTraining()
+TRAINING: KindTraining[ForecastDefinition] = ForecastTraining()

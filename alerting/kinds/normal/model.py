@@ -10,9 +10,9 @@ from alerting.definitions.model import Definition, Severity
 from alerting.detection.evaluation import StatusInterval
 from alerting.episodes.lifecycle import advance
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
+    EvaluationSources,
     Raise,
-    Sources,
+    RaiseEvidence,
     TargetEvaluation,
     VersionInterval,
 )
@@ -35,7 +35,7 @@ class NormalModel(Generic[FittedT]):
 
     refit: ClassVar[None] = None
 
-    def only(self, names: Collection[str]) -> Self:
+    def select_assets(self, names: Collection[str]) -> Self:
         """Return the model of these assets alone."""
         return replace(
             self, by_asset={name: fitted for name, fitted in self.by_asset.items() if name in names}
@@ -62,7 +62,7 @@ def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class Rule(NamedTuple):
+class EpisodeRule(NamedTuple):
     """Time that a state must last before an episode opens and closes, and the severities of the
     definition."""
 
@@ -73,7 +73,7 @@ class Rule(NamedTuple):
 
 def evaluate_fitted(
     definition: Definition,
-    sources: Sources,
+    sources: EvaluationSources,
     part: VersionInterval,
     before: TargetEvaluation,
     evaluate: Callable[[Any, Any, int], TargetEvaluation],
@@ -119,8 +119,8 @@ def advance_part(
     before: TargetEvaluation,
     part: VersionInterval,
     intervals: Sequence[StatusInterval],
-    rule: Rule,
-    evidence_at: Callable[[datetime], Evidence],
+    rule: EpisodeRule,
+    evidence_at: Callable[[datetime], RaiseEvidence],
 ) -> TargetEvaluation:
     """Return the state, the steps and the evidence of each raise after the intervals of a part;
     nothing else is carried."""

@@ -50,7 +50,7 @@ def times_of_readings(
         for name in variables
         for asset in source.assets
         if name in asset.variables
-        for at in source.readings.newest(
+        for at in source.readings.newest_values(
             asset, {name: _EVER}, source.as_of - definition.delay(asset)
         ).index
     ]
@@ -82,7 +82,7 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
     )
 
 
-class Found(NamedTuple):
+class FoundProblems(NamedTuple):
     """Problems that alarms found, those `announced` before they began, and the seconds from the
     beginning of the others to their alarm, added up."""
 
@@ -105,13 +105,13 @@ class Found(NamedTuple):
         return f"{text})"
 
 
-def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int) -> Found:
+def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int) -> FoundProblems:
     """Count the problems (start and end in ms) with one of these instants of alarm in them, or at
     most `before` ms earlier."""
     first = [alarms[(alarms > a - before) & (alarms <= b)][:1] for a, b in problems]
     leads = [a - int(at[0]) for (a, _), at in zip(problems, first, strict=True) if len(at)]
     waited = -sum(lead for lead in leads if lead <= 0) / 1000
-    return Found(len(problems), len(leads), sum(lead > 0 for lead in leads), waited)
+    return FoundProblems(len(problems), len(leads), sum(lead > 0 for lead in leads), waited)
 
 
 def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:

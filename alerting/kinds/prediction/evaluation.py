@@ -33,14 +33,14 @@ from alerting.kinds.prediction.open_prediction import (
 )
 from alerting.kinds.prediction.refresh import ends_of_predictions, refreshed_rows
 from alerting.kinds.protocol.evaluation import (
+    EvaluationSources,
     Raise,
     Refresh,
     ScoredRows,
-    Sources,
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.shared_inputs import Scored, SharedInputs
+from alerting.kinds.protocol.shared_inputs import ModelScores, SharedInputs
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
 from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings
@@ -95,7 +95,10 @@ class _Scored:
 
 
 def evaluate_part(
-    definition: TrainedDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    before: TargetEvaluation,
 ) -> TargetEvaluation:
     """Score every stride of a part with the champion in force there; a model that cannot be read
     ends the evaluation."""
@@ -121,7 +124,10 @@ def evaluate_part(
 
 
 def _read_inputs(
-    definition: TrainedDefinition, sources: Sources, part: VersionInterval, state: ConditionState
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    state: ConditionState,
 ) -> _Inputs:
     """Read the model in force, the open prediction, and what both need of the history."""
     asset = sources.asset
@@ -155,7 +161,7 @@ def _read_inputs(
 
 
 def _model_in_force(
-    definition: TrainedDefinition, sources: Sources, part: VersionInterval
+    definition: TrainedDefinition, sources: EvaluationSources, part: VersionInterval
 ) -> TrainedModel | None:
     """Return the champion of a part, without a refit that has given way; None without a
     champion."""
@@ -309,7 +315,9 @@ def _read_history(
     history = shared.load(asset, start, part.end, names)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}
-    return with_older(history, shared.newest(history.asset, since, start)) if since else history
+    return (
+        with_older(history, shared.newest_values(history.asset, since, start)) if since else history
+    )
 
 
 def _score_instants(inputs: _Inputs) -> _Scored:
@@ -361,7 +369,7 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
 
 def _score_features(
     shared: SharedInputs, model: TrainedModel, history: History, at: Millis
-) -> tuple[pd.DataFrame, Scored]:
+) -> tuple[pd.DataFrame, ModelScores]:
     """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that
     the round continues."""
     try:

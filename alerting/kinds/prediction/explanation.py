@@ -12,7 +12,7 @@ from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages.problem_messages import risk_message
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History
 from alerting.recommendation.contributions import Explanation, contributions, explain
@@ -27,7 +27,7 @@ def explain_raise(
     step: Step,
     at_raise: Raise,
     history: History | None,
-) -> Evidence:
+) -> RaiseEvidence:
     """Return the content of a new episode: the risk, the last values of the model's variables,
     contributions and advice."""
     model = at_raise.model
@@ -45,11 +45,11 @@ def explain_raise(
         at_raise.model_version,
     )
     if model is None or history is None:
-        return Evidence(evaluation, True, {}, why, advice)
+        return RaiseEvidence(evaluation, True, {}, why, advice)
     inputs = _share(
         at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at)
     )
-    return Evidence(evaluation, True, inputs, why, advice)
+    return RaiseEvidence(evaluation, True, inputs, why, advice)
 
 
 def _share(

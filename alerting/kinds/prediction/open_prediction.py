@@ -16,7 +16,7 @@ from alerting.detection.problems import (
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import PredictionRule, alarm_end_of
-from alerting.kinds.protocol.evaluation import Sources, VersionInterval
+from alerting.kinds.protocol.evaluation import EvaluationSources, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes
 from alerting.readings.history import History, duration_millis, from_millis
@@ -49,7 +49,10 @@ class OpenPrediction:
 
 
 def read_open_prediction(
-    definition: TrainedDefinition, sources: Sources, part: VersionInterval, state: ConditionState
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    state: ConditionState,
 ) -> OpenPrediction:
     """Return the prediction that is open at the start of a part."""
     platform = sources.platform
@@ -77,7 +80,7 @@ def state_at_end(
         after,
         watermark=part.end,
         raised_by=before.raised_by if is_same else raised_here,
-        problem_since=occurrences.since(part.end) if occurrences.of_samples else None,
+        problem_since=occurrences.start_at(part.end) if occurrences.of_samples else None,
         rearm_at=from_millis(rearm_at),
     )
 

@@ -22,7 +22,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.recommendation.contributions import contributions, explain_matrix
-from alerting.reporting.figures.episode_chart import Level, levels_by_variable, problem_levels
+from alerting.reporting.figures.episode_chart import ChartLevel, levels_by_variable, problem_levels
 
 
 class PredictionKind:
@@ -66,15 +66,15 @@ class PredictionKind:
         if definition.problem.variable is not None or strongest is None:
             variable = definition.problem.variable
             return Charted(variable, problem_levels(definition.problem), scored=True)
-        usual: tuple[Level, ...] = (
-            (Level(float(strongest.usual), "usual"),)
+        usual: tuple[ChartLevel, ...] = (
+            (ChartLevel(float(strongest.usual), "usual"),)
             if isinstance(strongest.usual, int | float)
             else ()
         )
         if strongest.usual_low is not None and strongest.usual_high is not None:
             usual = (
-                Level(strongest.usual_low, "usual from"),
-                Level(strongest.usual_high, "usual to"),
+                ChartLevel(strongest.usual_low, "usual from"),
+                ChartLevel(strongest.usual_high, "usual to"),
             )
         return Charted(strongest.variable, usual, scored=True)
 

@@ -28,7 +28,7 @@ from alerting.readings.series import Series
 Read = Callable[[Condition, datetime, datetime], Series]
 
 
-class Models(Protocol):
+class LoadedModels(Protocol):
     """Registered models, each of them loaded once."""
 
     def get(self, definition: Definition, version: int) -> TrainedModel:
@@ -63,7 +63,7 @@ def never_suppressed(
 
 
 @dataclass(frozen=True)
-class Sources:
+class EvaluationSources:
     """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched
     already.
 
@@ -72,7 +72,7 @@ class Sources:
     """
 
     platform: KindPorts
-    models: Models
+    models: LoadedModels
     asset: Asset
     read: Read
     shared: SharedInputs
@@ -82,7 +82,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RaiseEvidence:
     """Content of a new episode: the evaluation at its raise, the values used, contributions and
     advice.
 
@@ -114,8 +114,8 @@ class Raise:
     model_version: int | None = None
     history: History | None = None
     shared: SharedInputs | None = None
-    content: Evidence | None = None
-    evidence: dict[tuple[str, Step], Evidence] = field(
+    content: RaiseEvidence | None = None
+    evidence: dict[tuple[str, Step], RaiseEvidence] = field(
         default_factory=dict, compare=False, repr=False
     )
 

@@ -15,22 +15,22 @@ from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
 from alerting.detection.suppression import SuppressedInterval
-from alerting.detection.threshold_batch import Limits
+from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
+    EvaluationSources,
     ModelVerification,
     Raise,
+    RaiseEvidence,
     Served,
-    Sources,
     TargetEvaluation,
     VersionInterval,
 )
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History
-from alerting.reporting.figures.episode_chart import Fan, Level, MovingLevel
+from alerting.reporting.figures.episode_chart import ChartLevel, Fan, MovingLevel
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]
@@ -50,7 +50,7 @@ class Inputs(NamedTuple):
     variable: str | None = None
     lookback: timedelta = timedelta(0)
     stale_after: timedelta = timedelta(0)
-    limits: Limits | None = None
+    limits: BatchLimits | None = None
 
 
 class Statistic(NamedTuple):
@@ -59,7 +59,7 @@ class Statistic(NamedTuple):
 
     name: str
     unit: str | None
-    levels: tuple[Level, ...]
+    levels: tuple[ChartLevel, ...]
 
 
 class Charted(NamedTuple):
@@ -71,7 +71,7 @@ class Charted(NamedTuple):
     """
 
     variable: str | None
-    levels: tuple[Level, ...] = ()
+    levels: tuple[ChartLevel, ...] = ()
     stale_after: timedelta | None = None
     scored: bool = False
     statistic: Statistic | None = None
@@ -132,7 +132,7 @@ class Kind(Protocol[D_contra]):
     def evaluate(
         self,
         definition: D_contra,
-        sources: Sources,
+        sources: EvaluationSources,
         part: VersionInterval,
         before: TargetEvaluation,
     ) -> TargetEvaluation:
@@ -146,7 +146,7 @@ class Kind(Protocol[D_contra]):
         step: Step,
         at_raise: Raise,
         history: History | None,
-    ) -> Evidence:
+    ) -> RaiseEvidence:
         """Return the content of a new episode. `history`: the readings of the evaluation, if it
         returned them."""
 
@@ -189,7 +189,7 @@ class MovingKind(Protocol[D_contra]):
     """Behaviour of a kind whose limits change by themselves."""
 
     def moving_levels(
-        self, definition: D_contra, sources: Sources, parts: Sequence[VersionInterval]
+        self, definition: D_contra, sources: EvaluationSources, parts: Sequence[VersionInterval]
     ) -> Mapping[str, tuple[MovingLevel, ...]]:
         """Return the limits that were in force in parts which follow one another, by variable; none
         if they do not change.

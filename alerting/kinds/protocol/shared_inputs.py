@@ -45,7 +45,7 @@ class FeatureRows:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ModelScores:
     """Scores of a model, and those of its twin where its refit scored; NaN elsewhere."""
 
     score: Floats
@@ -107,7 +107,7 @@ class _AssetInputs:
         self.parts: _Cache[_PartKey, History] = _Cache(_MOST_PARTS, MOST_VALUES)
         self.older: _Cache[tuple[Any, ...], pd.DataFrame] = _Cache(_MOST_PARTS)
         self.rows: _Cache[tuple[FeaturePlan, bytes], FeatureRows] = _Cache(_MOST, MOST_VALUES)
-        self.scores: _Cache[tuple[ModelKey, bytes], Scored] = _Cache(_MOST)
+        self.scores: _Cache[tuple[ModelKey, bytes], ModelScores] = _Cache(_MOST)
 
 
 class SharedInputs:
@@ -118,7 +118,7 @@ class SharedInputs:
         self._inputs = _AssetInputs("")
         self._explained: _Cache[tuple[Any, ...], Any] = _Cache(_MOST_EXPLAINED)
 
-    def _of(self, asset: Asset) -> _AssetInputs:
+    def _inputs_for(self, asset: Asset) -> _AssetInputs:
         """Return what is kept of an asset; everything of the asset before is dropped."""
         if asset.name != self._inputs.name:
             self._inputs = _AssetInputs(asset.name)
@@ -134,7 +134,7 @@ class SharedInputs:
         `MOST_VALUES`. Raises UserError if a stored value of these variables is not of its
         variable's type; those of other variables do not count.
         """
-        inputs = self._of(asset)
+        inputs = self._inputs_for(asset)
         key = start, end, frozenset(variables)
 
         def compute() -> History:
@@ -165,10 +165,14 @@ class SharedInputs:
         loaded = _read(self._readings, asset, start, end, names)
         return _keep(inputs, loaded) if before is None else loaded
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        """Return the newest value of each variable in (since, until], as `Readings.newest` does."""
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
+        """Return the newest value of each variable in (since, until]: `Readings.newest_values`."""
         key = *sorted(since.items()), until
-        return self._of(asset).older.get(key, lambda: self._readings.newest(asset, since, until))
+        return self._inputs_for(asset).older.get(
+            key, lambda: self._readings.newest_values(asset, since, until)
+        )
 
     def category(
         self, asset: Asset, name: str, history: History, instants: Sequence[datetime]
@@ -180,7 +184,7 @@ class SharedInputs:
         which its search begins.
         """
         before = longest_hold(asset, name) + _MOMENT
-        older = [self.newest(asset, {name: at - before}, at) for at in instants]
+        older = [self.newest_values(asset, {name: at - before}, at) for at in instants]
         return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:
@@ -193,13 +197,13 @@ class SharedInputs:
 
         if len(at) * len(plan.columns) > MOST_VALUES:
             return compute()
-        return self._of(history.asset).rows.get(
+        return self._inputs_for(history.asset).rows.get(
             (plan, at.tobytes()), compute, lambda rows: rows.frame.size
         )
 
     def score(
         self, model: TrainedModel, history: History, at: Millis
-    ) -> tuple[FeatureRows, Scored]:
+    ) -> tuple[FeatureRows, ModelScores]:
         """Return feature rows and scores: those of the refit after its training cutoff, before it
         those of the model itself.
 
@@ -207,7 +211,7 @@ class SharedInputs:
         """
         rows = self.features(model.plan, history, at)
         key = model_key(model), at.tobytes()
-        scores = self._of(history.asset).scores
+        scores = self._inputs_for(history.asset).scores
         return rows, scores.get(key, lambda: _score(model, rows.matrix, at))
 
     def explain(
@@ -260,7 +264,7 @@ def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:
     return np.ascontiguousarray(matrix)
 
 
-def _score(model: TrainedModel, matrix: Floats, at: Millis) -> Scored:
+def _score(model: TrainedModel, matrix: Floats, at: Millis) -> ModelScores:
     score = np.empty(0)
     twin = np.full(len(at), np.nan)
     if len(at):
@@ -268,7 +272,7 @@ def _score(model: TrainedModel, matrix: Floats, at: Millis) -> Scored:
     if model.refit is not None and (later := at > to_millis(model.refit.training_cutoff)).any():
         twin[later] = score[later]
         score[later] = model.refit.score_matrix(matrix[later])
-    return Scored(score, twin)
+    return ModelScores(score, twin)
 
 
 def _read(

@@ -15,7 +15,7 @@ from alerting.kinds.protocol.note_table import NoteTable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.selection.challenger import Evidence
+from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
@@ -32,10 +32,10 @@ class Challenger:
 
     candidate: Candidate
     model: TrainedModel
-    evidence: Evidence
+    evidence: ChallengerEvidence
 
 
-class Training(Protocol[T_contra]):
+class KindTraining(Protocol[T_contra]):
     """Training of one kind. Its candidates are the `families` of its definition."""
 
     def train(
@@ -123,7 +123,7 @@ class LearningData:
     @cached_property
     def whole_histories(self) -> Sequence[History]:
         """Return the histories in memory: for kinds that read a few variables."""
-        return [history.whole() for history in self.histories]
+        return [history.load_all() for history in self.histories]
 
 
 @dataclass(frozen=True)

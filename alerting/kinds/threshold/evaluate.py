@@ -11,12 +11,12 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
     all_series,
+    combine_carried,
     conditions_that_count,
     evaluate_combination,
     longest_lookback,
     search_from,
     severity_of_missing,
-    together,
     under_another_revision,
 )
 from alerting.detection.evaluation import Evaluation
@@ -30,9 +30,9 @@ from alerting.detection.messages.condition_messages import (
 from alerting.detection.threshold import evaluate_series, lookback
 from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
+    EvaluationSources,
     Raise,
-    Sources,
+    RaiseEvidence,
     TargetEvaluation,
     VersionInterval,
 )
@@ -92,7 +92,7 @@ def evaluate_threshold_interval(
 def evaluate_combined_interval(
     definition: Conditions,
     combination: Combination,
-    sources: Sources,
+    sources: EvaluationSources,
     result: TargetEvaluation,
     part: VersionInterval,
     learned: LearnedLimits | None = None,
@@ -117,7 +117,7 @@ def evaluate_combined_interval(
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            found = evaluated.at(step.at)
+            found = evaluated.conditions_at(step.at)
             reason = combined_message(
                 definition,
                 asset,
@@ -128,10 +128,14 @@ def evaluate_combined_interval(
                 one.condition.variable: None if one.reading is None else one.reading.value
                 for one in found
             }
-            content = Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
+            content = RaiseEvidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
-    unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
+    unknown = (
+        unknown_message(asset, evaluated.conditions_at(last.start))
+        if last.status == "unknown"
+        else None
+    )
     return replace(
         result,
         state=replace(after, watermark=part.end, carried=evaluated.carried),
@@ -141,28 +145,31 @@ def evaluate_combined_interval(
 
 
 def readings_carried_into(
-    part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None
+    part: VersionInterval,
+    combination: Combination,
+    sources: EvaluationSources,
+    carried: Carried | None,
 ) -> Carried:
     """Return each condition's last reading before a part, at first the last known values."""
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
     known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
-    return together(
+    return combine_carried(
         (_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)),
         part.start,
     )
 
 
 def _last_value(
-    condition: Condition, carried: Carried | None, sources: Sources, at: datetime
+    condition: Condition, carried: Carried | None, sources: EvaluationSources, at: datetime
 ) -> Carried | None:
     """Return the carried value, or a bad one, else the last recent reading before `at`."""
     if carried is not None and (carried.value is not None or carried.bad):
         return carried
     asset = sources.asset
     name = condition.variable
-    newest = sources.shared.newest(asset, {name: search_from(condition, at)}, at)
+    newest = sources.shared.newest_values(asset, {name: search_from(condition, at)}, at)
     if newest.empty:
         return carried
     before = newest.index[-1].to_pydatetime() - timedelta(milliseconds=1)

@@ -15,9 +15,9 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.normal.model import stopped
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
+    EvaluationSources,
     Raise,
-    Sources,
+    RaiseEvidence,
     TargetEvaluation,
     VersionInterval,
 )
@@ -37,7 +37,7 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, to_millis
 from alerting.readings.series import series_of
-from alerting.reporting.figures.episode_chart import AT_RAISE, Level, condition_levels
+from alerting.reporting.figures.episode_chart import AT_RAISE, ChartLevel, condition_levels
 
 
 class ThresholdKind:
@@ -72,7 +72,7 @@ class ThresholdKind:
     def evaluate(
         self,
         definition: ThresholdDefinition,
-        sources: Sources,
+        sources: EvaluationSources,
         part: VersionInterval,
         before: TargetEvaluation,
     ) -> TargetEvaluation:
@@ -95,17 +95,17 @@ class ThresholdKind:
         step: Step,
         at_raise: Raise,
         history: History | None,
-    ) -> Evidence:
+    ) -> RaiseEvidence:
         """Return the content of a new episode: the limit that was left, and the value."""
         reading = at_raise.reading
         if at_raise.content is not None:
             return at_raise.content
         if reading is None:
-            return Evidence(
+            return RaiseEvidence(
                 Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None}
             )
         reason, limit = limit_message(definition, asset, reading, step.severity)
-        return Evidence(
+        return RaiseEvidence(
             Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version),
             inputs={definition.variable: reading.value},
         )
@@ -124,7 +124,7 @@ class ThresholdKind:
                 or limit in {level.value for level in charted.levels}
             ):
                 return charted
-            return charted._replace(levels=(*charted.levels, Level(limit, AT_RAISE)))
+            return charted._replace(levels=(*charted.levels, ChartLevel(limit, AT_RAISE)))
         drawn: dict[str, Charted] = {}
         for one in (_charted(leaf, asset) for leaf in combination.leaves()):
             same = drawn.get(one.variable or "")
@@ -137,7 +137,7 @@ class ThresholdKind:
 
 def _evaluate_part(
     definition: ThresholdDefinition,
-    sources: Sources,
+    sources: EvaluationSources,
     part: VersionInterval,
     before: TargetEvaluation,
 ) -> TargetEvaluation:

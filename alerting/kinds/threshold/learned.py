@@ -7,7 +7,7 @@ from typing import cast
 
 from alerting.detection.carried import Carried
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.kinds.protocol.evaluation import Sources, VersionInterval
+from alerting.kinds.protocol.evaluation import EvaluationSources, VersionInterval
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.model import LearnedLimitsModel
 from alerting.readings.history import History
@@ -15,7 +15,7 @@ from alerting.readings.history import History
 
 def limits_in_force(
     definition: ThresholdDefinition,
-    sources: Sources,
+    sources: EvaluationSources,
     part: VersionInterval,
     carried: Carried | None,
 ) -> LearnedLimits | None:
@@ -60,7 +60,7 @@ def limits_in_force(
 
 def split_at_cutoff(
     definition: ThresholdDefinition,
-    sources: Sources,
+    sources: EvaluationSources,
     part: VersionInterval,
     carried: Carried | None,
 ) -> list[VersionInterval]:
@@ -79,7 +79,9 @@ def _taken_at(carried: Carried | None) -> Iterator[datetime]:
             yield from _taken_at(part)
 
 
-def read_part(definition: ThresholdDefinition, sources: Sources, part: VersionInterval) -> History:
+def read_part(
+    definition: ThresholdDefinition, sources: EvaluationSources, part: VersionInterval
+) -> History:
     """Return all readings that an evaluation of a part needs."""
     return sources.shared.load(
         sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset)

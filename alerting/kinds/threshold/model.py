@@ -47,7 +47,7 @@ class FittedLimits:
                 _COLUMNS,
                 [
                     (
-                        table.within(group) or "all",
+                        table.name_group(group) or "all",
                         f"{one.readings}",
                         "too few" if one.limit is None else f"{one.limit:.6g} {unit}",
                     )

@@ -7,7 +7,7 @@ import numpy as np
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
-from alerting.kinds.protocol.evaluation import Sources, VersionInterval
+from alerting.kinds.protocol.evaluation import EvaluationSources, VersionInterval
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
 from alerting.kinds.threshold.learned import limits_in_force, split_at_cutoff
 from alerting.readings.history import Millis, to_millis
@@ -22,7 +22,7 @@ _Line = tuple[str, Severity, str, int]
 
 
 def moving_levels(
-    definition: ThresholdDefinition, sources: Sources, parts: Sequence[VersionInterval]
+    definition: ThresholdDefinition, sources: EvaluationSources, parts: Sequence[VersionInterval]
 ) -> dict[str, tuple[MovingLevel, ...]]:
     """Return the learned limits of a definition in parts which follow one another, by variable.
 
@@ -46,7 +46,7 @@ def moving_levels(
     return levels
 
 
-def _pieces(sources: Sources, part: VersionInterval) -> list[VersionInterval]:
+def _pieces(sources: EvaluationSources, part: VersionInterval) -> list[VersionInterval]:
     definition = part.revision.definition if part.revision else None
     if not isinstance(definition, LearnedThresholdDefinition) or definition.state != "active":
         return [part]
@@ -54,7 +54,7 @@ def _pieces(sources: Sources, part: VersionInterval) -> list[VersionInterval]:
 
 
 def _in_part(
-    sources: Sources, part: VersionInterval
+    sources: EvaluationSources, part: VersionInterval
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
     """Return a part's first instant and its limits: none before learned ones serve."""
     start = to_millis(part.start) + 1

@@ -34,7 +34,7 @@ from alerting.kinds.protocol.training import (
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
 from alerting.learning.selection.decision_table import decide
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import (
     History,
     Millis,
@@ -194,7 +194,7 @@ def _used(
         return _Used(np.empty(0, np.int64), np.empty(0), {})
     at = millis(pd.DatetimeIndex(history.readings.index))
     values = history.readings[variable].to_numpy(np.float64)
-    there = present(history, variable)
+    there = has_data(history, variable)
     suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
     before = duration_millis(definition.gap + definition.horizon)
     found = [] if definition.problem is None else problem_intervals(definition.problem, history)
@@ -284,7 +284,7 @@ def _moved(
                 {key: table}, definition.schedule.timezone, "", _categories(history, learned)
             )
             values = used.values[new]
-            limits = in_service.at(variable, learned, used.at[new]).values
+            limits = in_service.limit_at(variable, learned, used.at[new]).values
             upper = learned.quantile > MIDDLE
             expected = 1 - learned.quantile if upper else learned.quantile
             beyond = int(np.sum(values > limits if upper else values < limits))

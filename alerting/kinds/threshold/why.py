@@ -128,7 +128,7 @@ def _learned_at(
     """Yield a sentence on each learned limit for a reading, and the limit, None if unknown."""
     version = question.blank.model_version
     for _, side, one in learned_sides(condition):
-        moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
+        moving = learned.limit_at(condition.variable, one, np.array([to_millis(taken_at)]))
         described = moving.describe(0)
         if described is None:
             yield (
@@ -161,7 +161,7 @@ def _describe_combination(
         if combination.how == "any"
         else "all of these conditions must hold"
     )
-    facts = [how, *(_describe_condition(one, question) for one in found.at(question.at))]
+    facts = [how, *(_describe_condition(one, question) for one in found.conditions_at(question.at))]
     return _Described(
         tuple(facts),
         (

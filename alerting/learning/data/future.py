@@ -8,7 +8,7 @@ import pandas as pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis
 
 
@@ -33,7 +33,7 @@ def future_values(
         not leads
         or name is None
         or name not in history.readings
-        or not (there := present(history, name)).any()
+        or not (there := has_data(history, name)).any()
     ):
         return found
     ts = millis(pd.DatetimeIndex(history.readings.index))[there]

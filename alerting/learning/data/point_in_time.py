@@ -11,7 +11,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.reading_counts import most_have_enough_readings
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import (
     History,
     Millis,
@@ -77,7 +77,7 @@ def evaluated_instants(
     made = np.zeros(len(history.readings), np.bool_)
     for name in names:
         if name in history.readings and not history.delay(name):
-            made |= present(history, name)
+            made |= has_data(history, name)
     ts = millis(pd.DatetimeIndex(history.readings.index))[made]
     at = np.unique(-(-ts // plan.stride_ms) * plan.stride_ms)
     return at[(at > start) & (at <= end)]
@@ -101,7 +101,7 @@ def has_needed_value(
     if name not in history.readings:
         return np.zeros(len(at), np.bool_)
     times = millis(pd.DatetimeIndex(history.readings.index))[
-        present(history, name)
+        has_data(history, name)
     ] + duration_millis(history.delay(name))
     newest = np.searchsorted(times, at, side="right")
     return np.asarray(newest > np.searchsorted(times, at - plan.carry_ms(name), side="right"))
@@ -122,7 +122,7 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
                 duration_millis(history.delay(name)),
                 max(plan.carry_ms(name), plan.longest_window_ms),
             )
-            there = present(history, name)
+            there = has_data(history, name)
             alike[key] = alike[key] | there if key in alike else there
     for (delay, span), there in alike.items():
         times = ts[there] + delay

@@ -11,13 +11,13 @@ import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_about
-from alerting.detection.problems import matching
+from alerting.detection.problems import match_names
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
-from alerting.readings.cleaning import outside
+from alerting.readings.cleaning import is_outside_range
 from alerting.readings.history import History, Millis, duration_millis, millis
-from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
+from alerting.readings.sample_quality import NO_INSTANTS, Instants, find_members
 
 # A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
 # its usual run, are equal.
@@ -245,7 +245,11 @@ def _out_of_range(
 ) -> Iterator[Finding]:
     for number in plan.numbers:
         wrong = sum(
-            int(outside(h.asset, number.name, _values(h, number.name).astype(np.float64)).sum())
+            int(
+                is_outside_range(
+                    h.asset, number.name, _values(h, number.name).astype(np.float64)
+                ).sum()
+            )
             for h in histories
             if number.name in h.readings
         )
@@ -290,7 +294,7 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
 
 def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
     """Count the history's instants that have such a sample of a variable."""
-    return int(among(_index(history), doubted.get(name, NO_INSTANTS)).sum())
+    return int(find_members(_index(history), doubted.get(name, NO_INSTANTS)).sum())
 
 
 def _unmatched_events(
@@ -298,7 +302,7 @@ def _unmatched_events(
 ) -> Iterator[Finding]:
     types = event_types(histories)
     for pattern in definition.features.events:
-        if not matching(types, [pattern]):
+        if not match_names(types, [pattern]):
             message = (
                 f"No event type matches {pattern!r} of features.events: it gives no features; the "
                 f"types are {sorted(types)}."

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError, nearest
+from alerting.definitions.faults import UserError, name_hint
 from alerting.definitions.model import TrainedDefinition
-from alerting.detection.problems import matching
+from alerting.detection.problems import match_names
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.planning import event_types
 from alerting.readings.history import History, millis
@@ -49,7 +49,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
-        if not matching(types, [problem.event]):
+        if not match_names(types, [problem.event]):
             raise UserError(
                 f"{definition.name}: no event type matches the problem's event {problem.event!r}"
                 f"{_suggest(problem.event, types)}; import events of that type or correct "
@@ -71,7 +71,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
 
 
 def _suggest(name: str, names: set[str]) -> str:
-    return f" ({nearest(name, names, 'there is') or 'there are none yet'})"
+    return f" ({name_hint(name, names, 'there is') or 'there are none yet'})"
 
 
 def require_both_classes(

@@ -18,7 +18,7 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.number_columns import fill_numbers
 from alerting.learning.features.plan import CategorySource, FeaturePlan
 from alerting.learning.features.planning import plan_features
-from alerting.learning.features.samples import AssetReadings, newest, take
+from alerting.learning.features.samples import AssetReadings, newest_sample, take
 from alerting.readings.history import History, Millis, duration_millis, event_delays, millis
 
 __all__ = ["FeaturePlan", "build_features", "build_features_many", "grid", "plan_features"]
@@ -153,7 +153,7 @@ def _last_code(
     rows = readings.rows_known(delay, int(at[0]) - carry, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()
-    chosen = newest((readings.ts[rows] + delay)[there], at, carry)
+    chosen = newest_sample((readings.ts[rows] + delay)[there], at, carry)
     codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
     return np.append(codes, -1)[chosen]
 

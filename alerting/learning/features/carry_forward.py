@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from alerting.learning.features.plan import CarryForward
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis
 from alerting.readings.spacing import distances, sampling_ms
 
@@ -67,6 +67,6 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
 
 def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
     columns = [
-        h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings
+        h.readings[name][has_data(h, name)].to_numpy() for h in histories if name in h.readings
     ]
     return bool(np.concatenate([c[1:] != c[:-1] for c in columns]).mean() >= CHANGES)

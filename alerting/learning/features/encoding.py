@@ -168,7 +168,7 @@ class ColumnPairs:
     of: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
-    def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
+    def choose(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
         """Return all pairs of the `most` number columns with the largest contributions."""
         numbers = [
             i

@@ -43,7 +43,7 @@ class Moments(NamedTuple):
         return Moments(*(part[:, where] for part in self))
 
 
-class Rows(NamedTuple):
+class BucketRows(NamedTuple):
     """Rows in `size` buckets: bucket and seconds from the end. `alone`: no two share one."""
 
     size: int
@@ -52,14 +52,14 @@ class Rows(NamedTuple):
     alone: bool
 
 
-def bucket_rows(times: Millis, start: int, width: int, size: int) -> Rows:
+def bucket_rows(times: Millis, start: int, width: int, size: int) -> BucketRows:
     """Assign increasing times to the buckets (start + i·width, start + (i+1)·width]."""
     bucket = (times - (start + 1)) // width
     seconds = (times - (start + (bucket + 1) * width)) / 1000.0
-    return Rows(size, bucket, seconds, bool(np.all(bucket[1:] != bucket[:-1])))
+    return BucketRows(size, bucket, seconds, bool(np.all(bucket[1:] != bucket[:-1])))
 
 
-def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
+def bucket_moments(rows: BucketRows, values: Floats, there: BoolArray) -> Moments:
     """Sum up the values (variables x rows) of each bucket; missing ones do not count."""
     if rows.alone:
         return _moments_of_single(rows, values, there)
@@ -73,7 +73,7 @@ def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
     )
 
 
-def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
+def _moments_of_single(rows: BucketRows, values: Floats, there: BoolArray) -> Moments:
     """Return the moments of buckets with one row at most, bit for bit as `run_moments`."""
     where = compact(rows.bucket)
     shape = (len(values), rows.size)

@@ -19,10 +19,10 @@ from alerting.learning.features.samples import (
     ReadingInterval,
     Samples,
     WindowRows,
-    newest,
+    drop_old_samples,
+    newest_sample,
     newest_there,
     take,
-    within,
 )
 from alerting.readings.history import Millis
 
@@ -107,13 +107,15 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
     values = interval.readings.matrix(names, rows.rows)
     there = np.isfinite(values)
     windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, there))
-    index = within(rows.times, interval.at, plan.longest_window_ms, newest_there(there, rows.until))
+    index = drop_old_samples(
+        rows.times, interval.at, plan.longest_window_ms, newest_there(there, rows.until)
+    )
     last = _newest_of_rows(values, index)
     known = _newest_of_rows(rows.times.astype(np.float64), index)
     for i, name in enumerate(names):
         if plan.is_carried_forward(name):
             samples = interval.readings.samples(name)
-            chosen = newest(samples.times, interval.at, plan.carry_ms(name))
+            chosen = newest_sample(samples.times, interval.at, plan.carry_ms(name))
             last[i] = take(samples.values, chosen)
             known[i] = take(samples.times.astype(np.float64), chosen)
     block = plan.number_blocks[names[0]]
@@ -126,7 +128,8 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
             for i, name in enumerate(names):
                 samples = interval.lag_samples(name, span)
                 found[i] = take(
-                    samples.values, newest(samples.times, interval.at - span, plan.carry_ms(name))
+                    samples.values,
+                    newest_sample(samples.times, interval.at - span, plan.carry_ms(name)),
                 )
         elif column.aggregation == "last":
             np.add(last, 0.0, out=found)

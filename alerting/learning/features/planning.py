@@ -8,12 +8,12 @@ import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
-from alerting.detection.problems import matching
+from alerting.detection.problems import match_names
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
 from alerting.learning.features.plan import CategorySource, FeaturePlan, Lagged, NumberSource
 from alerting.learning.features.reading_counts import with_usual_counts
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis, millis
 from alerting.readings.spacing import sampling_ms
 
@@ -51,7 +51,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         aggregations=definition.features.aggregations,
         numbers=tuple(numbers),
         categories=tuple(categories),
-        events=tuple(matching(event_types(histories), definition.features.events)),
+        events=tuple(match_names(event_types(histories), definition.features.events)),
         number_attributes=tuple(name for name, levels in attributes if levels is None),
         category_attributes=tuple(
             CategorySource(name, levels) for name, levels in attributes if levels is not None
@@ -80,7 +80,9 @@ def candidate_variables(definition: TrainedDefinition, histories: Sequence[Histo
     """Return the assets' matching variables, sorted; of a unit just made not its problem's."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
     unseen = set(definition.problem.variables) if definition.is_of_unit else set()
-    return matching(names - set(matching(names, definition.exclude)) - unseen, definition.include)
+    return match_names(
+        names - set(match_names(names, definition.exclude)) - unseen, definition.include
+    )
 
 
 def event_types(histories: Sequence[History]) -> set[str]:
@@ -142,7 +144,7 @@ def _variables(
     numbers = []
     categories = []
     for name in candidate_variables(definition, histories):
-        having = [h for h in histories if present(h, name).any()]
+        having = [h for h in histories if has_data(h, name).any()]
         kinds = {_is_category(h, name): h.asset.name for h in having}
         if len(kinds) > 1:
             raise UserError(

@@ -10,10 +10,10 @@ import pandas as pd
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
     BoolArray,
+    BucketRows,
     Floats,
     Index,
     Moments,
-    Rows,
     WindowPositions,
 )
 from alerting.learning.features.plan import FeaturePlan
@@ -33,7 +33,7 @@ class WindowRows(NamedTuple):
 
     rows: slice
     times: Millis
-    buckets: Rows
+    buckets: BucketRows
     until: Index
 
 
@@ -146,9 +146,9 @@ class ReadingInterval:
         )
 
 
-def newest(times: Millis, at: Millis, span: int) -> Index:
+def newest_sample(times: Millis, at: Millis, span: int) -> Index:
     """Return the index of the newest sample known in (t - span, t], -1 without any."""
-    return within(times, at, span, np.searchsorted(times, at, side="right") - 1)
+    return drop_old_samples(times, at, span, np.searchsorted(times, at, side="right") - 1)
 
 
 def newest_there(there: BoolArray, until: Index) -> Index:
@@ -158,7 +158,7 @@ def newest_there(there: BoolArray, until: Index) -> Index:
     return np.append(found, np.full((len(there), 1), -1), axis=1)[:, until - 1]
 
 
-def within(times: Millis, at: Millis, span: int, found: Index) -> Index:
+def drop_old_samples(times: Millis, at: Millis, span: int, found: Index) -> Index:
     """Replace the index of a sample that was known at t - span or before by -1."""
     if len(times):
         found[times[found] <= at - span] = -1

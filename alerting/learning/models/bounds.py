@@ -102,10 +102,10 @@ class Trees:
 class BoxBound(Protocol):
     """Lower bounds of the margin over boxes."""
 
-    def least(self, low: Floats, high: Floats) -> Floats:
+    def lower_bound(self, low: Floats, high: Floats) -> Floats:
         """Return a lower bound for each box (boxes x encoded columns)."""
 
-    def within(self, low: Floats, high: Floats) -> "BoxBound":
+    def restrict_to_box(self, low: Floats, high: Floats) -> "BoxBound":
         """Return the same bounds, quicker, for boxes inside of one box."""
 
 
@@ -149,7 +149,7 @@ class TreesBound:
         self._starts = np.flatnonzero(np.append(True, np.diff(self._tree) != 0)[: len(kept)])
         self._single = trees.single
 
-    def least(self, low: Floats, high: Floats) -> Floats:
+    def lower_bound(self, low: Floats, high: Floats) -> Floats:
         """Return the sum over trees of the smallest leaf in reach of each box."""
         if not len(self._columns):
             return np.full(len(low), float(np.minimum.reduceat(self._value, self._starts).sum()))
@@ -158,7 +158,7 @@ class TreesBound:
         )
         return np.asarray(smallest.sum(axis=1))
 
-    def within(self, low: Floats, high: Floats) -> "TreesBound":
+    def restrict_to_box(self, low: Floats, high: Floats) -> "TreesBound":
         """Return the bounds of a box's leaves, and the columns that tell them apart."""
         kept = np.flatnonzero(self._reached(low[None, :], high[None, :])[0])
         above = self._above[:, kept]
@@ -195,13 +195,13 @@ class LinearBound:
     weights: Floats
     intercept: float
 
-    def least(self, low: Floats, high: Floats) -> Floats:
+    def lower_bound(self, low: Floats, high: Floats) -> Floats:
         """Return the minimum over each box."""
         return np.asarray(
             np.minimum(low * self.weights, high * self.weights).sum(axis=1) + self.intercept
         )
 
-    def within(self, low: Floats, high: Floats) -> "LinearBound":
+    def restrict_to_box(self, low: Floats, high: Floats) -> "LinearBound":
         """Return these bounds."""
         return self
 
@@ -219,18 +219,18 @@ class MarginBounds:
         """Return whether all families of the estimator have bounds."""
         return len(self._bounds) == len(self._estimator.members)
 
-    def within(self, low: Floats, high: Floats) -> "MarginBounds":
+    def restrict_to_box(self, low: Floats, high: Floats) -> "MarginBounds":
         """Return the same bounds, quicker, for boxes inside of one box."""
         part = copy(self)
         low, high = _known_box(low[None, :], high[None, :])
         boxes = [encode_box(member.encoding, low, high) for member in self._estimator.members]
         part._bounds = [
-            bound.within(a[0], b[0])
+            bound.restrict_to_box(a[0], b[0])
             for bound, (a, b) in zip(self._bounds, boxes, strict=self.is_known)
         ]
         return part
 
-    def least(self, low: Floats, high: Floats) -> Floats:
+    def lower_bound(self, low: Floats, high: Floats) -> Floats:
         """Return a lower bound of the margin for each box (boxes x columns of the matrix)."""
         if not self.is_known:
             return np.full(len(low), -np.inf)
@@ -238,7 +238,8 @@ class MarginBounds:
         low, high = _known_box(low, high)
         boxes = [encode_box(member.encoding, low, high) for member in members]
         found = [
-            bound.least(*box) - ROUNDING for bound, box in zip(self._bounds, boxes, strict=True)
+            bound.lower_bound(*box) - ROUNDING
+            for bound, box in zip(self._bounds, boxes, strict=True)
         ]
         if isinstance(self._estimator, Estimator):
             return np.asarray(found[0], np.float64)

@@ -22,7 +22,7 @@ from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
-from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.normal import NormalSample
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis
 
@@ -83,7 +83,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
     return files | {REFIT + name: data for name, data in refit.items()}
 
 
-def _normal_document(normal: NormalRows) -> dict[str, object]:
+def _normal_document(normal: NormalSample) -> dict[str, object]:
     lists = {"rows": normal.rows.tolist(), "distances": normal.distances.tolist()}
     return {"columns": normal.columns, "centre": normal.centre, "scale": normal.scale, **lists}
 
@@ -152,7 +152,7 @@ def _read_model(
         gap=timedelta(milliseconds=meta.gap_ms),
         normal=None
         if meta.normal is None
-        else NormalRows(
+        else NormalSample(
             meta.normal.columns,
             meta.normal.centre,
             meta.normal.scale,

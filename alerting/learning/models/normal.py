@@ -27,7 +27,7 @@ DIGITS = 6  # significant ones that are stored
 
 
 @dataclass(frozen=True, eq=False)
-class NormalRows:
+class NormalSample:
     """A sample of normal training rows. `columns`: of levels; `scale`: their deviations.
 
     `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the
@@ -76,7 +76,7 @@ def _tree_of(rows: Floats) -> "cKDTree":
 
 def sample_normal(
     plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
-) -> NormalRows | None:
+) -> NormalSample | None:
     """Return at most 2,000 normal rows and 100,000 values, by the seed; None of too few."""
     columns = level_columns(plan)
     normal = np.flatnonzero(label == 0)
@@ -92,13 +92,13 @@ def sample_normal(
     scale = [
         _round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)
     ]
-    empty = NormalRows(
+    empty = NormalSample(
         columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
     )
     scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
     nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
     distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
-    return NormalRows(columns, empty.centre, empty.scale, scaled, distances)
+    return NormalSample(columns, empty.centre, empty.scale, scaled, distances)
 
 
 def level_columns(plan: FeaturePlan) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend, Estimator
-from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.normal import NormalSample
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class TrainedModel:
     params: Mapping[str, Any] = field(default_factory=dict)
     refit: "TrainedModel | None" = None
     usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    normal: NormalRows | None = field(default=None, compare=False)
+    normal: NormalSample | None = field(default=None, compare=False)
     effects: SetPointEffects | None = field(default=None, compare=False)
 
     @property

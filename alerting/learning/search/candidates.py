@@ -95,8 +95,8 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
         test = later[~by_word[later]]
-        fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(
-            dataset.label[sample.of(test)], "scored on"
+        fault = _fault(dataset.label[sample.select_rows(train)], "fitted on") or _fault(
+            dataset.label[sample.select_rows(test)], "scored on"
         )
         if fault:
             notes.append(f"fold {number} of {folds} was left out: {fault}")

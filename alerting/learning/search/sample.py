@@ -37,7 +37,7 @@ class SearchSample:
         """Return whether any row was excluded."""
         return bool(self.notes)
 
-    def of(self, rows: Positions) -> Positions:
+    def select_rows(self, rows: Positions) -> Positions:
         """Return the rows (positions) that belong to the sample."""
         return rows[self.selected[rows]]
 

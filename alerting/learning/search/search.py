@@ -120,7 +120,7 @@ def _describe_early_end(family: str, search: "_Search") -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class _FoldModel:
     """A fold's model. `curve`: average precision after each round, if it has rounds."""
 
     fold: Fold
@@ -166,7 +166,7 @@ class _Search:
     def _try(self, trial: optuna.Trial) -> float:
         """Return a set's mean average precision over the folds, or raise TrialPruned."""
         params = self.family.suggest(trial) | self.fixed
-        fitted: list[_Fitted] = []
+        fitted: list[_FoldModel] = []
         pruned = False
         for fold in self.folds:
             fitted.append(self._fit(params, fold))
@@ -191,7 +191,7 @@ class _Search:
             raise optuna.TrialPruned
         return tried.ap
 
-    def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
+    def _score_shifts(self, fitted: Sequence[_FoldModel]) -> Iterator[Floats]:
         """Yield figures on shifted labels, of some rounds: their choice can be luck."""
         longest = max(len(f.curve) for f in fitted)
         stages = (
@@ -207,24 +207,24 @@ class _Search:
                 ]
             )
 
-    def _fit(self, params: Params, fold: Fold) -> _Fitted:
-        rows = self.sample.of(fold.train)
+    def _fit(self, params: Params, fold: Fold) -> _FoldModel:
+        rows = self.sample.select_rows(fold.train)
         chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
         train, test = (
-            self._labelled_rows(part, chosen) for part in (rows, self.sample.of(fold.test))
+            self._labelled_rows(part, chosen) for part in (rows, self.sample.select_rows(fold.test))
         )
         estimator, curve = self.family.fit_with_validation(
             params, self.limit.take(chosen), train, test, self.learning.seed
         )
-        return _Fitted(fold, self.limit.widen(estimator, chosen), curve)
+        return _FoldModel(fold, self.limit.widen(estimator, chosen), curve)
 
     def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
         part = take_part(self.matrix, rows, chosen)
         return LabelledRows(part, self.dataset.label[rows], self.sample.weights(rows))
 
-    def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
+    def _evaluate(self, params: Params, fitted: Sequence[_FoldModel]) -> tuple[Trial, list[Floats]]:
         rounds = _common_rounds([f.curve for f in fitted])
-        tests = [self.sample.of(f.fold.test) for f in fitted]
+        tests = [self.sample.select_rows(f.fold.test) for f in fitted]
         scores = [self._score(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]
         aps = tuple(
             self._average_precision(test, score) for test, score in zip(tests, scores, strict=True)
@@ -232,7 +232,7 @@ class _Search:
         found: Params = {"rounds": rounds} if rounds else {}
         return Trial(params | found, float(np.mean(aps)), aps), scores
 
-    def _score(self, fitted: _Fitted, rounds: int | None, rows: Positions) -> Floats:
+    def _score(self, fitted: _FoldModel, rounds: int | None, rows: Positions) -> Floats:
         most = None if rounds is None else min(rounds, len(fitted.curve))
         return fitted.estimator.probability_of(self.matrix[rows], most)
 

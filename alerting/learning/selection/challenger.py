@@ -49,7 +49,7 @@ USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ChallengerEvidence:
     """Evidence of a challenger: on validation, which set its threshold, and on the test period,
     scored once.
 
@@ -121,7 +121,7 @@ def finish_challenger(
     candidate: Candidate,
     definition: TrainedDefinition,
     estimator: Estimator | None = None,
-) -> tuple[TrainedModel, Evidence]:
+) -> tuple[TrainedModel, ChallengerEvidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test
     period once; its refit serves.
 
@@ -235,13 +235,13 @@ def _evidence(
     estimator: Estimator,
     choice: ThresholdChoice,
     score: Floats,
-) -> Evidence:
+) -> ChallengerEvidence:
     seed = definition.learning.seed
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
     used = {part: rows for part, rows in parts.items() if rows.any()}
     scored = {part: dataset.part == part for part in used}
-    return Evidence(
+    return ChallengerEvidence(
         threshold=choice,
         rows={
             part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed)

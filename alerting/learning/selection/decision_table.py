@@ -48,7 +48,7 @@ class PromotionDecision:
 
 
 @dataclass(frozen=True)
-class Rule:
+class DecisionRule:
     """One row of the table. `sentence`: the reason, with the names of facts in braces.
 
     `verdict`: None where the objection is added to a promotion (`add_objection`), whose verdict
@@ -61,106 +61,108 @@ class Rule:
     sentence: str
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("not_above_chance", "no_challenger", False, "{chance}{stays} {remedy}"),
-    Rule(
+RULES: tuple[DecisionRule, ...] = (
+    DecisionRule("not_above_chance", "no_challenger", False, "{chance}{stays} {remedy}"),
+    DecisionRule(
         "same_model", "keep", False,
         "The challenger is the same model as the champion; the champion stays.",
     ),
-    Rule("same_estimate", "keep", False, "The {subject} the same."),
-    Rule(
+    DecisionRule("same_estimate", "keep", False, "The {subject} the same."),
+    DecisionRule(
         "unreadable_champion", "provisional", True,
         "The champion, version {version}, cannot be read, so the comparison is impossible "
         f"({{fault}}). The challenger {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "no_champion", "provisional", False,
         "First model. It is clearly better than chance and can be used until a comparison is "
         "possible.",
     ),
-    Rule(
+    DecisionRule(
         "no_mature_label", "cannot_tell", False,
         "Cannot tell: no row after {start}, the first instant that neither model has used, has a "
         "mature label. The champion stays.",
     ),
-    Rule(
+    DecisionRule(
         "too_few_problems", "cannot_tell", False,
         "Cannot tell: {problems} problems {period}, {least} are needed. The champion stays.",
     ),
-    Rule(
+    DecisionRule(
         "one_class", "cannot_tell", False,
         "Cannot tell: the rows {period} are all of one class once acted-upon episodes are left "
         "out. The champion stays.",
     ),
-    Rule(
+    DecisionRule(
         "verdict_by_acted_rows", "cannot_tell", False,
         "Cannot tell: {summary}, but the answer depends on {acted} rows of acted-upon episodes: "
         "better in {positive} if they count as problems, in {negative} if not. The champion "
         "stays.",
     ),
-    Rule("not_better", "keep", False, "The champion stays: {summary}."),
-    Rule(
+    DecisionRule("not_better", "keep", False, "The champion stays: {summary}."),
+    DecisionRule(
         "worse_forecasts", "keep", False,
         "The champion stays: the challenger warns better, but forecasts worse: {summary}.",
     ),
-    Rule(
+    DecisionRule(
         "lost_assets", "provisional", True,
         f"{{found}} It no longer watches {{lost}}. It {_APPROVED}",
     ),
-    Rule("moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED} {{found}}"),
-    Rule(
+    DecisionRule(
+        "moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED} {{found}}"
+    ),
+    DecisionRule(
         "no_unseen_time", "provisional", True,
         "{found} There is no unseen normal time on which its false alarms could be counted. It "
         f"{_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "champion_raises_too_many", "provisional", True,
         "{found} Those of the one in service are too many: normal operation has moved, or a fault "
         f"goes on. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "lasting_alarms", "provisional", True,
         "{found} It is in alarm for {in_alarm:.0%} of unseen normal time, and at most "
         f"{{most_in_alarm:.0%}} are allowed. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "too_many_alarms", "provisional", True,
         f"{{found}} These false alarms are too many. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "lasting_signals", "provisional", True,
         "{found} They last for {in_alarm:.0%} of these points, of which at most "
         f"{{most_in_alarm:.0%}} are allowed, so it {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "too_many_signals", "provisional", True,
         f"{{found}} These are too many, so it {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "too_little_time", "provisional", True,
         "{found} This is too little unseen normal time: {least_allowed:g} false alarms must be "
         f"allowed in it.{{alone}} It {_APPROVED}",
     ),
-    Rule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
-    Rule("too_few_points_of_first", "provisional", False, "{found}"),
-    Rule(
+    DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
+    DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),
+    DecisionRule(
         "fewer_problems", "provisional", True,
         f"{{found}} It finds fewer of the problems than the one in service. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "no_synthetic_time", "provisional", True,
         f"{{found}} There is no unseen time for synthetic anomalies. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "fewer_synthetic", "provisional", True,
         f"{{found}} It finds fewer synthetic anomalies than the one in service. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "too_many_on_new_assets", "provisional", True,
         "{found} On assets that the one in service does not watch it raises {on_new_assets} false "
         f"alarms: too many. It {_APPROVED}",
     ),
-    Rule(
+    DecisionRule(
         "finds_nothing", None, True,
         "{reason} Its threshold finds no problem in the validation period, so it goes into service "
         "only if a person approves: `alerting model approve`.",

@@ -117,8 +117,7 @@ def common_window(
     as_of: datetime,
     suppressed: IntervalsByAsset = MappingProxyType({}),
 ) -> CommonWindow | None:
-    """Score both models on every instant of (start, as_of] that counts; None without a label among
-    them."""
+    """Score both models on each instant of (start, as_of] that counts; None without a label."""
     window = to_millis(start), to_millis(as_of)
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
     both = zip(histories, spans, strict=True)
@@ -193,8 +192,7 @@ def _rows_of(
 def _is_touched(
     definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]
 ) -> BoolArray:
-    """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start,
-    end]."""
+    """Select rows whose label window (t + gap, t + gap + horizon] overlaps a (start, end]."""
     after, until = (at + duration_millis(edge) for edge in definition.window)
     touched = np.zeros(len(at), np.bool_)
     for start, end in windows:
@@ -337,10 +335,18 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
     champion = _WeightedAp(label, theirs)
     ones = np.ones(len(label))
     if not len(differences):
-        return _View(challenger.of(ones), champion.of(ones), None, None, 0)
+        return _View(
+            challenger.average_precision(ones), champion.average_precision(ones), None, None, 0
+        )
     interval = np.quantile(differences, [0.025, 0.975]).tolist()
     share = float(np.mean(differences > 0))
-    return _View(challenger.of(ones), champion.of(ones), interval, share, len(differences))
+    return _View(
+        challenger.average_precision(ones),
+        champion.average_precision(ones),
+        interval,
+        share,
+        len(differences),
+    )
 
 
 def paired_differences(
@@ -356,7 +362,10 @@ def paired_differences(
     first = _WeightedAp(label, mine)
     second = _WeightedAp(label, theirs)
     differences = np.array(
-        [first.of(c[block]) - second.of(c[block]) for c in _draws(int(block.max()) + 1, seed)]
+        [
+            first.average_precision(c[block]) - second.average_precision(c[block])
+            for c in _draws(int(block.max()) + 1, seed)
+        ]
     )
     return np.asarray(differences[~np.isnan(differences)], np.float64)
 
@@ -369,8 +378,7 @@ def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 class _WeightedAp:
-    """Average precision of fixed scores under changing weights: sorted once, linear for every
-    weighting."""
+    """Average precision of fixed scores under changing weights: sorted once, then linear."""
 
     def __init__(self, label: Labels, score: Floats) -> None:
         self._order = np.argsort(-score, kind="stable")
@@ -379,9 +387,8 @@ class _WeightedAp:
         self._last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
         self._label = label[self._order].astype(np.float64)
 
-    def of(self, weight: npt.NDArray[Any]) -> float:
-        """Return the average precision under a weighting; NaN if it leaves no positive or no
-        negative."""
+    def average_precision(self, weight: npt.NDArray[Any]) -> float:
+        """Return the average precision under a weighting; NaN if it leaves one class only."""
         ordered = weight[self._order].astype(np.float64)
         true = np.cumsum(ordered * self._label)[self._last]
         total = np.cumsum(ordered)[self._last]

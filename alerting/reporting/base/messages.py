@@ -112,7 +112,7 @@ def money(low: float, high: float, currency: str, language: Language = ENGLISH) 
 
 def seconds(value: float | None, language: Language = ENGLISH) -> str:
     """Format a duration in its two largest units: `2 h 10 min`; a dash for none."""
-    return NONE if value is None else language.about(timedelta(seconds=value))
+    return NONE if value is None else language.format_rough_duration(timedelta(seconds=value))
 
 
 def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
@@ -162,7 +162,7 @@ def data_up_to(
     )
     if age < timedelta(minutes=1):
         return language.say("Data up to {until}.", until=until)
-    old = language.about(age // timedelta(minutes=1) * timedelta(minutes=1))
+    old = language.format_rough_duration(age // timedelta(minutes=1) * timedelta(minutes=1))
     return language.say("Data up to {until} ({duration} old).", until=until, duration=old)
 
 

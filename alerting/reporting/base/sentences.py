@@ -111,7 +111,7 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
     passed = now - value
     if abs(passed) < timedelta(minutes=1):
         return language.say("just now")
-    duration = about(abs(passed), language)
+    duration = format_minutes(abs(passed), language)
     return (
         language.say("{duration} ago", duration=duration)
         if passed > timedelta(0)
@@ -119,10 +119,10 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
     )
 
 
-def about(span: timedelta, language: Language = ENGLISH) -> str:
+def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
     """Format a duration to the minute: `3 h 20 min`; in seconds below one minute."""
     minute = timedelta(minutes=1)
-    return language.about(span // minute * minute if span >= minute else span)
+    return language.format_rough_duration(span // minute * minute if span >= minute else span)
 
 
 def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
@@ -165,7 +165,7 @@ def time_range(
     same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
     until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language)
     since = clock_time(start, now, zone, language)
-    duration = about(end - start, language)
+    duration = format_minutes(end - start, language)
     return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
 
 

@@ -73,7 +73,7 @@ class Correlation:
     lags_s: Floats
     at_lags: Floats
 
-    def at(self, lag_s: Floats) -> Floats:
+    def correlation_at(self, lag_s: Floats) -> Floats:
         """Return the correlation at these distances; beyond the last one it goes on falling."""
         longest = self.lags_s[-1]
         (at_half, last) = self.at_lags[-2:]
@@ -85,7 +85,7 @@ class Correlation:
         """Return how many independent values an interval is worth, at least 1."""
         inside = self.lags_s[self.lags_s < seconds]
         lags = np.unique(np.r_[inside, np.linspace(0.0, seconds, _DRAWS)])
-        alike = float(np.trapezoid((1 - lags / seconds) * self.at(lags), lags))
+        alike = float(np.trapezoid((1 - lags / seconds) * self.correlation_at(lags), lags))
         return max(seconds / (2 * alike), 1.0)
 
     def independent_in_sample(self, seconds: float) -> float:

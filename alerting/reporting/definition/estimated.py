@@ -48,7 +48,7 @@ class EstimatedPerformance:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedMetrics:
     """Expected metrics of rows; None where they are not defined."""
 
     recall: float | None
@@ -85,13 +85,13 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
 
 def expected_performance(
     score: Floats, threshold: Floats, probability: Floats | None = None
-) -> Expected:
+) -> ExpectedMetrics:
     """Return recall, precision and ROC-AUC from scores, or labels where these are known."""
     probability = score if probability is None else probability
     above = score >= threshold
     expected = float(probability.sum())
     hits = float(probability[above].sum())
-    return Expected(
+    return ExpectedMetrics(
         recall=hits / expected if expected > 0 else None,
         precision=hits / int(above.sum()) if above.any() else None,
         roc_auc=expected_roc_auc(score, probability),

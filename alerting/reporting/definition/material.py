@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from alerting.alarm_kpis.intervals import Interval, between, length, merge
+from alerting.alarm_kpis.intervals import Interval, find_gaps, length, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
@@ -134,7 +134,7 @@ class Material:
         )
 
     def _without_gaps(self, asset: str, start: datetime, end: datetime) -> list[Interval]:
-        return between(merge(self.gaps.get(asset, ()), start, end), start, end)
+        return find_gaps(merge(self.gaps.get(asset, ()), start, end), start, end)
 
 
 def ended_at(episode: Episode) -> datetime | None:

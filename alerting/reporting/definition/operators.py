@@ -74,7 +74,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Advice:
+class AdviceOutcomes:
     """Recommendations of the period, by what operators did with them.
 
     `given`: episodes with advice that lowers the risk. `taken`: by answer. `prevented`: share of
@@ -104,7 +104,7 @@ class VerdictMetrics:
     agreement: Estimate | None = None
     to_acknowledge: Spread | None = None
     actions: tuple[Action, ...] = ()
-    advice: Advice | None = None
+    advice: AdviceOutcomes | None = None
 
     @property
     def answered(self) -> int:
@@ -173,7 +173,7 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
     return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:10])
 
 
-def _advice(raised: Sequence[Episode]) -> Advice | None:
+def _advice(raised: Sequence[Episode]) -> AdviceOutcomes | None:
     """Return what became of the recommendations; None if no episode had one."""
     advised = [e for e in raised if e.recommendation is not None and e.recommendation.helps]
     if not advised:
@@ -181,7 +181,7 @@ def _advice(raised: Sequence[Episode]) -> Advice | None:
     followed = [e for e in advised if last_taken(e) in ("yes", "partly")]
     left = [e for e in advised if last_taken(e) == "no"]
     measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
-    return Advice(
+    return AdviceOutcomes(
         given=len(advised),
         taken=dict(sorted(Counter(taken for e in advised if (taken := last_taken(e))).items())),
         prevented=_share_prevented(followed, _FOLLOWED_KNOWN),

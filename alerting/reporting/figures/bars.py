@@ -41,7 +41,7 @@ class BarChart:
     description: str
     alarm: str = ""
 
-    def at(self, value: float) -> float:
+    def percent_at(self, value: float) -> float:
         """Return the position of a value in percent of the width."""
         return round(100 * (value - self.low) / (self.high - self.low), 2)
 

@@ -19,7 +19,7 @@ from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis, to_millis
-from alerting.reporting.base.sentences import about
+from alerting.reporting.base.sentences import format_minutes
 
 COLUMNS = 320
 AT_RAISE = translatable("limit at the raise")
@@ -28,7 +28,7 @@ Millis = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Level:
+class ChartLevel:
     """A dashed line across a panel."""
 
     value: float
@@ -54,7 +54,7 @@ class MovingLevel:
             for first, last in edges
         ]
 
-    def since(self, start: int) -> "MovingLevel":
+    def cut_before(self, start: int) -> "MovingLevel":
         """Return the line from an instant (ms) on."""
         first = max(int(np.searchsorted(self.at, start, side="right")) - 1, 0)
         return replace(self, at=np.maximum(self.at[first:], start), values=self.values[first:])
@@ -109,7 +109,7 @@ class Panel:
     unit: str | None
     at: Millis
     values: Floats
-    levels: tuple[Level, ...] = ()
+    levels: tuple[ChartLevel, ...] = ()
     share: bool = False
     hold: timedelta = timedelta(days=1)
     fan: Fan | None = None
@@ -141,26 +141,26 @@ class EpisodeChart:
     cut: str = ""
 
 
-def problem_levels(problem: Problem) -> tuple[Level, ...]:
+def problem_levels(problem: Problem) -> tuple[ChartLevel, ...]:
     """Return the limits of a problem, or its value if that is a number."""
     if isinstance(problem.equals, float):
-        return (Level(problem.equals, translatable("problem")),)
+        return (ChartLevel(problem.equals, translatable("problem")),)
     return tuple(
-        Level(value, translatable("limit"))
+        ChartLevel(value, translatable("limit"))
         for value in (problem.below, problem.above)
         if value is not None
     )
 
 
-def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[Level, ...]]:
+def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[ChartLevel, ...]]:
     """Return the limits of conditions of several variables, by variable as they are written."""
-    found: dict[str, tuple[Level, ...]] = {}
+    found: dict[str, tuple[ChartLevel, ...]] = {}
     for leaf in combination.leaves():
         found[leaf.variable] = (*found.get(leaf.variable, ()), *condition_levels(leaf, asset))
     return found
 
 
-def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
+def condition_levels(definition: Condition, asset: Asset) -> tuple[ChartLevel, ...]:
     """Return the limits on the values of a variable, the least severe first; none of a rate."""
     if definition.rate_per or unknown_limits(definition, asset):
         return ()
@@ -171,7 +171,7 @@ def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
         numbers = [level.below, level.above, *(level.inside or ())]
         if isinstance(level.equals, float | int) and not isinstance(level.equals, bool):
             numbers.append(float(level.equals))
-        found += [Level(value, label) for value in numbers if value is not None]
+        found += [ChartLevel(value, label) for value in numbers if value is not None]
     return tuple(found)
 
 
@@ -213,7 +213,8 @@ def episode_chart(
         return None
     drawn_from = max(to_millis(start), min(int(p.at[0]) for p in panels_drawn))
     panels_drawn = tuple(
-        replace(p, moving=tuple(one.since(drawn_from) for one in p.moving)) for p in panels_drawn
+        replace(p, moving=tuple(one.cut_before(drawn_from) for one in p.moving))
+        for p in panels_drawn
     )
     window_end = episode.valid_until
     window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
@@ -283,7 +284,9 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language, digits
     if not level.gap:
         return shown
     return language.say(
-        "{limit}, not known for {duration}", limit=shown, duration=about(level.gap, language)
+        "{limit}, not known for {duration}",
+        limit=shown,
+        duration=format_minutes(level.gap, language),
     )
 
 

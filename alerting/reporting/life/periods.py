@@ -76,13 +76,17 @@ def _first_day(length: ReportPeriod, day: date) -> date:
 def _period_from(length: ReportPeriod, first: date, zone: tzinfo) -> Period:
     if length == "week":
         year, number, _ = first.isocalendar()
-        return _between(length, f"{year}-W{number:02d}", first, first + timedelta(days=7), zone)
+        return _period_between(
+            length, f"{year}-W{number:02d}", first, first + timedelta(days=7), zone
+        )
     index = first.year * 12 + first.month - 1 + (1 if length == "month" else 3)
     name = f"{first:%Y-%m}" if length == "month" else f"{first.year}-Q{(first.month + 2) // 3}"
-    return _between(length, name, first, date(index // 12, index % 12 + 1, 1), zone)
+    return _period_between(length, name, first, date(index // 12, index % 12 + 1, 1), zone)
 
 
-def _between(length: ReportPeriod, name: str, first: date, after: date, zone: tzinfo) -> Period:
+def _period_between(
+    length: ReportPeriod, name: str, first: date, after: date, zone: tzinfo
+) -> Period:
     return Period(length, name, _midnight(first, zone), _midnight(after, zone))
 
 

@@ -18,7 +18,7 @@ from alerting.reporting.base.sentences import last_taken
 from alerting.reporting.definition.material import Material, outcome_of
 from alerting.reporting.figures.bars import BarChart, titles_of, waterfall
 from alerting.reporting.figures.episode_chart import (
-    Level,
+    ChartLevel,
     Panel,
     condition_levels,
     levels_by_variable,
@@ -30,7 +30,7 @@ _LEAST_AROUND = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class EpisodeDetail:
+class ExplainedEpisode:
     """An episode with the reasons of its raise, and the advice, if there was any."""
 
     id: str
@@ -55,7 +55,7 @@ class MissedProblem:
 
 def episode_details(
     episodes: Sequence[Episode], histories: Mapping[str, History], language: Language = ENGLISH
-) -> tuple[EpisodeDetail, ...]:
+) -> tuple[ExplainedEpisode, ...]:
     """Return the most severe episodes, then those furthest beyond their threshold."""
     ranked = sorted(
         episodes,
@@ -78,8 +78,8 @@ def _beyond(episode: Episode) -> float:
     return abs(value - threshold) if value is not None and threshold is not None else 0.0
 
 
-def _detail(episode: Episode, asset: Asset | None, language: Language) -> EpisodeDetail:
-    return EpisodeDetail(
+def _detail(episode: Episode, asset: Asset | None, language: Language) -> ExplainedEpisode:
+    return ExplainedEpisode(
         id=episode.id,
         asset=episode.asset,
         raised_at=episode.raised_at,
@@ -148,7 +148,7 @@ def variable_of(definition: Definition) -> str | None:
     return getattr(definition, "variable", None) if condition is None else condition.variable
 
 
-def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:
+def _levels(definition: Definition, asset: Asset) -> tuple[ChartLevel, ...]:
     if (
         definition.problem is not None
         and (combination := definition.problem.combination) is not None

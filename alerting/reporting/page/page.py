@@ -18,7 +18,7 @@ from alerting.reporting.figures.bars import titles_of
 from alerting.reporting.page import charts, report_charts
 from alerting.reporting.page.backtest import BacktestMetrics
 from alerting.reporting.page.details import (
-    EpisodeDetail,
+    ExplainedEpisode,
     MissedProblem,
     episode_details,
     missed_details,
@@ -34,7 +34,7 @@ class Charts:
 
     by_name: Mapping[str, Markup]
     missed: tuple[tuple[MissedProblem, Markup], ...] = ()
-    episodes: tuple[tuple[EpisodeDetail, Markup], ...] = ()
+    episodes: tuple[tuple[ExplainedEpisode, Markup], ...] = ()
     drift: tuple[Markup, ...] = ()
     reported: tuple[ReportedMiss, ...] = ()
 
@@ -119,7 +119,7 @@ def render_page(
     )
 
 
-def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
+def _shared_advice(episodes: Sequence[ExplainedEpisode]) -> str:
     """Return the advice of several episodes, if it is the same and nobody answered it."""
     advice = {episode.advice for episode in episodes}
     is_shared = (

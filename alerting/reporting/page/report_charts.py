@@ -37,8 +37,8 @@ def bars(chart: BarChart) -> str:
     rows = []
     for i, bar in enumerate(chart.bars):
         y = i * _ROW
-        start = _DRAWN * chart.at(bar.start)
-        end = _DRAWN * chart.at(bar.end)
+        start = _DRAWN * chart.percent_at(bar.start)
+        end = _DRAWN * chart.percent_at(bar.end)
         width = max(end - start, 0.3)
         fill = f"var(--{BAR_COLOURS[bar.kind].replace('_', '-')})"
         rows.append(
@@ -47,7 +47,7 @@ def bars(chart: BarChart) -> str:
             f'<text x="{start + width:.2f}%" dx="5" y="{y + 26}">{escape(bar.text)}</text>'
         )
     if chart.threshold is not None:
-        x = f"{_DRAWN * chart.at(chart.threshold):.2f}%"
+        x = f"{_DRAWN * chart.percent_at(chart.threshold):.2f}%"
         rows.insert(
             0,
             f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" '

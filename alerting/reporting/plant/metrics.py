@@ -9,8 +9,8 @@ from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Kpis
 from alerting.operators.shelves import Shelf
 from alerting.reporting.definition.money import Amount
-from alerting.reporting.plant.proposals import Proposal, propose
-from alerting.reporting.plant.summary import DefinitionSummary
+from alerting.reporting.plant.proposals import PlantProposal, propose
+from alerting.reporting.plant.summary import DefinitionNumbers
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class ChangeMade:
 class Ranked:
     """A definition with its proposal. `value`, `nuisance`: ranks from 1 on."""
 
-    summary: DefinitionSummary
-    proposal: Proposal
+    summary: DefinitionNumbers
+    proposal: PlantProposal
     value: int
     nuisance: int
 
@@ -121,9 +121,9 @@ def compute_plant(
     start: datetime,
     end: datetime,
     as_of: datetime,
-    summaries: Sequence[DefinitionSummary],
+    summaries: Sequence[DefinitionNumbers],
     kpis: Kpis,
-    previous: Sequence[DefinitionSummary] = (),
+    previous: Sequence[DefinitionNumbers] = (),
     previous_kpis: Kpis | None = None,
     positions: Sequence[Group] = (),
     muted: Sequence[Shelf] = (),
@@ -159,7 +159,7 @@ def compute_plant(
     )
 
 
-def _rank(summaries: Sequence[DefinitionSummary]) -> tuple[Ranked, ...]:
+def _rank(summaries: Sequence[DefinitionNumbers]) -> tuple[Ranked, ...]:
     """Rank by value: problems announced or avoided, then fewer false alarms, then the name.
 
     Nuisance: false alarms, then the share of episodes that were wrong.
@@ -172,7 +172,7 @@ def _rank(summaries: Sequence[DefinitionSummary]) -> tuple[Ranked, ...]:
     )
 
 
-def _totals(summaries: Sequence[DefinitionSummary]) -> Totals:
+def _totals(summaries: Sequence[DefinitionNumbers]) -> Totals:
     return Totals(
         definitions=len(summaries),
         episodes=sum(s.episodes for s in summaries),
@@ -187,7 +187,7 @@ def _totals(summaries: Sequence[DefinitionSummary]) -> Totals:
     )
 
 
-def _money(summaries: Sequence[DefinitionSummary]) -> tuple[PlantMoney, ...]:
+def _money(summaries: Sequence[DefinitionNumbers]) -> tuple[PlantMoney, ...]:
     """Return the sums by currency; currencies are never added up."""
     given = [s.money for s in summaries if s.money is not None]
     found = []

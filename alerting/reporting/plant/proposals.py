@@ -6,7 +6,7 @@ from typing import Literal
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
 from alerting.reporting.base.messages import metric_title
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.plant.summary import DefinitionSummary
+from alerting.reporting.plant.summary import DefinitionNumbers
 
 Kind = Literal["retire", "retune", "retrain", "keep", "wait"]
 LEAST_OUTCOMES = 5
@@ -22,14 +22,14 @@ KIND_NAMES: dict[Kind, Translatable] = {
 
 
 @dataclass(frozen=True)
-class Proposal:
+class PlantProposal:
     """A proposal for a definition: an action, and its reason in one sentence."""
 
     kind: Kind
     reason: str
 
 
-def propose(summary: DefinitionSummary) -> Proposal:
+def propose(summary: DefinitionNumbers) -> PlantProposal:
     """Return the proposal for a definition. The first rule that holds decides.
 
     retire: at least five episodes with an outcome in at least four evaluated asset-weeks, none of
@@ -43,19 +43,19 @@ def propose(summary: DefinitionSummary) -> Proposal:
     right = s.hits + s.avoided
     known = s.hits + s.avoided + s.false_alarms
     if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= 4.0:
-        return Proposal("retire", _why_retire(s, known))
+        return PlantProposal("retire", _why_retire(s, known))
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:
-        return Proposal("retune", describe_retune(s.retune, s.trained))
+        return PlantProposal("retune", describe_retune(s.retune, s.trained))
     if s.trained and (s.worse_than_promotion or (s.drifted and (is_nuisance or _misses_most(s)))):
-        return Proposal("retrain", _why_retrain(s))
+        return PlantProposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
         few = translatable(
             "Too few cases for a proposal: alerts with an outcome {known}, problems {problems}.",
             known=known,
             problems=s.problems,
         )
-        return Proposal("wait", few)
+        return PlantProposal("wait", few)
     counts: dict[str, Value] = {
         "right": right,
         "known": known,
@@ -69,8 +69,8 @@ def propose(summary: DefinitionSummary) -> Proposal:
             share=Styled(right / known, "share"),
             **counts,
         )
-        return Proposal("retune", narrow)
-    return Proposal("keep", _why_keep(s, counts))
+        return PlantProposal("retune", narrow)
+    return PlantProposal("keep", _why_keep(s, counts))
 
 
 def describe_retune(retune: Retune, trained: bool) -> Translatable:
@@ -88,7 +88,7 @@ def describe_retune(retune: Retune, trained: bool) -> Translatable:
     )
 
 
-def _why_retire(s: DefinitionSummary, outcomes: int) -> Translatable:
+def _why_retire(s: DefinitionNumbers, outcomes: int) -> Translatable:
     if not s.problems:
         return translatable("None of {known} alerts was right.", known=outcomes)
     return translatable(
@@ -98,7 +98,7 @@ def _why_retire(s: DefinitionSummary, outcomes: int) -> Translatable:
     )
 
 
-def _why_keep(s: DefinitionSummary, counts: dict[str, Value]) -> Translatable:
+def _why_keep(s: DefinitionNumbers, counts: dict[str, Value]) -> Translatable:
     if s.problems:
         return translatable(
             "{right} of {known} alerts were right; {announced} of {problems} problems announced.",
@@ -107,11 +107,11 @@ def _why_keep(s: DefinitionSummary, counts: dict[str, Value]) -> Translatable:
     return translatable("{right} of {known} alerts were right.", **counts)
 
 
-def _misses_most(s: DefinitionSummary) -> bool:
+def _misses_most(s: DefinitionNumbers) -> bool:
     return s.problems >= LEAST_OUTCOMES and 2 * s.announced < s.problems
 
 
-def _why_retrain(s: DefinitionSummary) -> str:
+def _why_retrain(s: DefinitionNumbers) -> str:
     if s.worse_than_promotion:
         return translatable(
             "The model does clearly worse than at its promotion: {metric}.",

@@ -12,7 +12,7 @@ from alerting.reporting.definition.retune import Retune
 
 
 @dataclass(frozen=True)
-class DefinitionSummary:
+class DefinitionNumbers:
     """Numbers of one definition over the period.
 
     `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many
@@ -49,13 +49,13 @@ class DefinitionSummary:
     has_problem: bool = True
 
 
-_ADAPTER = TypeAdapter(DefinitionSummary)
+_ADAPTER = TypeAdapter(DefinitionNumbers)
 
 
-def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary:
+def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionNumbers:
     """Return the summary of a definition's metrics."""
     m = metrics
-    return DefinitionSummary(
+    return DefinitionNumbers(
         name=m.definition,
         title=m.title,
         kind=m.kind,
@@ -85,12 +85,12 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
     )
 
 
-def summary_to_document(summary: DefinitionSummary) -> dict[str, Any]:
+def summary_to_document(summary: DefinitionNumbers) -> dict[str, Any]:
     """Return the summary as JSON-able values."""
     document: dict[str, Any] = _ADAPTER.dump_python(summary, mode="json")
     return document
 
 
-def summary_from_document(document: Any) -> DefinitionSummary:
+def summary_from_document(document: Any) -> DefinitionNumbers:
     """Return the summary of a stored report. Raises pydantic.ValidationError if it is damaged."""
     return _ADAPTER.validate_python(document)

@@ -52,7 +52,7 @@ _NO_LOAD = {
 
 
 @dataclass(frozen=True)
-class Forecast:
+class LoadForecast:
     """One definition's expected load on each position; `notes`: what is unknown, and why.
 
     `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings
@@ -74,12 +74,12 @@ class Forecast:
         return (*(f"{load.message}{over}" for load in self.loads), *self.notes, *helps)
 
 
-def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
+def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[LoadForecast]:
     """Forecast the load of a plan's definitions, one on top of the other; empty if off."""
     gated = [plan.definition for plan in plans if _changes_load(plan)]
     if platform.budget.mode == "off" or not gated:
         return []
-    revisions = {r.name: r for r in platform.definitions.latest()}
+    revisions = {r.name: r for r in platform.definitions.latest_revisions()}
     before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
     found = []
     for definition in gated:
@@ -95,7 +95,7 @@ def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> 
 def apply_within_budget(
     platform: BacktestPorts,
     documents: Sequence[Document],
-    forecasts_made: Sequence[Forecast],
+    forecasts_made: Sequence[LoadForecast],
     author: str,
     at: datetime,
     reason: str,
@@ -126,7 +126,7 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     """
     if platform.budget.mode == "off":
         return []
-    latest = platform.definitions.latest()
+    latest = platform.definitions.latest_revisions()
     _resolve_old(platform.platform_alerts, latest, as_of)
     edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
     checked = platform.platform_alerts.subjects(LOAD) if edited else set()
@@ -145,7 +145,7 @@ def checked_subjects(definitions: Definitions) -> list[str]:
     """Return the subjects of the checks of definitions in service, one a revision."""
     return [
         _subject(r)
-        for r in definitions.latest()
+        for r in definitions.latest_revisions()
         if r.author == "database" and r.definition.state == "active"
     ]
 
@@ -168,7 +168,7 @@ def _changes_load(plan: Plan) -> bool:
     return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
 
 
-def _refusal(broken: Sequence[Forecast]) -> str:
+def _refusal(broken: Sequence[LoadForecast]) -> str:
     lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
     return "\n".join(
         [
@@ -198,7 +198,7 @@ def _load_now(
         if was_notified and episode.definition in revisions:
             notified[episode.definition].append(episode)
     alarmed = {alarm.asset for alarms in notified.values() for alarm in alarms}
-    positions = position_by_asset(platform.assets.matching(alarmed))
+    positions = position_by_asset(platform.assets.find_matching(alarmed))
     names = set(changing)
     active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
     young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][
@@ -247,7 +247,7 @@ def _forecast(
     others: Mapping[str, Alarms],
     before: Mapping[str, Alarms],
     now: datetime,
-) -> Forecast:
+) -> LoadForecast:
     start = now - budget.days * DAY
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
@@ -260,18 +260,18 @@ def _forecast(
                 position,
                 alarms.per_day,
                 there.per_day,
-                budget.of(position),
+                budget.for_position(position),
                 floods,
                 floods_now,
                 before.get(position, Alarms()).per_day,
             )
         )
     breaks = any(load.breaks(budget.most_floods) for load in loads)
-    return Forecast(name, tuple(loads), expected.over, expected.notes, breaks)
+    return LoadForecast(name, tuple(loads), expected.over, expected.notes, breaks)
 
 
 def _remedies(
-    platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime
+    platform: BacktestPorts, definition: Definition, forecast: LoadForecast, now: datetime
 ) -> tuple[str, ...]:
     """Return changes that bring a threshold within budget, tried on one asset there."""
     broken = next(
@@ -280,7 +280,7 @@ def _remedies(
     condition = single_condition(definition)
     if broken is None or condition is None or broken.now >= broken.budget:
         return ()
-    found = platform.assets.matching(definition.assets)
+    found = platform.assets.find_matching(definition.assets)
     positions = position_by_asset(found)
     asset = next(
         a for a in matching_assets(definition, found) if positions[a.name] == broken.position

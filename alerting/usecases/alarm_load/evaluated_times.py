@@ -30,7 +30,7 @@ def evaluated_times(
     match this name or pattern (None: all). An evaluation without a result, because readings are
     missing, counts.
     """
-    revisions = platform.definitions.latest()
+    revisions = platform.definitions.latest_revisions()
     times = [
         *_live(platform, revisions, end),
         *(_past(platform.past_evaluations, revisions, start, end) if past else ()),
@@ -52,7 +52,7 @@ def _live(
         (r.name, asset.name)
         for r in revisions
         if r.name in began
-        for asset in assets.matching(r.definition.assets)
+        for asset in assets.find_matching(r.definition.assets)
     ]
     times = []
     for (name, asset), watermark in zip(
@@ -89,6 +89,6 @@ def _past(
     without_model = {r.name for r in revisions if not isinstance(r.definition, ModelDefinition)}
     return [
         (e.asset, (e.start, e.end))
-        for e in past.between(start, end)
+        for e in past.for_interval(start, end)
         if e.revision is not None and (e.model_version is not None or e.definition in without_model)
     ]

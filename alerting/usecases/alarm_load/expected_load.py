@@ -41,12 +41,14 @@ class ExpectedLoad:
 
 def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms of the days before `now`, by position."""
-    found = platform.assets.matching(definition.assets)
+    found = platform.assets.find_matching(definition.assets)
     model_version = None
     targets = matching_assets(definition, found)
     if isinstance(definition, ModelDefinition):
         question = question_after(definition, platform.definitions.newest_revision(definition.name))
-        model_version = champion_at(platform.decisions.of(definition.name), now, question)
+        model_version = champion_at(
+            platform.decisions.for_definition(definition.name), now, question
+        )
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition, len(targets)),))
     positions = position_by_asset(found)

@@ -16,7 +16,7 @@ from alerting.alarm_kpis.groups import (
 )
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
-from alerting.alarm_kpis.other_limits import Proposal, propose
+from alerting.alarm_kpis.other_limits import LimitProposal, propose
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
 from alerting.definitions.assets import AssetTree
 from alerting.definitions.durations import parse_duration
@@ -36,12 +36,12 @@ _AROUND = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Advice:
+class ChatteringAdvice:
     """Advice on a chattering alarm; `why_not`: the reason if there is none."""
 
     definition: str
     asset: str
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[LimitProposal, ...]
     why_not: str | None = None
 
 
@@ -50,7 +50,7 @@ class AlarmQuality:
     """The metrics of a period, advice on chattering alarms, and the shelves in force now."""
 
     kpis: Kpis
-    advice: tuple[Advice, ...]
+    advice: tuple[ChatteringAdvice, ...]
     muted: tuple[Shelf, ...]
     past: PastAlarms
 
@@ -135,7 +135,7 @@ def group_assets(
     group = tree.position if by == "position" else tree.line
     shown = in_service | {alarm.asset for alarm in alarms}
     group_of = {asset.name: group(asset) for asset in assets if asset.name in shown}
-    budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
+    budget = platform.budget.for_position if by == "position" else (lambda _: targets.per_day)
     return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 
 
@@ -151,7 +151,7 @@ def alarms_of(
 
 def advise(
     platform: EpisodePorts, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None
-) -> tuple[Advice, ...]:
+) -> tuple[ChatteringAdvice, ...]:
     """Return advice on chattering alarms: on all of them, or on the `most` worst."""
     return tuple(
         _advise(platform.assets, platform.readings, platform.definitions, chatter, targets)
@@ -185,7 +185,7 @@ def _read_target(name: str, text: str, default: object) -> object:
 
 def _advise(
     assets: Assets, readings: Readings, definitions: Definitions, chatter: Chatter, targets: Targets
-) -> Advice:
+) -> ChatteringAdvice:
     revision = definitions.newest_revision(chatter.definition)
     asset = assets.get(chatter.asset)
     condition = single_condition(revision.definition) if revision is not None else None
@@ -195,9 +195,9 @@ def _advise(
             "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with "
             "`alerting backtest`"
         )
-        return Advice(chatter.definition, chatter.asset, (), learned)
+        return ChatteringAdvice(chatter.definition, chatter.asset, (), learned)
     if condition is None or asset is None:
-        return Advice(
+        return ChatteringAdvice(
             chatter.definition,
             chatter.asset,
             (),
@@ -214,4 +214,4 @@ def _advise(
         if proposals
         else "the present definition does not chatter on these readings, or no tried change helps"
     )
-    return Advice(chatter.definition, chatter.asset, proposals, why_not)
+    return ChatteringAdvice(chatter.definition, chatter.asset, proposals, why_not)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from alerting.ports import ReportPorts
 from alerting.reporting.plant.metrics import ChangeMade, FaultSeen, PlantMetrics, compute_plant
-from alerting.reporting.plant.summary import DefinitionSummary
+from alerting.reporting.plant.summary import DefinitionNumbers
 from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
 from alerting.usecases.alarm_load.late_times import late_times
 
@@ -20,8 +20,8 @@ def measure_plant(
     start: datetime,
     end: datetime,
     as_of: datetime,
-    summaries: Sequence[DefinitionSummary],
-    previous: Sequence[DefinitionSummary] = (),
+    summaries: Sequence[DefinitionNumbers],
+    previous: Sequence[DefinitionNumbers] = (),
     previous_start: datetime | None = None,
 ) -> PlantMetrics:
     """Return the plant's metrics on [start, end). `summaries`, `previous`: of reports.
@@ -60,7 +60,7 @@ def measure_plant(
         late=late_times(platform.platform_alerts, start, end, as_of),
         changes=[
             ChangeMade(e.at, e.actor, e.what, e.subject, e.why)
-            for e in platform.audit.between(start, end)
+            for e in platform.audit.for_interval(start, end)
             if e.what not in _ROUTINE
         ],
     )

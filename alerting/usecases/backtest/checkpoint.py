@@ -27,7 +27,7 @@ from alerting.usecases.registry.registration import register_model, search_run
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class BacktestCheckpoint:
     """A finished segment's changes; with the earlier ones an interrupted run continues."""
 
     registered: int
@@ -36,7 +36,7 @@ class Checkpoint:
     episodes: tuple[Episode, ...]
 
 
-_CHECKPOINT = TypeAdapter(Checkpoint)
+_CHECKPOINT = TypeAdapter(BacktestCheckpoint)
 _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
 
@@ -48,9 +48,9 @@ def checkpoint_files(
     view = sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
     table = memory.states.load_many([(name, asset.name) for asset in view.assets.all()])
-    point = Checkpoint(
+    point = BacktestCheckpoint(
         registered=len(memory.models.versions(name)),
-        decisions=tuple(d for d in memory.decisions.of(name) if d.at == segment.start),
+        decisions=tuple(d for d in memory.decisions.for_definition(name) if d.at == segment.start),
         states={
             asset: state
             for row, (_, asset) in enumerate(table.keys)
@@ -58,7 +58,7 @@ def checkpoint_files(
         },
         episodes=tuple(changed.values()),
     )
-    scores = memory.scores.between(name, since + _INSTANT, segment.end + _INSTANT)
+    scores = memory.scores.for_interval(name, since + _INSTANT, segment.end + _INSTANT)
     rows = list(scores)
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -117,14 +117,16 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     keys = [(name, asset) for asset in states]
     after = ConditionTable(keys)
     for position, state in enumerate(states.values()):
-        after.put(position, state)
+        after.write_state(position, state)
     memory.states.advance(ConditionTable(keys), after)
     if run["segments"]:
         sandbox.drop_models(run["segments"][-1]["end"])
     return done
 
 
-def _restore_models(memory: RegistryPorts, name: str, point: Checkpoint, files: Files) -> None:
+def _restore_models(
+    memory: RegistryPorts, name: str, point: BacktestCheckpoint, files: Files
+) -> None:
     """Restore a segment's champion; of a version never promoted only its number."""
     promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):

@@ -37,7 +37,7 @@ def finish(
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
-    material = gather_material(view, view.definitions.latest()[0], start, end, now)
+    material = gather_material(view, view.definitions.latest_revisions()[0], start, end, now)
     metrics = compute_metrics(material)
     events = events_of(material)
     top = BacktestMetrics(

@@ -61,8 +61,10 @@ class ReadingsUntil:
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, min(end, self._until))
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        return self._live.newest(asset, since, min(until, self._until))
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
+        return self._live.newest_values(asset, since, min(until, self._until))
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Create nothing: the search for values is slower without an index, and as right."""
@@ -90,8 +92,8 @@ class Sandbox:
         self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
         self.memory.definitions.add_revision(revision)
         revisions = (revision, *live.definitions.revisions(revision.name))
-        self.memory.assets.put(
-            live.assets.matching(
+        self.memory.assets.store_assets(
+            live.assets.find_matching(
                 {pattern for one in revisions for pattern in one.definition.assets}
             )
         )
@@ -135,12 +137,12 @@ class Sandbox:
         """
         name = self._revision.name
         kept_models = self._live.in_memory()
-        decisions = self.memory.decisions.of(name)
+        decisions = self.memory.decisions.for_definition(name)
         since = self.evaluated_until(at)
         kept = {champion_at(decisions, since, question=None)}
         kept |= {d.challenger_version for d in decisions if d.promoted and d.at > since}
         if moving_kind_of(self._revision.definition) is not None:
-            kept |= self._newest(name)
+            kept |= self._newest_revisions(name)
         for number in self.memory.models.versions(name):
             copy_model(
                 self.memory,
@@ -152,7 +154,7 @@ class Sandbox:
             )
         self.memory = replace(self.memory, models=kept_models.models, runs=kept_models.runs)
 
-    def _newest(self, name: str) -> set[int]:
+    def _newest_revisions(self, name: str) -> set[int]:
         found = set[int]()
         size = 0
         for number in sorted(self.memory.models.versions(name), reverse=True):

@@ -94,7 +94,9 @@ def _train(
             "promoted": False,
             "cut_short": (),
         }
-    version = champion_at(sandbox.memory.decisions.of(name), segment.start, question=None)
+    version = champion_at(
+        sandbox.memory.decisions.for_definition(name), segment.start, question=None
+    )
     sandbox.drop_models(segment.start)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
     return replace(

@@ -38,11 +38,13 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
     training, if that is under way."""
     name = revision.name
     question = question_of(revision)
-    made = [d for d in platform.decisions.of(name) if d.question in (None, question)]
+    made = [d for d in platform.decisions.for_definition(name) if d.question in (None, question)]
     waiting = waiting_proposal(platform.runs, name, {d.run_id for d in made})
     if waiting is not None and waiting.question in (None, question):
         return describe_waiting(waiting)
-    training = next((t for t in platform.trainings.of([name]) if t.question == question), None)
+    training = next(
+        (t for t in platform.trainings.for_definitions([name]) if t.question == question), None
+    )
     if training is not None and training.ended_at is None:
         return f"it {describe_training(training, False, platform.zone)}{step}"
     if training is not None and training.failure is not None:

@@ -61,7 +61,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
             f"backtest {definition.name}`, "
             "then apply it with `state: active`"
         )
-    if not matching_assets(definition, stored.matching(definition.assets)):
+    if not matching_assets(definition, stored.find_matching(definition.assets)):
         return "no known asset matches it; it is evaluated as soon as one does"
     if isinstance(definition, ModelDefinition):
         return None
@@ -74,7 +74,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
 
 
 def _where(stored: Assets, definition: Definition) -> str:
-    assets = matching_assets(definition, stored.matching(definition.assets))
+    assets = matching_assets(definition, stored.find_matching(definition.assets))
     on = assets[0].name if len(assets) == 1 else f"{len(assets)} assets"
     return f"every {format_duration(definition.schedule.every)} on {on}"
 
@@ -91,7 +91,7 @@ def _training(
     cron = definition.retrain_cron
     zone = ZoneInfo(definition.schedule.timezone)
     revisions = definitions.revisions(name)
-    made = decisions.of(name)
+    made = decisions.for_definition(name)
     question = question_after(definition, revisions[-1] if revisions else None)
     serving = last_promotion(made, question)
     where = _where(stored, definition)
@@ -108,7 +108,7 @@ def _training(
             f"evaluated {where} by its champion, version {serving.challenger_version}; its "
             f"question is the same; it {trains}"
         )
-    if any(t.question == question and t.failure is None for t in trainings.of([name])):
+    if any(t.question == question and t.failure is None for t in trainings.for_definitions([name])):
         return (
             "its question has been trained without a champion, so it is not evaluated yet; it "
             f"{trains}"

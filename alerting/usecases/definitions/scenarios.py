@@ -47,7 +47,7 @@ _MOST_VALUES = 100_000
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Expected(Closed):
+class ExpectedTransition(Closed):
     """One transition; exactly one of raised, severity and closed is given."""
 
     at: Duration = Field(description="Time from the start.")
@@ -97,7 +97,7 @@ class Scenario(Closed):
     shelved: tuple[During, ...] = Field(
         (), description="Intervals in which an operator has muted it."
     )
-    expect: tuple[Expected, ...] = Field(
+    expect: tuple[ExpectedTransition, ...] = Field(
         description="All transitions, in order; [] if none may happen."
     )
     notified: tuple[Duration, ...] | None = Field(
@@ -256,7 +256,7 @@ def _line(at: timedelta, step: Step) -> str:
     return f"{_clock(at)}  {what}"
 
 
-def _expected_line(expected: Expected, scenario: Scenario) -> str:
+def _expected_line(expected: ExpectedTransition, scenario: Scenario) -> str:
     given = {
         n: getattr(expected, n)
         for n in ("raised", "severity", "closed")

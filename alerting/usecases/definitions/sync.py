@@ -124,7 +124,7 @@ def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
     if any(d.suppression and d.suppression.inhibited for d in definitions):
         return all_assets(stored)
     patterns = {pattern for d in definitions for pattern in d.assets}
-    found = AssetIndex(stored.matching(patterns))
+    found = AssetIndex(stored.find_matching(patterns))
     return found if all(map(found.names_like, patterns)) else all_assets(stored)
 
 
@@ -135,7 +135,7 @@ def _inhibition_messages(
     then be in force."""
     if not any(d.suppression and d.suppression.inhibited for d in definitions):
         return []
-    others = {r.name: r.definition for r in platform.definitions.latest()} | {
+    others = {r.name: r.definition for r in platform.definitions.latest_revisions()} | {
         d.name: d for d in definitions
     }
     found = [
@@ -156,7 +156,10 @@ def require_document(definitions: Definitions, name: str) -> Document:
     if found is None:
         raise UserError(
             unknown_name(
-                "definition", name, [r.name for r in definitions.latest()], "apply one first"
+                "definition",
+                name,
+                [r.name for r in definitions.latest_revisions()],
+                "apply one first",
             )
         )
     return {key: value for key, value in found.items() if not key.startswith("_")}
@@ -165,7 +168,7 @@ def require_document(definitions: Definitions, name: str) -> Document:
 def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
     """Return the changes that applying these documents makes. Raises the same UserError as
     `check`."""
-    latest = {r.name: r for r in platform.definitions.latest()}
+    latest = {r.name: r for r in platform.definitions.latest_revisions()}
     return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
 
 
@@ -176,14 +179,14 @@ def apply(
     plans = plan(platform, documents)
     for item in plans:
         if item.action != "unchanged":
-            _put(platform, item.definition, author, at, reason)
+            _store(platform, item.definition, author, at, reason)
     return plans
 
 
-def _put(
+def _store(
     platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str
 ) -> Revision:
-    platform.definitions.put(definition_document(definition))
+    platform.definitions.store_document(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
     revision, before = _add_revision(
@@ -231,7 +234,7 @@ def retire(
     revision = require_revision(platform.definitions, name)
     if revision.definition.state == "retired":
         raise UserError(f"definition {name!r} is already retired, since revision {revision.number}")
-    return _put(
+    return _store(
         platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason
     )
 
@@ -345,7 +348,10 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
     if newest is None:
         raise NotFound(
             unknown_name(
-                "definition", name, [r.name for r in definitions.latest()], "apply one first"
+                "definition",
+                name,
+                [r.name for r in definitions.latest_revisions()],
+                "apply one first",
             )
         )
     if number in (None, newest.number):
@@ -360,7 +366,7 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
 
 def active(definitions: Definitions) -> list[Revision]:
     """Return the newest revisions of the definitions in service, sorted by name."""
-    return [r for r in definitions.latest() if r.definition.state == "active"]
+    return [r for r in definitions.latest_revisions() if r.definition.state == "active"]
 
 
 def summary(revision: Revision, faults: Sequence[str]) -> dict[str, Any]:

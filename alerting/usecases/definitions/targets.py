@@ -51,7 +51,7 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     )
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
     if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
-        platform.evaluation_plans.put(read_from, found)
+        platform.evaluation_plans.store_plan(read_from, found)
     return CurrentPlan(found, read_from)
 
 
@@ -92,7 +92,7 @@ def list_targets(
     """
     found = []
     for newest, answering in revisions:
-        matched = assets.matching(answering.definition.assets) or assets.matching(
+        matched = assets.find_matching(answering.definition.assets) or assets.find_matching(
             newest.definition.assets
         )
         found += [_target(newest, answering, asset, assets, latency) for asset in matched]
@@ -118,7 +118,7 @@ def _target(
         also_reads=tuple(
             sorted({*asset.with_parts(definition.variables_read(asset))} - {inputs.variable})
         ),
-        above=assets.above(asset)
+        above=assets.ancestors(asset)
         if definition.suppression and not definition.evaluates_suppressed
         else (),
         variable=inputs.variable,

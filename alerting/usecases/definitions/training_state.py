@@ -31,7 +31,7 @@ def describe_trainings(
     names = [r.name for r in trained]
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}
-    by_question = {(t.definition, t.question): t for t in trainings.of(names)}
+    by_question = {(t.definition, t.question): t for t in trainings.for_definitions(names)}
     found = {}
     for revision in trained:
         answer = present_answer(

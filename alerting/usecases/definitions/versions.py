@@ -16,7 +16,7 @@ from alerting.ports import DecisionRecord
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-class Answer(NamedTuple):
+class AnsweringVersion(NamedTuple):
     """The revision that evaluates, and the registry version of its champion; None where there is
     none.
 
@@ -47,7 +47,7 @@ def describe_answer(answering: Revision | None, awaited: int | None) -> str | No
 
 def answer_at(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], at: datetime
-) -> Answer:
+) -> AnsweringVersion:
     """Return the answer to an instant: a champion answers only its own question.
 
     While the question of the revision in force has no champion, the last revision before it that
@@ -56,16 +56,16 @@ def answer_at(
     """
     current = in_force(revisions, at)
     if current is None:
-        return Answer(None, None)
+        return AnsweringVersion(None, None)
     version = champion_at(decisions, at, question_of(current))
     if version is not None or not _is_trained(current):
-        return Answer(current, version)
+        return AnsweringVersion(current, version)
     for earlier in reversed([r for r in revisions if r.number < current.number]):
         if not _is_trained(earlier):
             break
         if (version := champion_at(decisions, at, question_of(earlier))) is not None:
-            return Answer(earlier, version, current.number)
-    return Answer(current, None)
+            return AnsweringVersion(earlier, version, current.number)
+    return AnsweringVersion(current, None)
 
 
 def _is_trained(revision: Revision) -> bool:
@@ -74,7 +74,9 @@ def _is_trained(revision: Revision) -> bool:
     )
 
 
-def present_answer(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]) -> Answer:
+def present_answer(
+    revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
+) -> AnsweringVersion:
     """Return the answer after all revisions and decisions."""
     return answer_at(revisions, decisions, _END_OF_TIME)
 

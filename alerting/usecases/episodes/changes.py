@@ -127,7 +127,7 @@ class EpisodeChanges:
     def add(self, episode: Episode) -> None:
         """Add a new episode."""
         self._read.setdefault(episode.id, None)
-        self._put(episode, 0)
+        self._store_episode(episode, 0)
 
     def update(self, id: str, change: Callable[[Episode], Episode]) -> Episode:
         """Apply a change to an episode. Raises LookupError if there is no such episode."""
@@ -137,10 +137,10 @@ class EpisodeChanges:
         changed = change(episode)
         if changed != episode:
             read = self._read.get(id)
-            self._put(changed, 0 if read is None else read.version)
+            self._store_episode(changed, 0 if read is None else read.version)
         return self._changed.get(id, episode)
 
-    def _put(self, episode: Episode, version: int) -> None:
+    def _store_episode(self, episode: Episode, version: int) -> None:
         self._changed[episode.id] = replace(episode, version=version + 1)
         self._sizes.pop(episode.id, None)
 

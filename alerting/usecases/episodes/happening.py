@@ -24,14 +24,16 @@ _LONGEST = timedelta(days=400)
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProblemProgress:
     """State of a current problem, as a sentence. `is_known`: its last value is not stale."""
 
     is_known: bool
     message: str
 
 
-def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) -> Progress | None:
+def current_progress(
+    platform: EpisodePorts, episode: Episode, now: datetime
+) -> ProblemProgress | None:
     """Return the current state of the problem of an episode; None if it is not happening, or its
     definition is gone."""
     asset = platform.assets.get(episode.asset)
@@ -54,7 +56,7 @@ def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) ->
     if (combination := problem.combination) is not None:
         return _last_values(platform.readings, asset, problem, combination, now)
     if problem.variable is None:
-        return Progress(True, translatable("Its event has no end yet."))
+        return ProblemProgress(True, translatable("Its event has no end yet."))
     return _last_value(
         platform.readings, asset, problem, problem.variable, episode.happening_at, now
     )
@@ -62,7 +64,7 @@ def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) ->
 
 def _last_values(
     readings: Readings, asset: Asset, problem: Problem, combination: Combination, now: datetime
-) -> Progress:
+) -> ProblemProgress:
     """Return the state of a problem of several variables, by the values that are in force."""
     at = now - problem_delay(problem, asset, ())
     found = conditions_at(
@@ -72,12 +74,12 @@ def _last_values(
     )
     truth = combined_truth(combination, found)
     if truth == "unknown":
-        return Progress(
+        return ProblemProgress(
             False, joined("; ", translatable("Not known now"), unknown_message(asset, found))
         )
     if truth == "clear":
-        return Progress(True, translatable("Its conditions do not hold any more."))
-    return Progress(
+        return ProblemProgress(True, translatable("Its conditions do not hold any more."))
+    return ProblemProgress(
         True,
         combined_happening_message(combination, asset, conditions_that_count(combination, found)),
     )
@@ -90,15 +92,15 @@ def _last_value(
     variable: str,
     happening_at: datetime,
     now: datetime,
-) -> Progress:
+) -> ProblemProgress:
     known = asset.variables.get(variable)
     delay = asset.delay(variable)
-    newest = readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)
+    newest = readings.newest_values(asset, {variable: happening_at - _LONGEST}, now - delay)
     if newest.empty:
-        return Progress(False, unknown_since_message(asset, variable, happening_at))
+        return ProblemProgress(False, unknown_since_message(asset, variable, happening_at))
     at = newest.index[-1].to_pydatetime()
     value = newest[variable].dropna().iloc[-1]
     usual = known.sampling if known and known.sampling else timedelta(0)
     if now - delay - at > max(_STALE_AFTER, 2 * usual):
-        return Progress(False, unknown_since_message(asset, variable, at))
-    return Progress(True, current_value_message(problem, asset, value, at))
+        return ProblemProgress(False, unknown_since_message(asset, variable, at))
+    return ProblemProgress(True, current_value_message(problem, asset, value, at))

@@ -124,7 +124,7 @@ def _with_outcome_record(
     reason = translatable(
         "{outcome}: {reason}", outcome=outcome_record.outcome, reason=outcome_record.reason
     )
-    return episode.then(
+    return episode.with_transition(
         "outcome", as_of, reason, outcome_record=outcome_record, outcome_due_at=next_due
     )
 

@@ -179,7 +179,7 @@ def _suppressible(definitions: Definitions, name: str | None) -> list[Definition
     if name is None:
         return [
             r.definition
-            for r in definitions.latest("suppression")
+            for r in definitions.latest_revisions("suppression")
             if r.definition.state == "active"
         ]
     definition = require_revision(definitions, name).definition

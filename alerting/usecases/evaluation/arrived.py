@@ -24,18 +24,18 @@ from alerting.usecases.evaluation.run import EvaluationCounts
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 
 
-class Stamps(NamedTuple):
+class StampRange(NamedTuple):
     """The earliest and the latest instant of some rows."""
 
     first: datetime
     last: datetime
 
-    def with_others(self, others: "Stamps | None") -> "Stamps":
+    def with_others(self, others: "StampRange | None") -> "StampRange":
         """Return those of both."""
         return (
             self
             if others is None
-            else Stamps(min(self.first, others.first), max(self.last, others.last))
+            else StampRange(min(self.first, others.first), max(self.last, others.last))
         )
 
 
@@ -44,7 +44,7 @@ class ArrivedRows:
     """Rows that were stored and not evaluated yet: instants, variables and types of events by
     asset, whatever their number."""
 
-    stamps: dict[str, Stamps] = field(default_factory=dict)
+    stamps: dict[str, StampRange] = field(default_factory=dict)
     variables: dict[str, set[str]] = field(default_factory=dict)
     events: dict[str, set[str]] = field(default_factory=dict)
 
@@ -60,7 +60,7 @@ class ArrivedRows:
             instants += [
                 instant for row in events for instant in (row.start, row.end) if instant is not None
             ]
-            self.stamps[asset] = Stamps(min(instants), max(instants)).with_others(
+            self.stamps[asset] = StampRange(min(instants), max(instants)).with_others(
                 self.stamps.get(asset)
             )
             names = self.variables.setdefault(asset, set())
@@ -93,7 +93,7 @@ class PromptEvaluation:
 
     def __init__(self, platform: EvaluationPorts) -> None:
         self._platform = platform
-        self._waiting: dict[TargetKey, Stamps] = {}
+        self._waiting: dict[TargetKey, StampRange] = {}
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
 
@@ -134,7 +134,7 @@ class PromptEvaluation:
         prompt = [target for target in plan.targets if is_prompt(target)]
         self.smallest_latency = timedelta(milliseconds=smallest_latency(prompt))
         for asset, targets in targets_by_asset(prompt, parts.keys()).items():
-            stamps = Stamps(parts[asset].first, parts[asset].last)
+            stamps = StampRange(parts[asset].first, parts[asset].last)
             for target in targets:
                 if uses(target, parts[asset]):
                     self._waiting[target.key] = stamps.with_others(self._waiting.get(target.key))
@@ -148,7 +148,7 @@ class PromptEvaluation:
         if stamps.last <= until:
             del self._waiting[target.key]
         else:
-            self._waiting[target.key] = Stamps(
+            self._waiting[target.key] = StampRange(
                 max(stamps.first, from_millis(to_millis(until) + 1)), stamps.last
             )
 
@@ -158,7 +158,9 @@ def is_prompt(target: EvaluationTarget) -> bool:
     return not target.needs_model
 
 
-def _is_due(target: EvaluationTarget, waiting: Mapping[TargetKey, Stamps], as_of: datetime) -> bool:
+def _is_due(
+    target: EvaluationTarget, waiting: Mapping[TargetKey, StampRange], as_of: datetime
+) -> bool:
     stamps = waiting.get(target.key)
     return stamps is not None and stamps.first <= _until(target, as_of)
 
@@ -196,7 +198,7 @@ def evaluate_arrived(
     begun the round. Idempotent."""
     found = _reading(platform, plan_of_round(platform, source_hash, as_of), sources)
     names = [name for name in found.names if shard_of(name) % count == shard]
-    return evaluate_targets(platform, found.only(names), as_of, has_requests)
+    return evaluate_targets(platform, found.select_definitions(names), as_of, has_requests)
 
 
 def _reading(platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:

@@ -27,7 +27,7 @@ from alerting.usecases.evaluation.run import (
     Batch,
     BatchInputs,
     EvaluationCounts,
-    Run,
+    EvaluationRun,
     Versions,
 )
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
@@ -37,7 +37,7 @@ _VALUES_AT_ONCE = 5_000_000
 _MOMENT = timedelta(milliseconds=1)
 
 
-def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
+def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
     """Evaluate targets up to the run's instant, write the results, and add to the run's counts.
 
     Return the targets that had too many raises for one unit of work: they go on from where they
@@ -58,7 +58,9 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
         for row, one in evaluated.items():
             result.reprocessed[row] = one.reprocessed.state if one.is_reprocessed else None
             if not one.changes_episodes:
-                result.after.put(row, one.count_unknown(one.since.state), one.reprocessed.state)
+                result.after.write_state(
+                    row, one.count_unknown(one.since.state), one.reprocessed.state
+                )
                 ready.setdefault(batch.targets[row].shard, []).append(row)
         changed = {row: one for row, one in evaluated.items() if one.changes_episodes}
         for shard, of_shard in by_shard(batch, changed).items():
@@ -72,7 +74,7 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     return batch.go_on(going_on, result.after) if going_on else None
 
 
-def _fetch(run: Run, batch: Batch) -> BatchReadings:
+def _fetch(run: EvaluationRun, batch: Batch) -> BatchReadings:
     """Fetch the readings of every asset and variable of a threshold, from the earliest start that a
     threshold needs."""
     types: dict[str, dict[str, VariableType]] = {}
@@ -86,7 +88,7 @@ def _fetch(run: Run, batch: Batch) -> BatchReadings:
 
 
 def _portions(
-    run: Run, inputs: BatchInputs, batch: Batch, rows: Sequence[int]
+    run: EvaluationRun, inputs: BatchInputs, batch: Batch, rows: Sequence[int]
 ) -> Iterator[dict[int, EvaluatedTarget]]:
     """Evaluate rows, and yield them in portions to write together: as many as fit with their
     histories in memory."""
@@ -106,7 +108,9 @@ def _portions(
         yield portion
 
 
-def _evaluate_target(run: Run, inputs: BatchInputs, batch: Batch, row: int) -> EvaluatedTarget:
+def _evaluate_target(
+    run: EvaluationRun, inputs: BatchInputs, batch: Batch, row: int
+) -> EvaluatedTarget:
     """Evaluate one target reading by reading."""
     target = batch.targets[row]
     revision = _answering(inputs.versions[target.definition], run.as_of)
@@ -120,7 +124,9 @@ def _evaluate_target(run: Run, inputs: BatchInputs, batch: Batch, row: int) -> E
         run.requests.pop(target.key)
         reprocessed = TargetEvaluation(state)
         evaluated_from = state
-    since = _evaluate(run, inputs, revision, asset, reprocessed.state, batch.until(row, run.as_of))
+    since = _evaluate(
+        run, inputs, revision, asset, reprocessed.state, batch.evaluation_end(row, run.as_of)
+    )
     until = _cut(since)
     if until is not None:
         since = _evaluate(run, inputs, revision, asset, reprocessed.state, until)
@@ -147,7 +153,7 @@ def _cut(evaluation: TargetEvaluation) -> datetime | None:
 
 
 def _evaluate(
-    run: Run,
+    run: EvaluationRun,
     inputs: BatchInputs,
     revision: Revision,
     asset: Asset,
@@ -169,7 +175,7 @@ def _evaluate(
             asset,
             state,
             parts,
-            read=inputs.readings.of(asset),
+            read=inputs.readings.reader_for(asset),
             shared=inputs.shared,
         )
     except UserError as refusal:

@@ -40,7 +40,7 @@ class BatchReadings:
         }
         return pack(list(numbers.values())), {name: index for index, name in enumerate(numbers)}
 
-    def of(self, asset: Asset) -> Read:
+    def reader_for(self, asset: Asset) -> Read:
         """Return the function that reads readings of an asset.
 
         The function raises UserError for a stored value that is not of its variable's type.

@@ -22,7 +22,7 @@ from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.evaluated_target import EvaluatedTarget, compose_target
 from alerting.usecases.evaluation.reprocess import LateUpdates, late_updates
-from alerting.usecases.evaluation.run import Batch, Run
+from alerting.usecases.evaluation.run import Batch, EvaluationRun
 
 RAISES_OF_TARGET = 500
 # a unit of work is full from here on; the last target may double it
@@ -61,7 +61,7 @@ def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int], list[in
 
 
 def commit_shard(
-    run: Run,
+    run: EvaluationRun,
     batch: Batch,
     result: BatchResult,
     changed: Mapping[int, EvaluatedTarget],
@@ -108,7 +108,7 @@ def commit_shard(
 
 
 def _compose(
-    run: Run, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
+    run: EvaluationRun, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
 ) -> tuple[EpisodeChanges, dict[int, Composed]]:
     """Compose the episodes of as many targets as fit into a unit of work, and put their states into
     `after`."""
@@ -117,14 +117,14 @@ def _compose(
     for row, one in waiting.items():
         request = run.requests.get((one.revision.name, one.asset.name))
         composed[row] = compose_target(run.platform, changes, one, request, run.as_of)
-        after.put(row, composed[row].state, one.reprocessed.state)
+        after.write_state(row, composed[row].state, one.reprocessed.state)
         if len(changes.episodes) >= _EPISODES or changes.size() >= _BYTES:
             break
     return changes, composed
 
 
 def _write(
-    run: Run,
+    run: EvaluationRun,
     batch: Batch,
     rows: Sequence[int],
     after: ConditionTable,
@@ -146,7 +146,7 @@ def _write(
         states.advance(before, after, unit, every)
 
 
-def _unmoved(run: Run, batch: Batch, rows: Sequence[int]) -> set[int]:
+def _unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
     """Return the rows that no other evaluator has advanced meanwhile."""
     before = batch.before.take(rows)
     unmoved = run.platform.states.load_many(before.keys).watermark == before.watermark

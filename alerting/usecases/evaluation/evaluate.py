@@ -35,7 +35,7 @@ from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
-from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
+from alerting.usecases.evaluation.run import Batch, EvaluationCounts, EvaluationRun, starts_of
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 from alerting.usecases.ingestion.late_routing import LateCounts
 from alerting.usecases.notification.routes import correct_if_known_late
@@ -120,7 +120,7 @@ def evaluate_shard(
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
     full_plan = plan_of_round(platform, source_hash, as_of)
-    evaluation_plan = full_plan.only(names_in_shard(full_plan, every, shard, count))
+    evaluation_plan = full_plan.select_definitions(names_in_shard(full_plan, every, shard, count))
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
@@ -146,7 +146,7 @@ def evaluate_targets(
     """Evaluate the targets of a plan, after its round has begun."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
-    run = Run(
+    run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
         ModelCache(platform),
@@ -199,7 +199,7 @@ def _select_plan(
             f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: "
             "active)"
         )
-    return evaluation_plan.only(names)
+    return evaluation_plan.select_definitions(names)
 
 
 def evaluate_past(
@@ -279,7 +279,10 @@ def _past_parts(
     name = latest.name
     if model is None and revision is None:
         parts = segments(
-            platform.definitions.revisions(name), platform.decisions.of(name), start, end
+            platform.definitions.revisions(name),
+            platform.decisions.for_definition(name),
+            start,
+            end,
         )
         before = [part for part in parts if part.revision is None]
         if len(before) == len(parts) and latest.definition.state != "active":
@@ -342,7 +345,7 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
     if number is not None:
         _require_version(platform.models, chosen.name, number)
         return number
-    serving = last_promotion(platform.decisions.of(chosen.name), question_of(chosen))
+    serving = last_promotion(platform.decisions.for_definition(chosen.name), question_of(chosen))
     if serving is None:
         why = describe_missing_champion(platform, chosen)
         raise UserError(

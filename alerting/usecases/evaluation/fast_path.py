@@ -47,7 +47,7 @@ def advance_unchanged(
     reprocessed = np.flatnonzero(unchanged & batch.reprocessed[rows]).tolist()
     if reprocessed:
         unchanged[reprocessed] = _needs_no_write(batch, [rows[i] for i in reprocessed])
-        advanced.earlier.put(
+        advanced.earlier.write_rows(
             reprocessed,
             _carried_at_watermarks(
                 batch,

@@ -11,8 +11,8 @@ from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
     Raise,
+    RaiseEvidence,
     Refresh,
     TargetEvaluation,
     VersionInterval,
@@ -83,7 +83,7 @@ def with_window(episode: Episode, valid_until: datetime, at: datetime) -> Episod
 
 def _evidence(
     definition: Definition, asset: Asset, step: Step, values: Raise, history: History | None
-) -> Evidence:
+) -> RaiseEvidence:
     """Return reasons and advice of an instant, computed once for the same values."""
     key = (asset.name, step)
     if key not in values.evidence:
@@ -138,7 +138,7 @@ def with_step(
         return episode
     if step.kind == "happening":
         ended = step.prediction_ended_at
-        return episode.then(
+        return episode.with_transition(
             "happening", step.at, step.reason, happening_at=step.at, prediction_ended_at=ended
         )
     if step.kind == "closed" and step.prediction_ended_at is not None:
@@ -162,12 +162,14 @@ def with_step(
             if why
             else step.reason,
         )
-    return episode.then(step.kind, step.at, step.reason)
+    return episode.with_transition(step.kind, step.at, step.reason)
 
 
 def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str) -> Episode:
     peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
-    return episode.then("severity", step.at, reason, severity=severity, severity_peak=peak)
+    return episode.with_transition(
+        "severity", step.at, reason, severity=severity, severity_peak=peak
+    )
 
 
 def close(episode: Episode, step: Step, by: str = "") -> Episode:
@@ -175,6 +177,6 @@ def close(episode: Episode, step: Step, by: str = "") -> Episode:
         return episode
     ended = episode.prediction_ended_at or step.prediction_ended_at
     reason = joined("", step.reason, by) if by else step.reason
-    return episode.then(
+    return episode.with_transition(
         "closed", step.at, reason, condition="closed", closed_at=step.at, prediction_ended_at=ended
     )

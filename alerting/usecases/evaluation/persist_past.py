@@ -136,9 +136,11 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     updated = replace(
         updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at
     )
-    return updated.then("corrected", at, translatable("this past period was evaluated again"))
+    return updated.with_transition(
+        "corrected", at, translatable("this past period was evaluated again")
+    )
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:
     reason = translatable("not found again when this past period was evaluated again")
-    return stored.then("corrected", at, reason, withdrawn=True, outcome_due_at=None)
+    return stored.with_transition("corrected", at, reason, withdrawn=True, outcome_due_at=None)

@@ -30,7 +30,7 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME, Millis
 from alerting.readings.ragged import Flags
 from alerting.usecases.episodes.changes import EpisodeChanges
-from alerting.usecases.evaluation.run import Batch, Run
+from alerting.usecases.evaluation.run import Batch, EvaluationRun
 from alerting.usecases.ingestion.late_routing import LateCounts, route_arrivals
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
@@ -62,7 +62,7 @@ def announce_evaluation(
 
 
 def base_states(
-    run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable
+    run: EvaluationRun, targets: Sequence[EvaluationTarget], states: ConditionTable
 ) -> ConditionTable:
     """Return the states to evaluate from: the present ones, or earlier ones for targets to
     reprocess.
@@ -89,19 +89,19 @@ def base_states(
     base.restore_earlier(by_earlier)
     for row, state in _past_states(run, targets, states, by_checkpoint).items():
         if to_millis(state.watermark) < states.watermark[row]:
-            base.put(row, state)
+            base.write_state(row, state)
     base.unknown_count = states.unknown_count.copy()
     return base
 
 
 def _past_states(
-    run: Run,
+    run: EvaluationRun,
     targets: Sequence[EvaluationTarget],
     states: ConditionTable,
     starts: Mapping[int, datetime],
 ) -> dict[int, ConditionState]:
     """Return, by row, the latest checkpoint before an instant, or else the nearest state to it."""
-    checkpoints = run.platform.checkpoints.before(
+    checkpoints = run.platform.checkpoints.states_before(
         {targets[row].key: start for row, start in starts.items()}
     )
     found = {row: checkpoints.get(targets[row].key) for row in starts}
@@ -110,7 +110,7 @@ def _past_states(
         if first is not None and states.watermark[row] - first <= 2 * targets[row].allowed_lateness:
             found[row] = _state_at_first(targets[row], from_millis(first))
         else:
-            found[row] = run.platform.checkpoints.after(*targets[row].key, starts[row])
+            found[row] = run.platform.checkpoints.state_after(*targets[row].key, starts[row])
     return {row: state for row, state in found.items() if state is not None}
 
 
@@ -143,7 +143,7 @@ class LateUpdates:
 
 
 def late_updates(
-    run: Run,
+    run: EvaluationRun,
     batch: Batch,
     after: ConditionTable,
     rows: Sequence[int],

@@ -71,7 +71,7 @@ class BatchInputs:
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluationRun:
     """One run of evaluation up to `as_of`, with its results so far.
 
     `requests`: reprocessing requests that are not done. `scores`: computed, and stored with the
@@ -178,12 +178,14 @@ class Batch:
         states = after.take(rows)
         return Batch([self.targets[row] for row in rows], states, states.watermark.copy(), states)
 
-    def until(self, row: int, as_of: datetime) -> datetime:
+    def evaluation_end(self, row: int, as_of: datetime) -> datetime:
         """Return the instant up to which a target is evaluated: as_of less its latency."""
         return as_of - timedelta(milliseconds=self.targets[row].latency)
 
 
-def starts_of(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> Millis:
+def starts_of(
+    run: EvaluationRun, targets: Sequence[EvaluationTarget], states: ConditionTable
+) -> Millis:
     """Return the start of evaluation of each target (ms): its watermark, or when its definition was
     first put in service."""
     starts = states.watermark.copy()

@@ -12,10 +12,10 @@ from alerting.definitions.revisions import out_of_service
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.protocol.evaluation import (
-    Models,
+    EvaluationSources,
+    LoadedModels,
     Read,
     ScoredRows,
-    Sources,
     TargetEvaluation,
     VersionInterval,
 )
@@ -34,7 +34,7 @@ def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetS
 
 def evaluate_parts(
     platform: KindPorts,
-    models: Models,
+    models: LoadedModels,
     asset: Asset,
     state: ConditionState,
     parts: Sequence[VersionInterval],
@@ -62,7 +62,7 @@ def evaluate_parts(
             else suppressed_between(platform, rule.of_plant, asset.name, start, end)
         )
 
-    sources = Sources(
+    sources = EvaluationSources(
         platform, models, asset, series, shared or SharedInputs(platform.readings), suppressed
     )
     result = TargetEvaluation(state)

@@ -46,7 +46,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     shelf = next(
         (
             s
-            for s in platform.shelves.of(name, asset_name)
+            for s in platform.shelves.for_target(name, asset_name)
             if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
         ),
         None,
@@ -78,7 +78,7 @@ def _evaluated_or_why_not(
     covering: Episode | None,
 ) -> Why:
     revisions = platform.definitions.revisions(latest.name)
-    decisions = platform.decisions.of(latest.name)
+    decisions = platform.decisions.for_definition(latest.name)
     answer = answer_at(revisions, decisions, at)
     started = first_instant(revisions)
     current = answer.revision

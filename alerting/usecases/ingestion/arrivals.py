@@ -238,12 +238,12 @@ def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterato
     # before the first evaluation no row can be late
     announced = parts(None) if arrivals.has_evaluated() else ()
     if announced:
-        arrivals.put(Arrival(id, arrived_at, False, announced))
+        arrivals.store_arrival(Arrival(id, arrived_at, False, announced))
     yield
     evaluated_until = arrivals.evaluated_until()
     late = () if evaluated_until is None else parts(evaluated_until)
     if late:
-        arrivals.put(Arrival(id, arrived_at, True, late))
+        arrivals.store_arrival(Arrival(id, arrived_at, True, late))
     elif announced:
         arrivals.remove(id)
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable, asset_document, computed_faults
-from alerting.definitions.faults import Fault, UserError, nearest
+from alerting.definitions.faults import Fault, UserError, name_hint
 from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
 from alerting.definitions.wording.language import template
 from alerting.ports import IngestionPorts, Readings
@@ -95,7 +95,7 @@ def import_assets(
         source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run
     )
     if changed and not dry_run:
-        plant.assets.put(changed)
+        plant.assets.store_assets(changed)
         for asset in changed:
             before = existing.get(asset.name)
             plant.audit.add(
@@ -155,7 +155,7 @@ def _fault(origin: str, error: Any) -> Fault:
     model: type[BaseModel] = Variable if path[0] == "variables" and len(path) > 2 else Asset
     match error["type"]:
         case "extra_forbidden":
-            return Fault(where, "is not a field", nearest(path[-1], model.model_fields, "fields"))
+            return Fault(where, "is not a field", name_hint(path[-1], model.model_fields, "fields"))
         case "string_pattern_mismatch":
             return Fault(where, f"{error['input']!r} is not a legal name", _NAME_RULE)
         case "missing":
@@ -206,7 +206,7 @@ def _relation_faults(asset: Asset) -> Iterator[Fault]:
                 yield Fault(
                     where,
                     f"the asset declares no variable {name!r}",
-                    nearest(name, asset.variables, "known variables"),
+                    name_hint(name, asset.variables, "known variables"),
                 )
             elif asset.variables[name].type == "category":
                 yield Fault(where, f"{name!r} is a category; only numbers follow others")

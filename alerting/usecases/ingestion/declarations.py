@@ -78,7 +78,7 @@ def has_open_type(asset: Asset, variable: str, readings: Readings) -> bool:
         return False
     return (
         readings.span(asset.name) is None
-        or readings.newest(asset, {variable: FIRST_INSTANT}, LAST_INSTANT).empty
+        or readings.newest_values(asset, {variable: FIRST_INSTANT}, LAST_INSTANT).empty
     )
 
 

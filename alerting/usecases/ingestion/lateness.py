@@ -24,7 +24,11 @@ def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:
     evaluated."""
     return count_late(
         stored,
-        [found for found in stored.arrivals.since(arrived_at) if found.arrived_at == arrived_at],
+        [
+            found
+            for found in stored.arrivals.arrived_since(arrived_at)
+            if found.arrived_at == arrived_at
+        ],
     )
 
 
@@ -44,12 +48,12 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     without one."""
     if not assets:
         return {}
-    active = [r for r in stored.definitions.latest() if r.definition.state == "active"]
+    active = [r for r in stored.definitions.latest_revisions() if r.definition.state == "active"]
     found = dict[str, datetime]()
     patterns = {pattern for revision in active for pattern in revision.definition.assets}
     targeted = [name for name in assets if any(fnmatchcase(name, pattern) for pattern in patterns)]
     index = AssetIndex(stored.assets.get_many(targeted).values())
-    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} for r in active}
+    targets = {r.name: {a.name for a in index.find_matching(r.definition.assets)} for r in active}
     changed = stored.definitions.histories(
         [r.name for r in active if r.number > 1 and targets[r.name]]
     )
@@ -99,7 +103,7 @@ def lateness(stored: IngestionPorts, start: datetime) -> list[Lateness]:
     lateness and is subtracted.
     """
     found: dict[tuple[str, str, bool], list[tuple[datetime, LatePart]]] = defaultdict(list)
-    arrivals = stored.arrivals.since(start)
+    arrivals = stored.arrivals.arrived_since(start)
     since = _evaluated_since(stored, {part.asset for arrival in arrivals for part in arrival.parts})
     for arrival in arrivals:
         for part in arrival.parts:

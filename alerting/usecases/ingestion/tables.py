@@ -96,7 +96,7 @@ class CheckedReadings:
         profile = self.profile
         types = self.types
         rejected = _Counted(self.reject or refuse_line)
-        self.plant.assets.put(self.changes)
+        self.plant.assets.store_assets(self.changes)
         batches = self.source.read(types, rejected, progress)
         written = _write(batches, lambda batch: add_readings(self.plant, batch, now))
         result = replace(
@@ -169,7 +169,7 @@ class CheckedEvents:
         """Declare new assets and event types, and write all events. Idempotent."""
         rejected = _Counted(self.reject or refuse_line)
         created = [Asset(name=name) for name in self.understood.new_assets]
-        self.plant.assets.put(created)
+        self.plant.assets.store_assets(created)
         self.plant.assets.put_event_types(self.new_types)
         batches = self.source.read(self.types, self.durations, rejected, progress)
         written = _write(batches, lambda batch: add_events(self.plant, batch, now))

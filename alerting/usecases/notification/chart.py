@@ -22,12 +22,12 @@ from alerting.ports import (
 )
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
-from alerting.reporting.base.sentences import about
+from alerting.reporting.base.sentences import format_minutes
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import (
     AT_RAISE,
+    ChartLevel,
     EpisodeChart,
-    Level,
     MovingLevel,
     Panel,
     describe,
@@ -119,7 +119,7 @@ def chart_of(
     ]
     for variable, value in _advised(episode).items():
         if variable != charted.variable:
-            advised = Charted(variable, (Level(value, translatable("advised")),))
+            advised = Charted(variable, (ChartLevel(value, translatable("advised")),))
             panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
     return episode_chart(
         episode, [p for p in panels if p is not None], start, now, definition.gap, cut
@@ -172,7 +172,7 @@ def _start(
     if stop - (raised - before) <= longest:
         return raised - before, ""
     return stop - longest, language.say(
-        "only the last {duration} are drawn", duration=about(longest, language)
+        "only the last {duration} are drawn", duration=format_minutes(longest, language)
     )
 
 
@@ -243,7 +243,7 @@ def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetim
     levels = (
         ()
         if episode.evaluation.threshold is None
-        else (Level(episode.evaluation.threshold, translatable("alarm at")),)
+        else (ChartLevel(episode.evaluation.threshold, translatable("alarm at")),)
     )
     return new_panel(
         Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride)
@@ -255,7 +255,7 @@ def _scores(
 ) -> tuple[Millis, Numbers, timedelta] | None:
     """Return the instants (ms) of the scores, the scores, and the usual time between two; None
     without any."""
-    scores = platform.scores.between(
+    scores = platform.scores.for_interval(
         episode.definition, start, stop + timedelta(milliseconds=1), episode.asset
     )
     rows = list(islice(scores, _MOST_READINGS))

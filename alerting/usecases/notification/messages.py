@@ -16,11 +16,11 @@ from alerting.ports import Links, Message
 from alerting.reporting.base.messages import GUIDANCE_NAMES
 from alerting.reporting.base.sentences import (
     OTHERWISE,
-    about,
     advice_shown,
     advised_at,
     clock_time,
     distance,
+    format_minutes,
     happening_reason,
     headline,
     local_times,
@@ -113,7 +113,7 @@ def message(
         and episode.condition == "open"
         and episode.acknowledged is None
     )
-    made = links.of(episode.id, notification.channel, acknowledge)
+    made = links.answer_links(episode.id, notification.channel, acknowledge)
     return replace(
         plain, links=tuple(replace(link, label=language.translate(link.label)) for link in made)
     )
@@ -122,8 +122,7 @@ def message(
 def content_message(
     notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> Message:
-    """Return the message of a notification that belongs to no single episode; times are those of
-    `zone`."""
+    """Return the message of a notification of no single episode; times are those of `zone`."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
     text = local_times(content.text, now, zone, language)
@@ -194,7 +193,9 @@ def _subject(episode: Episode, notification: Notification, reader: Reader) -> st
     subject = _SUBJECTS.get(notification.transition)
     return (
         reader.say(
-            subject, alert=alarm, duration=about(reader.now - episode.raised_at, reader.language)
+            subject,
+            alert=alarm,
+            duration=format_minutes(reader.now - episode.raised_at, reader.language),
         )
         if subject
         else alarm
@@ -202,8 +203,7 @@ def _subject(episode: Episode, notification: Notification, reader: Reader) -> st
 
 
 def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines of an ended episode: its duration, why it ended, and what remains to be
-    done."""
+    """Return the lines of an ended episode: its duration, why it ended, what remains to do."""
     happening_at = None if episode.withdrawn else episode.happening_at
     begun = happening_at or episode.raised_at
     ended = episode.closed_at or reader.now
@@ -220,7 +220,7 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     was = reader.full(episode.evaluation.reason)
     predicted = reader.clock(episode.raised_at)
     if happening_at is not None:
-        before = about(happening_at - episode.raised_at, reader.language)
+        before = format_minutes(happening_at - episode.raised_at, reader.language)
         lines.append(reader.say(_PREDICTED_BEFORE, when=predicted, duration=before, reason=was))
     elif episode.is_prediction:
         lines.append(reader.say("It was predicted {when}: {reason}", when=predicted, reason=was))
@@ -265,8 +265,7 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
 
 
 def _time_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return since when it is open, and until when its problem is expected, or that it was
-    predicted."""
+    """Return since when it is open, and until when its problem is expected or was predicted."""
     since = reader.moment(episode.raised_at)
     expected = (
         episode.valid_until

@@ -142,7 +142,9 @@ def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
     if episode.muted_by is not None:
         return episode
     requested = silence.id if episode.condition == "open" else None
-    return episode.then(silence.kind, at, silence.reason, silence.actor, muted_by=requested)
+    return episode.with_transition(
+        silence.kind, at, silence.reason, silence.actor, muted_by=requested
+    )
 
 
 def record_muting(platform: OutcomePorts, shelf: Shelf, now: datetime) -> None:
@@ -236,7 +238,7 @@ def _notify_after_muting(
         else []
     )
     changes.notify(still_open(episode, silence_id, recipients, reason, now))
-    return episode.then("unmuted", now, reason)
+    return episode.with_transition("unmuted", now, reason)
 
 
 def _why_over(shelves: Shelves, silence_id: str) -> str:

@@ -71,7 +71,7 @@ def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
     dead = platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
-    channels = _channels(platform.channels, named, _latest(sent), waiting, dead)
+    channels = _channels(platform.channels, named, _latest_sent(sent), waiting, dead)
     statuses = tuple(_route_status(route, sent, now) for route in routes)
     return RoutesOverview(
         now,
@@ -99,7 +99,7 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
 
 
 def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
-    heartbeats = _latest(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
+    heartbeats = _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
     return RouteStatus(
         route,
         is_on_shift(route, now),
@@ -109,7 +109,7 @@ def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> 
     )
 
 
-def _latest(sent: Iterable[Notification]) -> dict[str, datetime]:
+def _latest_sent(sent: Iterable[Notification]) -> dict[str, datetime]:
     """Return the last delivery by channel."""
     delivered = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
     return {channel: at for at, channel in delivered}

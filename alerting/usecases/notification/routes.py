@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from alerting.definitions.faults import Fault, UserError, nearest, read_each
+from alerting.definitions.faults import Fault, UserError, name_hint, read_each
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
 from alerting.definitions.wording.language import (
@@ -95,7 +95,7 @@ def apply_routes(
     existing = _documents_by_name(platform.routes)
     for plan in plans:
         if plan.action != "unchanged":
-            platform.routes.put(dict(plan.document))
+            platform.routes.store_document(dict(plan.document))
             platform.audit.add(
                 actor,
                 template("route applied"),
@@ -244,7 +244,9 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
         f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)
     }
     unknown = {path: c for path, c in named.items() if c not in configured}
-    hint = {c: nearest(c, configured, "configured") or "configured: none" for c in unknown.values()}
+    hint = {
+        c: name_hint(c, configured, "configured") or "configured: none" for c in unknown.values()
+    }
     return [Fault(path, f"no channel is called {c!r}", hint[c]) for path, c in unknown.items()]
 
 

@@ -4,7 +4,7 @@ the outcome."""
 from dataclasses import replace
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import both, translatable
+from alerting.definitions.wording.language import join_with_and, translatable
 from alerting.episodes.episode import Episode, Feedback, Transition
 from alerting.ports import FeedbackLog, OperatorPorts
 from alerting.reporting.base.messages import TAKEN_NAMES, VERDICT_NAMES
@@ -66,8 +66,10 @@ def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -
         feedback.comment
     )
     parts += [TAKEN_NAMES[feedback.recommendation_taken]] if feedback.recommendation_taken else []
-    transition = Transition("feedback", feedback.at, feedback.actor, both(*parts))
+    transition = Transition("feedback", feedback.at, feedback.actor, join_with_and(*parts))
     added = () if transition in episode.transitions else (transition,)
     return replace(
-        episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added)
+        episode,
+        feedback=tuple(log.for_episode(episode.id)),
+        transitions=(*episode.transitions, *added),
     )

@@ -65,7 +65,7 @@ def report_miss(
 
 
 def _require_definition(definitions: Definitions, name: str) -> Definition:
-    latest = {revision.name: revision.definition for revision in definitions.latest()}
+    latest = {revision.name: revision.definition for revision in definitions.latest_revisions()}
     if name not in latest:
         near = close_names(name, latest)
         unknown = translatable("there is no definition “{name}”", name=name)

@@ -71,7 +71,9 @@ def acknowledge(
         move(operator_state(platform, episode, at).flags, "acknowledge")
         if episode.acknowledged is not None:
             return episode
-        return _set_acknowledged(episode, actor, at).then("acknowledged", at, note, actor.name)
+        return _set_acknowledged(episode, actor, at).with_transition(
+            "acknowledged", at, note, actor.name
+        )
 
     return _act(platform, id, "acknowledge", actor, at, record, note)
 
@@ -98,7 +100,9 @@ def confirm(
             if current.confirmed
             else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
         )
-        return _set_acknowledged(marked, actor, at).then("confirmed", at, did, actor.name)
+        return _set_acknowledged(marked, actor, at).with_transition(
+            "confirmed", at, did, actor.name
+        )
 
     return _act(platform, episode.id, "confirm", actor, at, done, did)
 
@@ -115,7 +119,9 @@ def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: st
     def end(episode: Episode, changes: EpisodeChanges) -> Episode:
         move(operator_state(platform, episode, at).flags, "close")
         _require_unknown(platform, episode, at)
-        ended = episode.then("closed", at, reason, actor.name, condition="closed", closed_at=at)
+        ended = episode.with_transition(
+            "closed", at, reason, actor.name, condition="closed", closed_at=at
+        )
         definition = require_revision(platform.definitions, episode.definition).definition
         cause = translatable("closed by {person}: {reason}", person=actor.name, reason=reason)
         changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
@@ -155,7 +161,7 @@ def comment(platform: MutingPorts, id: str, actor: Actor, at: datetime, text: st
         "comment",
         actor,
         at,
-        lambda e, _: e.then("commented", at, text, actor.name),
+        lambda e, _: e.with_transition("commented", at, text, actor.name),
         text,
     )
 
@@ -170,7 +176,9 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
         return (
             episode
             if after == episode
-            else after.then("assigned", at, translatable("to {person}", person=to), actor.name)
+            else after.with_transition(
+                "assigned", at, translatable("to {person}", person=to), actor.name
+            )
         )
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
@@ -203,7 +211,7 @@ def shelve(
         same = next(
             (s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None
         )
-        before = len(platform.shelves.of(definition, asset))
+        before = len(platform.shelves.for_target(definition, asset))
         shelf = _write_shelf(
             platform.shelves,
             same,

@@ -21,7 +21,7 @@ from alerting.usecases.platform_health.conditions import (
     KINDS,
     REFUSALS,
     REFUSED,
-    AssetReadings,
+    AssetFreshness,
     PlatformFacts,
     PlatformFault,
     platform_conditions,
@@ -72,7 +72,7 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
             platform, inventory, {r.name: r.definition.suppression for r in revisions}, now
         ),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
-        decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
+        decisions=platform.decisions.newest_decisions(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
         sources=source_statuses(platform.sources, platform.deliveries, now),
         declarations=platform.deliveries.declarations(),
@@ -86,7 +86,7 @@ def _readings(
     inventory: Inventory,
     suppressions: Mapping[str, Suppression | None],
     now: datetime,
-) -> list[AssetReadings]:
+) -> list[AssetFreshness]:
     newest = platform.readings.newest_readings(now)
     assets = platform.assets.all()
     used = defaultdict[str, set[Suppression | None]](set)
@@ -104,7 +104,7 @@ def _readings(
             )
             line = _line(asset.name, parents)
             found.append(
-                AssetReadings(asset.name, line, newest[asset.name], _fastest(asset), rests)
+                AssetFreshness(asset.name, line, newest[asset.name], _fastest(asset), rests)
             )
     return found
 

@@ -47,7 +47,7 @@ class PlatformFault(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AssetReadings:
+class AssetFreshness:
     """The newest reading of an asset of a target.
 
     `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all
@@ -72,7 +72,7 @@ class PlatformFacts:
     """
 
     lags: Mapping[str, DefinitionLag]
-    readings: Sequence[AssetReadings] = ()
+    readings: Sequence[AssetFreshness] = ()
     trainings: Sequence[Training] = ()
     decisions: Mapping[str, Sequence[DecisionRecord]] = field(default_factory=dict)
     disks: Sequence[Disk] = ()
@@ -128,10 +128,10 @@ def _late(
 
 
 def _stale(
-    readings: Sequence[AssetReadings], stale: timedelta, now: datetime
+    readings: Sequence[AssetFreshness], stale: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
     """Yield a fault for each line no longer read live; an imported history is not live."""
-    stopped = defaultdict[str, list[AssetReadings]](list)
+    stopped = defaultdict[str, list[AssetFreshness]](list)
     for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
         longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
         was_live = found.newest.arrived_at - found.newest.ts <= longest

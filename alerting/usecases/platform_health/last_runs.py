@@ -49,7 +49,9 @@ def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[
     ]
     trainings = newest_trainings(platform.trainings, by_model)
     last = (
-        platform.decisions.newest([revision.name for revision in by_model], 1) if by_model else {}
+        platform.decisions.newest_decisions([revision.name for revision in by_model], 1)
+        if by_model
+        else {}
     )
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
     found = {}
@@ -93,7 +95,7 @@ class AtWork:
 
 def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
     """Return what the platform does: `shown` definitions, in training first."""
-    active = [r for r in platform.definitions.latest() if r.definition.state == "active"]
+    active = [r for r in platform.definitions.latest_revisions() if r.definition.state == "active"]
     runs = last_runs(platform, active)
     ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
     return AtWork(
@@ -113,7 +115,7 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
     )
     if runs.model != "training" or not isinstance(definition, ModelDefinition):
         return found
-    decided = {decision.run_id for decision in platform.decisions.of(revision.name)}
+    decided = {decision.run_id for decision in platform.decisions.for_definition(revision.name)}
     try:
         unfinished = unfinished_training(platform, revision.name, decided)
     except ModelUnavailable:

@@ -73,7 +73,7 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     written = source_hash_of(platform)
     if before is not None and written and before.written == written:
         return before
-    revisions = platform.definitions.latest()
+    revisions = platform.definitions.latest_revisions()
     plan = platform.evaluation_plans.get(written)
     if plan is not None:
         targets = plan.targets
@@ -93,7 +93,7 @@ def platform_metrics(
     )
     lags, overdue, count_never = _lags(platform.states, inventory.targets, now)
     ages, without = _reading_ages(platform.readings, inventory.targets, now)
-    arrivals = platform.arrivals.since(now - LATE_WINDOW)
+    arrivals = platform.arrivals.arrived_since(now - LATE_WINDOW)
     pending = platform.notifications.waiting(COUNTED)
     postponed = sum(n.postponed_by is not None for n in pending)
     due = [

@@ -99,7 +99,7 @@ def _served(
     found = list[Served]()
     for part in segments(
         platform.definitions.revisions(revision.name),
-        platform.decisions.of(revision.name),
+        platform.decisions.for_definition(revision.name),
         start,
         as_of,
     ):

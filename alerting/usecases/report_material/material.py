@@ -92,7 +92,7 @@ def gather_material(
         for a in assets
     }
     histories = {name: history for name, (history, _) in loaded.items()}
-    decisions = platform.decisions.of(revision.name)
+    decisions = platform.decisions.for_definition(revision.name)
     sources = _Sources(
         platform=platform,
         revision=revision,
@@ -223,7 +223,7 @@ def _problems(
 
 def _scores(s: _Sources, start: datetime, end: datetime) -> pd.DataFrame:
     """Return a score per asset and instant: of the model that evaluated it last."""
-    frame = pd.DataFrame(list(s.platform.scores.between(s.revision.name, start, end)))
+    frame = pd.DataFrame(list(s.platform.scores.for_interval(s.revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=list(_STORED_COLUMNS))
     frame = frame.assign(preferred=frame["model_version"] == _version_at(s, frame))
@@ -235,7 +235,7 @@ def _scores(s: _Sources, start: datetime, end: datetime) -> pd.DataFrame:
 
 def _version_at(s: _Sources, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the version in force at each instant; before any, the last that evaluated it."""
-    past_evaluations = s.platform.past_evaluations.of(s.revision.name)
+    past_evaluations = s.platform.past_evaluations.for_definition(s.revision.name)
     revisions = s.platform.definitions.revisions(s.revision.name)
 
     def version(instant: datetime) -> int:
@@ -309,7 +309,7 @@ def _evaluated_intervals(
     has_model = isinstance(s.definition, ModelDefinition)
     intervals = [
         (r.asset, r.start, r.end)
-        for r in s.platform.past_evaluations.of(name)
+        for r in s.platform.past_evaluations.for_definition(name)
         if r.revision is not None and (r.model_version is not None or not has_model)
     ]
     began = live_from(s.platform.definitions.revisions(name), s.decisions)
@@ -353,7 +353,7 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
         since[condition.variable] = min(
             search_from(condition, begin), since.get(condition.variable, begin)
         )
-    return with_older(history, readings.newest(history.asset, since, begin))
+    return with_older(history, readings.newest_values(history.asset, since, begin))
 
 
 def _trim_to_data(

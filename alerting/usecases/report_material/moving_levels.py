@@ -5,7 +5,7 @@ from datetime import datetime
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, ModelDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.kinds.protocol.evaluation import Models, Sources
+from alerting.kinds.protocol.evaluation import EvaluationSources, LoadedModels
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import BacktestPorts, ChartPorts, ModelUnavailable, ReportPorts
@@ -16,7 +16,7 @@ from alerting.usecases.definitions.versions import segments
 
 def levels_in_force(
     platform: ChartPorts | ReportPorts | BacktestPorts,
-    models: Models,
+    models: LoadedModels,
     definition: Definition,
     asset: Asset,
     start: datetime,
@@ -33,8 +33,8 @@ def levels_in_force(
         )
 
     revisions = platform.definitions.revisions(definition.name)
-    decisions = platform.decisions.of(definition.name)
-    sources = Sources(platform, models, asset, read, SharedInputs(platform.readings))
+    decisions = platform.decisions.for_definition(definition.name)
+    sources = EvaluationSources(platform, models, asset, read, SharedInputs(platform.readings))
     try:
         return LevelsInForce(
             kind.moving_levels(definition, sources, segments(revisions, decisions, start, end))

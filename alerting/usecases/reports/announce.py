@@ -19,7 +19,10 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     """
     waiting = platform.reports.unannounced(1_000)
     by_name = (
-        {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()}
+        {
+            r.name: r.definition.schedule.report_recipients
+            for r in platform.definitions.latest_revisions()
+        }
         if waiting
         else {}
     )

@@ -178,7 +178,7 @@ class ReportCalendar:
 
     def _misses_of(self, period: Period) -> list[tuple[str, str]]:
         if period.name not in self._misses:
-            found = self._platform.misses.between(period.start, period.end)
+            found = self._platform.misses.for_interval(period.start, period.end)
             self._misses[period.name] = sorted((miss.definition, miss.id) for miss in found)
         return self._misses[period.name]
 
@@ -186,7 +186,7 @@ class ReportCalendar:
     def _served(self) -> list[_Served]:
         assets = self._platform.assets.all()
         found = []
-        for revision in self._platform.definitions.latest():
+        for revision in self._platform.definitions.latest_revisions():
             definition = revision.definition
             if definition.state != "draft" and (length := definition.report_period) is not None:
                 found.append(_Served(revision, matching_assets(definition, assets), length))
@@ -211,7 +211,7 @@ class ReportCalendar:
     def _late_parts(self) -> dict[str, list[tuple[datetime, LatePart]]]:
         """Return what came late by asset, with the instant of its arrival."""
         found = defaultdict(list)
-        for arrival in self._platform.arrivals.since(
+        for arrival in self._platform.arrivals.arrived_since(
             self._as_of - LOOK_BACK - self._longest_closing
         ):
             for part in arrival.parts:

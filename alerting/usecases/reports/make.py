@@ -99,7 +99,7 @@ def make_report(
         key_metrics=made.key_metrics,
         language=platform.language,
     )
-    platform.reports.put(head, made.content)
+    platform.reports.store_report(head, made.content)
     return Report(
         id, made.content.metrics["judgement"]["sentence"], made.content.metrics, made.content.page
     )
@@ -195,7 +195,7 @@ def has_something_to_say(decisions: Decisions, material: Material, metrics: Repo
     """Return whether a period had anything to tell: also gaps, or no evaluation at all."""
     start = material.start
     end = material.end
-    decided = any(start <= d.at < end for d in decisions.of(material.definition.name))
+    decided = any(start <= d.at < end for d in decisions.for_definition(material.definition.name))
     answered = any(start <= f.at < end for e in material.episodes for f in e.feedback)
     happened = (
         metrics.episodes

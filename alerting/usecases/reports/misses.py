@@ -18,7 +18,7 @@ def with_misses(platform: MaterialPorts, material: Material) -> Material:
     A problem of the asset that the data show within the prediction window's length of the miss is
     the same one.
     """
-    found = platform.misses.between(material.start, material.end, material.definition.name)
+    found = platform.misses.for_interval(material.start, material.end, material.definition.name)
     misses = [miss for miss in reversed(found) if miss.at <= material.as_of]
     unseen = [
         miss

@@ -13,7 +13,7 @@ from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.life.periods import Period, period_before
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
-from alerting.reporting.plant.summary import DefinitionSummary, summary_from_document
+from alerting.reporting.plant.summary import DefinitionNumbers, summary_from_document
 from alerting.reporting.plant.tables import tables
 from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.reports.make import (
@@ -63,11 +63,11 @@ def _notes(failed: Sequence[str]) -> tuple[str, ...]:
 
 def _summaries(
     platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]
-) -> Iterator[DefinitionSummary]:
+) -> Iterator[DefinitionNumbers]:
     """Yield all definitions' summaries on a period; those that fail are added to `failed`."""
     yield from _stored_summaries(platform.reports, period, as_of)
     stored = platform.reports.of_period(period.name, as_of)
-    for latest in platform.definitions.latest():
+    for latest in platform.definitions.latest_revisions():
         is_other = latest.definition.report_period != period.length and latest.name not in stored
         if is_other and latest.definition.state == "active" and latest.at < period.end:
             try:
@@ -82,7 +82,7 @@ def _summaries(
 
 def _computed_summary(
     platform: ReportPorts, latest: Revision, period: Period, as_of: datetime
-) -> DefinitionSummary | None:
+) -> DefinitionNumbers | None:
     """Return a definition's summary without a stored report; None with nothing to say."""
     revision = revision_of_period(platform.definitions, latest, period.end)
     made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
@@ -91,7 +91,7 @@ def _computed_summary(
 
 def _previous_summaries(
     reports: Reports, before: Period, as_of: datetime
-) -> list[DefinitionSummary]:
+) -> list[DefinitionNumbers]:
     """Return the summaries of the plant's report on the period before, if it has any.
 
     They are of all definitions, as those of the period are: also of definitions whose own reports
@@ -105,7 +105,7 @@ def _previous_summaries(
 
 def _stored_summaries(
     reports: Reports, period: Period, as_of: datetime
-) -> Iterator[DefinitionSummary]:
+) -> Iterator[DefinitionNumbers]:
     heads = reports.of_period(period.name, as_of)
     for name in sorted(name for name in heads if name is not None):
         content = reports.content(heads[name].id) if heads[name].revision else None

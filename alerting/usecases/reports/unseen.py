@@ -23,7 +23,7 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
             continue
         past = [
             e
-            for e in platform.past_evaluations.of(revision.name)
+            for e in platform.past_evaluations.for_definition(revision.name)
             if e.model_version is not None and e.end <= as_of
         ]
         own = [e for e in past if e.model_version == past[-1].model_version]
@@ -47,5 +47,5 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
 def _is_reported(platform: ReportPorts, name: str, start: datetime, end: datetime) -> bool:
     return any(
         head.unseen and head.start <= start and end <= head.end
-        for head in platform.reports.of(name)
+        for head in platform.reports.for_definition(name)
     )

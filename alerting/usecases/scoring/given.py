@@ -19,7 +19,7 @@ class GivenReadings:
         self._assets = frozenset(assets)
         self._stored = stored
 
-    def _of(self, asset: str) -> Readings:
+    def _readings_for(self, asset: str) -> Readings:
         return self._given if asset in self._assets else self._stored
 
     def load(
@@ -42,8 +42,10 @@ class GivenReadings:
         others = [one for one in wanted if one.asset not in self._assets]
         return {**self._given.load_many(by_given, end), **self._stored.load_many(others, end)}
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        return self._of(asset.name).newest(asset, since, until)
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
+        return self._readings_for(asset.name).newest_values(asset, since, until)
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: no reading is stored."""
@@ -56,4 +58,4 @@ class GivenReadings:
         return {name: found for name, found in stored.items() if name not in self._assets} | given
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        return self._of(asset).span(asset)
+        return self._readings_for(asset).span(asset)

@@ -118,7 +118,7 @@ def plan_assets(
     return ScoringPlan(
         revision,
         version,
-        serves_twin(decisions.of(revision.name), version, now),
+        serves_twin(decisions.for_definition(revision.name), version, now),
         [asset for asset in assets if asset.name in learned],
         now,
         now,

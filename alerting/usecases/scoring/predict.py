@@ -11,7 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import Models, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import LoadedModels, TargetEvaluation, VersionInterval
 from alerting.kinds.protocol.scoring import Predicted, ScoreDetails, ScoringKind
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
@@ -52,7 +52,7 @@ class _Question:
     """A question with the platform that has its readings, and the versions that answer."""
 
     platform: EvaluationPorts
-    models: Models
+    models: LoadedModels
     asset: Asset
     until: datetime
     versions: Callable[[datetime, datetime], Sequence[VersionInterval]]
@@ -69,7 +69,7 @@ class _Question:
 
 def predict(
     platform: EvaluationPorts,
-    models: Models,
+    models: LoadedModels,
     name: str,
     asset_name: str,
     at: datetime | None = None,
@@ -86,7 +86,7 @@ def predict(
     """
     revisions = platform.definitions.revisions(name)
     if not revisions:
-        known = [revision.name for revision in platform.definitions.latest()]
+        known = [revision.name for revision in platform.definitions.latest_revisions()]
         raise NotFound(unknown_name("definition", name, known, "apply one first"))
     latest = revisions[-1]
     kind = scoring_kind(latest.definition)
@@ -162,7 +162,7 @@ def _require_match(assets: Assets, latest: Revision, name: str) -> Asset:
 
 def _question(
     platform: EvaluationPorts,
-    models: Models,
+    models: LoadedModels,
     revisions: Sequence[Revision],
     asset: Asset,
     at: datetime | None,
@@ -192,7 +192,9 @@ def _question(
     return _Question(platform, models, asset, at or (span[1] if span else now), present, named=True)
 
 
-def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Asset) -> timedelta:
+def _stride(
+    kind: ScoringKind, models: LoadedModels, part: VersionInterval, asset: Asset
+) -> timedelta:
     """Return the time between two evaluated instants; a moment where no model can say."""
     if part.model_version is None or part.revision is None:
         return _MOMENT

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError, nearest, shown
+from alerting.definitions.faults import UserError, name_hint, shown
 from alerting.definitions.sources.source import HttpSource
 from alerting.ports import BacktestPorts, Readings, Record
 from alerting.readings.column_titles import units_by_name
@@ -43,5 +43,5 @@ def _unknown(asset: Asset, changed: Asset) -> Iterator[str]:
     for name in sorted(changed.variables.keys() - asset.variables.keys()):
         yield (
             f"{asset.name} has no variable {shown(name)}; "
-            f"{nearest(name, asset.variables, 'its variables')}"
+            f"{name_hint(name, asset.variables, 'its variables')}"
         )

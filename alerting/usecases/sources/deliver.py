@@ -38,7 +38,7 @@ _SHOWN_IN_ENTRY = 32_000
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DeliveryResult:
     """Result of a delivery: rows that could be stored, how many of them changed anything, and the
     refused ones."""
 
@@ -90,7 +90,7 @@ def deliver(
     *,
     by: str | None,
     sender: str | None = None,
-) -> Delivery:
+) -> DeliveryResult:
     """Store the rows of records, except the refused ones. Idempotent.
 
     `by`: the name under which the delivery is counted; None for rows that came without a source.
@@ -101,11 +101,11 @@ def deliver(
 
 def store(
     plant: SourcePorts, found: Declared, now: datetime, *, by: str | None, sender: str | None = None
-) -> Delivery:
+) -> DeliveryResult:
     """Declare and write rows that fit, and count them. Idempotent."""
     rows: Sequence[ReadingRow | EventRow] = [*found.readings, *found.events]
     if found.assets:
-        plant.assets.put(found.assets)
+        plant.assets.store_assets(found.assets)
     if found.event_types:
         plant.assets.put_event_types(found.event_types)
     declarer = declarer_of(by, sender)
@@ -119,7 +119,7 @@ def store(
     new += add_events(plant, found.events, now) if found.events else 0
     if by is not None:
         plant.deliveries.record(by, _delivered(rows, new, found.refused, now))
-    return Delivery(len(rows), new, found.refused)
+    return DeliveryResult(len(rows), new, found.refused)
 
 
 def record_declared(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.faults import NotFound, UserError, nearest, read_each, shown
+from alerting.definitions.faults import NotFound, UserError, name_hint, read_each, shown
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import (
     Source,
@@ -77,7 +77,7 @@ def apply_sources(
     plans = plan_sources(plant.sources, documents)
     for plan in plans:
         if plan.action != "unchanged":
-            _put(
+            _store(
                 plant.audit,
                 plant.sources,
                 plant.dags,
@@ -106,7 +106,7 @@ def set_state(
     source = find_source(plant.sources, name)
     if source.state != state:
         source = source.model_copy(update={"state": state})
-        _put(plant.audit, plant.sources, plant.dags, source, _CHANGED[state], actor, at)
+        _store(plant.audit, plant.sources, plant.dags, source, _CHANGED[state], actor, at)
     return source
 
 
@@ -120,7 +120,7 @@ def find_source(sources: Sources, name: str) -> Source:
     if name in names:
         raise UserError(f"source {name!r} is faulty and not used; see: alerting source list")
     raise NotFound(
-        f"there is no source {name!r}; {nearest(name, names, 'sources') or 'there are none yet'}"
+        f"there is no source {name!r}; {name_hint(name, names, 'sources') or 'there are none yet'}"
     )
 
 
@@ -143,7 +143,7 @@ def record_edits(sources: Sources, at: datetime) -> list[str]:
     return edited
 
 
-def _put(
+def _store(
     audit: Audit,
     sources: Sources,
     dags: Dags | None,
@@ -154,7 +154,7 @@ def _put(
 ) -> None:
     revisions = sources.revisions(source.name)
     document = source_document(source)
-    sources.put(document)
+    sources.store_document(document)
     _add_revision(sources, source.name, document, actor, at)
     audit.add(actor, what, source.name, at, revisions[-1].document if revisions else None, document)
     if dags is not None:

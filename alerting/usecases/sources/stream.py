@@ -38,7 +38,7 @@ _PAGE = 20  # of at most 1 MiB each
 
 
 @dataclass(frozen=True)
-class Message:
+class BrokerMessage:
     """A message of a broker. `acknowledge` tells the broker that it need not be sent again.
 
     `fault`: why it cannot be stored whatever it says, e.g. its size; its payload is then the
@@ -55,7 +55,7 @@ class Message:
 class MessageStream(Protocol):
     """A subscription that survives restarts: messages that are not acknowledged are sent again."""
 
-    def batch(self) -> Sequence[Message]:
+    def batch(self) -> Sequence[BrokerMessage]:
         """Return the next messages, at most as many as fit into a batch; none if none is there.
 
         Raises UserError if the broker cannot be reached.
@@ -101,14 +101,14 @@ class StreamCount:
     messages: int = 0
     new: int = 0
     dead: int = 0
-    postponed: Sequence[Message] = ()
+    postponed: Sequence[BrokerMessage] = ()
     why: str | None = None
 
 
 def store_messages(
     plant: SourcePorts,
     source: StreamedSource,
-    messages: Sequence[Message],
+    messages: Sequence[BrokerMessage],
     now: datetime,
     is_outage: Callable[[Exception], bool] = lambda _: True,
     stored: Stored = ignore,
@@ -169,7 +169,7 @@ def _sum(counts: Sequence[StreamCount]) -> StreamCount:
 
 
 def _waiting(
-    zone: tzinfo, source: StreamedSource, messages: Sequence[Message], fault: Unreachable
+    zone: tzinfo, source: StreamedSource, messages: Sequence[BrokerMessage], fault: Unreachable
 ) -> list[bool]:
     """Return for each message whether it needs what is away: at least one does."""
     if not isinstance(fault, ArchiveAway):
@@ -211,7 +211,7 @@ def _put_aside(letters: DeadMessages, source: StreamedSource, dead: Sequence[Dea
 def _store(
     plant: SourcePorts,
     source: StreamedSource,
-    messages: Sequence[Message],
+    messages: Sequence[BrokerMessage],
     now: datetime,
     put_aside: Callable[[Sequence[DeadMessage]], None],
     stored: Stored = ignore,
@@ -247,7 +247,7 @@ def _store(
     return StreamCount(len(messages), new, len(reasons))
 
 
-def _dead(source: StreamedSource, message: Message, reason: str) -> DeadMessage:
+def _dead(source: StreamedSource, message: BrokerMessage, reason: str) -> DeadMessage:
     digest = hashlib.sha256(
         b"\0".join([source.name.encode(), message.topic.encode(), message.payload])
     ).hexdigest()[:32]
@@ -256,14 +256,14 @@ def _dead(source: StreamedSource, message: Message, reason: str) -> DeadMessage:
     )
 
 
-def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
+def topic_reader(source: StreamedSource) -> Callable[[BrokerMessage], list[Record]]:
     """Return the function that makes rows of a message. It raises ValueError with the reason for
     one that it cannot read."""
     pattern = source.form.pattern(source.plain_topic) if isinstance(source, MessageSource) else None
     is_value = isinstance(source, MessageSource) and source.payload == "value"
     is_stamped = isinstance(source, MessageSource) and source.stamp == "receipt"
 
-    def read(message: Message) -> list[Record]:
+    def read(message: BrokerMessage) -> list[Record]:
         if message.fault is not None:
             raise ValueError(message.fault)
         matched = pattern.fullmatch(message.topic) if pattern else None
@@ -336,7 +336,7 @@ def retry_dead(
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")
     tried = stored = 0
     for letter in list_dead(plant.dead_messages, name):
-        message = Message(letter.topic, letter.payload, letter.at, lambda: None)
+        message = BrokerMessage(letter.topic, letter.payload, letter.at, lambda: None)
         tried += 1
         try:
             is_stored = not _store(plant, source, [message], now, lambda _: None).dead

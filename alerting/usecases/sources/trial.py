@@ -10,7 +10,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import EventRow, ReadingRow, Record, SourcePorts
 from alerting.usecases.sources.deliver import fit
 from alerting.usecases.sources.records import RefusedRow
-from alerting.usecases.sources.stream import Message, topic_reader
+from alerting.usecases.sources.stream import BrokerMessage, topic_reader
 
 SHOWN = 10
 
@@ -20,7 +20,7 @@ class Look:
     """Copies of messages; the broker keeps all of them for the stream service. `notes`: how many
     came, or why none did."""
 
-    messages: Sequence[Message]
+    messages: Sequence[BrokerMessage]
     notes: Sequence[str] = ()
 
 

@@ -15,7 +15,7 @@ from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import candidate_from_files
-from alerting.learning.selection.challenger import Evidence
+from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
 from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
@@ -193,7 +193,7 @@ def _store(
 
 def _champion_of(decisions: Decisions, run: TrainingRun) -> int | None:
     """Return the version in service for the question of a run, at its instant."""
-    return champion_at(decisions.of(run.name), run.as_of, run.question)
+    return champion_at(decisions.for_definition(run.name), run.as_of, run.question)
 
 
 def _read_champion(
@@ -271,7 +271,7 @@ def _refresh(
     refreshed = refresh(platform, run, definition, dataset, champion_version)
     if refreshed is None:
         return compared, None
-    serving = last_promotion(platform.decisions.of(run.name), run.question)
+    serving = last_promotion(platform.decisions.for_definition(run.name), run.question)
     reason = (
         f"{compared.reason} It is refitted on all rows up to "
         f"{refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
@@ -285,7 +285,7 @@ def _refresh(
 def _charts(
     platform: PlantPorts,
     definition: TrainedDefinition,
-    evidence: Evidence,
+    evidence: ChallengerEvidence,
     decision: PromotionDecision,
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if

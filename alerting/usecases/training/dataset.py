@@ -90,7 +90,7 @@ def feedback_labels_at(
         if revision.definition.problem == definition.problem
     }
     episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
-    misses = platform.misses.between(definition=definition.name)
+    misses = platform.misses.for_interval(definition=definition.name)
     return [
         *collect_feedback_labels(episodes, definition, as_of),
         *collect_misses(misses, definition, as_of),

@@ -59,7 +59,7 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
     )
     histories = platform.definitions.histories(names) if names else {}
     newest = [of_name[-1] for of_name in histories.values() if of_name]
-    trainings = {(t.definition, t.question): t for t in platform.trainings.of(names)}
+    trainings = {(t.definition, t.question): t for t in platform.trainings.for_definitions(names)}
     asked = [
         (r, question)
         for r in newest
@@ -98,7 +98,9 @@ def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dic
     """
     questions = {revision.name: question_of(revision) for revision in revisions}
     return {
-        t.definition: t for t in trainings.of(questions) if t.question == questions[t.definition]
+        t.definition: t
+        for t in trainings.for_definitions(questions)
+        if t.question == questions[t.definition]
     }
 
 
@@ -145,7 +147,7 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
             "was started for the one before "
             "and ends here. The training of the new question is started on its own"
         )
-    before = _newest(platform.trainings, revision.name, question)
+    before = _newest_training(platform.trainings, revision.name, question)
     if (
         run is not None
         and run.startswith(_PREFIX)
@@ -192,7 +194,9 @@ def end_run(
 ) -> None:
     """Record the end of a run that may not have been recorded before; do nothing if it has ended
     already. Idempotent."""
-    found = next((t for t in platform.trainings.of([definition]) if t.run == run), None)
+    found = next(
+        (t for t in platform.trainings.for_definitions([definition]) if t.run == run), None
+    )
     if found is None and failure is not None:
         found = begin_training(platform, require_revision(platform.definitions, definition), run)
     if found is not None and found.ended_at is None:
@@ -218,8 +222,8 @@ def _has_succeeded(training: Training) -> bool:
     return training.ended_at is not None and training.failure is None
 
 
-def _newest(trainings: Trainings, name: str, question: str) -> Training | None:
-    return next((t for t in trainings.of([name]) if t.question == question), None)
+def _newest_training(trainings: Trainings, name: str, question: str) -> Training | None:
+    return next((t for t in trainings.for_definitions([name]) if t.question == question), None)
 
 
 def _require_question(revision: Revision) -> str:

@@ -67,7 +67,7 @@ def promote_run(
             f"run {run_id} has no proposal; its training has not reached the comparison yet"
         )
     name = proposal.definition
-    decided = _decision_of(platform.decisions.of(name), run_id)
+    decided = _decision_of(platform.decisions.for_definition(name), run_id)
     if decided is None:
         _check_answer(proposal, approved_by, rejected_reason)
         if proposal.waiting and approved_by is None:
@@ -154,7 +154,7 @@ def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
     in service, one stores its promotion, and the other one compares again.
     """
     while True:
-        made = decisions.of(wanted.definition)
+        made = decisions.for_definition(wanted.definition)
         own = _decision_of(made, wanted.run_id)
         if own is not None:
             return own
@@ -231,7 +231,9 @@ def move_aliases(definitions: Definitions, decisions: Decisions, models: Models,
     line: list[int] | None = None
     revisions = definitions.revisions(name)
     while line != (
-        line := line_of_champions(made := decisions.of(name), _present_question(revisions, made))
+        line := line_of_champions(
+            made := decisions.for_definition(name), _present_question(revisions, made)
+        )
     ):
         if line:
             models.set_alias(name, "champion", line[-1])
@@ -271,7 +273,7 @@ def rollback(
     if not reason.strip():
         raise UserError("a rollback needs a reason, which is stored with the decision: write one")
     revision = require_revision(platform.definitions, name)
-    made = platform.decisions.of(name)
+    made = platform.decisions.for_definition(name)
     question = _present_question(platform.definitions.revisions(name), made)
     serving, target = _from_and_to(name, promotions(made, question), to)
     try:
@@ -351,7 +353,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
     If the registry cannot be read, its part is left out, and `unreadable` is the reason.
     """
     newest = require_revision(platform.definitions, name)
-    made = platform.decisions.of(name)
+    made = platform.decisions.for_definition(name)
     answer = present_answer(platform.definitions.revisions(name), made)
     serving = last_promotion(
         made, None if answer.revision is None else question_of(answer.revision)

@@ -67,7 +67,7 @@ def read_histories(
     for number, asset in enumerate(assets):
         types = types_of(asset, sorted(definition.variables_read(asset) & asset.variables.keys()))
         variables |= types.keys()
-        file = ReadingsFile(types)
+        file = ReadingsWriter(types)
         length = 0
         for before in _categories_before(platform.readings, definition, asset, period.start):
             file.write(before.reindex(columns=list(types)))
@@ -159,7 +159,7 @@ def _categories_before(
         for name in definition.groups_by
         if name in asset.variables
     }
-    found = readings.newest(asset, since, start) if since else pd.DataFrame()
+    found = readings.newest_values(asset, since, start) if since else pd.DataFrame()
     if len(found):
         yield found
 
@@ -233,7 +233,9 @@ def verdicts_at(
             end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
             found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
     misses = [
-        miss for miss in platform.misses.between(definition=definition.name) if miss.at <= as_of
+        miss
+        for miss in platform.misses.for_interval(definition=definition.name)
+        if miss.at <= as_of
     ]
     return sorted(
         [
@@ -246,7 +248,7 @@ def verdicts_at(
     )
 
 
-class ReadingsFile:
+class ReadingsWriter:
     """A file of readings that is written piece by piece. `types`: its columns."""
 
     def __init__(self, types: Mapping[str, VariableType]) -> None:

@@ -56,7 +56,7 @@ def refresh(
     name = definition.name
     revision = require_revision(platform.definitions, name, run.revision)
     champion = ModelCache(platform).get(definition, version)
-    gave_way = serves_twin(platform.decisions.of(name), version, run.as_of)
+    gave_way = serves_twin(platform.decisions.for_definition(name), version, run.as_of)
     if definition.periods.refit == "none" or gave_way:
         return None
     if dataset.plan != champion.plan:
@@ -99,7 +99,7 @@ def review_refit(
     Return the decision; None if the refit stays, or if it is not known whether it is worse.
     """
     name = definition.name
-    made = platform.decisions.of(name)
+    made = platform.decisions.for_definition(name)
     serving = last_promotion(made, question)
     if serving is None or serving.challenger_version is None or serving.at > as_of:
         return None

@@ -49,7 +49,7 @@ def require_idle(platform: TrainingPorts, name: str) -> None:
     """Check that no training of a definition is under way. Raises UserError with its start and step
     if one is."""
     revision = require_revision(platform.definitions, name)
-    for training in platform.trainings.of([name]):
+    for training in platform.trainings.for_definitions([name]):
         if (
             training.ended_at is None
             and platform.clock.now() - training.started_at <= ABANDONED_AFTER
@@ -79,7 +79,9 @@ def _decided_and_open(platform: TrainingPorts) -> list[str]:
     """Return the runs with a decision, and those without an end, of all definitions with a
     model."""
     names = [
-        r.name for r in platform.definitions.latest() if isinstance(r.definition, ModelDefinition)
+        r.name
+        for r in platform.definitions.latest_revisions()
+        if isinstance(r.definition, ModelDefinition)
     ]
     made = platform.decisions.histories(names) if names else {}
     runs = [d.run_id for of_name in made.values() for d in of_name if d.run_id is not None]

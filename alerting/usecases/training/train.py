@@ -297,7 +297,7 @@ def _champion_params(
     must give the same model.
     """
     before = run.as_of - timedelta(microseconds=1)
-    version = champion_at(platform.decisions.of(run.name), before, question=None)
+    version = champion_at(platform.decisions.for_definition(run.name), before, question=None)
     if version is None:
         return None
     models = platform.models

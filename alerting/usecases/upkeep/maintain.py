@@ -44,7 +44,7 @@ def forget_late(platform: EvaluationPorts, as_of: datetime) -> int:
 
 def close_orphans(platform: OutcomePorts, as_of: datetime) -> int:
     """Close open episodes of definitions out of service; return how many."""
-    idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
+    idle = [r for r in platform.definitions.latest_revisions() if r.definition.state != "active"]
     return sum(_close_all(platform, revision, as_of) for revision in idle)
 
 
@@ -53,7 +53,7 @@ def _close_all(platform: OutcomePorts, revision: Revision, as_of: datetime) -> i
         if episode.condition == "closed":
             return episode
         ended = max(revision.at, episode.raised_at)
-        return episode.then(
+        return episode.with_transition(
             "closed", as_of, out_of_service(revision), condition="closed", closed_at=ended
         )
 

@@ -165,7 +165,7 @@ def _limits(
             read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
     tree = AssetTree(assets)
     for asset, first in read_from:
-        for above in tree.upwards(asset):
+        for above in tree.asset_and_ancestors(asset):
             limits[above.name] = min(limits.get(above.name, before), first)
     return limits
 
@@ -179,11 +179,13 @@ def _scores(
     dry: bool,
 ) -> Iterable[Swept]:
     """Yield what was deleted; scores of the past stay as long as their record."""
-    for revision in definitions.latest():
+    for revision in definitions.latest_revisions():
         if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
             evaluated = [
-                past.start for past in past_evaluations.of(revision.name) if past.at >= before
+                past.start
+                for past in past_evaluations.for_definition(revision.name)
+                if past.at >= before
             ]
             yield sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
 
@@ -213,10 +215,10 @@ def _logs(
 def _models(
     definitions: Definitions, decisions: Decisions, models: Models, before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    for revision in definitions.latest():
+    for revision in definitions.latest_revisions():
         if isinstance(revision.definition, ModelDefinition):
             name = revision.name
-            served = {d.challenger_version for d in decisions.of(name) if d.promoted}
+            served = {d.challenger_version for d in decisions.for_definition(name) if d.promoted}
             aliases = {
                 models.alias(name, alias) for alias in ("champion", "previous", "challenger")
             }

@@ -14,24 +14,24 @@ def test_an_asset_comes_back_equal(stores):
     ).model_copy(
         update={"attributes": {"model": "M-3", "age": 12.5, "refitted": True}, "parent": "hall"}
     )
-    stores.assets.put([asset])
+    stores.assets.store_assets([asset])
     assert stores.assets.get("oven-1") == asset
     assert stores.assets.get("oven-2") is None
 
 
 def test_putting_an_asset_again_replaces_it(stores):
-    stores.assets.put([oven(), Asset(name="mixer")])
-    stores.assets.put([Asset(name="oven-1", title="Oven")])
+    stores.assets.store_assets([oven(), Asset(name="mixer")])
+    stores.assets.store_assets([Asset(name="oven-1", title="Oven")])
     assert stores.assets.all() == [Asset(name="mixer"), Asset(name="oven-1", title="Oven")]
 
 
 def test_several_assets_are_found_at_once_as_they_are_now(stores):
-    stores.assets.put([oven(), Asset(name="mixer")])
+    stores.assets.store_assets([oven(), Asset(name="mixer")])
     assert stores.assets.get_many(["mixer", "oven-1", "oven-2"]) == {
         "mixer": Asset(name="mixer"),
         "oven-1": oven(),
     }
-    stores.assets.put([Asset(name="mixer", title="Mixer")])
+    stores.assets.store_assets([Asset(name="mixer", title="Mixer")])
     assert stores.assets.get_many(["mixer"]) == {"mixer": Asset(name="mixer", title="Mixer")}
     assert stores.assets.get_many([]) == {}
 
@@ -48,14 +48,14 @@ def test_event_types_are_kept_by_name(stores):
 
 
 def test_nothing_put_is_nothing_kept(stores):
-    stores.assets.put([])
+    stores.assets.store_assets([])
     stores.assets.put_event_types([])
     assert stores.assets.all() == []
     assert stores.assets.event_types() == []
 
 
 def test_a_variable_declared_without_a_type_comes_back_without_one(stores):
-    stores.assets.put(
+    stores.assets.store_assets(
         [Asset(name="oven-1", variables={"x": Variable(), "y": Variable(type="number")})]
     )
     variables = stores.assets.get("oven-1").variables
@@ -71,32 +71,36 @@ def test_assets_that_match_come_with_all_that_are_above_them(stores):
         Asset(name="oven.1"),
         Asset(name="mixer"),
     ]
-    stores.assets.put(
+    stores.assets.store_assets(
         [*ovens, Asset(name="line", parent="hall"), Asset(name="hall", parent="line"), *other]
     )
-    assert [asset.name for asset in stores.assets.matching(["oven-*"])] == [
+    assert [asset.name for asset in stores.assets.find_matching(["oven-*"])] == [
         "hall",
         "line",
         "oven-1",
         "oven-2",
     ]
-    assert [asset.name for asset in stores.assets.matching(["oven.1", "mix*", "unknown"])] == [
+    assert [asset.name for asset in stores.assets.find_matching(["oven.1", "mix*", "unknown"])] == [
         "mixer",
         "oven.1",
     ]
-    assert [asset.name for asset in stores.assets.matching(["o*n-1"])] == ["hall", "line", "oven-1"]
-    assert stores.assets.matching(["*"]) == stores.assets.all()
-    assert stores.assets.matching([]) == []
+    assert [asset.name for asset in stores.assets.find_matching(["o*n-1"])] == [
+        "hall",
+        "line",
+        "oven-1",
+    ]
+    assert stores.assets.find_matching(["*"]) == stores.assets.all()
+    assert stores.assets.find_matching([]) == []
 
 
 def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
-    stores.sources.put({"name": "plc", "kind": "http", "latency": "7m"})
-    stores.assets.put([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
-    assert stores.assets.matching(["oven-*"]) == stores.assets.all()
+    stores.sources.store_document({"name": "plc", "kind": "http", "latency": "7m"})
+    stores.assets.store_assets([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
+    assert stores.assets.find_matching(["oven-*"]) == stores.assets.all()
 
 
 def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):
-    mongo_stores.assets.put([oven(), Asset(name="mixer"), Asset(name="press")])
+    mongo_stores.assets.store_assets([oven(), Asset(name="mixer"), Asset(name="press")])
     assert [asset.name for asset in mongo_stores.assets.read_all()[0]] == [
         "mixer",
         "oven-1",
@@ -110,7 +114,7 @@ def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):
     valid, faulty = mongo_stores.assets.read_all()
     assert [asset.name for asset in valid] == ["oven-1", "oven-2"]
     assert [(one.collection, one.name) for one in faulty] == [("assets", "press")]
-    assert [asset.name for asset in mongo_stores.assets.matching(["oven-*", "press"])] == [
+    assert [asset.name for asset in mongo_stores.assets.find_matching(["oven-*", "press"])] == [
         "oven-1",
         "oven-2",
     ]

@@ -13,26 +13,26 @@ from tests.helpers.commands import record_commands
 
 
 def test_documents_come_back_as_people_wrote_them_sorted_by_name(stores):
-    stores.definitions.put(too_moist())
-    stores.definitions.put(too_hot())
+    stores.definitions.store_document(too_moist())
+    stores.definitions.store_document(too_hot())
     assert stores.definitions.documents() == [too_hot(), too_moist()]
 
 
 def test_putting_a_name_again_replaces_its_document_whole(stores):
-    stores.definitions.put(too_hot(title="Zone 2 is too hot"))
-    stores.definitions.put(too_hot(above=220))
+    stores.definitions.store_document(too_hot(title="Zone 2 is too hot"))
+    stores.definitions.store_document(too_hot(above=220))
     assert stores.definitions.documents() == [too_hot(above=220)]
 
 
 def test_putting_does_not_change_what_was_given_nor_store_the_mark(stores):
     given = too_hot(_faults=["an old one"])
-    stores.definitions.put(given)
+    stores.definitions.store_document(given)
     assert given == too_hot(_faults=["an old one"])
     assert stores.definitions.documents() == [too_hot()]
 
 
 def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores):
-    stores.definitions.put(too_hot())
+    stores.definitions.store_document(too_hot())
     stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
     assert stores.definitions.documents() == [too_hot(_faults=["variable: is not known"])]
     assert stores.definitions.faulty() == {"too-hot": ["variable: is not known"]}
@@ -42,7 +42,7 @@ def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores)
 
 
 def test_the_faults_of_a_deleted_document_are_not_listed(mongo_stores):
-    mongo_stores.definitions.put(too_hot())
+    mongo_stores.definitions.store_document(too_hot())
     mongo_stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
     mongo_stores.database["alert_definitions"].delete_one({"name": "too-hot"})
     assert mongo_stores.definitions.faulty() == {}
@@ -61,7 +61,7 @@ def test_latest_gives_the_newest_revision_of_every_definition_by_name(stores):
     other = revision(threshold(name="a-first"), at(2))
     for kept in (second, first, other):
         stores.definitions.add_revision(kept)
-    assert stores.definitions.latest() == [other, second]
+    assert stores.definitions.latest_revisions() == [other, second]
     assert stores.definitions.revisions("too-hot") == [first, second]
 
 
@@ -83,7 +83,7 @@ REFUSED = {
 @pytest.mark.parametrize("document", REFUSED.values(), ids=REFUSED.keys())
 def test_a_document_that_the_server_refuses_is_refused_and_not_stored(real, document):
     with pytest.raises(DefinitionRefused, match="the validator of the database refuses it"):
-        real.definitions.put(document)
+        real.definitions.store_document(document)
     assert real.definitions.documents() == []
 
 
@@ -96,7 +96,7 @@ def test_the_server_refuses_a_malformed_document_inserted_directly(real, documen
 
 @pytest.mark.slow
 def test_the_server_refuses_an_edit_that_makes_a_document_malformed(real):
-    real.definitions.put(too_hot())
+    real.definitions.store_document(too_hot())
     with pytest.raises(WriteError):
         real.database["alert_definitions"].update_one({"name": "too-hot"}, {"$set": {"abvoe": 3}})
 
@@ -123,7 +123,7 @@ THRESHOLDS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", THRESHOLDS, ids="-".join)
 def test_the_server_takes_every_way_to_write_a_threshold(real, changes):
-    real.definitions.put(too_hot(**changes))
+    real.definitions.store_document(too_hot(**changes))
     assert real.definitions.documents() == [too_hot(**changes)]
     kept = revision(threshold(**changes), at(0))
     real.definitions.add_revision(kept)
@@ -137,7 +137,7 @@ def test_the_server_takes_every_way_to_write_a_threshold(real, changes):
 )
 def test_the_server_refuses_a_malformed_threshold(real, changes):
     with pytest.raises(DefinitionRefused):
-        real.definitions.put(too_hot(**changes))
+        real.definitions.store_document(too_hot(**changes))
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_preparing_again_brings_an_outdated_validator_up_to_date(real):
     real.database["alert_definitions"].insert_one({"name": "left over", "from": "then"})
     prepare_database(real.database)
     with pytest.raises(DefinitionRefused):
-        real.definitions.put(too_hot(abvoe=3))
+        real.definitions.store_document(too_hot(abvoe=3))
 
 
 SUPPRESSION = {
@@ -171,7 +171,7 @@ SUPPRESSION = {
 
 
 def test_suppression_is_kept_as_it_is_written_in_the_document_and_in_the_revision(stores):
-    stores.definitions.put(too_hot(suppression=SUPPRESSION))
+    stores.definitions.store_document(too_hot(suppression=SUPPRESSION))
     assert stores.definitions.documents() == [too_hot(suppression=SUPPRESSION)]
     kept = revision(threshold(suppression=SUPPRESSION), at(0))
     stores.definitions.add_revision(kept)
@@ -190,7 +190,7 @@ def test_suppression_is_kept_as_it_is_written_in_the_document_and_in_the_revisio
 )
 def test_the_server_refuses_malformed_suppression(real, suppression):
     with pytest.raises(DefinitionRefused):
-        real.definitions.put(too_hot(suppression=suppression))
+        real.definitions.store_document(too_hot(suppression=suppression))
 
 
 def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores):
@@ -200,8 +200,8 @@ def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores)
         stores.definitions.add_revision(made)
     stores.definitions.add_revision(revision(threshold(name="has", suppression=quiet)))
     stores.definitions.add_revision(revision(threshold(name="never")))
-    assert [r.name for r in stores.definitions.latest("suppression")] == ["has"]
-    assert [r.name for r in stores.definitions.latest()] == ["had", "has", "never"]
+    assert [r.name for r in stores.definitions.latest_revisions("suppression")] == ["has"]
+    assert [r.name for r in stores.definitions.latest_revisions()] == ["had", "has", "never"]
 
 
 def test_the_newest_revision_is_the_last_valid_one(mongo_stores):

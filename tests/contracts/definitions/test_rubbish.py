@@ -118,10 +118,10 @@ KINDS = {
 def platform(stores):
     """A platform that watches one oven, which is too hot, and tells a mailbox."""
     platform = platform_on(stores, [Mailbox("mail")], HandClock(at(0)))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     sync.apply(platform, [too_hot(), too_moist()], "engineer", at(0), "first")
-    platform.routes.put({"name": "all", "channels": ["mail"], "platform": True})
+    platform.routes.store_document({"name": "all", "channels": ["mail"], "platform": True})
     add_readings(
         platform,
         [ReadingRow("oven-1", at(minute), {"temperature": 230.0}) for minute in range(1, 10)],
@@ -148,7 +148,7 @@ def goes_on(platform, minute, tmp_path=None):
     maintain(platform, at(minute))
     due_reports(platform, at(minute))
     platform.readings.load(oven(), None, at(minute))
-    return {revision.name for revision in platform.definitions.latest()}
+    return {revision.name for revision in platform.definitions.latest_revisions()}
 
 
 def told(platform):
@@ -237,7 +237,7 @@ def test_a_mended_document_ends_its_alert(platform, stores):
 
 
 def test_the_target_of_a_malformed_asset_is_left_out_and_the_other_targets_go_on(platform, stores):
-    platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
+    platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
     sync.apply(platform, [too_hot(assets=["oven-1", "oven-2"])], "engineer", at(0), "both")
     rows = [ReadingRow("oven-2", at(minute), {"temperature": 230.0}) for minute in range(1, 10)]
     add_readings(platform, rows, at(10))
@@ -266,7 +266,7 @@ def test_an_open_episode_of_an_asset_whose_document_becomes_malformed_stays_open
 
 
 def test_an_asset_that_no_longer_states_a_limit_is_left_out(platform, stores):
-    platform.assets.put(
+    platform.assets.store_assets(
         [
             Asset(name=n, attributes={"max": 200.0}, variables=oven().variables)
             for n in ("oven-1", "oven-2")
@@ -292,11 +292,11 @@ def test_the_last_valid_revision_stays_in_force_where_the_newest_one_is_of_an_un
     newest["definition"] = {**newest["definition"], "kind": "oracle"}
     leave(stores, "definition_revisions", [newest])
     goes_on(platform, 10)
-    assert {r.name: r.number for r in platform.definitions.latest()}["too-hot"] == 1
+    assert {r.name: r.number for r in platform.definitions.latest_revisions()}["too-hot"] == 1
     assert [e.definition for e in platform.episodes.find(open_only=True)] == ["too-hot"]
     assert any(subject.startswith("definition_revisions/too-hot") for subject in told(platform))
     [plan] = sync.apply(platform, [too_hot(above=220)], "engineer", at(11), "a new one")
-    assert (plan.action, platform.definitions.latest()[0].number) == ("change", 3), (
+    assert (plan.action, platform.definitions.latest_revisions()[0].number) == ("change", 3), (
         "a number is never given twice"
     )
 
@@ -322,7 +322,7 @@ def test_nothing_is_written_that_could_not_be_read_again(platform):
     wrong = oven().model_copy(update={"title": "x" * 5000})
     before = platform.assets.all()
     with pytest.raises(UserError, match="title: has 5000 characters"):
-        platform.assets.put([Asset(name="oven-2"), wrong])
+        platform.assets.store_assets([Asset(name="oven-2"), wrong])
     with pytest.raises(UserError, match="duration"):
         platform.assets.put_event_types(
             [EventType.model_construct(name="stop", duration="for ever")]
@@ -333,7 +333,7 @@ def test_nothing_is_written_that_could_not_be_read_again(platform):
 def test_what_somebody_wrote_into_a_faulty_asset_is_not_replaced(platform, stores):
     leave(stores, "assets", [{**ASSET, "name": "oven-2", "parent": 5}])
     with pytest.raises(UserError, match="asset oven-2: parent: should be text, not 5"):
-        platform.assets.put([Asset(name="oven-2")])
+        platform.assets.store_assets([Asset(name="oven-2")])
     assert stores.database["assets"].find_one({"name": "oven-2"})["parent"] == 5
 
 
@@ -430,7 +430,7 @@ def test_a_date_after_the_year_9999_and_half_a_character_stop_no_query(real):
     from bson.datetime_ms import DatetimeMS
     from bson.raw_bson import RawBSONDocument
 
-    real.assets.put([oven()])
+    real.assets.store_assets([oven()])
     broken = bson.encode({"name": "oven-3", "title": "ABCD"}).replace(b"ABCD", b"\xed\xa0\x80D")
     for document in ({"name": "oven-2", "title": DatetimeMS(2**60)}, RawBSONDocument(broken)):
         real.database["assets"].insert_one(document, bypass_document_validation=True)

@@ -38,13 +38,13 @@ def test_feedback_is_kept_in_the_order_in_which_it_was_given(stores):
     earlier = replace(FIRST, at=at(0))
     for one in (FIRST, second, third, earlier, replace(FIRST, episode="e-2")):
         stores.feedback.append(one)
-    assert stores.feedback.of("e-1") == [earlier, FIRST, second, third]
+    assert stores.feedback.for_episode("e-1") == [earlier, FIRST, second, third]
 
 
 def test_the_very_same_feedback_sent_again_is_kept_once(stores):
     stores.feedback.append(FIRST)
     stores.feedback.append(FIRST)
-    assert stores.feedback.of("e-1") == [FIRST]
+    assert stores.feedback.for_episode("e-1") == [FIRST]
 
 
 def test_of_all_that_count_once_the_first_is_kept_and_given_back(stores):
@@ -52,7 +52,7 @@ def test_of_all_that_count_once_the_first_is_kept_and_given_back(stores):
     assert stores.feedback.append(FIRST, "anna 1") == FIRST
     assert stores.feedback.append(later, "anna 1") == FIRST
     assert stores.feedback.append(later, "anna 2") == later
-    assert stores.feedback.of("e-1") == [FIRST, later]
+    assert stores.feedback.for_episode("e-1") == [FIRST, later]
 
 
 def test_a_decision_comes_back_equal_oldest_first(stores):
@@ -60,8 +60,8 @@ def test_a_decision_comes_back_equal_oldest_first(stores):
     before = replace(DECISION, run_id="run-0", at=at(1))
     for one in (by_hand, DECISION, before):
         assert stores.decisions.add(one)
-    assert stores.decisions.of("too-moist") == [before, DECISION, by_hand]
-    assert stores.decisions.of("too-hot") == []
+    assert stores.decisions.for_definition("too-moist") == [before, DECISION, by_hand]
+    assert stores.decisions.for_definition("too-hot") == []
 
 
 def test_a_run_decides_once_and_a_person_as_often_as_they_like(stores):
@@ -81,7 +81,7 @@ def test_evidence_may_hold_what_numerics_give(stores):
         7: (1, 2),
     }
     stores.decisions.add(replace(DECISION, evidence=evidence))
-    assert stores.decisions.of("too-moist")[0].evidence == {
+    assert stores.decisions.for_definition("too-moist")[0].evidence == {
         "score": 0.5,
         "count": 3,
         "better": True,
@@ -97,7 +97,7 @@ def test_replays_are_listed_oldest_first(stores):
     )
     stores.past_evaluations.add(late)
     stores.past_evaluations.add(early)
-    assert stores.past_evaluations.of("too-hot") == [early, late]
+    assert stores.past_evaluations.for_definition("too-hot") == [early, late]
 
 
 def test_past_evaluations_are_found_by_the_times_that_they_evaluated(stores):
@@ -105,9 +105,9 @@ def test_past_evaluations_are_found_by_the_times_that_they_evaluated(stores):
     second = PastEvaluation("too-moist", "oven-2", at(60), at(120), 1, 3, at(100))
     for record in (first, second):
         stores.past_evaluations.add(record)
-    assert stores.past_evaluations.between(at(30), at(90)) == [second, first]
-    assert stores.past_evaluations.between(at(60), at(90)) == [second]
-    assert stores.past_evaluations.between(at(120), at(900)) == []
+    assert stores.past_evaluations.for_interval(at(30), at(90)) == [second, first]
+    assert stores.past_evaluations.for_interval(at(60), at(90)) == [second]
+    assert stores.past_evaluations.for_interval(at(120), at(900)) == []
 
 
 def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):

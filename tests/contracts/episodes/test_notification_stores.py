@@ -24,7 +24,7 @@ def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
         {"name": "a", "channels": ["z"]},
         {"name": "b", "channels": ["y"]},
     ):
-        stores.routes.put(document)
+        stores.routes.store_document(document)
     assert stores.routes.documents() == [
         {"name": "a", "channels": ["z"]},
         {"name": "b", "channels": ["y"]},
@@ -235,7 +235,7 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
         legal,
         route_document(parse_route(legal)),
     ):
-        real.routes.put(dict(document))
+        real.routes.store_document(dict(document))
     faults = [
         {"channels": "shift"},
         {"chanels": ["x"]},
@@ -245,7 +245,7 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
     ]
     for fault in faults:
         with pytest.raises(UserError, match="ovens-at-night"):
-            real.routes.put(legal | fault)
+            real.routes.store_document(legal | fault)
 
 
 def test_what_was_delivered_since_an_instant(stores):

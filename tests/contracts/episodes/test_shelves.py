@@ -41,7 +41,7 @@ def test_one_that_ended_stays_and_makes_room(stores):
     assert stores.shelves.replace(replace(record_end(first, at(20), "eve", "done"), version=2))
     assert stores.shelves.insert(second)
     assert stores.shelves.in_force() == [second]
-    assert [s.ended_by for s in stores.shelves.of("too-hot", "oven-1")] == ["eve", None]
+    assert [s.ended_by for s in stores.shelves.for_target("too-hot", "oven-1")] == ["eve", None]
 
 
 def test_only_the_next_version_replaces(stores):

@@ -105,4 +105,4 @@ def test_runs_of_a_definition_come_newest_first(stores):
     begun(stores, "old", minute=1)
     begun(stores, "new", minute=2)
     stores.backtests.begin("foreign", {"definition": "other", "begun_at": at(3)})
-    assert [r["id"] for r in stores.backtests.of("too-hot")] == ["new", "old"]
+    assert [r["id"] for r in stores.backtests.for_definition("too-hot")] == ["new", "old"]

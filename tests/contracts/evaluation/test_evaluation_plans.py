@@ -39,17 +39,17 @@ LIST = EvaluationPlan(
 
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
-    stores.evaluation_plans.put("a", LIST)
+    stores.evaluation_plans.store_plan("a", LIST)
     assert stores.evaluation_plans.get("a") == LIST
     assert stores.evaluation_plans.get("b") is None
-    stores.evaluation_plans.put("b", EvaluationPlan(("hot",), LIST.targets[1:2]))
+    stores.evaluation_plans.store_plan("b", EvaluationPlan(("hot",), LIST.targets[1:2]))
     assert stores.evaluation_plans.get("a") is None
     assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
 
 
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
-    mongo_stores.evaluation_plans.put("a", LIST)
+    mongo_stores.evaluation_plans.store_plan("a", LIST)
     mongo_stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
     assert mongo_stores.evaluation_plans.get("a") is None
     assert mongo_stores.evaluation_plans.get("b") is None
@@ -57,7 +57,7 @@ def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkey
 
 def plant(stores):
     platform = platform_on(stores, [], HandClock())
-    platform.assets.put([oven().model_copy(update={"attributes": {"limit": 215.0}})])
+    platform.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 215.0}})])
     apply(
         platform,
         [too_hot(), too_hot(name="own", above={"attribute": "limit"})],
@@ -74,9 +74,9 @@ def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores)
     for change in (
         lambda: apply(platform, [too_hot(above=216)], "engineer", at(1), "test"),
         lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
-        lambda: stores.assets.put([oven()]),
-        lambda: stores.assets.put([oven().model_copy(update={"name": "oven-2"})]),
-        lambda: stores.definitions.put(
+        lambda: stores.assets.store_assets([oven()]),
+        lambda: stores.assets.store_assets([oven().model_copy(update={"name": "oven-2"})]),
+        lambda: stores.definitions.store_document(
             too_hot(name="own", above={"attribute": "limit"}, severity="high")
         ),
     ):
@@ -91,9 +91,9 @@ def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     assert stores.evaluation_plans.get(source_hash_of(platform)) == first
     evaluate(platform, None, at(1))
     assert current_plan(platform) == first
-    stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
+    stores.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 230.0}})])
     assert [w.limits.above for w in current_plan(platform).targets] == [230.0, 215.0]
-    stores.definitions.put(too_hot(above=240.0))
+    stores.definitions.store_document(too_hot(above=240.0))
     platform.clock.instant = at(2)
     evaluate(platform, None, at(3))
     assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]
@@ -110,7 +110,7 @@ def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, m
     record = record_commands(monkeypatch)
     with open_stores(real_server, "edited-plan", prepare=True) as stores:
         platform = plant(stores)
-        stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
+        stores.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 230.0}})])
         record.clear()
         current_plan(platform)
         assert [c for c in record.commands if c.endswith(" definition_revisions")] == [

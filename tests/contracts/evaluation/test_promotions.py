@@ -42,7 +42,7 @@ def files():
 @pytest.fixture
 def platform(stores):
     made = platform_on(stores, (), HandClock())
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_moist()], "engineer", at(0), "first")
     return made
 
@@ -71,14 +71,17 @@ def test_of_two_trainings_that_saw_same_champion_one_is_promoted_and_the_other_r
 
     assert (won.verdict, lost.verdict) == ("promote", "stale")
     assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
-    assert [d.verdict for d in platform.decisions.of(NAME) if d.promoted] == ["promote", "promote"]
-    assert champion_at(platform.decisions.of(NAME), at(25), None) == 1
+    assert [d.verdict for d in platform.decisions.for_definition(NAME) if d.promoted] == [
+        "promote",
+        "promote",
+    ]
+    assert champion_at(platform.decisions.for_definition(NAME), at(25), None) == 1
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (
         3,
         1,
     )
     assert promote_run(platform, mine).verdict == "stale"
-    assert len(platform.decisions.of(NAME)) == 3
+    assert len(platform.decisions.for_definition(NAME)) == 3
 
 
 def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, files):
@@ -94,8 +97,8 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
         def __init__(self):
             self.met = threading.local()
 
-        def of(self, name):
-            found = inner.of(name)
+        def for_definition(self, name):
+            found = inner.for_definition(name)
             self.met.reads = getattr(self.met, "reads", 0) + 1
             if self.met.reads == 2:
                 barrier.wait(10)
@@ -120,7 +123,7 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
     assert sorted(r.verdict for r in results.values()) == ["promote", "stale"]
     winner = next(r.challenger_version for r in results.values() if r.promote)
     assert (
-        champion_at(inner.of(NAME), at(60), None)
+        champion_at(inner.for_definition(NAME), at(60), None)
         == platform.models.alias(NAME, "champion")
         == winner
     )
@@ -145,13 +148,13 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
         2,
         1,
     )
-    made = platform.decisions.of(NAME)
+    made = platform.decisions.for_definition(NAME)
     assert (champion_at(made, at(99), None), champion_at(made, at(100), None)) == (3, 2)
     (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "rolled back"]
     assert (entry["actor"], entry["before"], entry["after"]) == ("ann", 3, 2)
 
     rollback(platform, NAME, "still", "ann")
-    assert line_of_champions(platform.decisions.of(NAME), None) == [1]
+    assert line_of_champions(platform.decisions.for_definition(NAME), None) == [1]
     with pytest.raises(UserError, match="no champion before it"):
         rollback(platform, NAME, "again", "ann")
     rollback(platform, NAME, "it was the sensor", "ann", to=3)
@@ -180,7 +183,7 @@ def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(
     three_champions(platform, files)
     with pytest.raises(UserError, match=message):
         rollback(platform, NAME, reason, "ann", to)
-    assert len(platform.decisions.of(NAME)) == 3
+    assert len(platform.decisions.for_definition(NAME)) == 3
 
 
 def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
@@ -198,11 +201,11 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
     assert promote_run(platform, run).waiting
     with pytest.raises(UserError, match="a rejection needs a reason"):
         promote_run(platform, run, approved_by="ann", rejected_reason=" ")
-    assert platform.decisions.of(NAME) == []
+    assert platform.decisions.for_definition(NAME) == []
 
     promote_run(platform, run, approved_by="ann", rejected_reason="not before the audit")
 
-    (decision,) = platform.decisions.of(NAME)
+    (decision,) = platform.decisions.for_definition(NAME)
     assert (decision.verdict, decision.promoted, decision.actor) == ("rejected", False, "ann")
     assert decision.reason.startswith("Rejected by ann: not before the audit")
     assert platform.models.alias(NAME, "champion") is None
@@ -266,8 +269,8 @@ def test_decisions_on_many_definitions_are_read_at_once_oldest_first_and_without
     }
     assert stores.decisions.histories([]) == {}
     newest = {"moist": [replace(second, evidence={})], "dry": [replace(other, evidence={})]}
-    assert stores.decisions.newest(["moist", "dry", "unknown"], 1) == newest
-    assert stores.decisions.newest(["moist"], 3) == {"moist": found["moist"]}
+    assert stores.decisions.newest_decisions(["moist", "dry", "unknown"], 1) == newest
+    assert stores.decisions.newest_decisions(["moist"], 3) == {"moist": found["moist"]}
 
 
 # platform alerts
@@ -307,13 +310,15 @@ def test_alerts_that_were_resolved_lately_are_found(stores):
 def test_a_faulty_definition_is_a_platform_alert_until_it_is_valid_again(platform, stores):
     sync(platform, at(1))
     assert platform.platform_alerts.open() == []
-    stores.definitions.put(too_moist(problem={"variable": "moistur", "above": 4.5, "for": "5m"}))
+    stores.definitions.store_document(
+        too_moist(problem={"variable": "moistur", "above": 4.5, "for": "5m"})
+    )
     sync(platform, at(2))
     sync(platform, at(3))
     (alert,) = platform.platform_alerts.open()
     assert (alert.subject, alert.kind, alert.opened_at) == (NAME, "definition faulty", at(2))
     assert "did you mean moisture?" in alert.reason
-    stores.definitions.put(too_moist())
+    stores.definitions.store_document(too_moist())
     sync(platform, at(4))
     assert platform.platform_alerts.open() == []
 

@@ -16,14 +16,16 @@ def test_scores_added_twice_are_kept_once_and_as_first_said(stores):
     stores.scores.add(
         "too-moist", "oven-1", [Score(at(1), 0.99, 0.5, 1), Score(at(2), 0.5, 0.5, 1)]
     )
-    found = list(stores.scores.between("too-moist", at(0), at(10)))
+    found = list(stores.scores.for_interval("too-moist", at(0), at(10)))
     assert [row["score"] for row in found] == [0.25, 0.75, 0.5]
 
 
 def test_another_model_says_its_own_of_the_same_instant(stores):
     stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.25, 0.5, 1)])
     stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.3, 0.6, 2)])
-    assert {row["model_version"] for row in stores.scores.between("too-moist", at(0), at(1))} == {
+    assert {
+        row["model_version"] for row in stores.scores.for_interval("too-moist", at(0), at(1))
+    } == {
         1,
         2,
     }
@@ -37,7 +39,7 @@ def test_scores_of_a_period_come_by_instant_without_its_end(stores):
     )
     stores.scores.add("too-moist", "oven-1", [Score(at(1), 0.3, 0.5, 1)])
     stores.scores.add("other", "oven-1", [Score(at(1), 0.3, 0.5, 1)])
-    found = list(stores.scores.between("too-moist", at(0), at(5)))
+    found = list(stores.scores.for_interval("too-moist", at(0), at(5)))
     assert [(row["ts"], row["asset"]) for row in found] == [
         (at(0), "oven-2"),
         (at(1), "oven-1"),
@@ -54,7 +56,7 @@ def test_scores_of_a_period_come_by_instant_without_its_end(stores):
 
 def test_no_scores_are_nothing_to_add(stores):
     stores.scores.add("too-moist", "oven-1", [])
-    assert list(stores.scores.between("too-moist", at(0), at(1))) == []
+    assert list(stores.scores.for_interval("too-moist", at(0), at(1))) == []
 
 
 def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores):
@@ -69,7 +71,7 @@ def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores)
     )
     assert stores.reports.add(stored, content)
     assert stores.reports.get(stored.id) == stored
-    assert stores.reports.of("too-hot") == [stored]
+    assert stores.reports.for_definition("too-hot") == [stored]
     assert stores.reports.content(stored.id) == content
     assert stores.reports.page(stored.id) == "<html>3 hits ü</html>"
     assert (
@@ -87,7 +89,7 @@ def test_a_revision_is_stored_once_and_never_changes(stores):
     assert stores.reports.add(head(), ReportContent({}, "first"))
     assert not stores.reports.add(head(sentences=("Other.",)), ReportContent({}, "second"))
     assert stores.reports.page(head().id) == "first"
-    stores.reports.put(head(sentences=("By hand.",)), ReportContent({}, "third"))
+    stores.reports.store_report(head(sentences=("By hand.",)), ReportContent({}, "third"))
     assert (stores.reports.get(head().id).headline, stores.reports.page(head().id)) == (
         "By hand.",
         "third",
@@ -118,8 +120,8 @@ def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_th
         head(definition="quiet", revision=0, start=at(30)),
     ):
         stores.reports.add(one, ReportContent({}, "page"))
-    assert [h.definition for h in stores.reports.newest(9)] == [None, "too-hot"]
-    assert [h.definition for h in stores.reports.newest(1)] == [None]
+    assert [h.definition for h in stores.reports.newest_reports(9)] == [None, "too-hot"]
+    assert [h.definition for h in stores.reports.newest_reports(1)] == [None]
 
 
 def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(stores):
@@ -144,7 +146,7 @@ def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
     assert stores.misses.append(replace(first, comment="again", at=at(70))) == first
     later = stores.misses.append(ReportedMiss("too-hot", "oven-2", at(9), "", "bob", at(61)))
     other = stores.misses.append(ReportedMiss("too-moist", "oven-1", at(7), "", "bob", at(62)))
-    assert stores.misses.between() == [later, other, first]
-    assert stores.misses.between(at(5), at(9)) == [other, first]
-    assert stores.misses.between(definition="too-hot", limit=1) == [later]
-    assert stores.feedback.of("") == []
+    assert stores.misses.for_interval() == [later, other, first]
+    assert stores.misses.for_interval(at(5), at(9)) == [other, first]
+    assert stores.misses.for_interval(definition="too-hot", limit=1) == [later]
+    assert stores.feedback.for_episode("") == []

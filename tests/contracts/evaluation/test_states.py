@@ -18,7 +18,7 @@ from tests.helpers.stores import states_of
 def save(states, key, state):
     """Write the first state of a target."""
     after = ConditionTable([key])
-    after.put(0, state)
+    after.write_state(0, state)
     states.advance(ConditionTable([key]), after)
 
 
@@ -26,7 +26,7 @@ def move(states, key, before, after):
     """Advance one target from one state to another."""
     tables = ConditionTable([key]), ConditionTable([key])
     for filled, state in zip(tables, (before, after), strict=True):
-        filled.put(0, state)
+        filled.write_state(0, state)
     states.advance(*tables)
 
 
@@ -94,7 +94,7 @@ def table(**states):
     filled = ConditionTable([(name, "oven-1") for name in states])
     for row, state in enumerate(states.values()):
         if state is not None:
-            filled.put(row, state)
+            filled.write_state(row, state)
     return filled
 
 
@@ -155,12 +155,12 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
         severity="high",
         levels=(SeverityState("critical", pending_since=at(1)),),
     )
-    found.put(1, ConditionState(at(2)), earlier=full)
+    found.write_state(1, ConditionState(at(2)), earlier=full)
     stores.states.advance(after, found)
     again = stores.states.load_many(found.keys)
     again.restore_earlier([1])
     assert again.state(1) == full
-    found.put(1, ConditionState(at(2)))
+    found.write_state(1, ConditionState(at(2)))
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 

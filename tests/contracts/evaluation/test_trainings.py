@@ -14,15 +14,15 @@ def test_the_newest_training_of_each_question_is_kept_in_the_order_in_which_they
     stores.trainings.begin(FIRST)
     again = replace(FIRST, run="question-q1-2", started_at=at(10), attempts=2, failures=1)
     stores.trainings.begin(again)
-    assert stores.trainings.of(["too-moist", "unknown"]) == [other, again]
-    assert stores.trainings.of([]) == []
+    assert stores.trainings.for_definitions(["too-moist", "unknown"]) == [other, again]
+    assert stores.trainings.for_definitions([]) == []
 
 
 def test_only_the_newest_training_of_a_question_can_end(stores):
     stores.trainings.begin(FIRST)
     ended = replace(FIRST, ended_at=at(3), failure="too few rows", failures=1)
     assert stores.trainings.end(ended)
-    assert stores.trainings.of(["too-moist"]) == [ended]
+    assert stores.trainings.for_definitions(["too-moist"]) == [ended]
     stores.trainings.begin(replace(FIRST, run="question-q1-2", attempts=2))
     assert not stores.trainings.end(ended)
-    assert stores.trainings.of(["too-moist"])[0].ended_at is None
+    assert stores.trainings.for_definitions(["too-moist"])[0].ended_at is None

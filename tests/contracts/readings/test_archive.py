@@ -55,7 +55,7 @@ def folder(tmp_path):
 @pytest.fixture
 def platform(real, folder):
     made = archived(real, folder)
-    made.assets.put([OVEN])
+    made.assets.store_assets([OVEN])
     rows = [row(hour) for hour in range(0, 24 * 130, 16)]
     add_readings(made, rows, ARRIVED)
     return made
@@ -127,7 +127,7 @@ def test_many_assets_and_the_newest_value_are_read_from_both(platform):
 
     def answers():
         many = platform.readings.load_many(wanted, NOW)
-        newest = platform.readings.newest(asset, since, NOW - timedelta(days=110))
+        newest = platform.readings.newest_values(asset, since, NOW - timedelta(days=110))
         spans = [platform.readings.span(name) for name in ("oven-1", "oven-2", "oven-3")]
         latest = {name: newest.ts for name, newest in platform.readings.newest_readings().items()}
         values = {

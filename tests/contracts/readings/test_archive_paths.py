@@ -46,7 +46,7 @@ def platform(real, folder):
         reading_writes=ArchivedWrites(real.reading_writes, archive),
         retention=SHORT,
     )
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     rows = [
         ReadingRow("oven-1", START + timedelta(hours=hour), {"temperature": 200.0 + hour})
         for hour in range(0, 1680, 8)

@@ -31,7 +31,7 @@ def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(s
     stores.arrivals.extend_evaluated_until(at(10))
     add_readings(stores, rows(11, 12), at(12))
     assert stores.arrivals.unfinished().arrivals == []
-    assert stores.arrivals.since(at(0)) == []
+    assert stores.arrivals.arrived_since(at(0)) == []
 
 
 def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
@@ -49,8 +49,8 @@ def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(store
         LatePart("oven-1", at(4), at(10), 3, ("moisture", "temperature")),
         LatePart("oven-2", at(3), at(3), 1, ("temperature",)),
     )
-    assert stores.arrivals.since(at(13)) == [arrival]
-    assert stores.arrivals.since(at(14)) == []
+    assert stores.arrivals.arrived_since(at(13)) == [arrival]
+    assert stores.arrivals.arrived_since(at(14)) == []
 
 
 def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
@@ -98,7 +98,7 @@ def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(sto
     assert (arrival.written, arrival.arrived_at, arrival.parts[0].last) == (False, at(13), at(20))
     stores.arrivals.mark_routed([(arrival, 1)], at(30))
     assert stores.arrivals.unfinished().arrivals == []
-    (kept,) = stores.arrivals.since(at(0))
+    (kept,) = stores.arrivals.arrived_since(at(0))
     assert (kept.routed_at, kept.too_late) == (at(30), 1)
 
 
@@ -125,10 +125,10 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
     stores.arrivals.mark_routed([(first, 0), (third, 0)], at(14))
     assert stores.arrivals.forget(at(11)) == 0
     assert stores.arrivals.forget(at(13)) == 1
-    assert [arrival.id for arrival in stores.arrivals.since(at(0))] == [second.id, third.id]
+    assert [arrival.id for arrival in stores.arrivals.arrived_since(at(0))] == [second.id, third.id]
     stores.arrivals.mark_routed([(second, 0)], at(14))
     assert stores.arrivals.forget(at(14)) == 2
-    assert stores.arrivals.since(at(0)) == []
+    assert stores.arrivals.arrived_since(at(0)) == []
 
 
 def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
@@ -158,7 +158,7 @@ def save(stores, checkpoints):
 
 def before(stores, minute):
     key = "too-hot", "oven-1"
-    return stores.checkpoints.before({key: at(minute)}).get(key)
+    return stores.checkpoints.states_before({key: at(minute)}).get(key)
 
 
 def test_the_nearest_states_are_found_and_come_back_equal(stores):
@@ -172,17 +172,17 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
     save(stores, [checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
     key = ("too-hot", "oven-1")
     other = ("too-hot", "oven-2")
-    assert stores.checkpoints.before({key: at(30), other: at(26)}) == {
+    assert stores.checkpoints.states_before({key: at(30), other: at(26)}) == {
         key: full.state,
         other: ConditionState(at(25)),
     }
-    assert stores.checkpoints.before({key: at(2000), other: at(25)}) == {
+    assert stores.checkpoints.states_before({key: at(2000), other: at(25)}) == {
         key: ConditionState(at(30))
     }
-    assert stores.checkpoints.before({key: at(10), ("other", "oven-1"): at(30)}) == {}
-    assert stores.checkpoints.before({}) == {}
-    assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
-    assert stores.checkpoints.after("too-hot", "oven-1", at(31)) is None
+    assert stores.checkpoints.states_before({key: at(10), ("other", "oven-1"): at(30)}) == {}
+    assert stores.checkpoints.states_before({}) == {}
+    assert stores.checkpoints.state_after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
+    assert stores.checkpoints.state_after("too-hot", "oven-1", at(31)) is None
     save(stores, [])
 
 
@@ -200,6 +200,6 @@ def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_
     save(stores, [checkpoint(20)])
     with stores.unit_of_work.begin() as unit:
         stores.checkpoints.write({("too-hot", "oven-1"): at(15)}, [], unit)
-    assert stores.checkpoints.after("too-hot", "oven-1", at(11)) is None
+    assert stores.checkpoints.state_after("too-hot", "oven-1", at(11)) is None
     save(stores, [checkpoint(100, needed_from=50)])
     assert before(stores, 60) == ConditionState(at(10))

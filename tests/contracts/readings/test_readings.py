@@ -193,7 +193,7 @@ def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stor
     )
     add_readings(stores, [row(50, asset="oven-2", recipe="corn")], LATER)
     since = dict.fromkeys(["recipe", "on", "temperature", "moisture"], at(-1))
-    found = stores.readings.newest(asset, since | {"moisture": at(59)}, at(60))
+    found = stores.readings.newest_values(asset, since | {"moisture": at(59)}, at(60))
     assert found.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(10))]
     assert found["recipe"].tolist() == [None, "oat"]
     assert found["on"].dropna().tolist() == [1.0]
@@ -202,14 +202,18 @@ def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stor
     )
     assert found["moisture"].isna().all()
     assert (found.index.dtype, found["on"].dtype) == (INDEX_DTYPE, np.float64)
-    assert stores.readings.newest(asset, {"recipe": at(0)}, at(9)).empty
-    assert stores.readings.newest(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == ["rye"]
+    assert stores.readings.newest_values(asset, {"recipe": at(0)}, at(9)).empty
+    assert stores.readings.newest_values(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == [
+        "rye"
+    ]
 
 
 def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
     add_readings(stores, [row(0, recipe=5.0)], LATER)
     with pytest.raises(UserError, match="which is not text"):
-        stores.readings.newest(oven(recipe=Variable(type="category")), {"recipe": at(-1)}, at(9))
+        stores.readings.newest_values(
+            oven(recipe=Variable(type="category")), {"recipe": at(-1)}, at(9)
+        )
 
 
 def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_after(real):
@@ -220,9 +224,9 @@ def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_afte
     for prepared in (False, True, True):
         if prepared:
             real.readings.index_newest(["recipe"])
-        assert real.readings.newest(asset, {"recipe": at(-1)}, at(9000))["recipe"].tolist() == [
-            "rye"
-        ]
+        assert real.readings.newest_values(asset, {"recipe": at(-1)}, at(9000))[
+            "recipe"
+        ].tolist() == ["rye"]
     query = {
         "asset": "oven-1",
         "ts": {"$gt": at(-1), "$lte": at(9000)},
@@ -387,8 +391,8 @@ def test_a_computed_variable_is_read_like_a_stored_one(stores):
     assert whole["over"].tolist() == pytest.approx([np.nan, 196.0, np.nan], nan_ok=True)
     later = stores.readings.load(asset, at(3), at(5), ["over"]).readings
     assert (later.index.tolist(), later["over"].tolist()) == ([pd.Timestamp(at(4))], [196.0])
-    found = stores.readings.newest(asset, {"over": at(-9_000), "recipe": at(-1)}, at(9_000))
+    found = stores.readings.newest_values(asset, {"over": at(-9_000), "recipe": at(-1)}, at(9_000))
     assert found["over"].dropna().to_dict() == {pd.Timestamp(at(4)): 196.0}
     assert found["recipe"].tolist() == ["rye", None]
     assert (found.index.dtype, found["over"].dtype) == (INDEX_DTYPE, np.float64)
-    assert stores.readings.newest(asset, {"over": at(4)}, at(9_000)).empty
+    assert stores.readings.newest_values(asset, {"over": at(4)}, at(9_000)).empty

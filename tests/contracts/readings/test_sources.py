@@ -48,7 +48,7 @@ STREAMED = [
 
 @pytest.mark.parametrize("document", STREAMED, ids=[document["kind"] for document in STREAMED])
 def test_a_document_of_each_kind_of_stream_is_taken_with_its_revision(stores, document):
-    stores.sources.put(document)
+    stores.sources.store_document(document)
     assert stores.sources.documents() == [document]
     assert stores.sources.get(document["name"]) == parse_source(document)
     revision = SourceRevision(document["name"], 1, at(0), "ada", document)
@@ -58,7 +58,7 @@ def test_a_document_of_each_kind_of_stream_is_taken_with_its_revision(stores, do
 
 def test_documents_come_back_by_name_and_are_replaced(stores):
     for document in (SQL, {**HTTP, "title": "Old"}, HTTP):
-        stores.sources.put(document)
+        stores.sources.store_document(document)
     assert stores.sources.documents() == [HTTP, SQL]
     assert stores.sources.get("quality") == parse_source(SQL)
     assert stores.sources.get("nothing") is None
@@ -217,14 +217,14 @@ def test_the_first_answer_to_a_key_is_kept(stores):
 
 def test_assets_know_the_latency_of_their_sources_and_store_it_not(stores):
     asset = oven(hardness=Variable(source="quality"))
-    stores.sources.put(SQL)
-    stores.assets.put([asset])
+    stores.sources.store_document(SQL)
+    stores.assets.store_assets([asset])
     for found in (stores.assets.get("oven-1"), stores.assets.all()[0]):
         assert found == asset
         assert found.latency("hardness", at(1) - at(0)).total_seconds() == 310
         assert found.latency("temperature", at(1) - at(0)).total_seconds() == 60
-    stores.assets.put(stores.assets.all())
-    stores.sources.put({**SQL, "latency": "1m"})
+    stores.assets.store_assets(stores.assets.all())
+    stores.sources.store_document({**SQL, "latency": "1m"})
     assert stores.assets.get("oven-1").latency("hardness", at(0) - at(0)).total_seconds() == 60
 
 
@@ -236,7 +236,7 @@ def test_the_server_refuses_a_malformed_source(real):
         {**SQL, "url": "postgresql://me:secret@host/db"},
     ):
         with pytest.raises(UserError, match="the database refuses"):
-            real.sources.put(document)
+            real.sources.store_document(document)
 
 
 def test_processes_that_work_know_each_other_until_they_end(stores):

@@ -135,7 +135,7 @@ async def _make_stream(address: str) -> None:
 def _found(stores: MongoStores, now: datetime, source: Mapping[str, Any]) -> Platform:
     """Put assets, definitions, the route and the source into service."""
     platform = platform_on(stores, [type("Named", (), {"name": "mes"})()], HandClock(now))
-    platform.assets.put(
+    platform.assets.store_assets(
         [
             Asset(name=_name(i), variables={"temperature": Variable(source="line")})
             for i in range(ASSETS)

@@ -57,7 +57,7 @@ def episode(minute, asset="oven-1", condition="closed", **changes):
 @pytest.fixture
 def platform():
     made = in_memory_platform()
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
     made.clock.instant = at(600)
     return made

@@ -27,7 +27,7 @@ def browser_of(platform, **options):
 def hot_now(mail=None, **changes):
     """Return a line that got too hot at 09:00, evaluated until 10:00."""
     platform = in_memory_platform(*([mail] if mail else []))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(
         platform,
         [too_hot(title="Oven too hot", stale_after="1d", **changes)],

@@ -61,11 +61,11 @@ VALID = {
 
 
 def filled(platform):
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
     platform.episodes.insert(episode(1))
     platform.episodes.insert(episode(590, condition="open"))
-    platform.routes.put({"name": "all", "match": {}, "channels": ["log"]})
+    platform.routes.store_document({"name": "all", "match": {}, "channels": ["log"]})
     platform.clock.instant = at(600)
     return platform
 

@@ -41,7 +41,7 @@ def plant(monkeypatch, tmp_path):
     stores = mongomock_stores()
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
-    made.assets.put([oven(), humid_oven()])
+    made.assets.store_assets([oven(), humid_oven()])
     apply(
         made,
         [too_hot(stale_after="10h", title=TITLE, severity="high")],

@@ -21,7 +21,7 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 @pytest.fixture
 def platform(monkeypatch):
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(stale_after="10h")], "engineer", at(0), "test")
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
     made.clock.instant = at(8)
@@ -58,7 +58,7 @@ def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_begi
     alerting("episode", "comment", id, "burner again")
     assert "assigned to bob" in alerting("episode", "assign", id, "bob")
     assert "confirmed by emil" in alerting("episode", "confirm", id, "--did", "turned it down")
-    assert platform.feedback.of(the_id(platform))[0].action == "turned it down"
+    assert platform.feedback.for_episode(the_id(platform))[0].action == "turned it down"
     shown = alerting("episodes", id)
     assert all(
         words in shown for words in ("burner again", "acknowledged by emil", "assigned to bob")

@@ -232,7 +232,7 @@ def test_control_characters_do_not_reach_the_terminal(plant):
 def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     document = too_hot(name="a-rather-long-name-of-a-definition-2", severity="low", state="draft")
     output("apply", write("d.yaml", document))
-    plant.assets.put(
+    plant.assets.store_assets(
         [Asset(name="oven-1", variables={"temperature": Variable(), "moisture": Variable()})]
     )
     output("shelf", "add", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning " * 12)

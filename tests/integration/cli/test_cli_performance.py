@@ -23,7 +23,7 @@ WEEK = 7 * 24 * 60
 def platform(monkeypatch):
     """A week of readings each hour, one of them too hot, in the week after its end."""
     made = in_memory_platform()
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(schedule={"every": "1h"}, stale_after="3h")], "engineer", at(0), "test")
     for minute in range(30, WEEK, 60):
         temperature = 230.0 if minute == 630 else 200.0
@@ -75,14 +75,14 @@ def test_a_period_is_reported_listed_created_again_and_its_tables_are_written(pl
 def test_the_plant_is_reported_over_the_last_closed_week(platform, own_folder):
     platform.clock.instant = at(0) + timedelta(weeks=2, hours=1)
     assert "plant-report.html" in alerting("report", "--plant", "--period", "2026-W02")
-    assert [head.id for head in platform.reports.of(None)] == ["2026-W02:1"]
+    assert [head.id for head in platform.reports.for_definition(None)] == ["2026-W02:1"]
     assert (own_folder / "plant-report.html").exists()
 
 
 def test_an_interval_is_reported_without_a_period(platform, own_folder):
     words = ("--from", "2026-01-05T00:00:00Z", "--to", "2026-01-06T00:00:00Z", "--out", "day.html")
     alerting("report", "too-hot", *words)
-    (head,) = platform.reports.of("too-hot")
+    (head,) = platform.reports.for_definition("too-hot")
     assert (head.start, head.end, head.period) == (at(0), at(24 * 60), None)
     assert (own_folder / "day.html").exists()
 
@@ -120,7 +120,7 @@ def test_a_miss_is_reported_listed_and_enters_the_next_revision(platform):
     assert "miss of too-hot on oven-1" in alerting(
         "miss", "too-hot", "--asset", "oven-1", "--at", time, "--comment", "smoke"
     )
-    assert [(m.asset, m.comment, m.actor) for m in platform.misses.between()] == [
+    assert [(m.asset, m.comment, m.actor) for m in platform.misses.for_interval()] == [
         ("oven-1", "smoke", "emil")
     ]
     assert all(words in alerting("miss", "too-hot") for words in ("oven-1", "smoke", "emil"))

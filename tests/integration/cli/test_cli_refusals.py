@@ -226,7 +226,7 @@ def test_a_second_training_beside_one_under_way_asks_for_again(untrained):
     assert f"`alerting train {NAME} --again`" in said
     assert "under way" not in refused("train", NAME, "--again")  # it has no readings to learn from
     untrained.clock.instant = at(8) + timedelta(days=2)  # killed long ago
-    begin = untrained.trainings.of([NAME])[0]
+    begin = untrained.trainings.for_definitions([NAME])[0]
     untrained.trainings.begin(replace(begin, started_at=at(8), ended_at=None, failure=None))
     assert "under way" not in refused("train", NAME)
 
@@ -292,5 +292,5 @@ def test_where_operators_can_set_no_variable_check_says_what_to_declare(plant):
         name: v.model_copy(update={"controllable": True})
         for name, v in humid_oven().variables.items()
     }
-    plant.assets.put([humid_oven().model_copy(update={"variables": settable})])
+    plant.assets.store_assets([humid_oven().model_copy(update={"variables": settable})])
     assert told not in " ".join(output("check", write("d.yaml", document)).split())

@@ -63,7 +63,7 @@ def plant(real_server, tmp_path_factory):
     with open_stores(real_server, DATABASE, prepare=True) as stores:
         now = datetime.now(UTC)
         platform = platform_on(stores, (), HandClock(now - timedelta(minutes=10)))
-        platform.assets.put([oven()])
+        platform.assets.store_assets([oven()])
         apply(
             platform,
             [too_hot(stale_after="10h"), too_moist()],

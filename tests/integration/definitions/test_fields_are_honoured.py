@@ -67,7 +67,7 @@ def day(**changes):
     mail = Mailbox("mail")
     pager = Mailbox("pager")
     platform = in_memory_platform(mail, pager)
-    platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
+    platform.assets.store_assets([day_oven("oven-1"), day_oven("oven-2")])
     document = (
         too_hot(stale_after="5m", **changes) if "stale_after" not in changes else too_hot(**changes)
     )
@@ -359,7 +359,7 @@ def searched(**changes):
 def tried(**changes):
     platform = in_memory_platform()
     line = small_models.line(120)
-    platform.assets.put([line.asset])
+    platform.assets.store_assets([line.asset])
     moist = line.readings["moisture"]
     rows = [
         ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()
@@ -379,7 +379,7 @@ def tried(**changes):
 @once_per_change
 def served(**changes):
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=3), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(3 * DAY)
@@ -478,7 +478,7 @@ def dag(**changes):
 
 def reported(**changes):
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(schedule=changes)], "engineer", at(0), "test")
     period = due_reports(platform, at(60 * 24 * 40))[0].period.name
     store_report(platform, period=period, announced=False)

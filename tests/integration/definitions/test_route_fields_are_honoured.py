@@ -30,7 +30,7 @@ def told(**changes):
     pager = Mailbox("pager")
     links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
     platform = replace(in_memory_platform(mail, pager), links=links)
-    platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])
+    platform.assets.store_assets([oven(), oven().model_copy(update={"name": "mill-1"})])
     names = [f"too-hot-{i}" for i in range(6)]
     definitions = [
         too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names

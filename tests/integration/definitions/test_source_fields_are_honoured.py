@@ -27,7 +27,7 @@ from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import source_statuses
-from alerting.usecases.sources.stream import Message, store_messages, subscription
+from alerting.usecases.sources.stream import BrokerMessage, store_messages, subscription
 from tests.builders import at
 from tests.helpers.fields import leaves
 
@@ -190,7 +190,7 @@ def of_messages(kind, separator):
         store_messages(
             platform,
             source,
-            [Message(topic, body, received, lambda: None) for body in bodies],
+            [BrokerMessage(topic, body, received, lambda: None) for body in bodies],
             at(0),
         )
         environ = {"ONE": "mqtt://one", "TWO": "mqtt://two"}

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.definitions.assets import Asset, EventType
-from alerting.demo.line import LineState
+from alerting.demo.line import DemoLineState
 from alerting.demo.ports import SetPointRequest, StoredLine
 from alerting.ports import EventRow, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis
@@ -46,7 +46,7 @@ class MemoryPlatform:
                 raise Killed
             self.writes_left -= 1
 
-    def put(self, assets: Sequence[Asset]) -> None:
+    def store_assets(self, assets: Sequence[Asset]) -> None:
         self.assets.update({a.name: a for a in assets})
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
@@ -95,7 +95,7 @@ class MemoryPlatform:
         self,
         asset: str,
         before: StoredLine | None,
-        state: LineState,
+        state: DemoLineState,
         taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
         self._write()
@@ -113,9 +113,9 @@ class MemoryPlatform:
         return True
 
 
-def through_json(state: LineState) -> LineState:
+def through_json(state: DemoLineState) -> DemoLineState:
     """The state as it comes back from a store that keeps JSON."""
-    stored = TypeAdapter(LineState)
+    stored = TypeAdapter(DemoLineState)
     return stored.validate_json(stored.dump_json(state))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.demo.chance import DAY
 from alerting.demo.checkweigher import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
-from alerting.demo.disturbances import Schedule
+from alerting.demo.disturbances import LineSchedule
 from alerting.demo.line import causes, new_line, simulate, weigh
 from alerting.detection.control_charts.chart import Chart, ChartState
 from alerting.detection.control_charts.phase_one import estimate
@@ -16,7 +16,7 @@ from alerting.detection.control_charts.run_length import ewma_run_length, limit_
 
 MINUTE_MS = 60_000
 A_WEEK = 7 * DAY
-SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
+SCHEDULE = LineSchedule(seed=1, live_from=30 * DAY)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.cli.main import app
 from alerting.definitions.model import Problem
 from alerting.demo.asset import ASSET, demo_asset
-from alerting.demo.line import LineState, new_line, simulate
+from alerting.demo.line import DemoLineState, new_line, simulate
 from alerting.demo.line_store import MongoLines
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.seed import SEED, fill
@@ -88,7 +88,7 @@ def kept_readings(stores: MongoStores) -> dict[datetime, dict[str, float]]:
     return {d["ts"]: d["v"] for d in stores.database["readings"].find({"asset": ASSET})}
 
 
-def computed_readings(state: LineState) -> dict[datetime, dict[str, float]]:
+def computed_readings(state: DemoLineState) -> dict[datetime, dict[str, float]]:
     """Return the readings of one undisturbed run from the line's first minute."""
     return {
         r.ts: r.values
@@ -259,7 +259,7 @@ def test_the_line_can_be_learned_but_not_perfectly_and_advice_on_it_really_helps
 
 
 def _first_alarm(
-    model: TrainedModel, history: History, state: LineState
+    model: TrainedModel, history: History, state: DemoLineState
 ) -> tuple[int, tuple[Change, ...]]:
     """Minutes of the live line until the model warns, and what it then advises."""
     for minutes in range(5, 61, 5):
@@ -274,7 +274,11 @@ def _first_alarm(
 
 
 def _too_moist(
-    problem: Problem, history: History, state: LineState, raised: int, changes: tuple[Change, ...]
+    problem: Problem,
+    history: History,
+    state: DemoLineState,
+    raised: int,
+    changes: tuple[Change, ...],
 ) -> bool:
     """Return whether the problem begins within half an hour after a warning, if these changes are
     made two minutes after it."""

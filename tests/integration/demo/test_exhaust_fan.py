@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from alerting.demo.chance import DAY
-from alerting.demo.disturbances import Schedule
+from alerting.demo.disturbances import LineSchedule
 from alerting.demo.exhaust_fan import EXHAUST_FAN, EXHAUST_FLOW, belt_slips, exhaust_fan, fan_values
 from alerting.demo.line import causes, new_line, simulate
 from alerting.ports import ReadingRow
@@ -20,7 +20,7 @@ from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 
-SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
+SCHEDULE = LineSchedule(seed=1, live_from=30 * DAY)
 LIVE = 30 * DAY
 END = 44 * DAY
 EXAMPLE = Path(__file__).parents[3] / "config" / "examples" / "demo" / "exhaust-unlike-normal.yaml"
@@ -49,7 +49,7 @@ def test_a_slip_stays_within_the_usual_values_of_the_flow_and_is_a_true_cause():
 @pytest.mark.slow
 def test_the_example_is_put_in_service_and_finds_every_slip_by_its_sensor():
     platform = in_memory_platform()
-    platform.assets.put([exhaust_fan()])
+    platform.assets.store_assets([exhaust_fan()])
     rows = [
         ReadingRow(EXHAUST_FAN, at(minute + 1), values)
         for minute, values in fan_values(SCHEDULE, 0, END)

@@ -14,8 +14,8 @@ from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Cause, Disturbance
 from alerting.demo.line import (
     HOLD,
+    DemoLineState,
     LineAdvance,
-    LineState,
     SetPointChange,
     causes,
     new_line,
@@ -56,7 +56,7 @@ def events(type: str) -> list[EventRow]:
     ]
 
 
-def state_at(minute: int) -> LineState:
+def state_at(minute: int) -> DemoLineState:
     state = slots()[minute // SLOT - 1].state if minute >= SLOT else new_line(1, ORIGIN, 30)
     return simulate(state, minute).state
 
@@ -201,7 +201,7 @@ def test_a_disturbance_leads_to_wet_biscuits_and_a_timely_change_of_two_set_poin
     assert problem_minute(simulate(answered, disturbance.start + left_alone + 30)) is None
 
 
-def _changed(state: LineState, by: dict[str, float]) -> LineState:
+def _changed(state: DemoLineState, by: dict[str, float]) -> DemoLineState:
     before = {name: state.setpoint(name, state.minute) for name in by}
     changes = tuple(
         SetPointChange(state.minute, n, round(before[n] + by[n], 1), before[n], "anna") for n in by

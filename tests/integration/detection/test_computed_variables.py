@@ -61,7 +61,7 @@ ROWS = [
 @pytest.fixture
 def platform():
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([OVEN])
+    made.assets.store_assets([OVEN])
     apply(made, [DOCUMENT], "engineer", at(0), "test")
     return made
 
@@ -104,7 +104,7 @@ def test_a_late_value_of_a_part_evaluates_it_again(platform):
 
 
 def test_a_target_reads_the_parts_and_waits_for_the_slowest(platform):
-    platform.assets.put(
+    platform.assets.store_assets(
         [
             OVEN.model_copy(
                 update={"variables": OVEN.variables | {"gas": Variable(latency="4m", source="plc")}}

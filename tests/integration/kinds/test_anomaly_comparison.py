@@ -10,7 +10,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.detection.anomalies.fitting import Setting, fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.kinds.anomaly import comparison
-from alerting.kinds.anomaly.comparison import Evidence, compare_models, list_objections
+from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, list_objections
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
@@ -19,7 +19,7 @@ from alerting.readings.history import History
 from alerting.readings.long_history import in_memory
 from tests.builders import at
 
-GOOD = Evidence(
+GOOD = AnomalyEvidence(
     false_alarms=1, weeks=1.0, allowed=1.0, found=2, problems=2, synthetic=50, injected=60
 )
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable, types_of
-from alerting.detection.anomalies.injection import TYPES, Columns, inject
+from alerting.detection.anomalies.injection import TYPES, NormalColumns, inject
 from alerting.detection.categories import category_values
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.anomaly.training import TRAINING
@@ -17,7 +17,7 @@ from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.readings.long_history import in_memory
-from alerting.usecases.training.readings import ReadingsFile, stored_history
+from alerting.usecases.training.readings import ReadingsWriter, stored_history
 from tests.builders import at
 
 VARIABLES = {
@@ -50,7 +50,7 @@ def history_of(distances, seed=1):
 
 def stored(history, rows):
     """The history in a file that was written in pieces."""
-    file = ReadingsFile(types_of(ASSET, list(VARIABLES)))
+    file = ReadingsWriter(types_of(ASSET, list(VARIABLES)))
     for first in range(0, len(history.readings), rows):
         file.write(history.readings.iloc[first : first + rows])
     return stored_history(History(ASSET), file.content())
@@ -118,7 +118,7 @@ def test_rows_of_synthetic_anomalies_are_those_of_the_whole_history_with_them(ty
     back = duration_millis(plan.lookback)
     found = [
         inject(
-            Columns(in_memory(history, rows), plan.variables, categories),
+            NormalColumns(in_memory(history, rows), plan.variables, categories),
             type,
             starts,
             600_000,

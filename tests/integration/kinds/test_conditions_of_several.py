@@ -48,7 +48,7 @@ def mailbox():
 @pytest.fixture
 def platform(mailbox):
     made = in_memory_platform(mailbox)
-    made.assets.put([oven(recipe=Variable(type="category"))])
+    made.assets.store_assets([oven(recipe=Variable(type="category"))])
     apply(made, [DOCUMENT], "engineer", at(0), "test")
     add_readings(made, ROWS, at(0))
     return made
@@ -161,7 +161,7 @@ def test_a_stored_revision_with_all_its_fields_is_read_again():
 )
 def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(mailbox, before):
     platform = in_memory_platform(mailbox)
-    platform.assets.put([oven(recipe=Variable(type="category"))])
+    platform.assets.store_assets([oven(recipe=Variable(type="category"))])
     apply(platform, [before], "engineer", at(0), "test")
     add_readings(platform, ROWS, at(0))
     evaluated(platform, 15)
@@ -175,7 +175,9 @@ def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(
 )
 def test_a_reading_out_of_range_before_the_first_evaluation_hides_no_older_value(mailbox, last):
     platform = in_memory_platform(mailbox)
-    platform.assets.put([oven(temperature=Variable(high=400), moisture=Variable(high=100))])
+    platform.assets.store_assets(
+        [oven(temperature=Variable(high=400), moisture=Variable(high=100))]
+    )
     apply(platform, [{**DOCUMENT, "all": [HOT, MOIST], "for": "0m"}], "engineer", at(0), "test")
     add_readings(
         platform,

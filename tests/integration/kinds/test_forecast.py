@@ -107,7 +107,7 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
     state = dead.assets.get(AIR_FILTER)
     watermark = dead_from - timedelta(hours=1)
     revisions = dead.definitions.revisions(NAME)
-    decisions = dead.decisions.of(NAME)
+    decisions = dead.decisions.for_definition(NAME)
     until = episode.valid_until - timedelta(minutes=1)
     found = evaluate_parts(
         dead,
@@ -123,7 +123,7 @@ def evaluated_to(platform, cuts):
     """Return steps and scores of an evaluation that writes nothing, cut at these minutes; the state
     is stored between."""
     revisions = platform.definitions.revisions(NAME)
-    decisions = platform.decisions.of(NAME)
+    decisions = platform.decisions.for_definition(NAME)
     models = ModelCache(platform)
     asset = platform.assets.get(AIR_FILTER)
     state = ConditionState(watermark=at(TRAINED))
@@ -134,7 +134,7 @@ def evaluated_to(platform, cuts):
             platform, models, asset, state, segments(revisions, decisions, state.watermark, until)
         )
         table = ConditionTable([(NAME, AIR_FILTER)])
-        table.put(0, found.state)
+        table.write_state(0, found.state)
         state = table.state(0)
         steps += [step for step, _ in found.steps]
         scores += [

@@ -18,7 +18,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.readings import (
     BYTES_PER_VALUE,
-    ReadingsFile,
+    ReadingsWriter,
     load_learning_data,
     stored_history,
 )
@@ -41,7 +41,7 @@ class Counted:
     def __init__(self, readings):
         self._readings = readings
         self.loaded = []
-        self.newest = readings.newest
+        self.newest = readings.newest_values
         self.span = readings.span
 
     def load(self, asset, start, end, variables=None, events_since=None):
@@ -53,7 +53,7 @@ class Counted:
 def prepared(hours, as_of, values=(), events=(), document=DOCUMENT, **fields):
     """A platform whose training is prepared: its run, and what was loaded."""
     platform = in_memory_platform()
-    platform.assets.put([PRESS])
+    platform.assets.store_assets([PRESS])
     platform.assets.put_event_types([EventType(name="line-stop", duration="lasting")])
     noise = np.random.default_rng(3).normal(200, 1, 60 * 24)
     rows = [
@@ -111,14 +111,14 @@ def test_texts_of_a_training_stay_texts_and_missing_ones_missing():
         for name, values in {"r": ["x", None, "y"], "none": [None] * 3}.items()
     }
     frame = pd.DataFrame({"force": [1.0, np.nan, 3.0], **texts}, index)
-    file = ReadingsFile({"force": "number", "r": "category", "none": "category"})
+    file = ReadingsWriter({"force": "number", "r": "category", "none": "category"})
     for piece in (
         frame.iloc[:0],
         frame[["r"]].iloc[:1].reindex(columns=list(frame)),
         frame.iloc[1:],
     ):
         file.write(piece)
-    found = stored_history(History(PRESS), file.content()).whole().readings
+    found = stored_history(History(PRESS), file.content()).load_all().readings
     pd.testing.assert_frame_equal(
         found, frame.assign(force=[np.nan, np.nan, 3.0]), check_freq=False
     )

@@ -74,7 +74,7 @@ def platform():
     platform.assets.put_event_types(TYPES)
     for number, name in enumerate(ASSETS):
         history = small_models.line(60, seed=number, name=name)
-        platform.assets.put([history.asset])
+        platform.assets.store_assets([history.asset])
         part = history.readings.loc[FIRST - 8 * HOUR : LAST]
         rows = [(ts, {k: v for k, v in row.items() if v == v}) for ts, row in part.iterrows()]  # noqa: PLR0124 - NaN is missing
         add_readings(
@@ -205,7 +205,7 @@ def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
 def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
     platform = in_memory_platform()
     asset = small_models.line(1).asset
-    platform.assets.put([asset])
+    platform.assets.store_assets([asset])
     platform.readings.insert(
         [ReadingRow("oven-1", FIRST + HOUR, {"humidity": "wet", "belt": 2.0})], LAST
     )

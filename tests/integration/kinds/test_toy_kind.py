@@ -50,7 +50,7 @@ def mailbox():
 @pytest.fixture
 def platform(mailbox):
     made = in_memory_platform(mailbox)
-    made.assets.put([oven(left=Variable(unit="°C"), right=Variable(unit="°C"))])
+    made.assets.store_assets([oven(left=Variable(unit="°C"), right=Variable(unit="°C"))])
     check(made, [DOCUMENT])
     apply(made, [DOCUMENT], "engineer", at(0), "test")
     moist = {minute: 5.0 if 35 <= minute < 45 else 3.0 for minute in LEFT_BY_MINUTE}

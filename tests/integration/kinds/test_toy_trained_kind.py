@@ -37,7 +37,7 @@ def toy_kind():
 def platform(toy_kind):
     """Trained on eight days, evaluated live for a day after them."""
     made = in_memory_platform()
-    made.assets.put([humid_oven()])
+    made.assets.store_assets([humid_oven()])
     add_readings(made, line(days=9), at(0))
     check(made, [DOCUMENT])
     apply(made, [DOCUMENT], "engineer", at(0), "test")

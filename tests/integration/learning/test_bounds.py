@@ -68,10 +68,12 @@ def test_no_row_of_a_box_lies_under_its_bound(estimator, columns):
         )
         inside[:, 5] = np.round(inside[:, 5])
         margin = estimator.margin_of(inside)
-        [least] = bounds.least(low[None, :], high[None, :])
+        [least] = bounds.lower_bound(low[None, :], high[None, :])
         assert least <= margin.min()
-        assert bounds.within(low, high).least(low[None, :], high[None, :]) == pytest.approx([least])
-        points = bounds.within(low, high).least(inside, inside)
+        assert bounds.restrict_to_box(low, high).lower_bound(
+            low[None, :], high[None, :]
+        ) == pytest.approx([least])
+        points = bounds.restrict_to_box(low, high).lower_bound(inside, inside)
         assert (points <= margin + 1e-12).all()
         if not free[5] and not np.isnan(inside).any():
             assert points == pytest.approx(margin, abs=1e-6), "the bound of a point is its margin"
@@ -82,6 +84,8 @@ def test_an_unknown_value_in_a_box_is_any_value():
     base = rows(1).matrix[0]
     free = np.arange(6) == 0
     unknown = np.where(free, -np.inf, base), np.where(free, np.inf, base)
-    [least] = MarginBounds(estimator, base, free).least(unknown[0][None, :], unknown[1][None, :])
+    [least] = MarginBounds(estimator, base, free).lower_bound(
+        unknown[0][None, :], unknown[1][None, :]
+    )
     for value in (np.nan, -5.0, 0.0, 5.0):
         assert least <= estimator.margin_of(np.where(free, value, base)[None, :])[0]

@@ -128,7 +128,7 @@ def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
         now += 50 * MINUTE
         platform.clock.instant = now
         evaluate(platform, None, now)
-    scored = {s["ts"]: s["score"] for s in platform.scores.between("stops", since, end + HOUR)}
+    scored = {s["ts"]: s["score"] for s in platform.scores.for_interval("stops", since, end + HOUR)}
     at = np.array(sorted(to_millis(ts) for ts in scored), np.int64)
     batch = model.score(build_features(model.plan, learned.history, at))
     assert len(at) > 150
@@ -147,8 +147,10 @@ def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
     now = START + 10 * DAY + HOUR
     until = ReadingsUntil(FrameReadings(learned.history), now)
     since = dict.fromkeys(["recipe", "setpoint"], START)
-    found = until.newest(asset, since, now + 20 * DAY)
-    pd.testing.assert_frame_equal(found, FrameReadings(learned.history).newest(asset, since, now))
+    found = until.newest_values(asset, since, now + 20 * DAY)
+    pd.testing.assert_frame_equal(
+        found, FrameReadings(learned.history).newest_values(asset, since, now)
+    )
     assert found.index.max() <= now
 
 
@@ -176,7 +178,7 @@ def stocked(history, since, platform=None):
     """A platform with what is stored of the last days, and all of recipe and set-point; the model
     in service since then."""
     platform = platform or in_memory_platform()
-    platform.assets.put([history.asset])
+    platform.assets.store_assets([history.asset])
     platform.assets.put_event_types([STOP])
     recent = millis(history.readings.index) > to_millis(since - 6 * HOUR)
     held = history.readings[["recipe", "setpoint"]].notna().any(axis=1).to_numpy()

@@ -121,7 +121,7 @@ def test_a_trial_that_began_in_time_is_finished_and_none_begins_after(data):
 
 def test_pairs_add_products_and_differences_and_share_them_evenly():
     columns = Columns(("a", "kind", "b", "c"), {"kind": ("x", "y")})
-    pairs = ColumnPairs.among(columns, np.array([0.5, 0.3, 0.2, 0.0]), most=3)
+    pairs = ColumnPairs.choose(columns, np.array([0.5, 0.3, 0.2, 0.0]), most=3)
     assert pairs.of == ((0, 2),)
     expanded = pairs.expand(np.array([[2.0, 1.0, 5.0, 7.0], [np.nan, 0.0, 1.0, 1.0]]))
     assert expanded[0].tolist() == [2.0, 1.0, 5.0, 7.0, 10.0, -3.0]

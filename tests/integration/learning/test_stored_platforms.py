@@ -14,7 +14,7 @@ MADE = []
 def platform_of(name):
     MADE.append(name)
     made = in_memory_platform()
-    made.assets.put([oven().model_copy(update={"name": name})])
+    made.assets.store_assets([oven().model_copy(update={"name": name})])
     return made
 
 
@@ -31,7 +31,7 @@ def names(platform):
 
 def test_the_same_platform_is_made_once_and_each_user_has_its_own():
     first = stored_platform(platform_of, "a")
-    first.assets.put([oven()])
+    first.assets.store_assets([oven()])
     assert names(stored_platform(platform_of, "a")) == ["a"]
     assert names(stored_platform(platform_of, "b")) == ["b"]
     assert MADE == ["a", "b"]

@@ -29,7 +29,7 @@ def platform(capsys):
     ours = logging.getLogger("alerting")
     before = list(root.handlers), ours.level
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([oven(), humid_oven()])
+    made.assets.store_assets([oven(), humid_oven()])
     apply(
         made, [too_hot(stale_after="10h", notify={"channels": ["mail"]})], "engineer", at(0), "test"
     )

@@ -134,7 +134,7 @@ def test_the_json_of_a_training_is_one_document_beside_the_running_server(
 ):
     """There MLflow would print where to see the run."""
     with open_stores(real_server, DATABASE, prepare=True) as stores:
-        stores.assets.put([humid_oven()])
+        stores.assets.store_assets([humid_oven()])
         platform = platform_on(stores, (), HandClock(at(8 * DAY)))
         add_readings(platform, line(days=8), at(0))
         apply(platform, [learned_quickly()], "test", at(0), "test")

@@ -187,14 +187,14 @@ def test_page_says_that_change_took_effect_and_proposes_the_answer_that_only_the
     page = browser.get(f"/episodes/{raised.id}").text
     assert "The change you made has taken effect: risk" in page
     assert re.search(r'name="taken" value="(yes|partly)" checked', page)
-    assert one.platform.feedback.of(raised.id) == []
+    assert one.platform.feedback.for_episode(raised.id) == []
     form = {
         "csrf": csrf_of(browser.get(f"/episodes/{raised.id}")),
         "verdict": "true_alarm",
         "taken": "yes",
     }
     browser.post(f"/episodes/{raised.id}/feedback", data=form)
-    [said] = one.platform.feedback.of(raised.id)
+    [said] = one.platform.feedback.for_episode(raised.id)
     assert (said.verdict, said.acted, said.recommendation_taken) == ("true_alarm", True, "yes")
 
 

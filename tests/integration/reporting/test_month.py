@@ -152,7 +152,7 @@ def month():
         for a, h in MISSES
     ]
     log = SimpleNamespace(
-        between=lambda start, end, name: [
+        for_interval=lambda start, end, name: [
             m for m in reversed(reported) if start <= m.missed_at < end
         ]
     )

@@ -91,7 +91,7 @@ def test_the_sentences_of_the_plant():
 )
 def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
     platform = replace(in_memory_platform(Mailbox("mail")), language=code)
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(schedule={"report_recipients": ["mail"]})], "engineer", at(0), "test")
     difference = Difference(
         "false alarms",

@@ -32,7 +32,7 @@ class Away:
     def __init__(self):
         self.records = self
 
-    def between(self, *_):
+    def for_interval(self, *_):
         return [ArchivedFile("oven-1", "2026-01", 0, "x", 1, at(0), at(1), 1, "", "", at(2), at(2))]
 
     def rows_at(self, *_):

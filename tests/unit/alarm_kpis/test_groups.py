@@ -137,7 +137,7 @@ def test_a_shift_is_not_diluted_by_the_hours_of_others():
 
 def plant():
     platform = in_memory_platform()
-    platform.assets.put(ASSETS)
+    platform.assets.store_assets(ASSETS)
     apply(platform, [too_hot(assets=["oven-1", "packer-1"])], "engineer", at(0), "test")
     for minute, asset in ((1, "oven-1"), (400, "packer-1"), (401, "packer-1")):
         platform.episodes.insert(alarm(minute, asset))
@@ -158,7 +158,7 @@ def test_without_a_route_with_shifts_nobody_can_say_whose_shift_it_was():
     with pytest.raises(UserError, match="no route has shifts"):
         alarm_quality_by(platform, at(0), at(DAY), "shift")
     for name, start, to in SHIFTS:
-        platform.routes.put(
+        platform.routes.store_document(
             {"name": name, "channels": ["log"], "shifts": [{"from": start, "to": to}]}
         )
     assert counts(alarm_quality_by(platform, at(0), at(DAY), "shift").groups) == {

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.alarm_kpis.intervals import between, intersection, length, merge
+from alerting.alarm_kpis.intervals import find_gaps, intersection, length, merge
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.observation import observation
 from tests.builders import UTC, at
@@ -29,7 +29,7 @@ def test_intervals_that_touch_or_overlap_become_one_and_are_cut_to_the_period():
 
 
 def test_what_lies_between_and_what_two_lists_share():
-    assert between(times((1, 3), (5, 9)), at(0), at(9)) == times((0, 1), (3, 5))
+    assert find_gaps(times((1, 3), (5, 9)), at(0), at(9)) == times((0, 1), (3, 5))
     assert intersection(times((0, 4), (6, 9)), times((3, 7))) == times((3, 4), (6, 7))
     assert length(times((0, 4), (6, 9))) == timedelta(minutes=7)
 

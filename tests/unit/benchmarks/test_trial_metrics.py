@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.fields.costs import Costs
 from alerting.demo.disturbances import Disturbance
-from benchmarks.trial.findings import is_needed, near, ranked_cause
+from benchmarks.trial.findings import is_needed, is_same_problem, ranked_cause
 from benchmarks.trial.records import (
     DayTotals,
     Findings,
@@ -89,10 +89,10 @@ def test_an_avoidable_problem_that_was_not_avoided_has_a_reason(problem, why):
 
 
 def test_problems_of_both_lines_are_the_same_within_half_an_hour():
-    assert near(Occurrence(100, 160), Occurrence(150, 200))
-    assert near(Occurrence(100, 160), Occurrence(189, 200))
-    assert not near(Occurrence(100, 160), Occurrence(190, 200))
-    assert not near(Occurrence(100, 160), Occurrence(20, 70))
+    assert is_same_problem(Occurrence(100, 160), Occurrence(150, 200))
+    assert is_same_problem(Occurrence(100, 160), Occurrence(189, 200))
+    assert not is_same_problem(Occurrence(100, 160), Occurrence(190, 200))
+    assert not is_same_problem(Occurrence(100, 160), Occurrence(20, 70))
 
 
 def test_an_intervention_is_needed_if_the_line_left_alone_has_a_problem_before_its_release():

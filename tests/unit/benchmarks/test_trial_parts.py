@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from alerting.demo.asset import demo_asset
-from alerting.demo.disturbances import Schedule
+from alerting.demo.disturbances import LineSchedule
 from alerting.demo.line import SetPointChange, new_line, simulate
 from alerting.demo.set_points import nearest_permitted
 from alerting.episodes.episode import Change, RecommendationResult
@@ -39,7 +39,7 @@ def test_an_operator_decides_the_same_whenever_asked_and_follows_his_share():
 
 
 def test_a_change_is_taken_back_at_the_first_look_after_the_window_without_a_cause():
-    schedule = Schedule(seed=1, live_from=0)  # its showcase lasts from minute 0 to 105
+    schedule = LineSchedule(seed=1, live_from=0)  # its showcase lasts from minute 0 to 105
     assert release_at(schedule, alert=20, window=30) == 110
     assert release_at(schedule, alert=90, window=30) == 120
 

@@ -129,5 +129,7 @@ def test_without_a_parent_the_line_is_not_asked():
 def test_the_way_up_ends_even_where_parents_go_in_a_circle():
     a = Asset(name="a", parent="b")
     b = Asset(name="b", parent="a")
-    assert [x.name for x in AssetTree([a, b]).upwards(a)] == ["a", "b"]
-    assert [x.name for x in AssetTree([a, b]).upwards(Asset(name="c", parent="nowhere"))] == ["c"]
+    assert [x.name for x in AssetTree([a, b]).asset_and_ancestors(a)] == ["a", "b"]
+    assert [
+        x.name for x in AssetTree([a, b]).asset_and_ancestors(Asset(name="c", parent="nowhere"))
+    ] == ["c"]

@@ -10,12 +10,12 @@ from alerting.demo.physics import (
     DRYING,
     OVEN_LENGTH,
     ZONE_LENGTH,
-    Conditions,
     Oven,
+    OvenConditions,
     run_minute,
 )
 
-USUAL = Conditions(
+USUAL = OvenConditions(
     setpoint=(205.0, 225.0, 215.0),
     belt=8.0,
     dough=22.0,
@@ -27,14 +27,14 @@ USUAL = Conditions(
 )
 
 
-def after(minutes: int, conditions: Conditions = USUAL, oven: Oven | None = None) -> Oven:
+def after(minutes: int, conditions: OvenConditions = USUAL, oven: Oven | None = None) -> Oven:
     oven = oven or Oven()
     for _ in range(minutes):
         run_minute(oven, conditions)
     return oven
 
 
-def moisture(conditions: Conditions) -> float:
+def moisture(conditions: OvenConditions) -> float:
     value = after(120, conditions).moisture
     assert value is not None
     return value

@@ -13,7 +13,7 @@ from alerting.demo.replay.messages import Outgoing, ReplayMapping, recorded_rows
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.sources.records import map_readings
-from alerting.usecases.sources.stream import Message, topic_reader
+from alerting.usecases.sources.stream import BrokerMessage, topic_reader
 from tests.builders import at
 
 ROW = ReadingRow("line-3-oven", at(1), {"zone_2": 201.5, "recipe": "A"}, {"zone_2": "uncertain"})
@@ -25,7 +25,7 @@ def read_back(document, rows):
     mapping = ReplayMapping(source)
     read = topic_reader(source)
     messages = [
-        Message(m.topic, m.payload, at(9), lambda: None)
+        BrokerMessage(m.topic, m.payload, at(9), lambda: None)
         for row in rows
         for m in mapping.messages(row)
     ]
@@ -96,7 +96,7 @@ def test_rows_are_sent_in_the_order_of_time_faster_than_recorded():
         ReadingRow("b", at(90), {"t": 1.0}),
         ReadingRow("a", at(150), {"t": 2.0}),
     ]
-    platform.assets.put(assets)
+    platform.assets.store_assets(assets)
     add_readings(platform, rows[::-1], at(0))
     recorded = list(
         recorded_rows(platform.readings, assets, at(0) - timedelta(milliseconds=1), at(150))

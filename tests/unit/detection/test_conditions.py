@@ -114,8 +114,8 @@ def test_the_reason_names_the_conditions_that_hold_with_their_values():
     expected = (
         "Zone 2 temperature is 221 °C, above 215 °C and moisture is 5 %, above 4.5 % for 5 min"
     )
-    assert combined_message(definition, oven(), found.at(at(2))) == expected
-    assert unknown_message(oven(), found.at(at(1))) == "no reading of moisture yet"
+    assert combined_message(definition, oven(), found.conditions_at(at(2))) == expected
+    assert unknown_message(oven(), found.conditions_at(at(1))) == "no reading of moisture yet"
 
 
 def test_a_condition_that_holds_in_a_list_that_does_not_is_no_reason():
@@ -127,7 +127,9 @@ def test_a_condition_that_holds_in_a_list_that_does_not_is_no_reason():
     )
 
     def counted(minute):
-        of_combination = conditions_that_count(definition.combination, found.at(at(minute)))
+        of_combination = conditions_that_count(
+            definition.combination, found.conditions_at(at(minute))
+        )
         return [one.condition.variable for one in of_combination], combined_message(
             definition, oven(), of_combination
         )
@@ -145,7 +147,7 @@ def test_the_reason_of_missing_data_names_nothing_of_a_list_that_does_not_hold()
         combination, oven(), all_series(combination, data), None, at(0), at(5), "medium"
     )
     assert found.is_missing(at(4))
-    counted = conditions_that_count(combination, found.at(at(4)))
+    counted = conditions_that_count(combination, found.conditions_at(at(4)))
     assert (
         combined_message(definition, oven(), counted, True) == "no reading of moisture within 2 min"
     )
@@ -176,7 +178,9 @@ def test_the_reason_of_missing_data_names_them_beside_what_holds():
         combination, oven(), all_series(combination, data), None, at(0), at(5), "medium"
     )
     assert (found.is_missing(at(3)), found.is_missing(at(4))) == (False, True)
-    reason = combined_message(definition, oven(), found.at(at(4)), found.is_missing(at(4)))
+    reason = combined_message(
+        definition, oven(), found.conditions_at(at(4)), found.is_missing(at(4))
+    )
     assert (
         reason == "Zone 2 temperature is 220 °C, above 215 °C; no reading of moisture within 2 min"
     )

@@ -12,7 +12,7 @@ from alerting.definitions.model import Problem
 from alerting.detection.problems import (
     find_occurrences,
     find_problems,
-    matching,
+    match_names,
     predicts,
     problem_delay,
     problem_lookback,
@@ -109,7 +109,7 @@ def test_events_are_problems_by_type_with_wildcards():
     found = find_problems(Problem.model_validate({"event": "failure-*"}), data)
     assert list(found["start"]) == [at(5), at(9)]
     assert pd.isna(found["end"].iloc[1])
-    assert matching(["failure-a", "stop"], ["failure-*"]) == ["failure-a"]
+    assert match_names(["failure-a", "stop"], ["failure-*"]) == ["failure-a"]
 
 
 def test_events_that_coincide_or_overlap_are_one_occurrence():

@@ -182,7 +182,7 @@ def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
     advanced = advance_predictions(open_one, risk, np.array([True]), rule, at(120))
     assert told(advanced.steps) == [("closed", 70), ("raised", 100)]
     assert advanced.state.raised_at == at(100)
-    assert rule.occurrences.since(at(120)) is None
+    assert rule.occurrences.start_at(at(120)) is None
 
 
 def test_the_rule_of_an_open_episode_ends_it_alone_and_the_next_one_has_its_own():

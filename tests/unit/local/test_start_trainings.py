@@ -86,7 +86,7 @@ def short(monkeypatch):
 @pytest.fixture
 def platform():
     made = replace(memory_platform(), clock=FixedClock(at(1)))
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_moist()], "engineer", at(0), "test")
     return made
 

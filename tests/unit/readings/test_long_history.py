@@ -28,7 +28,7 @@ def test_pieces_joined_are_the_whole(rows):
         pd.concat([piece.readings for piece in history.pieces()]), READINGS
     )
     assert max(len(piece.readings) for piece in history.pieces()) <= rows
-    assert list(history.between(2000, 9500, ["b"]).readings["b"]) == [2.0, 3.0, 4.0]
+    assert list(history.load_interval(2000, 9500, ["b"]).readings["b"]) == [2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize("until", [999, 3000, 9550, 30_000])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alerting.readings.sample_quality import among, grade, why_no_quality
+from alerting.readings.sample_quality import find_members, grade, why_no_quality
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,11 @@ def test_what_is_not_understood_is_told_with_what_to_do():
 
 
 def test_instants_are_found_among_others():
-    assert among(np.array([1, 2, 3, 9]), np.array([2, 9])).tolist() == [False, True, False, True]
-    assert among(np.array([1, 2]), np.array([], np.int64)).tolist() == [False, False]
-    assert among(np.array([], np.int64), np.array([1])).tolist() == []
+    assert find_members(np.array([1, 2, 3, 9]), np.array([2, 9])).tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert find_members(np.array([1, 2]), np.array([], np.int64)).tolist() == [False, False]
+    assert find_members(np.array([], np.int64), np.array([1])).tolist() == []

@@ -11,7 +11,7 @@ from alerting.definitions.assets import Relation, Variable
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource
 from alerting.learning.features.set_point_effects import SetPointEffects
-from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.normal import NormalSample
 from alerting.recommendation.contributions import Explanation
 from alerting.recommendation.levers import ANY_CHANGE
 from alerting.recommendation.whatif import recommend
@@ -237,7 +237,7 @@ def test_levers_that_move_the_same_variable_are_computed_together():
 
 def test_no_answer_is_more_unusual_than_normal_operation_or_the_line_as_it_is():
     diagonal = np.repeat(np.arange(0.0, 10.5, 0.5), 2)[:, None].repeat(2, 1)
-    normal = NormalRows(
+    normal = NormalSample(
         ("a.last", "b.last"), (0.0, 0.0), (1.0, 1.0), diagonal, np.full(len(diagonal), 1.5)
     )
     made = model_of(lambda a, b: 0.1 if a >= 8 else 0.9, plan("ab"))

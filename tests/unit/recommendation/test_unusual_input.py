@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.learning.features.plan import CategorySource, NumberSource
-from alerting.learning.models.normal import NormalRows
+from alerting.learning.models.normal import NormalSample
 from alerting.recommendation import search
 from alerting.recommendation.whatif import recommend
 from tests.helpers.advice import AT, history, lever, model_of, plan
@@ -82,7 +82,7 @@ def test_a_present_setting_outside_the_engineering_range_is_not_known():
 
 
 def test_models_are_compared_without_their_normal_rows():
-    normal = NormalRows(("a.last",), (0.0,), (1.0,), np.zeros((6, 1)), np.zeros(6))
+    normal = NormalSample(("a.last",), (0.0,), (1.0,), np.zeros((6, 1)), np.zeros(6))
     made = model_of(lambda a: a, plan("a"), normal=normal)
     assert made == replace(made, normal=replace(normal, rows=np.ones((6, 1))))
     assert made != replace(made, horizon=timedelta(1))

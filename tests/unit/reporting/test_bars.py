@@ -26,8 +26,8 @@ def test_steps_lead_from_the_usual_score_to_the_risk():
         "How the risk rose from 20 % to 60 %: Usual score 20 %, Oven +50 points, belt -10 points, "
         "Risk 60 %; alarm at 40 %"
     )
-    assert (chart.low, chart.at(0.0)) == (0.0, 0.0)
-    assert chart.at(0.7) < 100
+    assert (chart.low, chart.percent_at(0.0)) == (0.0, 0.0)
+    assert chart.percent_at(0.7) < 100
 
 
 def test_the_smallest_shares_are_one_bar_and_still_add_up():

@@ -20,7 +20,7 @@ _LAST = to_millis(LAST_INSTANT)
 
 
 @dataclass
-class Stamps:
+class StampReader:
     """Reader of stamps chunk by chunk.
 
     `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC).
@@ -42,7 +42,7 @@ class Stamps:
         A stamp before the year 1900 or after 2199 is none: it is the null date of a program, or a
         wrong clock.
         """
-        absent = ~cell.present(cells)
+        absent = ~cell.filled_cells(cells)
         if self.format is None:
             local, naive, cut = cell.iso_stamps(cells)
         else:
@@ -70,7 +70,7 @@ class Stamps:
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
         """Return ends of events, as `read`; a repeated time is the first after the start."""
-        reader = Stamps(self.format, self.zone, self.strict)
+        reader = StampReader(self.format, self.zone, self.strict)
         ends = reader.read(cells, np.arange(len(cells)).astype(object))
         if reader.clock is None or not reader.clock.changes:
             return ends

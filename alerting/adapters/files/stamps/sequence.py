@@ -34,7 +34,7 @@ class SequenceStamps:
         """Return the instants of the next rows; `series`: each row's asset, None for one asset."""
         absent = np.zeros(len(cells), np.bool_)
         if self.title is not None:
-            absent = ~cell.present(cells)
+            absent = ~cell.filled_cells(cells)
             number, _ = cell.numbers(cells)
             position = np.where(number == np.floor(number), number, np.nan) - 1
         else:

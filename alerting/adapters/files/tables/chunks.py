@@ -24,7 +24,7 @@ class Chunk:
     original: Callable[[int], str]
 
 
-class Table(Protocol):
+class ChunkedTable(Protocol):
     """A file of rows and titled columns."""
 
     path: Path
@@ -34,5 +34,5 @@ class Table(Protocol):
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
 
-    def first(self, rows: int) -> Chunk | None:
+    def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""

@@ -26,7 +26,7 @@ from alerting.adapters.files.tables.csv_header import (
     without_lines,
 )
 from alerting.adapters.files.tables.records import Record, read_records, split_lines
-from alerting.adapters.files.tables.text import Block, Encoding, Position, blocks
+from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
@@ -39,7 +39,7 @@ class CsvTable:
 
     def __init__(self, path: Path, separator: str | None, encoding: str | None) -> None:
         self.path = path
-        self.encoding = Encoding(path, encoding)
+        self.encoding = TextEncoding(path, encoding)
         self.position = Position(path)
         with closing(blocks(path, self.encoding, Position(path))) as start:
             first = next(start, None)
@@ -74,13 +74,13 @@ class CsvTable:
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""
-        self.position = self.position.again()
+        self.position = self.position.reopen()
         for block in blocks(self.path, self.encoding, self.position):
             body = without_lines(block, self._header_lines) if block.first_line == 1 else block
             if body.data and not body.data.isspace():
                 yield self._quick(body, wanted) or self._exact(body, wanted)
 
-    def first(self, rows: int) -> Chunk | None:
+    def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)

@@ -35,7 +35,7 @@ class ParquetTable:
         return self._batches(wanted, max(100, min(20_000, 500_000 // max(1, len(wanted)))))
 
     def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
-        self.position = self.position.again()
+        self.position = self.position.reopen()
         first = 1
         with _parquet(self.path) as file:
             total = max(1, file.metadata.num_rows)
@@ -46,7 +46,7 @@ class ParquetTable:
                 first += batch.num_rows
                 self.position.done = self.position.total * (first - 1) // total
 
-    def first(self, rows: int) -> Chunk | None:
+    def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
         return next(self._batches(self.titles, rows), None)
 

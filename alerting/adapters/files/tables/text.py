@@ -57,7 +57,7 @@ class Position:
         self._path = path
         self.done = 0
 
-    def again(self) -> "Position":
+    def reopen(self) -> "Position":
         """Return the start of the same file. Raises UserError if the file has changed since."""
         now = Position(self._path)
         if (now.total, now._written_at) != (self.total, self._written_at):
@@ -89,7 +89,7 @@ def magic(path: Path) -> bytes:
     return start
 
 
-class Encoding:
+class TextEncoding:
     """Encoding of a file: the given name, or detected from its first bytes.
 
     Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; other text is read as
@@ -101,7 +101,7 @@ class Encoding:
         self.name = _check_encoding(named) if named is not None else _encoding_by_mark(path)
 
 
-def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Block, None, None]:
+def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[Block, None, None]:
     """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
     quotation marks is not cut.
 
@@ -147,7 +147,7 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
 class _BlockReader:
     """Conversion of a file into UTF-8 blocks, with late detection of Windows-1252 after ASCII."""
 
-    def __init__(self, path: Path, encoding: Encoding) -> None:
+    def __init__(self, path: Path, encoding: TextEncoding) -> None:
         self._path = path
         self._encoding = encoding
         self._ascii = True

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from alerting.adapters.files.tables.chunks import Table
+from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.definitions.faults import UserError
 
 MOST_COLUMNS = 10_000
 _LISTED = 20
 
 
-def column(table: Table, wanted: str, option: str) -> str:
+def column(table: ChunkedTable, wanted: str, option: str) -> str:
     """Return the title of the wanted column. Raises UserError with the nearest titles."""
     if wanted in table.titles:
         return wanted
-    near = nearest(wanted, table.titles)
+    near = similar_titles(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
         f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: "
@@ -25,7 +25,7 @@ def column(table: Table, wanted: str, option: str) -> str:
     )
 
 
-def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
+def similar_titles(wanted: str, titles: Sequence[str]) -> list[str]:
     """Return the titles most similar to this one: its letters, a part of it, or a typing error."""
     folded = {title: _letters(title) for title in titles}
     plain = _letters(wanted)

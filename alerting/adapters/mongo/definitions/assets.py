@@ -63,7 +63,7 @@ class MongoAssets:
             *_whole_with_latencies(documents, tuple(sorted(latencies.items())))
         ] if latencies else assets, faulty
 
-    def matching(self, patterns: Collection[str]) -> list[Asset]:
+    def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and those above, by name."""
         if "*" in patterns:
             return self.all()
@@ -102,9 +102,9 @@ class MongoAssets:
             one.name: list(one.reasons) for one in read_whole(self._whole()) if one.value is None
         }
 
-    def put(self, assets: Sequence[Asset]) -> None:
+    def store_assets(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
-        _put(
+        _store_documents(
             self._assets,
             {asset.name: asset_document(asset) for asset in assets},
             parse_asset,
@@ -117,7 +117,7 @@ class MongoAssets:
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
-        _put(
+        _store_documents(
             self._types,
             {type_.name: to_document(type_) for type_ in types},
             parse_event_type,
@@ -162,7 +162,7 @@ def _read_asset(raw: bytes) -> Read[Asset]:
     return next(read_each([bson.decode(raw, CODEC)], parse_asset))
 
 
-def _put(
+def _store_documents(
     collection: MongoCollection,
     documents: Mapping[str, Document],
     parse: Callable[[Document], Any],

@@ -39,7 +39,7 @@ class MongoDefinitions:
             _with_marks(found, marks) for found in self._documents.find().sort("name").to_list()
         ]
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         """Insert or replace the document of a name. Raises DefinitionRefused if refused."""
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
@@ -117,18 +117,18 @@ class MongoDefinitions:
                 newest[read.value.name] = read.value
         return list(newest.values()), faulty
 
-    def latest(self, having: str | None = None) -> list[Revision]:
+    def latest_revisions(self, having: str | None = None) -> list[Revision]:
         """Return the newest valid revision of every definition; `having`: with this field."""
         if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [
                 r
-                for r in self._newest([{"$match": {"name": {"$in": names}}}])
+                for r in self._newest_valid([{"$match": {"name": {"$in": names}}}])
                 if getattr(r.definition, having) is not None
             ]
-        return self._newest([])
+        return self._newest_valid([])
 
-    def _newest(self, chosen: list[Document]) -> list[Revision]:
+    def _newest_valid(self, chosen: list[Document]) -> list[Revision]:
         newest = [
             *chosen,
             {"$sort": {"name": -1, "number": -1}},

@@ -16,7 +16,7 @@ class MongoRoutes:
     def documents(self) -> list[Document]:
         return list(self._routes.find({}, {"_id": False}).sort("name", 1))
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         """Insert or replace the route of that name. Raises UserError if the server refuses it."""
         try:
             self._routes.replace_one({"name": document["name"]}, document, upsert=True)

@@ -59,7 +59,7 @@ class MongoSources:
     def get(self, name: str) -> Source | None:
         return next(iter(good(SOURCES, self._sources.find({"name": name}), parse_source)), None)
 
-    def put(self, document: Document) -> None:
+    def store_document(self, document: Document) -> None:
         """Insert or replace the source of that name. Raises UserError if the server refuses it."""
         name = document["name"]
         try:

@@ -47,25 +47,27 @@ class MongoClock:
         stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
         shown = base if stored is None else max(base, _shown(stored, wall))
-        self._put(shown, speed, wall, wall + lease)
+        self._store_clock(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
         """Continue for another `lease` of real time, from where a stopped clock stands."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()
-            self._put(_shown(stored, wall), stored["speed"], wall, wall + lease)
+            self._store_clock(_shown(stored, wall), stored["speed"], wall, wall + lease)
 
     def freeze(self) -> None:
         """Stop at the current instant of this clock."""
         wall = self._wall()
-        self._put(self.now(), 0.0, wall, wall)
+        self._store_clock(self.now(), 0.0, wall, wall)
 
     def _wall(self) -> datetime:
         """Return the real time in the stored precision, so that a renewal does not change it."""
         return whole_millis(self._real())
 
-    def _put(self, base: datetime, speed: float, anchored: datetime, until: datetime) -> None:
+    def _store_clock(
+        self, base: datetime, speed: float, anchored: datetime, until: datetime
+    ) -> None:
         document = {"_id": _ID, "base": base, "speed": speed, "anchored": anchored, "until": until}
         self._clock.replace_one({"_id": _ID}, document, upsert=True)
 

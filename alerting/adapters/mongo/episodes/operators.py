@@ -36,7 +36,7 @@ class MongoFeedback:
             return feedback
         return read_one(FEEDBACK, Feedback, self._feedback.find_one({"key": key})) or feedback
 
-    def of(self, episode: str) -> list[Feedback]:
+    def for_episode(self, episode: str) -> list[Feedback]:
         found = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
         return read_stored(FEEDBACK, Feedback, found)
 
@@ -53,7 +53,7 @@ class MongoMisses:
             return miss
         return read_one(FEEDBACK, ReportedMiss, self._feedback.find_one({"key": key})) or miss
 
-    def between(
+    def for_interval(
         self,
         start: datetime | None = None,
         end: datetime | None = None,
@@ -101,7 +101,7 @@ class MongoAudit:
         )
         insert_new(self._audit, {**entry, "key": fingerprint(entry)})
 
-    def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
+    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
         fits = {"at": {"$gte": to_bson(start), "$lt": to_bson(end)}}
         found = self._audit.find(fits, {"before": 0, "after": 0}).sort(
             [("at", 1), ("subject", 1), ("what", 1)]

@@ -65,7 +65,7 @@ class MongoShelves:
         }
         return self._read(query, ("until", 1), ("_id", 1))
 
-    def of(self, definition: str, asset: str) -> list[Shelf]:
+    def for_target(self, definition: str, asset: str) -> list[Shelf]:
         return self._read({"definition": definition, "asset": asset}, ("since", 1), ("_id", 1))
 
     def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:

@@ -58,7 +58,9 @@ class MongoCheckpoints:
             with conflicts():
                 self._checkpoints.bulk_write(writes, session=session_of(unit))
 
-    def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
+    def states_before(
+        self, instants: Mapping[TargetKey, datetime]
+    ) -> dict[TargetKey, ConditionState]:
         """Return each target's latest state before its instant: one query for all of an hour."""
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
@@ -95,7 +97,7 @@ class MongoCheckpoints:
                 found[key] = document
         return found
 
-    def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
+    def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         query = {"definition": definition, "asset": asset, "watermark": {"$gte": to_bson(instant)}}
         found = self._checkpoints.find_one(query, sort=[("watermark", 1)])
         return read_one(CHECKPOINTS, ConditionState, found)

@@ -42,7 +42,7 @@ class MongoDecisions:
             document["run_key"] = f"{decision.definition}|{decision.run_id}"
         return insert_new(self._decisions, document)
 
-    def of(self, definition: str) -> list[DecisionRecord]:
+    def for_definition(self, definition: str) -> list[DecisionRecord]:
         found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return read_stored(DECISIONS, DecisionRecord, found)
 
@@ -54,7 +54,9 @@ class MongoDecisions:
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
         return {name: _without_evidence(made) for name, made in by_name}
 
-    def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
+    def newest_decisions(
+        self, definitions: Collection[str], count: int
+    ) -> dict[str, list[DecisionRecord]]:
         stages: list[Document] = [
             {"$match": {"definition": {"$in": list(definitions)}}},
             {"$sort": {"definition": 1, "at": 1, "_id": 1}},

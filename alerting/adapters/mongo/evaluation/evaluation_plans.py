@@ -30,7 +30,7 @@ from alerting.adapters.mongo.indexes import (
     SOURCES,
 )
 from alerting.definitions.faults import shown
-from alerting.detection.threshold_batch import Limits
+from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
 _FORMAT = 13  # increase it with every change of a plan's sources or layout
@@ -54,7 +54,7 @@ _OTHER_SOURCES: list[Document] = [
     },
 ]
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
-_NO_LIMITS = (np.nan,) * len(Limits._fields)
+_NO_LIMITS = (np.nan,) * len(BatchLimits._fields)
 _LISTS = ("severities", "also_reads", "events", "above")
 
 
@@ -102,7 +102,7 @@ class MongoEvaluationPlans:
             )
             return None
 
-    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+    def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
@@ -127,10 +127,10 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
 
 
 def _read_targets(part: Document) -> Iterator[EvaluationTarget]:
-    limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
+    limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
     columns = part | {name: map(tuple, part[name]) for name in _LISTS}
     columns["limits"] = (
-        None if math.isnan(row[0]) else Limits._make(row) for row in limits.tolist()
+        None if math.isnan(row[0]) else BatchLimits._make(row) for row in limits.tolist()
     )
     return map(
         EvaluationTarget._make,

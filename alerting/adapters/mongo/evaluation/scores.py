@@ -30,7 +30,7 @@ class MongoScores:
             ],
         )
 
-    def between(
+    def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
         """Return documents {asset, and those of `Score`}, start <= ts < end, by instant."""
@@ -51,10 +51,10 @@ class MongoPastEvaluations:
     def add(self, evaluation: PastEvaluation) -> None:
         self._evaluations.insert_one(to_document(evaluation))
 
-    def of(self, definition: str) -> list[PastEvaluation]:
+    def for_definition(self, definition: str) -> list[PastEvaluation]:
         return self._find({"definition": definition})
 
-    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+    def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         return self._find({"start": {"$lt": end}, "end": {"$gt": start}})
 
     def _find(self, query: Document) -> list[PastEvaluation]:

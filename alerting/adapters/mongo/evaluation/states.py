@@ -19,8 +19,8 @@ from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, se
 from alerting.definitions.shards import shard_of
 from alerting.episodes.state_table import (
     CarriedState,
-    Condition,
     ConditionTable,
+    LastingCondition,
     Objects,
     TargetKey,
 )
@@ -208,10 +208,10 @@ def from_shard(document: Document) -> ConditionTable:
     for name in _TEXTS:
         setattr(table, name, _from_texts(document[name]))
     for row, condition in document["conditions"].items():
-        table.conditions[int(row)] = from_document(Condition, condition)
+        table.conditions[int(row)] = from_document(LastingCondition, condition)
     table.earlier = _from_bytes(document["earlier"])
     for row, condition in document["earlier_conditions"].items():
-        table.earlier_conditions[int(row)] = from_document(Condition, condition)
+        table.earlier_conditions[int(row)] = from_document(LastingCondition, condition)
     return table
 
 
@@ -241,7 +241,7 @@ def _from_bytes(data: bytes) -> CarriedState:
     return CarriedState(watermark, at, value.view(np.float64), since)
 
 
-def _sparse(condition: Condition) -> Document:
+def _sparse(condition: LastingCondition) -> Document:
     return {
         name: to_bson(value)
         for name, value in vars(condition).items()

@@ -14,7 +14,7 @@ class MongoTrainings:
     def __init__(self, database: MongoDatabase) -> None:
         self._trainings = database[TRAININGS]
 
-    def of(self, definitions: Collection[str]) -> list[Training]:
+    def for_definitions(self, definitions: Collection[str]) -> list[Training]:
         found = self._trainings.find({"definition": {"$in": list(definitions)}}).sort(
             [("started_at", 1), ("_id", 1)]
         )

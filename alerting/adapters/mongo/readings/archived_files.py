@@ -45,7 +45,7 @@ class MongoArchivedFiles:
         """Return the recorded files, by asset, month and number."""
         return self._find({} if asset is None else {"asset": asset})
 
-    def between(
+    def for_interval(
         self, assets: Sequence[str], start: datetime | None, end: datetime | None
     ) -> list[ArchivedFile]:
         """Return files of assets with readings in start < ts <= end, by asset and month."""
@@ -57,7 +57,7 @@ class MongoArchivedFiles:
         times |= {} if end is None else {"first": {"$lte": to_bson(end)}}
         return self._find({"asset": {"$in": list(assets)}, **times})
 
-    def newest(self, until: datetime | None) -> list[ArchivedFile]:
+    def newest_files(self, until: datetime | None) -> list[ArchivedFile]:
         """Return each asset's files that begin until an instant, of its newest month."""
         begun: Document = {} if until is None else {"first": {"$lte": to_bson(until)}}
         pipeline: list[Document] = [
@@ -74,7 +74,7 @@ class MongoArchivedFiles:
         ]
         return _read(one for group in self._files.aggregate(pipeline) for one in group["files"])
 
-    def some(self, most: int) -> list[ArchivedFile]:
+    def sample_files(self, most: int) -> list[ArchivedFile]:
         """Return a few files of any asset."""
         return _read(self._files.find(_READ).limit(most))
 
@@ -114,7 +114,7 @@ class MongoArchivedFiles:
             if month_interval(month)[1] > before:
                 break
             if (
-                self._readings.find_one(_within(asset, month, arrived_before), {"_id": True})
+                self._readings.find_one(_match_month(asset, month, arrived_before), {"_id": True})
                 is not None
             ):
                 found.append(month)
@@ -123,9 +123,9 @@ class MongoArchivedFiles:
 
     def documents(self, asset: str, month: str, arrived_before: datetime) -> Iterator[Document]:
         """Yield the readings of a month that arrived before an instant, oldest first."""
-        found = self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort(
-            [("asset", 1), ("ts", 1)]
-        )
+        found = self._readings.find(
+            _match_month(asset, month, arrived_before), {"_id": False}
+        ).sort([("asset", 1), ("ts", 1)])
         return iter(found.batch_size(_AT_ONCE))
 
     def delete_readings(self, file: ArchivedFile, instants: Iterable[Sequence[datetime]]) -> int:
@@ -135,7 +135,7 @@ class MongoArchivedFiles:
         So what a slow import with an old arrival writes meanwhile stays. Raises UserError if there
         are more readings than in it.
         """
-        within = _within(file.asset, file.month, file.arrived_before)
+        within = _match_month(file.asset, file.month, file.arrived_before)
         if (stored := self._readings.count_documents(within)) > file.rows:
             raise UserError(
                 f"{file.asset} {file.month}: the database has {stored} readings that arrived "
@@ -228,7 +228,7 @@ def _key(file: ArchivedFile) -> Document:
     return {"asset": file.asset, "month": file.month, "number": file.number}
 
 
-def _within(asset: str, month: str, arrived_before: datetime) -> Document:
+def _match_month(asset: str, month: str, arrived_before: datetime) -> Document:
     start, end = map(to_bson, month_interval(month))
     return {
         "asset": asset,

@@ -40,7 +40,7 @@ class MongoArrivals:
         self._done = database[ARRIVALS].with_options(write_concern=WriteConcern(w=1))
         self._has_evaluated = False
 
-    def put(self, arrival: Arrival) -> None:
+    def store_arrival(self, arrival: Arrival) -> None:
         document = to_document(arrival)
         document.pop("id")
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
@@ -67,7 +67,7 @@ class MongoArrivals:
         waiting = [document for document in found if "waits" in document]
         return Unfinished(_arrivals(waiting), len(waiting) < len(found))
 
-    def since(self, arrived_from: datetime) -> list[Arrival]:
+    def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         return _arrivals(
             self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
         )

@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure
 from alerting.adapters.mongo.documents import Document, utc
 from alerting.adapters.samples.columns import readings_frame
 from alerting.definitions.assets import Asset, types_of
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History
 
 
@@ -30,7 +30,7 @@ def newest_readings(
     """
     found: dict[datetime, Document] = {}
     for name, start in since.items():
-        document = _newest(readings, asset, name, start, until)
+        document = _newest_of_bucket(readings, asset, name, start, until)
         if document is not None:
             found.setdefault(utc(document["ts"]), {}).update(document.get("v", {}))
     documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
@@ -51,7 +51,7 @@ def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
                 raise
 
 
-def _newest(
+def _newest_of_bucket(
     readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime
 ) -> Document | None:
     """Return the newest good reading of a variable, through its index or by a slower search."""
@@ -77,7 +77,7 @@ def _newest(
 def _first_present(documents: Iterable[Document], asset: Asset, name: str) -> Document | None:
     for document in documents:
         frame, _ = readings_frame(asset.name, iter([document]), types_of(asset, [name]))
-        if present(History(asset, frame), name)[0]:
+        if has_data(History(asset, frame), name)[0]:
             return document
     return None
 

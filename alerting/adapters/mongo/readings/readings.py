@@ -106,7 +106,9 @@ class MongoReadings:
             for name in types
         }
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until] within its engineering range,
         as readings of a history.
 

@@ -49,7 +49,7 @@ class MongoReadingWrites:
             instants = set[int]().union(*by_asset.values())
             is_mixed = len(by_asset) * len(instants) > 4 * pairs
             return self._stored(
-                self._within(by_asset, min(instants), max(instants)) if is_mixed else by_asset
+                self._rows_within(by_asset, min(instants), max(instants)) if is_mixed else by_asset
             )
         found: dict[ReadingKey, ReadingRow] = {}
         for asset, instants in by_asset.items():
@@ -77,7 +77,7 @@ class MongoReadingWrites:
                 )
         return found
 
-    def _within(
+    def _rows_within(
         self, by_asset: Mapping[str, set[int]], first: int, last: int
     ) -> Mapping[str, set[int]]:
         """Return those of the wanted instants that are stored, by one look at the index from first

@@ -68,7 +68,7 @@ class MongoBacktests:
         found = self._runs.find_one({"_id": id})
         return next(iter(_runs([] if found is None else [found])), None)
 
-    def of(self, definition: str) -> list[Document]:
+    def for_definition(self, definition: str) -> list[Document]:
         return _runs(
             self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)])
         )

@@ -31,7 +31,7 @@ class MongoReports:
     def add(self, head: ReportHead, content: ReportContent) -> bool:
         return insert_new(self._reports, _document(head, content))
 
-    def put(self, head: ReportHead, content: ReportContent) -> None:
+    def store_report(self, head: ReportHead, content: ReportContent) -> None:
         self._reports.replace_one({"_id": head.id}, _document(head, content), upsert=True)
 
     def record(
@@ -60,7 +60,7 @@ class MongoReports:
         found = self._reports.find_one({"_id": id}, {"page": True})
         return None if found is None else _page(found["page"])
 
-    def of(self, definition: str | None) -> list[ReportHead]:
+    def for_definition(self, definition: str | None) -> list[ReportHead]:
         return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
 
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
@@ -75,7 +75,7 @@ class MongoReports:
             head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
         }
 
-    def newest(self, limit: int) -> list[ReportHead]:
+    def newest_reports(self, limit: int) -> list[ReportHead]:
         newest_first = [("start", -1), ("_id", -1)]
         return _heads(
             self._reports.find({"revision": {"$ne": 0}}, _CONTENT).sort(newest_first).limit(limit)

@@ -208,7 +208,7 @@ def informative_pairs(
         return NO_PAIRS
     short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
     gains = BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)).importance()
-    return ColumnPairs.among(columns, gains, most)
+    return ColumnPairs.choose(columns, gains, most)
 
 
 def trees_text(booster: lightgbm.Booster) -> str:

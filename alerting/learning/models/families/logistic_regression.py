@@ -26,7 +26,7 @@ WIDE = 2_000
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearModel:
     """A fitted linear model. `fitted`: anything with scikit-learn's `coef_` and `intercept_`."""
 
     fitted: Any
@@ -102,11 +102,11 @@ class Logistic(ModelFamily):
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             linear.fit(encoded, rows.label, rows.weight)
-        return Estimator(self.name, Linear(linear), columns, encoding)
+        return Estimator(self.name, LinearModel(linear), columns, encoding)
 
-    def load(self, files: Mapping[str, bytes], width: int) -> Linear:
+    def load(self, files: Mapping[str, bytes], width: int) -> LinearModel:
         """Read the weights."""
-        return Linear(
+        return LinearModel(
             load_sklearn(files, LogisticRegression, lambda model: _check_linear(model, width))
         )
 

@@ -8,12 +8,12 @@ import pytest
 
 from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.definitions.faults import UserError
-from alerting.ports import DeliveryFailed, Link, Message
+from alerting.ports import DeliveryFailed, Message, MessageLink
 
 pytest.importorskip("apprise")
 from alerting.adapters.channels.apprise.channel import AppriseChannel, check_addresses
 
-LINKS = (Link("It was right", "https://alerting.plant.example/f/abc"),)
+LINKS = (MessageLink("It was right", "https://alerting.plant.example/f/abc"),)
 MESSAGE = Message(
     "e1:raised:chat", "HIGH: Too hot", "218 °C", {"severity": "high", "transition": "raised"}, LINKS
 )

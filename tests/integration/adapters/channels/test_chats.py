@@ -8,11 +8,11 @@ from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.adapters.channels.ntfy import LONGEST, NtfyChannel
 from alerting.adapters.channels.slack import LONGEST_HEADER, LONGEST_SECTION, SlackChannel
 from alerting.adapters.channels.teams import TeamsChannel
-from alerting.ports import DeliveryFailed, Link, Message
+from alerting.ports import DeliveryFailed, Message, MessageLink
 from tests.helpers.http_receiver import http_receiver
 
 LINKS = tuple(
-    Link(label, f"https://alerting.plant.example/{path}")
+    MessageLink(label, f"https://alerting.plant.example/{path}")
     for label, path in (
         ("I have seen it", "f/a"),
         ("It was right", "f/b"),

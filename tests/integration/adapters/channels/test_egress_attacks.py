@@ -220,7 +220,7 @@ def test_no_password_of_the_environment_goes_out(sink, monkeypatch, tmp_path):
 @pytest.fixture
 def platform():
     made = in_memory_platform()
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(title="Oven too hot")], "engineer", at(0), "first")
     made.clock.instant = at(600)
     return made

@@ -15,13 +15,13 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.adapters.channels.email import EmailChannel
-from alerting.ports import DeliveryFailed, Link, Message, Picture
+from alerting.ports import DeliveryFailed, Message, MessageLink, Picture
 from alerting.settings.delivery import Smtp
 from tests.support import free_port
 
 LOOPBACK = Egress(["127.0.0.1", "localhost"])
 PASSWORD = "correct horse"
-LINKS = (Link("It was right", "https://alerting.plant.example/f/abc.def?x=1&y=2"),)
+LINKS = (MessageLink("It was right", "https://alerting.plant.example/f/abc.def?x=1&y=2"),)
 MESSAGE = Message(
     "e1:raised:shift",
     "HIGH: Oven <too> hot\r\nBcc: everyone@plant.example",

@@ -244,7 +244,7 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
     platform = replace(
         in_memory_platform(), runs=models, models=models, model_file_cache=FolderFileCache(cache)
     )
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)

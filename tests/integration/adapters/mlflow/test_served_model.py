@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
     platform = mongomock_stores().platform(
         MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform
     )
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}
     apply(platform, [learned_quickly() | {"learning": learning}], "engineer", at(0), "test")
@@ -97,7 +97,7 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
     add_readings(platform, line(days=9)[-144:], at(8 * DAY))
     counts = evaluate(platform, None, at(9 * DAY))
     assert counts.unreadable == {}
-    assert list(platform.scores.between(NAME, at(8 * DAY), at(9 * DAY)))
+    assert list(platform.scores.for_interval(NAME, at(8 * DAY), at(9 * DAY)))
 
 
 def test_no_file_of_the_model_is_pickled(trained):

@@ -81,10 +81,10 @@ def platform(stores, tmp_path):
         readings=ArchivedReadings(stores.readings, archive),
         reading_writes=ArchivedWrites(stores.reading_writes, archive),
     )
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="failure", duration="instant")])
     sync.apply(made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first")
-    made.routes.put({"name": "all", "channels": ["mail"], "platform": True})
+    made.routes.store_document({"name": "all", "channels": ["mail"], "platform": True})
     apply_sources(made, [GATEWAY], "engineer", at(0))
     add_events(made, [EventRow("oven-1", "failure", at(1), None, {})], at(1))
     old = [

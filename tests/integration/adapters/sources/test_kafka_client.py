@@ -8,7 +8,7 @@ import pytest
 
 kafka = pytest.importorskip("kafka", reason="pip install kafka-python")
 from alerting.adapters.sources.addresses import read_address  # noqa: E402
-from alerting.adapters.sources.kafka_topics import KafkaClient, _options, newest  # noqa: E402
+from alerting.adapters.sources.kafka_topics import KafkaClient, _options, read_newest_messages  # noqa: E402
 from alerting.definitions.sources.source import parse_source  # noqa: E402
 
 SOURCE = parse_source(
@@ -178,10 +178,10 @@ class Topics(Consumer):
 
 def test_a_trial_copies_the_newest_messages_without_a_group():
     consumer = Topics({ONE: 25, TWO: 0})
-    found, notes = newest(SOURCE, consumer, 1.0)
+    found, notes = read_newest_messages(SOURCE, consumer, 1.0)
     assert [one.payload for one in found] == [b"%d" % i for i in range(15, 25)]
     assert (notes, consumer.closed, consumer.committed) == ([], True, {})
-    assert newest(SOURCE, Topics({ONE: 0, TWO: 0}), 1.0) == (
+    assert read_newest_messages(SOURCE, Topics({ONE: 0, TWO: 0}), 1.0) == (
         [],
         ["no topic line-3.{asset} holds a message"],
     )

@@ -69,7 +69,7 @@ def test_a_role_that_is_too_small_is_refused_and_changes_nothing(client, platfor
         f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}, headers=VIEWER
     )
     assert expect_problem(answer, 403) == "this needs the role operator; vera has the role viewer"
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
 
 
 def test_a_larger_role_may_do_what_a_smaller_one_may(client, platform):
@@ -237,7 +237,7 @@ def test_feedback_is_kept_and_settles_the_outcome(client, platform):
         "acted_at": None,
         "recommendation_taken": None,
     }
-    [kept] = platform.feedback.of(episode(1).id)
+    [kept] = platform.feedback.for_episode(episode(1).id)
     assert kept.at == platform.clock.now()
 
 
@@ -248,14 +248,17 @@ def test_whether_the_recommendation_was_followed_is_kept_and_said(client, platfo
     platform.episodes.insert(episode(1))
     answer = say(client, {"acted": acted, "recommendation_taken": taken})
     assert answer.json()["feedback"][0]["recommendation_taken"] == taken
-    assert platform.feedback.of(episode(1).id)[0].recommendation_taken == taken
+    assert platform.feedback.for_episode(episode(1).id)[0].recommendation_taken == taken
 
 
 def test_feedback_never_overwrites(client, platform):
     platform.episodes.insert(episode(1))
     say(client, {"verdict": "false_alarm"})
     assert say(client, {"verdict": "true_alarm"}).json()["outcome"] == "hit"
-    assert [f.verdict for f in platform.feedback.of(episode(1).id)] == ["false_alarm", "true_alarm"]
+    assert [f.verdict for f in platform.feedback.for_episode(episode(1).id)] == [
+        "false_alarm",
+        "true_alarm",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ def test_feedback_that_says_nothing_or_nonsense_is_refused_and_not_kept(
 ):
     platform.episodes.insert(episode(1))
     assert message in expect_problem(say(client, body), 422)
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
 
 
 def test_a_body_that_is_not_json_is_said(client):
@@ -419,7 +422,7 @@ def test_what_is_wrong_with_the_platform_is_listed_while_it_is(client, platform)
 @pytest.mark.parametrize("what", VALUES)
 def test_a_definition_that_holds_rubbish_is_listed_and_shown(client, platform, what):
     rubbish = too_hot(name="odd", above=VALUES[what], title=VALUES[what])
-    platform.definitions.put(rubbish)
+    platform.definitions.store_document(rubbish)
     listed = client.get("/api/v1/definitions", headers=VIEWER)
     assert {definition["name"] for definition in listed.json()} == {"odd", "too-hot", "too-moist"}
     shown = client.get("/api/v1/definitions/odd", headers=VIEWER)

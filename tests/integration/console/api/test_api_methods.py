@@ -54,7 +54,7 @@ def routes_with_get(client):
 def test_head_answers_as_get_does_without_a_body_on_every_page_and_in_the_whole_api(
     client, platform
 ):
-    report = platform.reports.of("too-hot")[0].id
+    report = platform.reports.for_definition("too-hot")[0].id
     named = {"id": episode(1).id, "name": "too-hot", "token": "x", "table": "episodes"}
     for path in routes_with_get(client):
         own = named | ({"id": report} if "/reports/" in path else {})
@@ -71,11 +71,11 @@ def test_head_answers_as_get_does_without_a_body_on_every_page_and_in_the_whole_
 def test_head_on_a_link_of_a_message_and_on_the_one_time_link_changes_nothing(
     client, platform, tmp_path
 ):
-    url = platform.links.of(episode(1).id, "anna")[0].url
+    url = platform.links.answer_links(episode(1).id, "anna")[0].url
     for _ in range(2):
         assert client.head(url).status_code == 200
         assert client.get(url).status_code == 200
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
     link = make_link(tmp_path, "http://127.0.0.1:8000", at(600))
     browser = TestClient(
         client.app,
@@ -130,7 +130,7 @@ def test_a_number_is_no_instant_in_a_body(client, platform, given):
     )
     assert "acted_at: " in (detail := expect_problem(answer, 422))
     assert "is a number and no instant" in detail
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
 
 
 def test_a_responsible_person_has_a_name_that_can_be_seen(client):

@@ -40,7 +40,7 @@ def test_confirming_counts_as_acted_and_as_seen(client, platform):
         f"/api/v1/episodes/{ID}/confirm", headers=OPERATOR, json={"action": "opened the damper"}
     ).json()
     assert answer["confirmed"]["actor"] == answer["acknowledged"]["actor"] == "otto"
-    [kept] = platform.feedback.of(ID)
+    [kept] = platform.feedback.for_episode(ID)
     assert (kept.acted, kept.action, kept.verdict) == (True, "opened the damper", None)
 
 

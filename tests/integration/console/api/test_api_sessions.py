@@ -200,7 +200,7 @@ def test_people_who_share_the_address_of_a_proxy_do_not_share_the_limit_of_links
     platform.episodes.insert(episode(1))
     served = linked(platform, wall)
     browser = browser_at(create_app(served, TOKENS, now=wall))
-    anna, bob = (served.links.of(episode(1).id, name)[0].url for name in ("anna", "bob"))
+    anna, bob = (served.links.answer_links(episode(1).id, name)[0].url for name in ("anna", "bob"))
     assert [browser.get(anna).status_code for _ in range(31)] == [200] * 30 + [429]
     assert [browser.get("/f/nonsense").status_code for _ in range(31)] == [410] * 30 + [429]
     assert browser.get(bob).status_code == 200
@@ -213,7 +213,7 @@ def real_platform(real_server):
         stores = MongoStores(client[name])
         prepare_database(stores.database)
         made = stores.platform(MemoryModels(), {}, HandClock(), memory_platform)
-        made.assets.put([oven()])
+        made.assets.store_assets([oven()])
         from alerting.usecases.definitions.sync import apply
 
         apply(made, [too_hot(title="Oven too hot")], "engineer", at(0), "first")
@@ -235,7 +235,7 @@ def test_a_link_that_is_used_eight_times_at_once_gives_one_answer(real_platform,
             return at(600) + timedelta(milliseconds=self.n)
 
     served = replace(linked(real_platform, wall), clock=Ticking())
-    url = served.links.of(episode(1).id, "anna", acknowledge=True)[which].url
+    url = served.links.answer_links(episode(1).id, "anna", acknowledge=True)[which].url
     app = create_app(served, TOKENS, now=wall)
     barrier = threading.Barrier(8)
     statuses = []
@@ -255,7 +255,7 @@ def test_a_link_that_is_used_eight_times_at_once_gives_one_answer(real_platform,
     kept = real_platform.episodes.get(episode(1).id)
     said = [t for t in kept.transitions if t.kind in ("feedback", "acknowledged")]
     audited = list(real_platform.audit._audit.find({"actor": "anna (by link)"}))
-    assert len(real_platform.feedback.of(kept.id)) == (0 if which == 0 else 1)
+    assert len(real_platform.feedback.for_episode(kept.id)) == (0 if which == 0 else 1)
     assert (len(said), len(audited)) == (1, 1)
 
 
@@ -263,11 +263,11 @@ def test_who_changes_their_mind_and_back_has_said_so(platform, wall):
     platform.episodes.insert(episode(1))
     served = linked(platform, wall)
     browser = browser_at(create_app(served, TOKENS, now=wall))
-    right, wrong_, *_ = (link.url for link in served.links.of(episode(1).id, "anna"))
+    right, wrong_, *_ = (link.url for link in served.links.answer_links(episode(1).id, "anna"))
     for minute, url in enumerate((right, right, wrong_, right), 601):
         platform.clock.instant = at(minute)
         assert browser.post(url, data={"confirm": "yes"}).status_code == 200
-    assert [f.verdict for f in platform.feedback.of(episode(1).id)] == [
+    assert [f.verdict for f in platform.feedback.for_episode(episode(1).id)] == [
         "true_alarm",
         "false_alarm",
         "true_alarm",

@@ -136,7 +136,7 @@ def test_a_sender_whose_body_is_under_way_does_not_make_others_wait(platform):
         app = SimpleNamespace(state=SimpleNamespace(deliveries=ingest_api.Deliveries(1)))
 
         async def stream(self):
-            with self.app.state.deliveries.one("anna"):
+            with self.app.state.deliveries.admit_delivery("anna"):
                 taken.append("free while the body is read")
             yield json.dumps(ROW).encode()
 
@@ -226,11 +226,15 @@ def test_a_gateway_with_the_role_sender_may_send_and_read_nothing(client, path):
 
 def test_senders_are_told_to_wait_while_too_many_deliveries_are_stored(client):
     deliveries = client.app.state.deliveries
-    with deliveries.one("gate-1"), deliveries.one("gate-1"), deliveries.one("gate-1"):
+    with (
+        deliveries.admit_delivery("gate-1"),
+        deliveries.admit_delivery("gate-1"),
+        deliveries.admit_delivery("gate-1"),
+    ):
         assert send(client, ROW).status_code == 200
-        with pytest.raises(HTTPException), deliveries.one("gate-1"):
+        with pytest.raises(HTTPException), deliveries.admit_delivery("gate-1"):
             """A sender leaves one of four places to the others."""
-        with deliveries.one("gate-2"):
+        with deliveries.admit_delivery("gate-2"):
             answer = send(client, ROW)
             assert "send this one again" in expect_problem(answer, 429)
             assert answer.headers["retry-after"] == "1"

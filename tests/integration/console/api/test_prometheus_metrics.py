@@ -33,7 +33,7 @@ OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 @pytest.fixture
 def platform():
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(stale_after="10h", severity="high")], "engineer", at(0), "test")
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
     made.clock.instant = at(8)

@@ -64,7 +64,7 @@ def platform(models, monkeypatch):
     history = small_models.line(40)
     monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
     made = in_memory_platform()
-    made.assets.put([history.asset])
+    made.assets.store_assets([history.asset])
     rows = [
         ReadingRow("oven-1", t.to_pydatetime(), row.dropna().to_dict())
         for t, row in history.readings.loc[:END].iterrows()

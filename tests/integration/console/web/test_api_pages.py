@@ -156,7 +156,7 @@ def test_feedback_by_form_goes_through_the_same_use_case(browser, platform):
     }
     answer = browser.post(f"{path}/feedback", data=fields)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{path}#said")
-    [kept] = platform.feedback.of(episode(1).id)
+    [kept] = platform.feedback.for_episode(episode(1).id)
     assert (kept.actor, kept.verdict, kept.acted, kept.action, kept.comment) == (
         "otto",
         "true_alarm",
@@ -177,7 +177,7 @@ def test_feedback_without_the_session_s_own_mark_is_refused(browser, platform, c
         f"/episodes/{episode(1).id}/feedback", data={"csrf": csrf, "verdict": "true_alarm"}
     )
     assert answer.status_code == 403
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
 
 
 def test_a_cookie_alone_changes_nothing_through_the_api(browser, platform):
@@ -188,7 +188,7 @@ def test_a_cookie_alone_changes_nothing_through_the_api(browser, platform):
         f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}
     )
     assert answer.status_code == 401
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_feedback_that_says_nothing_is_answered_on_the_page(browser, platform, f
     answer = browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), **fields})
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
-    assert platform.feedback.of(episode(1).id) == []
+    assert platform.feedback.for_episode(episode(1).id) == []
 
 
 def test_a_viewer_sees_no_buttons_and_may_not_post(browser, platform):
@@ -336,7 +336,7 @@ def test_an_empty_console_says_what_to_do(browser):
 
 
 def test_variables_have_the_names_and_units_that_people_use(browser, platform):
-    platform.assets.put([oven(zone_2=Variable(title="Zone 2 burner", unit="°C"))])
+    platform.assets.store_assets([oven(zone_2=Variable(title="Zone 2 burner", unit="°C"))])
     platform.episodes.insert(episode(1))
     log_in(browser)
     page = browser.get(f"/episodes/{episode(1).id}").text

@@ -23,7 +23,7 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 def hot_line(every=1, **changes):
     mail = Mailbox("mail")
     platform = in_memory_platform(mail)
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(stale_after="1d", **changes)], "engineer", at(0), "test")
     minutes = range(0, 601, every)
     values = {m: 205.0 + (m % 7) + (25.0 if m >= 540 else 0.0) for m in minutes}
@@ -42,7 +42,7 @@ def risky_line(temperature, moisture=None):
     """An open episode of a model on a line with these temperatures, one each minute up to its raise
     and for an hour after."""
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_moist()], "engineer", at(0), "test")
     risky = full_episode()
     risky = replace(

@@ -42,7 +42,7 @@ def text_of(page):
 @pytest.fixture
 def platform():
     made = in_memory_platform()
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
     made.clock.instant = at(600)
     return made
@@ -123,7 +123,7 @@ def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its
 def test_what_documents_say_is_escaped_in_the_drawing_too():
     platform = hot_now()
     evil = '"><script>alert(1)</script>'
-    platform.assets.put([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
+    platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
     page = page_of(platform)
     assert "<script" not in page
     assert "</svg><b>" not in page
@@ -153,7 +153,7 @@ def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     since = small_models.START + timedelta(hours=20)
     platform = in_memory_platform(mail := Mailbox("mail"))
-    platform.assets.put([small_models.line(1).asset])
+    platform.assets.store_assets([small_models.line(1).asset])
     apply(
         platform,
         [definition_document(small_models.definition())],
@@ -325,7 +325,10 @@ def test_the_chosen_answer_stays_visible_and_can_be_changed(platform, browser):
         assert pressed(page) == [verdict]
         assert f"Your answer: {words}." in text_of(page)
         assert re.search(r'name="acted" value="yes" checked', page)
-    assert [f.verdict for f in platform.feedback.of(episode(1).id)] == ["true_alarm", "false_alarm"]
+    assert [f.verdict for f in platform.feedback.for_episode(episode(1).id)] == [
+        "true_alarm",
+        "false_alarm",
+    ]
 
 
 def test_the_answer_of_somebody_else_is_not_shown_as_mine(platform, browser):
@@ -479,7 +482,7 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
     mail = Mailbox("mail")
     chief = Mailbox("chief")
     platform = replace(in_memory_platform(mail, chief), zone=ZoneInfo("Europe/Berlin"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     levels = {"medium": {"above": 215}, "critical": {"above": 240}}
     document = too_hot(
         title="Oven too hot",
@@ -538,7 +541,7 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
 
 def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():
     platform = replace(in_memory_platform(mail := Mailbox("mail")), zone=ZoneInfo("Europe/Berlin"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
     read(platform, {m: 230.0 if m in (10, 11, 40, 41) else 200.0 for m in range(100)})
     tick(platform, 100)

@@ -35,7 +35,7 @@ def work(platform, language="en"):
 
 def put_in_training(platform):
     """Put a definition with a model into service and begin its training."""
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     apply(
         platform,
         [too_moist(title="Too moist", assets=["humid-oven"], learning={"candidates": FAMILIES})],
@@ -44,7 +44,7 @@ def put_in_training(platform):
         "test",
     )
     platform.clock.instant = at(2)
-    (revision,) = platform.definitions.latest()
+    (revision,) = platform.definitions.latest_revisions()
     return begin_training(platform, revision, None)
 
 
@@ -60,12 +60,12 @@ def test_a_source_that_has_delivered_nothing_is_waited_for(platform):
 
 
 def test_with_values_and_no_definition_the_next_step_is_to_define_an_alarm(platform):
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     assert "alerting apply FILE" in work(platform)[0]
 
 
 def test_a_threshold_is_watched_and_evaluated_to_an_instant_and_a_missing_route_is_named(platform):
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
     text, addresses = work(platform)
     assert "Watched now 1 Oven too hot oven-1 Not evaluated yet" in text

@@ -25,7 +25,7 @@ def served():
     )
     platform.episodes.insert(episode(1))
     client = TestClient(create_app(platform, TOKENS, now=clock.now), raise_server_exceptions=False)
-    return client, clock, platform.links.of(platform.episodes.find()[0].id, "anna")[0].url
+    return client, clock, platform.links.answer_links(platform.episodes.find()[0].id, "anna")[0].url
 
 
 def test_a_page_leaks_its_address_to_nobody_and_is_not_kept(served):
@@ -82,9 +82,9 @@ def test_the_link_of_an_action_asks_whether_the_recommendation_was_followed(serv
     platform.episodes.insert(
         full := replace(full_episode(), asset="oven-2", condition="open", closed_at=None)
     )
-    right, _, acted, *_ = platform.links.of(full.id, "anna")
+    right, _, acted, *_ = platform.links.answer_links(full.id, "anna")
     assert 'name="taken"' not in client.get(right.url).text
     assert 'name="taken"' in client.get(acted.url).text
     assert client.post(acted.url, data={"confirm": "yes", "taken": "sometimes"}).status_code == 422
     client.post(acted.url, data={"confirm": "yes", "taken": "partly"})
-    assert platform.feedback.of(full.id)[-1].recommendation_taken == "partly"
+    assert platform.feedback.for_episode(full.id)[-1].recommendation_taken == "partly"

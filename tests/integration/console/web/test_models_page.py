@@ -63,7 +63,7 @@ def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_trai
     assert model_history(platform, name)["unfinished"]["step"] == "building the dataset"
     platform.clock.instant += timedelta(hours=1)
     assert "It was probably interrupted" in text_of(browser.get(f"/models/{name}"))
-    [training] = platform.trainings.of([name])
+    [training] = platform.trainings.for_definitions([name])
     platform.trainings.end(replace(training, ended_at=platform.clock.now()))
     assert "under way" not in text_of(browser.get(f"/models/{name}"))
 

@@ -38,21 +38,21 @@ def plant():
     ovens = [
         oven().model_copy(update={"name": n, "parent": "line-1"}) for n in ("oven-1", "oven-2")
     ]
-    platform.assets.put([line, *ovens])
+    platform.assets.store_assets([line, *ovens])
     apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     platform.clock.instant = at(30 * DAY)
     for minute in range(0, 30 * DAY, 60):
-        put(platform, minute, "oven-1", 5)
+        store_episode(platform, minute, "oven-1", 5)
     for i in range(14):
-        put(platform, 10 * DAY + 30 + i / 10, "oven-2", 0.05)
+        store_episode(platform, 10 * DAY + 30 + i / 10, "oven-2", 0.05)
     for asset in ("oven-1", "oven-2"):
         evaluated = ConditionTable([("too-hot", asset)])
-        evaluated.put(0, ConditionState(watermark=at(30 * DAY)))
+        evaluated.write_state(0, ConditionState(watermark=at(30 * DAY)))
         platform.states.advance(ConditionTable([("too-hot", asset)]), evaluated)
     return platform
 
 
-def put(platform, minute, asset, lasts):
+def store_episode(platform, minute, asset, lasts):
     found = episode(
         minute,
         id=f"{asset}-{minute}",
@@ -91,7 +91,7 @@ def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know
     assert "observed 30 of 90 days, since 5 Jan" in words
     assert re.search(r"alarms a day 24.5 ● target", words)
     idle = in_memory_platform()
-    idle.assets.put([oven()])
+    idle.assets.store_assets([oven()])
     apply(idle, [too_hot()], "engineer", at(0), "test")
     for by in ("", "?by=line"):
         words = text(client(idle).get(f"/kpi{by}"))
@@ -123,7 +123,7 @@ def test_groups_stand_in_a_table_and_one_is_shown(plant, by, names):
 
 def test_without_shifts_the_page_says_how_to_get_them_and_shows_everyone(plant):
     assert "No route has shifts" in text(client(plant).get("/kpi?by=shift"))
-    plant.routes.put(
+    plant.routes.store_document(
         {"name": "early", "channels": ["mail"], "shifts": [{"from": "06:00", "to": "14:00"}]}
     )
     words = text(client(plant).get("/kpi?by=shift&group=early"))
@@ -149,10 +149,10 @@ def test_the_calendar_goes_by_the_clock_of_the_plant(plant):
 
 
 def test_what_people_wrote_is_escaped(plant):
-    plant.assets.put(
+    plant.assets.store_assets(
         [oven().model_copy(update={"name": "oven-1", "position": "a", "title": "<b>"})]
     )
-    put(plant, 30 * DAY - 5, "<script>", 1)
+    store_episode(plant, 30 * DAY - 5, "<script>", 1)
     assert "<script>" not in client(plant).get("/kpi").text
 
 
@@ -170,7 +170,7 @@ def test_programs_get_the_same_figures(plant):
 
 def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of():
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
     apply(
         platform,
@@ -205,7 +205,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
 
 def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(
         platform,
         [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})],
@@ -227,7 +227,7 @@ def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
 
 def test_after_seven_minutes_the_page_counts_and_makes_no_day_of_them():
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     add_readings(
         platform,

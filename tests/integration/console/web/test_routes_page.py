@@ -128,7 +128,7 @@ def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
 
 
 def test_a_route_that_nobody_can_use_is_shown_with_its_faults(browser, platform):
-    platform.routes.put({"name": "odd", "channels": []})
+    platform.routes.store_document({"name": "odd", "channels": []})
     log_in(browser)
     assert "Route odd is faulty and not used." in message_of(browser.get("/routes"))
 
@@ -214,7 +214,7 @@ def test_only_a_route_can_be_tested(browser, boxes, night, name):
 
 
 def test_a_faulty_route_is_refused_with_its_faults(browser, platform):
-    platform.routes.put({"name": "odd", "channels": []})
+    platform.routes.store_document({"name": "odd", "channels": []})
     assert "faulty and not used" in expect_problem(
         browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422
     )

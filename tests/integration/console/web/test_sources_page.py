@@ -18,7 +18,7 @@ def test_the_page_shows_the_last_row_of_each_source_and_why_one_is_faulty(browse
         {"asset": "oven-1"},
     ]
     deliver(platform, parse_source(GATE), rows, platform.clock.now(), by="gate")
-    platform.sources.put({"name": "odd", "kind": "http", "stale_after": "soon"})
+    platform.sources.store_document({"name": "odd", "kind": "http", "stale_after": "soon"})
     page = browser.get("/sources").text
     for shown in (
         "oven-1: zone_2 201.5",

@@ -52,7 +52,7 @@ def line(request):
         give_feedback(
             made, Feedback(episode.id, "true_alarm", False, None, None, "otto", made.clock.now())
         )
-    [revision] = made.definitions.latest()
+    [revision] = made.definitions.latest_revisions()
     now = made.clock.now()
     report = make_report(made, revision.name, at(0), now, now)
     return request.param, made, revision.name, report.id

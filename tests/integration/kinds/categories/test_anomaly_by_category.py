@@ -199,7 +199,7 @@ def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     """Only its last change is reported, and readings of the time between are not read."""
     platform = in_memory_platform()
     day = 24 * 60
-    platform.assets.put([ASSET])
+    platform.assets.store_assets([ASSET])
     changes = {0: {"recipe": "A"}, 40 * day: {"recipe": "B"}}
     rows = [
         ReadingRow("press-1", at(m), {"heat": NOISE[m % 97, 0], **changes.get(m, {})})

@@ -142,7 +142,10 @@ def test_a_new_estimate_changes_the_future_only():
     platform = running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})])
     learned(platform, 2)
     learned(platform, 4)
-    assert [d.challenger_version for d in platform.decisions.of(DOCUMENT["name"])] == [1, 2]
+    assert [d.challenger_version for d in platform.decisions.for_definition(DOCUMENT["name"])] == [
+        1,
+        2,
+    ]
     episodes, _ = raised(platform, 4 * DAY - 1)
     assert {episode.model_version for episode in episodes} == {1}
     late = ReadingRow("press-1", at(3 * DAY + 13), {"force": 11.6})
@@ -234,7 +237,7 @@ def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
 def test_a_problem_that_is_known_later_than_the_readings_leaves_out_none_before_it_is_known():
     platform = in_memory_platform()
     moisture = Variable(delay=timedelta(hours=2))
-    platform.assets.put(
+    platform.assets.store_assets(
         [PRESS.model_copy(update={"variables": {**PRESS.variables, "moisture": moisture}})]
     )
     rows = [
@@ -350,7 +353,7 @@ def test_segments_of_a_backtest_count_every_episode_once_also_those_that_the_lat
 
 def test_time_without_a_limit_for_an_asset_is_no_evaluated_time_of_a_report():
     platform = running(days=4)
-    platform.assets.put([PRESS.model_copy(update={"name": "press-2"})])
+    platform.assets.store_assets([PRESS.model_copy(update={"name": "press-2"})])
     apply(platform, [{**DOCUMENT, "assets": ["press-*"]}], "engineer", at(1), "test")
     rows = [
         ReadingRow("press-2", at(m), {"force": 10.0}) for m in range(2 * DAY - 100, 4 * DAY, 10)

@@ -164,7 +164,7 @@ def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lastin
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():
     platform = in_memory_platform()
     line = Asset(name="line", variables={"speed": Variable()})
-    platform.assets.put([line, ASSET.model_copy(update={"parent": "line"})])
+    platform.assets.store_assets([line, ASSET.model_copy(update={"parent": "line"})])
     when = {"when": [{"variable": "speed", "below": 1}]}
     document = {
         "name": "x",

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 from alerting.detection.evaluation import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.protocol.evaluation import Evidence, Raise
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
 from alerting.kinds.protocol.kind import Charted, Inputs
-from alerting.reporting.figures.episode_chart import Level
+from alerting.reporting.figures.episode_chart import ChartLevel
 
 STALE = timedelta(minutes=10)
 MOMENT = timedelta(milliseconds=1)
@@ -41,7 +41,9 @@ class SpreadKind:
             f"{definition.one} and {definition.other} differ by {at_raise.value:g}, at most "
             f"{definition.most:g}"
         )
-        return Evidence(Evaluation(step.at, "triggered", reason, at_raise.value, definition.most))
+        return RaiseEvidence(
+            Evaluation(step.at, "triggered", reason, at_raise.value, definition.most)
+        )
 
     def outcome(self, definition, asset):
         return "onset"
@@ -57,7 +59,7 @@ class SpreadKind:
         return replace(question.blank, verdict="normal" if since is None else "open", answer=answer)
 
     def chart(self, definition, asset, episode):
-        return Charted(definition.one, (Level(definition.most, "most"),), STALE)
+        return Charted(definition.one, (ChartLevel(definition.most, "most"),), STALE)
 
     def data_gaps(self, definition, history, start, end):
         found = statuses(definition, spreads(definition, history), start, end)

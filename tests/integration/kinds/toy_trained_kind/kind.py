@@ -6,7 +6,7 @@ import numpy as np
 
 from alerting.detection.evaluation import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.kinds.protocol.evaluation import Evidence, Raise, ScoredRows
+from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence, ScoredRows
 from alerting.kinds.protocol.kind import Charted, Inputs
 from alerting.learning.features.build import build_features, grid
 from alerting.ports import ModelUnavailable
@@ -71,7 +71,7 @@ class UnlikeKind:
     def explain(self, definition, asset, step, at_raise, history):
         reason = f"{definition.watched} is {at_raise.value:.0f} deviations from its usual value"
         limit = at_raise.model.threshold
-        return Evidence(
+        return RaiseEvidence(
             Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version)
         )
 

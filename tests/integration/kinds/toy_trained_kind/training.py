@@ -3,7 +3,7 @@ import numpy as np
 from alerting.kinds.protocol.training import Challenger
 from alerting.learning.search.candidates import Trial, assemble, usable_folds
 from alerting.learning.search.chance import NOTHING_TRIED
-from alerting.learning.selection.challenger import Evidence, training_cutoff
+from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
@@ -29,7 +29,9 @@ class UnlikeTraining:
         (candidate,) = candidates
         model = fitted(dataset, definition, dataset.part == "train")
         threshold = ThresholdChoice(model.threshold, True, "as written", ())
-        evidence = Evidence(threshold, {}, {}, {}, [], [], {definition.watched: 1.0}, [], [])
+        evidence = ChallengerEvidence(
+            threshold, {}, {}, {}, [], [], {definition.watched: 1.0}, [], []
+        )
         return ChanceTest(candidate.ap, 0.0, 1, len(dataset.problems)), Challenger(
             candidate, model, evidence
         )

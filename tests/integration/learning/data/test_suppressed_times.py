@@ -102,7 +102,7 @@ def test_a_training_asks_the_line_above_for_its_events():
     platform = in_memory_platform()
     line = small_models.line(120)
     above = line.asset.model_copy(update={"name": "line-1", "variables": {}})
-    platform.assets.put([line.asset.model_copy(update={"parent": "line-1"}), above])
+    platform.assets.store_assets([line.asset.model_copy(update={"parent": "line-1"}), above])
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
     moist = line.readings["moisture"]
     rows = [

@@ -23,7 +23,7 @@ from alerting.learning.features.build import (
 )
 from alerting.learning.features.derive import default_windows
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
-from alerting.readings.cleaning import present
+from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, with_older
 
 MINUTE = 60_000
@@ -300,7 +300,7 @@ def newest_before(history, plan_, start):
     before = History(
         history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start]
     )
-    found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.carried_longer}
+    found = {n: before.readings[n][has_data(before, n)].iloc[-1:] for n in plan_.carried_longer}
     return pd.DataFrame(found)
 
 

@@ -29,7 +29,7 @@ THRESHOLD = "too-wet"
 def platform_with(family):
     """Two definitions with champions, and a threshold."""
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learned = {"learning": {"trials": 1, "folds": 2, "candidates": [family]}}
     documents = [

@@ -25,12 +25,12 @@ from tests.helpers.learning.trained import chosen
 def cached(function):
     made = {}
 
-    def of(family):
+    def fit_family(family):
         if family not in made:
             made[family] = function(family)
         return made[family]
 
-    return of
+    return fit_family
 
 
 @pytest.fixture(scope="module")

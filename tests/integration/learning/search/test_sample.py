@@ -24,7 +24,7 @@ def test_a_small_training_period_is_searched_whole(data):
     train = np.flatnonzero(data.part == "train")
     assert len(train) < MOST_SEARCHED
     assert not sample.thinned
-    assert sample.of(train).tolist() == train.tolist()
+    assert sample.select_rows(train).tolist() == train.tolist()
     assert sample.weights(train) is None
 
 
@@ -34,8 +34,8 @@ def test_all_rare_rows_stay_and_the_others_weigh_as_much_as_all_of_them(data):
     most = len(rare) + len(usual) // 3
     sample = search_sample(data, most)
     assert sample.thinned
-    assert sample.of(rare).tolist() == rare.tolist()
-    kept = sample.of(usual)
+    assert sample.select_rows(rare).tolist() == rare.tolist()
+    kept = sample.select_rows(usual)
     assert len(kept) == most - len(rare)
     assert sample.weights(kept).sum() == pytest.approx(len(usual))
     assert sample.weights(rare) is None
@@ -53,8 +53,8 @@ def test_where_no_class_is_rare_both_are_thinned(data):
     usual = rows_of(data, 0)
     sample = search_sample(data, 100)
     for rows in (rare, usual):
-        assert len(sample.of(rows)) == 50
-        assert sample.weights(sample.of(rows)).sum() == pytest.approx(len(rows))
+        assert len(sample.select_rows(rows)) == 50
+        assert sample.weights(sample.select_rows(rows)).sum() == pytest.approx(len(rows))
 
 
 def test_only_the_training_period_is_thinned(data):

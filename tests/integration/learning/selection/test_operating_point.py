@@ -58,7 +58,7 @@ def scores(**peaks: float):
     return score
 
 
-def between(low, high):
+def middle_of_risks(low, high):
     """The middle of two risks in log-odds."""
     odds = (np.log(low / (1 - low)) + np.log(high / (1 - high))) / 2
     return pytest.approx(1 / (1 + np.exp(-odds)), rel=1e-6)
@@ -71,18 +71,20 @@ def wanted(false_alarms=3.0, time_in_alarm=0.2):
 def test_the_most_problems_are_found_within_the_false_alarms():
     score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
     choice = choose_threshold(week(101, 301, 501), score, wanted(false_alarms=1), seed=0)
-    assert choice.threshold == between(0.6, 0.7)  # 0.5 would find all three, with two false alarms
+    assert choice.threshold == middle_of_risks(
+        0.6, 0.7
+    )  # 0.5 would find all three, with two false alarms
     assert choice.finds
     assert "2 of 3" in choice.reason
 
 
 def test_of_thresholds_that_find_the_same_with_the_fewest_false_alarms_the_middle_is_taken():
     choice = choose_threshold(week(101), scores(r100=0.9, r200=0.8, r300=0.7), wanted(), seed=0)
-    assert choice.threshold == between(0.8, 0.9)
+    assert choice.threshold == middle_of_risks(0.8, 0.9)
     low = choose_threshold(week(101, 301), scores(r100=0.9, r300=0.8), wanted(), seed=0)
-    assert low.threshold == between(0.1, 0.8)
+    assert low.threshold == middle_of_risks(0.1, 0.8)
     extreme = choose_threshold(week(101), scores(r100=0.9999999965), wanted(), seed=0)
-    assert extreme.threshold == between(0.1, 0.9999999965)
+    assert extreme.threshold == middle_of_risks(0.1, 0.9999999965)
     assert extreme.threshold < 0.99998
 
 
@@ -100,7 +102,7 @@ def test_the_time_in_alarm_binds_on_its_own():
     choice = choose_threshold(
         week(101, 307), score, wanted(false_alarms=10_000, time_in_alarm=0.2), seed=0
     )
-    assert choice.threshold == between(0.5, 0.9)
+    assert choice.threshold == middle_of_risks(0.5, 0.9)
 
 
 def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_is_taken_and_said():
@@ -208,9 +210,11 @@ def test_a_costly_miss_buys_false_alarms_and_a_cheap_one_does_not():
     # 0.5 finds all three with two false alarms
     score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
     watched = week(101, 301, 501)
-    assert choose_threshold(watched, score, by_cost(10, 1), seed=0).threshold == between(0.1, 0.5)
+    assert choose_threshold(watched, score, by_cost(10, 1), seed=0).threshold == middle_of_risks(
+        0.1, 0.5
+    )
     thrifty = choose_threshold(watched, score, by_cost(1, 1.5), seed=0)
-    assert thrifty.threshold == between(0.8, 0.9)
+    assert thrifty.threshold == middle_of_risks(0.8, 0.9)
     assert thrifty.reason.endswith(
         "2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 "
         "each"
@@ -233,7 +237,10 @@ def test_the_precision_that_is_wanted_is_kept():
         choose_threshold(watched, score, OperatingPoint(least_precision=p), seed=0)
         for p in (0.65, 0.6)
     )
-    assert (strict.threshold, lax.threshold) == (between(0.6, 0.7), between(0.1, 0.5))
+    assert (strict.threshold, lax.threshold) == (
+        middle_of_risks(0.6, 0.7),
+        middle_of_risks(0.1, 0.5),
+    )
     assert "2 of 3" in strict.reason
     assert "67% of the episodes right" in strict.reason
 

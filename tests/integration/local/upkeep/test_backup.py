@@ -59,7 +59,7 @@ def live(home):
     box = Mailbox("mail")
     prepare(Settings(home=home))
     with opened(home, box, TRAINED) as platform:
-        platform.assets.put([humid_oven()])
+        platform.assets.store_assets([humid_oven()])
         apply(platform, [learned_quickly(), WET], "engineer", at(0), "test")
         add_readings(platform, [row for row in ROWS if row.ts <= TRAINED], TRAINED)
         assert train(platform, NAME, TRAINED).promote
@@ -76,8 +76,8 @@ def live(home):
 def contents_of(platform):
     return {
         "episodes": platform.episodes.find(),
-        "decisions": platform.decisions.of(NAME),
-        "revisions": platform.definitions.latest(),
+        "decisions": platform.decisions.for_definition(NAME),
+        "revisions": platform.definitions.latest_revisions(),
         "notifications": platform.notifications.of_episodes(
             [e.id for e in platform.episodes.find()]
         ),
@@ -85,7 +85,7 @@ def contents_of(platform):
         "model": load_model(
             platform, platform.definitions.newest_revision(NAME).definition, 1
         ).hash,
-        "scores": [*platform.scores.between(NAME, at(0), END)],
+        "scores": [*platform.scores.for_interval(NAME, at(0), END)],
         "readings": len(platform.readings.load(humid_oven(), None, None).readings),
     }
 
@@ -164,7 +164,7 @@ def test_a_database_that_is_not_empty_leaves_the_home_as_it_was(homes, tmp_path,
     prepare(Settings(home=old))
     save_backup(Settings(home=old), tmp_path / "backup")
     with open_stores(real_server, "in-use", prepare=True) as stores:
-        stores.assets.put([oven()])
+        stores.assets.store_assets([oven()])
         with pytest.raises(UserError, match="'in-use' is not empty"):
             restore_backup(
                 Settings(home=new, mongodb_uri=real_server, database="in-use"), tmp_path / "backup"

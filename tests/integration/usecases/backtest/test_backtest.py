@@ -32,7 +32,7 @@ def plant():
         in_memory_platform(),
         readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0])),
     )
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     platform.clock.instant = at(16 * DAY)
     return platform
 
@@ -103,16 +103,16 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     assert sandbox.readings.span("oven-1")[1] == at(100)
     add_readings(sandbox, [ReadingRow("oven-1", at(50), {"temperature": 999.0})], at(0))
     assert platform.reading_writes.stored([("oven-1", to_millis(at(50)))]) == {}
-    sandbox.assets.put([Asset(name="oven-9")])
+    sandbox.assets.store_assets([Asset(name="oven-9")])
     assert [a.name for a in platform.assets.all()] == ["oven-1"]
     sandbox.feedback.append(Feedback("e", "true_alarm", False, None, None, "ann", at(0)))
-    assert platform.feedback.of("e") == []
-    sandbox.definitions.put(too_moist())
+    assert platform.feedback.for_episode("e") == []
+    sandbox.definitions.store_document(too_moist())
     store_report(sandbox, definition="too-moist")
     sandbox.episodes.insert(episode())
     assert (
         platform.definitions.documents(),
-        platform.reports.of("too-moist"),
+        platform.reports.for_definition("too-moist"),
         platform.episodes.find(),
     ) == ([], [], [])
 

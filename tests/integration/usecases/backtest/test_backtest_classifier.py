@@ -81,7 +81,7 @@ def plant(*channels):
         readings=FrameReadings(HISTORY),
         latency=timedelta(seconds=10),
     )
-    platform.assets.put([asset()])
+    platform.assets.store_assets([asset()])
     platform.clock.instant = at(END)
     return platform
 
@@ -128,7 +128,7 @@ def live():
 
 
 def test_it_trains_the_same_models_and_decides_the_same_as_live(made, live):
-    decisions = live.decisions.of("too-moist")
+    decisions = live.decisions.for_definition("too-moist")
     assert [(s["verdict"], s["reason"]) for s in made.segments] == [
         (d.verdict, d.reason) for d in decisions
     ]

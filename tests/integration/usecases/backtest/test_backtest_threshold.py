@@ -47,7 +47,7 @@ def plant(mailbox=None):
     platform = replace(
         in_memory_platform(*([mailbox] if mailbox else [])), readings=FrameReadings(HISTORY)
     )
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     platform.clock.instant = at(DAYS * DAY)
     return platform
 

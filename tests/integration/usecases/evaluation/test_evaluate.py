@@ -24,7 +24,7 @@ def mailbox():
 @pytest.fixture
 def platform(mailbox):
     platform = in_memory_platform(mailbox)
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
     return platform
 
@@ -79,7 +79,7 @@ def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(plat
     run(platform, 59)
     caught_up = [(e.id, e.raised_at, e.closed_at) for e in all_episodes(platform)]
     other = in_memory_platform(Mailbox("mail"))
-    other.assets.put([oven()])
+    other.assets.store_assets([oven()])
     apply(other, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
     feed(other, **hot)
     for minute in range(1, 60):
@@ -196,7 +196,7 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform)
     )
     after = give_feedback(platform, Feedback(verdict="false_alarm", actor="bob", **said))
     assert after.outcome_record.outcome == "undetermined"
-    assert [f.actor for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
+    assert [f.actor for f in platform.feedback.for_episode(episode.id)] == ["ann", "bob"]
     with pytest.raises(UserError, match="is empty"):
         give_feedback(platform, Feedback(verdict=None, actor="ann", **said))
     with pytest.raises(NotFound, match="there is no episode"):
@@ -305,18 +305,20 @@ def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(p
 def test_a_document_edited_in_database_gets_a_revision_and_a_malformed_one_leaves_last_in_force(
     platform,
 ):
-    platform.definitions.put(too_hot(above=250, stale_after="30m"))
+    platform.definitions.store_document(too_hot(above=250, stale_after="30m"))
     run(platform, 5)
     assert platform.definitions.revisions("too-hot")[-1].definition.above == 250
-    platform.definitions.put(too_hot(above=250, variable="temperatur"))
+    platform.definitions.store_document(too_hot(above=250, variable="temperatur"))
     run(platform, 6)
     assert len(platform.definitions.revisions("too-hot")) == 2
     (fault,) = platform.definitions.faulty()["too-hot"]
     assert "did you mean temperature?" in fault
     # says what is in force
-    platform.definitions.put(too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"}))
+    platform.definitions.store_document(
+        too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"})
+    )
     run(platform, 7)
     assert "definition has none" in platform.definitions.faulty()["too-hot"][0]
-    platform.definitions.put(too_hot(above=260))
+    platform.definitions.store_document(too_hot(above=260))
     run(platform, 8)
     assert platform.definitions.faulty() == {}

@@ -127,7 +127,7 @@ def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_fin
     for last in count(1):
         meeting.begin_again()
         commands = Commands()
-        commands.before(last, commands.kill)
+        commands.run_before(last, commands.kill)
         meeting.disturbed(commands, 40)
         if commands.count < last:
             break
@@ -151,7 +151,7 @@ def test_killed_before_any_command_of_tick_changes_cadence_it_leaves_what_next_p
     for last in count(1):
         meeting.begin_again()
         commands = Commands()
-        commands.before(last, commands.kill)
+        commands.run_before(last, commands.kill)
         meeting.disturbed(commands, minute)
         if commands.count < last:
             break
@@ -183,7 +183,7 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
             meeting.evaluate(second)
 
         commands = Commands()
-        commands.before(stop, another_round)
+        commands.run_before(stop, another_round)
         meeting.disturbed(commands, first)
         if commands.count < stop:
             break
@@ -208,7 +208,7 @@ def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_
             meeting.evaluate(40)
 
         commands = Commands()
-        commands.before(stop, reprocessed_by_another)
+        commands.run_before(stop, reprocessed_by_another)
         meeting.disturbed(commands, 30)
         if commands.count < stop:
             break
@@ -223,7 +223,7 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
 ):
     restore(stores.database, {})
     platform = platform_on(stores, [Mailbox("mail")], HandClock(at(300)))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     rows = [
         ReadingRow("oven-1", at(m), {"temperature": 230 if m in (60, 120, 180) else 200})
         for m in range(0, 200, 5)
@@ -234,7 +234,7 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
     for last in count(1):
         restore(stores.database, before)
         commands = Commands()
-        commands.before(last, commands.kill)
+        commands.run_before(last, commands.kill)
         with process(real_mongod.uri, DATABASE, commands) as own:
             evaluate_past(
                 platform_on(own, [], HandClock(at(300))),

@@ -162,9 +162,9 @@ def test_upkeep_forgets_deliveries_that_are_older_than_every_allowed_lateness_an
     line.run(62)
     day = 24 * 60
     assert maintain(line.platform, at(kept_days * day + 61))["forgotten_late"] == 0
-    assert [arrival.rows for arrival in line.platform.arrivals.since(at(0))] == [1]
+    assert [arrival.rows for arrival in line.platform.arrivals.arrived_since(at(0))] == [1]
     assert maintain(line.platform, at(kept_days * day + 62))["forgotten_late"] == 1
-    assert line.platform.arrivals.since(at(0)) == []
+    assert line.platform.arrivals.arrived_since(at(0)) == []
 
 
 def test_history_from_before_the_definition_is_nothing_to_judge_again():
@@ -205,11 +205,11 @@ def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
     line.feed({1: 200}, 1)
     line.run(10)
     arrivals = line.platform.arrivals
-    put = arrivals.put
-    arrivals.put = lambda arrival: put(arrival) if not arrival.written else killed()
+    put = arrivals.store_arrival
+    arrivals.store_arrival = lambda arrival: put(arrival) if not arrival.written else killed()
     with pytest.raises(KeyboardInterrupt):
         line.feed({5: 230}, 11)
-    arrivals.put = put
+    arrivals.store_arrival = put
     line.feed({5: 230}, 12)
     line.run(13)
     assert [e.raised_at for e in line.episodes()] == [at(5)]
@@ -240,7 +240,7 @@ def test_an_outcome_that_data_had_settled_is_settled_again_when_other_data_come(
 def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_are_told_as_ever():
     line = Line()
     ovens = [oven().model_copy(update={"name": f"oven-{n}"}) for n in range(1, 21)]
-    line.platform.assets.put(ovens)
+    line.platform.assets.store_assets(ovens)
     apply(
         line.platform,
         [too_hot(name="hot", assets=["oven-*"], stale_after="30m")],

@@ -25,7 +25,7 @@ def outcome(rows, late, every, until):
     """Episodes with all that was said of them, and states, where each reading comes so many minutes
     late."""
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put(OVENS)
+    platform.assets.store_assets(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     for minute in range(1, until, every):
         come = [
@@ -77,7 +77,7 @@ def quiet(minute):
 
 def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(monkeypatch):
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put(OVENS)
+    platform.assets.store_assets(OVENS)
     watched = [
         d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()
     ]

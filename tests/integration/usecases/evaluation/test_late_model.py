@@ -61,7 +61,7 @@ def readings():
 
 def watched():
     platform = in_memory_platform()
-    platform.assets.put([small_models.line(1).asset])
+    platform.assets.store_assets([small_models.line(1).asset])
     apply(
         platform,
         [definition_document(small_models.definition())],
@@ -131,7 +131,7 @@ def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluat
     assert condition_intervals(late) == condition_intervals(in_time)
     assert state(late) == state(in_time)
     for platform in (late, in_time):
-        scored = list(platform.scores.between("too-moist", SINCE - 10 * HOUR, END + HOUR))
+        scored = list(platform.scores.for_interval("too-moist", SINCE - 10 * HOUR, END + HOUR))
         assert {s["model_version"] for s in scored} == {1, 2}
         assert all(s["ts"] > models.training_cutoff[s["model_version"]] for s in scored)
         assert all(

@@ -40,7 +40,7 @@ def test_a_reading_that_arrives_within_the_latency_is_not_late_and_makes_no_requ
         counts = line.run(minute)
         line.feed({minute - 5 * SECOND: 230 if minute == 3 else 200}, minute + SECOND)
         assert (counts.late, counts.latency_s, watermark(line)) == (0, 10, at(minute) - TEN_SECONDS)
-        assert line.platform.arrivals.since(at(0)) == []
+        assert line.platform.arrivals.arrived_since(at(0)) == []
     (episode,) = line.episodes()
     assert (episode.raised_at, episode.detected_at) == (at(3 - 5 * SECOND), at(4))
     assert (episode.late_data_status, episode.closed_at) == (None, at(4 - 6 * SECOND))
@@ -57,7 +57,7 @@ def test_a_reading_that_arrives_after_its_latency_is_late():
 
 def test_the_latency_of_a_variable_comes_before_the_platform_s_and_is_not_late_either():
     line = Line(variables={"temperature": Variable(latency="5m")}, latency=TEN_SECONDS)
-    line.platform.assets.put([Asset(name="oven-2", variables={"temperature": Variable()})])
+    line.platform.assets.store_assets([Asset(name="oven-2", variables={"temperature": Variable()})])
     apply(line.platform, [too_hot(name="second", assets=["oven-2"])], "engineer", at(0), "test")
     line.feed({1: 200}, 1)
     line.run(10)
@@ -76,7 +76,7 @@ def test_readings_behind_the_watermark_are_late_when_the_latency_is_raised():
     line = Line()
     line.feed({1: 200}, 1)
     line.run(10)
-    line.platform.assets.put(
+    line.platform.assets.store_assets(
         [
             oven(temperature=Variable(latency="15m")),
             Asset(name="oven-2", variables={"t": Variable()}),
@@ -108,7 +108,7 @@ def test_a_plan_that_is_replaced_during_its_round_loses_no_reading():
     line = Line(latency=TEN_SECONDS)
     line.feed({1: 200}, 1)
     round_plan = plan_round(line.platform, MINUTE, 1, at(10))
-    line.platform.assets.put([oven(temperature=Variable(latency="0s"))])
+    line.platform.assets.store_assets([oven(temperature=Variable(latency="0s"))])
     evaluate_shard(line.platform, MINUTE, 0, 1, at(10), "a plan that is gone", has_requests=False)
     assert (round_plan.shards, watermark(line)) == ([0], at(10))
     line.feed({10 - 5 * SECOND: 230}, 10 + SECOND)

@@ -34,7 +34,7 @@ class Counted:
 def caught_up(assets=1, **changes):
     line = Line(**changes)
     ovens = [oven().model_copy(update={"name": f"oven-{n}"}) for n in range(1, assets + 1)]
-    line.platform.assets.put(ovens)
+    line.platform.assets.store_assets(ovens)
     apply(
         line.platform,
         [too_hot(assets=["oven-*"], stale_after="30m", **changes)],

@@ -47,8 +47,8 @@ class OldReading:
     def load(self, asset, start, end, variables=None, events_since=None):
         return self._stored.load(asset, start, end)
 
-    def newest(self, *arguments):
-        return self._stored.newest(*arguments)
+    def newest_values(self, *arguments):
+        return self._stored.newest_values(*arguments)
 
 
 class OneModel:
@@ -79,7 +79,7 @@ def model():
 
 def fill(platform, events):
     history = small_models.line(60)
-    platform.assets.put([history.asset])
+    platform.assets.store_assets([history.asset])
     platform.assets.put_event_types(TYPES)
     add_readings(
         platform,

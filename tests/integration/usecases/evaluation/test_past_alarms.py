@@ -15,7 +15,7 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 def plant(live):
     """Three alarms in past days, and so many live ones after the definition came into service."""
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     minutes = range(0, 600, 5)
     hot = {*(60, 120, 180), *(330 + 30 * n for n in range(live))}
     rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in minutes]
@@ -64,7 +64,7 @@ def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
     """Once live and once in past times: it is not counted again, and a live alarm stays as it
     is."""
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     hot = {*range(60, 90), *range(330, 390)}
     rows = [
         ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in range(600)

@@ -47,7 +47,7 @@ def plant(real_server, monkeypatch):
             MemoryModels(), {"mail": mailbox}, ReadClock(stores.database), memory_platform
         )
         platform = replace(platform, latency=timedelta(0))
-        platform.assets.put([oven()])
+        platform.assets.store_assets([oven()])
         apply(platform, [too_hot(**{"for": "0s"})], "engineer", at(0), "test")
         rows = [
             ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in HOT else 200.0})

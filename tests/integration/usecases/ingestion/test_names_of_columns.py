@@ -30,7 +30,7 @@ def test_a_second_import_of_a_file_from_before_names_left_their_units_declares_n
         "Gr_e": Variable(title="Größe"),
         "l": Variable(title="Öl"),
     }
-    folder.plant.assets.put([Asset(name="a", variables=before)])
+    folder.plant.assets.store_assets([Asset(name="a", variables=before)])
     folder.readings(OLD)
     assert folder.plant.assets.get("a").variables == before
     assert next(iter(folder.plant.readings.values.values())) == {
@@ -43,7 +43,7 @@ def test_a_second_import_of_a_file_from_before_names_left_their_units_declares_n
 
 
 def test_another_asset_gets_the_names_that_a_file_gave_the_first_one(folder):
-    folder.plant.assets.put(
+    folder.plant.assets.store_assets(
         [Asset(name="b", variables={"Temperatur_C": Variable(title="Temperatur", unit="°C")})]
     )
     folder.readings(OLD)
@@ -80,7 +80,7 @@ def test_attributes_of_events_keep_the_names_that_they_had(folder):
 
 
 def test_a_variable_declared_without_a_type_takes_that_of_its_column(folder):
-    folder.plant.assets.put(
+    folder.plant.assets.store_assets(
         [Asset(name="a", variables={"x": Variable(title="Recipe", unit=None), "y": Variable()})]
     )
     folder.readings("ts,x,y\n2026-01-05,A,true\n2026-01-06,B,false\n")
@@ -92,7 +92,7 @@ def test_a_variable_declared_without_a_type_takes_that_of_its_column(folder):
 
 
 def test_a_type_that_was_stated_or_has_a_reading_stays(folder):
-    folder.plant.assets.put(
+    folder.plant.assets.store_assets(
         [
             Asset(
                 name="a",

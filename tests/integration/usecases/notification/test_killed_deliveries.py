@@ -44,7 +44,7 @@ class Plant:
         self.mail = Mailbox("mail")
         restore(stores.database, {})
         platform = self.platform = platform_on(stores, [self.mail], HandClock())
-        platform.assets.put([oven()])
+        platform.assets.store_assets([oven()])
         apply_routes(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
         apply(
@@ -93,7 +93,7 @@ def between_any_two_commands(
     for number in count(1):
         plant.begin_again()
         commands = Commands()
-        commands.before(number, happens(commands))
+        commands.run_before(number, happens(commands))
         plant.disturbed(commands)
         if commands.count < number:
             assert "commitTransaction" in commands.names

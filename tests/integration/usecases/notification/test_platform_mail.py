@@ -66,7 +66,7 @@ def platform(inbox):
         "engineers", "engineers@plant.example", inbox.smtp, Egress(["127.0.0.1"])
     )
     made = in_memory_platform(channel)
-    made.assets.put([humid_oven()])
+    made.assets.store_assets([humid_oven()])
     apply_routes(made, [ROUTE], "engineer", at(0))
     made.clock.instant = at(NOW)
     return made

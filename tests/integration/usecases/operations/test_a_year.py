@@ -54,7 +54,7 @@ def year(real, tmp_path):
     platform = platform_on(real, [Mailbox("mail")], clock)
     models = MlflowModels(home.mlflow_database, home.mlflow_artifacts)
     platform = replace(platform, runs=models, models=models, retention=SHORT)
-    platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    platform.assets.store_assets([oven(), oven().model_copy(update={"name": "oven-2"})])
     documents = [too_hot(assets=["oven-*"], stale_after="5h"), too_moist(state="draft")]
     apply(platform, documents, "engineer", start, "test")
     return platform, start
@@ -151,7 +151,7 @@ def test_after_half_a_year_nothing_that_has_a_retention_grows(year, real):
     # some came half a week later
     assert stuck.raised_at - timedelta(days=34) <= first <= stuck.raised_at - timedelta(days=30)
     assert now - platform.readings.span("oven-1")[0] <= timedelta(days=64)
-    served = [d.challenger_version for d in platform.decisions.of(NAME) if d.promoted]
+    served = [d.challenger_version for d in platform.decisions.for_definition(NAME) if d.promoted]
     # for rollback, and for the evaluation of the past
     assert set(served) <= set(platform.models.versions(NAME))
     # those that were promoted meanwhile

@@ -58,7 +58,7 @@ def plant(mode="refuse", days=7, ovens=1, spikes_a_day=24, **budget):
     readings = Spikes(DAY // (2 * spikes_a_day), days)
     platform = in_memory_platform(Mailbox("mail"))
     platform = replace(platform, readings=readings, budget=AlarmBudget(mode=mode, **budget))
-    platform.assets.put([other(f"oven-{i + 1}", "baker") for i in range(ovens)])
+    platform.assets.store_assets([other(f"oven-{i + 1}", "baker") for i in range(ovens)])
     platform.clock.instant = at(NOW)
     return platform
 
@@ -119,7 +119,7 @@ def test_all_assets_of_a_position_count_and_of_many_a_sample_is_judged():
 
 def test_what_is_there_already_is_counted_for_its_position_and_not_for_others():
     platform = plant()
-    platform.assets.put([other("mixer-1", "dough"), other("oven-9", "baker")])
+    platform.assets.store_assets([other("mixer-1", "dough"), other("oven-9", "baker")])
     sync.apply(
         platform,
         [document(name="other", assets=["oven-9", "mixer-1"], above=999)],
@@ -192,7 +192,7 @@ def test_over_the_budget_nothing_is_applied_and_the_way_out_is_named():
         match=r"expected 23.9 alarms a day at position baker; budget 20(.|\n)*--accept-load REASON",
     ):
         gated(platform, document(), document(name="harmless", above=999))
-    assert platform.definitions.latest() == []
+    assert platform.definitions.latest_revisions() == []
 
 
 def test_who_says_why_may_put_it_in_service_and_the_audit_keeps_it():
@@ -200,7 +200,7 @@ def test_who_says_why_may_put_it_in_service_and_the_audit_keeps_it():
     kept = []
     platform = replace(platform, audit=Audit(kept))
     gated(platform, document(), accepted="start-up week, agreed with the shift")
-    assert [r.name for r in platform.definitions.latest()] == ["too-hot"]
+    assert [r.name for r in platform.definitions.latest_revisions()] == ["too-hot"]
     [entry] = [e for e in kept if e["what"] == "alarm load accepted"]
     assert (entry["actor"], entry["subject"], entry["why"]) == (
         "engineer",
@@ -280,7 +280,7 @@ def test_a_change_of_words_alone_is_not_judged_again():
 
 
 def edit(platform, **changes):
-    platform.definitions.put(document(**changes))
+    platform.definitions.store_document(document(**changes))
     return maintain(platform, platform.clock.now())
 
 
@@ -305,7 +305,7 @@ def test_it_is_checked_once_and_the_alert_ends_with_the_revision():
 
 def test_of_several_put_in_service_at_once_each_is_forecast_on_top_of_those_before_it():
     platform = plant(per_day=40)
-    platform.definitions.put(document(name="first-hot"))
+    platform.definitions.store_document(document(name="first-hot"))
     assert edit(platform, name="second-hot")["over_budget"] == ["second-hot"]
     assert open_alerts(platform) == [("alarm load", "second-hot revision 1")]
     assert platform.platform_alerts.subjects("alarm load") == {
@@ -358,7 +358,11 @@ def test_settings_say_what_is_refused_and_where():
             "ALERTING_ALARM_BUDGET_OVEN_1": "30",
         }
     )
-    assert (read.budget.mode, read.budget.of("anywhere"), read.budget.of("oven-1")) == (
+    assert (
+        read.budget.mode,
+        read.budget.for_position("anywhere"),
+        read.budget.for_position("oven-1"),
+    ) == (
         "warn",
         100,
         30,

@@ -21,7 +21,7 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 @pytest.fixture
 def platform():
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    made.assets.store_assets([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(made, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     return made
 
@@ -45,7 +45,7 @@ def test_what_chatters_gets_advice_that_ends_it_when_it_is_applied(platform):
     assert (advice.definition, advice.asset) == ("too-hot", "oven-1")
     for proposal in advice.proposals:
         quiet = in_memory_platform(Mailbox("mail"))
-        quiet.assets.put(platform.assets.all())
+        quiet.assets.store_assets(platform.assets.all())
         apply(
             quiet,
             [too_hot(assets=["oven-*"], **proposal.change)],
@@ -162,7 +162,7 @@ def young_plant():
     """A line that is recorded for thirty days and evaluated since the twenty-fourth, with five
     alarms a day."""
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    platform.assets.store_assets([oven(), oven().model_copy(update={"name": "oven-2"})])
     hot_minutes(platform, five_a_day(range(30)), 30 * DAY)
     apply(platform, [too_hot(stale_after="2h")], "engineer", at(24 * DAY), "test")
     platform.clock.instant = at(30 * DAY)
@@ -223,7 +223,7 @@ def test_past_days_that_were_not_evaluated_are_not_observed(young_plant):
 
 def test_days_without_a_champion_are_not_observed():
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_moist()], "engineer", at(0), "test")
     platform.clock.instant = at(10 * DAY)
     evaluate(platform, None, at(10 * DAY))
@@ -256,7 +256,7 @@ def test_what_was_evaluated_no_more_is_observed_no_more(young_plant):
 
 def test_where_nothing_was_evaluated_no_rate_is_known():
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     found = alarm_quality(platform, at(0), at(30 * DAY)).kpis
     assert found.observed_since is None

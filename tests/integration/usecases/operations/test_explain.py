@@ -18,7 +18,7 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 @pytest.fixture
 def platform():
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    made.assets.store_assets([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(
         made,
         [too_hot(**{"for": "2m"}, stale_after="30m", clear_above_at=210)],

@@ -16,13 +16,13 @@ from tests.in_memory_platform import in_memory_platform
 @pytest.fixture
 def platform():
     made = in_memory_platform()
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     apply(made, [too_hot(), too_moist()], "engineer", at(0), "test")
     return made
 
 
 def runs(platform):
-    return last_runs(platform, platform.definitions.latest())
+    return last_runs(platform, platform.definitions.latest_revisions())
 
 
 def test_before_the_first_evaluation_and_training_there_is_none(platform):

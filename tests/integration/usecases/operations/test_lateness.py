@@ -116,7 +116,7 @@ def test_history_is_not_late_for_a_definition_that_was_changed_since_it_began():
 
 def test_history_of_an_asset_that_no_definition_watches_is_not_late():
     line = Line()
-    line.platform.assets.put([oven().model_copy(update={"name": "press-1"})])
+    line.platform.assets.store_assets([oven().model_copy(update={"name": "press-1"})])
     line.run(60)
     add_readings(line.platform, [ReadingRow("press-1", at(5), {"temperature": 1.0})], at(60))
     assert lateness(line.platform, at(0)) == []

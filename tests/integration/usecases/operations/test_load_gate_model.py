@@ -26,7 +26,7 @@ SINCE = small_models.START + timedelta(hours=20)
 def line():
     history = small_models.line(HOURS)
     made = in_memory_platform()
-    made.assets.put([history.asset])
+    made.assets.store_assets([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()

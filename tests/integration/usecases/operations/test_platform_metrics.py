@@ -29,7 +29,7 @@ def oven_named(name):
 @pytest.fixture
 def platform():
     made = in_memory_platform(Mailbox("mail"))
-    made.assets.put([oven(), oven_named("oven-2")])
+    made.assets.store_assets([oven(), oven_named("oven-2")])
     apply(
         made,
         [too_hot(stale_after="10h", severity="high", assets=["oven-*"])],
@@ -87,7 +87,7 @@ def test_late_readings_of_the_last_hour_are_counted(platform):
 
 def test_only_the_most_overdue_definitions_and_the_oldest_assets_are_named(platform, monkeypatch):
     monkeypatch.setattr(module, "LABELLED", 3)
-    platform.assets.put([oven_named(f"mill-{i}") for i in range(9)])
+    platform.assets.store_assets([oven_named(f"mill-{i}") for i in range(9)])
     for i in range(9):
         apply(platform, [too_hot(name=f"hot-{i}", assets=[f"mill-{i}"])], "engineer", at(i), "test")
         add_readings(platform, [ReadingRow(f"mill-{i}", at(i), {"temperature": 200})], at(i))

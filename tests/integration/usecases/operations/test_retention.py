@@ -23,7 +23,7 @@ DAY = 24 * 60
 def platform(real):
     made = platform_on(real, [], HandClock(at(DAYS * DAY)))
     made = replace(made, retention=Retention(readings=timedelta(days=50)))
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     return made
 
 

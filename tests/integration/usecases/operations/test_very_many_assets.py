@@ -30,7 +30,7 @@ def plant():
     platform = in_memory_platform()
     platform = replace(platform, assets=Reads(platform.assets), budget=AlarmBudget(mode="refuse"))
     junk = [Asset(name=f"junk-{i}") for i in range(10)]
-    platform.assets.put(
+    platform.assets.store_assets(
         [*junk, Asset(name="hall", position="baker"), oven().model_copy(update={"parent": "hall"})]
     )
     platform.clock.instant = at(60)

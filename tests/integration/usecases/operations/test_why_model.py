@@ -40,7 +40,7 @@ def line(material):
     """A platform with a champion; asking why changes nothing of it."""
     history, _ = material
     made = in_memory_platform()
-    made.assets.put([history.asset])
+    made.assets.store_assets([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()

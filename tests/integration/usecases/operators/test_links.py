@@ -106,7 +106,7 @@ def revise(platform):
 
 
 def token(platform, purpose, recipient="anna"):
-    links = platform.links.of(platform.episodes.find()[0].id, recipient)
+    links = platform.links.answer_links(platform.episodes.find()[0].id, recipient)
     return links[PURPOSES.index(purpose)].url.rpartition("/")[2]
 
 

@@ -23,7 +23,7 @@ MINUTE = 60_000
 @pytest.fixture
 def platform():
     made = in_memory_platform()
-    made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    made.assets.store_assets([oven(), oven().model_copy(update={"name": "oven-2"})])
     apply(made, [too_hot()], "engineer", at(0), "test")
     made.episodes.insert(episode(100))  # open for five minutes
     return made
@@ -37,7 +37,7 @@ def test_a_miss_is_stored_once_and_audited(platform):
     told = miss(platform)
     assert (told.comment, told.actor, told.missed_at) == ("smoke", "ann", at(50))
     assert miss(platform, actor=Actor("bob", "operator"), now=700) == told
-    assert platform.misses.between() == [told]
+    assert platform.misses.for_interval() == [told]
     assert [
         (e["actor"], e["what"], e["subject"])
         for e in audit_entries(platform)
@@ -86,7 +86,7 @@ def effects(missed, occurred=(), **use):
 
 def report(missed):
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     return miss(platform, minute=missed)
 

@@ -52,7 +52,7 @@ def platform(mail):
         in_memory_platform(mail, Mailbox("boss")),
         plant_report=PlantReportSettings("week", ("boss",)),
     )
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     schedule = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
     documents = [
         too_hot(schedule=schedule, stale_after="3h", notify={"channels": []}),
@@ -101,7 +101,7 @@ def answer(platform, verdict, when):
 
 
 def ids(platform, definition="too-hot"):
-    return [head.id for head in platform.reports.of(definition)]
+    return [head.id for head in platform.reports.for_definition(definition)]
 
 
 def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_something_to_say(platform):
@@ -111,13 +111,13 @@ def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_somethin
         "report on too-hot, 2026-W02, revision 1: /reports/too-hot:2026-W02:1",
         "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1",
     ]
-    (head,) = platform.reports.of("too-hot")
+    (head,) = platform.reports.for_definition("too-hot")
     assert (head.start, head.end, head.key_metrics["episodes"]) == (at(0), at(WEEK), "1")
-    assert [h.revision for h in platform.reports.of("never-hot")] == [0]
-    assert [h.definition for h in platform.reports.newest(9)] == ["too-hot", None]
+    assert [h.revision for h in platform.reports.for_definition("never-hot")] == [0]
+    assert [h.definition for h in platform.reports.newest_reports(9)] == ["too-hot", None]
     assert issue_all(platform, CLOSED) == []
     assert issue_all(platform, at(WEEK + 3 * DAY)) == [], "nothing has changed"
-    assert len(platform.reports.of("too-hot")) == 1
+    assert len(platform.reports.for_definition("too-hot")) == 1
 
 
 def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platform):
@@ -126,7 +126,7 @@ def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platfo
         **moist.variables,
         "moisture": moist.variables["temperature"].model_copy(update={"delay": timedelta(hours=6)}),
     }
-    platform.assets.put([moist.model_copy(update={"variables": variables})])
+    platform.assets.store_assets([moist.model_copy(update={"variables": variables})])
     problem = {"variable": "moisture", "above": 4.5, "for": "10m"}
     document = too_hot(
         name="lab",
@@ -151,7 +151,7 @@ def test_laboratory_takes_two_months_delays_its_reports_and_plant_reports_them_i
         **slow.variables,
         "moisture": slow.variables["temperature"].model_copy(update={"delay": timedelta(days=60)}),
     }
-    platform.assets.put([slow.model_copy(update={"variables": variables})])
+    platform.assets.store_assets([slow.model_copy(update={"variables": variables})])
     problem = {"variable": "moisture", "above": 4.5}
     apply(
         platform,
@@ -162,7 +162,7 @@ def test_laboratory_takes_two_months_delays_its_reports_and_plant_reports_them_i
     )
     said = issue_all(platform, at(WEEK + 8 * DAY))
     assert "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1" in said
-    assert platform.reports.of("lab") == []
+    assert platform.reports.for_definition("lab") == []
     said = issue_all(platform, at(WEEK + 61 * DAY))
     assert "report on lab, 2026-W02, revision 1: /reports/lab:2026-W02:1" in said
     assert "report on the plant, 2026-W02, revision 2: /reports/2026-W02:2" in said
@@ -410,8 +410,8 @@ def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platf
     )
     apply(platform, [too_hot(name="draft", state="draft")], "engineer", at(0), "test")
     issue_all(platform, CLOSED)
-    assert len(platform.reports.of("too-hot")) == 1
-    assert platform.reports.of("draft") == []
+    assert len(platform.reports.for_definition("too-hot")) == 1
+    assert platform.reports.for_definition("draft") == []
     assert [
         d.definition
         for d in due_reports(platform, at(2 * WEEK + 60))
@@ -421,7 +421,7 @@ def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platf
 
 def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
     empty = in_memory_platform(mail)
-    empty.assets.put([oven()])
+    empty.assets.store_assets([oven()])
     apply(empty, [too_hot(schedule={"every": "1h"})], "engineer", at(0), "test")
     said = issue_all(empty, CLOSED)
     assert len(said) == 2

@@ -30,7 +30,7 @@ def platform():
     made = replace(
         in_memory_platform(Mailbox("mail")), plant_report=PlantReportSettings("week", ("mail",))
     )
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="stop", duration="lasting")])
     made.clock.instant = CLOSED
     return made

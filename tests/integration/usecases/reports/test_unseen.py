@@ -11,7 +11,7 @@ DAY = 24 * 60
 
 def test_the_test_period_that_the_newest_model_evaluated_is_reported_once_and_marked():
     platform = in_memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_moist()], "engineer", at(9 * DAY), "test")
     said = []
     assert make_unseen_reports(platform, at(10 * DAY), said.append) == 0
@@ -21,7 +21,7 @@ def test_the_test_period_that_the_newest_model_evaluated_is_reported_once_and_ma
         )
         platform.past_evaluations.add(past)
     assert make_unseen_reports(platform, at(10 * DAY), said.append) == 1
-    (head,) = platform.reports.of("too-moist")
+    (head,) = platform.reports.for_definition("too-moist")
     assert (head.start, head.end, head.unseen, head.period) == (
         at(3 * DAY),
         at(5 * DAY),

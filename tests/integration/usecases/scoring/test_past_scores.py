@@ -38,7 +38,7 @@ def platform(monkeypatch):
     )
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     made = in_memory_platform()
-    made.assets.put([history.asset])
+    made.assets.store_assets([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()
@@ -90,11 +90,12 @@ def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(
     monkeypatch.setattr(past_scores, "_LEAST_STEP", timedelta(hours=7))
     by_small_steps, _ = scored(platform, tmp_path, "small.parquet")
     pd.testing.assert_frame_equal(frame, by_small_steps, check_dtype=False)
-    assert list(platform.scores.between("too-moist", CUTOFF, END)) == []
+    assert list(platform.scores.for_interval("too-moist", CUTOFF, END)) == []
     assert platform.episodes.find("too-moist") == []
     evaluate_past(platform, "too-moist", CUTOFF, END, model="champion")
     stored = {
-        row["ts"]: row["score"] for row in platform.scores.between("too-moist", CUTOFF, END + HOUR)
+        row["ts"]: row["score"]
+        for row in platform.scores.for_interval("too-moist", CUTOFF, END + HOUR)
     }
     known = frame[frame["reason"].isna()]
     assert {

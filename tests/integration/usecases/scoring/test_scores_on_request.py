@@ -47,7 +47,7 @@ def of_asset(platform, asset, start, end):
 def test_the_score_of_an_asset_is_the_one_that_evaluation_stored(served):
     kind, platform, name, asset, stored = served
     models = ModelCache(platform)
-    before = list(platform.scores.between(name, at(0), at(100 * DAY)))
+    before = list(platform.scores.for_interval(name, at(0), at(100 * DAY)))
     highest = max(stored, key=lambda row: row["score"])
     for row in (*stored[::9], highest):
         found = predict(platform, models, name, asset, row["ts"])
@@ -66,7 +66,7 @@ def test_the_score_of_an_asset_is_the_one_that_evaluation_stored(served):
     assert {c.message for c in split_reasons(found.contributions)[0]} <= set(told.facts)
     assert bool(found.forecast) == (kind == FORECAST)
     assert all(p.low <= p.median <= p.high for p in found.forecast)
-    assert list(platform.scores.between(name, at(0), at(100 * DAY))) == before
+    assert list(platform.scores.for_interval(name, at(0), at(100 * DAY))) == before
 
 
 def test_rows_that_are_sent_give_the_same_number_as_stored_ones(served):
@@ -150,7 +150,9 @@ def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lac
         "twice": Variable(),
         "two": Variable(),
     }
-    platform.assets.put([known.model_copy(update={"variables": {**known.variables, **computed}})])
+    platform.assets.store_assets(
+        [known.model_copy(update={"variables": {**known.variables, **computed}})]
+    )
     try:
         measured.to_csv(path)
         found = score_file(platform, name, path, Layout(asset=asset), out)
@@ -163,7 +165,7 @@ def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lac
         notes = score_file(platform, name, path, Layout(asset=asset), out).notes
         assert notes[-1] == "the model also reads two, which the file lacks: missing in every row"
     finally:
-        platform.assets.put([known])
+        platform.assets.store_assets([known])
 
 
 def note_without(platform, name, asset, readings, variable, folder):
@@ -200,7 +202,7 @@ def test_a_model_that_cannot_be_read_is_unknown_and_not_a_number(served):
 
 def test_questions_without_an_answer_are_refused():
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     apply(
         platform,
         [too_hot(variable="humidity", assets=[ASSET]), learned_quickly()],

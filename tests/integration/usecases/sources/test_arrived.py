@@ -165,7 +165,7 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
 
 def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():
     platform = platform_on(memory_platform(), [], HandClock())
-    platform.assets.put(
+    platform.assets.store_assets(
         [oven(), Asset(name="oven-2", variables={"temperature": Variable(), "speed": Variable()})]
     )
     documents = [
@@ -198,7 +198,7 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
     apply_sources(
         platform, [source("lab", latency="0s"), source("stops", delivers="events")], "ada", at(0)
     )
-    platform.assets.put(
+    platform.assets.store_assets(
         [
             oven(temperature=Variable(source="lab")),
             Asset(name="oven-2", variables={"temperature": Variable()}),

@@ -268,7 +268,9 @@ def test_links_are_not_followed(platform, folder):
 def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(
     platform, folder
 ):
-    platform.sources.put(source(folder, pattern=f"{folder}/*/*.csv"))  # put past the checks
+    platform.sources.store_document(
+        source(folder, pattern=f"{folder}/*/*.csv")
+    )  # put past the checks
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
     assert [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)] == [
         1,

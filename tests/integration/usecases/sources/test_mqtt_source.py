@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.stream import Message, retry_dead, store_messages
+from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages
 from tests.builders import at
 from tests.helpers.mosquitto import Broker
 
@@ -41,7 +41,7 @@ def test_topics_and_payloads_that_do_not_fit_are_faults():
 
 def message(payload, topic="line-3/oven-1/readings", acknowledged=None, received=NOON):
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return Message(
+    return BrokerMessage(
         topic,
         body,
         received,

@@ -18,7 +18,7 @@ from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.stream import service
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.stream import Message, store_messages
+from alerting.usecases.sources.stream import BrokerMessage, store_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
 from tests.support import free_port
@@ -258,7 +258,10 @@ def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(v
     )
     received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
     count = store_messages(
-        platform, source, [Message(received.topic, received.payload, BEGIN, lambda: None)], BEGIN
+        platform,
+        source,
+        [BrokerMessage(received.topic, received.payload, BEGIN, lambda: None)],
+        BEGIN,
     )
     assert (count.new, count.dead) == (1, 0)
 

@@ -60,7 +60,7 @@ def test_values_that_are_lost_raise_an_alert_for_a_day():
 
 def test_a_source_that_was_written_into_database_gets_a_revision_at_the_check_and_becomes_stale():
     platform = memory_platform()
-    platform.sources.put(GATE)
+    platform.sources.store_document(GATE)
     maintain(platform, at(0))
     assert [revision.actor for revision in platform.sources.revisions("gate")] == ["database"]
     assert "source stale: source gate" in maintain(platform, at(11))["faults"]
@@ -95,7 +95,9 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
     )
     assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
     declared = [
-        entry for entry in platform.audit.between(at(0), at(9)) if entry.what == "declared by data"
+        entry
+        for entry in platform.audit.for_interval(at(0), at(9))
+        if entry.what == "declared by data"
     ]
     assert [(entry.actor, entry.why.partition(";")[0]) for entry in declared] == [
         ("source lab", "3 new assets: oven-10, oven-11, oven-12")

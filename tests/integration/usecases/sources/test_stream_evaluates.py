@@ -85,7 +85,7 @@ class Line:
         self.platform = platform_on(stores, (), HandClock(self.began))
         self.log = folder / "stream.log"
         self._sent = folder / "home" / "logs" / "notifications.log"
-        self.platform.assets.put([oven()])
+        self.platform.assets.store_assets([oven()])
         apply(self.platform, [too_hot()], "engineer", self.began - MINUTE, "test")
         apply_sources(self.platform, [{**SOURCE, "state": "paused"}], "ada", self.began)
 

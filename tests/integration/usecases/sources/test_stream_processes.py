@@ -37,7 +37,7 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
         stores = stack.enter_context(open_stores(real_server, database, prepare=True))
         began = datetime.now(UTC)
         platform = platform_on(stores, [Mailbox("mail")], HandClock(began))
-        platform.assets.put([oven().model_copy(update={"name": name}) for name in ASSETS])
+        platform.assets.store_assets([oven().model_copy(update={"name": name}) for name in ASSETS])
         apply(platform, [too_hot(assets=["oven-*"], stale_after="1h")], "engineer", began, "test")
         topic = server.separator.join(["line-3", "{asset}", "readings"])
         source = {

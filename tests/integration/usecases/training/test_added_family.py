@@ -55,7 +55,7 @@ def document(family):
 
 def test_an_added_family_becomes_the_champion_and_evaluates(installed):
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=9), at(0))
     apply(platform, [document("mean_difference")], "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)

@@ -24,7 +24,7 @@ LONGER = {"horizon": "45m", "title": "Far ahead"}
 def plant():
     """A trained definition; its question is changed a day later."""
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=10), at(0))
     platform.clock.instant = at(6 * DAY)
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
@@ -56,7 +56,7 @@ def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_n
         "answers revision 1; revision 2 is being trained" in e.evaluation.reason for e in waiting
     )
     assert {
-        row["model_version"] for row in plant.scores.between(NAME, at(7 * DAY), at(8 * DAY))
+        row["model_version"] for row in plant.scores.for_interval(NAME, at(7 * DAY), at(8 * DAY))
     } == {1}
     assert (
         model_history(plant, NAME)["answers"] == "answers revision 1; revision 2 is being trained"
@@ -71,7 +71,11 @@ def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_n
     assert (decided.verdict, decided.champion_version) == ("provisional", None), (
         "no champion answers the new question"
     )
-    assert plant.decisions.of(NAME)[-1].question == question_of(second) != question_of(first)
+    assert (
+        plant.decisions.for_definition(NAME)[-1].question
+        == question_of(second)
+        != question_of(first)
+    )
     assert plant.models.version_tags(NAME, 2)["question"] == question_of(second)
     assert plant.models.alias(NAME, "champion") == 2
     assert find_due_trainings(plant, at(8 * DAY)) == []
@@ -92,14 +96,15 @@ def test_going_back_to_the_question_before_needs_no_training(plant):
     plant.clock.instant = at(9.5 * DAY)
     evaluate(plant, None, at(9.5 * DAY))
     assert {
-        row["model_version"] for row in plant.scores.between(NAME, at(8.51 * DAY), at(9.5 * DAY))
+        row["model_version"]
+        for row in plant.scores.for_interval(NAME, at(8.51 * DAY), at(9.5 * DAY))
     } == {1}
 
 
 def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plant):
     oven = humid_oven()
     left = {name: v for name, v in oven.variables.items() if name != "moisture"}
-    plant.assets.put([oven.model_copy(update={"variables": left})])
+    plant.assets.store_assets([oven.model_copy(update={"variables": left})])
     counts = evaluate(plant, None, at(8 * DAY))
     assert counts.unknown == {
         f"{NAME} on {ASSET}": "until revision 2 is trained, revision 1 answers, which needs "

@@ -32,7 +32,7 @@ LEARNING = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
 @pytest.fixture(scope="module")
 def trained():
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     add_readings(platform, rows(moisture_after_humidity()), at(0))
     apply(platform, [too_moist(horizon="1h", learning=LEARNING)], "engineer", at(0), "test")
     platform.clock.instant = at(MINUTES)
@@ -61,7 +61,8 @@ def test_the_stride_is_the_sampling_and_the_champion_is_evaluated_at_it(trained)
     platform.clock.instant = at(MINUTES + 130)
     evaluate(platform, None, at(MINUTES + 130))
     scored = [
-        s["ts"] for s in platform.scores.between("too-moist", at(MINUTES + 30), at(MINUTES + 120))
+        s["ts"]
+        for s in platform.scores.for_interval("too-moist", at(MINUTES + 30), at(MINUTES + 120))
     ]
     assert {b - a for a, b in pairwise(scored)} == {at(EVERY) - at(0)}
 

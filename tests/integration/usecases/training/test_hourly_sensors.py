@@ -39,7 +39,7 @@ def hourly_line():
 def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     platform = in_memory_platform(Mailbox("mail"))
     humidity_and_moisture = hourly_line()
-    platform.assets.put([oven(humidity=Variable(unit="%"))])
+    platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
     values = enumerate(zip(*humidity_and_moisture, strict=True))
     rows = [
         ReadingRow("oven-1", at(60 * hour), {"humidity": float(h), "moisture": float(m)})
@@ -72,7 +72,7 @@ def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     start = at((int(test.min()) - int(at(0).timestamp() * 1000)) / 60_000 - 60)
     last = end
     evaluate_past(platform, "too-moist", start, last, model=str(result.challenger_version))
-    scored = sorted(row["ts"] for row in platform.scores.between("too-moist", start, last))
+    scored = sorted(row["ts"] for row in platform.scores.for_interval("too-moist", start, last))
     assert min(b - a for a, b in pairwise(scored)) == at(60) - at(0)
     episodes = [e for e in platform.episodes.find("too-moist") if not e.withdrawn]
     assert sum(e.outcome_record.outcome == "hit" for e in episodes) == result.test["n_found"]

@@ -40,7 +40,7 @@ def readings(seed=0):
 def trained():
     platform = in_memory_platform(Mailbox("mail"))
     controllable = Variable(unit="%", controllable=True, min=2, max=6, step=0.05)
-    platform.assets.put([oven(moisture=controllable)])
+    platform.assets.store_assets([oven(moisture=controllable)])
     rows = [
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, w, h in zip(*readings(), strict=True)

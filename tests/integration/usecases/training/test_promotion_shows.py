@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 def platform_with(rows, **changes):
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, rows, at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(12 * DAY)
@@ -70,12 +70,12 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     ]
     add_readings(platform, later, at(12 * DAY))
     evaluated = ConditionTable([(NAME, ASSET)])
-    evaluated.put(0, ConditionState(watermark=at(12 * DAY)))
+    evaluated.write_state(0, ConditionState(watermark=at(12 * DAY)))
     platform.states.advance(ConditionTable([(NAME, ASSET)]), evaluated)
     evaluate(platform, None, at(12 * DAY + 120))
     said = {
         row["ts"]: row["model_version"]
-        for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))
+        for row in platform.scores.for_interval(NAME, at(12 * DAY + 5), at(12 * DAY + 119))
     }
     assert {said[t] for t in said if t <= at(12 * DAY + 60)} == {2}
     assert {said[t] for t in said if t > at(12 * DAY + 60)} == {1}
@@ -108,7 +108,7 @@ def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
 
     assert (result.verdict, result.refreshed_version) == ("refreshed", 3)
     assert result.reason.startswith("Cannot tell: 3 problems between")
-    assert platform.decisions.of(NAME)[-1].challenger_version == 3
+    assert platform.decisions.for_definition(NAME)[-1].challenger_version == 3
     assert twin_of(platform, 3) == twin_of(platform, 1) != twin_of(platform, 2)
 
 
@@ -199,4 +199,4 @@ def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_
     waiting = train(platform, NAME, at(12 * DAY))
     assert waiting.waiting
     assert "version 1, cannot be read" in waiting.reason
-    assert len(platform.decisions.of(NAME)) == 1
+    assert len(platform.decisions.for_definition(NAME)) == 1

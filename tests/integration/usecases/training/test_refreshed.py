@@ -26,7 +26,7 @@ FEW = {"least_events": 1000}  # so that no comparison can tell
 
 def plant(days=9, **changes):
     platform = in_memory_platform()
-    platform.assets.put([humid_oven()])
+    platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=days), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(days * DAY)
@@ -61,7 +61,9 @@ def test_the_first_champion_serves_as_a_refit_and_every_printed_figure_is_its_tw
         NAME, 1
     ).keys()
     evaluate(with_refit, None, at(7 * DAY))
-    assert all("twin" in row for row in with_refit.scores.between(NAME, at(6 * DAY), at(7 * DAY)))
+    assert all(
+        "twin" in row for row in with_refit.scores.for_interval(NAME, at(6 * DAY), at(7 * DAY))
+    )
 
 
 def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin():
@@ -79,7 +81,7 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin():
     assert tags(platform, 3)["training_cutoff"] == tags(platform, 1)["training_cutoff"]
     assert at(8.9 * DAY) < cutoff(platform, 3) <= at(9 * DAY)
     assert "refit_cutoff" not in tags(platform, 2), "a refused challenger never serves"
-    decision = platform.decisions.of(NAME)[-1]
+    decision = platform.decisions.for_definition(NAME)[-1]
     assert (decision.challenger_version, decision.champion_version, decision.provisional) == (
         3,
         1,
@@ -98,7 +100,7 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin():
         model.calibration,
     )
     rollback(platform, NAME, "the newest days were a trial", "ann")
-    assert champion_at(platform.decisions.of(NAME), at(10 * DAY), None) == 1
+    assert champion_at(platform.decisions.for_definition(NAME), at(10 * DAY), None) == 1
 
 
 def test_the_recipe_of_a_refreshed_champion_is_that_of_its_own_search_ever_after():
@@ -125,7 +127,10 @@ def test_a_training_killed_after_the_registration_of_a_refit_registers_it_once()
     assert again == first
     promote_run(platform, run_id)
     promote_run(platform, run_id)
-    assert [d.verdict for d in platform.decisions.of(NAME)] == ["provisional", "refreshed"]
+    assert [d.verdict for d in platform.decisions.for_definition(NAME)] == [
+        "provisional",
+        "refreshed",
+    ]
 
 
 def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():

@@ -43,7 +43,7 @@ def restless_line(starts, false_rises):
 def trained_line(starts, problem, false_rises=20, **changes):
     """A platform with one model, trained at the end of the line, and its proposal."""
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven(humidity=Variable(unit="%"))])
+    platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     rows = []
     for minute, humid, moist in zip(*restless_line(starts, false_rises), strict=True):
@@ -93,7 +93,7 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
     start = from_millis(int(test.min()) - 1)
     end = from_millis(int(test.max()))
     evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
-    scored = platform.scores.between("too-moist", start, at(MINUTES))
+    scored = platform.scores.for_interval("too-moist", start, at(MINUTES))
     assert sorted(row["ts"] for row in scored) == [from_millis(int(t)) for t in test]
     live = [e for e in platform.episodes.find("too-moist") if not e.withdrawn]
     outcomes = Counter(e.outcome_record.outcome for e in live)

@@ -40,7 +40,7 @@ def trained():
     controllable = Variable(
         unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1
     )
-    platform.assets.put([oven(humidity=controllable)])
+    platform.assets.store_assets([oven(humidity=controllable)])
     rows = [
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, h, w in zip(*moisture_after_humidity(), strict=True)
@@ -61,7 +61,7 @@ def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known
     assert (result.verdict, result.promote) == ("provisional", True)
     by_family = {line.family: line.ap for line in result.leaderboard}
     assert max(by_family.values()) > by_family["persistence"]
-    chance = platform.decisions.of("too-moist")[0].evidence["chance"]
+    chance = platform.decisions.for_definition("too-moist")[0].evidence["chance"]
     assert chance["passed"] and chance["ap"] == max(by_family.values()) > chance["bound"] > 0
     assert chance["trials"] == 1 + 2 + 2  # persistence, and two families
     assert platform.models.runs[result.run_id].metrics["chance_bound"] == chance["bound"]
@@ -84,7 +84,7 @@ def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_pers
     assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
     assert "Its threshold finds no problem in the validation period" in result.reason
     assert platform.models.alias("timid", "champion") is None
-    assert not platform.decisions.of("timid")
+    assert not platform.decisions.for_definition("timid")
     assert promote_run(platform, result.run_id, approved_by="ann").promote
     assert platform.models.alias("timid", "champion") == result.challenger_version
 
@@ -98,7 +98,7 @@ def test_the_list_of_its_trainings_says_what_is_predicted_and_where(trained):
 def test_carrying_out_a_decision_twice_changes_nothing(trained):
     platform, result = trained
     promote_run(platform, result.run_id)
-    assert len(platform.decisions.of("too-moist")) == 1
+    assert len(platform.decisions.for_definition("too-moist")) == 1
 
 
 def test_the_same_data_seed_and_definition_give_the_same_model(trained):
@@ -168,7 +168,7 @@ def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
 
 def test_what_the_model_uses_is_measured_on_validation_rows_and_shown_on_its_page(trained):
     platform, result = trained
-    measured = platform.decisions.of("too-moist")[0].evidence["importance"]
+    measured = platform.decisions.for_definition("too-moist")[0].evidence["importance"]
     assert max(measured["variables"], key=measured["variables"].get) in ("humidity", "moisture")
     assert 0 < measured["rows"] <= 200
     assert result.importance == pytest.approx(measured["variables"])

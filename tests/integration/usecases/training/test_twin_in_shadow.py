@@ -58,7 +58,7 @@ def plant(models, monkeypatch):
     def made(version, *decisions):
         platform = in_memory_platform()
         line = small_models.line(80)
-        platform.assets.put([line.asset])
+        platform.assets.store_assets([line.asset])
         rows = [
             ReadingRow(ASSET, ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
             for ts, row in line.readings.iterrows()
@@ -83,7 +83,9 @@ def decided(at, verdict, run_id=None):
 def evaluated(platform):
     platform.clock.instant = END
     evaluate(platform, None, END)
-    return {row["ts"]: row for row in platform.scores.between(NAME, small_models.START, END + HOUR)}
+    return {
+        row["ts"]: row for row in platform.scores.for_interval(NAME, small_models.START, END + HOUR)
+    }
 
 
 def test_the_twin_scores_up_to_the_refits_cutoff_and_after_it_in_shadow(plant):
@@ -143,7 +145,10 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
         True,
     )
     assert review_refit(platform, DEFINITION, END, None) is None
-    assert [d.verdict for d in platform.decisions.of(NAME)] == ["provisional", "gave_way"]
+    assert [d.verdict for d in platform.decisions.for_definition(NAME)] == [
+        "provisional",
+        "gave_way",
+    ]
     history = model_history(platform, NAME)
     assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (
         1,

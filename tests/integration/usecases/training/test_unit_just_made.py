@@ -41,7 +41,7 @@ def units(step=1):
 
 def trained(problem=BAD, step=1, delay="0s", grades=True, **changes):
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put(
+    platform.assets.store_assets(
         [
             oven(
                 torque=Variable(unit="Nm", controllable=True, min=20, max=60),
@@ -101,7 +101,7 @@ def test_train_prints_what_live_evaluation_of_its_units_gives(case):
     last = from_millis(int(test.max()))
     evaluate_past(platform, NAME, start, last, model=str(result.challenger_version))
     determine_due_outcomes(platform, end)
-    scored = platform.scores.between(NAME, start, end)
+    scored = platform.scores.for_interval(NAME, start, end)
     assert sorted(row["ts"] for row in scored) == [from_millis(int(t)) for t in test]
     live = [e for e in platform.episodes.find(NAME) if not e.withdrawn]
     outcomes = Counter(e.outcome_record.outcome for e in live)

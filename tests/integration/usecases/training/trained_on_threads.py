@@ -76,7 +76,7 @@ def decisions() -> dict[str, Any]:
     from tests.in_memory_platform import Mailbox, in_memory_platform
 
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.put([oven(humidity=Variable(unit="%"))])
+    platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
     rows = [
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
         for m, h, w in zip(*moisture_after_humidity(), strict=True)

@@ -9,13 +9,13 @@ from alerting.adapters.files.cells import (
     MISSING_TEXTS,
     NO_INSTANT,
     clean,
+    filled_cells,
     numbers,
-    present,
     values,
     why_bad,
     why_no_instant,
 )
-from alerting.adapters.files.stamps.instants import Stamps
+from alerting.adapters.files.stamps.instants import StampReader
 from alerting.readings.history import to_millis
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -30,12 +30,12 @@ def ms(*parts):
 
 
 def read_strictly(cells, zone):
-    return Stamps(None, zone, strict=True).read(cells)
+    return StampReader(None, zone, strict=True).read(cells)
 
 
 def test_missing_words_are_missing_and_never_zero():
     cells = column(*MISSING_TEXTS, " ", None, "0")
-    assert present(cells).tolist() == [False] * (len(MISSING_TEXTS) + 2) + [True]
+    assert filled_cells(cells).tolist() == [False] * (len(MISSING_TEXTS) + 2) + [True]
     assert values(cells, "number", ".")[0].tolist() == [None] * (len(MISSING_TEXTS) + 2) + [0.0]
     assert values(cells, "category", ".")[0].tolist() == [None] * (len(MISSING_TEXTS) + 2) + ["0"]
 

@@ -60,7 +60,7 @@ def test_messages_one_topic_have_stamps_at_least_millisecond_apart_clock_is_aske
     stamps = _Stamps()
 
     def stamped(topics, now):
-        found = stamps.of(
+        found = stamps.stamp_messages(
             [Received(topic, b"1", None) for topic in topics], NOON + timedelta(milliseconds=now)
         )
         return [(at - NOON) // timedelta(milliseconds=1) for at in found]

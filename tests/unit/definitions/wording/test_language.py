@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
     Translatable,
-    both,
+    join_with_and,
     joined,
     language,
     measured,
@@ -125,7 +125,7 @@ def test_texts_are_joined_in_every_language():
         GERMAN.translate(parts)
         == "das Problem trat ein; ein Bediener handelte, ohne es zu verhindern"
     )
-    assert FRENCH.translate(both(translatable("Yes"), translatable("No"))) == "Oui et Non"
+    assert FRENCH.translate(join_with_and(translatable("Yes"), translatable("No"))) == "Oui et Non"
     assert read_template(template_document(parts)).values == parts.values
     assert isinstance(parts, Translatable)
 

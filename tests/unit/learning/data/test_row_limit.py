@@ -15,10 +15,10 @@ from tests import small_models
 
 @pytest.fixture(scope="module")
 def data():
-    return within()
+    return dataset_within()
 
 
-def within(max_rows=None, memory_bytes=None):
+def dataset_within(max_rows=None, memory_bytes=None):
     line = small_models.line()
     measured = {
         name: variable.model_copy(update={"controllable": False})
@@ -42,7 +42,12 @@ def half(data):
 
 
 def test_what_fits_is_left_as_it_is(data):
-    assert within(len(data.label)).hash == within(None, 4 << 30).hash == within().hash == data.hash
+    assert (
+        dataset_within(len(data.label)).hash
+        == dataset_within(None, 4 << 30).hash
+        == dataset_within().hash
+        == data.hash
+    )
 
 
 def test_the_default_is_what_half_of_the_memory_holds_beside_the_readings():
@@ -61,7 +66,7 @@ def test_each_level_of_a_category_counts_as_a_cell(data):
 def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data):
     train = int((data.part == "train").sum())
     limit = half(data)
-    fewer = within(limit)
+    fewer = dataset_within(limit)
     left = fewer.part == "train"
     assert len(fewer.label) <= limit
     assert 0.4 < left.sum() / train < 0.6
@@ -75,21 +80,21 @@ def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data):
         f"{len(data.label)} rows, and {limit} are allowed (set by ALERTING_MAX_TRAINING_ROWS)."
     ]
     assert fewer.hash != data.hash
-    assert dataset_from_files(dataset_files(fewer)).hash == fewer.hash == within(limit).hash
+    assert dataset_from_files(dataset_files(fewer)).hash == fewer.hash == dataset_within(limit).hash
 
 
 def test_a_limit_by_memory_says_the_memory(data):
     cells = half(data) * count_cells(data.plan) + small_models.line().readings.size
     memory = 2 * BYTES_PER_CELL * (cells + 1)
-    fewer = within(None, memory)
-    assert fewer.hash == within(half(data)).hash
+    fewer = dataset_within(None, memory)
+    assert fewer.hash == dataset_within(half(data)).hash
     assert any(
         f"allowed (half of {memory >> 20} MiB of memory, for " in note for note in fewer.notes
     )
 
 
 def test_the_rows_that_are_kept_are_those_of_the_whole_dataset_bit_for_bit(data):
-    fewer = within(half(data))
+    fewer = dataset_within(half(data))
     same = np.isin(data.at, fewer.at)
     assert same.sum() == len(fewer.at)
     assert fewer.rows.equals(data.rows[same].reset_index(drop=True))
@@ -104,4 +109,4 @@ def test_what_can_never_fit_is_refused_with_the_figures_and_what_to_do(data):
             rf"allowed.*Lengthen features"
         ),
     ):
-        within(50)
+        dataset_within(50)

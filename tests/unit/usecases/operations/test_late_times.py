@@ -19,7 +19,7 @@ ALERTS = [
 ]  # fmt: skip
 
 
-def of(start, end, as_of, every=None):
+def make_times(start, end, as_of, every=None):
     found = SimpleNamespace(
         open=lambda: [a for a in ALERTS if a.resolved_at is None],
         resolved_since=lambda since: [a for a in ALERTS if a.resolved_at and a.resolved_at > since],
@@ -28,13 +28,13 @@ def of(start, end, as_of, every=None):
 
 
 def test_a_late_time_begins_where_the_last_evaluation_had_come():
-    assert of(at(0), at(1000), at(500), FIVE) == ((at(60), at(100)), (at(200), at(500)))
+    assert make_times(at(0), at(1000), at(500), FIVE) == ((at(60), at(100)), (at(200), at(500)))
 
 
 def test_times_of_all_cadences_are_joined_and_cut_to_the_period():
-    assert of(at(70), at(210), at(500)) == ((at(70), at(110)), (at(200), at(210)))
+    assert make_times(at(70), at(210), at(500)) == ((at(70), at(110)), (at(200), at(210)))
 
 
 def test_what_was_found_after_the_report_is_unknown_to_it():
-    assert of(at(0), at(1000), at(95), FIVE) == ((at(60), at(95)),)
-    assert of(at(0), at(1000), at(70), FIVE) == ()
+    assert make_times(at(0), at(1000), at(95), FIVE) == ((at(60), at(95)),)
+    assert make_times(at(0), at(1000), at(70), FIVE) == ()

@@ -20,7 +20,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.platform_health.check import read_facts
 from alerting.usecases.platform_health.conditions import (
-    AssetReadings,
+    AssetFreshness,
     PlatformFacts,
     platform_conditions,
 )
@@ -42,7 +42,7 @@ def found(facts, now=NOW):
 
 def read(asset, ago, line="line-1", arrived_late=timedelta(0), sampling=None):
     ts = NOW - ago
-    return AssetReadings(asset, line, NewestReading(ts, ts + arrived_late), sampling)
+    return AssetFreshness(asset, line, NewestReading(ts, ts + arrived_late), sampling)
 
 
 def decided(verdict, minute):
@@ -129,7 +129,9 @@ def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_i
     definitions, last, now, stale
 ):
     platform = memory_platform()
-    platform.assets.put([Asset(name="line-1"), oven().model_copy(update={"parent": "line-1"})])
+    platform.assets.store_assets(
+        [Asset(name="line-1"), oven().model_copy(update={"parent": "line-1"})]
+    )
     platform.assets.put_event_types([EventType(name="holiday", duration="lasting")])
     add_events(
         platform,
@@ -153,7 +155,7 @@ def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_i
 
 def test_a_reading_stamped_in_the_future_does_not_hide_a_stopped_source():
     platform = memory_platform()
-    platform.assets.put([oven()])
+    platform.assets.store_assets([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
     add_readings(platform, [ReadingRow("oven-1", at(0), {"temperature": 200.0})], at(0))
     add_readings(platform, [ReadingRow("oven-1", at(10**6), {"temperature": 200.0})], at(0))

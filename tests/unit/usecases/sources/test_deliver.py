@@ -151,7 +151,9 @@ def test_columns_get_the_names_units_and_prefixes_of_the_source():
 
 def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_nothing():
     platform = memory_platform()
-    platform.assets.put([oven(recipe=Variable(type="category"), running=Variable(type="boolean"))])
+    platform.assets.store_assets(
+        [oven(recipe=Variable(type="category"), running=Variable(type="boolean"))]
+    )
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1"}
     rows = [
         {**row, "recipe": 12, "running": 1},
@@ -228,7 +230,7 @@ def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
 def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their_own():
     platform = memory_platform()
     apply_sources(platform, [{**PLAIN, "latency": "5m"}], "ada", at(0))
-    platform.assets.put(
+    platform.assets.store_assets(
         [oven(slow=Variable(latency=timedelta(hours=1)), other=Variable(source="elsewhere"))]
     )
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "temperature": 1, "slow": 1}
@@ -291,7 +293,7 @@ def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
 )
 def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
     platform = memory_platform()
-    platform.assets.put([oven(lot=Variable(type="category"))])
+    platform.assets.store_assets([oven(lot=Variable(type="category"))])
     row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
     assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]
 
@@ -300,7 +302,7 @@ def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves
     platform = memory_platform()
     row = {"ts": NOON, "asset": "oven-1", "Temperatur [°C]": 201.5, "Größe [mm]": 2.0}
     declared = {"Temperatur_C": Variable(title="Temperatur", unit="°C")}
-    platform.assets.put([Asset(name="oven-1", variables=declared)])
+    platform.assets.store_assets([Asset(name="oven-1", variables=declared)])
     deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
     assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
     # as its neighbours

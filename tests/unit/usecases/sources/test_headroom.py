@@ -14,7 +14,7 @@ from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.stream import Message, retry_dead, store_messages
+from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages
 from alerting.usecases.upkeep.maintain import maintain
 from tests.builders import at
 
@@ -121,7 +121,7 @@ def test_types_of_events_count_as_variables():
 def test_an_asset_that_is_full_refuses_rows_with_more_and_stores_the_others():
     platform = memory_platform()
     full = {f"v{number}": Variable() for number in range(MOST_VARIABLES)}
-    platform.assets.put([Asset(name="oven-1", variables=full)])
+    platform.assets.store_assets([Asset(name="oven-1", variables=full)])
     found = deliver(
         platform,
         GATE,
@@ -137,7 +137,7 @@ def test_messages_beyond_a_bound_are_put_aside_at_once_and_stored_by_a_retry_whe
     platform = plant()
     apply_sources(platform, [LINE], "ada", at(0))
     row = json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()
-    batch = [Message(f"line-3/{name}", row, NOON, lambda: None) for name in named("new", 5)]
+    batch = [BrokerMessage(f"line-3/{name}", row, NOON, lambda: None) for name in named("new", 5)]
     count = store_messages(platform, parse_source(LINE), batch, at(0), lambda _: False)
     assert (count.new, count.dead, names(platform)) == (3, 2, named("new", 3))
     assert "ALERTING_NEW_ASSETS_PER_DELIVERY" in platform.dead_messages.dead("line", 9)[0].reason
@@ -164,7 +164,7 @@ def test_everything_that_data_declare_stands_in_the_audit(sender, by, actor):
         platform, GATE, [*rows(named("new", 2)), *rows(["new-0"], "u")], at(0), by=by, sender=sender
     )
     deliver(platform, GATE, rows(named("new", 2)), at(1), by=by, sender=sender)
-    [entry] = platform.audit.between(at(-1), at(9))
+    [entry] = platform.audit.for_interval(at(-1), at(9))
     assert (entry.actor, entry.what, entry.subject) == (
         actor,
         "declared by data",

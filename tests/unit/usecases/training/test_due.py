@@ -33,7 +33,7 @@ HOUR = 60
 @pytest.fixture
 def platform():
     made = memory_platform()
-    made.assets.put([oven()])
+    made.assets.store_assets([oven()])
     return at_time(made, 0)
 
 
@@ -79,7 +79,7 @@ def test_a_new_question_is_due_until_its_training_runs(platform):
 
 
 def test_a_document_put_into_the_database_is_due_without_any_command(platform):
-    platform.definitions.put(too_moist())
+    platform.definitions.store_document(too_moist())
     assert due(platform, 1) == [(NAME, 1)]
 
 
@@ -114,7 +114,7 @@ def test_a_changed_question_is_due_and_an_earlier_one_that_was_trained_is_not(pl
 def test_a_question_trained_by_an_earlier_rule_of_alarms_is_trained_once_more(platform):
     edit(platform, 0)
     succeed(platform, 1)
-    [done] = platform.trainings.of([NAME])
+    [done] = platform.trainings.for_definitions([NAME])
     platform.trainings.begin(replace(done, alarm_rule=1))
     assert due(platform, 2) == [(NAME, 2)]
     run = find_due_trainings(platform, at(2))[0].run
@@ -145,7 +145,7 @@ def test_a_failed_training_is_tried_again_after_growing_pauses_and_then_waits_fo
         platform.definitions,
         platform.decisions,
         platform.trainings,
-        platform.definitions.latest(),
+        platform.definitions.latest_revisions(),
         platform.zone,
     )
     assert "its training failed 4 times, last at 2026-01-05 02:36 UTC: too few rows" in said[NAME]
@@ -222,7 +222,7 @@ def test_a_failure_of_a_question_that_was_taken_back_is_no_fault_of_the_platform
     edit(platform, 5)
     assert due(platform, 6) == []
     assert faults(6) == []
-    assert last_runs(platform, platform.definitions.latest())[NAME].model != "failed"
+    assert last_runs(platform, platform.definitions.latest_revisions())[NAME].model != "failed"
 
 
 class CountedDecisions(MemoryDecisions):
@@ -232,7 +232,7 @@ class CountedDecisions(MemoryDecisions):
         super().__init__()
         self.reads = []
 
-    def of(self, definition):
+    def for_definition(self, definition):
         self.reads.append(definition)
         return []
 
@@ -249,7 +249,7 @@ def test_a_plant_with_many_classifiers_reads_their_decisions_at_once(platform):
             counted.definitions,
             counted.decisions,
             counted.trainings,
-            counted.definitions.latest(),
+            counted.definitions.latest_revisions(),
             UTC,
         )
         evaluated_times(counted, at(0), at(3))
