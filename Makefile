@@ -2,11 +2,11 @@
 
 PYTHON ?= python3
 MADE := .venv/.made
-TESTS = tests/unit $(filter-out tests/unit/ tests/helpers/ tests/__pycache__/,$(wildcard tests/*/))
+TESTS = tests
 WORKERS ?= $(shell expr $$(nproc) + 2)
-UNIT := -q -p no:xdist -p no:anyio
-# Half of the unit tests by CPU time: most that load libraries of frames and numbers.
-FRAMES := $(addprefix tests/unit/,alarm_kpis demo detection learning readings recommendation reporting usecases)
+UNIT := -q -p no:xdist -p no:anyio -m fast
+# Half of the fast tests by CPU time: most that load libraries of frames and numbers.
+FRAMES := alarm_kpis demo detection learning readings recommendation reporting usecases
 
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -19,9 +19,11 @@ help: ## Show what there is to make
 up: $(MADE) ## Start the platform on this machine, with the demo line (ARGS=--no-demo: without)
 	@.venv/bin/alerting up $(ARGS)
 
-unit: $(MADE) ## Run the unit tests alone, in two processes that collect and import one half each
-	@second=$$(mktemp); .venv/bin/python -m pytest $(UNIT) $(FRAMES) $(ARGS) >$$second 2>&1 & \
-	.venv/bin/python -m pytest $(UNIT) $(filter-out $(FRAMES) %/__pycache__,$(wildcard tests/unit/*)) $(ARGS); first=$$?; \
+unit: FAST = $(sort $(shell grep -rl --include='test_*.py' --exclude-dir=style 'pytest\.mark\.fast' tests))
+unit: HALF = $(filter $(addprefix tests/,$(addsuffix /%,$(FRAMES))),$(FAST))
+unit: $(MADE) ## Run the fast tests alone, in two processes that collect and import one half each
+	@second=$$(mktemp); .venv/bin/python -m pytest $(UNIT) $(HALF) $(ARGS) >$$second 2>&1 & \
+	.venv/bin/python -m pytest $(UNIT) $(filter-out $(HALF),$(FAST)) $(ARGS); first=$$?; \
 	wait $$!; code=$$?; cat $$second; rm $$second; exit $$((first | code))
 
 test: $(MADE) ## Run all tests, in two processes more than cores (ARGS="-k name": some of them; WORKERS=0: in one)

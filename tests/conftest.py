@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.cost import costs, holds_fast_tests, is_slow_file
 from tests.progress import Progress
 
 # A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
@@ -66,6 +67,26 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With `-m fast` import no other file: the fast tests take seconds."""
+    if config.option.markexpr != "fast":
+        return None
+    is_left_out = (
+        not holds_fast_tests(collection_path)
+        if collection_path.is_dir()
+        else is_slow_file(collection_path)
+    )
+    return True if is_left_out else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    """Mark each test with what it costs."""
+    for item in items:
+        for mark in set(costs(item)):
+            item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

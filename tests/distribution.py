@@ -10,26 +10,26 @@ are two processes more than cores.
 from xdist.scheduler import LoadFileScheduling
 
 START_AIRFLOW = {
-    "tests/e2e/test_report_dag.py",
-    "tests/e2e/test_scheduler.py",
-    "tests/integration/local/test_up_platform.py",
+    "tests/dags/test_report_dag.py",
+    "tests/scenarios/platform/test_scheduler.py",
+    "tests/local/test_up_platform.py",
 }
 AIRFLOW = "Airflow"
 LONG = (
-    "tests/e2e/test_real_data.py",
-    "tests/e2e/test_faults.py",
-    "tests/e2e/test_tutorial.py",
+    "tests/scenarios/platform/test_real_data.py",
+    "tests/scenarios/platform/test_faults.py",
+    "tests/scenarios/platform/test_tutorial.py",
     "tests/dags/test_dag_folder.py",
-    "tests/integration/local/test_up_home.py",
-    "tests/integration/usecases/evaluation/test_evaluators_that_meet.py",
-    "tests/integration/benchmarks/test_chance.py",
-    "tests/integration/console/api/test_api_limits.py",
-    "tests/integration/usecases/training/test_training_memory.py",
-    "tests/integration/learning/models/test_damaged_models.py",
-    "tests/integration/usecases/backtest/test_backtest_classifier.py",
-    "tests/integration/console/api/test_api_rubbish.py",
-    "tests/e2e/test_wrong_inputs.py",
-    "tests/e2e/test_kill.py",
+    "tests/local/test_up_home.py",
+    "tests/usecases/evaluation/test_evaluators_that_meet.py",
+    "tests/benchmarks/test_chance.py",
+    "tests/console/api/test_api_limits.py",
+    "tests/usecases/training/test_training_memory.py",
+    "tests/learning/models/test_damaged_models.py",
+    "tests/usecases/backtest/test_backtest_classifier.py",
+    "tests/console/api/test_api_rubbish.py",
+    "tests/scenarios/platform/test_wrong_inputs.py",
+    "tests/scenarios/platform/test_kill.py",
 )
 
 

@@ -1,6 +1,6 @@
 """Write all texts of the platform into its language files: `python -m tools.languages`.
 
-New texts appear there without a translation, and `tests/unit/definitions/wording/test_languages.py`
+New texts appear there without a translation, and `tests/definitions/wording/test_languages.py`
 fails until they have one.
 """
 

@@ -8,7 +8,7 @@ from alerting.adapters.airflow.dag_files import DagFiles, dag_folder, write_dag_
 from alerting.kinds.validation import parse_definition
 from tests.dags.conftest import NOBODY_LISTENS, reader_of_dags
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.models
 
 # While the database is away each file waits for two seconds. All of trainings have one text.
 MOST_TRAININGS = "train_*[!2].py"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 pytest.importorskip("airflow.sdk")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.models
 
 SCRIPT = """
 import json

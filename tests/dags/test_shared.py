@@ -25,6 +25,8 @@ from alerting.learning.selection.proposal import CandidateSummary, DatasetProfil
 from alerting.reporting.page.decision_text import candidate_line, dataset_lines, decision_lines
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
 
+pytestmark = pytest.mark.models
+
 SAM = {"id": "1", "name": "sam"}
 
 

@@ -95,7 +95,7 @@ class Forked:
 def alerting_commands(folder: Path) -> Forked:
     """Return the command `alerting` with its libraries imported, which costs each a second.
 
-    What a command itself loads is a matter of tests/integration/cli/test_light_commands.py.
+    What a command itself loads is a matter of tests/cli/test_light_commands.py.
     """
     # A console that is made where COLUMNS is set keeps that width.
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}

@@ -42,7 +42,7 @@ def in_memory() -> Platform:
     return memory_platform()
 
 
-REAL = pytest.param("real", marks=pytest.mark.slow)
+REAL = pytest.param("real", marks=pytest.mark.server)
 WITHOUT_STAND_IN = ["in_memory", REAL]  # of tests with so many documents that mongomock takes long
 
 

@@ -137,7 +137,7 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
     assert [(e.definition, e.asset) for e in line.episodes()] == [("other", "oven-2")]
 
 
-@pytest.mark.slow
+@pytest.mark.models
 @pytest.mark.parametrize(
     "fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"]
 )

@@ -98,7 +98,7 @@ def test_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
     assert len(stores.episodes.find(open_only=True)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.server
 def test_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):
     mail = Mailbox("mail")
     platform = platform_on(real, [mail], HandClock(at(10)))
@@ -198,7 +198,7 @@ def test_what_operators_said_survives_a_crash_between_any_two_writes(stores, act
     assert act not in ("acknowledge", "confirm") or after.acknowledged.actor == "ann"
 
 
-@pytest.mark.slow
+@pytest.mark.server
 def test_a_killed_database_keeps_what_operators_did(tmp_path):
     require_real_server()
     folder = tmp_path / "mongod"

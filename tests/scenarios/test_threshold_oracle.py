@@ -139,7 +139,7 @@ def mismatches(seed, number, size=AT_ONCE):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.models
 @pytest.mark.parametrize("number", range(-(-CASES // AT_ONCE)))
 def test_evaluation_says_what_the_documentation_says(number):
     found = mismatches(SEED, number)

@@ -11,11 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_all_files_that_start_airflow_run_in_one_process():
     distribution = pytest.importorskip("tests.distribution", reason="needs pytest-xdist")
-    files = [
-        file
-        for folder in ("e2e", "integration", "dags")
-        for file in (ROOT / "tests" / folder).rglob("test_*.py")
-    ]
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if file.parent.name != "style"]
     starting = [
         file
         for file in files
@@ -30,8 +26,8 @@ def test_the_share_that_starts_airflow_is_dealt_first_and_then_the_long_files():
     assert [file for file in distribution.LONG if not (ROOT / file).exists()] == []
     tests = [
         "tests/unit/test_a.py::test_a",
-        "tests/e2e/test_faults.py::test_b",
-        "tests/e2e/test_scheduler.py::test_c",
+        "tests/scenarios/platform/test_faults.py::test_b",
+        "tests/scenarios/platform/test_scheduler.py::test_c",
     ]
     shares = distribution.FileShares.__new__(distribution.FileShares)
     shares.workqueue = OrderedDict((shares._split_scope(test), {test: False}) for test in tests)

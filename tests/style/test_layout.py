@@ -133,3 +133,33 @@ def test_a_statement_assigns_one_value_but_for_swaps_and_unpacking():
         and not reads_an_earlier_target(node.targets[0].elts, node.value.elts)
     ]
     assert found == []
+
+
+def test_a_fast_test_starts_nothing():
+    """What costs more is left out of `make unit`."""
+    starts = re.compile(r"mark\.(?:models|server|airflow|browser)|real_mongod|EmbeddedMongod")
+    found = [
+        path.relative_to(TESTS).as_posix()
+        for path in MODULES
+        if path.name.startswith("test_")
+        and path.parent.name != "style"
+        and "pytest.mark.fast" in (source := path.read_text(encoding="utf-8"))
+        and starts.search(source)
+    ]
+    assert found == []
+
+
+def test_the_tree_of_tests_mirrors_the_package():
+    """A folder of tests lies where the package, the DAGs or the benchmarks have one, or holds a
+    story: then its parent does."""
+    own = {"ports", "scenarios", "dags", "benchmarks", "faults", "style", "helpers"}
+    strangers = {
+        path.parent.relative_to(TESTS)
+        for path in MODULES
+        if path.name.startswith("test_")
+        and (parts := path.parent.relative_to(TESTS).parts)
+        and parts[0] not in own
+        and not (TESTS.parent / "alerting" / path.parent.relative_to(TESTS)).is_dir()
+        and not (TESTS.parent / "alerting" / path.parent.parent.relative_to(TESTS)).is_dir()
+    }
+    assert strangers == set()

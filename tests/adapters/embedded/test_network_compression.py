@@ -1,0 +1,110 @@
+"""A message that claims more than it inflates to: the embedded database answers nothing of its own
+memory (CVE-2025-14847)."""
+
+import re
+import socket
+import struct
+import subprocess
+import zlib
+
+import pytest
+from pymongo import MongoClient
+
+from alerting.adapters.embedded import embedded_mongod
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from tests.support import free_port, require_real_server
+
+pytestmark = pytest.mark.server
+OP_COMPRESSED = 2012
+OP_MSG = 2013
+SNAPPY = 1
+ZLIB = 2
+ZSTD = 3
+CLAIMED = range(100, 8000, 130)
+"""Lengths that the probes claim for a message of some 20 bytes."""
+
+
+def probe(length: int, compressor: int = ZLIB) -> bytes:
+    """A compressed message with a document of a claimed length, of which only the first field is
+    there."""
+    document = struct.pack("<i", length) + b"\x10a\x00\x01\x00\x00\x00"
+    message = struct.pack("<I", 0) + b"\x00" + document
+    body = struct.pack("<iiB", OP_MSG, length + 500, compressor) + zlib.compress(message)
+    return struct.pack("<iiii", 16 + len(body), 1, 0, OP_COMPRESSED) + body
+
+
+def answer(port: int, message: bytes) -> bytes:
+    """Everything that the server answers before it closes the connection, or for two seconds."""
+    found = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=2.0) as connection:
+        connection.sendall(message)
+        try:
+            while piece := connection.recv(65_536):
+                found += piece
+                if len(found) >= struct.unpack_from("<i", found)[0]:
+                    break
+        except (TimeoutError, ConnectionResetError):
+            pass
+    return found
+
+
+def leaked(answers: list[bytes]) -> list[bytes]:
+    """The names of fields that the server reports although no probe has one: they come from its
+    memory."""
+    texts = [zlib.decompress(one[25:]) for one in answers if one]
+    return [
+        name
+        for text in texts
+        for name in re.findall(rb"field name '([^']+)'", text)
+        if name not in (b"a", b"?")
+    ]
+
+
+@pytest.fixture
+def unprotected(tmp_path):
+    """The port of the same server as it starts without the option."""
+    require_real_server()
+    port = free_port()
+    command = [
+        str(embedded_mongod.find_mongod()),
+        "--dbpath",
+        str(tmp_path),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+    ]
+    server = subprocess.Popen([*command, "--nounixsocket"], stdout=subprocess.DEVNULL)
+    with MongoClient(
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000
+    ) as client:
+        client.admin.command("ping")
+    yield port
+    server.terminate()
+    server.wait(600)
+
+
+def test_the_probe_finds_memory_of_a_server_that_takes_zlib(unprotected):
+    assert any(
+        leaked([answer(unprotected, probe(length)) for length in CLAIMED]) for _ in range(20)
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    require_real_server()
+    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as running:
+        yield running
+
+
+@pytest.mark.parametrize("compressor", [SNAPPY, ZLIB, ZSTD])
+def test_the_embedded_server_answers_no_compressed_message(server, compressor):
+    assert not any(answer(server.port, probe(length, compressor)) for length in CLAIMED)
+
+
+@pytest.mark.parametrize("compressors", ["zlib", ""])
+def test_a_client_that_asks_for_compression_is_served_without(server, compressors):
+    wanted = f"&compressors={compressors}" if compressors else ""
+    with MongoClient(server.uri + wanted, serverSelectionTimeoutMS=5000) as client:
+        assert client.admin.command("hello").get("compression", []) == []
+        assert client["alerting"]["definitions"].find_one() is None

@@ -1,0 +1,156 @@
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from alerting.adapters.files.cells import (
+    MISSING_TEXTS,
+    NO_INSTANT,
+    clean,
+    filled_cells,
+    numbers,
+    values,
+    why_bad,
+    why_no_instant,
+)
+from alerting.adapters.files.stamps.instants import StampReader
+from alerting.readings.history import to_millis
+
+pytestmark = pytest.mark.fast
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def column(*cells):
+    return clean(pa.array(cells, pa.string()))
+
+
+def ms(*parts):
+    return to_millis(datetime(*parts, tzinfo=UTC))
+
+
+def read_strictly(cells, zone):
+    return StampReader(None, zone, strict=True).read(cells)
+
+
+def test_missing_words_are_missing_and_never_zero():
+    cells = column(*MISSING_TEXTS, " ", None, "0")
+    assert filled_cells(cells).tolist() == [False] * (len(MISSING_TEXTS) + 2) + [True]
+    assert values(cells, "number", ".")[0].tolist() == [None] * (len(MISSING_TEXTS) + 2) + [0.0]
+    assert values(cells, "category", ".")[0].tolist() == [None] * (len(MISSING_TEXTS) + 2) + ["0"]
+
+
+@pytest.mark.parametrize("text", ["1.5", "+1.5", " 1.5 ", "1.50", "15e-1", "0.15E1"])
+def test_the_usual_ways_to_write_a_number_are_read(text):
+    for others in ([], ["text"]):  # alone, and in a column with text
+        assert numbers(column(text, *others))[0][0] == 1.5
+
+
+@pytest.mark.parametrize("text", ["1_5", "0x1", "1,5", "1.5.5", "1 5", "one", "1.5 bar", "٣"])
+def test_what_is_no_number_is_text(text):
+    floats, texts = numbers(column(text, "1"))
+    assert texts.tolist() == [True, False]
+    assert np.isnan(floats[0])
+
+
+def test_with_a_decimal_comma_a_dot_is_no_decimal_mark():
+    assert values(column("1,5", "-0,25", "3"), "number", ",")[0].tolist() == [1.5, -0.25, 3.0]
+    assert values(column("1.500", "1,5"), "number", ",")[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e999"])
+def test_infinity_is_bad_and_not_a_number_is_missing(text):
+    found, bad = values(column(text, "-nan", "1"), "number", ".")
+    assert (found.tolist(), bad.tolist()) == ([None, None, 1.0], [True, False, False])
+
+
+def test_a_boolean_is_true_or_false_or_one_or_zero():
+    found, bad = values(column("true", "FALSE", "1", "0", "", "2", "yes"), "boolean", ".")
+    assert found.tolist() == [True, False, True, False, None, None, None]
+    assert bad.tolist() == [False] * 5 + [True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2015-01-01 06:00:00", ms(2015, 1, 1, 6)),
+        ("2015-01-01T06:00", ms(2015, 1, 1, 6)),
+        ("2015-01-01", ms(2015, 1, 1)),
+        ("2015-01-01T06:00:00Z", ms(2015, 1, 1, 6)),
+        ("2015-01-01 06:00:00+02:00", ms(2015, 1, 1, 4)),
+        ("2015-01-01 06:00:00.125", ms(2015, 1, 1, 6) + 125),
+        ("2015-01-01 06:00:00,125", ms(2015, 1, 1, 6) + 125),
+        ("1420092000", ms(2015, 1, 1, 6)),
+        ("1420092000.125", ms(2015, 1, 1, 6) + 125),
+        ("1420092000125", ms(2015, 1, 1, 6) + 125),
+    ],
+)
+def test_instants_are_read_alone_and_among_others(text, expected):
+    assert read_strictly(column(text), None).at.tolist() == [expected]
+    mixed = read_strictly(
+        column(text, "2015-01-02", "2015-01-02T00:00:00Z", "nonsense", None), None
+    )
+    assert mixed.at.tolist() == [expected, ms(2015, 1, 2), ms(2015, 1, 2), NO_INSTANT, NO_INSTANT]
+    assert mixed.bad.tolist() == [False, False, False, True, False]
+    assert mixed.absent.tolist() == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["now", "01.02.2015", "2015-13-01", "2015-02-30 10:00", "5", "20150101", "2015-01-01 25:00"],
+)
+def test_what_is_no_instant_is_bad(text):
+    assert read_strictly(column(text), None).bad.tolist() == [True]
+    assert read_strictly(column(text), BERLIN).bad.tolist() == [True]
+
+
+def test_parts_of_a_millisecond_are_cut_and_counted():
+    found = read_strictly(
+        column("2015-01-01 06:00:00.1239", "2015-01-01 06:00:00.123000", "1420092000.1239"), None
+    )
+    assert found.at.tolist() == [ms(2015, 1, 1, 6) + 123] * 3
+    assert found.cut == 2
+
+
+def test_stamps_without_a_zone_are_counted_when_taken_as_utc():
+    cells = column("2015-07-01 06:00:00", "2015-07-01T06:00:00Z", None)
+    assert read_strictly(cells, None).zoneless == 1
+    in_berlin = read_strictly(cells, BERLIN)
+    assert in_berlin.at.tolist() == [ms(2015, 7, 1, 4), ms(2015, 7, 1, 6), NO_INSTANT]
+    assert in_berlin.zoneless == 0
+
+
+def test_local_times_of_a_clock_change_are_bad_and_the_reason_tells_which():
+    cells = column("2015-10-25 02:30:00", "2015-03-29 02:30:00", "2015-03-29 03:30:00")
+    assert read_strictly(cells, BERLIN).bad.tolist() == [True, True, False]
+    assert "comes twice in Europe/Berlin" in why_no_instant("2015-10-25 02:30:00", BERLIN)
+    assert "does not exist in Europe/Berlin" in why_no_instant("2015-03-29 02:30:00", BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "reason"),
+    [
+        ("abc", "number", "'abc' is not a number"),
+        ("12,5", "number", "'12,5' is not a number; if that is a decimal comma, add --decimal ,"),
+        ("inf", "number", "'inf' is infinite; a measured value is finite"),
+        ("1e999", "number", "'1e999' is larger than the largest number that can be stored"),
+        ("yes", "boolean", "'yes' is neither true nor false"),
+    ],
+)
+def test_the_reason_of_a_bad_cell_is_in_plain_words(cell, kind, reason):
+    assert why_bad(cell, kind) == reason
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("01.02.2015", "write for example 2015-01-01 06:00:00"),
+        ("2015-13-01", "not a date and time of the calendar"),
+        ("5", "later than March 1973"),
+    ],
+)
+def test_the_reason_of_a_bad_stamp_says_what_to_write(cell, reason):
+    assert reason in why_no_instant(cell, None)
+    assert "calendar" in why_no_instant("2015-02-30 10:00", BERLIN)

@@ -1,0 +1,98 @@
+"""Readings of a file as batches of columns, parsed once or twice."""
+
+import os
+
+import numpy as np
+import pytest
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files import readings
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.definitions.faults import UserError
+from alerting.ports import silent
+
+pytestmark = pytest.mark.fast
+
+TEXT = "ts,asset,temperature,running,recipe\n" + "".join(
+    f"2026-01-01T00:{i // 60:02}:{i % 60:02}Z,oven-{i % 2},{'' if i % 7 == 0 else i / 3},{'true' if i % 2 else '0'},r{i % 3}\n"  # noqa: E501
+    for i in range(500)
+)
+TYPES = {"temperature": "number", "running": "boolean", "recipe": "category"}
+
+
+def refuse(line):
+    raise AssertionError(line)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "line.csv"
+    path.write_text(TEXT)
+    return path
+
+
+def read(source):
+    return [row for batch in source.read(TYPES, refuse, silent) for row in batch]
+
+
+def test_a_small_file_is_parsed_once_and_gives_the_same_rows(file, monkeypatch):
+    source = ReadingsFile(file, Layout())
+    source.profile(silent)
+    parsed_once = read(source)
+    assert parsed_once == read(source), "the second time, it is parsed again"
+    monkeypatch.setattr(readings, "PARSED_ONCE", 0)
+    large = ReadingsFile(file, Layout())
+    large.profile(silent)
+    assert large._parsed is None
+    assert read(large) == parsed_once
+    assert len(parsed_once) == 500
+    assert parsed_once[1].values == {"temperature": 1 / 3, "running": True, "recipe": "r1"}
+    assert parsed_once[0].values == {"running": False, "recipe": "r0"}
+
+
+def test_a_file_that_changed_after_the_check_is_refused_though_it_was_parsed_once(file):
+    source = ReadingsFile(file, Layout())
+    source.profile(silent)
+    file.write_text(TEXT.replace("oven-1", "oven-2"))
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(UserError, match="changed during its import"):
+        read(source)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1", "-2.5", "3e4"],
+        ["1", " 2"],
+        ["1", ""],
+        ["1", "nan"],
+        ["1", "x"],
+        ["nan"],
+        ["1", "inf"],
+        [],
+        ["+1", ".5"],
+        [None],
+    ],
+)
+def test_plain_numbers_are_those_that_cleaning_leaves_as_they_are(texts):
+    cells = cell.column(texts)
+    cleaned = cell.clean(cells)
+    floats, texts_among = cell.numbers(cleaned)
+    plain = cell.plain_numbers(cells)
+    if plain is not None:
+        assert cleaned.equals(cells)
+        assert not texts_among.any()
+        np.testing.assert_array_equal(plain, floats)
+    assert (plain is not None) == (texts in (["1", "-2.5", "3e4"], ["1", "inf"], ["+1", ".5"]))
+
+
+def test_a_word_that_stands_for_no_value_may_be_a_number(tmp_path):
+    path = tmp_path / "line.csv"
+    path.write_text("ts,temperature\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:01Z,-999\n")
+    source = ReadingsFile(path, Layout(asset="oven-1", missing=("-999",)))
+    source.profile(silent)
+    rows = [
+        row for batch in source.read({"temperature": "number"}, refuse, silent) for row in batch
+    ]
+    assert [row.values for row in rows] == [{"temperature": 1.0}]

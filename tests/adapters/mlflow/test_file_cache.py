@@ -1,0 +1,258 @@
+"""Files of registered models on disk: downloaded once, compared with their hashes at every load,
+and never trusted."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+
+from alerting.adapters.memory.models import MemoryDecisions
+from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.learning.models import files as model_files
+from alerting.ports import ModelUnavailable, RegistryPorts
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.registration import load_model, register_model
+from tests.builders import classifier
+from tests.in_memory_platform import MemoryModels, in_memory_platform
+
+NAME = "too-moist"
+FILES = {"model.json": b"{}", "deep/booster.txt": b"tree\n" * 50}
+KEY = b"key of a shared registry"
+
+
+class Registry:
+    """The registry of a platform, with its downloads counted."""
+
+    def __init__(self, models):
+        self._models = models
+        self.downloads = 0
+
+    def model_files(self, definition, version):
+        self.downloads += 1
+        return {
+            **self._models.model_files(definition, version),
+            "MLmodel": b"added by the registry",
+        }
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Every set of files that came to the parser."""
+    seen = []
+    monkeypatch.setattr(
+        model_files, "model_from_files", lambda files: seen.append(dict(files)) or "a model"
+    )
+    return seen
+
+
+@pytest.fixture(params=[b"", KEY], ids=["sha256", "hmac"])
+def plant(request, tmp_path, parsed):
+    """The ports of a registry with one registered version, and an empty cache."""
+    models = MemoryModels()
+    ports = RegistryPorts(
+        runs=models, models=models, decisions=MemoryDecisions(), model_key=request.param
+    )
+    register_model(ports, NAME, "run-1", FILES, {}, {})
+    return replace(
+        ports,
+        models=Registry(ports.models),
+        model_file_cache=FolderFileCache(tmp_path / "cache" / "models"),
+    )
+
+
+def entries(tmp_path):
+    return sorted(path for path in (tmp_path / "cache" / "models").iterdir())
+
+
+def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp_path):
+    for _ in range(3):
+        assert load_model(plant, classifier(), 1) == "a model"
+    assert plant.models.downloads == 1
+    assert parsed == [FILES] * 3
+    [entry] = entries(tmp_path)
+    assert {path.stat().st_mode & 0o777 for path in (entry.parent, entry.parent.parent)} == {0o700}
+    assert entry.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "changed",
+        "cut",
+        "header changed",
+        "header cut",
+        "empty",
+        "lost",
+        "swapped",
+        "a link",
+        "a pipe",
+        "a list",
+        "huge",
+    ],
+)
+def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_path, damage):
+    load_model(plant, classifier(), 1)
+    [entry] = entries(tmp_path)
+    content = entry.read_bytes()
+    head, _, body = content.partition(b"\n")
+    damaged = {
+        "changed": content[:-5] + b"X" + content[-4:],
+        "cut": content[:-1],
+        "header changed": head.replace(b"2", b"3") + b"\n" + body,
+        "header cut": content[5:],
+        "empty": b"",
+        "swapped": head + b"\n" + body[2:] + body[:2],
+        "a list": b"[1, 2]\n" + body,
+    }
+    if damage in damaged:
+        assert damaged[damage] != content
+        entry.write_bytes(damaged[damage])
+    elif damage == "huge":
+        os.truncate(entry, 3 << 30)
+    else:
+        entry.rename(tmp_path / "elsewhere")
+        if damage == "a link":
+            (tmp_path / "elsewhere").write_bytes(damaged["changed"])
+            entry.symlink_to(tmp_path / "elsewhere")
+        elif damage == "a pipe":
+            os.mkfifo(entry)
+    assert load_model(plant, classifier(), 1) == "a model"
+    assert plant.models.downloads == 2
+    assert load_model(plant, classifier(), 1) == "a model"
+    assert plant.models.downloads == 2, "the damaged entry was replaced"
+    assert parsed == [FILES] * 3
+
+
+def test_files_of_another_key_or_version_are_not_taken(plant, tmp_path):
+    load_model(plant, classifier(), 1)
+    register_model(
+        replace(plant, models=plant.models._models),
+        NAME,
+        "run-2",
+        {**FILES, "model.json": b"[]"},
+        {},
+        {},
+    )
+    load_model(plant, classifier(), 2)
+    assert (plant.models.downloads, len(entries(tmp_path))) == (2, 2)
+    with pytest.raises(ModelUnavailable, match="key"):
+        load_model(replace(plant, model_key=b"another"), classifier(), 1)
+
+
+def test_a_cached_model_is_there_while_the_registry_is_not(plant):
+    load_model(plant, classifier(), 1)
+    plant.models._models.reachable = False
+    assert load_model(plant, classifier(), 1) == "a model"
+
+
+def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
+    cache = FolderFileCache(tmp_path / "cache" / "models", most_bytes=1000)
+    for version in (1, 2, 3):
+        cache.store(NAME, version, {"model.json": "a hash"}, {"model.json": b"x" * 400})
+        for used, entry in enumerate(
+            sorted(entries(tmp_path), key=lambda path: path.stat().st_mtime_ns)
+        ):
+            os.utime(entry, (1000 + used, 1000 + used))
+        if version == 2:
+            assert cache.load(NAME, 1, {"model.json": "a hash"}) is not None
+    found = {
+        version: cache.load(NAME, version, {"model.json": "a hash"}) is not None
+        for version in (1, 2, 3)
+    }
+    assert found == {1: True, 2: False, 3: True}
+    cache.store(NAME, 4, {"model.json": "a hash"}, {"model.json": b"x" * 1001})
+    assert cache.load(NAME, 4, {"model.json": "a hash"}) is None
+    assert len(entries(tmp_path)) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault(plant, tmp_path):
+    (tmp_path / "cache").write_text("a file in its place")
+    assert load_model(plant, classifier(), 1) == "a model"
+    assert load_model(plant, classifier(), 1) == "a model"
+    assert plant.models.downloads == 2
+
+
+def test_processes_that_write_read_and_drop_at_once_see_whole_entries_or_none(tmp_path):
+    folder = tmp_path / "cache" / "models"
+    faults = []
+    wrong = []
+
+    def work(worker):
+        cache = FolderFileCache(folder, most_bytes=20_000)
+        try:
+            for step in range(60):
+                version = (step * 7 + worker) % 5
+                files = {f"file-{n}": bytes([version]) * 2000 for n in range(3)}
+                cache.store(NAME, version, dict.fromkeys(files, "hash"), files)
+                if (found := cache.load(NAME, version, dict.fromkeys(files, "hash"))) not in (
+                    None,
+                    files,
+                ):
+                    wrong.append(found)
+                if step % 10 == worker:
+                    cache.drop(NAME, version, dict.fromkeys(files, "hash"))
+        except Exception as fault:  # whatever it is, it is a failure of this test
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (faults, wrong) == ([], [])
+    assert not [path for path in folder.iterdir() if path.name.startswith(".part-")]
+
+
+SECOND_PROCESS = """
+import json, sys
+from pathlib import Path
+from types import SimpleNamespace
+from alerting.adapters.memory.models import MemoryDecisions
+from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+from alerting.kinds.validation import parse_definition
+from alerting.usecases.registry.registration import load_model
+
+cache, name, hashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+platform = SimpleNamespace(
+    decisions=SimpleNamespace(file_hashes=lambda definition, version: hashes),
+    models=MlflowModels(f"sqlite:///{cache}/no/registry.db"),
+    model_file_cache=FolderFileCache(Path(cache)),
+    model_key=b"",
+)
+definition = parse_definition(
+    {"name": name, "kind": "classifier", "assets": ["oven-1"], "problem": {"event": "jam"}, "horizon": "30m"}
+)
+print(load_model(platform, definition, 1).hash, "mlflow" in sys.modules)
+"""  # noqa: E501
+
+
+@pytest.mark.models
+def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
+    from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+    from alerting.usecases.definitions.sync import apply
+    from alerting.usecases.training.train import train
+    from tests.builders import at
+    from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
+
+    models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
+    cache = tmp_path / "cache" / "models"
+    platform = replace(
+        in_memory_platform(), runs=models, models=models, model_file_cache=FolderFileCache(cache)
+    )
+    platform.assets.store_assets([humid_oven()])
+    add_readings(platform, line(days=8), at(0))
+    apply(platform, [learned_quickly()], "engineer", at(0), "test")
+    platform.clock.instant = at(8 * DAY)
+    train(platform, NAME, at(8 * DAY))
+    own = load_model(platform, classifier(), 1)
+    hashes = json.dumps(platform.decisions.file_hashes(NAME, 1))
+    command = [sys.executable, "-c", SECOND_PROCESS, str(cache), NAME, hashes]
+    said = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=True
+    ).stdout.split()
+    assert said == [own.hash, "False"]

@@ -1,0 +1,113 @@
+"""The data model page names every collection, key, index, validator and writer of the platform, and
+no other."""
+
+import re
+from pathlib import Path
+
+from bson.codec_options import CodecOptions
+
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
+from alerting.demo.line_store import MongoLines
+
+ROOT = Path(__file__).parents[3]
+COLLECTIONS, SECTION_OF_INDEXES = (
+    (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8").split("## Indexes\n")
+)
+
+
+def rows_of(text):
+    """Return the cells of each row of the tables, by the name of its collection."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line] for line in lines]
+
+
+def name_of(row):
+    return re.match(r"`(\w+)`", row[0])[1]
+
+
+ROWS = {name_of(row): row for row in rows_of(COLLECTIONS)}
+
+
+class RecordingDatabase:
+    """Records which collections are used."""
+
+    codec_options = CodecOptions()
+
+    def __init__(self):
+        self.used = set()
+
+    def __getitem__(self, name):
+        self.used.add(name)
+        return self
+
+    def with_options(self, *_, **__):
+        return self
+
+
+def fields_of(index):
+    return ", ".join(
+        f"`{name}`{' ↓' if direction < 0 else ''}"
+        for name, direction in index.document["key"].items()
+    )
+
+
+def kind_of(index):
+    document = index.document
+    kinds = [word for word in ("unique", "sparse") if document.get(word)]
+    if "partialFilterExpression" in document:
+        kinds.append(
+            f"partial, `{document['name']}`: "
+            + ", ".join(f"`{name}`" for name in document["partialFilterExpression"])
+        )
+    if "expireAfterSeconds" in document:
+        kinds.append(f"documents are deleted {document['expireAfterSeconds']} s later")
+    return ", ".join(kinds)
+
+
+def test_every_collection_of_the_stores_is_described_and_no_other():
+    database = RecordingDatabase()
+    MongoStores(database)
+    MongoClock(database)
+    MongoLines(database)
+    MongoArchivedFiles(database)
+    assert database.used | {SCHEMA} == INDEXES.keys() == ROWS.keys()
+    assert all(len(row) == 6 and all(row) for row in ROWS.values())
+
+
+def test_every_validator_is_named():
+    assert VALIDATORS.keys() == {
+        name for name, row in ROWS.items() if row[0].endswith("(validator)")
+    }
+
+
+def test_the_table_of_indexes_is_that_of_the_platform():
+    wanted = [
+        [f"`{name}`", fields_of(index), kind_of(index)]
+        for name, indexes in INDEXES.items()
+        for index in indexes
+    ]
+    assert rows_of(SECTION_OF_INDEXES) == wanted
+
+
+def test_every_writer_that_is_named_exists():
+    named = [
+        path
+        for row in ROWS.values()
+        for path in re.findall(r"`((?:usecases|adapters|demo|console)/[^`]*)`", row[3])
+    ]
+    assert named
+    assert [name for name in named if not (ROOT / "alerting" / name).exists()] == []
+
+
+def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
+    for name, row in ROWS.items():
+        unique = [
+            index
+            for index in INDEXES[name]
+            if index.document.get("unique") and not index.document.get("sparse")
+        ]
+        expected = fields_of(unique[0]) if unique else "`_id`"
+        assert row[2] == expected or row[2].startswith((f"{expected} (", f"{expected};")), name

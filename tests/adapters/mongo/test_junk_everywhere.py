@@ -1,0 +1,242 @@
+"""Six kinds of junk in every collection at once: the platform goes on for everything else."""
+
+import traceback
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo.errors import DuplicateKeyError
+from typer.testing import CliRunner
+
+from alerting.adapters.archive.archive import ReadingsArchive
+from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
+from alerting.adapters.mongo.indexes import INDEXES
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
+from alerting.cli.main import app
+from alerting.console.app import create_app
+from alerting.definitions.assets import EventType
+from alerting.definitions.shards import shard_of
+from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.definitions import sync
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.reports.issue import make_due_plant_reports, make_due_reports
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.upkeep.archive import archive_readings
+from alerting.usecases.upkeep.maintain import maintain
+from alerting.usecases.upkeep.retention import retain
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.console.api import TOKENS, VIEWER
+from tests.helpers.console.pages import log_in
+from tests.helpers.every_collection import junk, valid_documents
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
+
+pytestmark = pytest.mark.server
+NAMED = {
+    *(
+        "assets",
+        "event_types",
+        "source_revisions",
+        "archived_files",
+        "evaluation_shards",
+        "late_arrivals",
+    ),
+    *(
+        "reprocessing_requests",
+        "episodes",
+        "shelves",
+        "decisions",
+        "trainings",
+        "reports",
+        "platform_alerts",
+    ),
+}
+"""Collections whose junk is read by every round, and named in the log."""
+GATEWAY = {"name": "gateway", "kind": "http", "delivers": "readings"}
+
+
+@pytest.fixture
+def stores(real_server):
+    with open_stores(real_server, "junk", prepare=True) as made:
+        yield made
+        made.database.client.drop_database("junk")
+
+
+@pytest.fixture
+def platform(stores, tmp_path):
+    """A platform that has raised its first alert, with a valid document in each collection."""
+    archive = ReadingsArchive(
+        MongoArchivedFiles(stores.database),
+        stores.assets,
+        str(tmp_path / "archive"),
+        timedelta(days=60),
+    )
+    made = replace(
+        platform_on(stores, [Mailbox("mail")], HandClock(at(0))),
+        archive=archive,
+        readings=ArchivedReadings(stores.readings, archive),
+        reading_writes=ArchivedWrites(stores.reading_writes, archive),
+    )
+    made.assets.store_assets([oven()])
+    made.assets.put_event_types([EventType(name="failure", duration="instant")])
+    sync.apply(made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first")
+    made.routes.store_document({"name": "all", "channels": ["mail"], "platform": True})
+    apply_sources(made, [GATEWAY], "engineer", at(0))
+    add_events(made, [EventRow("oven-1", "failure", at(1), None, {})], at(1))
+    old = [
+        ReadingRow("oven-1", at(-60 * 24 * 90 + minute), {"temperature": 190.0})
+        for minute in range(60)
+    ]
+    add_readings(made, old, at(-60 * 24 * 20))
+    archive_readings(made, at(0))
+    hours(made, 1, 230.0)
+    evaluate(made, None, at(60))
+    deliver_due(made, at(60))
+    valid = valid_documents()
+    for collection, document in valid.items():
+        if stores.database[collection].find_one() is None:
+            stores.database[collection].insert_one(dict(document))
+    lived = {name for name in INDEXES if stores.database[name].find_one() is not None}
+    assert lived == set(INDEXES), f"without a valid document: {set(INDEXES) - lived}"
+    return made
+
+
+def hours(platform, hour, temperature):
+    """Readings of one hour."""
+    rows = [
+        ReadingRow("oven-1", at(60 * hour - 60 + minute), {"temperature": temperature})
+        for minute in range(1, 60)
+    ]
+    add_readings(platform, rows, at(60 * hour))
+
+
+@pytest.fixture
+def examples(platform, stores):
+    """A valid document of each collection."""
+    return {name: stores.database[name].find_one() for name in INDEXES}
+
+
+def leave(stores, examples, collections):
+    """Write junk past the validators, as a version without them would have; return the names of
+    what an index refuses."""
+    refused = []
+    for collection in collections:
+        for name, document in junk(collection, examples[collection]):
+            try:
+                stores.database[collection].insert_one(
+                    document | {"junk": True}, bypass_document_validation=True
+                )
+            except DuplicateKeyError:
+                refused.append(name)
+    return refused
+
+
+def steps(platform, hour, monkeypatch):
+    """Everything of one round, by name."""
+    now = platform.clock.instant = at(60 * hour)
+    client = TestClient(create_app(platform, TOKENS, now=lambda: now))
+
+    @contextmanager
+    def opened(*_, **__):
+        yield platform
+
+    def listed():
+        monkeypatch.setattr("alerting.wiring.open_platform", opened)
+        done = CliRunner().invoke(app, ["list"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert "too-hot" in done.output
+
+    def page(path):
+        log_in(client)
+        answer = client.get(path)
+        assert answer.status_code == 200, answer.text[-500:]
+        return answer.text
+
+    def metrics():
+        answer = client.get("/metrics", headers=VIEWER)
+        assert answer.status_code == 200, answer.text
+        assert "alerting_open_episodes" in answer.text, answer.text[:500]
+
+    yield "evaluate", lambda: evaluate(platform, None, now)
+    yield "deliver", lambda: deliver_due(platform, now)
+    yield "maintain", lambda: maintain(platform, now)
+    yield "reports", lambda: make_due_reports(platform, shard_of("too-hot"), now, print)
+    yield "plant report", lambda: make_due_plant_reports(platform, now, print)
+    yield "list", listed
+    for path in ("/", "/suppressed", "/sources", "/reports", "/models/too-moist"):
+        yield f"page {path}", lambda path=path: page(path)
+    yield "metrics", metrics
+    yield "archive", lambda: archive_readings(platform, now)
+    yield "retain", lambda: retain(platform, now)
+
+
+def failures(platform, hour, monkeypatch):
+    found = {}
+    for name, step in steps(platform, hour, monkeypatch):
+        try:
+            step()
+        except Exception as error:
+            found[name] = "".join(traceback.format_exception(error)[-3:])
+    return found
+
+
+def test_junk_in_every_collection_stops_nothing_else(
+    platform, stores, examples, monkeypatch, caplog
+):
+    assert failures(platform, 2, monkeypatch) == {}, "without junk"
+    hours(platform, 3, 190.0)
+    evaluate(platform, None, at(180))
+    before = {
+        episode.id for episode in platform.episodes.find(definition="too-hot", asset="oven-1")
+    }
+
+    refused = leave(stores, examples, INDEXES)
+    found = rounds(platform, monkeypatch, 4)
+
+    assert found == {}, culprits(platform, stores, examples, monkeypatch)
+    new = [
+        e
+        for e in platform.episodes.find(definition="too-hot", asset="oven-1")
+        if e.id not in before
+    ]
+    assert [e.condition for e in new if e.raised_at > at(180)] == ["open"]
+    assert any("oven-1" in str(message) for message in platform.channels["mail"].messages[-3:])
+    assert len(refused) < 80, refused
+    named = {
+        record.getMessage().partition("/")[0]
+        for record in caplog.records
+        if "is faulty and left out" in record.getMessage()
+    }
+    assert named >= NAMED, NAMED - named
+    subjects = {alert.subject.partition("/")[0] for alert in platform.platform_alerts.open()}
+    assert subjects >= {
+        "assets",
+        "event_types",
+        "routes",
+        "sources",
+        "shelves",
+        "archived_files",
+        "definition_revisions",
+    }
+
+
+def rounds(platform, monkeypatch, hour):
+    """The faults of two rounds, by step: the second must get over what the first has left."""
+    hours(platform, hour, 230.0)
+    return failures(platform, hour, monkeypatch) | failures(platform, hour + 1, monkeypatch)
+
+
+def culprits(platform, stores, examples, monkeypatch):
+    """The steps that fail, by collection: only asked after a failure."""
+    for collection in INDEXES:
+        stores.database[collection].delete_many({"junk": True})
+    found = {}
+    for number, collection in enumerate(INDEXES):
+        leave(stores, examples, [collection])
+        found[collection] = rounds(platform, monkeypatch, 6 + 2 * number)
+        stores.database[collection].delete_many({"junk": True})
+    return {collection: steps for collection, steps in found.items() if steps}

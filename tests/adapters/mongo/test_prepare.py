@@ -1,0 +1,158 @@
+"""A database is prepared once, and opening it creates nothing."""
+
+import subprocess
+import sys
+from os import environ
+
+import pytest
+
+from alerting.adapters.mongo import prepare as preparation
+from alerting.adapters.mongo.indexes import DEFINITIONS, EPISODES, INDEXES, SCHEMA
+from alerting.adapters.mongo.mongo import DatabaseDown, open_database, open_stores
+from alerting.adapters.mongo.prepare import NotPrepared, prepare_database, schema_hash
+from alerting.local.prepare import prepare, prepare_home
+from alerting.settings.environment import Settings
+from alerting.wiring import open_platform
+from alerting.wiring import prepare_database as prepare_by_settings
+from tests.helpers.commands import record_commands
+from tests.support import free_port, require_real_server
+
+pytestmark = pytest.mark.server
+OLDER = {"_id": "schema", "hash": "of an older version", "version": "0.0.1"}
+
+
+@pytest.fixture
+def settings(real_server, tmp_path):
+    """A home with a database of its own on the real server, which is empty."""
+    settings = Settings(home=tmp_path, mongodb_uri=real_server, database="to-prepare")
+    prepare_home(settings)
+    yield settings
+    with open_database(real_server, "to-prepare") as database:
+        database.client.drop_database("to-prepare")
+
+
+def set_version(settings, document):
+    with open_database(settings.mongodb_uri, settings.database) as database:
+        database[SCHEMA].replace_one({"_id": "schema"}, document, upsert=True)
+
+
+def test_opening_the_platform_takes_at_most_three_commands(settings, monkeypatch):
+    prepare(settings)
+    record = record_commands(monkeypatch)
+    with open_platform(settings) as platform:
+        opened = list(record.commands)
+        assert platform.definitions.documents() == []
+    assert opened == [f"find {SCHEMA}"]
+    assert len(record.commands) - 2 <= 3, "opened, asked for documents and their faults, and closed"
+
+
+def test_an_empty_database_is_refused_with_what_to_do(settings):
+    with (
+        pytest.raises(NotPrepared, match=r"is not prepared.*run `alerting prepare`"),
+        open_platform(settings),
+    ):
+        pass
+    with open_database(settings.mongodb_uri, settings.database) as database:
+        assert database.list_collection_names() == []
+
+
+def test_a_database_of_another_version_is_refused_until_it_is_prepared(settings):
+    prepare(settings)
+    set_version(settings, OLDER)
+    with (
+        pytest.raises(NotPrepared, match=r"another version .*0\.0\.1.* run `alerting prepare`"),
+        open_platform(settings),
+    ):
+        pass
+    prepare_by_settings(settings)
+    with open_platform(settings) as platform:
+        assert platform.definitions.documents() == []
+
+
+def test_a_command_on_a_database_of_another_version_ends_with_one_sentence(settings):
+    prepare(settings)
+    set_version(settings, OLDER)
+    variables = {
+        "ALERTING_HOME": str(settings.home),
+        "ALERTING_MONGODB_URI": settings.mongodb_uri,
+        "ALERTING_DATABASE": settings.database,
+    }
+    command = [sys.executable, "-c", "from alerting.cli.main import main; main()", "list"]
+    done = subprocess.run(
+        command,
+        env={**environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "run `alerting prepare`" in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_home_that_nobody_else_uses_prepares_itself(tmp_path):
+    require_real_server()
+    settings = Settings(home=tmp_path)
+    prepare_home(settings)
+    with open_platform(settings) as platform:
+        assert platform.definitions.documents() == []
+
+
+def test_preparing_makes_everything_that_is_described_and_doing_it_again_changes_nothing(
+    real_server,
+):
+    with open_database(real_server, "prepared") as database:
+        prepare_database(database)
+        first = found_in(database)
+        prepare_database(database)
+        assert found_in(database) == first
+        assert set(first) == set(INDEXES)
+        database.client.drop_database("prepared")
+
+
+def found_in(database):
+    return {
+        c["name"]: (c["options"], database[c["name"]].index_information())
+        for c in database.list_collections()
+    }
+
+
+def test_an_index_of_an_older_version_is_replaced(real_server):
+    with open_database(real_server, "older-index") as database:
+        database[EPISODES].create_index([("raised_at", 1)], name="over_unacknowledged")
+        database[EPISODES].create_index([("muted_by", 1)], name="mine", sparse=True)
+        prepare_database(database)
+        made = database[EPISODES].index_information()
+        assert made["over_unacknowledged"]["key"] == [("raised_at", -1), ("_id", -1)]
+        assert {"muted_by_1", "mine"} & set(made)
+        database.client.drop_database("older-index")
+
+
+def test_a_server_that_does_not_answer_is_not_prepared(tmp_path):
+    settings = Settings(home=tmp_path, mongodb_uri=f"mongodb://127.0.0.1:{free_port()}")
+    with pytest.raises(DatabaseDown, match="does not answer"):
+        prepare(settings)
+
+
+@pytest.mark.parametrize("change", ["an index", "a collection", "a validator"])
+def test_whatever_changes_the_schema_changes_its_version(monkeypatch, change):
+    before = schema_hash()
+    schema_hash.cache_clear()
+    if change == "an index":
+        monkeypatch.setitem(INDEXES, EPISODES, INDEXES[EPISODES][1:])
+    elif change == "a collection":
+        monkeypatch.setitem(INDEXES, "new", [])
+    else:
+        monkeypatch.setitem(
+            preparation.VALIDATORS, DEFINITIONS, lambda: {"$jsonSchema": {"required": ["name"]}}
+        )
+    assert schema_hash() != before
+    schema_hash.cache_clear()
+
+
+def test_stores_open_on_what_was_prepared_by_somebody_else(real_server):
+    with open_stores(real_server, "by-another", prepare=True) as stores:
+        with open_stores(real_server, "by-another") as again:
+            assert again.definitions.documents() == []
+        stores.database.client.drop_database("by-another")

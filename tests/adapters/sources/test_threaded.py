@@ -1,0 +1,204 @@
+"""A connection to a broker holds a bounded amount in memory, and puts aside messages that are too
+large."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.adapters.sources import threaded
+from alerting.adapters.sources.threaded import (
+    LARGEST_MESSAGE,
+    MOST_BYTES,
+    Received,
+    ThreadedStream,
+    _Connection,
+    _Stamps,
+)
+from alerting.definitions.faults import UserError
+
+pytestmark = pytest.mark.fast
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def test_as_many_messages_may_come_as_have_place_and_more_after_an_acknowledgement():
+    connection = _Connection()
+    assert connection.headroom == MOST_BYTES // LARGEST_MESSAGE
+    connection.add(Received("t", b"x" * 1000, 1), NOON)
+    assert connection.headroom == 999
+    for i in range(62):
+        connection.add(Received("t", b"x" * LARGEST_MESSAGE, i), NOON)
+    assert connection.headroom == 1
+    connection.add(Received("t", b"x" * LARGEST_MESSAGE, 63), NOON)
+    connection.add(Received("t", b"x" * LARGEST_MESSAGE, 64), NOON)
+    assert connection.headroom == 0
+    for _ in range(11):
+        connection.messages.popleft().acknowledge()
+    assert connection.take_done(0)[0] == 1
+    assert connection.headroom == 10
+
+
+def test_a_message_that_is_stored_twice_is_acknowledged_once():
+    connection = _Connection()
+    for number in (1, 2):
+        connection.add(Received("t", b"x" * 1000, number), NOON)
+    message = connection.messages.popleft()
+    message.acknowledge()
+    message.acknowledge()
+    assert connection.take_done(0) == [1]
+    assert (connection.unacknowledged, connection.bytes) == (1, 1000)
+
+
+def test_the_beginning_of_a_message_that_is_too_large_is_kept_with_the_reason():
+    connection = _Connection()
+    connection.add(Received("t", b"x" * (LARGEST_MESSAGE + 1), 1), NOON)
+    message = connection.messages.popleft()
+    assert (len(message.payload), message.received_at) == (65536, NOON)
+    assert message.fault == "has 1048577 bytes, more than 1048576; only its first 65536 are kept"
+
+
+def test_messages_one_topic_have_stamps_at_least_millisecond_apart_clock_is_asked_once_for_many():
+    stamps = _Stamps()
+
+    def stamped(topics, now):
+        found = stamps.stamp_messages(
+            [Received(topic, b"1", None) for topic in topics], NOON + timedelta(milliseconds=now)
+        )
+        return [(at - NOON) // timedelta(milliseconds=1) for at in found]
+
+    assert stamped("abaa", 0) == [0, 0, 1, 2]
+    assert stamped("aba", 1) == [3, 1, 4]  # not 1 again, which would replace an earlier message
+    assert stamped("ab", 100) == [100, 100]
+
+
+def idle_stream(**others):
+    """Return a stream without its thread."""
+    stream = ThreadedStream.__new__(ThreadedStream)
+    given = {"name": "line", "connect": None, "now": lambda: NOON, **others}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(threading.Thread, "start", lambda _: None)
+        stream.__init__(**given)
+    return stream
+
+
+class Broken:
+    """A client that delivers one message, then breaks."""
+
+    def __init__(self, number, sends_again):
+        self.sends_again = sends_again
+        self._found = [Received("t", b"%d" % number, number)]
+
+    def receive(self, _):
+        if not self._found:
+            raise ConnectionError("away")
+        return [self._found.pop()]
+
+    def acknowledge(self, tokens):
+        raise AssertionError(tokens)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("sends_again", "kept"), [(True, [b"2"]), (False, [b"1", b"2"])])
+def test_messages_of_a_broken_connection_are_kept_where_they_do_not_come_again(sends_again, kept):
+    stream = idle_stream()
+    for number in (1, 2):
+        stream._connect = lambda number=number: Broken(number, sends_again)
+        with pytest.raises(UserError, match="the connection to the broker fails: away"):
+            stream._serve_connection()
+    stream._fault = None
+    found = stream.batch()
+    assert [message.payload for message in found] == kept
+    for message in found[:-1]:
+        message.acknowledge()  # of the connection that is gone: to no effect
+    assert stream._connection.take_done(0) == []
+
+
+class Live:
+    """A client that delivers these values one by one, then ends the stream."""
+
+    sends_again = False
+
+    def __init__(self, stream, values):
+        self._stream = stream
+        self._values = list(values)
+
+    def receive(self, _):
+        if not self._values:
+            self._stream._closed.set()
+            return []
+        return [Received("t", self._values.pop(0), None)]
+
+    def acknowledge(self, tokens):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_of_values_that_are_sent_once_the_oldest_are_lost_beyond_a_bound_and_counted(monkeypatch):
+    monkeypatch.setattr(threaded, "MOST_WAITING", 3)
+    stream = idle_stream(is_sent_once=True)
+    stream._connect = lambda: Live(stream, [b"%d" % i for i in range(5)])
+    stream._serve_connection()
+    stream._fault = None
+    assert [message.payload for message in stream.batch()] == [b"2", b"3", b"4"]
+    assert [(loss.reason, loss.count) for loss in stream.losses()] == [(threaded._TOO_MANY, 2)]
+    assert stream.losses() == []
+
+
+def test_a_clock_that_fails_is_named_as_the_cause_and_loses_no_message():
+    answers = iter([ConnectionError("database away"), None])
+    faults = []
+
+    def now():
+        if (answer := next(answers, None)) is not None:
+            raise answer
+        faults.append(stream._fault)
+        return NOON
+
+    stream = idle_stream(now=now)
+    stream._connect = lambda: Live(stream, [b"1", b"2"])
+    stream._serve_connection()
+    assert faults == ["the clock of the platform cannot be read: database away"]
+    assert stream._fault is None
+    assert [message.payload for message in stream.batch()] == [b"1", b"2"]
+
+
+def test_a_failure_of_the_thread_itself_is_not_blamed_on_the_broker(monkeypatch):
+    stream = idle_stream()
+
+    def fail():
+        stream._closed.set()
+        raise KeyError("x")
+
+    monkeypatch.setattr(stream, "_serve_connection", fail)
+    stream._run()
+    assert stream._fault == "the stream service itself fails, not the broker: KeyError: 'x'"
+
+
+@pytest.mark.parametrize(("history", "is_lost"), [(0, True), (5, True), (15, False)])
+def test_the_time_without_a_connection_is_stated_unless_history_fills_it(history, is_lost):
+    minutes = iter((0, 0, 10, 10, 10))
+    now = lambda: NOON + timedelta(minutes=next(minutes))  # noqa: E731
+    stream = idle_stream(now=now, is_sent_once=True, history=timedelta(minutes=history))
+    stream._connect = lambda: Broken(1, sends_again=False)
+    for _ in range(2):
+        with pytest.raises(UserError):
+            stream._serve_connection()
+    lost = [loss.reason.split(":")[0] for loss in stream.losses()]
+    assert lost == (["there was no connection from 2026-01-05T12"] if is_lost else [])
+
+
+def test_dropped_values_that_the_history_has_are_read_again_and_not_lost(monkeypatch):
+    monkeypatch.setattr(threaded, "MOST_WAITING", 3)
+    stream = idle_stream(is_sent_once=True, history=timedelta(hours=1))
+    stream._connect = lambda: Live(stream, [b"%d" % i for i in range(5)])
+    stream._serve_connection()
+    stream._closed.clear()
+    monkeypatch.setattr(stream, "_connect", lambda: Live(stream, []))
+    stream._serve_connection()
+    assert stream.losses() == []
+    assert stream._dropped == []

@@ -1,0 +1,371 @@
+"""Output of commands: with --json one document in every command, tables that fit 80 columns, text
+as people wrote it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from alerting.cli.main import app
+from alerting.definitions.assets import Asset, Variable
+from alerting.ports import Training
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import at, too_hot
+from tests.helpers.command_line import TITLE, output, run, write
+from tests.humid_line import NAME, learned_quickly, line
+
+RUNS_ON = {"up", "stream"}  # they have no result
+
+
+def commands(group=None, path=()):
+    """Every command of the tree, as the words one types."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def written_files():
+    """A file of each kind that a command reads, by what is in it."""
+    hot = {
+        "title": "hot",
+        "readings": {"temperature": [230, 230]},
+        "expect": [{"at": "0m", "raised": "medium"}],
+    }
+    return {
+        "definition": write("too-moist.yaml", learned_quickly(promotion={"mode": "approval"})),
+        "scenario": write("too-hot.test.yaml", {"definition": too_hot(), "scenarios": [hot]}),
+        "readings": write("r.csv", "ts,temperature\n2026-02-01T00:00:00Z,200\n"),
+        "events": write("e.csv", "ts\n2026-02-01T00:00:00Z\n"),
+        "assets": write("a.yaml", {"name": "mill-1", "attributes": {"age": 3}}),
+        "route": write("route.yaml", {"name": "night", "channels": ["mail"]}),
+    }
+
+
+def source_commands():
+    """The words of every command on sources."""
+    pattern = str(Path("*.csv").absolute())
+    source = write(
+        "source.yaml",
+        {
+            "name": "lab",
+            "kind": "files",
+            "pattern": pattern,
+            "asset": "oven-1",
+            "unchanged_for": "0s",
+        },
+    )
+    once = [("source", word, source) for word in ("check", "apply", "test")]
+    on_it = ("test", "read", "backfill", "retry", "show", "pause", "resume", "retire")
+    replay = ("source", "replay", "oven-1", "--to", "lab")  # which no program sends to: refused
+    return [
+        *once,
+        replay,
+        *(("source", word, "lab") for word in on_it),
+        ("source", "list"),
+        ("source", "dead"),
+    ]
+
+
+def route_commands(route):
+    """The words of every command on routes and their notifications."""
+    return [
+        ("route", "check", route),
+        ("route", "apply", route),
+        ("route", "list"),
+        ("route", "test", "mail"),
+        ("notification", "dead-letters"),
+        ("notification", "retry", "all"),
+        ("notification", "revoke-links", "--all"),
+        ("route", "remove", "night"),
+    ]
+
+
+def every_command(plant, files, episode):
+    """The words of every command, in an order in which each has something to do."""
+    span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
+    trained_run = lambda: next(i for i, r in plant.models.runs.items() if r.parent is None)  # noqa: E731 - known when it is run
+    return [
+        ("check", files["definition"]),
+        ("apply", files["definition"]),
+        ("list",),
+        ("show", "too-hot"),
+        ("definition", "export"),
+        ("dataset", NAME, "--as-of", "2026-01-17T00:00Z"),
+        ("train", NAME, "--as-of", "2026-01-17T00:00Z"),
+        ("models", NAME),
+        ("score", NAME),
+        ("score", NAME, "--history", "--out", "scores.csv"),
+        ("model", "export", NAME, "--out", "model.onnx"),
+        ("model", "approve", trained_run),
+        ("model", "reject", trained_run, "--reason", "worse"),
+        ("model", "rollback", NAME, "--reason", "worse"),
+        ("evaluate",),
+        ("episodes",),
+        ("episodes", episode),
+        ("why", "too-hot", "oven-1"),
+        ("miss", "too-hot", "--asset", "oven-1", "--at", "2026-01-04T00:00Z"),
+        ("episode", "ack", episode),
+        ("episode", "confirm", episode),
+        ("episode", "close", episode, "--reason", "sensor removed"),
+        ("episode", "comment", episode, "look"),
+        ("episode", "assign", episode, "bob"),
+        ("feedback", episode, "--verdict", "true_alarm"),
+        ("shelf", "add", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning"),
+        ("shelf", "list"),
+        ("shelf", "end", "too-hot", "oven-1"),
+        ("shelf", "out-of-service", "too-hot", "oven-1", "--reason", "sensor"),
+        ("suppression", "list"),
+        ("kpi",),
+        ("late-data",),
+        ("report", "too-hot"),
+        ("backtest", "too-hot", *span),
+        ("test", files["scenario"]),
+        ("import", "readings", files["readings"], "--asset", "oven-1"),
+        ("import", "events", files["events"], "--asset", "oven-1", "--type", "stop"),
+        ("import", "assets", files["assets"]),
+        *route_commands(files["route"]),
+        *source_commands(),
+        ("demo", "past", "--days", "1"),
+        ("demo", "status"),
+        ("asset", "relations", "oven-1"),
+        ("demo", "set", "belt_speed_setpoint", "8"),
+        ("definition", "retire", "too-hot"),
+        ("retain", "--dry-run"),
+        ("archive", "status"),
+        ("archive", "run"),
+        ("archive", "verify"),
+        ("archive", "restore", "oven-1", "--from", "2026-01", "--until", "2026-01"),
+        ("backup", "."),  # a folder that is not empty: refused
+        ("restore", "."),
+        ("prepare",),
+    ]
+
+
+@pytest.mark.models
+def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
+    """Also where libraries print, warn and show progress; a refusal is a document, too."""
+    add_readings(plant, line(), at(0))
+    plant.clock.instant = at(14 * 24 * 60)  # after the instants that are given
+    walked = set()
+    for words in every_command(plant, written_files(), plant.episodes.find()[0].id):
+        done = run(*(word() if callable(word) else word for word in words), "--json")
+        assert done.exit_code in (0, 1), (words, done.output)
+        assert done.stdout, (words, done.stderr, done.exception)
+        json.loads(done.stdout, parse_constant=pytest.fail)
+        walked |= {words[:1], words[:2]}
+    assert {path for path in commands() if path not in walked} == {(name,) for name in RUNS_ON}
+
+
+def test_a_refusal_is_a_document_too_and_its_words_are_on_standard_error(plant):
+    done = run("show", "nothing", "--json")
+    assert done.exit_code == 1
+    assert "there is no definition 'nothing'" in json.loads(done.stdout)["refused"]
+    assert "there is no definition 'nothing'" in done.stderr
+
+
+def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
+    """In a process of its own, because it is about file descriptors."""
+    script = tmp_path / "noisy.py"
+    script.write_text(
+        "import os, typer\n"
+        "from alerting.cli.printing.output import print_json\n"
+        "from alerting.cli.support import Json, command\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "@command\n"
+        "def noisy(as_json: Json = False) -> None:\n"
+        "    os.write(1, b'from C'); print('from Python')\n"
+        "    print_json({'value': float('nan'), 'text': '\\u2192'})\n"
+        "app()\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, script, "--json"], capture_output=True, check=True, timeout=600
+    )
+    assert json.loads(done.stdout) == {"value": None, "text": "→"}
+    assert b"from C" in done.stderr
+    assert b"from Python" in done.stderr
+
+
+def test_show_prints_yaml_that_apply_reads_back(plant):
+    guidance = {
+        "action": "Open [valve 3] :wrench: and wait. " * 12,
+        "cause": "[bold]the valve[/bold]",
+    }
+    document = too_hot(stale_after="10h", title=TITLE, severity="high", guidance=guidance)
+    output("apply", write("d.yaml", document))
+    shown = output("show", "too-hot")
+    assert yaml.safe_load(shown) == document
+    assert "# " in shown
+    assert "because [of] this" in shown
+    write("again.yaml", shown)
+    assert "applied: 0 of 1 changed" in output("apply", Path("again.yaml"))
+
+
+def test_text_with_brackets_and_colons_is_printed_as_it_was_written(plant):
+    id = plant.episodes.find()[0].id
+    output("episode", "comment", id, "see [1] and :fire: [/red]")
+    for shown in (output("episodes", id, columns=200), output("episode", "ack", id, columns=200)):
+        assert TITLE in shown
+    assert "see [1] and :fire: [/red]" in output("episodes", id, columns=200)
+    refused = run("show", "[red]no[/red]:fire:")
+    assert "[red]no[/red]:fire:" in refused.stderr
+
+
+def test_control_characters_do_not_reach_the_terminal(plant):
+    id = plant.episodes.find()[0].id
+    output("episode", "comment", id, "\x1b[2J\u202e cleared")
+    shown = output("episodes", id, columns=200)
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "\\x1b[2J" in shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
+    document = too_hot(name="a-rather-long-name-of-a-definition-2", severity="low", state="draft")
+    output("apply", write("d.yaml", document))
+    plant.assets.store_assets(
+        [Asset(name="oven-1", variables={"temperature": Variable(), "moisture": Variable()})]
+    )
+    output("shelf", "add", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning " * 12)
+    tables = [("list",), ("episodes",), ("shelf", "list"), ("route", "list"), ("show", "too-hot")]
+    for words in tables:
+        shown = output(*words, columns=columns)
+        if words != ("show", "too-hot"):
+            long = [text for text in shown.splitlines() if len(text) > columns]
+            assert long == [], words
+    listed = output("list", columns=columns)
+    assert "a-rather-long-name-of-a-definition-2" in listed
+    assert "2026-01-05 00:00" in listed
+    assert "+00:00" not in listed
+    id = plant.episodes.find()[0].id
+    [row] = [
+        text
+        for text in output("episodes", columns=columns).splitlines()
+        if text.startswith(id[:10])
+    ]
+    assert "2026-01-05 00:05" in row
+
+
+def test_list_takes_two_lines_a_definition_on_a_screen_of_80_columns(plant):
+    names = ["a-rather-long-name-of-a-definition-2", "x" * 60]
+    output(
+        "apply",
+        write(
+            "d.yaml",
+            "---\n".join(yaml.safe_dump(too_hot(name=name, severity="medium")) for name in names),
+        ),
+    )
+    output("apply", write("m.yaml", learned_quickly(severity="high")))
+    lines = output("list", columns=80).splitlines()
+    assert len(lines) == 2 * 4 + 2  # and the zone of the times, and that one training is due
+    assert max(map(len, lines)) <= 80
+    for name in (*names, NAME, "too-hot"):
+        [position] = [i for i, line in enumerate(lines) if line.startswith(f"{name}  ")]
+        assert lines[position + 1].startswith("    r1, ")
+    assert len(output("list", columns=200).splitlines()) == 1 + 4 + 2
+
+
+def test_times_are_those_of_the_plant(plant):
+    listed = output("episodes", ALERTING_TIMEZONE="Europe/Berlin")
+    assert "2026-01-05 01:05" in listed
+    assert "times: Europe/Berlin" in listed
+    assert "CET" in output(
+        "episodes", plant.episodes.find()[0].id, ALERTING_TIMEZONE="Europe/Berlin"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "evaluated every 1m on oven-1, for the first time within 1m"),
+        ({"state": "draft"}, "is a draft and not evaluated"),
+        ({"schedule": {"every": "5m"}}, "within 5m"),
+    ],
+)
+def test_apply_ends_with_what_happens_next_with_a_threshold(plant, changes, words):
+    shown = output("apply", write("d.yaml", too_hot(name="new", **changes)))
+    assert words in " ".join(shown.split())
+
+
+def test_apply_says_that_a_new_question_is_trained_and_one_that_was_trained_is_not(plant):
+    shown = " ".join(output("apply", write("d.yaml", learned_quickly())).split())
+    assert "is new: training starts within two minutes in Airflow" in shown
+    assert "without Airflow: `alerting train --due`" in shown
+    assert f"{NAME}: its training is due" in output("list")
+    assert "# its training is due" in output("show", NAME)
+    assert "next" not in output("apply", Path("d.yaml"), "--dry-run")
+
+    revision = plant.definitions.newest_revision(NAME)
+    plant.trainings.begin(Training(NAME, revision.question, "run", 1, at(0), at(1)))
+    for retrain, words in (
+        ("0 3 * * 0", "trains next at 20"),
+        (None, "trains for another question only, or by hand"),
+    ):
+        shown = " ".join(
+            output(
+                "apply",
+                write("d.yaml", learned_quickly(schedule={"retrain": retrain}, title=words)),
+            ).split()
+        )
+        assert (
+            "its question has been trained without a champion, so it is not evaluated yet" in shown
+        )
+        assert words in shown
+        assert "alerting train too-moist" in shown
+
+
+def test_check_warns_of_dates_together_with_a_schedule_of_trainings(plant):
+    dated = learned_quickly(periods={"test": {"from": "2026-03-01T00:00Z"}})
+    assert "validates and tests on the same days" in " ".join(
+        output("check", write("d.yaml", dated)).split()
+    )
+
+
+def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
+    output("apply", write("d.yaml", learned_quickly()))
+    run_id = plant.runs.start_run(
+        NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
+    )
+    child = plant.runs.start_run(
+        NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
+    )
+    plant.runs.finish(child)
+    plant.runs.start_run(
+        NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
+    )
+    shown = " ".join(output("models", NAME).split())
+    assert "training since 20" in shown
+    assert "searching logistic regression, 1 of 2 candidates done" in shown
+    unfinished = json.loads(output("models", NAME, "--json"))["unfinished"]
+    assert (unfinished["candidates_done"], unfinished["candidates"]) == (1, 2)
+
+
+def test_a_finished_training_is_none_that_goes_on(plant):
+    output("apply", write("d.yaml", learned_quickly()))
+    plant.runs.finish(plant.runs.start_run(NAME, "r1", {"definition": NAME, "revision": "1"}))
+    assert "training since" not in output("models", NAME)
+
+
+def test_a_faulty_definition_that_is_deleted_leaves_the_platform_alerts(plant):
+    documents = plant.definitions._documents  # as people edit it: straight in the database
+    documents.insert_one({"name": "broken", "kind": "threshold", "assets": "oven-1"})
+    assert "broken" in output("list")
+    assert [a.subject for a in plant.platform_alerts.open()] == ["broken"]
+    documents.delete_one({"name": "broken"})
+    output("list")
+    assert plant.platform_alerts.open() == []
+
+
+def test_a_file_that_cannot_be_written_is_refused(plant):
+    done = run("definition", "export", "--out", "no/such/folder/d.yaml")
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr

@@ -1,0 +1,298 @@
+"""Refusals of commands: each says what was wrong and what helps."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerting.learning.selection.proposal import PROPOSAL
+from alerting.ports import DecisionRecord, Training
+from alerting.usecases.definitions.platform_alerts import record_waiting
+from tests.builders import at, too_hot
+from tests.helpers.command_line import output, run, write
+from tests.helpers.learning.proposals import proposal
+from tests.humid_line import NAME, humid_oven, learned_quickly
+
+pytestmark = pytest.mark.models
+
+
+def refused(*words, code=1):
+    """The answer to a refused command, on one line."""
+    done = run(*words)
+    assert done.exit_code == code, (words, done.output, done.exception)
+    assert "Traceback" not in done.output
+    return " ".join(done.stderr.split())
+
+
+@pytest.fixture
+def untrained(plant):
+    """The plant with a definition that has no champion yet."""
+    output("apply", write("d.yaml", learned_quickly()))
+    return plant
+
+
+def begin_training(plant):
+    """Record a training that is under way, and return it."""
+    revision = plant.definitions.newest_revision(NAME)
+    training = Training(NAME, revision.question, "question-1", revision.number, plant.clock.now())
+    plant.trainings.begin(training)
+    return training
+
+
+def propose(plant, **changes):
+    """Store a proposal that waits for a person, and return its run."""
+    question = plant.definitions.newest_revision(NAME).question
+    run_id = plant.runs.start_run(
+        NAME, "r1", {"definition": NAME, "revision": "1", "question": question}
+    )
+    made = {
+        "definition": NAME,
+        "question": question,
+        "run_id": run_id,
+        "waiting": True,
+        "champion_version": None,
+    }
+    plant.runs.log(
+        run_id, files={PROPOSAL: proposal(**(made | changes)).to_json()}, folder="decision"
+    )
+    record_waiting(plant.platform_alerts, NAME, "It is better.", plant.clock.now())
+    return run_id
+
+
+def refuse_training(plant, reason):
+    """Record a training that put no model into service."""
+    training = begin_training(plant)
+    plant.trainings.end(replace(training, ended_at=plant.clock.now()))
+    decision = DecisionRecord(
+        definition=NAME,
+        at=plant.clock.now(),
+        revision=1,
+        challenger_version=None,
+        champion_version=None,
+        promoted=False,
+        provisional=False,
+        verdict="no_challenger",
+        reason=reason,
+        evidence={},
+        run_id=plant.runs.start_run(NAME, "r1", {"definition": NAME}),
+        actor="platform",
+        question=training.question,
+    )
+    assert plant.decisions.add(decision, None)
+
+
+def test_an_unknown_run_is_answered_with_those_that_wait_and_its_beginning_or_definition_names_one(
+    untrained,
+):
+    assert "no run begins with 'nonsense'; waiting for approval: none" in refused(
+        "model", "approve", "nonsense"
+    )
+    run_id = propose(untrained)
+    said = refused("model", "reject", "nonsense", "--reason", "no")
+    assert f"waiting for approval: {NAME}: `alerting model approve {run_id}`" in said
+    assert "RESOURCE_DOES_NOT_EXIST" not in said
+    assert "rejected" in output("model", "reject", NAME, "--reason", "not yet")
+    another = propose(untrained)
+    assert "rejected" in output(
+        "model", "reject", another[:-1] if len(another) > 4 else another, "--reason", "not yet"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "to-hot"),
+        ("models", "to-hot"),
+        ("train", "to-hot"),
+        ("evaluate", "to-hot"),
+        ("why", "to-hot", "oven-1"),
+        ("episodes", "to-hot"),
+        ("report", "to-hot"),
+        ("miss", "to-hot"),
+        ("backtest", "to-hot"),
+        ("definition", "retire", "to-hot"),
+        ("model", "rollback", "to-hot", "--reason", "worse"),
+        ("score", "to-hot"),
+        ("shelf", "add", "to-hot", "oven-1", "--for", "1h", "--reason", "cleaning"),
+    ],
+)
+def test_a_mistyped_definition_is_answered_with_the_one_that_is_meant(plant, words):
+    assert "did you mean too-hot?" in refused(*words)
+
+
+def test_the_beginning_of_a_name_is_answered_with_it(plant):
+    output("apply", write("d.yaml", too_hot(name="wanddicke-ist-viel-zu-duenn")))
+    assert "did you mean wanddicke-ist-viel-zu-duenn?" in refused("show", "wanddicke")
+
+
+@pytest.mark.parametrize("words", [("why", "too-hot"), ("asset", "relations")])
+def test_a_mistyped_asset_is_answered_with_the_one_that_is_meant(plant, words):
+    assert "did you mean oven-1" in refused(*words, "ovn-1")
+
+
+def test_all_faults_of_a_document_are_told_at_once_also_those_on_its_assets(plant):
+    faulty = too_hot(kind="treshold", variable="temprature", stale_aftr="10h")
+    said = refused("check", write("d.yaml", faulty))
+    for part in (
+        "'treshold' is not a kind (did you mean threshold?)",
+        "stale_aftr: is not a field",
+        "variable 'temprature'",
+    ):
+        assert part in said
+    said = refused(
+        "check",
+        write(
+            "d.yaml", learned_quickly(horizon="soon", problem={"variable": "moistur", "above": 4.5})
+        ),
+    )
+    assert "horizon: " in said
+    assert "variable 'moistur' (did you mean moisture?)" in said
+
+
+def test_an_asset_without_readings_is_said_to_exist_with_its_first_one(plant):
+    said = refused("apply", write("d.yaml", too_hot(assets=["mill-7"])))
+    assert (
+        "an asset exists with its first reading: send one, or import it with `alerting import "
+        "assets FILE`" in said
+    )
+
+
+def test_a_list_of_misses_writes_nothing_and_says_nothing_of_writing(plant):
+    read = run("miss", "too-hot")
+    assert (read.exit_code, "written to" in read.stderr) == (0, False)
+    done = run("miss", "too-hot", "--asset", "oven-1", "--at", "2026-01-04T00:00Z")
+    assert (done.exit_code, "written to" in done.stderr) == (0, True)
+
+
+def test_why_and_models_say_how_far_the_first_training_is(untrained):
+    begin_training(untrained)
+    assert (
+        "is being trained since 2026-01-05 00:08 UTC (step 1 of 4: building the dataset)"
+        in output("why", NAME, "humid-oven")
+    )
+    tags = {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
+    run_id = untrained.runs.start_run(NAME, "r1", tags)
+    child = untrained.runs.start_run(
+        NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
+    )
+    untrained.runs.finish(child)
+    untrained.runs.start_run(
+        NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
+    )
+    for words in (("why", NAME, "humid-oven"), ("models", NAME)):
+        shown = " ".join(output(*words).split())
+        assert (
+            "is being trained since 2026-01-05 00:08 UTC (step 3 of 4: searching logistic "
+            "regression)" in shown
+        )
+        assert "alerting evaluate" not in shown
+
+
+def test_evaluate_and_why_name_the_version_that_waits_and_how_to_approve_it(untrained):
+    run_id = propose(untrained)
+    span = ("--from", "2026-01-04T00:00Z", "--to", "2026-01-05T00:00Z", "--model", "champion")
+    for said in (
+        refused("evaluate", NAME, *span),
+        " ".join(output("why", NAME, "humid-oven").split()),
+    ):
+        assert f"waits for approval: `alerting model approve {run_id}`" in said
+        assert "train it" not in said
+
+
+def test_after_a_refused_training_nothing_says_to_train_it(untrained):
+    refuse_training(untrained, "Nothing exceeds chance. What may help: more problems.")
+    span = ("--from", "2026-01-04T00:00Z", "--to", "2026-01-05T00:00Z", "--model", "champion")
+    shown = [
+        refused("evaluate", NAME, *span),
+        refused("score", NAME),
+        output("models", NAME),
+        output("why", NAME, "humid-oven"),
+    ]
+    for said in (" ".join(one.split()) for one in shown):
+        assert (
+            "the last training put no model into service: Nothing exceeds chance. What may help: "
+            "more problems." in said
+        )
+        assert f"alerting train {NAME}" not in said
+    assert json.loads(output("models", NAME, "--json"))["missing_champion"].startswith(
+        "the last training put no model"
+    )
+
+
+def test_a_second_training_beside_one_under_way_asks_for_again(untrained):
+    begin_training(untrained)
+    said = refused("train", NAME)
+    assert "is under way since 2026-01-05 00:08 UTC" in said
+    assert f"`alerting train {NAME} --again`" in said
+    assert "under way" not in refused("train", NAME, "--again")  # it has no readings to learn from
+    untrained.clock.instant = at(8) + timedelta(days=2)  # killed long ago
+    begin = untrained.trainings.for_definitions([NAME])[0]
+    untrained.trainings.begin(replace(begin, started_at=at(8), ended_at=None, failure=None))
+    assert "under way" not in refused("train", NAME)
+
+
+def test_a_stored_document_that_is_broken_is_checked_by_its_name_in_a_line_for_each_fault(plant):
+    # edited by hand
+    plant.definitions._documents.insert_one(
+        {"name": "broken", "kind": "threshold", "assets": "oven-1"}
+    )
+    done = run("check", "broken")
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == "refused: definition 'broken' has faults:"
+    assert [line.split(":")[0] for line in lines[1:]] == ["  - assets", "  - variable"]
+    assert "too-hot" in output("check", "too-hot")
+    assert "did you mean too-hot?" in refused("check", "to-hot")
+    write("d.yaml", too_hot())
+    assert "dd.yaml: there is no such file; did you mean d.yaml?" in refused("check", "dd.yaml")
+
+
+def test_after_several_definitions_there_is_one_next_step(plant):
+    documents = [learned_quickly(name=f"moist-{number}") for number in range(3)] + [
+        too_hot(name="new")
+    ]
+    write("all.yaml", "---\n".join(json.dumps(document) + "\n" for document in documents))
+    shown = " ".join(output("apply", "all.yaml").split())
+    assert shown.count("next:") == 1
+    assert (
+        "next: 3 of the 4 alerts wait for their first training; follow all 4 with `alerting list`"
+        in shown
+    )
+
+
+def test_evaluate_of_a_definition_just_written_evaluates_the_past_as_the_readme_says(plant):
+    output("apply", write("d.yaml", too_hot(name="new", stale_after="10h", **{"for": "0s"})))
+    shown = output(
+        "evaluate",
+        "new",
+        "--from",
+        "2026-01-05T00:00Z",
+        "--to",
+        "2026-01-05T00:08Z",
+        ALERTING_TIMEZONE="Europe/Berlin",
+    )
+    assert "new was not in force from 2026-01-05 01:00 CET to 2026-01-05 01:0" in shown
+    assert [e.raised_at for e in plant.episodes.find("new")] == [at(5)]
+
+
+def test_times_in_sentences_of_why_are_those_of_the_plant(plant):
+    object.__setattr__(plant, "zone", ZoneInfo("Europe/Berlin"))
+    shown = output("why", "too-hot", "oven-1", ALERTING_TIMEZONE="Europe/Berlin")
+    assert "2026-01-05 01:05 CET" in shown
+    assert "+00:00" not in shown
+    assert json.loads(output("why", "too-hot", "oven-1", "--json"))["at"] == "2026-01-05T00:08:00Z"
+
+
+def test_where_operators_can_set_no_variable_check_says_what_to_declare(plant):
+    document = learned_quickly()
+    told = "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
+    assert told in " ".join(output("check", write("d.yaml", document)).split())
+    assert told in " ".join(output("apply", write("d.yaml", document)).split())
+    settable = {
+        name: v.model_copy(update={"controllable": True})
+        for name, v in humid_oven().variables.items()
+    }
+    plant.assets.store_assets([humid_oven().model_copy(update={"variables": settable})])
+    assert told not in " ".join(output("check", write("d.yaml", document)).split())

@@ -1,0 +1,119 @@
+"""The help of `alerting`, and what it answers to commands that do not exist."""
+
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from io import StringIO
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from alerting.cli.main import EVERYDAY, app
+from alerting.cli.printing.help import command_paths, join_lines
+
+pytestmark = pytest.mark.fast
+
+LINES_OF_A_SCREEN = 42
+
+
+class Answer(NamedTuple):
+    exit_code: int
+    output: str
+
+
+@cache
+def tree():
+    return typer.main.get_command(app)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    for name in ("COLUMNS", "TERMINAL_WIDTH"):
+        monkeypatch.setenv(name, "80")
+
+
+def run(*words):
+    output = StringIO()
+    with redirect_stdout(output), redirect_stderr(output), pytest.raises(SystemExit) as end:
+        tree().main(args=words, prog_name="alerting")
+    return Answer(end.value.code, output.getvalue())
+
+
+def said(*words):
+    """Return the message of a refused command, without the frame around it."""
+    done = run(*words)
+    assert done.exit_code == 2
+    return " ".join(done.output.replace("│", " ").split())
+
+
+def test_the_help_fits_one_screen_and_names_every_command():
+    shown = run("--help").output
+    lines = shown.rstrip().splitlines()
+    assert len(lines) <= LINES_OF_A_SCREEN
+    assert max(map(len, lines)) <= 80
+    for path in command_paths(tree()):
+        assert len(path) == 2 or f"│ {path[0]} " in shown
+    for group in (
+        "definition",
+        "model",
+        "episode",
+        "shelf",
+        "suppression",
+        "route",
+        "notification",
+    ):
+        words = [path[1] for path in command_paths(tree()) if path[0] == group and len(path) == 2]
+        [line] = [text for text in lines if text.startswith(f"│ {group} ")]
+        assert all(word in line for word in words), group
+
+
+def test_the_everyday_commands_come_first_in_the_order_of_their_use():
+    shown = run("--help").output
+    places = [shown.index(f"│ {name} ") for name in EVERYDAY]
+    assert places == sorted(places)
+    assert places[-1] < shown.index("│ definition ")
+
+
+@pytest.mark.parametrize("words", list(command_paths(tree())))
+def test_every_command_and_group_has_help(words):
+    assert run(*words, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("approve", "alerting model approve"),
+        ("rollback", "alerting model rollback"),
+        ("retire", "alerting definition retire"),
+        ("export", "alerting definition export"),
+        ("ack", "alerting episode ack"),
+        ("acknowledge", "alerting episode ack"),
+        ("shelve", "alerting shelf"),
+        ("unshelve", "alerting shelf"),
+        ("shelves", "alerting shelf"),
+        ("out-of-service", "alerting shelf out-of-service"),
+        ("routes", "alerting route"),
+        ("notify", "alerting notification"),
+        ("suppressed", "alerting suppression"),
+        ("late", "alerting late-data"),
+        ("eval", "alerting evaluate"),
+    ],
+)
+def test_an_unknown_command_is_refused_with_the_one_that_was_meant(typed, meant):
+    assert f"No such command '{typed}'. Did you mean `{meant}`" in said(typed)
+
+
+def test_within_a_group_the_whole_tree_is_searched():
+    assert "`alerting notification revoke-links`" in said("notification", "revoke")
+    assert "`alerting route test`" in said("notification", "tst")
+
+
+def test_nothing_like_it_is_refused_without_a_suggestion():
+    assert "No such command 'xyzzy'." in said("xyzzy")
+    assert "Did you mean" not in said("xyzzy")
+
+
+def test_a_paragraph_of_help_is_wrapped_by_the_terminal_alone():
+    assert join_lines("One sentence\n    goes on.\n\nAnother\none.\n- a\n- b") == (
+        "One sentence goes on.\n\nAnother one.\n- a\n- b"
+    )

@@ -1,0 +1,111 @@
+"""`alerting source apply` waits until the stream service has subscribed, so that the next message
+counts."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from threading import Timer
+
+import pytest
+import yaml
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.cli.ingest import sources
+from alerting.usecases.sources.documents import apply_sources, subscribed_by_stream
+from tests.builders import at
+from tests.in_memory_platform import HandClock
+
+pytestmark = pytest.mark.fast
+
+LINE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+}
+NODES = {"ns=2;s=t": {"variable": "t", "asset": "oven-1"}}
+OPC_UA = {"name": "plc", "kind": "opcua", "url": {"env": "SERVER_URL"}, "nodes": NODES}
+PUSHED = {"name": "gateway", "kind": "http"}
+
+
+@pytest.fixture
+def platform(monkeypatch):
+    monkeypatch.setattr(sources, "_SUBSCRIBED_WITHIN_S", 0.3)
+    monkeypatch.setattr(sources, "_SERVICE_WITHIN_S", 0.1)
+    monkeypatch.setattr(sources, "_POLL_S", 0.01)
+    return memory_platform()
+
+
+def wait(platform, capsys):
+    sources._wait_for_brokers(platform, ["line"], at(1))
+    return capsys.readouterr().out
+
+
+def test_only_new_and_changed_sources_of_brokers_are_waited_for():
+    platform = memory_platform()
+    assert subscribed_by_stream(apply_sources(platform, [LINE, OPC_UA, PUSHED], "ada", at(0))) == [
+        "line"
+    ]
+    assert subscribed_by_stream(apply_sources(platform, [LINE], "ada", at(1))) == []
+    assert (
+        subscribed_by_stream(apply_sources(platform, [{**LINE, "state": "paused"}], "ada", at(2)))
+        == []
+    )
+
+
+def test_it_says_when_the_service_has_subscribed_since_the_change(platform, capsys):
+    platform.stream_processes.note_process("one")
+    platform.deliveries.note_read("line", at(0))  # before the change
+    timer = Timer(0.1, platform.deliveries.note_read, ("line", at(1) + timedelta(seconds=2)))
+    timer.start()
+    assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
+    timer.join()
+
+
+def test_without_a_service_it_says_so(platform, capsys):
+    assert "no stream service runs yet" in wait(platform, capsys)
+
+
+def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
+    timers = [
+        Timer(0.02, platform.stream_processes.note_process, ("one",)),
+        Timer(0.15, platform.deliveries.note_read, ("line", at(1) + timedelta(seconds=2))),
+    ]
+    for timer in timers:
+        timer.start()
+    assert wait(platform, capsys) == "line: subscribed, and read from now on\n"
+    for timer in timers:
+        timer.join()
+
+
+def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys):
+    platform.stream_processes.note_process("one")
+    assert "the stream service has not subscribed yet" in wait(platform, capsys)
+    platform.deliveries.set_fault("line", "source line: the broker refuses: Not authorized")
+    assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(
+        wait(platform, capsys).split()
+    )
+
+
+@pytest.mark.parametrize("option", [(), ("--json",), ("--dry-run",)])
+def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
+    option, platform, monkeypatch, tmp_path, capsys
+):
+    later = HandClock(at(5))
+    opened = replace(platform, clock=later)
+    monkeypatch.setattr(sources, "platform", lambda: nullcontext(opened))
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(LINE))
+    opened.stream_processes.note_process("one")
+    opened.deliveries.note_read("line", at(4))  # before it was applied
+    sources.apply_sources(
+        [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
+    )
+    said = capsys.readouterr().out
+    assert ("has not subscribed yet" in " ".join(said.split())) == (not option)
+    opened.deliveries.note_read("line", at(6))
+    changed = {**LINE, "topic": "line-4/{asset}/readings"}
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(changed))
+    sources.apply_sources(
+        [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
+    )
+    assert ("line: subscribed" in capsys.readouterr().out) == (not option)

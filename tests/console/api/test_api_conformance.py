@@ -1,0 +1,172 @@
+"""The API against its own description, by schemathesis: what it says is allowed is taken, what it
+forbids is refused, and every answer is one that it describes. Requests are generated from the
+description, for every operation and every role."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.predictions.job_files import JobFolder
+from alerting.console.app import create_app
+from alerting.console.server import server_options
+from tests.helpers.console.api import TOKENS
+from tests.helpers.console.rubbish import ADMIN_TOKEN, filled
+from tests.helpers.reports import store_report
+from tests.in_memory_platform import in_memory_platform
+from tests.support import free_port
+
+pytest.importorskip("schemathesis", reason="install the extra dev")
+pytestmark = pytest.mark.server
+BY_STATE = {
+    "GET /api/v1/kpi": r"must lie before|days are too many|has shifts",
+    "POST /api/v1/definitions/{name}/predict": "has no model|has no champion|there is no asset",
+    "POST /api/v1/definitions/{name}/predict-jobs": "has no model|has no champion",
+    "POST /api/v1/episodes/{id}/close": (
+        "only an alert whose predicted problem has come|no episode is open"
+    ),
+    "POST /api/v1/episodes/{id}/confirm": "lies after now",
+    "POST /api/v1/episodes/{id}/feedback": "lies after now",
+    "POST /api/v1/misses": "lies in the future|did raise an alert",
+    "POST /api/v1/readings": "Idempotency-Key was used for another body",
+    "POST /api/v1/events": "Idempotency-Key was used for another body",
+    "POST /api/v1/shelves": "is not after now|at most",
+}
+"""What a description cannot say: refusals that follow from the time, from the state, or from two
+parameters together."""
+# a row that is refused does not refuse the others: 200
+DELIVERIES = (
+    "POST /api/v1/readings",
+    "POST /api/v1/events",
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A server of this process; a prediction, a report, a route and two episodes are there."""
+    made = filled(in_memory_platform(LogChannel(lambda line: None)))
+    store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
+    app = create_app(made, TOKENS, predict_files=JobFolder(tmp_path_factory.mktemp("predictions")))
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}", app
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def failures(address, folder, token, phases, most, *options):
+    """Return every failure as operation, check and what was answered."""
+    url, app = address
+    (folder / "openapi.json").write_text(json.dumps(app.openapi()))
+    command = [
+        *(
+            Path(sys.executable).parent / "schemathesis",
+            "run",
+            folder / "openapi.json",
+            "--url",
+            url,
+        ),
+        *(
+            "--phases",
+            phases,
+            "--max-examples",
+            str(most),
+            "--seed",
+            "25",
+            "--checks",
+            "all",
+            "--no-shrink",
+            "--no-color",
+        ),
+        *(
+            "--continue-on-failure",
+            "--generation-database",
+            "none",
+            "--request-timeout",
+            "20",
+            "--workers",
+            "1",
+        ),
+        *("--report", "ndjson", "--report-ndjson-path", folder / "report"),
+        *(("-H", f"Authorization: Bearer {token}") if token else ()),
+        *options,
+    ]
+    done = subprocess.run(
+        [str(part) for part in command], check=False, capture_output=True, text=True, cwd=folder
+    )
+    assert done.returncode in (0, 1), done.stdout[-4000:] + done.stderr[-2000:]
+    return found(folder / "report")
+
+
+def found(report):
+    wrong = set()
+    for line in report.read_text().splitlines():
+        event = json.loads(line).get("ScenarioFinished")
+        for case, checks in event["recorder"]["checks"].items() if event else ():
+            answer = (event["recorder"]["interactions"].get(case) or {}).get("response") or {}
+            text = base64.b64decode((answer.get("content") or {}).get("$base64", "")).decode(
+                errors="replace"
+            )
+            for check in checks:
+                if check["status"] == "success" or is_by_state(
+                    event["recorder"]["label"], check["name"], answer, text
+                ):
+                    continue
+                message = check["failure_info"]["failure"]["message"]
+                wrong.add(
+                    (
+                        event["recorder"]["label"],
+                        check["name"],
+                        answer.get("status_code"),
+                        message[:200],
+                        text[:200],
+                    )
+                )
+    return wrong
+
+
+def is_by_state(operation, check, answer, text):
+    """Return whether a failed check is no failure: of what a description cannot say, and of
+    deliveries row by row."""
+    if check == "positive_data_acceptance" and answer.get("status_code") == 422:
+        return re.search(BY_STATE.get(operation, "^$"), json.loads(text)["detail"]) is not None
+    return (
+        check == "negative_data_rejection"
+        and operation in DELIVERIES
+        and json.loads(text).get("refused", 0) > 0
+    )
+
+
+def test_every_answer_to_an_engineer_is_as_described(address, tmp_path):
+    assert (
+        failures(
+            address,
+            tmp_path,
+            ADMIN_TOKEN,
+            "coverage,fuzzing",
+            8,
+            "--exclude-checks",
+            "ignored_auth",
+        )
+        == set()
+    )
+
+
+@pytest.mark.parametrize("role", [None, "viewer", "operator", "sender"])
+def test_every_answer_to_the_other_roles_is_as_described(address, tmp_path, role):
+    token = next((token for token, (_, its) in TOKENS.items() if its == role), None)
+    assert (
+        failures(address, tmp_path, token, "fuzzing", 2, "--exclude-checks", "ignored_auth")
+        == set()
+    )

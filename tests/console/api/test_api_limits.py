@@ -1,0 +1,219 @@
+"""The real server against clients that are slow or greedy, and behind a proxy."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.console.app import create_app
+from alerting.settings.environment import SettingsRefused, read_settings
+from tests.helpers.console.api import TOKENS
+from tests.helpers.console.server import TOKEN, serving_thread, wait_until_healthy
+from tests.support import free_port
+
+pytestmark = pytest.mark.server
+DATABASE = "limits"
+
+
+@pytest.fixture(scope="module")
+def served(real_server, tmp_path_factory):
+    """Port of a server with its usual limits behind a proxy, in a process of its own."""
+    home = tmp_path_factory.mktemp("served")
+    port = free_port()
+    tokens = home / "tokens.json"
+    tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
+    tokens.chmod(0o600)
+    own = {
+        "ALERTING_HOME": str(home),
+        "ALERTING_API_PORT": str(port),
+        "ALERTING_API_TOKENS_FILE": str(tokens),
+        "ALERTING_MONGODB_URI": real_server,
+        "ALERTING_DATABASE": DATABASE,
+        "ALERTING_TRUSTED_PROXIES": "10.1.2.3",
+    }
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")
+    } | own
+    with open_stores(real_server, DATABASE, prepare=True):
+        pass
+    server = subprocess.Popen(
+        [sys.executable, "-m", "alerting.console.serve"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until_healthy(server, port)
+        yield port
+    finally:
+        server.send_signal(signal.SIGTERM)
+        _, words = server.communicate(timeout=600)
+    assert "Traceback" not in words
+
+
+def trickle(port, head, piece, every=0.5, within=40.0):
+    """Send a head, then a piece again and again; returns seconds until the server ended it, and
+    what it said."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(every)
+        said = b""
+        client.sendall(head)
+        while time.monotonic() - began < within:
+            try:
+                got = client.recv(65_536)
+                if not got:
+                    return time.monotonic() - began, said
+                said += got
+                continue
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                return time.monotonic() - began, said
+            try:
+                client.sendall(piece)
+            except ConnectionError:
+                return time.monotonic() - began, said
+    return None, said
+
+
+POST = (
+    b"POST /api/v1/shelves HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\n"
+    b"content-type: application/json\r\ncontent-length: 5000\r\n\r\n"
+)
+FORM = (
+    b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: "
+    b"application/x-www-form-urlencoded\r\ncontent-length: 900\r\n\r\n"
+)
+
+
+def test_what_trickles_in_is_ended_and_others_are_served_meanwhile(served):
+    slow = {
+        "a body": (POST % TOKEN.encode(), b" "),
+        "a body that was refused": (POST % b"wrong-token-0123456789", b" "),
+        "a form": (
+            b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: "
+            b"application/x-www-form-urlencoded\r\ncontent-length: 900\r\n\r\n",
+            b"a",
+        ),
+        "headers": (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ", b"b"),
+        "nothing": (b"", b""),
+    }
+    with ThreadPoolExecutor(len(slow) + 1) as pool:
+        ended = {name: pool.submit(trickle, served, *what) for name, what in slow.items()}
+        for _ in range(5):
+            began = time.monotonic()
+            assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health").status_code == 200
+            assert time.monotonic() - began < 5
+            time.sleep(0.5)
+        found = {name: future.result() for name, future in ended.items()}
+    assert [name for name, (seconds, _) in found.items() if seconds is None] == []
+    assert max(seconds for seconds, _ in found.values()) < 35
+    for name in ("a body", "a form"):
+        assert found[name][1].startswith(b"HTTP/1.1 408 "), name
+    assert b"application/problem+json" in found["a body"][1]
+    assert found["a body that was refused"][1].startswith(b"HTTP/1.1 401 ")
+
+
+def test_an_answer_is_not_kept_for_a_client_that_reads_nothing(served):
+    """Many requests on one connection, none of whose answers is read: the buffers fill, then the
+    connection ends.
+
+    The server waits 30 s from the last byte that the kernel took; the kernel takes some for up to
+    half a minute.
+    """
+    with socket.create_connection(("127.0.0.1", served)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(2)
+        began = time.monotonic()
+        ended = False
+        request = b"GET /style.css HTTP/1.1\r\nhost: x\r\n\r\n" * 50
+        while time.monotonic() - began < 120 and not ended:
+            try:
+                client.sendall(request)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                ended = True
+    assert ended
+
+
+@pytest.mark.parametrize("pieces", [1, 200])
+def test_headers_of_200_kb_are_refused(served, pieces):
+    value = b"a" * (200_000 // pieces)
+    head = (
+        b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n"
+        + b"".join(b"x-%d: %s\r\n" % (i, value) for i in range(pieces))
+        + b"\r\n"
+    )
+    _, said = trickle(served, head, b"", within=30)
+    # the connection may break before the answer is read
+    assert said[:12] in (
+        b"HTTP/1.1 400",
+        b"HTTP/1.1 431",
+        b"",
+    )
+
+
+@pytest.mark.parametrize("size", [33_000, 60_000])
+def test_large_headers_are_refused_with_an_answer(served, size):
+    answer = httpx.get(f"http://127.0.0.1:{served}/api/v1/health", headers={"x-a": "a" * size})
+    assert answer.status_code in (400, 431)
+    assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}").status_code in (
+        400,
+        431,
+    )
+
+
+def guess(port, address):
+    return httpx.post(
+        f"http://127.0.0.1:{port}/login",
+        data={"token": "x" * 20},
+        headers={"x-forwarded-for": address},
+    ).status_code
+
+
+@pytest.mark.parametrize(
+    ("trusted", "shared"), [("", False), ("none", True), ("10.1.2.3", True), ("127.0.0.0/8", False)]
+)
+def test_the_setting_says_whose_word_on_addresses_is_taken(platform, trusted, shared):
+    settings = read_settings(
+        {
+            "ALERTING_TRUSTED_PROXIES": trusted,
+            "ALERTING_PUBLIC_URL": "https://alerting.plant.example",
+        }
+    )
+    app = create_app(platform, TOKENS, public_url=settings.delivery.public_url)
+    with serving_thread(app, settings.trusted_proxies) as port:
+        assert [guess(port, "192.168.1.1") for _ in range(6)] == [401] * 5 + [429]
+        assert guess(port, "192.168.1.2") == (429 if shared else 401)
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/login",
+            data={"token": next(iter(TOKENS))},
+            headers={"x-forwarded-for": "192.168.1.3"},
+        )
+        assert answer.status_code == (429 if shared else 303)
+        assert shared or "Secure" in answer.headers["set-cookie"]
+
+
+def test_the_server_as_it_is_started_takes_the_word_of_its_proxies_alone(served):
+    """The last test on this server, which then refuses all that this machine sends."""
+    answers = [guess(served, "192.168.1.1") for _ in range(6)]
+    assert (answers[0], answers[-1]) == (401, 429)
+    assert guess(served, "192.168.1.2") == 429
+
+
+@pytest.mark.parametrize("text", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/99"])
+def test_a_proxy_that_is_neither_address_nor_network_is_refused(text):
+    with pytest.raises(
+        SettingsRefused, match=r"ALERTING_TRUSTED_PROXIES.*neither an address nor a network"
+    ):
+        read_settings({"ALERTING_TRUSTED_PROXIES": text})

@@ -1,0 +1,231 @@
+"""The statuses that the API declares, compared with those that it answers, operation by
+operation."""
+
+import json
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo.errors import ServerSelectionTimeoutError
+
+from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.predictions.job_files import JobFolder
+from alerting.console.api.predict_jobs_api import PARQUET
+from alerting.console.app import create_app
+from alerting.console.gate import largest_body
+from alerting.episodes.episode import episode_id
+from alerting.ports import DecisionRecord, PredictJob, ScoredFile
+from tests.builders import at
+from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
+from tests.helpers.console.rubbish import (
+    ADMIN,
+    VALID,
+    body_of,
+    filled,
+    operations,
+    path_of,
+    required,
+)
+from tests.helpers.reports import store_report
+from tests.in_memory_platform import in_memory_platform
+
+PROBLEM = "application/problem+json"
+
+
+class Down:
+    def __getattr__(self, name):
+        raise ServerSelectionTimeoutError("no servers")
+
+
+class Broken:
+    def __getattr__(self, name):
+        raise RuntimeError("a fault")
+
+
+def client_of(platform, **options):
+    app = create_app(platform, TOKENS, now=lambda: datetime(2026, 1, 6, tzinfo=UTC), **options)
+    return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+
+
+def everywhere(stub):
+    made = filled(in_memory_platform())
+    stores = (
+        "definitions",
+        "assets",
+        "episodes",
+        "shelves",
+        "reports",
+        "platform_alerts",
+        "routes",
+        "notifications",
+        "feedback",
+        "misses",
+        "predict_jobs",
+    )
+    return client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
+
+
+def come_true():
+    """A prediction whose problem has come, and of which no reading tells anything since."""
+    moist = {
+        "definition": "too-moist",
+        "kind": "classifier",
+        "happening_at": at(30),
+        "valid_until": at(50),
+    }
+    return episode(20, condition="open", id=episode_id("too-moist", "oven-1", at(20)), **moist)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    made = filled(in_memory_platform())
+    made.episodes.insert(come_true())
+    made.decisions.add(
+        DecisionRecord(
+            "too-moist", at(0), 1, 1, None, True, True, "promote", "first", {}, "run-1", "platform"
+        )
+    )
+    store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
+    files = JobFolder(tmp_path_factory.mktemp("predictions"))
+    return client_of(
+        replace(made, channels={"log": LogChannel(lambda line: None)}), predict_files=files
+    )
+
+
+@pytest.fixture(scope="module")
+def clients(client):
+    """A healthy one, one whose database is away, one with a fault."""
+    return client, everywhere(Down()), everywhere(Broken())
+
+
+def bodied(operation, schemas):
+    if PARQUET in operation.get("requestBody", {}).get("content", {}):
+        return {"content": b"PAR1 readings PAR1"}
+    body = body_of(operation, schemas)
+    return {"json": VALID[body[0]]} if body is not None else {}
+
+
+def wrong_path(path):
+    id = "0" * 12 if "/predict-jobs/" in path else "nothing-of-this-id"
+    return path.replace("{id}", id).replace("{name}", "nothing-of-this-name")
+
+
+def named(client, path):
+    """Names of things that exist, for the path of an operation."""
+    if path.startswith("/api/v1/shelves/"):
+        return {
+            "id": client.post("/api/v1/shelves", json=VALID["ShelfBody"], headers=ADMIN).json()[
+                "id"
+            ]
+        }
+    if path.endswith("/close"):
+        return {"id": come_true().id}
+    if path.startswith("/api/v1/reports/"):
+        return {
+            "id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"],
+            "table": "episodes",
+        }
+    if "/predict-jobs/" in path:
+        state = client.app.state
+        id = uuid.uuid4().hex[:12]
+        job = PredictJob(id, "too-moist", "ada", at(0), 10, state="waiting")
+        if path.endswith("/scores"):
+            state.predict_files.create(id)
+            state.predict_files.scores(id).write_bytes(b"scores")
+            job = replace(job, state="done", result=ScoredFile(1, 1, 1, {}))
+        state.platform.predict_jobs.insert(job)
+        return {"id": id}
+    if path.startswith("/api/v1/definitions/{name}/predict"):
+        return {"name": "too-moist"}
+    return {"name": "all"} if path.startswith("/api/v1/routes/") else {}
+
+
+def provoke(clients, path, method, operation, schemas):
+    """Statuses of everything that is known to go wrong with an operation."""
+    client, down, broken = clients
+    query = required(operation, {})
+    body = bodied(operation, schemas)
+    where = path_of(path, **named(client, path))
+
+    def send(to=client, at=where, headers=ADMIN, **request):
+        return to.request(method, at, headers=headers, **({"params": query} | request))
+
+    yield send(**body)
+    yield send(headers={}, **body)
+    yield send(headers=VIEWER, **body)
+    yield send(headers=OPERATOR, **body)
+    yield send(headers=SENDER, **body)
+    yield send(down, **body)
+    yield send(broken, **body)
+    yield send(headers={**ADMIN, "x-large": "x" * 40_000}, **body)
+    yield send(at=wrong_path(path), **body)
+    yield send(at=path_of(path, id="x" * 300, name="x" * 300), **body)
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query":
+            yield send(params=query | {parameter["name"]: "0001-01-01T00:00:00Z" + "x" * 300})
+            yield send(params=query | {parameter["name"]: "nothing-of-this-name"})
+    if method == "POST":
+        kind = {**ADMIN, "content-type": "application/json"}
+        for content in (b"{", b"[" * 50_000, b"9" * 60_000, b"[]"):
+            yield send(headers=kind, content=content)
+        yield send(headers={**kind, "content-length": str(largest_body(where) + 1)}, content=b"")
+        yield send(headers=kind, content=iter([b"{}"]))
+        if path.endswith("/dead-letters/retry"):
+            yield send(json={"id": "nothing-of-this-id"})
+        if "definition" in body.get("json", ()):
+            for field in ("definition", "asset"):
+                yield send(json={**body["json"], field: "nothing-of-this-name"})
+
+
+def not_provoked_here(status):
+    # need time: tests/console/api/test_api_limits.py and test_api_sessions.py
+    return status in {
+        "408",
+        "429",
+    }
+
+
+def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is_seen(
+    client, clients
+):
+    undeclared = []
+    unseen = []
+    for path, method, operation, schemas in operations(client):
+        declared = set(operation["responses"])
+        seen = set()
+        for answer in provoke(clients, path, method, operation, schemas):
+            seen.add(str(answer.status_code))
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"] == PROBLEM, (path, answer.status_code)
+                assert set(answer.json()) == {"type", "title", "status", "detail", "instance"}
+        undeclared += [(method, path, status) for status in sorted(seen - declared)]
+        unseen += [
+            (method, path, status)
+            for status in sorted(declared - seen)
+            if not not_provoked_here(status)
+        ]
+    assert undeclared == []
+    assert unseen == []
+
+
+def test_every_problem_is_declared_as_a_problem_document(client):
+    schema = client.get("/api/v1/openapi.json", headers=ADMIN).json()
+    assert set(schema["components"]["schemas"]["Problem"]["properties"]) == {
+        "type",
+        "title",
+        "status",
+        "detail",
+        "instance",
+    }
+    for path, method, operation, _ in operations(client):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(answer["content"]) == [PROBLEM], (method, path, status)
+                assert answer["content"][PROBLEM]["schema"] == {
+                    "$ref": "#/components/schemas/Problem"
+                }
+                assert answer["description"]
+    assert "HTTPValidationError" not in json.dumps(schema)
+    assert "x-names" not in json.dumps(schema)

@@ -1,0 +1,557 @@
+"""The page of an episode and the list, as an operator meets them: the drawing, the sentences, the
+answer, what ended unseen."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.definitions.assets import Variable
+from alerting.definitions.revisions import definition_document
+from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Quantity, Transition
+from alerting.learning.models import files as model_files
+from alerting.ports import DecisionRecord, ReadingRow, Score
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.operators import operate
+from alerting.usecases.registry.registration import register_model
+from tests import small_models
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.console.api import TOKENS, episode
+from tests.helpers.console.episode_page import browser_of, hot_now, read, risky, tick
+from tests.helpers.console.pages import csrf_of
+from tests.helpers.notifications import notice
+from tests.in_memory_platform import Mailbox, in_memory_platform
+
+pytestmark = pytest.mark.models
+
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+
+
+def text_of(page):
+    """Return the text that a person reads: without tags, attributes and hidden parts."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page.partition("<body>")[2])).split())
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.assets.store_assets([oven()])
+    apply(made, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
+    made.clock.instant = at(600)
+    return made
+
+
+@pytest.fixture
+def browser(platform):
+    return browser_of(platform)
+
+
+def page_of(platform, **options):
+    [one] = platform.episodes.find()
+    return browser_of(platform, **options).get(f"/episodes/{one.id}").text
+
+
+# --- the drawing
+
+
+def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
+    page = page_of(hot_now())
+    assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
+    drawing = re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
+    assert re.search(
+        r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan '
+        r"08:01",
+        drawing,
+    )
+    for words in ("limit 215 °C", "raised 09:00", "now 10:00"):
+        assert words in text_of(f"<body>{drawing}")
+    assert 'role="img"' in drawing
+
+
+def test_the_drawing_is_current_at_each_reload():
+    platform = hot_now()
+    before = page_of(platform)
+    read(platform, dict.fromkeys(range(601, 606), 262.0))
+    platform.clock.instant = at(605)
+    after = page_of(platform)
+    assert "last 235 °C" in before
+    assert "last 262 °C" in after
+    assert "now 10:05" in text_of(after)
+
+
+def test_the_times_of_the_drawing_are_those_of_the_plant():
+    assert "raised 10:00" in text_of(page_of(hot_now(), zone=ZoneInfo("Europe/Berlin")))
+
+
+def test_an_episode_that_is_over_is_drawn_with_its_end():
+    platform = hot_now()
+    read(platform, dict.fromkeys(range(601, 700), 200.0))
+    tick(platform, 699)
+    words = text_of(page_of(platform))
+    assert "over 10:01" in words
+    assert "now 11:39" not in words
+
+
+def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
+    platform, browser
+):
+    one = risky(platform)
+    read(platform, {m: 3.0 + max(0, m - 540) / 50 for m in range(400, 551)}, "moisture")
+    platform.scores.add(
+        "too-moist",
+        "oven-1",
+        [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)],
+    )
+    platform.clock.instant = at(550)
+    page = browser.get(f"/episodes/{one.id}").text
+    drawing = text_of(
+        "<body>" + re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
+    )
+    for words in ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time"):
+        assert words in drawing
+    assert page.count('class="plot"') == 2
+    assert page.count('class="expected"') == 2
+
+
+def test_what_documents_say_is_escaped_in_the_drawing_too():
+    platform = hot_now()
+    evil = '"><script>alert(1)</script>'
+    platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
+    page = page_of(platform)
+    assert "<script" not in page
+    assert "</svg><b>" not in page
+    assert "T&#34;&gt;&lt;script&gt;" in page
+    assert 'aria-label="T&#34;' in page
+
+
+def test_a_page_without_readings_is_shown_without_a_drawing(platform, browser):
+    platform.episodes.insert(episode(1))
+    page = browser.get(f"/episodes/{episode(1).id}")
+    assert page.status_code == 200
+    assert "<figure" not in page.text
+
+
+# --- the sentences
+
+
+def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
+    data = small_models.dataset(hours=60)
+    model = small_models.linear_model(
+        data.plan,
+        data.rows,
+        {"humidity.last": 2.0},
+        threshold=0.5,
+        training_cutoff=small_models.START,
+    )
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
+    since = small_models.START + timedelta(hours=20)
+    platform = in_memory_platform(mail := Mailbox("mail"))
+    platform.assets.store_assets([small_models.line(1).asset])
+    apply(
+        platform,
+        [definition_document(small_models.definition())],
+        "engineer",
+        since - timedelta(hours=4),
+        "test",
+    )
+    register_model(platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
+    decision = DecisionRecord(
+        "too-moist", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"
+    )
+    platform.decisions.add(decision)
+    frame = small_models.line(60).readings.loc[
+        since - timedelta(hours=4) : since + timedelta(hours=12)
+    ]
+    rows = [
+        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124
+        for ts, row in frame.iterrows()
+    ]
+    add_readings(platform, rows, since)
+    platform.clock.instant = since + timedelta(hours=12)
+    evaluate(platform, None, platform.clock.instant)
+    deliver_due(platform, platform.clock.instant + timedelta(minutes=10))
+    [*_, one] = platform.episodes.find()
+    sentence = (
+        r"[Mm]oisture will probably exceed [\d.]+( %)? within \d+ min \(\d+ %; alarm at 50 %\)"
+    )
+    assert re.fullmatch(sentence, one.evaluation.reason)
+    page = browser_of(platform).get(f"/episodes/{one.id}").text
+    told = mail.messages[-1].text
+    api = browser_of(platform).get(f"/api/v1/episodes/{one.id}").json()
+    for said in (text_of(page), told, api["message"]):
+        assert re.search(sentence, said)
+
+
+def test_programs_get_the_same_sentence_as_people():
+    platform = hot_now(mail := Mailbox("mail"), guidance={"action": "Open the damper."})
+    said = (
+        "MEDIUM: Oven too hot on oven-1: Zone 2 temperature is 231 °C, above 215 °C. Open the "
+        "damper."
+    )
+    [item] = browser_of(platform).get("/api/v1/episodes").json()["items"]
+    assert item["message"] == said
+    assert mail.messages[0].payload["message"] == said
+
+
+def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(platform, browser):
+    platform.episodes.insert(episode(1, condition="open"))
+    platform.episodes.insert(episode(2, "oven-2"))
+    first, second = (
+        text_of(browser.get(f"/episodes/{one.id}").text)
+        for one in (episode(1), episode(2, "oven-2"))
+    )
+    assert "What to do → lower zone 2" in first.replace("What to do lower", "What to do → lower")
+    assert "What to do" not in second
+    assert "Advice when the alarm came" in second
+
+
+@pytest.mark.parametrize("guidance", [{}, {"cause": "The filter is old."}, {"action": "Call us."}])
+@pytest.mark.parametrize("condition", ["open", "closed"])
+def test_advice_is_shown_whatever_guidance_the_definition_has(
+    platform, browser, guidance, condition
+):
+    platform.episodes.insert(episode(1, condition=condition, guidance=guidance))
+    page = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
+    assert "lower zone 2" in page
+    assert ("if that is not possible or not enough: call us." in page) is ("action" in guidance)
+    assert ("the filter is old." in page) is ("cause" in guidance)
+
+
+def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, browser):
+    trend = Quantity("slope", timedelta(hours=1), 33.0, 0.1, "%/h", True, -0.8, 1.0)
+    found = Contribution("moisture", 0.26, 56.55, 50.0, "rising", 45.1, 56.6, trend)
+    platform.episodes.insert(episode(1, contributions=(found,)))
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    assert "<small>trend over 1 h</small>" in page
+    assert "33 %/h <small>usual -0.8 to 1 %/h</small>" in page
+    assert "56.55" not in page
+
+
+def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
+    shares = (0.05, 0.31, -0.02, 0.11, 0.2)
+    found = tuple(
+        Contribution(f"v{i}", share, 1.0, 2.0, f"words of {i}") for i, share in enumerate(shares)
+    )
+    platform.episodes.insert(episode(1, contributions=found))
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    shown, _, folded = page.partition('<summary class="button">2 weaker reasons')
+    assert [shown.index(f"Words of {i}.") for i in (1, 4, 3)] == sorted(
+        shown.index(f"Words of {i}.") for i in (1, 4, 3)
+    )
+    assert "Words of 0" not in shown
+    assert "Words of 0" in folded
+    assert "Words of 2" in folded
+
+
+def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
+    stamp = at(700).isoformat()
+    seen = (
+        Transition(
+            "raised", at(1), "platform", f"the condition has held since {at(0).isoformat()}"
+        ),
+        Transition("muted", at(2), "ann", f"shelved until {stamp} by ann: cleaning"),
+        Transition("feedback", at(3), "otto", "true_alarm and acted"),
+        Transition("outcome", at(4), "platform", f"undetermined: the outcome is known at {stamp}"),
+    )
+    unknown = OutcomeRecord(
+        "undetermined", f"the outcome is known at {stamp}", None, None, False, False, 1
+    )
+    platform.episodes.insert(episode(1, transitions=seen, outcome_record=unknown))
+    platform.episodes.insert(
+        episode(2, "oven-2", condition="open", transitions=seen, outcome_record=unknown)
+    )
+    platform.platform_alerts.report("odd", "too-moist", f"unreadable since {stamp}", at(0))
+    for path in ("/", f"/episodes/{episode(1).id}", f"/episodes/{episode(2, 'oven-2').id}"):
+        words = text_of(browser.get(path).text)
+        assert not ISO.search(words)
+        assert "true_alarm" not in words
+    assert "right and acted" in words.lower()
+    assert "shelved until today 11:40 by ann" in words.replace("Shelved", "shelved")
+
+
+def test_an_open_alert_does_not_wear_an_outcome(platform, browser):
+    platform.episodes.insert(episode(1, condition="open"))
+    path = f"/episodes/{episode(1).id}"
+    browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "acted": "yes"})
+    assert platform.episodes.get(episode(1).id).outcome_record.outcome == "undetermined"
+    for words in (text_of(browser.get(path).text), text_of(browser.get("/").text)):
+        assert "undetermined" not in words
+        assert "outcome not known" not in words
+        assert "Outcome:" not in words
+
+
+def test_what_happened_is_told_in_the_order_of_time(platform, browser):
+    moves = (
+        Transition("raised", at(1), "platform", "first-move"),
+        Transition("acknowledged", at(9), "otto", "last-move"),
+    )
+    moves += (Transition("severity", at(3), "platform", "medium → high: middle-move"),)
+    platform.episodes.insert(episode(1, condition="open", transitions=moves))
+    platform.notifications.add(
+        [notice("k", 2, status="sent", delivered_at=at(4), episode=episode(1).id)]
+    )
+    words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
+    history = words.partition("history")[2]
+    places = [
+        history.index(said) for said in ("first-move", "middle-move", "notified: mail", "last-move")
+    ]
+    assert places == sorted(places)
+
+
+# --- the answer
+
+
+def pressed(page):
+    return re.findall(r'<button name="verdict" value="(\w+)"[^>]*aria-pressed="true"', page)
+
+
+def test_the_chosen_answer_stays_visible_and_can_be_changed(platform, browser):
+    platform.episodes.insert(episode(1, condition="open"))
+    path = f"/episodes/{episode(1).id}"
+    assert pressed(browser.get(path).text) == []
+    for verdict, words in (("true_alarm", "right"), ("false_alarm", "wrong")):
+        browser.post(
+            f"{path}/feedback",
+            data={"csrf": csrf_of(browser.get(path)), "verdict": verdict, "acted": "yes"},
+        )
+        page = browser.get(path).text
+        assert pressed(page) == [verdict]
+        assert f"Your answer: {words}." in text_of(page)
+        assert re.search(r'name="acted" value="yes" checked', page)
+    assert [f.verdict for f in platform.feedback.for_episode(episode(1).id)] == [
+        "true_alarm",
+        "false_alarm",
+    ]
+
+
+def test_the_answer_of_somebody_else_is_not_shown_as_mine(platform, browser):
+    platform.episodes.insert(episode(1, condition="open"))
+    path = f"/episodes/{episode(1).id}"
+    browser.post(
+        f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm"}
+    )
+    other = TestClient(create_app(platform, TOKENS))
+    other.post("/login", data={"token": list(TOKENS)[2]})
+    page = other.get(path).text
+    assert pressed(page) == []
+    assert "otto : right" in text_of(page)
+
+
+# --- what ended unseen, and the list
+
+
+def test_what_ended_unacknowledged_is_marked_and_can_be_acknowledged(platform, browser):
+    platform.episodes.insert(episode(1))
+    path = f"/episodes/{episode(1).id}"
+    assert "over, not acknowledged" in text_of(browser.get(path).text)
+    answer = browser.post(f"{path}/ack", data={"csrf": csrf_of(browser.get(path))})
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert "over, not acknowledged" not in text_of(browser.get(path).text)
+    assert "Acknowledged by otto today 10:00" in text_of(browser.get(path).text)
+
+
+def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_rest_with_counts(
+    platform, browser
+):
+    seen = ActorStamp("otto", at(10))
+    platform.episodes.insert(episode(1, "oven-1", condition="open"))
+    come = Transition(
+        "happening",
+        at(9),
+        "platform",
+        "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00",
+    )
+    predicted = {
+        "kind": "classifier",
+        "condition": "open",
+        "valid_until": at(31),
+        "is_prediction": True,
+    }
+    platform.episodes.insert(episode(1, "oven-8", **predicted))
+    platform.episodes.insert(
+        episode(1, "oven-9", **predicted, happening_at=at(9), transitions=(come,))
+    )
+    for minute in (2, 3):
+        platform.episodes.insert(episode(minute, f"oven-{minute}"))
+    for minute in (4, 5, 6):
+        platform.episodes.insert(episode(minute, f"oven-{minute}", acknowledged=seen))
+    platform.episodes.insert(episode(7, "oven-7", backfilled=True))
+    platform.episodes.insert(episode(8, "oven-8", withdrawn=True))
+    page = browser.get("/").text
+    words = text_of(page)
+    assert [
+        title in words
+        for title in ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")
+    ] == [True] * 4
+    assert "It is happening: Moisture is 4.7 %, limit 4.5 %, since today 00:07." in words
+    sections = re.split(r'<section id="(?:happening|expected|unacknowledged|earlier)">', page)[1:]
+    shown = [re.findall(r"href=\"/episodes/([0-9a-f]{24})", section) for section in sections]
+    assert {*shown[0]} == {episode(1, "oven-1").id, episode(1, "oven-9").id}
+    assert shown[1] == [episode(1, "oven-8").id]
+    assert shown[2:] == [
+        [episode(m, f"oven-{m}").id for m in group] for group in ((3, 2), (8, 7, 6, 5, 4))
+    ]
+
+
+def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
+    for minute in (2, 3, 4):
+        platform.episodes.insert(episode(minute, f"oven-{minute}"))
+    ids = [episode(minute, f"oven-{minute}").id for minute in (2, 3, 4)]
+    csrf = csrf_of(browser.get("/"))
+    answer = browser.post(
+        f"/episodes/{ids[0]}/ack", data={"csrf": csrf, "next": "/#unacknowledged"}
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, "/#unacknowledged")
+    assert "Over, not acknowledged 2" in text_of(browser.get("/").text)
+    assert browser.post("/acknowledge", data={"csrf": "0", "episode": ids}).status_code == 403
+    assert (
+        browser.post("/acknowledge", data={"csrf": csrf, "episode": [*ids, "gone"]}).status_code
+        == 303
+    )
+    assert "Over, not acknowledged" not in text_of(browser.get("/").text)
+    assert all(platform.episodes.get(id).acknowledged.actor == "otto" for id in ids)
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/x"])
+def test_acknowledging_leads_to_no_other_place(platform, browser, target):
+    platform.episodes.insert(episode(1))
+    answer = browser.post(
+        f"/episodes/{episode(1).id}/ack", data={"csrf": csrf_of(browser.get("/")), "next": target}
+    )
+    assert answer.headers["location"] == f"/episodes/{episode(1).id}"
+
+
+def test_severity_is_a_word_a_colour_and_a_shape(platform, browser):
+    shapes = {}
+    for minute, severity in enumerate(("low", "medium", "high", "critical")):
+        platform.episodes.insert(
+            episode(minute, f"oven-{minute}", condition="open", severity=severity)
+        )
+    page = browser.get("/").text
+    for severity in ("low", "medium", "high", "critical"):
+        card = re.search(rf'class="card episode {severity}".*?</span>', page, re.DOTALL)[0]
+        shapes[severity] = re.search(r"<(?:path d|circle)[^>]*>", card)[0]
+        assert severity in card.rpartition("</svg>")[2]
+    assert len(set(shapes.values())) == 4
+
+
+# --- the shelf
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"preset": "cleaning"}, "cleaning"),
+        ({"preset": "sensor fault", "reason": "probe 3"}, "sensor fault: probe 3"),
+        ({"reason": "a visit"}, "a visit"),
+    ],
+)
+def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(platform, browser, fields, reason):
+    platform.episodes.insert(episode(1, condition="open"))
+    path = f"/episodes/{episode(1).id}"
+    page = browser.get(path)
+    presets = re.findall(r'name="preset" value="([^"]+)"', page.text)
+    assert {"maintenance", "cleaning", "sensor fault", "nuisance alarm"} <= set(presets)
+    answer = browser.post(f"{path}/shelve", data={"csrf": csrf_of(page), "lasting": "2h", **fields})
+    assert answer.status_code == 303
+    [shelf] = operate.shelves_now(platform.shelves, at(600))
+    assert shelf.reason == reason
+
+
+def test_a_shelf_without_a_reason_is_refused_on_the_page(platform, browser):
+    platform.episodes.insert(episode(1, condition="open"))
+    path = f"/episodes/{episode(1).id}"
+    answer = browser.post(
+        f"{path}/shelve", data={"csrf": csrf_of(browser.get(path)), "lasting": "2h"}
+    )
+    assert answer.status_code == 422
+    assert "a reason is required" in answer.text
+
+
+# --- the messages of a whole episode
+
+
+def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
+    mail = Mailbox("mail")
+    chief = Mailbox("chief")
+    platform = replace(in_memory_platform(mail, chief), zone=ZoneInfo("Europe/Berlin"))
+    platform.assets.store_assets([oven()])
+    levels = {"medium": {"above": 215}, "critical": {"above": 240}}
+    document = too_hot(
+        title="Oven too hot",
+        levels=levels,
+        guidance={"action": "Open the damper."},
+        stale_after="1d",
+        **{"for": "3m"},
+    )
+    del document["above"]
+    apply(platform, [document], "engineer", at(0), "test")
+    steps = [{"after": "15m", "channels": ["chief"]}]
+    apply_routes(
+        platform,
+        [{"name": "all", "channels": ["mail"], "repeat": "10m", "escalation": steps}],
+        "engineer",
+        at(0),
+    )
+    for minute in range(1, 30):
+        value = 200.0 if minute < 2 or minute > 26 else 250.0 if minute > 7 else 220.0
+        read(platform, {minute: value})
+        tick(platform, minute)
+    assert [m.subject for m in mail.messages] == [
+        "MEDIUM: Oven too hot on oven-1",
+        "Worse: CRITICAL: Oven too hot on oven-1",
+        "Still open after 11 min: CRITICAL: Oven too hot on oven-1",
+        "Still open after 20 min: CRITICAL: Oven too hot on oven-1",
+        "Over: Oven too hot on oven-1",
+    ]
+    assert [m.subject for m in chief.messages] == [
+        "Not acknowledged for 15 min: CRITICAL: Oven too hot on oven-1",
+        "Over: Oven too hot on oven-1",
+    ]
+    raised, worse, still, _, over = (m.text.splitlines()[1:] for m in mail.messages)
+    assert raised[:3] == [
+        "Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
+        "Since today 01:05 (just now).",
+        "What to do: Open the damper.",
+    ]
+    assert (
+        worse[0]
+        == "Worse: medium → critical: Zone 2 temperature is 250 °C, above 240 °C for 3 min."
+    )
+    assert still[0] == "Zone 2 temperature is 250 °C, above 240 °C for 3 min."
+    assert over == [
+        "Today 01:05 to 01:27 (22 min): the condition is gone.",
+        "It was: Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
+        *(
+            ["Worst severity: critical."]
+            if platform.episodes.find()[0].severity != "critical"
+            else []
+        ),
+        "It was not acknowledged.",
+    ]
+    assert not any(ISO.search(m.text) for m in (*mail.messages, *chief.messages))
+
+
+def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():
+    platform = replace(in_memory_platform(mail := Mailbox("mail")), zone=ZoneInfo("Europe/Berlin"))
+    platform.assets.store_assets([oven()])
+    apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
+    read(platform, {m: 230.0 if m in (10, 11, 40, 41) else 200.0 for m in range(100)})
+    tick(platform, 100)
+    tick(platform, 110)
+    [digest] = mail.messages
+    assert digest.text.splitlines()[1:] == [
+        "MEDIUM: Oven too hot on oven-1, today 01:10 to 01:12 (2 min): Zone 2 temperature is 230 "
+        "°C, above 215 °C.",
+        "MEDIUM: Oven too hot on oven-1, today 01:40 to 01:42 (2 min): Zone 2 temperature is 230 "
+        "°C, above 215 °C.",
+    ]

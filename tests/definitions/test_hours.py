@@ -1,0 +1,97 @@
+"""Shifts and quiet hours on the days on which the clocks change."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.definitions.hours import Hours, end_of, is_within
+
+pytestmark = pytest.mark.fast
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NIGHT = [Hours.model_validate({"from": "22:00", "to": "06:00"})]
+SHIFTS = [
+    Hours.model_validate({"from": a, "to": b})
+    for a, b in (("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00"))
+]
+
+
+def utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def local(text):
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("now", "inside"),
+    [("22:00", True), ("23:59", True), ("05:59", True), ("06:00", False), ("21:59", False)],
+)
+def test_a_night_goes_on_after_midnight(now, inside):
+    assert is_within(NIGHT, BERLIN, local(f"2026-01-07T{now}")) is inside
+
+
+def test_days_are_those_on_which_a_stretch_starts():
+    friday_night = [Hours.model_validate({"days": ["fri"], "from": "22:00", "to": "06:00"})]
+    assert is_within(friday_night, BERLIN, local("2026-01-10T05:00"))  # Saturday morning
+    assert not is_within(friday_night, BERLIN, local("2026-01-09T05:00"))
+
+
+def test_the_night_of_spring_has_seven_hours_and_that_of_autumn_nine():
+    for evening, hours in (
+        ("2026-03-28T22:00", 7),
+        ("2026-10-24T22:00", 9),
+        ("2026-10-25T22:00", 8),
+    ):
+        start = local(evening).astimezone(UTC)
+        end = end_of(NIGHT, BERLIN, start)
+        assert end is not None
+        assert end - start == timedelta(hours=hours)
+        assert end.astimezone(BERLIN).strftime("%H:%M") == "06:00"
+
+
+def test_a_time_that_does_not_exist_in_spring_is_the_first_that_does():
+    quiet = [Hours.model_validate({"from": "00:00", "to": "02:30"})]
+    # 02:00 became 03:00
+    assert end_of(quiet, BERLIN, utc("2026-03-29T00:00")) == utc("2026-03-29T01:00")
+
+
+def test_a_time_that_comes_twice_in_autumn_is_the_first_of_the_two():
+    quiet = [Hours.model_validate({"from": "00:00", "to": "02:30"})]
+    assert end_of(quiet, BERLIN, utc("2026-10-24T23:00")) == utc("2026-10-25T00:30")
+    assert not is_within(quiet, BERLIN, utc("2026-10-25T01:15"))  # 02:15 for the second time
+
+
+@given(
+    st.integers(min_value=0, max_value=366 * 24 * 60),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
+)
+def test_three_shifts_cover_every_minute_of_the_year_exactly_once(minute, zone):
+    now = utc("2026-01-01T00:00") + timedelta(minutes=minute)
+    assert sum(is_within([shift], ZoneInfo(zone), now) for shift in SHIFTS) == 1
+
+
+def test_stretches_that_follow_on_are_one():
+    weekend = [
+        Hours.model_validate({"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}),
+        *NIGHT,
+    ]
+    assert end_of(weekend, BERLIN, local("2026-01-09T23:00")) == local("2026-01-12T06:00")
+
+
+def test_outside_of_all_nothing_ends():
+    assert end_of(NIGHT, BERLIN, local("2026-01-07T12:00")) is None
+
+
+def test_yaml_reads_ten_in_the_evening_as_a_number_and_we_do_not():
+    assert Hours.model_validate({"from": 1320, "to": "06:00"}) == NIGHT[0]
+
+
+@pytest.mark.parametrize("clock", ["25:00", "24:01", -1, 1441, True, "noon"])
+def test_what_is_no_time_of_day_is_refused(clock):
+    with pytest.raises(ValueError, match=r"from"):
+        Hours.model_validate({"from": clock, "to": "06:00"})

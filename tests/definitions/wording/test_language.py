@@ -1,0 +1,170 @@
+"""Texts in the reader's language: numbers, times, plural forms, and stored texts that keep their
+template."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.adapters.mongo.documents import from_document, to_document
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Styled,
+    Translatable,
+    join_with_and,
+    joined,
+    language,
+    measured,
+    preferred_language,
+    read_template,
+    template_document,
+    translatable,
+)
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.messages.problem_messages import risk_message
+from alerting.reporting.base.sentences import clock_time, distance, local_times
+from tests.builders import at, classifier, oven
+
+pytestmark = pytest.mark.fast
+
+GERMAN = language("de")
+FRENCH = language("fr")
+THIN = "\u00a0"
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "german", "french"),
+    [
+        (measured(4.5, "g", "°C"), "4.5 °C", f"4,5{THIN}°C", f"4,5{THIN}°C"),
+        (Styled(0.025, "share"), "2.5 %", f"2,5{THIN}%", f"2,5{THIN}%"),
+        (Styled(0.9999999965, "threshold"), "99.99999965 %", *[f"99,99999965{THIN}%"] * 2),
+        (Styled(0.6, "threshold"), "60 %", f"60{THIN}%", f"60{THIN}%"),
+        (Styled(0.31, "points"), "31 points", "31 Punkte", "31 points"),
+        (Styled(0.015, "points"), "1.5 points", "1,5 Punkte", "1,5 point"),
+        (Styled(95_400, "duration"), "1 d 2 h 30 min", "1 d 2 h 30 min", "1 j 2 h 30 min"),
+        (
+            Styled("Zone temperature", "inside"),
+            "zone temperature",
+            "Zone temperature",
+            "zone temperature",
+        ),
+        ("oven-1", "oven-1", "oven-1", "oven-1"),
+    ],
+)
+def test_values_are_shown_as_the_language_writes_them(value, english, german, french):
+    assert [one.show(value) for one in (ENGLISH, GERMAN, FRENCH)] == [english, german, french]
+
+
+def test_times_are_said_in_the_language():
+    now = datetime(2026, 1, 12, 14, 20, tzinfo=UTC)
+    assert [clock_time(now, now, UTC, one) for one in (GERMAN, FRENCH)] == [
+        "heute 14:20",
+        "aujourd\u2019hui 14:20",
+    ]
+    friday = datetime(2026, 1, 9, 6, 5, tzinfo=UTC)
+    assert [clock_time(friday, now, UTC, one) for one in (ENGLISH, GERMAN)] == [
+        "Fri 9 Jan 06:05",
+        "Fr. 9. Jan. 06:05",
+    ]
+    assert distance(now - timedelta(minutes=12), now, GERMAN) == "vor 12 min"
+    text = translatable(
+        "{event} since {since}", event="Line stop", since="2026-01-12T14:05:00+00:00"
+    )
+    assert local_times(text, now, UTC, GERMAN) == "Line stop seit heute 14:05"
+
+
+def test_one_prediction_reads_as_one_sentence_in_every_language():
+    reason = risk_message(classifier(), oven(), 0.89, 0.6)
+    assert reason == "Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 60 %)"
+    assert GERMAN.translate(reason) == (
+        f"Moisture: voraussichtlich über 4,5{THIN}% innerhalb von 30 min (89{THIN}%; Alarm ab "
+        f"60{THIN}%)"
+    )
+    assert FRENCH.translate(reason).startswith(f"Moisture{THIN}: dépassera probablement 4,5{THIN}%")
+
+
+def test_a_stored_text_keeps_its_template_and_an_older_one_stays_english():
+    evaluation = Evaluation(at(0), "triggered", risk_message(classifier(), oven(), 0.89, 0.6))
+    document = to_document(evaluation)
+    assert document["reason"] == evaluation.reason
+    assert GERMAN.translate(from_document(Evaluation, document).reason) == GERMAN.translate(
+        evaluation.reason
+    )
+    del document["reason_template"]
+    older = from_document(Evaluation, document)
+    assert older == evaluation
+    assert GERMAN.translate(older.reason) == str(evaluation.reason)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [{}, {"template": "{a}", "values": {"a": [1.0, ".999999999f"]}}, {"template": 1, "values": []}],
+)
+def test_a_template_that_the_platform_did_not_write_leaves_the_english_text(template):
+    document = {
+        **to_document(Evaluation(at(0), "triggered", "It is hot")),
+        "reason_template": template,
+    }
+    assert from_document(Evaluation, document).reason == "It is hot"
+
+
+def test_a_template_from_the_database_reaches_no_attribute_and_no_format():
+    text = read_template(
+        {"template": "{a.__class__} {a:9999} {b} {a}", "values": {"a": "oven {b}"}}
+    )
+    assert text == "{a.__class__} {a:9999} {b} oven {b}"
+
+
+def test_texts_are_joined_in_every_language():
+    parts = joined(
+        "; ",
+        translatable("the problem occurred"),
+        "",
+        translatable("an operator acted without preventing it"),
+    )
+    assert parts == "the problem occurred; an operator acted without preventing it"
+    assert (
+        GERMAN.translate(parts)
+        == "das Problem trat ein; ein Bediener handelte, ohne es zu verhindern"
+    )
+    assert FRENCH.translate(join_with_and(translatable("Yes"), translatable("No"))) == "Oui et Non"
+    assert read_template(template_document(parts)).values == parts.values
+    assert isinstance(parts, Translatable)
+
+
+def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():
+    assert GERMAN.translate("Lower zone 2") == "Lower zone 2"
+    assert (
+        GERMAN.translate(translatable("an old template, {name}", name="x")) == "an old template, x"
+    )
+    # stored before templates were
+    assert GERMAN.translate("the condition is met") == "die Bedingung ist erfüllt"
+
+
+@pytest.mark.parametrize(
+    ("accept", "code"),
+    [
+        ("", "en"),
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("en-GB,en;q=0.9,de;q=0.8", "en"),
+        ("en;q=0.2, fr;q=0.7", "fr"),
+        ("it, de;q=0", "en"),
+        ("de;q=wrong, fr", "fr"),
+    ],
+)
+def test_the_language_of_a_browser_is_the_first_that_exists(accept, code):
+    assert preferred_language(accept, "en") == code
+    assert preferred_language("it", "fr") == "fr"
+
+
+def test_french_has_one_apostrophe_and_one_word_for_a_training():
+    texts = [
+        text
+        for found in language("fr").texts.values()
+        for text in ([found] if isinstance(found, str) else found)
+    ]
+    assert [
+        text
+        for text in texts
+        if re.search(r"\w'\w|apprentissage", re.sub(r"<code>.*?</code>", "", text))
+    ] == []

@@ -1,0 +1,71 @@
+"""Shares, points and titles as operators read them."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.wording.spoken import (
+    inside_sentence,
+    spoken_about,
+    spoken_false_alarms,
+    spoken_points,
+)
+
+pytestmark = pytest.mark.fast
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (0.634, "63 points"),
+        (0.1, "10 points"),
+        (0.025, "2.5 points"),
+        (0.01, "1 point"),
+        (0.0, "0 points"),
+        (1.0, "100 points"),
+    ],
+)
+def test_a_difference_of_risks_is_given_in_points_with_a_decimal_below_ten(difference, text):
+    assert spoken_points(difference) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.6, "1 min"),
+        (36_000, "10 h"),
+        (37_230, "10 h 20 min"),
+        (183_600, "2 d 3 h"),
+        (86_460, "1 d"),
+        (-90, "-1 min 30 s"),
+    ],
+)
+def test_a_measured_duration_has_its_two_largest_units(seconds, text):
+    assert spoken_about(timedelta(seconds=seconds)) == text
+
+
+def test_false_alarms_of_several_assets_are_those_of_all_together():
+    assert (
+        spoken_false_alarms(2, 20) == "40 false alarms a week on all 20 assets together (2 on each)"
+    )
+    assert spoken_false_alarms(2.5, 1) == "2.5 false alarms a week"
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("Belt speed set-point", "belt speed set-point"),
+        ("Zone 2 temperature", "zone 2 temperature"),
+        ("Belt-speed", "belt-speed"),
+        ("CO2 content", "CO2 content"),
+        ("NaOH dose", "NaOH dose"),
+        ("Fe content", "Fe content"),
+        ("pH of the bath", "pH of the bath"),
+        ("X-ray thickness", "X-ray thickness"),
+        ("T2 temperature", "T2 temperature"),
+        ("", ""),
+    ],
+)
+def test_a_title_inside_a_sentence_begins_small_unless_it_is_an_abbreviation(title, text):
+    assert inside_sentence(title) == text

@@ -1,0 +1,108 @@
+"""A re-evaluated episode is recognised among the stored ones."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.episodes.episode import Transition
+from alerting.episodes.reconciliation import (
+    EvaluatedEpisode,
+    continuations,
+    correct,
+    match_episodes,
+    reconcile,
+)
+from tests.builders import at
+from tests.helpers.episodes import episode
+
+pytestmark = pytest.mark.fast
+
+STORED = episode(10, condition="closed", closed_at=at(20))
+
+
+@pytest.mark.parametrize(
+    ("raised", "closed", "same"),
+    [
+        (10, 15, True),
+        (5, 12, True),
+        (19, 30, True),
+        (15, None, True),
+        (20, 30, False),
+        (20, None, False),
+        (5, 10, False),
+    ],
+)
+def test_an_episode_that_overlaps_is_the_stored_one_and_one_that_only_touches_it_is_new(
+    raised, closed, same
+):
+    found = match_episodes(
+        [EvaluatedEpisode(at(raised), closed_at=None if closed is None else at(closed))], [STORED]
+    )
+    assert found == ({at(raised): STORED} if same else {})
+
+
+def test_what_an_operator_has_closed_is_not_reopened_by_late_data():
+    by_hand = replace(
+        STORED, transitions=(Transition("closed", at(20), "ann", "the sensor is removed"),)
+    )
+    goes_on = EvaluatedEpisode(at(10))
+    assert correct(STORED, goes_on, goes_on, at(30)).condition == "open"
+    assert correct(by_hand, goes_on, goes_on, at(30)) == by_hand
+
+
+def test_problem_known_late_happens_in_continuation_whose_prediction_ends_at_latest_with_window():
+    """The continuation has a shorter horizon, and its problem is known after it."""
+    closed = replace(STORED, is_prediction=True, valid_until=at(20))
+    going_on = replace(episode(20, condition="open"), valid_until=at(25))
+    evaluated = EvaluatedEpisode(at(10), happening_at=at(28))
+    [(part, carrier)] = continuations([evaluated], {at(10): closed}, [closed, going_on]).values()
+    assert carrier == going_on
+    assert (part.raised_at, part.happening_at, part.prediction_ended_at) == (at(20), at(28), at(25))
+
+
+def test_what_was_raised_before_the_end_continues_nothing():
+    closed = replace(STORED, is_prediction=True, valid_until=at(20))
+    beside = episode(15, condition="open")
+    assert (
+        continuations(
+            [EvaluatedEpisode(at(10), happening_at=at(28))], {at(10): closed}, [closed, beside]
+        )
+        == {}
+    )
+
+
+def test_a_problem_known_late_reopens_no_prediction_that_late_data_closed_with_its_window():
+    goes_on = EvaluatedEpisode(at(10), happening_at=at(28))
+    by_late_data = (Transition("closed", at(40), "platform", "late data: it was over at 12:20"),)
+    closed = replace(STORED, is_prediction=True, valid_until=at(20), transitions=by_late_data)
+    begun_earlier = replace(closed, condition_started_at=at(7), closed_at=at(17))
+    for stored in (closed, begun_earlier):
+        after = correct(stored, goes_on, goes_on, at(50))
+        assert (after.condition, after.closed_at, after.happening_at) == (
+            "closed",
+            stored.closed_at,
+            at(28),
+        )
+
+
+def test_late_data_withdraw_what_is_live_past_times_what_is_backfilled_after_beginning_evaluation():
+    before = episode(10)
+    live = episode(30)
+    past = replace(episode(40), backfilled=True)
+    stored = [
+        replace(e, condition="closed", closed_at=e.raised_at + (at(5) - at(0)))
+        for e in (before, live, past)
+    ]
+    for backfilled, expected in ((False, at(30)), (True, at(40))):
+        found = reconcile(stored, [], [], at(20), backfilled)
+        assert [(e.raised_at, part_of) for e, part_of in found.withdrawn] == [(expected, None)]
+
+
+def test_an_evaluated_episode_that_overlaps_a_stored_one_is_no_new_one():
+    one = EvaluatedEpisode(at(8), at(40))
+    other = EvaluatedEpisode(at(50))
+    part = episode(30, condition="closed", closed_at=at(35))
+    found = reconcile([STORED, part], [one, other], [one, other], at(0))
+    assert [(c.stored, c.evaluated) for c in found.corrections] == [(STORED, one)]
+    assert found.withdrawn == [(part, STORED)]
+    assert found.new == {at(50)}

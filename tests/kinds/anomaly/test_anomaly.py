@@ -1,0 +1,207 @@
+"""An anomaly from three lines: trained without labels, put in service, evaluated, explained, drawn,
+backtested and reported."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Feedback
+from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
+from alerting.learning.models.trained import ModelRefused
+from alerting.usecases.explain.explain import why
+from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.registry.registration import load_model
+from alerting.usecases.training.promote import model_history
+from tests.builders import at
+from tests.helpers.fan_line import ASSET, BROKEN, DAY, END, REPAIRED, TRAINED, fan, rows
+from tests.helpers.kind_life import (
+    assert_past_agrees_with_live,
+    evaluated,
+    in_service,
+    platform_with,
+    trained_at,
+)
+
+pytestmark = pytest.mark.models
+
+NAME = "fan-unlike-normal"
+DOCUMENT = {
+    "name": NAME,
+    "kind": "anomaly",
+    "assets": [ASSET],
+    "windows": ["40m"],
+    "schedule": {"retrain": None},
+}
+FAST = DOCUMENT | {"candidates": ["pca"]}
+
+
+def trained_platform(document=DOCUMENT, readings=None, trained=TRAINED):
+    made = platform_with(fan(), rows() if readings is None else readings, document)
+    return made, trained_at(made, document["name"], trained)
+
+
+def model_of(platform, version=1):
+    return load_model(platform, platform.definitions.newest_revision(NAME).definition, version)
+
+
+def verdict_on(platform, episode, verdict):
+    give_feedback(platform, Feedback(episode.id, verdict, False, None, None, "operator", at(END)))
+
+
+@pytest.fixture(scope="module")
+def platform():
+    return in_service(*trained_platform(), (*range(TRAINED, END, 95), END))
+
+
+def test_its_model_says_how_it_was_chosen_and_how_its_threshold_was_set(platform):
+    account = model_of(platform).by_asset[ASSET].account
+    assert "of 9 settings, chosen without labels; 4 variables every 10m" in account[0]
+    assert account[1].startswith("threshold by peaks over a threshold: generalized Pareto")
+    assert "F1 of synthetic anomalies spike" in account[2]
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
+        1,
+        1,
+    )
+
+
+def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_the_sensor(platform):
+    (episode,) = [
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
+    ]
+    assert episode.closed_at >= at(REPAIRED)
+    usual = [row.values["flow"] for row in rows() if row.ts < at(TRAINED)]
+    broken = [row.values["flow"] for row in rows() if at(BROKEN) <= row.ts < at(REPAIRED)]
+    assert min(usual) < min(broken)
+    assert max(broken) < max(usual)
+    assert episode.contributions[0].variable == "flow"
+    assert episode.contributions[0].share > 0.5
+    assert episode.evaluation.reason.startswith("Unlike normal operation: the ")
+    assert " of flow over 40 min is " in episode.evaluation.reason
+    assert episode.contributions[0].value < episode.contributions[0].usual - 1
+    assert episode.evaluation.value >= episode.evaluation.threshold == 1.0
+
+
+def test_normal_operation_raises_next_to_nothing(platform):
+    others = [
+        e for e in platform.episodes.find(NAME) if not at(BROKEN) <= e.raised_at < at(REPAIRED)
+    ]
+    assert len(others) <= 2
+
+
+def test_why_names_score_threshold_and_sensors(platform):
+    episode = next(
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
+    )
+    told = why(platform, NAME, ASSET, episode.raised_at)
+    assert (told.verdict, told.model_version, told.threshold) == ("open", 1, 1.0)
+    assert told.score == pytest.approx(episode.evaluation.value)
+    assert any("of flow over 40 min is" in fact for fact in told.facts)
+    assert any("chosen without labels" in fact for fact in told.facts)
+    assert why(platform, NAME, ASSET, at(BROKEN - 300)).verdict == "normal"
+
+
+def test_the_page_draws_the_score_with_its_threshold_and_the_first_sensors(platform):
+    episode = next(
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
+    )
+    score, *sensors = chart_of(platform, episode, at(END)).panels
+    assert (score.name, [level.value for level in score.levels]) == ("Unlike normal", [1.0, 0.0])
+    assert score.values.max() > 1
+    assert [panel.name for panel in sensors] == [one.variable for one in episode.contributions[:3]]
+    assert sensors[0].levels[0].value == episode.contributions[0].usual
+
+
+def test_past_backtest_and_report_agree_with_live(platform):
+    assert_past_agrees_with_live(platform, NAME, TRAINED, END)
+
+
+def test_the_same_training_again_gives_the_same_bits_and_keeps_the_champion(platform):
+    before = model_of(platform).hash
+    again = trained_at(platform, NAME, TRAINED)
+    assert (again.verdict, again.promote) == ("keep", False)
+    assert model_of(platform, again.challenger_version).hash == before
+
+
+def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
+    model = model_of(platform)
+    files = to_files(model)
+    copy = from_files(files)
+    matrix = np.random.default_rng(0).normal(50, 20, (20, len(model.by_asset[ASSET].plan.columns)))
+    assert copy.hash == model.hash
+    assert (
+        copy.by_asset[ASSET].score(matrix).tobytes()
+        == model.by_asset[ASSET].score(matrix).tobytes()
+    )
+    changed = json.loads(files[FILE])
+    changed["detectors"][ASSET]["limit"] *= 2
+    with pytest.raises(ModelRefused, match="were changed"):
+        from_files(files | {FILE: json.dumps(changed).encode()})
+    with pytest.raises(ModelRefused, match="is damaged"):
+        from_files(files | {NUMBERS: files[NUMBERS][:-8]})
+
+
+def test_a_history_without_unseen_time_waits_for_a_person():
+    _, decided = trained_platform(
+        FAST | {"normal": {"from": at(0).isoformat(), "to": at(END).isoformat()}}
+    )
+    assert (decided.promote, decided.waiting) == (True, True)
+    assert "no unseen normal time" in decided.reason
+
+
+def test_too_little_normal_history_is_refused_with_what_to_do():
+    with pytest.raises(
+        UserError, match=r"fewer than 100 rows of normal operation .* choose another normal history"
+    ):
+        trained_platform(FAST, readings=rows()[:100], trained=DAY)
+
+
+def test_verdicts_enter_the_next_version_not_the_running_one():
+    made, _ = trained_platform(FAST)
+    evaluated(made, (*range(TRAINED, END, 95), END))
+    episode = next(e for e in made.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
+    before = model_of(made).hash
+    verdict_on(made, episode, "true_alarm")
+    again = trained_at(made, NAME, END)
+    assert again.evidence["problems"] == 1
+    assert again.evidence["found"] == 1
+    assert "1 of 1 problems found" in again.reason
+    assert model_of(made).hash == before
+
+
+def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
+    silent = [
+        replace(
+            row,
+            values={
+                name: value
+                for name, value in row.values.items()
+                if name != "flow" or not 300 <= i < 340
+            },
+        )
+        for i, row in enumerate(rows())
+    ]
+    made, _ = trained_platform(FAST, readings=silent)
+    fitted = model_of(made).by_asset[ASSET]
+    assert fitted.steady == ("current", "flow", "speed", "temperature")
+    assert "37 without a variable that is nearly always there" in fitted.account[0]
+
+
+def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch):
+    monkeypatch.setattr("alerting.kinds.anomaly.training._MOST_ROWS", 800)
+    made, _ = trained_platform(FAST)
+    fitted = model_of(made).by_asset[ASSET]
+    assert "rows of normal operation, one in 3 so that they are at most 800" in fitted.account[0]
+    assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)
+
+
+def test_strides_that_are_too_short_for_the_period_are_computed_evenly_and_said_so(monkeypatch):
+    monkeypatch.setattr("alerting.kinds.anomaly.normal_time.MOST_CELLS", 4000)
+    made, _ = trained_platform(FAST)
+    fitted = model_of(made).by_asset[ASSET]
+    assert "of the strides of the normal period only one in 3 was computed" in fitted.account[-1]
+    assert fitted.plan.stride_ms == 600_000
+    assert fitted.weeks == pytest.approx(16 / 7, rel=0.02)

@@ -1,0 +1,181 @@
+"""Live in any chunks gives what one batch gives, bit for bit, for any readings and detector; no
+later reading changes a score."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.detection.anomalies.fitting import TRIED, Setting, fit_detector
+from alerting.detection.anomalies.normal_space import NormalSpace
+from alerting.detection.suppression import SuppressedInterval
+from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files, to_files
+from alerting.kinds.validation import parse_definition
+from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.reading_counts import TOO_FEW
+from alerting.learning.models.trained import ModelRefused
+from alerting.ports import ReadingRow
+from alerting.readings.history import to_millis
+from tests.builders import at
+from tests.helpers.kind_in_chunks import evaluated_to, sources_of
+
+pytestmark = pytest.mark.models
+
+ASSET = Asset(name="fan-1", variables={name: Variable(low=-50, high=50) for name in "abc"})
+PLAN = FeaturePlan(
+    60_000,
+    (180_000,),
+    ("mean", "std"),
+    tuple(NumberSource(name, 60_000) for name in "abc"),
+    usual=tuple(UsualCount(name, 180_000, 3) for name in "abc"),
+)
+FAMILIES = {setting.family: setting for setting in TRIED}
+READINGS = st.lists(
+    st.tuples(
+        st.sampled_from([1, 1, 1, 2, 9]),
+        st.lists(st.one_of(st.floats(-6, 6), st.just(999.0), st.none()), min_size=3, max_size=3),
+    ),
+    min_size=5,
+    max_size=40,
+)
+DOCUMENT = {
+    "name": "x",
+    "kind": "anomaly",
+    "assets": ["fan-1"],
+    "for": "90s",
+    "clear_for": "2m",
+    "severity": "low",
+    "escalation": [
+        {"severity": "medium", "score": 1.5},
+        {"severity": "high", "share": 0.5, "over": "4m"},
+    ],
+}
+
+
+@cache
+def model_with(family):
+    random = np.random.default_rng(1)
+    load = random.normal(size=(400, 1))
+    matrix = np.hstack(
+        [
+            load + 0.2 * random.normal(size=(400, 3)),
+            0.3 + 0.05 * np.abs(random.normal(size=(400, 3))),
+        ]
+    )
+    matrix = matrix[:, [0, 3, 1, 4, 2, 5]]
+    space = NormalSpace.fit(matrix)
+    rows = space.encode(matrix)
+    params = {"trees": 10} if family == "isolation_forest" else FAMILIES[family].params
+    detector = fit_detector(Setting(family, params), rows, 0)
+    usual, limit = np.quantile(detector.score(rows), [0.5, 0.99])
+    fitted = FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
+    return from_files(to_files(AnomalyModel("detector", 1, at(3), {"fan-1": fitted})))
+
+
+def evaluated(family, readings, cuts, steady=(), suppressed=()):
+    """Evaluate to each cut; the state goes through the table that is stored."""
+    minutes = np.cumsum([gap for gap, _ in readings]).tolist()
+    values = [dict(zip("abc", row, strict=True)) for _, row in readings]
+    rows = [
+        ReadingRow(
+            "fan-1", at(m), {name: value for name, value in row.items() if value is not None}
+        )
+        for m, row in zip(minutes, values, strict=True)
+    ]
+    model = model_with(family)
+    model = replace(model, by_asset={"fan-1": replace(model.by_asset["fan-1"], steady=steady)})
+    sources = sources_of(ASSET, [row for row in rows if row.values], model, suppressed)
+    return evaluated_to(parse_definition(DOCUMENT), sources, cuts)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+@settings(max_examples=15, deadline=None)
+@given(readings=READINGS, cuts=st.lists(st.floats(0.5, 200), max_size=8))
+def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(family, readings, cuts):
+    end = sum(gap for gap, _ in readings) + 10.0
+    assert evaluated(family, readings, [*sorted(c for c in cuts if c < end), end]) == evaluated(
+        family, readings, [end]
+    )
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_no_later_reading_changes_what_was_evaluated(family):
+    random = np.random.default_rng(5)
+    readings = [(1, list(random.normal(0, 3, 3))) for _ in range(30)]
+    other = [*readings[:20], *((1, [40.0, -40.0, 40.0]) for _ in range(10))]
+    assert evaluated(family, readings, [20])[:3] == evaluated(family, other, [20])[:3]
+
+
+FAR = (1, [20.0, -20.0, 20.0])
+
+
+def usual(count, b=1.0):
+    return [(1, [level, None if b is None else level, level]) for level in [0.3, -0.3] * count][
+        :count
+    ]
+
+
+def test_a_dead_sensor_is_unknown_by_name_and_closes_no_episode():
+    silent = [*usual(5), *([FAR] * 5), *usual(25, b=None)]
+    steps, scores, _, state, unknown = evaluated("pca", silent, [12.5, 20, 35], steady=("b",))
+    assert [step.kind for step in steps if step.kind in ("raised", "closed")] == ["raised"]
+    assert state.raised_at is not None
+    assert scores[-1][1] == "nan"
+    assert unknown == f"b is not known since {at(32).isoformat()} or before"
+    assert evaluated("pca", silent, [35])[3].raised_at is None  # a variable that is often absent
+
+
+def test_the_first_reading_after_a_pause_is_unknown_and_the_second_is_not():
+    readings = [*usual(10), (60, [0.3] * 3), (1, [0.3] * 3)]
+    assert evaluated("pca", readings, [70.5])[4] == TOO_FEW
+    assert evaluated("pca", readings, [71.5])[4] is None
+
+
+def test_scores_whose_windows_touch_a_suppressed_time_are_unknown():
+    readings = [*usual(9), *([FAR] * 8), *usual(13)]
+    stop = [SuppressedInterval(at(10), at(18), "stopped")]
+    assert evaluated("pca", readings, [30])[0]
+    steps, scores, *_, unknown = evaluated("pca", readings, [15, 30], suppressed=stop)
+    assert (steps, unknown) == ([], None)
+    assert [(instant - to_millis(at(0))) // 60_000 for instant, score in scores if score == "nan"][
+        3:
+    ] == [*range(10, 22)]
+    assert evaluated("pca", readings, [15], suppressed=stop)[-1].startswith("suppressed")
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ("left", 0.0),
+        ("right", 0.5),
+        ("left", 1e6),
+        ("column", 99.0),
+        ("roots", -1.0),
+        ("cut", None),
+    ],
+)
+def test_trees_whose_paths_never_end_or_leave_their_tables_are_refused(table, value):
+    model = model_with("isolation_forest")
+    fitted = model.by_asset["fan-1"]
+    values = getattr(fitted.detector, table).copy()
+    values[0] = 0.0 if value is None else value
+    changed = replace(
+        fitted,
+        detector=replace(fitted.detector, **{table: values[:-1] if value is None else values}),
+    )
+    with pytest.raises(ModelRefused, match="tree"):
+        from_files(to_files(replace(model, by_asset={"fan-1": changed})))
+
+
+def test_what_its_suppression_reads_is_read():
+    line = Asset(
+        name="fan-1", variables={name: Variable(low=-50, high=50) for name in (*"abc", "speed")}
+    )
+    when = [{"event": "line-stop"}, {"variable": "speed", "below": 1}]
+    definition = parse_definition(DOCUMENT | {"exclude": ["speed"], "suppression": {"when": when}})
+    assert definition.variables_read(line) == {*"abc", "speed"}
+    assert definition.events_read() == ("line-stop",)

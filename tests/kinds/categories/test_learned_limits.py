@@ -1,0 +1,402 @@
+"""Learned limits of a threshold: estimated by a training, in force from then on, left out times,
+later versions, backtest."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import UserError
+from alerting.definitions.limits import key_of
+from alerting.detection.learned_limits import GroupLimit, LimitTable
+from alerting.kinds.protocol.training import LearningData, NormalTime
+from alerting.kinds.registry import kind_of
+from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel
+from alerting.kinds.threshold.training import TRAINING
+from alerting.kinds.validation import parse_definition
+from alerting.ports import EventRow, ModelUnavailable, ReadingRow
+from alerting.readings.long_history import in_memory
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.report_material.material import gather_material
+from alerting.usecases.training.train import train
+from tests.builders import at, history
+from tests.helpers.recipe_line import DAY, DOCUMENT, force, running
+from tests.in_memory_platform import in_memory_platform
+
+pytestmark = pytest.mark.models
+
+
+def learned(platform, days):
+    platform.clock.instant = at(days * DAY)
+    return train(platform, DOCUMENT["name"], at(days * DAY))
+
+
+def limits(platform, version):
+    files = platform.models.model_files(DOCUMENT["name"], version)
+    definition = platform.definitions.newest_revision(DOCUMENT["name"]).definition
+    [table] = kind_of(definition).load(files).by_asset["press-1"].tables.values()
+    return {group: (one.readings, one.limit) for group, one in table.groups.items()}
+
+
+def raised(platform, until):
+    platform.clock.instant = at(until)
+    counts = evaluate(platform, None, at(until))
+    return [
+        episode for episode in platform.episodes.find() if episode.raised_at > at(0)
+    ], counts.unknown
+
+
+def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
+    platform = running(
+        extra=[
+            (2 * DAY + 10, {"force": 11.5, "recipe": "A"}),
+            (2 * DAY + 20, {"force": 11.5, "recipe": "B"}),
+        ]
+    )
+    _, unknown = raised(platform, 2 * DAY - 1)
+    assert unknown == {"force-too-high on press-1": "no learned limits are in service yet"}
+    decided = learned(platform, 2)
+    assert (decided.verdict, decided.promote) == ("promote", True)
+    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
+        (): 1440,
+        ("A",): 720,
+        ("B",): 720,
+    }
+    assert limits(platform, 1)["A",][1] == pytest.approx(10.8)
+    assert any("force, quantile 0.99 of 1440 readings" in note for note in decided.dataset.notes)
+    [episode], unknown = raised(platform, 2 * DAY + 30)
+    # 11.5 is much for A, not for B
+    assert (episode.raised_at, episode.closed_at) == (
+        at(2 * DAY + 10),
+        at(2 * DAY + 20),
+    )
+    assert episode.model_version == 1
+    assert episode.evaluation.threshold == pytest.approx(10.8)
+    assert (
+        episode.evaluation.reason
+        == "force is 11.5 kN, above 10.8 kN (quantile 0.99 of 720 readings, recipe A)"
+    )
+    answer = why(platform, DOCUMENT["name"], "press-1", at(2 * DAY + 12))
+    assert answer.verdict == "open"
+    assert (
+        "above 10.8, learned by version 1: quantile 0.99 of 720 readings, recipe A" in answer.facts
+    )
+    assert answer.limit == pytest.approx(10.8)
+
+
+def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it():
+    platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
+    # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    learned(platform, 1.75)
+    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
+        (): 720,
+        ("A",): 360,
+        ("B",): 360,
+    }
+
+
+def test_the_search_for_the_recipe_in_force_is_indexed_with_the_first_limits(monkeypatch):
+    platform = running()
+    indexed = []
+    monkeypatch.setattr(platform.readings, "index_newest", indexed.extend)
+    learned(platform, 2)
+    assert indexed == ["recipe"]
+
+
+def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
+    platform = running(
+        extra=[
+            (2 * DAY + 10, {"force": 20.7, "recipe": "new"}),
+            (2 * DAY + 20, {"force": 20.9, "recipe": "new"}),
+        ]
+    )
+    learned(platform, 2)
+    [episode], _ = raised(platform, 2 * DAY + 30)
+    assert episode.raised_at == at(2 * DAY + 20)
+    assert "quantile 0.99 of 1440 readings)" in episode.evaluation.reason
+
+
+def test_problems_with_the_time_before_them_and_suppressed_times_are_left_out():
+    stopped = {"when": [{"variable": "force", "above": 19.95}]}
+    platform = running(problem={"event": "jam"}, horizon="1h", suppression=stopped)
+    add_events(platform, [EventRow("press-1", "jam", at(700), at(720), "test")], at(0))
+    decided = learned(platform, 2)
+    left_out = decided.dataset.dropped
+    # an hour and 20 minutes, both ends included
+    assert left_out["force, in problems and the time before them"] == 41
+    assert left_out["force, in suppressed times"] > 100
+    assert sum(count for count, _ in limits(platform, 1).values()) < 2 * 1440
+
+
+def test_too_few_readings_are_refused_with_the_number_that_is_needed():
+    platform = running(days=1, above={"learned": {"quantile": 0.999}})
+    with pytest.raises(UserError, match=r"at most 720 on one asset .* 2995 are needed"):
+        learned(platform, 1)
+
+
+def test_a_new_estimate_changes_the_future_only():
+    platform = running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})])
+    learned(platform, 2)
+    learned(platform, 4)
+    assert [d.challenger_version for d in platform.decisions.for_definition(DOCUMENT["name"])] == [
+        1,
+        2,
+    ]
+    episodes, _ = raised(platform, 4 * DAY - 1)
+    assert {episode.model_version for episode in episodes} == {1}
+    late = ReadingRow("press-1", at(3 * DAY + 13), {"force": 11.6})
+    add_readings(platform, [late], platform.clock.now())
+    again, _ = raised(platform, 4 * DAY)
+    assert {episode.model_version for episode in again} == {1}
+
+
+def test_a_level_that_moved_waits_for_a_person():
+    platform = running()
+    learned(platform, 2)
+    rows = [
+        ReadingRow("press-1", at(m), {"force": force(m, level=13)})
+        for m in range(2 * DAY, 4 * DAY, 2)
+    ]
+    add_readings(platform, rows, at(4 * DAY))
+    decided = learned(platform, 4)
+    assert decided.waiting
+    assert "since the last estimate lie beyond the limits of their groups" in decided.reason
+
+
+PRESS = Asset(name="press-1", variables={"force": Variable(), "recipe": Variable(type="category")})
+
+
+def compared(history, limits, by=()):
+    """Return the comparison of new limits with those in service by group, which were learned up to
+    minute 0."""
+    learned = {"learned": {"quantile": 0.99, "by": list(by)}}
+    definition = parse_definition(
+        {
+            **{name: DOCUMENT[name] for name in ("name", "kind", "assets", "variable")},
+            "above": learned,
+        }
+    )
+    [(name, one)] = definition.learned
+    groups = {group: GroupLimit(999, limit) for group, limit in limits.items()}
+    fitted = FittedLimits(
+        {key_of(name, one): LimitTable(0.99, tuple(by), at(-99), at(0), groups)}, {}
+    )
+    model = LearnedLimitsModel("quantiles", 1, at(0), {"press-1": fitted})
+    data = LearningData([in_memory(history)], {}, NormalTime(at(-99), at(999), at(999)))
+    return TRAINING.compare(
+        definition, data, {"quantiles": replace(model, training_cutoff=at(999))}, model
+    )
+
+
+@pytest.mark.parametrize(("beyond", "by_person"), [(20, True), (3, True), (2, False)])
+def test_level_that_moved_waits_for_person_also_where_new_readings_are_fewer_than_quantile_needs(
+    beyond, by_person
+):
+    rare = history(
+        [60 * n for n in range(1, 21)], PRESS, force=[15.0] * beyond + [10.0] * (20 - beyond)
+    )
+    assert compared(rare, {(): 11.0}).decision.by_person is by_person
+
+
+@pytest.mark.parametrize(("recipe", "by_person"), [("A", True), ("B", False)])
+def test_a_group_that_moved_within_the_range_of_all_readings_waits_for_a_person(recipe, by_person):
+    moved = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
+    assert (
+        compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).decision.by_person
+        is by_person
+    )
+
+
+def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
+    conditions = [
+        {"variable": name, "above": {"learned": {"quantile": 0.6, "by": ["recipe"]}}}
+        for name in ("force", "heat")
+    ]
+    definition = parse_definition(
+        {"name": "x", "kind": "threshold", "assets": ["press-*"], "any": conditions}
+    )
+    data = LearningData(
+        [in_memory(history(range(1, 21), PRESS, force=range(20)))],
+        {},
+        NormalTime(at(0), at(20), at(20)),
+    )
+    found = TRAINING.estimate(definition, 1, "quantiles", data)
+    assert {
+        json.loads(key)[0]: table.groups[()].limit
+        for key, table in found.model.by_asset["press-1"].tables.items()
+    } == {
+        "force": 11.0,
+        "heat": None,
+    }
+
+
+def test_a_problem_that_is_known_later_than_the_readings_leaves_out_none_before_it_is_known():
+    platform = in_memory_platform()
+    moisture = Variable(delay=timedelta(hours=2))
+    platform.assets.store_assets(
+        [PRESS.model_copy(update={"variables": {**PRESS.variables, "moisture": moisture}})]
+    )
+    rows = [
+        ReadingRow("press-1", at(m), {"force": 10.0 + m % 7, "moisture": 9.0 if m == 1380 else 1.0})
+        for m in range(0, 1500, 4)
+    ]
+    add_readings(platform, rows, at(0))
+    document = {
+        **DOCUMENT,
+        "above": {"learned": {"quantile": 0.9}},
+        "problem": {"variable": "moisture", "above": 5},
+    }
+    apply(platform, [document], "engineer", at(0), "test")
+    found = [
+        learned(platform, days).dataset.dropped["force, in problems and the time before them"]
+        for days in (1, 1500 / DAY)
+    ]
+    # the sample of 23:00 is known at 01:00; the problem and half an hour before it
+    assert found == [
+        0,
+        8,
+    ]
+
+
+def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of_the_same_asset():
+    conditions = [
+        {"variable": name, "above": {"learned": {"quantile": 0.6}}} for name in ("force", "heat")
+    ]
+    common = {field: DOCUMENT[field] for field in ("name", "kind", "assets")}
+    definition = parse_definition({**common, "any": conditions})
+    force, heat = (key_of(name, one) for name, one in definition.learned)
+
+    def model(**limits):
+        tables = {
+            key: LimitTable(0.6, (), at(0), at(1), {(): GroupLimit(9, limits[name])})
+            for name, key in (("force", force), ("heat", heat))
+        }
+        return LearnedLimitsModel("quantiles", 1, at(1), {"press-1": FittedLimits(tables, {})})
+
+    data = LearningData([], {}, NormalTime(at(0), at(1), at(1)))
+    found = TRAINING.compare(
+        definition, data, {"quantiles": model(force=12.0, heat=None)}, model(force=11.0, heat=80.0)
+    )
+    assert {
+        key: one.groups[()].limit for key, one in found.model.by_asset["press-1"].tables.items()
+    } == {force: 12.0, heat: 80.0}
+    assert (
+        "press-1: too few readings for new limits, so those in service stay"
+        in found.decision.reason
+    )
+
+
+def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
+    """With latency: the last readings before an estimate belong to the one that it replaces."""
+    platform = replace(
+        running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})], state="draft"),
+        latency=timedelta(seconds=10),
+    )
+    platform.clock.instant = at(5 * DAY)
+    found = backtest(
+        platform,
+        named_subject(platform, DOCUMENT["name"]),
+        at(2 * DAY),
+        at(4 * DAY),
+        retrain=at(DAY) - at(0),
+    )
+    assert [segment["version"] for segment in found.segments] == [1, 2]
+    assert [segment["training_cutoff"] for segment in found.segments] == [at(2 * DAY), at(3 * DAY)]
+    assert [segment["unknown"] for segment in found.segments] == [[], []]
+    assert at(3 * DAY + 11) in {episode.raised_at for episode in found.episodes}
+
+
+def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so():
+    platform = running(state="draft")
+    rows = [
+        ReadingRow("press-1", at(m), {"force": force(m, level=13)})
+        for m in range(2 * DAY, 4 * DAY, 2)
+    ]
+    add_readings(platform, rows, at(4 * DAY))
+    platform.clock.instant = at(5 * DAY)
+    found = backtest(
+        platform,
+        named_subject(platform, DOCUMENT["name"]),
+        at(2 * DAY),
+        at(4 * DAY),
+        retrain=at(DAY) - at(0),
+    )
+    assert [
+        (segment["version"], segment["promoted"], segment["approved"]) for segment in found.segments
+    ] == [
+        (1, True, False),
+        (2, True, True),
+    ]
+    assert "Promotions that need approval were taken as approved at once." in found.page
+
+
+def test_segments_of_a_backtest_count_every_episode_once_also_those_that_the_latency_keeps_back():
+    platform = replace(
+        running(days=4, extra=[(3 * DAY - 31, {"force": 50})], state="draft"),
+        latency=timedelta(hours=1),
+    )
+    platform.clock.instant = at(5 * DAY)
+    found = backtest(
+        platform,
+        named_subject(platform, DOCUMENT["name"]),
+        at(2 * DAY),
+        at(4 * DAY),
+        retrain=at(DAY) - at(0),
+    )
+    assert at(3 * DAY - 31) in {episode.raised_at for episode in found.episodes}
+    assert sum(segment["episodes"] for segment in found.segments) == len(found.episodes)
+
+
+def test_time_without_a_limit_for_an_asset_is_no_evaluated_time_of_a_report():
+    platform = running(days=4)
+    platform.assets.store_assets([PRESS.model_copy(update={"name": "press-2"})])
+    apply(platform, [{**DOCUMENT, "assets": ["press-*"]}], "engineer", at(1), "test")
+    rows = [
+        ReadingRow("press-2", at(m), {"force": 10.0}) for m in range(2 * DAY - 100, 4 * DAY, 10)
+    ]
+    add_readings(platform, rows, at(2))
+    learned(platform, 2)
+    raised(platform, 3 * DAY)
+    material = gather_material(
+        platform,
+        platform.definitions.newest_revision(DOCUMENT["name"]),
+        at(2 * DAY),
+        at(3 * DAY),
+        at(3 * DAY),
+    )
+    assert list(material.evaluated) == ["press-1"]
+
+
+def test_past_time_before_the_first_limits_is_no_evaluated_time_of_a_report():
+    platform = running(days=3)
+    learned(platform, 2)
+    platform.clock.instant = at(3 * DAY)
+    evaluate_past(platform, DOCUMENT["name"], at(0), at(3 * DAY))
+    material = gather_material(
+        platform,
+        platform.definitions.newest_revision(DOCUMENT["name"]),
+        at(0),
+        at(3 * DAY),
+        at(3 * DAY),
+    )
+    assert material.evaluated["press-1"][0] == at(2 * DAY)
+
+
+def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):
+    def unavailable(definition, version, files):
+        raise ModelUnavailable("no limits")
+
+    platform = running(days=3, state="draft")
+    platform.clock.instant = at(4 * DAY)
+    subject = named_subject(platform, DOCUMENT["name"])
+    monkeypatch.setattr("alerting.usecases.registry.model_cache.parse_model", unavailable)
+    with pytest.raises(
+        UserError, match=r"the backtest stopped at 2026-.*: the limits cannot be read: .*no limits"
+    ):
+        backtest(platform, subject, at(2 * DAY), at(3 * DAY), retrain="never")

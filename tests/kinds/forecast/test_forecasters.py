@@ -1,0 +1,202 @@
+"""Quantiles as a distribution: their score, their calibration, the risk, and forecasters as fitted
+models."""
+
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import DefinitionRefused
+from alerting.kinds.forecast.distribution import (
+    QUANTILES,
+    conformal_shifts,
+    covered,
+    crps,
+    in_order,
+    log_odds_outside,
+)
+from alerting.kinds.forecast.explain import describe_forecast
+from alerting.kinds.forecast.families import FORECASTERS, Task
+from alerting.kinds.forecast.model import FILE
+from alerting.kinds.validation import parse_definition
+from alerting.learning.features.encoding import Columns
+from alerting.learning.models.trained import ModelRefused
+
+pytestmark = pytest.mark.models
+
+FIVE_LINES = {
+    "name": "clogs",
+    "kind": "forecast",
+    "assets": ["f-1"],
+    "problem": {"variable": "drop", "above": 4.0},
+    "horizon": "2h",
+    "features": {"stride": "1h"},
+}
+TASK = Task(
+    Columns(("drop.last", "drop.lag.1h", "flow.last"), {}),
+    0,
+    (1,),
+    3_600_000,
+    (1, 1),
+    (3_600_000, 7_200_000),
+    4.0,
+    None,
+)
+EVEN = np.arange(7.0).reshape(1, 1, 7)  # 5 % at 0, the median at 3, 95 % at 6
+
+
+def rising(rows=200, seed=1):
+    """Return rows of a value that rises by one a lead, and the values ahead."""
+    random = np.random.default_rng(seed)
+    last = random.normal(0, 1, rows)
+    matrix = np.column_stack([last, last - 1, random.normal(0, 1, rows)])
+    return matrix, np.column_stack([last + 1, last + 2]) + random.normal(0, 0.1, (rows, 2))
+
+
+def test_score_of_a_value_at_all_quantiles_is_zero_and_one_away_is_one_by_the_mean_pinball_loss():
+    at_three = np.full((1, 1, 7), 3.0)
+    assert crps(at_three, np.array([[3.0]])) == [0.0]
+    assert crps(at_three, np.array([[4.0]])) == pytest.approx([2 * np.mean(QUANTILES)])
+    assert np.isnan(crps(at_three, np.array([[np.nan]])))[0]
+
+
+def test_the_risk_at_a_quantile_is_its_own_level_and_two_limits_add_up():
+    assert log_odds_outside(EVEN, above=3.0, below=None)[0, 0] == pytest.approx(0.0)
+    assert log_odds_outside(EVEN, above=6.0, below=None)[0, 0] == pytest.approx(np.log(0.05 / 0.95))
+    assert log_odds_outside(EVEN, above=None, below=1.0)[0, 0] == pytest.approx(np.log(0.1 / 0.9))
+    assert log_odds_outside(EVEN, above=6.0, below=0.0)[0, 0] == pytest.approx(np.log(0.1 / 0.9))
+    assert log_odds_outside(EVEN, above=100.0, below=None)[0, 0] == -12.0
+
+
+def test_the_interval_covers_its_limits_and_quantiles_never_fall():
+    assert covered(EVEN, np.array([[6.0]]))[0, 0] == 1.0
+    assert covered(EVEN, np.array([[6.1]]))[0, 0] == 0.0
+    assert (np.diff(in_order(np.array([[[3.0, 1.0, 2.0, 2.0, 5.0, 4.0, 4.0]]]))) > 0).all()
+
+
+def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_the_median():
+    random = np.random.default_rng(0)
+    values = random.normal(0, 2, (4000, 1))
+    too_narrow = np.tile(np.linspace(-0.3, 0.3, 7), (4000, 1, 1))
+    shifts = conformal_shifts(too_narrow[:2000], values[:2000])
+    assert shifts[0, 3] == 0.0
+    assert np.mean(covered(too_narrow[2000:] + shifts, values[2000:])) == pytest.approx(
+        0.9, abs=0.02
+    )
+    assert (conformal_shifts(too_narrow[:5], values[:5])[0, [0, 6]] == 0).all(), (
+        "five values cannot tell 5 %"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
+)
+def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(name):
+    matrix, future = rising(rows=60)
+    family = FORECASTERS[name]
+    first, again = (family.fit(family.proven[0], TASK, matrix, future, 3) for _ in range(2))
+    assert first.files() == again.files()
+    read = family.load(first.files(), 3)
+    rows = np.vstack([matrix[:5], np.full((1, 3), np.nan)])
+    alone = np.concatenate([read.margin(rows[i : i + 1]) for i in range(6)])
+    assert alone.tobytes() == first.margin(rows).tobytes()
+    assert np.isfinite(alone).all()
+
+
+@pytest.mark.parametrize("name", ["persistence", "ridge", "boosted_trees"])
+def test_contributions_add_up_to_the_margin(name):
+    matrix, future = rising(rows=60)
+    family = FORECASTERS[name]
+    model = family.fit(family.proven[0], TASK, matrix, future, 3)
+    shares, usual = model.contributions(matrix[:1])
+    assert shares.sum() + usual == pytest.approx(model.margin(matrix[:1])[0], abs=1e-6)
+    assert np.argmax(np.abs(shares)) == 0
+
+
+def test_the_rounds_of_trees_are_a_parameter():
+    matrix, future = rising()
+    family = FORECASTERS["boosted_trees"]
+    forecast = family.fit({**family.proven[0], "rounds": 7}, TASK, matrix, future, seed=1)
+    assert {booster.num_trees() for booster in forecast.core.trees.boosters} == {7}
+
+
+def test_ridge_and_smoothing_learn_a_rise():
+    matrix, future = rising()
+    ridge = FORECASTERS["ridge"].fit(FORECASTERS["ridge"].proven[0], TASK, matrix, future, 0)
+    assert np.abs(ridge.quantiles(matrix)[..., 3] - future).mean() < 0.15
+    trend = FORECASTERS["smoothing"].fit({}, TASK, matrix, future, 0).core
+    assert trend.trend > 0
+
+
+def test_a_damaged_file_is_refused():
+    matrix, future = rising()
+    files = (
+        FORECASTERS["ridge"].fit(FORECASTERS["ridge"].proven[0], TASK, matrix, future, 0).files()
+    )
+    for damaged in (
+        {},
+        {FILE: files[FILE][:-9]},
+        {FILE: files[FILE].replace(b'"width":3', b'"width":4')},
+    ):
+        with pytest.raises(ModelRefused):
+            FORECASTERS["ridge"].load(damaged, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"problem": {"event": "failure"}}, "problem"),
+        ({"problem": {"variable": "drop", "equals": 3.0}}, "problem.equals"),
+        ({"problem": {"variable": "drop", "above": 4.0, "for": "5m"}}, "problem.for"),
+        ({"exclude": ["drop"]}, "exclude"),
+        ({"features": {"stride": "1h", "aggregations": ["mean"]}}, "features.aggregations"),
+        ({"feedback": {"avoided": "weight", "weight": 0.5}}, "feedback.avoided"),
+        ({"feedback": {"avoided": "positive"}}, "feedback.avoided"),
+        ({"feedback": {"confirmed": "positive"}}, "feedback.confirmed"),
+        ({"horizon": "0s"}, "horizon"),
+        ({"season": "0s"}, "season"),
+    ],
+)
+def test_what_a_forecast_cannot_answer_is_refused(change, path):
+    with pytest.raises(DefinitionRefused, match=f"{path}: "):
+        parse_definition(FIVE_LINES | change)
+
+
+@pytest.mark.parametrize(
+    ("last", "medians", "told"),
+    [
+        (3.0, (5.0, 6.0), "30 min"),
+        (3.0, (3.5, 4.5), "1 h 30 min"),
+        (3.0, (3.5, 3.6), None),
+        (4.5, (5, 6), None),
+    ],
+)
+def test_the_time_left_is_counted_from_the_last_value(last, medians, told):
+    hours = (3_600_000, 7_200_000)
+    sides = {"low": 0.0, "high": 9.0}
+    predicted = {
+        f"forecast +{lead // 1000}s {side}": value
+        for lead, median in zip(hours, medians, strict=True)
+        for side, value in {**sides, "median": median}.items()
+    }
+    sentences = describe_forecast(parse_definition(FIVE_LINES), "bar", last, hours, predicted)
+    assert sentences[0] == f"forecast of drop in 1 h: {medians[0]:.4g} bar (90 %: 0 to 9)"
+    assert sentences[2:] == (
+        [] if told is None else [f"the median leaves its limit in about {told}"]
+    )
+
+
+def test_leads_lags_and_candidates_follow_the_document():
+    plain = parse_definition(FIVE_LINES)
+    seasonal = parse_definition(FIVE_LINES | {"season": "24h", "gap": "1h"})
+    assert [lead.seconds // 60 for lead in plain.leads(None)] == [60, 120]
+    assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
+    assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [lag.seconds // 3600 for lag in seasonal.own_lags(None)][8:] == [22, 21]
+    assert plain.families == ("persistence", "smoothing", "ridge", "boosted_trees")
+    assert parse_definition(
+        FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}
+    ).families == (
+        "persistence",
+        "seasonal_naive",
+        "ridge",
+    )
+    assert plain.question_fields() != seasonal.question_fields()

@@ -1,0 +1,253 @@
+"""Models on one asset share what they read and compute, and each says the same, bit for bit, as
+alone."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
+from alerting.definitions.assets import EventType
+from alerting.definitions.faults import UserError
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.protocol import shared_inputs
+from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.learning.features.build import build_features
+from alerting.learning.models import files as model_files
+from alerting.ports import EventRow, ReadingRow, RegistryPorts
+from alerting.readings.history import millis
+from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.registry.registration import register_model
+from tests import small_models
+from tests.builders import classifier, revision
+from tests.in_memory_platform import in_memory_platform
+
+pytestmark = pytest.mark.models
+
+HOUR = timedelta(hours=1)
+FIRST = small_models.START + 20 * HOUR
+LAST = small_models.START + 24 * HOUR
+TYPES = (EventType(name="stop", duration="lasting"), EventType(name="pin", duration="instant"))
+PROBLEMS = (
+    {"variable": "moisture", "above": 5.0, "for": "10m"},
+    {"variable": "humidity", "above": 10.0},
+    {"event": "stop"},
+)
+ASSETS = ("oven-1", "oven-2")
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Models of different variables and windows; the last has a refit, which serves from the middle
+    of the hours on."""
+    history = small_models.line(60)
+    plan = small_models.dataset(hours=60).plan
+    plans = [
+        replace(
+            plan,
+            numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")),
+            events=("pin", "stop"),
+        ),
+        replace(
+            plan,
+            numbers=tuple(n for n in plan.numbers if n.name != "belt"),
+            windows_ms=(900_000, 7_200_000),
+        ),
+        plan,
+    ]
+    found = []
+    for p in plans:
+        rows = build_features(p, history, millis(history.readings.index)[::2]).fillna(0.0)
+        found.append(small_models.linear_model(p, rows, {"humidity.last": 2.0}, threshold=0.6))
+        refit = small_models.linear_model(
+            p, rows, {"humidity.last": 1.5}, threshold=0.6, training_cutoff=FIRST + 2 * HOUR
+        )
+    return [*found, replace(found[-1], refit=refit)]
+
+
+@pytest.fixture(scope="module")
+def platform():
+    platform = in_memory_platform()
+    platform.assets.put_event_types(TYPES)
+    for number, name in enumerate(ASSETS):
+        history = small_models.line(60, seed=number, name=name)
+        platform.assets.store_assets([history.asset])
+        part = history.readings.loc[FIRST - 8 * HOUR : LAST]
+        rows = [(ts, {k: v for k, v in row.items() if v == v}) for ts, row in part.iterrows()]  # noqa: PLR0124 - NaN is missing
+        add_readings(
+            platform, [ReadingRow(name, ts.to_pydatetime(), values) for ts, values in rows], LAST
+        )
+        ends = [(-30, -1), (-10, None), (-3, 9), (1, 2)] if number else [(-9, -8), (2, 3)]
+        lasting = [
+            EventRow(
+                name, "stop", FIRST + a * HOUR, None if b is None else FIRST + b * HOUR, "line"
+            )
+            for a, b in ends
+        ]
+        pins = [
+            EventRow(name, "pin", FIRST + minute * HOUR / 60, None, "line")
+            for minute in (-2000, -90, 5, 5 * 60)
+        ]
+        add_events(platform, [*lasting, *pins], LAST)
+    return platform
+
+
+class OneModel:
+    def __init__(self, model):
+        self._model = model
+
+    def get(self, definition, version):
+        return self._model
+
+
+def say(platform, asked, shared):
+    """Evaluate a question from an instant, and return every result in comparable form."""
+    asset, model, definition, hours = asked
+    found = evaluate_parts(
+        platform,
+        OneModel(model),
+        asset,
+        ConditionState(
+            watermark=FIRST + hours * HOUR, raised_at=FIRST - HOUR / 2 if hours else None
+        ),
+        [
+            VersionInterval(
+                FIRST + hours * HOUR,
+                LAST - hours * HOUR / 2,
+                revision(definition, FIRST - 9 * HOUR),
+                1,
+            )
+        ],
+        shared=shared,
+    )
+    rows = {
+        at: bits(one.row)
+        for at, one in (found.raises | {at: r.values for at, r in found.refreshes.items()}).items()
+    }
+    return (
+        [(s.score.tobytes(), s.twin.tobytes()) for s in found.scores],
+        found.steps,
+        rows,
+        found.state,
+        found.unknown,
+    )
+
+
+def bits(rows):
+    return [
+        rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes()
+        for c in rows
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, n) for n in (1, 3, 2, 2, 1)]), min_size=2, max_size=8))
+def test_shared_is_alone_bit_for_bit(platform, models, asked):
+    assets = [platform.assets.get(name) for name in ASSETS]
+    questions = [
+        (
+            assets[asset],
+            models[model],
+            small_models.definition(problem=PROBLEMS[problem], horizon=["30m", "2h"][long]),
+            hours,
+        )
+        for asset, model, problem, hours, long in asked
+    ]
+    shared = SharedInputs(platform.readings)
+    assert [say(platform, one, shared) for one in questions] == [
+        say(platform, one, None) for one in questions
+    ]
+
+
+class CountedReadings:
+    def __init__(self, stored):
+        self._stored = stored
+        self.loads = 0
+
+    def load(self, *arguments, **named):
+        self.loads += 1
+        return self._stored.load(*arguments, **named)
+
+
+def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
+    counted = CountedReadings(platform.readings)
+    shared = SharedInputs(counted)
+    asset = platform.assets.get("oven-1")
+    shared.load(asset, FIRST, LAST, ["humidity", "belt"])
+    shared.load(asset, FIRST + HOUR, LAST, ["belt"])
+    assert counted.loads == 1
+    shared.load(asset, FIRST - HOUR, LAST, ["crew"])  # both together from here on
+    shared.load(asset, FIRST - HOUR, LAST, ["humidity", "crew"])
+    assert counted.loads == 2
+
+
+def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
+    monkeypatch.setattr(shared_inputs, "MOST_VALUES", 600)  # of 144 rows
+    shared = SharedInputs(platform.readings)
+    oven = platform.assets.get("oven-1")
+    start = FIRST - 8 * HOUR
+    names = ["setpoint", "belt", "humidity", "moisture"]
+    shared.load(oven, start, LAST, names)
+    first = shared.load(oven, start + HOUR / 4, LAST, names[:1])
+    assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is first
+    for quarter in range(5):
+        shared.load(oven, start + quarter * HOUR / 4, LAST, names[1:2])
+    assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is not first
+    large = shared.load(oven, start, LAST, [*names, "crew"])
+    assert shared.load(oven, start, LAST, [*names, "crew"]) is large
+    shared.load(oven, start, LAST, ["crew"])
+    assert shared.load(oven, start, LAST, [*names, "crew"]) is not large
+
+
+def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
+    platform = in_memory_platform()
+    asset = small_models.line(1).asset
+    platform.assets.store_assets([asset])
+    platform.readings.insert(
+        [ReadingRow("oven-1", FIRST + HOUR, {"humidity": "wet", "belt": 2.0})], LAST
+    )
+    shared = SharedInputs(platform.readings)
+    assert shared.load(asset, FIRST, LAST, ["belt"]).readings["belt"].tolist() == [2.0]
+    with pytest.raises(UserError, match="humidity"):
+        shared.load(asset, FIRST, LAST, ["humidity"])
+    assert shared.load(asset, FIRST, LAST, ["belt"]).readings["belt"].tolist() == [2.0]
+    assert shared.load(asset, FIRST - HOUR, LAST, ["belt", "moisture"]).readings[
+        "belt"
+    ].tolist() == [2.0]
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        model_files,
+        "model_from_files",
+        lambda files: seen.append(files["model.json"]) or dict(files),
+    )
+    return seen
+
+
+@pytest.mark.parametrize("key", [b"", b"key of a shared registry"])
+def test_equal_files_are_parsed_once_and_the_least_recently_used_model_goes_first(parsed, key):
+    models = MemoryModels()
+    ports = RegistryPorts(runs=models, models=models, decisions=MemoryDecisions(), model_key=key)
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d", b"3")):
+        register_model(ports, name, f"run-{name}", {"model.json": content * 10}, {}, {})
+    models = ModelCache(ports, most_bytes=20)
+
+    def get(name):
+        return models.get(classifier(name=name), 1)
+
+    assert get("a") is get("b")
+    get("c")
+    assert get("a") is get("b")
+    get("d")  # c was not used for the longest time
+    assert parsed == [b"1" * 10, b"2" * 10, b"3" * 10]
+    get("a")
+    get("c")
+    assert parsed[3:] == [b"2" * 10]

@@ -1,0 +1,89 @@
+"""A kind with a model of its own, in one folder outside of the package, is trained and served, and
+nothing else is touched."""
+
+import pytest
+
+from alerting.kinds.registry import registered, trained_kinds
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.explain.explain import why
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.registration import load_model
+from alerting.usecases.reports.make import make_report
+from alerting.usecases.training.promote import model_history
+from alerting.usecases.training.train import train
+from tests.builders import at
+from tests.humid_line import ASSET, DAY, humid_oven, learned_quickly, line
+from tests.in_memory_platform import in_memory_platform
+
+pytestmark = pytest.mark.models
+
+NAME = "humid"
+DOCUMENT = learned_quickly() | {
+    "name": NAME,
+    "kind": "unlike",
+    "watched": "humidity",
+    "deviations": 1,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_kind():
+    with registered("tests.kinds.toy_trained_kind"):
+        yield
+    assert "unlike" not in trained_kinds()
+
+
+@pytest.fixture(scope="module")
+def platform(toy_kind):
+    """Trained on eight days, evaluated live for a day after them."""
+    made = in_memory_platform()
+    made.assets.store_assets([humid_oven()])
+    add_readings(made, line(days=9), at(0))
+    check(made, [DOCUMENT])
+    apply(made, [DOCUMENT], "engineer", at(0), "test")
+    made.clock.instant = at(8 * DAY)
+    assert train(made, NAME, at(8 * DAY)).promote
+    for minute in (*range(8 * DAY, 9 * DAY, 95), 9 * DAY):
+        made.clock.instant = at(minute)
+        counts = evaluate(made, None, at(minute))
+    assert (counts.unknown, counts.unreadable) == ({}, {})
+    return made
+
+
+def test_its_own_model_is_registered_and_read_by_its_kind(platform):
+    model = load_model(platform, platform.definitions.newest_revision(NAME).definition, 1)
+    assert (model.family, model.column) == ("usual_values", "humidity.last")
+    assert 40 < model.mean < 50
+    assert platform.models.version_tags(NAME, 1)["family"] == "usual_values"
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
+        1,
+        1,
+    )
+
+
+def test_its_episodes_are_raised_by_its_model(platform):
+    raised = platform.episodes.find(NAME)
+    assert len(raised) > 3
+    assert {e.model_version for e in raised} == {1}
+    assert raised[0].evaluation.reason.startswith("humidity is ")
+
+
+def test_the_same_training_again_keeps_the_champion(platform):
+    again = train(platform, NAME, at(8 * DAY))
+    assert (again.verdict, again.promote) == ("keep", False)
+
+
+def test_past_backtest_why_and_report_agree_with_live(platform):
+    live = sorted(
+        (e.raised_at, e.closed_at)
+        for e in platform.episodes.find(NAME)
+        if e.raised_at < at(8.9 * DAY)
+    )
+    run = backtest(platform, named_subject(platform, NAME), at(8 * DAY), at(9 * DAY))
+    assert [(e.raised_at, e.closed_at) for e in run.episodes if e.raised_at < at(8.9 * DAY)] == live
+    assert evaluate_past(platform, NAME, at(8 * DAY), at(9 * DAY)).raised == 0
+    assert why(platform, NAME, ASSET, live[0][0]).verdict == "open"
+    report = make_report(platform, NAME, at(8 * DAY), at(9 * DAY), at(9 * DAY))
+    assert sum(report.metrics["outcomes"].values()) >= len(live)

@@ -1,0 +1,202 @@
+"""Every field of a learned limit changes its estimate, wherever the limit is written; `promotion`
+decides on new ones."""
+
+import pytest
+
+from alerting.definitions.assets import Variable
+from alerting.definitions.faults import UserError
+from alerting.definitions.fields.limits import Learned
+from alerting.definitions.question import question_hash
+from alerting.kinds.protocol.training import LearningData, NormalTime
+from alerting.kinds.registry import sometimes_trained_kinds
+from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
+from alerting.kinds.threshold.model import from_files, to_files
+from alerting.kinds.threshold.training import TRAINING
+from alerting.kinds.validation import parse_definition
+from alerting.readings.long_history import in_memory
+from tests.builders import at, history, oven, too_hot
+
+pytestmark = pytest.mark.fast
+
+DAY = 1440
+OVEN = oven(temperature=Variable(low=-1000, high=1000), recipe=Variable(type="category"))
+FIELDS = {
+    "quantile": [{"quantile": 0.6}, {"quantile": 0.9}],
+    "over": [{"quantile": 0.6, "over": "1d"}, {"quantile": 0.6, "over": "3d"}],
+    "by": [{"quantile": 0.6}, {"quantile": 0.6, "by": ["recipe"]}],
+}
+
+
+def learned(**fields):
+    return {"learned": fields}
+
+
+def written(where, limit):
+    """Return the changes that write a limit at a place."""
+    one = {"variable": "temperature", "above": limit}
+    return {
+        "above": {"above": limit},
+        "below": {
+            "above": None,
+            "below": {
+                "learned": {**limit["learned"], "quantile": 1 - limit["learned"]["quantile"]}
+            },
+        },
+        "levels": {"above": None, "levels": {"high": {"above": limit}}},
+        "any": {
+            "variable": "",
+            "above": None,
+            "any": [one, {"variable": "temperature", "below": 0}],
+        },
+        "all.any": {
+            "variable": "",
+            "above": None,
+            "all": [{"any": [one, {"variable": "temperature", "below": 0}]}, one],
+        },
+    }[where]
+
+
+def definition(**changes):
+    return parse_definition({k: v for k, v in too_hot(**changes).items() if v not in (None, "")})
+
+
+def estimated(document_changes, values=None):
+    """Return the estimate from hourly readings of three days, which rise from 0 to 71; recipe B
+    from the second day on."""
+    found = definition(**document_changes)
+    values = values or [float(v) for v in range(72)]
+    data = history(
+        [60 * m for m in range(72)],
+        OVEN,
+        temperature=values,
+        recipe=["A" if m < 24 else "B" for m in range(72)],
+    )
+    period = NormalTime(at(-1), at(3 * DAY), at(3 * DAY))
+    return (
+        found,
+        LearningData([in_memory(data)], {}, period),
+        TRAINING.estimate(found, 1, FAMILY, LearningData([in_memory(data)], {}, period)).model,
+    )
+
+
+@pytest.mark.parametrize("where", ["above", "below", "levels", "any", "all.any"])
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_of_a_learned_limit_changes_the_estimate_and_the_question(field, where):
+    before, after = (written(where, learned(**fields)) for fields in FIELDS[field])
+    assert estimated(before)[2].hash != estimated(after)[2].hash
+    assert question_hash(definition(**before)) != question_hash(definition(**after))
+
+
+def test_every_field_has_a_proof():
+    assert set(Learned.model_fields) == set(FIELDS)
+
+
+@pytest.mark.parametrize("where", ["above", "below", "levels", "any", "all.any"])
+def test_a_document_with_a_learned_limit_has_a_model_and_the_scheduler_finds_it_by_its_paths(where):
+    found = definition(**written(where, learned(quantile=0.9)))
+    document = found.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert isinstance(found, LearnedThresholdDefinition)
+    assert any(exists(document, path.split(".")) for path in sometimes_trained_kinds()["threshold"])
+
+
+def exists(document, path):
+    """Return whether a path leads somewhere, through the members of lists as MongoDB follows it."""
+    if not path:
+        return True
+    if isinstance(document, list):
+        return any(exists(one, path) for one in document)
+    return (
+        isinstance(document, dict) and path[0] in document and exists(document[path[0]], path[1:])
+    )
+
+
+def test_limits_that_are_numbers_need_no_model():
+    found = definition()
+    assert not isinstance(found, LearnedThresholdDefinition)
+    assert not any(
+        exists(found.model_dump(mode="json"), path.split("."))
+        for path in sometimes_trained_kinds()["threshold"]
+    )
+
+
+def test_the_limit_is_that_of_the_last_time_alone():
+    _, _, model = estimated(written("above", learned(quantile=0.6, over="1d")))
+    [table] = model.by_asset["oven-1"].tables.values()
+    assert table.groups[()] == (23, 62.0)  # 49 to 71
+
+
+def test_a_model_survives_its_file():
+    _, _, model = estimated(written("above", learned(quantile=0.6, by=["recipe", "hour_of_day"])))
+    again = from_files(to_files(model))
+    assert (again, again.hash) == (model, model.hash)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"above": learned(quantile=0.01)},
+            "above.learned.quantile: 0.01 is the share of readings below the limit",
+        ),
+        ({"below": learned(quantile=0.9)}, "write quantile: 0.1"),
+        (
+            {"above": learned(quantile=0.9, over="1h")},
+            "above.learned.over: is too short (the shortest is 1d)",
+        ),
+        ({"above": learned(quantile=0.9, by=["a", "a"])}, "above.learned.by: names a group twice"),
+        (
+            {"above": learned(quantile=0.9, by=["temperature"])},
+            "'temperature' is the variable itself",
+        ),
+        (
+            {"above": learned(quantile=0.9), "rate_per": "1m"},
+            "rate_per: goes with limits that are numbers",
+        ),
+        (
+            {"promotion": {"mode": "approval"}},
+            "promotion: decides on learned limits, and this definition has none",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_place_and_a_remedy(changes, fault):
+    with pytest.raises(UserError) as refusal:
+        definition(**changes)
+    assert fault in str(refusal.value)
+
+
+def test_groups_are_checked_beside_the_assets():
+    sick = oven(
+        temperature=Variable(), pressure=Variable(), grade=Variable(type="category", delay="1h")
+    )
+    found = definition(above=learned(quantile=0.9, by=["pressure", "grade", "recipe"]))
+    faults = "\n".join(map(str, found.faults_on([sick], [])))
+    assert "'pressure' is a number; a group needs a category" in faults
+    assert "'grade' has a delay" in faults
+    assert "none of the matched assets has a variable 'recipe'" in faults
+
+
+def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_ones():
+    found, data, champion = estimated(
+        written("above", learned(quantile=0.9, over="2d")), [float(m % 5) for m in range(72)]
+    )
+    moved = history(
+        [3 * DAY + 60 * m for m in range(1, 73)],
+        OVEN,
+        temperature=[float(m % 5 + 10 * (m > 12)) for m in range(72)],
+    )
+    later = LearningData([in_memory(moved)], {}, NormalTime(at(3 * DAY), at(6 * DAY), at(6 * DAY)))
+    challenger = TRAINING.estimate(found, 1, FAMILY, later).model
+    compared = TRAINING.compare(found, later, {FAMILY: challenger}, champion)
+    assert compared.decision.by_person
+    assert "lie beyond the limit in service, 4; 10.00% were expected" in compared.decision.reason
+    assert not TRAINING.compare(found, data, {FAMILY: champion}, None).decision.by_person
+    assert TRAINING.compare(found, data, {FAMILY: champion}, champion).decision.verdict == "keep"
+
+
+def test_the_mode_of_promotion_is_that_of_the_document():
+    assert (
+        definition(
+            **written("above", learned(quantile=0.9)), promotion={"mode": "approval"}
+        ).promotion.mode
+        == "approval"
+    )

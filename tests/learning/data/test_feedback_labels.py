@@ -1,0 +1,247 @@
+"""Effect of operators' answers on training: never a silent negative, never a label against the
+data."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.episodes.episode import Feedback
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.export import export_table
+from alerting.learning.data.feedback_labels import (
+    CONFIRMED,
+    LEFT_OUT,
+    POSITIVE,
+    WEIGHTED,
+    FeedbackLabel,
+    collect_feedback_labels,
+    describe_feedback,
+    relabel,
+)
+from alerting.learning.data.files import dataset_files, dataset_from_files
+from alerting.readings.history import from_millis
+from tests import small_models
+
+pytestmark = pytest.mark.models
+
+MINUTE = 60_000
+STRIDE = 10 * MINUTE
+WINDOW = 30 * MINUTE
+AT = np.arange(0, 20) * STRIDE
+NOTHING = np.empty(0, np.int64)
+
+
+def effects(answer, occurred=NOTHING, negative=None, **use):
+    definition = small_models.definition(feedback=use)
+    return relabel(
+        definition, [answer], AT, np.ones(len(AT), bool) if negative is None else negative, occurred
+    ).effect.tolist()
+
+
+def answer(raised=100, acted=None, verdict=None):
+    ends = raised * MINUTE + WINDOW
+    return FeedbackLabel(
+        "oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict
+    )
+
+
+def rows_with(effect, got):
+    return [int(AT[i] // MINUTE) for i, e in enumerate(got) if e == effect]
+
+
+def test_what_was_prevented_is_left_out_from_first_label_that_action_changed_to_end_of_the_window():
+    got = effects(answer(100, acted=110))
+    assert rows_with(LEFT_OUT, got) == [90, 100, 110, 120, 130]
+    assert set(got) == {0, LEFT_OUT}
+
+
+def test_a_prevented_problem_counts_as_positive_only_by_the_operators_word():
+    said = effects(answer(100, acted=110, verdict="true_alarm"), avoided="positive")
+    assert rows_with(POSITIVE, said) == [100, 110]
+    assert rows_with(LEFT_OUT, said) == [90, 120, 130]
+    assert POSITIVE not in effects(answer(100, acted=110), avoided="positive")
+    assert rows_with(LEFT_OUT, effects(answer(100, acted=110), avoided="positive")) == [
+        90,
+        100,
+        110,
+        120,
+        130,
+    ]
+
+
+def test_with_a_weight_a_prevented_problem_counts_unless_the_operator_is_unsure():
+    assert rows_with(WEIGHTED, effects(answer(100, acted=110), avoided="weight")) == [100, 110]
+    assert WEIGHTED not in effects(answer(100, acted=110, verdict="unsure"), avoided="weight")
+
+
+def test_a_true_alarm_that_no_data_show_is_left_out_or_its_raise_is_positive():
+    assert rows_with(LEFT_OUT, effects(answer(verdict="true_alarm"))) == [
+        80,
+        90,
+        100,
+        110,
+        120,
+        130,
+    ]
+    assert rows_with(POSITIVE, effects(answer(verdict="true_alarm"), confirmed="positive")) == [100]
+
+
+@pytest.mark.parametrize("acted", [None, 110])
+def test_a_false_alarm_stays_negative_by_the_operators_word(acted):
+    assert set(
+        effects(answer(100, acted, "false_alarm"), avoided="weight", confirmed="positive")
+    ) == {0, CONFIRMED}
+
+
+def test_where_the_problem_occurred_the_data_decide():
+    for verdict in (None, "true_alarm", "false_alarm"):
+        got = effects(
+            answer(100, 110, verdict),
+            np.array([125 * MINUTE]),
+            avoided="positive",
+            confirmed="positive",
+        )
+        assert set(got) == {0}
+
+
+def test_without_a_verdict_or_an_action_nothing_changes():
+    assert set(effects(answer(verdict="unsure"), avoided="weight")) == {0}
+
+
+VERDICTS = st.sampled_from([None, "true_alarm", "false_alarm", "unsure"])
+ANSWERS = st.lists(
+    st.builds(answer, st.integers(0, 180), st.one_of(st.none(), st.integers(0, 200)), VERDICTS),
+    max_size=6,
+)
+
+
+@given(
+    ANSWERS,
+    st.sampled_from(["exclude", "positive", "weight"]),
+    st.sampled_from(["exclude", "positive"]),
+    st.lists(st.booleans(), min_size=len(AT), max_size=len(AT)),
+)
+def test_no_answer_touches_a_positive_row_and_no_row_that_an_action_may_have_made_negative_stays_so(
+    answers, avoided, confirmed, negative
+):
+    answers = [
+        a if a.acted is None or a.raised <= a.acted <= a.ends else replace(a, acted=a.raised)
+        for a in answers
+    ]
+    negative = np.array(negative)
+    definition = small_models.definition(feedback={"avoided": avoided, "confirmed": confirmed})
+    effect = relabel(definition, answers, AT, negative, NOTHING).effect
+    assert (effect[~negative] == 0).all()
+    for a in answers:
+        if a.acted is not None and a.verdict != "false_alarm":
+            reached = negative & (a.acted < AT + WINDOW) & (a.ends >= AT)
+            assert np.isin(effect[reached], (LEFT_OUT, POSITIVE, WEIGHTED)).all()
+
+
+def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window():
+    raised = small_models.START
+    late = Feedback(
+        "e",
+        "true_alarm",
+        True,
+        "belt",
+        None,
+        "ann",
+        raised + timedelta(days=2),
+        raised + timedelta(minutes=5),
+    )
+    slow = Feedback("e", None, True, "belt", None, "bob", raised + timedelta(hours=1))
+
+    def told(as_of, *feedback):
+        episode = type(
+            "E",
+            (),
+            {"feedback": feedback, "valid_until": None, "raised_at": raised, "asset": "oven-1"},
+        )
+        return collect_feedback_labels([episode], small_models.definition(), as_of)
+
+    assert told(raised + timedelta(days=1), late) == []
+    (known,) = told(raised + timedelta(days=3), late)
+    assert (known.acted - known.raised, known.verdict) == (5 * MINUTE, "true_alarm")
+    assert told(raised + timedelta(days=3), slow) == []
+
+
+def test_answers_are_told_in_words():
+    counts = {
+        "answers": 9,
+        "used": 7,
+        "left_out": 200,
+        "positive": 12,
+        "weighted": 0,
+        "confirmed": 30,
+    }
+    assert describe_feedback(counts) == (
+        "7 of 9 verdicts changed 212 rows: 200 left out, 12 counted as positive; 30 rows stay "
+        "negative after the operators' verdicts."
+    )
+    assert describe_feedback(dict.fromkeys(counts, 0)) == ""
+
+
+def quiet_instants(dataset, part):
+    """Instants of a part whose label and whose neighbours' labels are negative."""
+    rows = np.flatnonzero(dataset.part == part)
+    calm = [i for i in rows[6:-6] if not dataset.label[i - 6 : i + 7].any()]
+    return dataset.at[calm]
+
+
+def with_answers(**use):
+    plain = small_models.dataset(120)
+    said = [
+        FeedbackLabel(
+            "oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm"
+        )
+        for part in ("train", "validation", "test")
+        for instant in quiet_instants(plain, part)[:1]
+    ]
+    history = small_models.line(120)
+    return (
+        plain,
+        build_dataset(
+            small_models.definition(feedback=use), 1, [history], small_models.as_of(history), said
+        ),
+        said,
+    )
+
+
+def test_validation_and_test_rest_on_data_alone():
+    plain, answered, said = with_answers(avoided="positive")
+    changed = answered.label != answered.label_by_data
+    assert changed.sum() == 2
+    assert set(answered.part[changed]) == {"train"}
+    assert set(answered.part_by_data[answered.part == "excluded"]) == {
+        "train",
+        "validation",
+        "test",
+    }
+    np.testing.assert_array_equal(answered.label_by_data, plain.label)
+    np.testing.assert_array_equal(answered.part_by_data, plain.part)
+    assert answered.answers["answers"] == answered.answers["used"] == len(said) == 3
+    assert answered.findings[-1].kind == "answers"
+    assert answered.hash != plain.hash
+
+
+def test_weights_survive_the_files_and_reach_the_export():
+    _, answered, said = with_answers(avoided="weight", weight=0.25)
+    got = dataset_from_files(dataset_files(answered))
+    np.testing.assert_array_equal(got.weight, answered.weight)
+    assert got.findings == answered.findings
+    assert got.answers == answered.answers
+    table = export_table(got)
+    assert list(table.columns[:5]) == ["asset", "ts", "part", "label", "weight"]
+    lighter = table[table.weight < 1]
+    assert lighter.label.tolist() == [1, 1]
+    assert lighter.ts.tolist() == [
+        pd.Timestamp(from_millis(said[0].raised + i * STRIDE)) for i in (0, 1)
+    ]
+    assert set(table.part) == {"train", "validation", "test", "purged", "excluded"}
+    assert set(table["crew.last"].dropna()) == {"early", "late"}

@@ -1,0 +1,379 @@
+"""Labels: whether the problem follows, and which rows nobody can label."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.detection.counted_times import INSIDE_PROBLEM, RECOVERY
+from alerting.detection.problems import problem_samples
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.learning.data.labels import IMMATURE, NO_SAMPLE, label_instants, persistence
+from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.readings.history import History
+
+pytestmark = pytest.mark.fast
+
+MINUTE = 60_000
+START = 1_700_000_400_000
+
+
+def instants(minutes):
+    return START + np.asarray(minutes, np.int64) * MINUTE
+
+
+def frame(minutes, **columns):
+    index = pd.DatetimeIndex(instants(minutes).astype("datetime64[ms]"), name="ts").tz_localize(
+        "UTC"
+    )
+    return pd.DataFrame(columns, index=index)
+
+
+def when(minutes):
+    stamps = np.array(
+        [
+            np.datetime64("NaT") if m is None else instants(m).astype("datetime64[ms]")
+            for m in minutes
+        ],
+        "datetime64[ms]",
+    )
+    return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def events(*rows):
+    kinds, starts, ends = zip(*rows, strict=True)
+    return pd.DataFrame(
+        {"type": pd.Series(kinds, dtype=object), "start": when(starts), "end": when(ends)}
+    )
+
+
+def definition(problem, horizon="20m", **more):
+    base = {
+        "name": "d",
+        "kind": "classifier",
+        "assets": ["oven"],
+        "problem": problem,
+        "horizon": horizon,
+    }
+    return ClassifierDefinition.model_validate(base | more)
+
+
+def labelled(definition_, history, minutes, as_of, question="onset"):
+    got = label_instants(definition_, question, history, instants(minutes), START + as_of * MINUTE)
+    return [reason or int(label) for label, reason in zip(got.label, got.reason, strict=True)]
+
+
+def oven(delay=0):
+    return Asset(name="oven", variables={"x": Variable(delay=timedelta(minutes=delay))})
+
+
+FAILURE = {"event": "failure"}
+
+
+def with_events(*rows, until=200):
+    return History(oven(), frame(range(until + 1), x=np.zeros(until + 1)), events(*rows))
+
+
+def test_an_onset_is_positive_when_the_problem_starts_within_the_horizon_after_the_gap():
+    history = with_events(("failure", 60, 60))
+    got = labelled(definition(FAILURE, gap="10m"), history, [20, 29, 30, 40, 49, 50, 51], 200)
+    assert got == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_an_instant_event_is_followed_by_its_stated_recovery_or_a_hold_off_of_one_horizon():
+    history = with_events(("failure", 60, 60))
+    assert labelled(definition(FAILURE), history, [50, 60, 79, 80], 200) == [
+        1,
+        RECOVERY,
+        RECOVERY,
+        0,
+    ]
+    recovering = definition(FAILURE | {"recovery": "15m"})
+    assert labelled(recovering, history, [59, 60, 70, 75], 200) == [1, RECOVERY, RECOVERY, 0]
+    none = definition(FAILURE | {"recovery": "0s"})
+    assert labelled(none, history, [59, 60, 61], 200) == [1, RECOVERY, 0]
+
+
+def test_rows_inside_a_lasting_problem_and_its_recovery_do_not_count():
+    history = with_events(("failure", 60, 90), ("failure", 70, 75))
+    assert labelled(definition(FAILURE), history, [59, 60, 89, 90], 200) == [
+        1,
+        INSIDE_PROBLEM,
+        INSIDE_PROBLEM,
+        0,
+    ]
+    got = labelled(definition(FAILURE | {"recovery": "10m"}), history, [59, 60, 80, 99, 100], 200)
+    assert got == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, RECOVERY, 0]
+
+
+def test_an_ongoing_problem_leaves_out_everything_after_it():
+    history = with_events(("failure", 60, None))
+    assert labelled(definition(FAILURE), history, [50, 61, 170], 200) == [
+        1,
+        INSIDE_PROBLEM,
+        INSIDE_PROBLEM,
+    ]
+
+
+def test_a_known_start_is_a_label_of_the_immature_end_but_none_to_judge_by():
+    history = with_events(("failure", 195, 195))
+    got = label_instants(
+        definition(FAILURE), "onset", history, instants([170, 174, 181]), START + 200 * MINUTE
+    )
+    assert got.label.tolist() == [0, 0, 1]
+    assert got.reason.tolist() == ["", "", ""]
+    assert (got.fit.tolist(), got.measured.tolist()) == ([True] * 3, [True, True, False])
+    assert labelled(definition(FAILURE), history, [174, 175, 181, 194], 200) == [0, 1, 1, 1]
+    assert labelled(definition(FAILURE), with_events(("failure", 150, 150)), [181], 200) == [
+        IMMATURE
+    ]
+
+
+def test_a_recording_that_ends_with_its_failure_is_judged_to_the_end():
+    history = with_events(("failure", 101, 101), until=100)
+    got = label_instants(
+        definition(FAILURE), "onset", history, instants([80, 81, 95, 100]), START + 500 * MINUTE
+    )
+    assert (got.label.tolist(), got.measured.tolist(), got.fit.tolist()) == (
+        [0, 1, 1, 1],
+        [True] * 4,
+        [True] * 4,
+    )
+    goes_on = with_events(("failure", 75, 76), until=100)
+    assert labelled(definition(FAILURE), goes_on, [76, 79, 80, 81], 500) == [0, 0, 0, IMMATURE]
+    got = label_instants(
+        definition(FAILURE),
+        "onset",
+        with_events(("failure", 90, 91), until=100),
+        instants([81]),
+        START + 500 * MINUTE,
+    )
+    assert (got.label.tolist(), got.fit.tolist(), got.measured.tolist()) == ([1], [True], [False])
+
+
+def test_a_variable_that_falls_silent_during_repair_keeps_its_positives():
+    x = np.zeros(61)
+    x[50:] = 9
+    history = History(oven(), frame(range(61), x=x))
+    got = label_instants(
+        definition({"variable": "x", "above": 5, "for": "5m"}),
+        "onset",
+        history,
+        instants([29, 30, 49, 54, 55]),
+        START + 500 * MINUTE,
+    )
+    assert got.label.tolist()[:3] == [0, 1, 1]
+    assert got.measured.tolist() == [True, True, True, False, False]
+    assert got.reason.tolist() == ["", "", "", IMMATURE, INSIDE_PROBLEM]
+
+
+def test_labels_end_where_the_readings_end():
+    assert labelled(
+        definition(FAILURE), with_events(("failure", 5, 5), until=100), [80, 81], 500
+    ) == [0, IMMATURE]
+
+
+def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
+    x = np.zeros(201)
+    x[60:70] = 9
+    x[120:122] = 9
+    history = History(oven(), frame(range(201), x=x))
+    got = labelled(
+        definition({"variable": "x", "above": 5, "for": "5m"}),
+        history,
+        [50, 65, 110, 121, 175, 176],
+        200,
+    )
+    assert got == [1, INSIDE_PROBLEM, 0, 0, 0, IMMATURE]
+
+
+def test_between_its_start_and_the_moment_it_is_known_a_row_is_judged_and_not_fitted_on():
+    x = np.zeros(201)
+    x[60:70] = 9
+    history = History(oven(), frame(range(201), x=x))
+    wanted = definition({"variable": "x", "above": 5, "for": "5m", "recovery": "4m"})
+    got = label_instants(
+        wanted, "onset", history, instants([59, 60, 64, 65, 69, 70, 73, 74]), START + 200 * MINUTE
+    )
+    inside = [INSIDE_PROBLEM] * 2
+    recovery = [RECOVERY] * 2
+    assert got.reason.tolist() == ["", "", "", *inside, *recovery, ""]
+    assert got.measured.tolist() == [True] * 3 + [False] * 4 + [True]
+    assert got.fit.tolist() == [True] + [False] * 6 + [True]
+    state = label_instants(
+        wanted, "state", history, instants([59, 64, 65, 70]), START + 200 * MINUTE
+    )
+    assert state.fit.all()
+    assert state.measured.all()
+
+
+def test_a_problem_that_starts_in_the_recovery_of_another_is_marked():
+    history = with_events(("failure", 60, 60), ("failure", 70, 70), ("failure", 95, 95))
+    got = label_instants(definition(FAILURE), "onset", history, instants([1]), START + 200 * MINUTE)
+    assert got.problems["uncounted"].tolist() == [False, True, False]
+
+
+def test_a_window_without_any_sample_is_unknown_not_negative():
+    kept = [m for m in range(201) if not 50 < m <= 90]
+    history = History(oven(), frame(kept, x=np.zeros(len(kept))))
+    for question in ("onset", "state"):
+        got = labelled(
+            definition({"variable": "x", "above": 5}), history, [49, 50, 70, 71], 200, question
+        )
+        assert got == [0, NO_SAMPLE, NO_SAMPLE, 0]
+
+
+def test_a_state_is_positive_when_the_condition_holds_at_some_sample_and_drops_no_row_inside():
+    x = np.zeros(201)
+    x[60:100] = -9
+    history = History(oven(), frame(range(201), x=x))
+    got = labelled(
+        definition({"variable": "x", "below": -5}), history, [39, 40, 70, 98, 99, 100], 200, "state"
+    )
+    assert got == [0, 1, 1, 1, 0, 0]
+
+
+def test_a_laboratory_value_matures_only_when_it_is_known():
+    hours = np.arange(0, 11) * 60 + 5
+    history = History(oven(delay=60), frame(hours, x=np.zeros(11)))
+    hourly = definition({"variable": "x", "above": 5}, horizon="1h")
+    cut = point_in_time_view(history, START + 400 * MINUTE)
+    assert labelled(hourly, cut, [240, 300], 400, "state") == [0, IMMATURE]
+    assert labelled(hourly, history, [540, 600, 660], 2000, "state") == [0, 0, IMMATURE]
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ({"variable": "x", "above": 5}, [np.nan, 1.0, 7.0]),
+        ({"variable": "x", "below": 5}, [np.nan, -1.0, -7.0]),
+        ({"variable": "x", "below": 2, "above": 5}, [np.nan, 1.0, 2.0]),
+        ({"variable": "x", "equals": 7}, [np.nan, 0.0, 1.0]),
+        ({"event": "failure"}, [np.nan, np.nan, np.nan]),
+    ],
+)
+def test_persistence_is_the_last_known_value_higher_meaning_riskier(problem, expected):
+    history = History(oven(delay=10), frame([0, 10, 20], x=[1.0, np.nan, 7.0]))
+    np.testing.assert_array_equal(
+        persistence(definition(problem), history, instants([9, 20, 30])), expected
+    )
+
+
+@pytest.mark.parametrize("more", [{"exclude": ["x"]}, {"horizon": "0s"}])
+def test_persistence_is_not_known_where_the_model_may_not_see_the_variable(more):
+    history = History(oven(), frame([0, 10], x=[1.0, 7.0]))
+    question = definition({"variable": "x", "above": 5}, **more)
+    assert np.isnan(persistence(question, history, instants([9, 20]))).all()
+    assert "persistence" not in question.families
+
+
+def test_the_unit_just_made_is_labelled_at_its_own_instant():
+    history = History(oven(), frame([0, 1, 2, 4], x=[1.0, 7.0, 1.0, 7.0]))
+    units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
+    assert labelled(units, history, [0, 1, 2, 3, 4], 100, "state") == [0, 1, 0, NO_SAMPLE, 1]
+
+
+def test_a_unit_is_labelled_once_its_grade_is_known():
+    history = point_in_time_view(
+        History(oven(delay=30), frame([0, 1, 2], x=[1.0, 7.0, 7.0])), START + 31 * MINUTE
+    )
+    units = definition({"variable": "x", "above": 5}, horizon="0s", features={"stride": "1m"})
+    assert labelled(units, history, [0, 1, 2], 31, "state") == [0, 1, IMMATURE]
+
+
+def test_an_event_is_predicted_as_a_state_while_it_goes_on():
+    history = History(
+        oven(),
+        frame(range(100), y=np.zeros(100)),
+        events(("attack", 20, 40), ("attack", 60, 60), ("attack", 90, None)),
+    )
+    attack = {"event": "attack", "predict": "state"}
+    ahead = definition(attack, horizon="5m")
+    assert labelled(ahead, history, [14, 15, 39, 40, 54, 55, 60, 84, 85], 99, "state") == [
+        0,
+        1,
+        1,
+        0,
+        0,
+        1,
+        0,
+        0,
+        1,
+    ]
+    now = definition(attack, horizon="0s", features={"stride": "1m"})
+    assert labelled(now, history, [19, 20, 40, 41, 60, 61, 89, 90, 99], 99, "state") == [
+        0,
+        1,
+        1,
+        0,
+        1,
+        0,
+        0,
+        1,
+        1,
+    ]
+
+
+def test_what_was_known_hides_later_values_events_and_ends():
+    history = History(
+        Asset(name="oven", variables={"x": Variable(delay=timedelta(minutes=10)), "y": Variable()}),
+        frame([0, 10, 20, 30], x=[1.0, 2.0, 3.0, 4.0], y=[1.0, 2.0, 3.0, 4.0]),
+        events(("a", 5, 25), ("b", 21, 22)),
+    )
+    known = point_in_time_view(history, START + 20 * MINUTE, START + 10 * MINUTE)
+    assert known.readings["y"].tolist() == [2.0, 3.0]
+    assert known.readings["x"].dropna().tolist() == [2.0]
+    assert known.events["type"].tolist() == ["a"]
+    assert known.events["end"].isna().all()
+
+
+BOTH = {
+    "all": [
+        {"variable": "x", "above": 5, "stale_after": "10m"},
+        {"variable": "y", "below": 2, "stale_after": "20m"},
+    ]
+}
+
+
+def of_two(delay=0, **columns):
+    asset = Asset(
+        name="oven", variables={"x": Variable(delay=timedelta(minutes=delay)), "y": Variable()}
+    )
+    return History(asset, frame(range(0, 100, 5), **columns))
+
+
+def test_labels_of_several_variables_are_those_of_their_combined_truth():
+    # y is low from 40 to 55
+    x = [6.0] * 20
+    y = [3.0] * 8 + [1.0] * 4 + [3.0] * 8
+    data = of_two(x=x, y=y)
+    assert labelled(definition(BOTH), data, [0, 20, 39, 40, 60], 200) == [
+        0,
+        1,
+        1,
+        "inside_problem",
+        0,
+    ]
+    assert labelled(definition(BOTH), data, [0, 20, 39, 54, 60], 200, "state") == [0, 1, 1, 1, 0]
+    assert persistence(definition(BOTH), data, instants([0, 39, 41, 61])).tolist() == [0, 0, 1, 0]
+
+
+def test_a_window_in_which_the_truth_is_unknown_has_no_label():
+    missing = float("nan")
+    data = of_two(x=[6.0] * 20, y=[1.0] + [missing] * 15 + [3.0] * 4)  # y is unknown from 20 to 75
+    assert labelled(definition(BOTH), data, [25, 30, 60], 200, "state") == [NO_SAMPLE, NO_SAMPLE, 0]
+
+
+def test_values_that_are_still_under_way_do_not_count_in_a_view():
+    x = [6.0] * 20
+    y = [1.0] * 20
+    data = of_two(delay=30, x=x, y=y)
+    view = point_in_time_view(data, START + 50 * MINUTE)
+    got = label_instants(definition(BOTH), "state", view, instants([0, 15]), START + 50 * MINUTE)
+    assert got.label.tolist() == [1, 1]
+    later = of_two(delay=30, x=[*x[:5], *[4.0] * 15], y=y)
+    assert problem_samples(
+        definition(BOTH).problem, point_in_time_view(later, START + 50 * MINUTE)
+    )[0].tolist() == (instants(range(0, 21, 5)).tolist())

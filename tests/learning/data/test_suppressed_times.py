@@ -1,0 +1,131 @@
+"""Suppressed times leave learning: their rows are in no part, and counted; what is compared is
+compared without them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import EventType
+from alerting.detection.suppression import SuppressedInterval
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.selection.promotion import common_window
+from alerting.ports import EventRow, ReadingRow
+from alerting.readings.history import from_millis, to_millis
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.training.dataset import dataset_of
+from tests import small_models
+from tests.in_memory_platform import in_memory_platform
+
+pytestmark = pytest.mark.models
+
+NIGHTS = [
+    SuppressedInterval(
+        small_models.START + timedelta(days=d),
+        small_models.START + timedelta(days=d, hours=6),
+        "night",
+    )
+    for d in range(9)
+]
+
+
+def is_night(at):
+    return (at - to_millis(small_models.START)) % 86_400_000 < 6 * 3_600_000
+
+
+def test_suppressed_rows_are_in_no_part_and_counted():
+    line = small_models.line()
+    every = build_dataset(small_models.definition(), 1, [line], small_models.as_of(line))
+    awake = build_dataset(
+        small_models.definition(), 1, [line], small_models.as_of(line), (), {"oven-1": NIGHTS}
+    )
+    assert is_night(every.at).any()
+    assert not is_night(awake.at).any()
+    assert awake.counts["suppressed"] == is_night(every.at).sum()
+    assert awake.at.tolist() == every.at[~is_night(every.at)].tolist()
+    assert {
+        part: (awake.part == part).any() for part in ("train", "validation", "test")
+    } == dict.fromkeys(("train", "validation", "test"), True)
+
+
+def test_what_stays_has_the_features_and_labels_that_it_had():
+    line = small_models.line()
+    every = build_dataset(small_models.definition(), 1, [line], small_models.as_of(line))
+    awake = build_dataset(
+        small_models.definition(), 1, [line], small_models.as_of(line), (), {"oven-1": NIGHTS}
+    )
+    kept = ~is_night(every.at)
+    assert awake.label.tolist() == every.label[kept].tolist()
+    numbers = [c for c in every.plan.columns if c not in every.plan.levels]
+    assert np.array_equal(
+        awake.rows[numbers].to_numpy(), every.rows[numbers].to_numpy()[kept], equal_nan=True
+    )
+
+
+def test_another_asset_is_not_suppressed_with_it():
+    line = small_models.line()
+    other = replace(line, asset=line.asset.model_copy(update={"name": "oven-2"}))
+    dataset = build_dataset(
+        small_models.definition(),
+        1,
+        [line, other],
+        small_models.as_of(line),
+        (),
+        {"oven-1": NIGHTS},
+    )
+    assert is_night(dataset.at[dataset.asset == "oven-2"]).any()
+
+
+def test_champion_and_challenger_are_compared_without_suppressed_times():
+    line = small_models.line(120)
+    data = small_models.dataset(120)
+    wide = next(c for c in data.plan.columns if c.startswith("humidity"))
+    one, other = (
+        small_models.linear_model(data.plan, data.rows, {wide: weight}) for weight in (2.0, -0.1)
+    )
+    arguments = (
+        small_models.definition(),
+        one,
+        other,
+        [line],
+        [],
+        small_models.START,
+        small_models.as_of(line),
+    )
+    window = common_window(*arguments)
+    awake = common_window(*arguments, {"oven-1": NIGHTS})
+    assert awake is not None
+    assert window is not None
+    assert awake.at.tolist() == window.at[~is_night(window.at)].tolist()
+
+
+def test_a_training_asks_the_line_above_for_its_events():
+    platform = in_memory_platform()
+    line = small_models.line(120)
+    above = line.asset.model_copy(update={"name": "line-1", "variables": {}})
+    platform.assets.store_assets([line.asset.model_copy(update={"parent": "line-1"}), above])
+    platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
+    moist = line.readings["moisture"]
+    rows = [
+        ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()
+    ]
+    add_readings(platform, rows, small_models.START)
+    start = small_models.START + timedelta(hours=30)
+    end = small_models.START + timedelta(hours=40)
+    add_events(platform, [EventRow("line-1", "cleaning", start, end, "test")], small_models.START)
+    document = {
+        "name": "m",
+        "kind": "classifier",
+        "assets": ["oven-1"],
+        "problem": {"variable": "moisture", "above": 5.0},
+        "horizon": "30m",
+        "suppression": {"when": {"event": "cleaning"}},
+    }
+    apply(platform, [document], "engineer", small_models.START, "test")
+    platform.clock.instant = small_models.as_of(line)
+    dataset = dataset_of(platform, "m", small_models.as_of(line))
+    inside = [start <= from_millis(int(t)) < end for t in dataset.at]
+    assert not any(inside)
+    assert dataset.counts["suppressed"] > 0

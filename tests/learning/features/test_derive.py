@@ -1,0 +1,81 @@
+"""Stride and windows from the data: never finer than the sampling, as fine as rows and problems
+allow."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.durations import parse_duration
+from alerting.learning.features.derive import MOST_CELLS, MOST_ROWS, derive, derive_stride
+from tests.builders import classifier
+
+pytestmark = pytest.mark.fast
+
+
+def spans(*words):
+    return [parse_duration(word) for word in words]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "sampling", "observed", "stride", "why"),
+    [
+        # a sixth, 10m, sees one-minute readings too seldom
+        (
+            "1h",
+            ["1m"],
+            "10d",
+            "1m",
+            "finest sampling is 1m",
+        ),
+        # a sixth would make six equal rows an hour
+        (
+            "1h",
+            ["1h"],
+            "365d",
+            "1h",
+            "finest sampling is 1h",
+        ),
+        ("30m", ["1m", "1h"], "10d", "1m", "finest sampling is 1m"),
+        ("30m", ["1s"], "2d", "1m", "finest sampling is 1s"),  # evaluated once a minute at most
+        ("24h", ["1m"], "200d", "30m", "60 rows before a problem"),
+        ("24h", ["1h"], "1800d", "2h", f"at most {MOST_ROWS} rows"),
+        ("30m", ["1m"], "30d", "2m", f"at most {MOST_ROWS} rows"),
+        ("30m", ["1m"], "3650d", "5m", "a sixth of the horizon 30m"),
+        ("1h", ["61s"], "10d", "1m", "finest sampling is"),
+        ("30m", ["1h"], "10d", "30m", "finest sampling is 1h"),  # never longer than the horizon
+        ("1h", ["2d", "5m"], "10d", "5m", "finest sampling is 5m"),
+        ("2h", [], "10d", "2m", "60 rows before a problem"),
+    ],
+)
+def test_the_stride_follows_sampling_horizon_and_rows(horizon, sampling, observed, stride, why):
+    found, reason = derive_stride(*spans(horizon), spans(*sampling), *spans(observed), 26)
+    assert found == spans(stride)[0]
+    assert why in reason
+
+
+def test_many_columns_make_the_stride_coarser():
+    arguments = (timedelta(hours=1), [timedelta(minutes=1)], timedelta(days=10))
+    few = derive_stride(*arguments, 100)[0]
+    many = derive_stride(*arguments, 2_000)[0]
+    assert few == timedelta(minutes=1)
+    assert many == timedelta(minutes=3)
+    assert timedelta(days=10) / many <= MOST_CELLS / 2_000 / 0.9
+
+
+def test_what_the_definition_states_is_not_derived():
+    minute = [timedelta(minutes=1)]
+    ten_days = timedelta(days=10)
+    assert (
+        derive(classifier(features={"stride": "7m", "windows": ["1h"]}), minute, ten_days, 26)
+        is None
+    )
+    found = derive(classifier(features={"stride": "7m"}), minute, ten_days, 26)
+    filled = found.fill(classifier(features={"stride": "7m"})).features
+    assert filled.stride == timedelta(minutes=7)
+    assert filled.windows == tuple(spans("21m", "63m", "182m"))
+    windows = derive(classifier(features={"windows": ["1h"]}), minute, ten_days, 26)
+    assert (windows.stride, windows.windows) == (timedelta(minutes=1), (timedelta(hours=1),))
+    assert (
+        "Stride 1m and windows 1h were derived from the data: the finest sampling is 1m"
+        in windows.message
+    )

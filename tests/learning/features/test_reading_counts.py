@@ -1,0 +1,124 @@
+"""A window with fewer than half of its usual readings says too little: after a stop, not where one
+sensor is silent or reports as it likes."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.reading_counts import (
+    count_readings,
+    has_enough_readings,
+    most_have_enough_readings,
+    regular_names,
+    usual_counts,
+    with_usual_counts,
+)
+from alerting.readings.history import History
+
+pytestmark = pytest.mark.fast
+
+MINUTE = 60_000
+DAY = 24 * 60
+PLAN = FeaturePlan(
+    MINUTE, (10 * MINUTE, 60 * MINUTE), ("mean",), tuple(NumberSource(n, MINUTE) for n in "ab")
+)
+
+
+def line(minutes, asset=None, **columns):
+    index = pd.DatetimeIndex((np.asarray(minutes) * MINUTE).astype("M8[ms]"), tz="UTC", name="ts")
+    values = {name: np.ones(len(index)) for name in "ab"} | columns
+    return History(
+        asset or Asset(name="line", variables={name: Variable() for name in values}),
+        pd.DataFrame(values, index=index),
+    )
+
+
+def nights(days):
+    """Return the minutes of days that run from six to eighteen."""
+    return [minute for minute in range(days * DAY) if 360 <= minute % DAY < 1080]
+
+
+def usual_of(history, plan=PLAN, windows=None):
+    at = np.arange(1, 5 * DAY) * MINUTE
+    names = regular_names(plan, history)
+    windows = windows or plan.windows_ms
+    return usual_counts(names, windows, count_readings(history, names, windows, at))
+
+
+def test_usual_counts_are_those_of_windows_in_which_the_line_runs():
+    usual = usual_of(line(nights(5)))
+    assert {(one.name, one.window_ms // MINUTE, one.readings) for one in usual} == {
+        ("a", 10, 10),
+        ("a", 60, 60),
+        ("b", 10, 10),
+        ("b", 60, 60),
+    }
+
+
+def test_after_a_stop_nothing_is_known_until_half_of_every_window_is_filled():
+    history = line(nights(5))
+    plan = replace(PLAN, usual=usual_of(history))
+    at = (2 * DAY + 360 + np.array([0, 3, 4, 28, 29, 60])) * MINUTE
+    assert has_enough_readings(plan, history, at).tolist() == [False] * 4 + [True] * 2
+
+
+def test_a_model_of_a_problem_waits_for_its_shortest_window_alone():
+    history = line(nights(5))
+    plan = with_usual_counts(PLAN, [history])
+    assert {one.window_ms for one in plan.usual} == {10 * MINUTE}
+    at = (2 * DAY + 360 + np.array([0, 3, 4, 28])) * MINUTE
+    assert most_have_enough_readings(plan, history, at).tolist() == [False, False, True, True]
+
+
+def test_a_count_depends_on_what_lies_before_its_instant_alone():
+    minutes = nights(3)
+    whole = line(minutes)
+    plan = replace(PLAN, usual=usual_of(line(nights(5))))
+    at = np.arange(DAY + 300, DAY + 500) * MINUTE
+    cut = line([minute for minute in minutes if DAY + 200 < minute <= DAY + 499])
+    assert has_enough_readings(plan, cut, at).tolist() == (
+        has_enough_readings(plan, whole, at).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [Variable(delay=timedelta(hours=1)), Variable(sampling=timedelta(hours=1))],
+    ids=["delay", "sampling above the window"],
+)
+def test_slow_variables_are_exempt(variable):
+    asset = Asset(name="line", variables={"a": variable, "b": Variable()})
+    seconds = 60 * MINUTE if variable.sampling else MINUTE
+    plan = replace(PLAN, numbers=(NumberSource("a", seconds), NumberSource("b", MINUTE)))
+    assert {one.name for one in usual_of(line(nights(5), asset), plan)} == {"b"}
+
+
+def test_a_variable_that_reports_irregularly_is_exempt():
+    minutes = nights(5)
+    there = np.repeat(np.random.default_rng(0).random(len(minutes) // 5) < 0.6, 5)  # bursts
+    usual = usual_of(line(minutes, b=np.where(there, 1.0, np.nan)), windows=(10 * MINUTE,))
+    assert {one.name for one in usual} == {"a"}
+
+
+def test_a_silent_sensor_is_no_pause():
+    minutes = nights(5)
+    silent = np.where(np.asarray(minutes) > 3 * DAY, np.nan, 1.0)
+    plan = replace(PLAN, usual=usual_of(line(minutes)))
+    history = line(minutes, b=silent)
+    at = np.array([4 * DAY + 500]) * MINUTE
+    assert has_enough_readings(plan, history, at).all()
+    assert most_have_enough_readings(plan, history, at).all()
+
+
+def test_a_plan_of_before_has_no_counts_and_waits_for_nothing():
+    history = line(nights(5))
+    at = np.array([2 * DAY + 360]) * MINUTE
+    assert "usual" not in PLAN.to_document()
+    assert has_enough_readings(PLAN, history, at).all()
+    counted = replace(PLAN, usual=(UsualCount("a", 10 * MINUTE, 10),))
+    assert FeaturePlan.from_document(counted.to_document()) == counted

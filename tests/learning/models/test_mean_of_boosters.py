@@ -1,0 +1,189 @@
+"""The mean of several boosters scores and explains as their mean, and each is checked when it is
+read."""
+
+import json
+import re
+import tracemalloc
+
+import lightgbm
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.learning.features.encoding import Columns
+from alerting.learning.models.booster_text import MOST_LEAVES, check_booster
+from alerting.learning.models.families import lightgbm as family
+from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm
+from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.metadata import META
+from alerting.learning.models.trained import ModelRefused
+from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.challenger import finish_challenger
+from tests import small_models
+from tests.learning.models.hostile_files import resized
+
+pytestmark = pytest.mark.models
+
+COLUMNS = Columns(("a", "b", "c", "kind"), {"kind": ("w", "x", "y", "z")})
+
+
+def rows():
+    random = np.random.default_rng(0)
+    matrix = np.column_stack([random.normal(size=(400, 3)), random.integers(0, 4, 400)])
+    matrix[random.random(matrix.shape) < 0.05] = np.nan
+    label = (
+        np.nan_to_num(matrix[:, 0]) + random.normal(size=400) + (matrix[:, 3] == 2) > 1
+    ).astype(np.int8)
+    return LabelledRows(matrix, label)
+
+
+def final(seed=0):
+    return LightGbm().fit_final(
+        get_family("lightgbm").defaults | {"rounds": 7}, COLUMNS, rows(), seed
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    params = get_family("lightgbm").defaults | {"rounds": 20}
+    candidate = Candidate(
+        "lightgbm",
+        params,
+        np.empty(0),
+        np.empty(0),
+        {"ap": 0.5},
+        (Trial(params, 0.5, (0.5,)),),
+        1,
+        False,
+    )
+    return finish_challenger(small_models.dataset(), candidate, small_models.definition())[0]
+
+
+def test_score_contributions_and_importance_are_the_means_of_three_different_boosters():
+    estimator = final()
+    matrix = rows().matrix
+    boosters = estimator.model.boosters
+    assert len({booster.model_to_string() for booster in boosters}) == 3
+    assert estimator.margin_of(matrix) == pytest.approx(
+        np.mean([b.predict(matrix, raw_score=True) for b in boosters], axis=0)
+    )
+    shares, base = estimator.contributions(matrix[[5]])
+    expected = np.mean([b.predict(matrix[[5]], pred_contrib=True)[0] for b in boosters], axis=0)
+    assert [*shares, base] == pytest.approx(expected)
+    assert shares.sum() + base == pytest.approx(estimator.margin_of(matrix[[5]])[0])
+    gains = np.mean([b.feature_importance("gain") for b in boosters], axis=0)
+    assert estimator.importance() == pytest.approx(gains / gains.sum())
+
+
+def test_the_same_seed_gives_the_same_three_boosters():
+    assert final(3).model.files() == final(3).model.files() != final(4).model.files()
+
+
+def test_a_large_table_has_one_booster(monkeypatch):
+    monkeypatch.setattr(family, "SMALL", rows().matrix.size - 1)
+    assert len(final().model.boosters) == 1
+
+
+def test_it_is_read_back_from_its_files_bit_for_bit():
+    estimator = final()
+    read = LightGbm().load(estimator.model.files(), 4)
+    assert np.array_equal(read.margin(rows().matrix), estimator.margin_of(rows().matrix))
+    assert read.files() == estimator.model.files()
+
+
+def test_a_booster_that_is_one_leaf_can_be_averaged():
+    stump = lightgbm.train(
+        {"objective": "binary", "verbosity": -1},
+        lightgbm.Dataset(np.zeros((50, 1)), np.r_[np.ones(10), np.zeros(40)]),
+        2,
+    )
+    one = BoosterMean((stump, stump))
+    assert one.margin(np.zeros((1, 1))) == pytest.approx(
+        stump.predict(np.zeros((1, 1)), raw_score=True)
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("num_leaves=", f"num_leaves={MOST_LEAVES}9"),
+        ("split_feature=", "split_feature=9999999 "),
+        ("tree\n", ""),
+    ],
+)
+def test_the_structure_of_each_booster_is_checked_before_lightgbm_reads_it(
+    model, monkeypatch, number, old, new
+):
+    read = []
+
+    def note(*, model_str):
+        read.append(model_str)
+
+    monkeypatch.setattr(family.lightgbm, "Booster", note)
+    files = model_files(model)
+    name = f"model-{number}.txt"
+    with pytest.raises(ModelRefused, match="the LightGBM model is damaged"):
+        model_from_files(files | {name: files[name].decode().replace(old, new, 1).encode()})
+    assert len(read) == number  # those before it were whole
+
+
+def test_trees_that_claim_many_leaves_take_no_more_memory_than_their_text():
+    text = next(iter(final().model.files().values())).decode()
+    forged = resized(
+        re.sub(r"^num_leaves=\d+$", f"num_leaves={MOST_LEAVES}", text, flags=re.MULTILINE)
+    ).encode()
+    tracemalloc.start()
+    with pytest.raises(ModelRefused, match="tree 0 has fields of different lengths"):
+        check_booster(forged, 4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * len(forged) < MOST_LEAVES * 8
+
+
+def test_the_hash_is_of_all_three_and_of_their_number(model):
+    files = model_files(model)
+    with pytest.raises(ModelRefused, match="do not fit their hash"):
+        model_from_files(files | {"model-2.txt": files["model-1.txt"]})
+    meta = json.loads(files[META])
+    (member,) = meta["members"]
+    names = member["files"]
+    assert names == ["model-0.txt", "model-1.txt", "model-2.txt"]
+
+    def listing(files):
+        return json.dumps(meta | {"members": [member | {"files": files}]}).encode()
+
+    for listed in (names[:2], names[::-1]):
+        with pytest.raises(ModelRefused, match="do not fit their hash"):
+            model_from_files(files | {META: listing(listed)})
+    for listed in ([], [*names[:2], names[1]], [*names, "model-3.txt"], [*names, "../model-3.txt"]):
+        with pytest.raises(UserError):
+            model_from_files(files | {META: listing(listed)})
+    with pytest.raises(ModelRefused, match="more than 3 boosters"):
+        model_from_files(
+            files | {META: listing([*names, "model-3.txt"]), "model-3.txt": files["model-2.txt"]}
+        )
+
+
+def test_a_split_between_missing_and_known_values_is_read_back():
+    """LightGBM writes such a split with the limit `inf`, which a check once took for damage."""
+    random = np.random.default_rng(1)
+    matrix = random.normal(size=(400, 4))
+    matrix[:, 3] = 0
+    matrix[::3, 0] = np.nan
+    label = np.isnan(matrix[:, 0]).astype(np.int8)
+    label[:20] = 1 - label[:20]
+    estimator = LightGbm().fit_final(
+        get_family("lightgbm").defaults | {"rounds": 5}, COLUMNS, LabelledRows(matrix, label), 0
+    )
+    files = estimator.model.files()
+    assert any(
+        b"inf" in line
+        for data in files.values()
+        for line in data.splitlines()
+        if line.startswith(b"threshold=")
+    )
+    read = LightGbm().load(files, 4)
+    assert np.array_equal(read.margin(matrix), estimator.margin_of(matrix))

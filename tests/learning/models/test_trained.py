@@ -1,0 +1,161 @@
+import json
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import skops.io
+from numpy.testing import assert_equal
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
+
+from alerting.definitions.families import BUILT_IN as FAMILIES
+from alerting.definitions.faults import UserError
+from alerting.learning.models.families.sklearn_file import SKLEARN
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.metadata import META
+from alerting.learning.models.trained import ModelRefused
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.readings.history import from_millis
+from tests import small_models
+from tests.helpers.learning.trained import chosen
+
+pytestmark = pytest.mark.models
+
+
+def cached(function):
+    made = {}
+
+    def fit_family(family):
+        if family not in made:
+            made[family] = function(family)
+        return made[family]
+
+    return fit_family
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small_models.dataset()
+
+
+@pytest.fixture(scope="module")
+def finished(data):
+    return cached(lambda family: finish_challenger(data, chosen(family), small_models.definition()))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_read_from_its_files_scores_the_same_bit_for_bit(data, finished, family):
+    model, _ = finished(family)
+    read = model_from_files(model_files(model))
+    assert np.array_equal(read.score(data.rows), model.score(data.rows))
+    assert replace(read, estimator=model.estimator, normal=None) == replace(model, normal=None)
+    assert_equal(asdict(read.normal), asdict(model.normal))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_row_scores_the_same_alone_and_among_others_in_any_order_of_columns(
+    data, finished, family
+):
+    model, _ = finished(family)
+    together = model.score(data.rows)
+    shuffled = data.rows[list(reversed(data.rows.columns))].assign(more=1.0)
+    assert np.array_equal(model.score(shuffled), together)
+    alone = [model.score(data.rows.iloc[[i]])[0] for i in range(0, len(data.rows), 100)]
+    assert alone == together[::100].tolist()
+
+
+def test_missing_columns_are_refused_by_name(data, finished):
+    model, _ = finished("lightgbm")
+    with pytest.raises(
+        UserError, match=r"needs 1 of \d+ columns that these rows do not have: humidity.last"
+    ):
+        model.score(data.rows.drop(columns="humidity.last"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_again_gives_the_same_hash_and_another_threshold_another(data, finished, family):
+    model, _ = finished(family)
+    again, _ = finish_challenger(data, chosen(family), small_models.definition())
+    assert again.hash == model.hash
+    stricter, _ = finish_challenger(
+        data,
+        chosen(family),
+        small_models.definition(operating_point={"false_alarms_per_week": 0.01}),
+    )
+    assert (stricter.hash == model.hash) == (stricter.threshold == model.threshold)
+
+
+def test_the_test_period_changes_nothing_of_the_model(data, finished):
+    model, evidence = finished("logistic_regression")
+    test = data.part == "test"
+    upside_down = replace(data, label=np.where(test, 1 - data.label, data.label).astype(np.int8))
+    other, other_evidence = finish_challenger(
+        upside_down, chosen("logistic_regression"), small_models.definition()
+    )
+    assert other.hash == model.hash
+    assert other_evidence.rows["test"] != evidence.rows["test"]
+
+
+def test_the_training_cutoff_is_the_end_of_the_last_label_window_of_validation(data, finished):
+    model, _ = finished("logistic_regression")
+    newest = int(data.at[data.part == "validation"].max())
+    assert model.training_cutoff == from_millis(newest) + timedelta(minutes=30)
+    assert newest < data.at[data.part == "test"].min()
+
+
+def test_the_evidence_has_rows_events_curves_and_figures_for_the_registry(finished):
+    _, evidence = finished("lightgbm")
+    assert evidence.metrics["test_ap"] > 0.5
+    assert (
+        0
+        <= evidence.metrics["test_event_recall_low"]
+        <= evidence.metrics["test_event_recall_high"]
+        <= 1
+    )
+    assert all(isinstance(value, float) for value in evidence.metrics.values())
+    documents = {name: json.loads(content) for name, content in evidence.files.items()}
+    assert documents["summary.json"]["n_events"] == evidence.events["test"].n_events
+    assert documents["threshold_curve.json"]
+    assert next(iter(documents["importance.json"])) in ("humidity", "moisture")
+
+
+def test_a_file_that_names_another_type_is_refused_and_not_loaded(finished):
+    model, _ = finished("random_forest")
+    files = model_files(model) | {SKLEARN: skops.io.dumps(FunctionTransformer(func=json.dumps))}
+    with pytest.raises(ModelRefused, match="names untrusted types"):
+        model_from_files(files)
+
+
+def test_another_estimator_than_the_family_names_is_refused(finished):
+    model, _ = finished("random_forest")
+    with pytest.raises(
+        ModelRefused, match="holds a DecisionTreeClassifier, not the RandomForestClassifier"
+    ):
+        model_from_files(model_files(model) | {SKLEARN: skops.io.dumps(DecisionTreeClassifier())})
+
+
+def test_a_forest_with_something_else_among_its_trees_is_refused(finished):
+    model, _ = finished("random_forest")
+    forest = RandomForestClassifier(n_estimators=1).fit(np.eye(4), [0, 1, 0, 1])
+    forest.estimators_ = [FunctionTransformer()]
+    with pytest.raises(ModelRefused, match="holds a FunctionTransformer among its trees"):
+        model_from_files(model_files(model) | {SKLEARN: skops.io.dumps(forest)})
+
+
+def test_files_that_were_changed_damaged_or_lost_are_refused(finished):
+    model, _ = finished("lightgbm")
+    files = model_files(model)
+    meta = json.loads(files[META])
+    with pytest.raises(ModelRefused, match="do not fit their hash"):
+        model_from_files(files | {META: json.dumps(meta | {"threshold": 0.0}).encode()})
+    with pytest.raises(ModelRefused, match="this version reads format 4"):
+        model_from_files(files | {META: json.dumps(meta | {"format": 2}).encode()})
+    for i in range(3):
+        with pytest.raises(ModelRefused, match=rf"without a readable model-{i}\.txt"):
+            model_from_files(
+                {name: data for name, data in files.items() if name != f"model-{i}.txt"}
+            )
+    with pytest.raises(ModelRefused, match=r"without a readable model\.json"):
+        model_from_files({})

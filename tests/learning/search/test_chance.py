@@ -1,0 +1,96 @@
+"""Labels shifted in time: what scores reach on them, beside the definition by scikit-learn."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from alerting.learning.search.candidates import Fold, usable_folds
+from alerting.learning.search.chance import SHIFTS, ShiftedLabels
+from tests import small_models
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small_models.dataset()
+
+
+@pytest.mark.parametrize("digits", [12, 1], ids=["distinct scores", "scores with ties"])
+def test_every_figure_is_the_average_precision_on_labels_shifted_in_time(data, digits):
+    fold = usable_folds(data, 2)[0][0]
+    score = np.random.default_rng(0).random(len(fold.test)).round(digits)
+    label = data.label[fold.test]
+    by_shift = [
+        average_precision_score(np.roll(label, shift), score) for shift in range(len(label))
+    ]
+    figures = ShiftedLabels(data, [fold], 0).evaluate([score])
+    assert len(figures) == SHIFTS
+    assert np.isclose(figures[:, None], by_shift, rtol=0, atol=1e-12).any(axis=1).all()
+    assert len(np.unique(figures)) > 100
+
+
+def test_no_shift_leaves_the_labels_nearly_where_they_are(data):
+    fold = usable_folds(data, 2)[0][0]
+    assert ShiftedLabels(data, [fold], 0).evaluate([data.label[fold.test] + 0.0]).max() < 1
+
+
+def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data):
+    fold = usable_folds(data, 2)[0][0]
+    half = len(fold.test) // 2
+    asset = data.asset.copy()
+    label = data.label.copy()
+    asset[fold.test[half:]] = "oven-2"
+    label[fold.test[half:]] = 0
+    two = replace(data, asset=asset, label=label)
+    score = (asset[fold.test] == "oven-1").astype(float)
+    figures = ShiftedLabels(two, [fold], 0).evaluate([score])
+    assert figures == pytest.approx(average_precision_score(label[fold.test], score))
+
+
+def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_prevalence_as_the_others(
+    data,
+):
+    folds, _ = usable_folds(data, 2)
+    random = np.random.default_rng(0)
+    scores = [random.random(len(fold.test)) for fold in folds]
+    shifted = ShiftedLabels(data, folds, 0)
+    both = shifted.evaluate(scores)
+    first = shifted.evaluate(scores[:1])
+    prevalence = np.mean([data.label[fold.test].mean() for fold in folds])
+    # of equal scores the average precision is the prevalence
+    alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))])
+    assert first - prevalence == pytest.approx(2 * (alone - prevalence))
+    assert first.std() > both.std()
+
+
+def test_the_same_seed_shifts_alike_and_problems_are_counted_by_their_runs(data):
+    folds, _ = usable_folds(data, 2)
+    scores = [np.random.default_rng(0).random(len(fold.test)) for fold in folds]
+    first, again, other = (ShiftedLabels(data, folds, seed).evaluate(scores) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    label = np.zeros_like(data.label)
+    label[folds[0].test[[3, 4, 5, 9]]] = 1
+    assert ShiftedLabels(replace(data, label=label), folds, 0).problems == 2
+
+
+def test_a_trial_of_a_large_table_takes_less_than_five_cpu_seconds(data):
+    rows = 150_000
+    random = np.random.default_rng(0)
+    many = random.integers(0, len(data.label), rows)
+    large = replace(
+        data,
+        label=(random.random(rows) < 0.3).astype(np.int8),
+        asset=np.repeat(np.array(["oven-1", "oven-2"], object), rows // 2),
+        at=data.at[many],
+    )
+    score = random.random(rows)
+    fold = Fold(1, np.empty(0, np.int64), np.arange(rows))
+    began = time.process_time()
+    shifted = ShiftedLabels(large, [fold], 0)
+    assert shifted.evaluate([score]).mean() == pytest.approx(0.3, abs=0.01)
+    assert time.process_time() - began < 5

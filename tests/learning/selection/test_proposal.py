@@ -1,0 +1,58 @@
+"""A proposal is the same after its file, and a file that is not one is refused."""
+
+import json
+import math
+from datetime import timedelta, timezone
+
+import pytest
+from pydantic import ValidationError
+
+from alerting.definitions.faults import UserError
+from alerting.learning.data.findings import Finding
+from alerting.learning.selection.proposal import Proposal
+from alerting.reporting.page.decision_text import decision_markdown
+from tests.builders import at
+from tests.helpers.learning.proposals import LIGHTGBM, proposal
+
+pytestmark = pytest.mark.fast
+
+
+def test_a_proposal_is_the_same_after_its_file():
+    made = proposal(
+        as_of=at(10).astimezone(timezone(timedelta(hours=2))),
+        leaderboard=[LIGHTGBM | {"intervals": {"ap": (0.5, 0.7)}}],
+        test={"ap": 0.6, "intervals": {"ap": [0.5, 0.7]}, "brier": None, "notes": ["few problems"]},
+        findings=[Finding("gaps", "moisture", 3.0, "kept", "3 gaps")],
+    )
+    read = Proposal.from_json(made.to_json(), "run")
+    assert read == made
+    assert decision_markdown(read) == decision_markdown(made)
+
+
+def test_a_metric_that_is_not_a_number_stays_one():
+    read = Proposal.from_json(proposal(test={"ap": math.nan, "best": math.inf}).to_json(), "run")
+    assert math.isnan(read.test["ap"])
+    assert read.test["best"] == math.inf
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"as_of": "2026-01-01T00:00:00"},
+        {"verdict": "perhaps"},
+        {"promote": None},
+        {"more": 1},
+        {"leaderboard": [{}]},
+    ],
+)
+def test_a_file_that_is_no_proposal_is_refused_with_what_to_do(changes):
+    document = json.loads(proposal().to_json()) | changes
+    with pytest.raises(
+        UserError, match="the proposal of run r7 in the registry is damaged; train again"
+    ):
+        Proposal.from_json(json.dumps(document).encode(), "r7")
+
+
+def test_a_proposal_does_not_change():
+    with pytest.raises(ValidationError):
+        proposal().promote = False

@@ -1,0 +1,206 @@
+"""A line whose only causes are reported when they change: the recipe once a day, a set-point every
+other day.
+
+The windows are 30 minutes long, so that nearly every row lies behind them.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.adapters.mongo.indexes import READINGS
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.revisions import definition_document
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.build import build_features
+from alerting.learning.models import files as model_files
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
+from alerting.readings.history import History, from_millis, millis, no_events, to_millis
+from alerting.recommendation.contributions import contributions
+from alerting.usecases.backtest.sandbox import ReadingsUntil
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.promote import rollback
+from tests.frame_readings import FrameReadings
+from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
+from tests.support import mongomock_stores
+
+pytestmark = pytest.mark.models
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+DAYS = 80
+VARIABLES = {
+    "recipe": Variable(type="category"),
+    "setpoint": Variable(controllable=True, min=190, max=230, step=5, unit="°C"),
+    "pressure": Variable(unit="bar"),
+}
+STOP = EventType(name="stop", duration="instant")
+
+
+def definition(**changes):
+    document = {
+        "name": "stops",
+        "kind": "classifier",
+        "assets": ["line-1"],
+        "problem": {"event": "stop", "recovery": "0s"},
+        "horizon": "30m",
+        "features": {"windows": ["30m"], "stride": "10m"},
+        "learning": {"trials": 1, "folds": 2},
+    }
+    return ClassifierDefinition.model_validate(document | changes)
+
+
+def line(**variables):
+    """Pressure every ten minutes, which means nothing; stops are frequent with oat on a cold oven,
+    and rare otherwise."""
+    rng = np.random.default_rng(7)
+    n = DAYS * 144
+    ts = pd.date_range(START, periods=n, freq="10min", tz="UTC", name="ts").as_unit("ms")
+    recipe = pd.Series(None, ts, object)
+    setpoint = pd.Series(np.nan, ts)
+    recipe.iloc[::144] = rng.choice(["rye", "oat"], DAYS).astype(object)
+    setpoint.iloc[7::288] = rng.choice([200.0, 220.0], DAYS // 2)
+    risky = (recipe.ffill() == "oat").to_numpy() & (setpoint.ffill() == 200.0).to_numpy()
+    stops = ts[rng.random(n) < np.where(risky, 0.35, 0.002)] + 3 * MINUTE
+    readings = pd.DataFrame(
+        {"recipe": recipe, "setpoint": setpoint, "pressure": rng.normal(5, 1, n)}, index=ts
+    )
+    events = (
+        no_events()
+        if not len(stops)
+        else pd.DataFrame({"type": "stop", "start": stops, "end": stops})
+    )
+    return History(Asset(name="line-1", variables=VARIABLES | variables), readings, events, (STOP,))
+
+
+@pytest.fixture(scope="module")
+def learned():
+    history = line()
+    dataset = build_dataset(definition(), 1, [history], START + DAYS * DAY)
+    candidate = search_candidate(dataset, definition(), "lightgbm", silent)
+    model, evidence = finish_challenger(dataset, candidate, definition())
+    return SimpleNamespace(history=history, dataset=dataset, model=model, evidence=evidence)
+
+
+def test_the_causes_are_found_although_no_window_shows_them(learned):
+    assert learned.dataset.plan.carried_longer == {"setpoint": 6 * DAY, "recipe": 3 * DAY}
+    assert learned.evidence.rows["test"]["roc_auc"] > 0.9
+    rows = learned.dataset.rows
+    assert rows["recipe.last"].notna().mean() > 0.99
+    assert rows["setpoint.mean.30m"].notna().mean() < 0.02, "while windows see nothing of them"
+    worst = int(np.argmax(learned.model.score(rows)))
+    strongest = contributions(learned.model, rows.iloc[[worst]], learned.history.asset)[:2]
+    assert {c.variable for c in strongest} == {"recipe", "setpoint"}
+
+
+def test_without_holding_there_is_nothing_to_find():
+    brief = {
+        name: VARIABLES[name].model_copy(update={"carry_forward": 30 * MINUTE})
+        for name in ("recipe", "setpoint")
+    }
+    history = line(**brief)
+    dataset = build_dataset(definition(), 1, [history], START + DAYS * DAY)
+    candidate = search_candidate(dataset, definition(), "lightgbm", silent)
+    assert candidate.metrics["roc_auc"] < 0.7
+
+
+def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
+    risky = np.flatnonzero(learned.model.score(learned.dataset.rows) >= learned.model.threshold)
+    end = from_millis(int(learned.dataset.at[risky[-1]])) + 2 * HOUR
+    since = end - DAY - 5 * HOUR
+    model = replace(learned.model, training_cutoff=since - 4 * HOUR)
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
+    platform = stocked(learned.history, since)
+    now = since
+    while now < end:
+        now += 50 * MINUTE
+        platform.clock.instant = now
+        evaluate(platform, None, now)
+    scored = {s["ts"]: s["score"] for s in platform.scores.for_interval("stops", since, end + HOUR)}
+    at = np.array(sorted(to_millis(ts) for ts in scored), np.int64)
+    batch = model.score(build_features(model.plan, learned.history, at))
+    assert len(at) > 150
+    assert [scored[ts] for ts in sorted(scored)] == batch.tolist()
+    raised = platform.episodes.find("stops")
+    assert model.plan.lookback == 30 * MINUTE
+    assert raised
+    assert all(e.inputs["recipe"] == "oat" and e.inputs["setpoint"] == 200.0 for e in raised)
+    (advice,) = raised[0].recommendation.changes
+    assert (advice.variable, advice.before) == ("setpoint", 200.0)
+    assert advice.after > 205
+
+
+def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
+    asset = learned.history.asset
+    now = START + 10 * DAY + HOUR
+    until = ReadingsUntil(FrameReadings(learned.history), now)
+    since = dict.fromkeys(["recipe", "setpoint"], START)
+    found = until.newest_values(asset, since, now + 20 * DAY)
+    pd.testing.assert_frame_equal(
+        found, FrameReadings(learned.history).newest_values(asset, since, now)
+    )
+    assert found.index.max() <= now
+
+
+def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(
+    learned, monkeypatch
+):
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
+    since = START + (DAYS - 1) * DAY
+    stores = mongomock_stores()
+    platform = stocked(learned.history, since, platform_on(stores, [], HandClock()))
+    platform.decisions.add(
+        DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2
+    )
+    indexed = stores.database[READINGS].index_information
+    assert not [name for name in indexed() if name.startswith("newest_")]
+    platform.clock.instant = since + HOUR
+    rollback(platform, "stops", "the recipe sensor was moved", "ann")
+    assert {name for name in indexed() if name.startswith("newest_")} == {
+        "newest_recipe",
+        "newest_setpoint",
+    }
+
+
+def stocked(history, since, platform=None):
+    """A platform with what is stored of the last days, and all of recipe and set-point; the model
+    in service since then."""
+    platform = platform or in_memory_platform()
+    platform.assets.store_assets([history.asset])
+    platform.assets.put_event_types([STOP])
+    recent = millis(history.readings.index) > to_millis(since - 6 * HOUR)
+    held = history.readings[["recipe", "setpoint"]].notna().any(axis=1).to_numpy()
+    rows = [
+        ReadingRow(
+            "line-1",
+            ts.to_pydatetime(),
+            {k: v for k, v in row.items() if v is not None and v == v},  # noqa: PLR0124 - NaN
+        )
+        for ts, row in history.readings[recent | held].iterrows()
+    ]
+    add_readings(platform, rows, since)
+    events = [
+        EventRow("line-1", "stop", ts.to_pydatetime(), ts.to_pydatetime(), "test")
+        for ts in history.events["start"]
+    ]
+    add_events(platform, events, since)
+    apply(platform, [definition_document(definition())], "engineer", since, "test")
+    register_model(platform, "stops", "run-1", {"version": b"1"}, {}, {})
+    platform.decisions.add(
+        DecisionRecord(
+            "stops", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"
+        )
+    )
+    return platform

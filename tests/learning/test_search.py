@@ -1,0 +1,150 @@
+"""The search: what it tries first, what it gives up, where time ends it, and that it can be
+repeated exactly."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alerting.learning.features.encoding import ColumnPairs, Columns
+from alerting.learning.models.families.registry import get_family
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.search.candidates import (
+    Trial,
+    candidate_files,
+    candidate_from_files,
+    is_better,
+)
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.recommendation.contributions import explain
+from tests import small_models
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small_models.dataset()
+
+
+def definition(**learning):
+    return small_models.definition(learning={"trials": 4, "folds": 2, **learning})
+
+
+def silent(*_):
+    pass
+
+
+def slow(*_):
+    """Trials that take a third of a second and more."""
+    time.sleep(0.35)
+
+
+def same_search(one, other):
+    return np.array_equal(one.oof, other.oof, equal_nan=True) and (one.tried, one.params) == (
+        other.tried,
+        other.params,
+    )
+
+
+def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(data):
+    warm = {"C": 0.5, "class_weight": "balanced"}
+    found = search_candidate(data, definition(), "logistic_regression", silent, warm)
+    assert found.tried[0].params == dict(get_family("logistic_regression").defaults)
+    assert found.tried[1].params == warm
+    assert candidate_from_files(candidate_files(found)).warm_start == warm
+
+
+def test_a_champion_with_the_default_parameters_costs_no_second_trial(data):
+    warm = dict(get_family("logistic_regression").defaults)
+    found = search_candidate(data, definition(trials=2), "logistic_regression", silent, warm)
+    assert found.tried[1].params != found.tried[0].params
+
+
+def test_hopeless_parameters_are_given_up_after_a_fold_and_never_chosen(data):
+    found = search_candidate(data, definition(trials=14), "logistic_regression", silent)
+    given_up = [trial for trial in found.tried if trial.state == "pruned"]
+    assert given_up
+    assert all(len(trial.folds) == 1 for trial in given_up)
+    assert found.trials == 14
+    assert not found.cut_short
+    assert found.params in [trial.params for trial in found.tried if trial.state == "complete"]
+
+
+def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
+    proven = Trial({}, 0.50, (0.50, 0.50, 0.50))
+    assert not is_better(Trial({}, 0.52, (0.70, 0.40, 0.46)), proven)
+    assert is_better(Trial({}, 0.52, (0.53, 0.51, 0.52)), proven)
+    assert not is_better(proven, proven)
+
+
+def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_trials(data):
+    warm = {"C": 0.5, "class_weight": "balanced"}
+    found = search_candidate(
+        data, definition(trials=50, time_budget="1s"), "logistic_regression", slow, warm
+    )
+    assert 1 < found.trials < 5
+    assert (found.cut_short, found.trials_asked) == (True, 50)
+    assert found.notes[-1] == (
+        f"the time budget of 1s ended the search of logistic_regression after {found.trials} "
+        "of 50 trials"
+    )
+    kept = candidate_from_files(candidate_files(found))
+    again = search_candidate(
+        data, definition(trials=kept.trials), "logistic_regression", silent, kept.warm_start
+    )
+    assert same_search(again, found)
+    assert not again.cut_short
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
+def test_the_first_trial_is_finished_whatever_the_time_budget(data, family):
+    found = search_candidate(data, definition(time_budget="0s"), family, silent)
+    assert (found.trials, found.tried[0].state, found.cut_short) == (1, "complete", True)
+    assert len(found.tried[0].folds) == 2
+    assert same_search(search_candidate(data, definition(trials=1), family, silent), found)
+
+
+def test_a_trial_that_began_in_time_is_finished_and_none_begins_after(data):
+    ended = []
+
+    def report(*_):
+        ended.append(time.monotonic())
+        time.sleep(0.3)
+
+    began = time.monotonic()
+    found = search_candidate(data, definition(trials=50, time_budget="1s"), "random_forest", report)
+    assert len(ended) == found.trials < 50
+    assert all(end < began + 1 + 0.3 for end in ended[:-1])
+    assert all(len(trial.folds) == 2 for trial in found.tried if trial.state == "complete")
+
+
+def test_pairs_add_products_and_differences_and_share_them_evenly():
+    columns = Columns(("a", "kind", "b", "c"), {"kind": ("x", "y")})
+    pairs = ColumnPairs.choose(columns, np.array([0.5, 0.3, 0.2, 0.0]), most=3)
+    assert pairs.of == ((0, 2),)
+    expanded = pairs.expand(np.array([[2.0, 1.0, 5.0, 7.0], [np.nan, 0.0, 1.0, 1.0]]))
+    assert expanded[0].tolist() == [2.0, 1.0, 5.0, 7.0, 10.0, -3.0]
+    assert np.isnan(expanded[1, 4:]).all()
+    shares = pairs.by_column(np.array([0.1, 0.2, 0.3, 0.4, 1.0, 0.5]), 4)
+    assert shares.tolist() == pytest.approx([0.85, 0.2, 1.05, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("family", "trees"), [("lightgbm", {"rounds": 10}), ("random_forest", {"n_estimators": 10})]
+)
+def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, family, trees):
+    columns = Columns.from_plan(data.plan)
+    plain = search_candidate(data, definition(trials=1), family, silent)
+    paired = replace(plain, params=plain.params | {"pairs": 3} | trees)
+    model, evidence = finish_challenger(data, paired, small_models.definition())
+    assert len(model.estimator.encoding.pairs.of) == 3
+    read = model_from_files(model_files(model))
+    assert np.array_equal(read.score(data.rows), model.score(data.rows))
+    assert len(read.estimator.importance()) == len(columns.names)
+    assert sum(evidence.importance.values()) == pytest.approx(1)
+    row = data.rows.iloc[[5]]
+    explained = explain(model, row)
+    assert explained.shares.sum() == pytest.approx(model.score(row)[0] - explained.usual_score)

@@ -1,0 +1,101 @@
+"""A small platform to supervise: `python -m tests.local.supervised FOLDER`; parts are
+named for what they do."""
+
+import sys
+from pathlib import Path
+
+from alerting.local.processes import run_guarded
+from alerting.local.supervisor import Part, StartFailed, Supervisor
+
+# leaves a grandchild in a session of its own, as a daemon does
+PARENT = """
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(300)", sys.argv[1]], start_new_session=True)
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(300)
+"""  # noqa: E501
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+
+
+def python(code: str, *arguments: str) -> tuple[str, ...]:
+    """Run this code, with its folder as mark of whose it is."""
+    return (sys.executable, "-S", "-c", code, *arguments)
+
+
+def main(folder: Path, failing: bool, full_disk: bool) -> int:
+    """Start them all."""
+    grandchild = folder / "grandchild"
+    parts = [
+        Part("database", "database", python("import time; time.sleep(300)", str(folder)), {}),
+        Part(
+            "prepare",
+            "preparing",
+            python("print('all prepared')", str(folder)),
+            {},
+            ("database",),
+            once=True,
+            talks=True,
+        ),
+        Part(
+            "parent",
+            "parent",
+            python(PARENT, str(grandchild)),
+            {},
+            ("prepare",),
+            grandchild.exists,
+            uses=("later",),
+        ),
+        Part(
+            "later", "later", python("import time; time.sleep(300)", str(folder)), {}, ("prepare",)
+        ),
+        Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("prepare",), grace_s=0.5),
+    ]
+    if failing:
+        parts.append(
+            Part(
+                "broken",
+                "broken",
+                python("raise SystemExit('no disk left')", str(folder)),
+                {},
+                once=True,
+            )
+        )
+
+    if full_disk:
+        command = ("false",)
+        log = folder / "database.log"
+        parts = [
+            Part(
+                "database",
+                "database",
+                command,
+                {},
+                ready=lambda: False,
+                writes_to=log,
+                cause=lambda: "the disk is full",
+            )
+        ]
+
+    def say(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def show(text: str) -> None:
+        if text.startswith("stopping"):
+            say(text)
+
+    def work() -> int:
+        supervisor = Supervisor(parts, folder, folder, say, show)
+        try:
+            milestones = {} if full_disk else {"parent": lambda: say("milestone")}
+            supervisor.run(milestones, lambda: say("stopping soon"))
+        except StartFailed as failure:
+            say(f"failed: {failure}")
+            return 1
+        return 0
+
+    return run_guarded(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), "--failing" in sys.argv, "--full-disk" in sys.argv))

@@ -1,0 +1,133 @@
+"""The ids in the logs of evaluation, delivery, training and the API, as JSON lines."""
+
+import json
+import logging
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.ports import ReadingRow
+from alerting.settings.logs import configure_logging
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operators.operate import Actor, acknowledge
+from alerting.usecases.training.train import train
+from tests.builders import at, oven, too_hot
+from tests.humid_line import humid_oven, learned_quickly, line
+from tests.in_memory_platform import Mailbox, in_memory_platform
+
+TOKENS = {"viewer-token-0123456789": ("vera", "viewer")}
+
+
+@pytest.fixture
+def platform(capsys):
+    root = logging.getLogger()
+    ours = logging.getLogger("alerting")
+    before = list(root.handlers), ours.level
+    made = in_memory_platform(Mailbox("mail"))
+    made.assets.store_assets([oven(), humid_oven()])
+    apply(
+        made, [too_hot(stale_after="10h", notify={"channels": ["mail"]})], "engineer", at(0), "test"
+    )
+    add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
+    made.clock.instant = at(8)
+    configure_logging({"ALERTING_LOG_FORMAT": "json"})
+    capsys.readouterr()
+    yield made
+    root.handlers[:] = before[0]
+    ours.setLevel(before[1])
+
+
+def logged(capsys):
+    return [
+        json.loads(text) for text in capsys.readouterr().err.splitlines() if text.startswith("{")
+    ]
+
+
+def test_evaluation_and_delivery_name_definition_asset_episode_and_run(platform, capsys):
+    evaluate(platform, None, at(8))
+    raised, counts = logged(capsys)
+    [episode] = platform.episodes.find()
+    ids = {"definition": "too-hot", "asset": "oven-1", "episode": episode.id}
+    assert (raised["message"], {key: raised[key] for key in ids}) == ("episode raised", ids)
+    assert counts["message"].startswith("evaluated 1 targets: 1 raised")
+    assert counts["run"] == raised["run"]
+    deliver_due(platform, at(8))
+    [sent] = logged(capsys)
+    assert (sent["message"], sent["channel"]) == ("notification sent: raised", "mail")
+    assert {key: sent[key] for key in ids} == ids
+    assert sent["run"] not in ("", raised["run"])
+    acknowledge(platform, episode.id, Actor("emil", "engineer"), at(9), "")
+    [moved] = logged(capsys)
+    assert (moved["message"], moved["episode"]) == ("episode acknowledged", episode.id)
+
+
+def test_a_notification_that_fails_is_a_warning_with_its_ids(platform, capsys):
+    evaluate(platform, None, at(8))
+    platform.channels["mail"].deliver = lambda message: (_ for _ in ()).throw(
+        RuntimeError("smtp://eva:pass-word@mail")
+    )
+    logged(capsys)
+    deliver_due(platform, at(8))
+    kind, failed = logged(capsys)
+    assert (kind["level"], failed["level"]) == ("error", "warning")
+    assert (failed["message"], failed["definition"]) == (
+        "notification failed, another attempt follows: raised",
+        "too-hot",
+    )
+    assert "pass-word" not in json.dumps([kind, failed])
+
+
+@pytest.mark.models
+def test_training_names_definition_and_run(platform, capsys):
+    add_readings(platform, line(), at(0))
+    apply(platform, [learned_quickly()], "engineer", at(0), "test")
+    name = learned_quickly()["name"]
+    logged(capsys)
+    result = train(platform, name, at(60 * 24 * 12))
+    told = [
+        text for text in logged(capsys) if text["logger"].startswith("alerting.usecases.training")
+    ]
+    assert [text["message"].partition(":")[0] for text in told] == [
+        "training prepared",
+        *["candidate fitted"] * (len(told) - 3),
+        "compared",
+        "decided",
+    ]
+    assert {(text["definition"], text["run"]) for text in told} == {(name, result.run_id)}
+
+
+def test_a_backtest_logs_no_episode_that_is_not_real(platform, capsys):
+    platform.clock.instant = at(60)
+    assert (
+        backtest(platform, named_subject(platform, "too-hot"), at(0), at(60), "never").load[
+            "episodes"
+        ]
+        == 1
+    )
+    assert [
+        text for text in logged(capsys) if text["message"].startswith(("episode", "evaluated"))
+    ] == []
+
+
+def test_each_request_has_an_id_its_declared_address_and_its_actor(platform, capsys):
+    client = TestClient(
+        create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False
+    )
+    headers = {"authorization": "Bearer viewer-token-0123456789"}
+    client.get("/api/v1/episodes/abcdef", headers=headers)
+    client.get("/f/sealed-grant-0123456789")
+    client.get("/api/v1/health")
+    client.get("/nothing%0A", headers=headers)
+    requests = [text for text in logged(capsys) if text["logger"] == "alerting.console.request_log"]
+    messages = [text["message"].partition(" in ")[0] for text in requests]
+    assert messages[0] == "GET /api/v1/episodes/{id}: 404"
+    assert messages[1].startswith("GET /f/{")
+    assert messages[2:] == ["GET no such address: 404"]
+    assert requests[0]["actor"] == "vera"
+    assert len({text["request"] for text in requests}) == 3
+    assert "sealed-grant" not in json.dumps(requests)

@@ -1,0 +1,155 @@
+import json
+import os
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from alerting.local import parts
+from alerting.local.secrets import load_or_create
+from alerting.settings.environment import Settings
+
+pytestmark = pytest.mark.fast
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path, mongodb_uri="mongodb://db.example:27017")
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    return load_or_create(tmp_path / "secrets")
+
+
+def test_every_need_is_started_too(settings, secrets):
+    for demo in (True, False):
+        started = parts.all_parts(settings, secrets, {}, demo)
+        names = [part.name for part in started]
+        assert {need for part in started for need in part.needs} <= set(names)
+        assert len(names) == len(set(names))
+
+
+def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
+    names = {part.name for part in parts.all_parts(settings, secrets, {}, False)}
+    assert names == {
+        "mlflow",
+        "prepare",
+        "airflow-database",
+        "api",
+        "airflow-api",
+        "airflow-scheduler",
+        "airflow-dags",
+        "clean",
+        "stream",
+        "first-alert",
+    }
+
+
+def test_the_stream_service_starts_after_all_that_people_wait_for_and_is_ready_once_it_works(
+    settings, secrets
+):
+    part = next(
+        part for part in parts.all_parts(settings, secrets, {}, False) if part.name == "stream"
+    )
+    assert (part.needs, part.ready()) == (("airflow-dags",), False)
+    alive = Path(part.command[part.command.index("--alive") + 1])
+    alive.parent.mkdir(exist_ok=True)
+    alive.touch()
+    assert part.ready()
+    os.utime(alive, (0, 0))  # of an earlier run
+    assert not part.ready()
+
+
+def test_servers_of_ones_own_are_not_started(tmp_path, secrets):
+    own = Settings(
+        home=tmp_path, mongodb_uri="mongodb://db.example:27017", mlflow_uri="http://mlflow.example"
+    )
+    names = {part.name for part in parts.all_parts(own, secrets, {}, True)}
+    assert not names & {"mongod", "mlflow"}
+
+
+def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    assert [part.name for part in parts.airflow_migration(settings, environ)] == [
+        "airflow-database"
+    ]
+    stamp = settings.home / "airflow" / "migrated_to"
+    stamp.parent.mkdir()
+    stamp.write_text(
+        f"{version('apache-airflow-core')} with {settings.background_slots} background slots "
+        "and a predict pool"
+    )
+    assert parts.airflow_migration(settings, environ) == []
+    more = replace(settings, background_slots=settings.background_slots + 1)
+    (job,) = parts.airflow_migration(more, environ)
+    pools = json.loads(Path(job.command[-1]).read_text())
+    assert (pools["background"]["slots"], pools["predict"]["slots"]) == (more.background_slots, 1)
+    stamp.write_text("3.3.0")
+    assert len(parts.airflow_migration(settings, environ)) == 1
+
+
+def test_airflow_waits_a_minute_for_its_database_on_a_busy_machine(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    folder = settings.home / "airflow"
+    folder.mkdir()
+    with sa.create_engine(environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).connect() as connection:
+        assert connection.execute(sa.text("PRAGMA busy_timeout")).scalar() == 60_000
+    assert (folder / "airflow.db").exists()
+
+
+def test_a_full_pool_of_trainings_leaves_slots_for_every_shard_of_an_evaluation(settings, secrets):
+    for slots in (1, 16):
+        environ = parts.airflow_environment(replace(settings, background_slots=slots), secrets, {})
+        assert int(environ["AIRFLOW__CORE__PARALLELISM"]) - slots > min(8, os.cpu_count() or 1)
+
+
+def test_everything_listens_on_the_loopback_address(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    mlflow = parts.mlflow_part(settings, {}).command
+    assert environ["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
+    scheduler = next(
+        part
+        for part in parts.airflow_parts(settings, environ, ())
+        if part.name == "airflow-scheduler"
+    )
+    assert "--skip-serve-logs" in scheduler.command  # that server would listen on all addresses
+
+
+def test_airflows_scheduler_stops_before_the_api_to_which_its_tasks_report(settings, secrets):
+    started = {part.name: part for part in parts.all_parts(settings, secrets, {}, False)}
+    assert "airflow-api" in started["airflow-scheduler"].uses
+    assert "airflow-api" not in started["airflow-scheduler"].needs, "it would start later"
+
+
+def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_installation(
+    settings, secrets
+):
+    environ = parts.airflow_environment(settings, secrets, {})
+    assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
+    assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == secrets.airflow_jwt
+    assert environ["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+
+
+def test_parts_keep_compiled_files_and_the_callers_other_variables(settings, secrets):
+    environ = parts.environment(
+        settings, secrets, {"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+    )
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
+    assert environ["LANG"] == "C.UTF-8"
+
+
+def test_checks_whether_parts_answer_share_one_client(monkeypatch):
+    """A client for each would take a core of two while everything starts."""
+    made = []
+    client = parts.httpx.Client
+    monkeypatch.setattr(
+        parts.httpx, "Client", lambda **options: made.append(options) or client(**options)
+    )
+    parts._probing_client.cache_clear()
+    for _ in range(3):
+        assert not parts.answers("http://127.0.0.1:1/")()
+    assert len(made) == 1

@@ -1,0 +1,173 @@
+"""Commands without a running platform share one embedded database, which lives as long as its last
+user."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from pymongo import MongoClient
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.embedded.shared_mongod import exclusive_mongod, shared_mongod
+from alerting.definitions.faults import UserError
+from alerting.local.prepare import prepare_home
+from alerting.settings.environment import Settings
+from alerting.wiring import open_platform
+from tests.helpers.processes import suspend
+from tests.support import free_port, require_real_server
+
+pytestmark = pytest.mark.server
+
+USER = """
+import pathlib, sys
+from alerting.adapters.embedded.shared_mongod import shared_mongod
+with shared_mongod(pathlib.Path(sys.argv[1])) as uri:
+    print(uri, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _real_server():
+    require_real_server()
+
+
+def start_user(home):
+    command = [sys.executable, "-c", USER, str(home)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def servers_of(home):
+    return [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if str(home / "mongod") in (p.info["cmdline"] or [])
+    ]
+
+
+def assert_no_server_is_left(home):
+    deadline = time.monotonic() + 600
+    while servers_of(home):
+        assert time.monotonic() < deadline, servers_of(home)
+        time.sleep(0.1)
+
+
+def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
+    first = start_user(tmp_path)
+    second = start_user(tmp_path)
+    uri = first.stdout.readline().strip()
+    assert second.stdout.readline().strip() == uri
+    assert len(servers_of(tmp_path)) == 1
+    first.communicate()
+    with MongoClient(uri, serverSelectionTimeoutMS=2000) as client:
+        client["alerting"]["kept"].insert_one({"_id": 1})
+    second.communicate()
+    assert_no_server_is_left(tmp_path)
+    with shared_mongod(tmp_path) as again, MongoClient(again) as client:
+        assert client["alerting"]["kept"].count_documents({}) == 1
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_server_too_busy_to_answer_is_waited_for_and_no_second_one_is_started(tmp_path):
+    first = start_user(tmp_path)
+    uri = first.stdout.readline()
+    (server,) = servers_of(tmp_path)
+    suspend(server)
+    threading.Timer(3.0, server.resume).start()
+    second = start_user(tmp_path)
+    assert second.stdout.readline() == uri
+    assert servers_of(tmp_path) == [server]
+    first.communicate()
+    second.communicate()
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_killed_command_leaves_no_server(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    user.kill()
+    user.communicate()
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_another(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    (server,) = servers_of(tmp_path)
+    os.kill(server.ppid(), signal.SIGKILL)
+    assert_no_server_is_left(tmp_path)
+    with shared_mongod(tmp_path) as uri, MongoClient(uri) as client:
+        assert client.admin.command("hello")["isWritablePrimary"]
+    user.communicate()
+
+
+def test_while_up_holds_the_folder_commands_start_no_server(tmp_path):
+    with exclusive_mongod(tmp_path, lambda: None) as record_port:
+        record_port(1)
+        with (
+            pytest.raises(UserError, match="is running, but its database has not answered"),
+            shared_mongod(tmp_path, 0.5),
+        ):
+            pass
+    assert servers_of(tmp_path) == []
+
+
+def test_up_waits_until_commands_have_finished(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    waited = []
+
+    def finish():
+        waited.append(True)
+        user.stdin.close()
+
+    with exclusive_mongod(tmp_path, finish):
+        assert waited == [True]
+        assert servers_of(tmp_path) == []
+    user.wait()
+
+
+def test_up_waits_for_a_server_that_is_slow_to_end_after_its_last_command(tmp_path):
+    """On a busy machine no command holds the lock any more, and the server is still there."""
+    server = EmbeddedMongod(tmp_path / "mongod", free_port()).start()
+    ending = threading.Timer(1.5, server.stop)
+    ending.start()
+    waited = []
+    with exclusive_mongod(tmp_path, lambda: waited.append(True)):
+        assert servers_of(tmp_path) == []
+    assert waited == [True]
+    ending.join()
+
+
+def test_a_server_that_does_not_end_is_named_with_what_to_do(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    (server,) = servers_of(tmp_path)
+    keeper = psutil.Process(server.ppid())
+    suspend(keeper)
+    user.communicate()
+    try:
+        refused = pytest.raises(UserError, match=rf"process {server.pid}.*kill {server.pid}")
+        with refused, exclusive_mongod(tmp_path, lambda: None, patience=0.5):
+            pass
+    finally:
+        keeper.resume()
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_platform_opens_on_nothing_but_a_home(tmp_path):
+    with (
+        pytest.raises(UserError, match="there is no platform"),
+        open_platform(Settings(home=tmp_path)),
+    ):
+        pass
+    prepare_home(Settings(home=tmp_path))
+    with open_platform(Settings(home=tmp_path)) as platform:
+        assert platform.definitions.documents() == []
+        assert set(platform.channels) == {"log"}
+    assert_no_server_is_left(tmp_path)

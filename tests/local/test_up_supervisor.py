@@ -1,0 +1,185 @@
+"""Parts are started, started again and stopped as they should be, and nothing outlives the one who
+started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.models
+
+
+class Supervised:
+    """The small platform of `supervised.py`, with what it has said so far."""
+
+    def __init__(self, folder, *options, wrapper=()):
+        self.folder = folder
+        self.output = folder / "output"
+        command = [
+            *wrapper,
+            sys.executable,
+            "-m",
+            "tests.local.supervised",
+            str(folder),
+            *options,
+        ]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def wait_for(self, words, count=1):
+        until(
+            lambda: self.said().count(words) >= count,
+            lambda: f"{words!r} was not said:\n{self.said()}",
+        )
+
+    def said(self):
+        return self.output.read_text()
+
+    def lines(self):
+        return self.said().splitlines()
+
+
+def until(true, otherwise, patience=600.0):
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, otherwise()
+        time.sleep(0.05)
+
+
+def everything_of(folder):
+    """Every living process that has this folder in its command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                str(folder) in " ".join(process.cmdline())
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def assert_nothing_is_left(folder):
+    until(
+        lambda: not everything_of(folder),
+        lambda: f"left over: {[p.cmdline() for p in everything_of(folder)]}",
+    )
+
+
+@pytest.fixture
+def supervised(tmp_path):
+    started = Supervised(tmp_path)
+    started.wait_for("milestone")
+    yield started
+    started.process.kill()
+    started.process.wait()
+    assert_nothing_is_left(tmp_path)
+
+
+def test_parts_start_after_their_needs_and_stop_before_them(supervised):
+    """Also before those that only a job before them needed, which is done by then."""
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(600) == 0
+    lines = supervised.lines()
+    order = [lines.index(next(line for line in lines if line.startswith(words))) for words in STORY]
+    assert order == sorted(order), supervised.said()
+    assert_nothing_is_left(supervised.folder)
+
+
+STORY = (
+    "database is ready",
+    "prepare is done",
+    "parent is ready",
+    "milestone",
+    "stopping soon",
+    "stopping parent, stubborn",
+    "stubborn was killed: it had not ended 0.5 s after it was asked to; its log is ",
+    "stopping later",
+    "stopping database",
+)
+
+
+def test_a_stop_speaks_only_of_parts_that_it_had_to_kill(supervised):
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(600) == 0
+    said = [line for line in supervised.lines() if not line.startswith("stopping")]
+    assert [line.partition(":")[0] for line in said[said.index("milestone") + 1 :]] == [
+        "stubborn was killed"
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_it_where_a_shell_started_it_in_the_background(tmp_path, number):
+    """A shell without job control starts such commands with SIGINT ignored."""
+    started = Supervised(tmp_path, wrapper=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    try:
+        started.wait_for("milestone")
+        started.process.send_signal(number)
+        assert started.process.wait(600) == 0
+    finally:
+        started.process.kill()
+        started.process.wait()
+        assert_nothing_is_left(tmp_path)
+
+
+def test_what_a_job_said_last_is_told(supervised):
+    assert any(
+        line.startswith("prepare is done") and line.endswith(": all prepared")
+        for line in supervised.lines()
+    )
+
+
+def test_a_killed_part_is_said_started_again_and_its_leavings_cleared(supervised):
+    left_behind = int((supervised.folder / "grandchild").read_text())
+    (supervised.folder / "grandchild").unlink()
+    os.kill(psutil.Process(left_behind).ppid(), signal.SIGKILL)
+    supervised.wait_for("parent stopped (killed by SIGKILL), starting again in 1 s")
+    supervised.wait_for("parent runs again")
+    assert not psutil.pid_exists(left_behind)
+    os.kill(
+        psutil.Process(int((supervised.folder / "grandchild").read_text())).ppid(), signal.SIGKILL
+    )
+    supervised.wait_for("parent stopped (killed by SIGKILL), starting again in 2 s")
+
+
+def test_a_second_interrupt_stops_at_once(supervised):
+    supervised.process.send_signal(signal.SIGINT)
+    supervised.wait_for("stopping soon")
+    supervised.process.send_signal(signal.SIGINT)
+    assert supervised.process.wait(5) == 0
+    assert (
+        "stubborn was killed: it was still stopping when a second interrupt came"
+        in supervised.said()
+    )
+
+
+def test_killing_the_guard_takes_everything_with_it(supervised):
+    supervised.process.kill()
+    supervised.process.wait()
+    assert_nothing_is_left(supervised.folder)
+    assert "stopping parent" in supervised.said()  # in good order, even so
+
+
+def test_killing_the_supervisor_takes_everything_with_it(supervised):
+    (supervisor,) = psutil.Process(supervised.process.pid).children()
+    supervisor.kill()
+    assert supervised.process.wait(600) != 0
+    assert_nothing_is_left(supervised.folder)
+
+
+def test_a_job_that_fails_stops_everything_with_its_last_words(tmp_path):
+    started = Supervised(tmp_path, "--failing")
+    assert started.process.wait(600) == 1
+    assert "failed: broken (exit 1)" in started.said()
+    assert "no disk left" in started.said()
+    assert_nothing_is_left(tmp_path)

@@ -1,0 +1,45 @@
+"""Upkeep on a disk that is full or not writable: a sentence instead of a traceback, and room
+again."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.local.upkeep import clean
+from alerting.local.upkeep.files import BackupWriter, disk_errors
+
+pytestmark = pytest.mark.fast
+
+
+def test_a_backup_that_cannot_be_written_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    refused = pytest.raises(
+        UserError,
+        match=r"the backup is not complete: .*file.*: Not a directory; name another folder",
+    )
+    with refused, disk_errors("the backup is not complete", "name another folder"):
+        BackupWriter(tmp_path / "file" / "backup")
+
+
+def test_a_full_disk_in_the_middle_is_a_sentence_too():
+    refused = pytest.raises(
+        UserError, match="the backup is not complete: No space left on device; free some"
+    )
+    with refused, disk_errors("the backup is not complete", "free some"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_long_log_is_emptied_also_where_its_end_finds_no_room(tmp_path, monkeypatch):
+    def full(path, _):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(clean, "LONGEST_LOG", 4)
+    monkeypatch.setattr(clean, "SHORTENED_LOG", 2)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    log = tmp_path / "mongod.log"
+    log.write_text("a long log")
+    clean.shorten(log)
+    clean.shorten(tmp_path / "none.log")
+    assert log.stat().st_size == 0

@@ -1,0 +1,119 @@
+"""Port `EvaluationPlans`."""
+
+import pytest
+
+from alerting.adapters.mongo.evaluation import evaluation_plans
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.detection.threshold_batch import limits_of
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.targets import current_plan, source_hash_of
+from alerting.usecases.evaluation.evaluate import evaluate
+from tests.builders import at, oven, threshold, too_hot
+from tests.helpers.commands import record_commands
+from tests.in_memory_platform import HandClock, platform_on
+
+LIST = EvaluationPlan(
+    ("moist", "hot", "fast", "late"),
+    (
+        EvaluationTarget("moist", "oven-1", 5, 60_000),
+        EvaluationTarget(
+            "hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)
+        ),
+        EvaluationTarget(
+            "fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000
+        ),
+        EvaluationTarget(
+            "late",
+            "oven-2",
+            8,
+            60_000,
+            revision=3,
+            has_outcome=True,
+            also_reads=("moisture", "speed"),
+            events=("stop", "jam *"),
+        ),
+    ),
+)
+
+
+def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
+    monkeypatch.setattr(evaluation_plans, "_PART", 2)
+    stores.evaluation_plans.store_plan("a", LIST)
+    assert stores.evaluation_plans.get("a") == LIST
+    assert stores.evaluation_plans.get("b") is None
+    stores.evaluation_plans.store_plan("b", EvaluationPlan(("hot",), LIST.targets[1:2]))
+    assert stores.evaluation_plans.get("a") is None
+    assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
+
+
+def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkeypatch):
+    monkeypatch.setattr(evaluation_plans, "_PART", 2)
+    mongo_stores.evaluation_plans.store_plan("a", LIST)
+    mongo_stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
+    assert mongo_stores.evaluation_plans.get("a") is None
+    assert mongo_stores.evaluation_plans.get("b") is None
+
+
+def plant(stores):
+    platform = platform_on(stores, [], HandClock())
+    platform.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 215.0}})])
+    apply(
+        platform,
+        [too_hot(), too_hot(name="own", above={"attribute": "limit"})],
+        "engineer",
+        at(0),
+        "test",
+    )
+    return platform
+
+
+def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores):
+    platform = plant(stores)
+    seen = {stores.evaluation_plans.source_hash()}
+    for change in (
+        lambda: apply(platform, [too_hot(above=216)], "engineer", at(1), "test"),
+        lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
+        lambda: stores.assets.store_assets([oven()]),
+        lambda: stores.assets.store_assets([oven().model_copy(update={"name": "oven-2"})]),
+        lambda: stores.definitions.store_document(
+            too_hot(name="own", above={"attribute": "limit"}, severity="high")
+        ),
+    ):
+        change()
+        seen.add(stores.evaluation_plans.source_hash())
+    assert len(seen) == 6
+
+
+def test_evaluation_takes_up_every_change_at_its_next_run(stores):
+    platform = plant(stores)
+    first = current_plan(platform)
+    assert stores.evaluation_plans.get(source_hash_of(platform)) == first
+    evaluate(platform, None, at(1))
+    assert current_plan(platform) == first
+    stores.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 230.0}})])
+    assert [w.limits.above for w in current_plan(platform).targets] == [230.0, 215.0]
+    stores.definitions.store_document(too_hot(above=240.0))
+    platform.clock.instant = at(2)
+    evaluate(platform, None, at(3))
+    assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]
+    assert {w.definition: w.limits.above for w in current_plan(platform).targets} == {
+        "own": 230.0,
+        "too-hot": 240.0,
+    }
+    apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
+    assert current_plan(platform).names == ("too-hot",)
+
+
+@pytest.mark.server
+def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, monkeypatch):
+    record = record_commands(monkeypatch)
+    with open_stores(real_server, "edited-plan", prepare=True) as stores:
+        platform = plant(stores)
+        stores.assets.store_assets([oven().model_copy(update={"attributes": {"limit": 230.0}})])
+        record.clear()
+        current_plan(platform)
+        assert [c for c in record.commands if c.endswith(" definition_revisions")] == [
+            "find definition_revisions"
+        ]
+        stores.database.client.drop_database("edited-plan")

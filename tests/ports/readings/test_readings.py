@@ -1,0 +1,398 @@
+"""Port `Readings`: readings and events."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.faults import UserError
+from alerting.ports import EventRow, ReadingRow
+from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
+from alerting.readings.instants import to_millis
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from tests.builders import T0, at, oven
+from tests.helpers.stores import WITHOUT_STAND_IN
+
+LATER = at(10_000)
+
+
+def row(minute, asset="oven-1", **values):
+    return ReadingRow(asset, at(minute), values)
+
+
+def event(type_, start, end=None, asset="oven-1", **attributes):
+    return EventRow(asset, type_, at(start), None if end is None else at(end), "test", attributes)
+
+
+def test_the_same_rows_again_change_nothing(stores):
+    rows = [row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)]
+    assert add_readings(stores, rows, LATER) == 50
+    before = stores.readings.load(oven(), None, None).readings
+    assert add_readings(stores, rows, LATER + timedelta(days=1)) == 0
+    pd.testing.assert_frame_equal(stores.readings.load(oven(), None, None).readings, before)
+
+
+def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
+    add_readings(stores, [row(0, temperature=200.0), row(1, temperature=201.0)], LATER)
+    changed = add_readings(
+        stores, [row(0, moisture=4.2), row(1, temperature=201.0), row(2, moisture=4.3)], LATER
+    )
+    assert changed == 2
+    frame = stores.readings.load(oven(), None, None).readings
+    assert frame["temperature"].tolist()[:2] == [200.0, 201.0]
+    assert frame["moisture"].tolist()[::2] == [4.2, 4.3]
+    assert np.isnan(frame["moisture"].iloc[1])
+    assert np.isnan(frame["temperature"].iloc[2])
+
+
+def test_a_value_given_anew_replaces_the_old_one(stores):
+    add_readings(stores, [row(0, temperature=200.0, moisture=4.0)], LATER)
+    assert add_readings(stores, [row(0, temperature=205.0)], LATER) == 1
+    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {
+        "temperature": 205.0,
+        "moisture": 4.0,
+    }
+
+
+def test_of_two_rows_for_one_instant_the_later_wins_and_both_are_merged(stores):
+    rows = [row(0, temperature=1.0), row(0, temperature=2.0, moisture=4.0), row(0, moisture=4.0)]
+    assert add_readings(stores, rows, LATER) == 2
+    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {
+        "temperature": 2.0,
+        "moisture": 4.0,
+    }
+
+
+def test_instants_are_kept_in_whole_milliseconds_and_utc_so_that_repeating_them_changes_nothing(
+    stores,
+):
+    fine = datetime(2026, 1, 5, 13, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
+    rows = [ReadingRow("oven-1", fine, {"temperature": 1.0})]
+    assert add_readings(stores, rows, LATER) == 1
+    assert add_readings(stores, rows, LATER) == 0
+    assert (
+        stores.readings.span("oven-1") == (datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC),) * 2
+    )
+
+
+def test_an_instant_without_a_zone_is_an_error(stores):
+    with pytest.raises(ValueError, match="time zone"):
+        add_readings(
+            stores,
+            [ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})],  # noqa: DTZ001
+            LATER,
+        )
+
+
+def test_arrival_is_when_the_instant_last_changed(mongo_stores):
+    add_readings(mongo_stores, [row(0, temperature=1.0)], at(1))
+    add_readings(mongo_stores, [row(0, temperature=1.0)], at(2))
+    assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(1)
+    add_readings(mongo_stores, [row(0, moisture=1.0)], at(3))
+    assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(3)
+
+
+def test_assets_do_not_mix(stores):
+    rows = [
+        row(0, temperature=1.0),
+        row(0, asset="oven-2", temperature=2.0),
+        row(1, asset="oven-2", temperature=3.0),
+    ]
+    assert add_readings(stores, rows, LATER) == 3
+    assert stores.readings.load(oven(), None, None).readings["temperature"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
+@pytest.mark.parametrize("stored", [1, 1500])
+def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores, stored):
+    """Few and many stored readings are found in different ways."""
+    add_readings(
+        stores, [row(minute, asset="oven-2", temperature=1.0) for minute in range(stored)], LATER
+    )
+    rows = [row(0, asset=f"oven-{i}", temperature=1.0) for i in range(1, 6)]
+    assert add_readings(stores, [*rows, row(stored, asset="oven-3", temperature=2.0)], LATER) == 5
+    assert add_readings(stores, rows, LATER) == 0
+
+
+def test_a_history_has_the_conventions_of_the_core(stores):
+    asset = oven(
+        recipe=Variable(type="category"), running=Variable(type="boolean"), never=Variable()
+    )
+    values = [
+        {"temperature": 7, "recipe": "rye", "running": True},
+        {"temperature": 8.5, "running": False},
+        {"recipe": "oat"},
+    ]
+    add_readings(stores, [row(minute, **v) for minute, v in enumerate(values)][::-1], LATER)
+    history = stores.readings.load(asset, None, None)
+    frame = history.readings
+    assert history.asset == asset
+    assert str(frame.index.dtype) == INDEX_DTYPE
+    assert frame.index.name == "ts"
+    assert frame.index.tolist() == [pd.Timestamp(at(minute)) for minute in range(3)]
+    assert list(frame.columns) == ["temperature", "moisture", "recipe", "running", "never"]
+    assert frame.dtypes.astype(str).to_dict() == {
+        "temperature": "float64", "moisture": "float64", "recipe": "object", "running": "float64",
+        "never": "float64"
+    }  # fmt: skip
+    assert frame["recipe"].tolist() == ["rye", None, "oat"]
+    np.testing.assert_array_equal(frame["running"], [1.0, 0.0, np.nan])
+    np.testing.assert_array_equal(frame["temperature"], [7.0, 8.5, np.nan])
+    assert frame["never"].isna().all()
+
+
+def test_a_period_is_open_at_its_start_and_closed_at_its_end(stores):
+    add_readings(stores, [row(minute, temperature=float(minute)) for minute in range(5)], LATER)
+    frame = stores.readings.load(oven(), at(1), at(3)).readings
+    assert frame["temperature"].tolist() == [2.0, 3.0]
+
+
+def test_only_the_variables_asked_for_are_loaded_and_all_of_them(stores):
+    add_readings(stores, [row(0, temperature=1.0, moisture=2.0)], LATER)
+    frame = stores.readings.load(oven(), None, None, ["moisture", "undeclared"]).readings
+    assert list(frame.columns) == ["moisture", "undeclared"]
+    assert frame["undeclared"].isna().all()
+
+
+def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
+    history = stores.readings.load(oven(), None, None)
+    assert history.readings.empty
+    assert list(history.readings.columns) == ["temperature", "moisture"]
+    assert str(history.readings.index.dtype) == INDEX_DTYPE
+    assert history.events.empty
+    assert stores.readings.span("oven-1") is None
+
+
+def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
+    add_readings(stores, [row(0, temperature=1.0), row(1, temperature="hot")], LATER)
+    with pytest.raises(
+        UserError, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"
+    ):
+        stores.readings.load(oven(), None, None)
+
+
+def test_a_stored_number_where_a_text_belongs_is_refused_with_its_place(stores):
+    add_readings(stores, [row(0, recipe=3.0)], LATER)
+    with pytest.raises(UserError, match="not text"):
+        stores.readings.load(oven(recipe=Variable(type="category")), None, None)
+
+
+def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stores):
+    asset = oven(
+        recipe=Variable(type="category"),
+        on=Variable(type="boolean"),
+        temperature=Variable(high=300.0),
+    )
+    add_readings(
+        stores, [row(0, recipe="rye", on=True), row(10, recipe="oat", temperature=200.0)], LATER
+    )
+    add_readings(
+        stores, [row(m, moisture=4.0) for m in range(11, 60)] + [row(60, temperature=999.0)], LATER
+    )
+    add_readings(stores, [row(50, asset="oven-2", recipe="corn")], LATER)
+    since = dict.fromkeys(["recipe", "on", "temperature", "moisture"], at(-1))
+    found = stores.readings.newest_values(asset, since | {"moisture": at(59)}, at(60))
+    assert found.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(10))]
+    assert found["recipe"].tolist() == [None, "oat"]
+    assert found["on"].dropna().tolist() == [1.0]
+    assert found["temperature"].dropna().tolist() == [200.0], (
+        "what lies outside the engineering range is no value"
+    )
+    assert found["moisture"].isna().all()
+    assert (found.index.dtype, found["on"].dtype) == (INDEX_DTYPE, np.float64)
+    assert stores.readings.newest_values(asset, {"recipe": at(0)}, at(9)).empty
+    assert stores.readings.newest_values(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == [
+        "rye"
+    ]
+
+
+def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
+    add_readings(stores, [row(0, recipe=5.0)], LATER)
+    with pytest.raises(UserError, match="which is not text"):
+        stores.readings.newest_values(
+            oven(recipe=Variable(type="category")), {"recipe": at(-1)}, at(9)
+        )
+
+
+def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_after(real):
+    add_readings(
+        real, [row(0, recipe="rye"), *(row(m, moisture=4.0) for m in range(1, 3000))], LATER
+    )
+    asset = oven(recipe=Variable(type="category"))
+    for prepared in (False, True, True):
+        if prepared:
+            real.readings.index_newest(["recipe"])
+        assert real.readings.newest_values(asset, {"recipe": at(-1)}, at(9000))[
+            "recipe"
+        ].tolist() == ["rye"]
+    query = {
+        "asset": "oven-1",
+        "ts": {"$gt": at(-1), "$lte": at(9000)},
+        "v.recipe": {"$exists": True},
+    }
+    plan = real.database["readings"].find(query).sort("ts", -1).hint("newest_recipe").explain()
+    assert plan["executionStats"]["totalDocsExamined"] == 1
+
+
+def test_the_span_is_the_first_and_last_reading(stores):
+    add_readings(stores, [row(minute, temperature=1.0) for minute in (7, 3, 5)], LATER)
+    assert stores.readings.span("oven-1") == (at(3), at(7))
+
+
+def test_the_same_events_again_change_nothing(stores):
+    events = [event("failure", minute, minute, component="belt") for minute in range(20)]
+    assert add_events(stores, events, LATER) == 20
+    assert add_events(stores, events, LATER) == 0
+
+
+def test_the_end_of_a_lasting_event_arrives_later_and_stays(mongo_stores):
+    assert add_events(mongo_stores, [event("stop", 5, reason="jam")], LATER) == 1
+    assert add_events(mongo_stores, [event("stop", 5, 9, shift="night")], LATER) == 1
+    assert add_events(mongo_stores, [event("stop", 5)], LATER) == 0
+    stored = mongo_stores.database["events"].find_one()
+    assert stored["end"] == at(9)
+    assert stored["attributes"] == {"reason": "jam", "shift": "night"}
+
+
+def test_an_event_attribute_may_have_any_name(stores):
+    row_ = EventRow("oven-1", "stop", at(0), None, "test", {"speed [m/s. mean]": 1.5})
+    assert add_events(stores, [row_], LATER) == 1
+    assert add_events(stores, [row_], LATER) == 0
+
+
+def test_events_of_one_batch_are_merged_too(stores):
+    assert add_events(stores, [event("stop", 5), event("stop", 5, 9)], LATER) == 2
+    assert stores.readings.load(oven(), None, None).events["end"].tolist() == [pd.Timestamp(at(9))]
+
+
+def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
+    stores.assets.put_event_types(
+        [EventType(name="failure", duration="instant"), EventType(name="stop", duration="lasting")]
+    )
+    add_events(
+        stores,
+        [
+            event("stop", 5),
+            event("failure", 3),
+            event("failure", -900, -900),
+            event("stop", 61, 70),
+        ],
+        LATER,
+    )
+    history = stores.readings.load(oven(), at(50), at(60))
+    assert list(history.events.columns) == list(EVENT_COLUMNS)
+    assert history.events["type"].tolist() == ["failure", "failure", "stop"]
+    assert history.events["start"].tolist() == [pd.Timestamp(at(minute)) for minute in (-900, 3, 5)]
+    assert history.events["end"].tolist()[:2] == [pd.Timestamp(at(minute)) for minute in (-900, 3)]
+    assert pd.isna(history.events["end"].iloc[2])
+    assert [str(history.events[name].dtype) for name in ("start", "end")] == [INDEX_DTYPE] * 2
+    assert {t.name for t in history.event_types} == {"failure", "stop"}
+
+
+@pytest.mark.server
+def test_a_long_history_is_loaded_in_order_across_chunks(real):
+    rows = [row(minute, temperature=float(minute)) for minute in range(12_345)]
+    assert add_readings(real, rows, LATER) == 12_345
+    frame = real.readings.load(oven(), None, None).readings
+    assert frame.index.is_monotonic_increasing
+    np.testing.assert_array_equal(frame["temperature"], np.arange(12_345.0))
+    assert frame.index[0] == pd.Timestamp(T0)
+
+
+@pytest.mark.server
+def test_two_imports_at_once_lose_no_variable(real):
+    import threading
+
+    minutes = range(3000)
+    parts = [[row(m, **{name: float(m)}) for m in minutes] for name in ("temperature", "moisture")]
+    counts = []
+    threads = [
+        threading.Thread(target=lambda rows=rows: counts.append(add_readings(real, rows, LATER)))
+        for rows in parts
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    frame = real.readings.load(oven(), None, None).readings
+    assert counts == [3000, 3000]
+    assert frame.shape == (3000, 2)
+    assert not frame.isna().any().any()
+
+
+def test_the_newest_instant_of_each_asset_with_readings(stores):
+    assert stores.readings.newest_readings() == {}
+    add_readings(
+        stores,
+        [row(0, temperature=1.0), row(7, moisture=4.0), row(3, asset="oven-2", temperature=1.0)],
+        LATER,
+    )
+    add_readings(stores, [row(7, temperature=2.0)], LATER + timedelta(minutes=1))
+    newest = {"oven-1": (at(7), LATER + timedelta(minutes=1)), "oven-2": (at(3), LATER)}
+    assert {
+        asset: (r.ts, r.arrived_at) for asset, r in stores.readings.newest_readings().items()
+    } == newest
+    assert set(stores.readings.newest_readings(None, {"oven-2", "unknown"})) == {"oven-2"}
+    assert stores.readings.newest_readings(None, ()) == {}
+
+
+def test_instants_after_a_limit_do_not_count_as_newest(stores):
+    add_readings(
+        stores,
+        [
+            row(3, temperature=1.0),
+            row(99_999, temperature=1.0),
+            row(99_999, asset="oven-2", temperature=1.0),
+        ],
+        LATER,
+    )
+    assert {asset: r.ts for asset, r in stores.readings.newest_readings(at(3)).items()} == {
+        "oven-1": at(3)
+    }
+    assert stores.readings.newest_readings(at(2)) == {}
+
+
+@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
+def test_stored_samples_are_found_of_assets_that_report_at_instants_of_their_own(stores):
+    rows = [
+        ReadingRow(f"oven-{i % 20}", at(0) + timedelta(milliseconds=i), {"t": float(i)})
+        for i in range(60)
+    ]
+    stores.reading_writes.insert(rows[::2], at(1))
+    found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in rows])
+    assert {key: row.values["t"] for key, row in found.items()} == {
+        (r.asset, to_millis(r.ts)): r.values["t"] for r in rows[::2]
+    }
+    many = [
+        ReadingRow(f"oven-{i % 20}", at(1) + timedelta(milliseconds=i), {"t": 1.0})
+        for i in range(3000)
+    ]
+    stores.reading_writes.insert(many, at(2))  # more in between than are looked at together
+    wanted = [rows[0], many[7], many[2999]]
+    wanted += [ReadingRow(f"oven-{i}", at(2), {"t": 1.0}) for i in range(40)]
+    found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in wanted])
+    assert set(found) == {(row.asset, to_millis(row.ts)) for row in wanted[:3]}
+
+
+def test_a_computed_variable_is_read_like_a_stored_one(stores):
+    computed = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
+    asset = oven(
+        recipe=Variable(type="category"), over=Variable.model_validate({"computed": computed})
+    )
+    add_readings(
+        stores,
+        [row(0, moisture=4.0, recipe="rye"), row(4, temperature=200.0), row(6, temperature=210.0)],
+        LATER,
+    )
+    whole = stores.readings.load(asset, None, None).readings
+    assert whole.columns.tolist() == ["temperature", "moisture", "recipe", "over"]
+    assert whole["over"].tolist() == pytest.approx([np.nan, 196.0, np.nan], nan_ok=True)
+    later = stores.readings.load(asset, at(3), at(5), ["over"]).readings
+    assert (later.index.tolist(), later["over"].tolist()) == ([pd.Timestamp(at(4))], [196.0])
+    found = stores.readings.newest_values(asset, {"over": at(-9_000), "recipe": at(-1)}, at(9_000))
+    assert found["over"].dropna().to_dict() == {pd.Timestamp(at(4)): 196.0}
+    assert found["recipe"].tolist() == ["rye", None]
+    assert (found.index.dtype, found["over"].dtype) == (INDEX_DTYPE, np.float64)
+    assert stores.readings.newest_values(asset, {"over": at(4)}, at(9_000)).empty

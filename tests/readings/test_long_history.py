@@ -1,0 +1,74 @@
+"""Readings in pieces: nothing is lost or doubled between them, and what is computed of them is what
+is computed of the whole."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.detection.anomalies.injection import Values
+from alerting.learning.data.point_in_time import long_view, point_in_time_view
+from alerting.readings.history import History
+from alerting.readings.long_history import in_memory, split_instants
+from alerting.readings.spacing import UsualDistance, sampling_ms
+
+pytestmark = pytest.mark.fast
+
+TS = np.array([1000, 2000, 3000, 9000, 9500, 9600, 20_000, 21_000])
+ASSET = Asset(name="fan-1", variables={"a": Variable(low=0, high=50), "b": Variable(delay="5s")})
+READINGS = pd.DataFrame(
+    {"a": [1.0, np.nan, 3.0, 99.0, 5.0, 6.0, np.nan, 8.0], "b": np.arange(8.0)},
+    pd.DatetimeIndex(TS.astype("M8[ms]"), tz="UTC", name="ts"),
+)
+HISTORY = History(ASSET, READINGS)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8, 100])
+def test_pieces_joined_are_the_whole(rows):
+    history = in_memory(HISTORY, rows)
+    pd.testing.assert_frame_equal(
+        pd.concat([piece.readings for piece in history.pieces()]), READINGS
+    )
+    assert max(len(piece.readings) for piece in history.pieces()) <= rows
+    assert list(history.load_interval(2000, 9500, ["b"]).readings["b"]) == [2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("until", [999, 3000, 9550, 30_000])
+def test_a_view_of_pieces_is_the_view_of_the_whole(until):
+    pieces = [piece.readings for piece in long_view(in_memory(HISTORY, 3), until).pieces()]
+    pd.testing.assert_frame_equal(pd.concat(pieces), point_in_time_view(HISTORY, until).readings)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8])
+def test_the_usual_distance_of_values_is_their_median(rows):
+    found = UsualDistance()
+    for first in range(0, len(TS), rows):
+        found.add(TS[first : first + rows])
+    assert found.median() == sampling_ms("b", [HISTORY]) == 1000
+    even = UsualDistance()
+    even.add(np.array([0, 100, 350]))
+    assert even.median() == 175
+    even.add(np.array([], np.int64))
+    even.add(np.array([360]))
+    assert even.median() == 100
+    assert UsualDistance().median() is None
+
+
+def test_instants_are_split_at_pieces_and_none_is_lost():
+    history = in_memory(HISTORY, 2)
+    at = np.arange(500, 30_000, 500)
+    parts = [at[part] for part in split_instants(history, at, 0)]
+    assert np.array_equal(np.concatenate(parts), at)
+    assert [int(part[-1]) for part in parts] == [2000, 9000, 9500, 21_000, 29_500]
+    assert [*split_instants(history, at, 10**9)] == [slice(0, len(at))]
+    assert [*split_instants(history, at[:0], 0)] == []
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8])
+def test_values_by_rank_are_those_within_the_engineering_range(rows):
+    values = Values(in_memory(HISTORY, rows), "a", None, None)
+    every = np.array([1.0, 3.0, 5.0, 6.0, 8.0])
+    assert (len(values), values.deviation) == (5, float(every.std()))
+    for first in range(5):
+        for count in (1, 2, 5):
+            assert values[first : first + count].tolist() == every[first : first + count].tolist()

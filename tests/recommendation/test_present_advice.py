@@ -1,0 +1,218 @@
+"""Reasons and advice of a prediction are computed again while its problem is expected, the same
+however it is evaluated."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.learning.models import files as model_files
+from alerting.ports import Conflict
+from alerting.usecases.evaluation import new_episodes
+from tests import small_models
+from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
+from tests.helpers.console.episode_page import browser_of
+from tests.helpers.console.pages import csrf_of
+
+pytestmark = pytest.mark.models
+
+HOT = 225.0
+COLD = 205.0
+END = 75
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model():
+    """A model of the humidity and of the set-point, which operators can change."""
+    data = small_models.dataset(hours=60)
+    made = small_models.linear_model(
+        data.plan,
+        data.rows,
+        {"humidity.last": 3.0, "setpoint.last": 2.0},
+        threshold=0.5,
+        training_cutoff=START - timedelta(1),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_files, "model_from_files", lambda files: made)
+        yield made
+
+
+def line(**changes):
+    """A line that is too humid from 1 on; the operator lowers the set-point at 25."""
+    made = Line(**changes)
+    made.feed(range(1, END), humidity=CRITICAL, moisture=4.0)
+    made.feed(range(1, 25), setpoint=HOT)
+    made.feed(range(25, END), setpoint=COLD)
+    return made
+
+
+def content(episode):
+    present = episode.present
+    return (
+        None
+        if present is None
+        else (present.at, present.risk, present.contributions, present.recommendation)
+    )
+
+
+def test_the_raise_keeps_its_advice_and_the_present_one_follows_the_readings():
+    one = line()
+    one.run(10)
+    [raised] = one.episodes
+    assert raised.present is None
+    one.run(20)
+    [same] = one.episodes
+    assert (same.present.at, same.present.since, same.present.earlier) == (at(20), at(10), ())
+    assert same.present.recommendation.changes == raised.recommendation.changes != ()
+    one.run(30)
+    [after] = one.episodes
+    assert after.recommendation == raised.recommendation
+    assert (after.present.at, after.present.since, after.present.earlier) == (at(30), at(10), ())
+    assert (after.advice, after.present.contributions) == (
+        raised.recommendation,
+        raised.contributions,
+    )
+    assert after.advised_at == at(10)
+    assert after.present.risk < same.present.risk
+
+
+def test_it_is_not_computed_once_the_variable_is_beyond_its_limit_nor_after_the_end():
+    early = line()
+    later = line()
+    early.feed(range(12, 60), moisture=5.5)
+    later.feed(range(26, 60), moisture=5.5)
+    for one in (early, later):
+        one.run(*range(5, END, 5))
+    assert (early.episodes[0].happening_at, early.episodes[0].present) == (at(22), None)
+    assert (later.episodes[0].happening_at, later.episodes[0].present.at) == (at(36), at(20))
+
+
+def test_it_is_computed_again_when_the_variable_is_within_its_limit_before_the_problem():
+    one = line()
+    one.feed(range(12, 17), moisture=5.5)
+    one.run(*range(5, 25, 5))
+    assert (one.episodes[0].happening_at, one.episodes[0].present.at) == (None, at(20))
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("end", [30, 35, 52, 74])
+def test_one_catch_up_gives_the_advice_of_every_step(end, late):
+    step_by_step = line()
+    at_once = line()
+    step_by_step.run(*range(3, end, 3), end)
+    if late:
+        for made in (step_by_step, at_once):
+            made.feed(range(15, 25), now=end, humidity=NORMAL + 8)
+        step_by_step.run(end + 1)
+    at_once.run(end + late)
+    assert [content(e) for e in step_by_step.episodes] == [content(e) for e in at_once.episodes]
+    assert any(e.present for e in at_once.episodes)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    ticks=st.sets(st.integers(1, END - 2), max_size=12),
+    humid=st.lists(st.sampled_from([NORMAL, CRITICAL]), min_size=8, max_size=8),
+    moist=st.lists(st.sampled_from([4.0, 4.0, 5.5]), min_size=8, max_size=8),
+)
+def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
+    live = Line()
+    at_once = Line()
+    for made in (live, at_once):
+        for minute in range(1, END):
+            values = {
+                "humidity": humid[minute // 10],
+                "moisture": moist[minute // 10],
+                "setpoint": HOT,
+            }
+            made.feed([minute], **values)
+    live.run(*sorted(ticks), END - 1)
+    at_once.run(END - 1)
+    assert [content(e) for e in live.episodes] == [content(e) for e in at_once.episodes]
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The instants whose advice was computed."""
+    instants = []
+    original = new_episodes.kind_of
+
+    def counting(definition):
+        kind = original(definition)
+
+        class Counted:
+            def explain(self, definition, asset, step, *rest):
+                instants.append(step.at)
+                return kind.explain(definition, asset, step, *rest)
+
+        return Counted()
+
+    monkeypatch.setattr(new_episodes, "kind_of", counting)
+    return instants
+
+
+def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(computed):
+    one = line()
+    one.run(5)
+    assert computed == []
+    one.run(10, 20, 21, 30)
+    assert computed == [at(10), at(20), at(30)]
+
+
+def test_a_conflict_repeats_no_search(computed, monkeypatch):
+    one = line()
+    undisturbed = line()
+    begin = one.platform.unit_of_work.begin
+    conflicts = []
+
+    def conflicting(attempt):
+        if attempt < 3:
+            conflicts.append(one.platform.clock.instant)
+            raise Conflict("another process wrote this shard")
+        return begin(attempt)
+
+    monkeypatch.setattr(one.platform.unit_of_work, "begin", conflicting)
+    one.run(10, 20)
+    assert min(conflicts.count(at(10)), conflicts.count(at(20))) >= 3
+    assert computed == [at(10), at(20)]
+    undisturbed.run(10, 20)
+    assert [content(e) for e in one.episodes] == [content(e) for e in undisturbed.episodes] != []
+
+
+def test_page_says_that_change_took_effect_and_proposes_the_answer_that_only_the_operator_gives():
+    one = line()
+    one.run(10, 20, 30)
+    [raised] = one.episodes
+    browser = browser_of(one.platform)
+    page = browser.get(f"/episodes/{raised.id}").text
+    assert "The change you made has taken effect: risk" in page
+    assert re.search(r'name="taken" value="(yes|partly)" checked', page)
+    assert one.platform.feedback.for_episode(raised.id) == []
+    form = {
+        "csrf": csrf_of(browser.get(f"/episodes/{raised.id}")),
+        "verdict": "true_alarm",
+        "taken": "yes",
+    }
+    browser.post(f"/episodes/{raised.id}/feedback", data=form)
+    [said] = one.platform.feedback.for_episode(raised.id)
+    assert (said.verdict, said.acted, said.recommendation_taken) == ("true_alarm", True, "yes")
+
+
+def test_before_a_change_no_answer_is_proposed():
+    one = line()
+    one.run(10, 20)
+    page = browser_of(one.platform).get(f"/episodes/{one.episodes[0].id}").text
+    assert 'name="taken"' in page
+    assert not re.search(r'name="taken" value="\w+" checked', page)
+
+
+def test_a_webhook_gets_the_changes_as_fields():
+    one = line()
+    one.run(10)
+    sent = one.mail.messages[0].payload["recommendation"]
+    [change] = [c for c in sent["changes"] if c["variable"] == "setpoint"]
+    assert (change["from"], change["unit"]) == (HOT, "°C")
+    assert change["to"] < HOT
+    assert sent["risk_after"] < sent["risk_before"]

@@ -1,0 +1,317 @@
+"""The search for the answer of least effort: what it may answer, and that no cheaper answer
+exists."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import Relation, Variable
+from alerting.definitions.fields.learning import LeverLimits
+from alerting.learning.features.plan import CategorySource
+from alerting.learning.features.set_point_effects import SetPointEffects
+from alerting.learning.models.normal import NormalSample
+from alerting.recommendation.contributions import Explanation
+from alerting.recommendation.levers import ANY_CHANGE
+from alerting.recommendation.whatif import recommend
+from tests.helpers.advice import (
+    AT,
+    Formula,
+    assert_no_cheaper_answer,
+    history,
+    lever,
+    model_of,
+    plan,
+)
+
+pytestmark = pytest.mark.fast
+
+
+def changes(found):
+    return {change.variable: change.after for change in found.changes}
+
+
+def advise(risk, variables, present, threshold=0.5, limits=None, max_changes=2, **asset):
+    made = model_of(risk, plan(list(present)), threshold)
+    return recommend(made, history(variables, present, **asset), AT, max_changes, limits or {})
+
+
+def test_two_levers_that_help_only_together_are_found():
+    found = advise(
+        lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9,
+        {"a": lever(), "b": lever()},
+        {"a": 5.0, "b": 5.0},
+    )
+    assert (changes(found), found.search) == ({"a": 7.0, "b": 2.0}, "least")
+    assert found.effort == pytest.approx(0.5 + 2 * ANY_CHANGE)
+    alone = advise(
+        lambda a, b: 0.1 if a >= 7 and b <= 2 else 0.9,
+        {"a": lever(), "b": lever()},
+        {"a": 5.0, "b": 5.0},
+        max_changes=1,
+    )
+    assert not alone.helps
+
+
+def test_a_relation_of_a_category_moves_nothing_and_stops_no_advice():
+    follows = Relation(variable="recipe", kind="equal", of="a")
+    variables = {"a": lever(), "recipe": Variable(type="category")}
+    made = model_of(lambda a: 0.1 if a >= 7 else 0.9, plan(["a"]))
+    line = history(variables, {"a": 5.0, "recipe": "crisp"}, relations=(follows,))
+    assert changes(recommend(made, line, AT, 2)) == {"a": 7.0}
+
+
+def test_the_order_of_levers_changes_scorings_but_no_answer():
+    def risk(a, b, c):
+        return 0.1 if b >= 7 else 0.9
+
+    line = history(dict.fromkeys("abc", lever()), dict.fromkeys("abc", 5.0))
+    made = model_of(risk, plan("abc"))
+    guided, other = (
+        recommend(made, line, AT, 2, explained=Explanation(np.array(s), 0.9, 0.5))
+        for s in ([0, 1, 0], [1, 0, 1])
+    )
+    assert guided.changes == other.changes
+    assert [report.variable for report in guided.levers] == ["b", "a", "c"]
+    assert guided.scorings <= other.scorings
+
+
+def test_an_answer_holds_when_each_lever_is_missed_by_its_tolerance():
+    def risk(a):
+        return 0.1 if a == 6 or a >= 8 else 0.9  # 6 is an island of one setting
+
+    found = {t: advise(risk, {"a": lever(tolerance=t)}, {"a": 5.0}) for t in (None, 0.0, 2.0)}
+    assert {t: f.changes[0].after for t, f in found.items()} == {None: 9.0, 0.0: 6.0, 2.0: 10.0}
+    assert found[2.0].safety == "aim", "a limit of the machine cannot be passed"
+
+
+def test_what_cannot_be_reached_safely_falls_back_and_says_so():
+    island = advise(lambda a: 0.1 if a == 6 else 0.9, {"a": lever(tolerance=1.0)}, {"a": 5.0})
+    assert (island.helps, island.safety, changes(island)) == (True, "nominal", {"a": 6.0})
+    assert "Only just enough: if a setting is missed, the alarm may stay." in island.message
+    half = advise(lambda a: 0.4 if a >= 7 else 0.9, {"a": lever(tolerance=1.0)}, {"a": 5.0})
+    assert (half.safety, changes(half)) == ("threshold", {"a": 8.0})
+    assert "Set these values exactly; small deviations may not be enough." in half.message
+
+
+@pytest.mark.parametrize(
+    ("changed", "limits", "after"),
+    [
+        ({}, None, 3.0),
+        ({"direction": "up"}, None, 8.0),
+        ({}, LeverLimits(direction="up"), 8.0),
+        ({"max": 7.0, "direction": "up"}, None, None),
+        ({"direction": "up"}, LeverLimits(max=7.0), None),
+        ({"max_change": 1.0}, None, None),
+        ({}, LeverLimits(max_change=1.0), None),
+        ({"min": 4.0}, None, 8.0),
+        ({}, LeverLimits(min=4.0), 8.0),
+        ({"step": 4.0}, None, 8.0),
+        ({}, LeverLimits(step=4.0), 8.0),
+        ({"direction": "up"}, LeverLimits(direction="down"), None),
+        ({}, LeverLimits(controllable=False), None),
+        ({"tolerance": 1.0}, None, 2.0),
+        ({}, LeverLimits(tolerance=1.0), 2.0),
+    ],
+)
+def test_no_answer_leaves_the_limits_of_asset_and_definition(changed, limits, after):
+    found = advise(
+        lambda a: 0.1 if a <= 3 or a >= 8 else 0.9,
+        {"a": lever(**changed)},
+        {"a": 5.0},
+        limits={"a": limits} if limits else {},
+    )
+    assert (changes(found).get("a") if found.helps else None) == after
+
+
+def test_costs_of_asset_and_definition_choose_the_lever():
+    def chosen(cost=1.0, **limits):
+        variables = {"a": lever(cost=cost), "b": lever()}
+        return advise(
+            lambda a, b: 0.1 if a >= 6 or b >= 7 else 0.9,
+            variables,
+            {"a": 5.0, "b": 5.0},
+            limits=limits,
+        )
+
+    assert (changes(chosen()), changes(chosen(3.0)), changes(chosen(a=LeverLimits(cost=3.0)))) == (
+        {"a": 6.0},
+        {"b": 7.0},
+        {"b": 7.0},
+    )
+    (other,) = chosen().alternatives
+    assert [c.variable for c in other.changes] == ["b"]
+    assert other.effort == pytest.approx(0.2 + ANY_CHANGE)
+
+
+def test_a_rate_makes_a_ramp_from_now_whose_end_is_scored():
+    made = model_of(lambda last, mean: 0.1 if mean >= 7 else 0.9, plan("a", ("last", "mean")))
+    ramped = recommend(made, history({"a": lever(rate=0.5)}, {"a": 5.0}), AT, 1)
+    (change,) = ramped.changes
+    assert change.takes == timedelta(minutes=(change.after - 5.0) / 0.5)
+    end = int(change.takes / timedelta(minutes=1))
+    course = 5.0 + 0.5 * np.maximum(np.arange(end - 9, end + 1), 0)
+    assert (change.after, course.mean() >= 7) == (10.0, True), (
+        "the first setting whose ramp lasts long enough"
+    )
+    assert f"over {end} min." in ramped.message
+    faster = recommend(
+        made, history({"a": lever(rate=0.5)}, {"a": 5.0}), AT, 1, {"a": LeverLimits(rate=0.25)}
+    )
+    assert not faster.helps or faster.changes[0].takes > change.takes
+    assert recommend(made, history({"a": lever()}, {"a": 5.0}), AT, 1).changes[0].after == 7.0, (
+        "at once: the whole window"
+    )
+
+
+def test_a_ramp_holds_all_else_at_its_last_value():
+    made = model_of(lambda a, b: 0.1 if a >= 8 and b == 3 else 0.9, plan("ab"))
+    found = recommend(
+        made,
+        history({"a": lever(rate=0.1), "b": lever(controllable=False)}, {"a": 5.0, "b": 3.0}),
+        AT,
+        1,
+    )
+    assert (changes(found), found.changes[0].takes) == ({"a": 8.0}, timedelta(minutes=30))
+
+
+def test_a_category_may_become_another_of_its_allowed_values():
+    made = model_of(
+        lambda code: 0.9 if code == 0 else 0.1,
+        plan([], categories=[CategorySource("recipe", ("A", "B", "C"))]),
+    )
+    recipe = {"type": "category", "controllable": True}
+
+    def found(limits=None, **values):
+        return recommend(
+            made,
+            history({"recipe": lever(**recipe | values)}, {"recipe": "A"}),
+            AT,
+            1,
+            limits or {},
+        )
+
+    assert changes(found(values=("A", "C", "unknown"))) == {"recipe": "C"}
+    assert found(values=("A", "C")).message.startswith("Set recipe from A to C.")
+    assert not found().helps
+    assert not found({"recipe": LeverLimits(values=("B",))}, values=("C",)).helps
+
+
+@pytest.mark.parametrize(
+    ("relation", "last"),
+    [
+        ({"kind": "equal"}, 3.0),
+        ({"kind": "equal", "gain": 2.0}, 5.0),
+        ({"kind": "lag", "time_constant": "5m"}, 1 + 2 * (1 - np.exp(-9 / 5))),
+        ({"kind": "difference", "minus": "other"}, 3.0),
+    ],
+)
+def test_a_variable_that_follows_moves_with_its_driver(relation, last):
+    variables = {
+        "set": lever(max=3.0, max_change=2.0),
+        "zone": lever(controllable=False),
+        "other": lever(controllable=False),
+    }
+    seen = []
+    made = model_of(lambda zone: seen.append(zone) or 0.9 - zone / 100, plan(["zone"]))
+    line = history(
+        variables,
+        {"set": 1.0, "zone": 1.0, "other": 7.0},
+        relations=[{"variable": "zone", "of": "set"} | relation],
+    )
+    found = recommend(made, line, AT, 1)
+    assert max(seen) == pytest.approx(last)
+    assert [(m.variable, m.after) for m in found.moves] == [("zone", pytest.approx(last))]
+    assert not recommend(
+        made, replace(line, asset=line.asset.model_copy(update={"relations": ()})), AT, 1
+    ).changes
+
+
+def test_levers_that_move_the_same_variable_are_computed_together():
+    variables = {"a": lever(), "b": lever(), "gap": lever(controllable=False)}
+    relations = [{"variable": "gap", "kind": "difference", "of": "a", "minus": "b"}]
+    line = history(variables, {"a": 5.0, "b": 5.0, "gap": 0.0}, relations=relations)
+    found = recommend(model_of(lambda gap: 0.1 if gap >= 6 else 0.9, plan(["gap"])), line, AT, 2)
+    after = changes(found)
+    assert (found.helps, after["a"] - after["b"], set(after)) == (True, 6.0, {"a", "b"})
+
+
+def test_no_answer_is_more_unusual_than_normal_operation_or_the_line_as_it_is():
+    diagonal = np.repeat(np.arange(0.0, 10.5, 0.5), 2)[:, None].repeat(2, 1)
+    normal = NormalSample(
+        ("a.last", "b.last"), (0.0, 0.0), (1.0, 1.0), diagonal, np.full(len(diagonal), 1.5)
+    )
+    made = model_of(lambda a, b: 0.1 if a >= 8 else 0.9, plan("ab"))
+    line = history({"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0})
+    assert changes(recommend(made, line, AT, 2)) == {"a": 8.0}
+    together = recommend(replace(made, normal=normal), line, AT, 2)
+    assert together.changes[0].after >= 8
+    assert together.changes[1].after >= 7
+    assert together.unusual is not None
+    assert (
+        "not known whether these settings are within normal operation"
+        in recommend(made, line, AT, 2).background
+    )
+
+
+def test_an_answer_has_the_effect_that_past_problems_needed():
+    def advised(needed, a=(0.5, 0.0), b=(-0.25, 0.0), **of_a):
+        made = model_of(lambda a, b: 0.1 if a <= 4 else 0.9, plan("ab"))
+        effects = SetPointEffects("moisture", 1, needed, {"a": a, "b": b}, 4.5)
+        line = history({"a": lever(**of_a), "b": lever(cost=0.1)}, {"a": 5.0, "b": 5.0})
+        return recommend(replace(made, effects=effects), line, AT, 2, answers=1)
+
+    assert changes(advised(0.5)) == {"a": 4.0}
+    assert changes(advised(1.5)) == {"a": 4.0, "b": 9.0}, "0.5 by a, and by b 0.25 a unit"
+    assert changes(advised(1.5, b=(-0.25, 0.2))) == {"a": 2.0}, (
+        "an effect in either direction counts as none"
+    )
+    assert changes(advised(9.0, min=3.0)) == {"a": 3.0, "b": 10.0}, "as much as the levers can have"
+    assert changes(advised(9.0, a=(-0.5, 0.0), b=(0.0, 0.1))) == {"a": 4.0}, (
+        "the model needs the other direction"
+    )
+
+
+def test_the_answer_says_its_effect_and_which_levers_have_none_that_is_known():
+    made = model_of(lambda a, b: 0.1 if a <= 4 else 0.9, plan("ab"))
+    line = history(
+        {"a": lever(), "b": lever(), "moisture": lever(controllable=False, unit="%")},
+        {"a": 5.0, "b": 5.0},
+    )
+    effects = SetPointEffects("moisture", 1, 8.0, {"a": (0.5, 0.0)}, 4.5)
+    found = recommend(replace(made, effects=effects), line, AT, 1)
+    assert found.message.endswith("Past data: moisture falls by at least 2.5 %.")
+    assert found.background.startswith("In 1 of 5 past cases moisture went above 12.5 %.")
+    assert [r.reason for r in found.levers if r.variable == "b"] == [
+        "the history does not tell its effect on moisture"
+    ]
+    below = replace(effects, limit_side=-1, needed=0.4, effects={"a": (-0.5, 0.0)})
+    assert (
+        "moisture rises by at least 0.5 %."
+        in recommend(replace(made, effects=below), line, AT, 1).message
+    )
+
+
+def test_a_present_setting_beyond_a_limit_is_not_advised_to_stay_beyond_it():
+    found = advise(lambda a: 0.1 if a <= 11 else 0.9, {"a": lever(direction="down")}, {"a": 14.0})
+    assert changes(found) == {"a": 10.0}
+
+
+def test_without_a_lever_there_is_no_answer():
+    fixed = {"a": lever(controllable=False)}
+    found = advise(lambda a: 0.9, fixed, {"a": 5.0})
+    assert (found.helps, found.changes, found.alternatives, found.levers) == (False, (), (), ())
+
+
+def stepped(a, b, c):
+    """A risk of three columns with interactions, which may be missing."""
+    return 0.05 + 0.04 * np.nan_to_num(a) + 0.35 * (a > 6 and b > 4) + 0.15 * (c * a > 50)
+
+
+@pytest.mark.parametrize(
+    "present", [(9.0, 9.0, 9.0), (8.0, 5.0, 2.0), (7.0, 10.0, np.nan), (10.0, 1.0, 6.0)]
+)
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.25])
+def test_no_cheaper_answer_exists_than_the_least_one(present, share):
+    assert_no_cheaper_answer(Formula(stepped), present, share, again=share == 0.5)

@@ -1,0 +1,59 @@
+"""Pages and messages of an open episode show its newest reasons; what they say of changes is what
+the readings show."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.console.api.views import episode_summary
+from alerting.console.web.model_pages import newest_importance
+from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
+from alerting.ports import DecisionRecord
+from alerting.reporting.base.sentences import risk_since_raise
+from alerting.usecases.notification.messages import message
+from tests.builders import at
+from tests.helpers.episodes import full_episode
+from tests.helpers.notifications import notice
+
+pytestmark = pytest.mark.fast
+
+CALM = RecommendationResult((), 0.2, 0.2, False, "Keep an eye on it")
+NOW = PresentAdvice(
+    at(9), at(9), 0.2, 0.5, 4, (Contribution("humidity", 0.1, 70.0, 60.0, ""),), CALM
+)
+OPEN = replace(full_episode(), present=NOW)
+
+
+def decision(version, measured=None, promoted=True):
+    evidence = (
+        {} if measured is None else {"importance": {"rows": 9, "variables": {"belt": measured}}}
+    )
+    return DecisionRecord(
+        "d", at(version), 1, version, None, promoted, False, "promote", "", evidence, "run", "ann"
+    )
+
+
+def test_a_change_of_other_set_points_is_not_said_to_have_an_effect():
+    assert risk_since_raise(OPEN, None).startswith("Since the alarm came: risk")
+    assert risk_since_raise(OPEN, "other") == risk_since_raise(OPEN, None)
+    assert risk_since_raise(OPEN, "partly").startswith("The change you made has taken effect: risk")
+
+
+def test_reasons_and_advice_for_programs_are_of_the_same_instant():
+    sent = message(OPEN, notice("n", 9, transition="repeated", episode=OPEN.id), now=at(9)).payload
+    assert [c["variable"] for c in sent["contributions"]] == ["humidity"]
+    assert sent["recommendation"]["risk_before"] == 0.2
+
+
+def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
+    assert episode_summary(OPEN).advice == "Keep an eye on it"
+    assert episode_summary(replace(OPEN, condition="closed", closed_at=at(9))).advice == "lower it"
+
+
+def test_the_importance_shown_is_of_the_version_in_service():
+    rolled_back = replace(decision(3), challenger_version=1)
+    assert (
+        newest_importance([decision(1, 0.3), decision(2, 0.2), rolled_back]).challenger_version == 1
+    )
+    assert newest_importance([decision(1, 0.3), decision(2)]).challenger_version == 1
+    assert newest_importance([decision(1, 0.3, promoted=False)]) is None

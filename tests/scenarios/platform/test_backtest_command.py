@@ -1,0 +1,160 @@
+"""`alerting backtest` as people run it: on a file, killed on the way and gone on with; nothing live
+is written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import open_stores
+from tests.builders import at
+from tests.support import free_port, require_real_server
+
+pytestmark = pytest.mark.server
+ALERTING = Path(sys.executable).parent / "alerting"
+WEEKS = 20
+DEFINITION = (
+    "{name: hot, kind: threshold, assets: [oven-1], variable: temperature, above: 205, "
+    "stale_after: 2h, state: draft}"
+)
+
+
+class Shell:
+    """The command in a folder of its own."""
+
+    def __init__(self, commands, folder, uri):
+        self.commands = commands
+        self.folder = folder
+        self.uri = uri
+        self.environ = os.environ | {
+            "ALERTING_HOME": str(folder / "home"),
+            "ALERTING_MONGODB_URI": uri,
+            "COLUMNS": "400",
+        }
+
+    def start(self, *words):
+        return subprocess.Popen(
+            [ALERTING, *words],
+            cwd=self.folder,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *words):
+        done = self.commands.run(*words, cwd=self.folder, environ=self.environ)
+        return done.returncode, done.stdout, done.stderr
+
+    def contents(self):
+        with open_stores(self.uri, "alerting") as stores:
+            names = [
+                n for n in stores.database.list_collection_names() if not n.startswith("backtest")
+            ]
+            return {n: sorted(str(d) for d in stores.database[n].find()) for n in sorted(names)}
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory, commands):
+    require_real_server()
+    folder = tmp_path_factory.mktemp("backtest")
+    with EmbeddedMongod(folder / "mongod", free_port()) as server:
+        shell = Shell(commands, folder, server.uri)
+        hours = range(WEEKS * 7 * 24)
+        lines = [
+            "ts,temperature",
+            *(f"{(at(60 * h - 1e6)).isoformat()},{200 + h % 7}" for h in hours),
+        ]
+        (folder / "line.csv").write_text("\n".join(lines))
+        (folder / "hot.yaml").write_text(DEFINITION)
+        assert shell("prepare")[0] == 0
+        assert shell("import", "readings", "line.csv", "--asset", "oven-1")[0] == 0
+        yield shell
+
+
+def stretch(weeks):
+    first = at(-1e6)
+    return "--from", first.isoformat(), "--to", (first + timedelta(weeks=weeks)).isoformat()
+
+
+def test_a_file_that_is_not_applied_is_tested_and_nothing_else_is_written(shell):
+    before = shell.contents()
+    code, out, err = shell("backtest", "hot.yaml", *stretch(2), "--json", "--out", "page.html")
+    assert code == 0, err
+    result = json.loads(out)
+    assert len(result["episodes"]) == result["load"]["episodes"] == 48
+    assert result["load"]["per_day"] == pytest.approx(48 / 14, rel=0.01)
+    assert {e["outcome"] for e in result["episodes"]} <= {None, "undetermined"}
+    assert "Backtest: no alarm here is live" in (shell.folder / "page.html").read_text()
+    assert shell.contents() == before
+
+
+def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
+    words = ("backtest", "hot.yaml", *stretch(WEEKS))
+    process = shell.start(*words)
+    with open_stores(shell.uri, "alerting") as stores:
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline:
+            runs = [
+                r
+                for r in stores.backtests.for_definition("hot")
+                if len(r["segments"]) > 3 and "finished_at" not in r
+            ]
+            if runs:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert runs
+        kept = stores.backtests.get(runs[0]["id"])
+        assert "finished_at" not in kept
+    code, out, err = shell(*words)
+    assert code == 0, err
+    assert f"continued after {len(kept['segments'])} segments" in out
+    undisturbed = json.loads(shell(*words, "--fresh", "--json")[1])
+    again = json.loads(shell(*words, "--json")[1])
+    assert again["is_stored"]
+    assert again["episodes"] == undisturbed["episodes"]
+    assert len(again["episodes"]) == WEEKS * 24
+
+
+def test_ctrl_c_says_how_to_go_on(shell):
+    process = shell.start("backtest", "hot.yaml", *stretch(WEEKS - 1))
+    with open_stores(shell.uri, "alerting") as stores:
+        while not any(
+            r["segments"] and "finished_at" not in r for r in stores.backtests.for_definition("hot")
+        ):
+            time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 130
+    assert "run the command again to continue" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("nothing",), 1, "there is no definition 'nothing'"),
+        (("hot.yaml", "--retrain", "often"), 2, "is not a duration"),
+        (("hot.yaml", "--retrain", "5m"), 2, "is too short; the shortest is 1h"),
+        (("missing.yaml",), 1, "there is no such file"),
+        (
+            ("hot.yaml", "--from", "1999-01-01T00:00Z", "--to", "1999-02-01T00:00Z"),
+            1,
+            "has readings from",
+        ),
+    ],
+)
+def test_what_cannot_be_tested_is_refused_with_one_message(shell, words, code, message):
+    before = shell.contents()
+    returned, _, err = shell("backtest", *words)
+    assert (returned, "Traceback" in err) == (code, False)
+    assert message in " ".join(err.split())
+    assert shell.contents() == before

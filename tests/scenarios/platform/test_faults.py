@@ -1,0 +1,25 @@
+"""A short version of the fault test (`make faults` is the long one): whatever dies, the same
+episodes, and everybody told."""
+
+import pytest
+
+from tests.faults.run import run, sentence
+from tests.support import require_real_server
+
+pytestmark = pytest.mark.server
+
+
+@pytest.mark.timeout(900)
+def test_killed_and_frozen_every_few_seconds_platform_keeps_the_same_episodes_and_tells_everybody(
+    tmp_path,
+):
+    require_real_server()
+    lines = []
+    report = run(tmp_path, minutes=0.75, seed=7, speed=12, longest_freeze_s=4.0, say=lines.append)
+    assert report["wrong"] == [], sentence(report)
+    assert sum(report["kills"].values()) >= 5
+    assert report["episodes"] >= 10
+    assert report["recorded as sent"] >= 20
+    assert report["told in summaries of floods"] >= 3
+    assert report["shelves that ended"] == 2
+    assert report["episodes of the model"] >= 1

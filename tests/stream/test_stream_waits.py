@@ -1,0 +1,56 @@
+"""A stream service without a source is known to commands before it reads anything."""
+
+from threading import Event, Thread
+
+import pytest
+
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.cli.ingest.sources import _wait_for_brokers
+from alerting.settings.environment import Settings
+from alerting.stream.wait import await_source
+from tests.builders import at
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def stores(real_server):
+    with open_stores(real_server, "stream-waits", prepare=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def waiting(stores, real_server, tmp_path):
+    """A service that waits for its first source, as `alerting up` runs one."""
+    settings = Settings(home=tmp_path, mongodb_uri=real_server, database="stream-waits")
+    stopped = Event()
+    alive = tmp_path / "alive"
+    thread = Thread(target=await_source, args=(settings, alive, stopped, "here"))
+    thread.start()
+    for _ in range(600):
+        if alive.exists():
+            break
+        stopped.wait(0.1)
+    yield stores
+    stopped.set()
+    thread.join(20)
+    assert not stores.stream_processes.has_processes(), "a service that ends is forgotten"
+
+
+def test_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_sources(
+    waiting,
+):
+    assert waiting.stream_processes.has_processes()
+    assert waiting.stream_processes.note_process("worker") == {"worker": []}
+    waiting.stream_processes.forget_process("worker")
+
+
+def test_source_apply_waits_for_such_a_service_instead_of_saying_that_none_runs(
+    waiting, monkeypatch, capsys
+):
+    monkeypatch.setattr("alerting.cli.ingest.sources._SERVICE_WITHIN_S", 0.1)
+    monkeypatch.setattr("alerting.cli.ingest.sources._SUBSCRIBED_WITHIN_S", 0.8)
+    _wait_for_brokers(waiting, ["line-3"], at(0))
+    said = capsys.readouterr().out
+    assert "no stream service runs" not in said
+    assert "the stream service has not subscribed yet" in said

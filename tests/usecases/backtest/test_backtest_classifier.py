@@ -1,0 +1,297 @@
+"""A classifier over its past, trained again on the way: models and episodes as live, and nothing
+live touched."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+import alerting.usecases.backtest.segment as module
+from alerting.definitions.assets import Variable
+from alerting.definitions.faults import UserError
+from alerting.detection.problems import problem_intervals
+from alerting.episodes.episode import Feedback
+from alerting.kinds.validation import parse_definition
+from alerting.readings.history import to_millis
+from alerting.reporting.figures import training_charts
+from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.training.train import train
+from tests.builders import at, history, oven, too_moist
+from tests.frame_readings import FrameReadings
+from tests.helpers.stores import contents
+from tests.in_memory_platform import Mailbox, in_memory_platform
+
+pytestmark = [pytest.mark.models, pytest.mark.server]
+DAY = 24 * 60
+DAYS = 13
+START = 4 * DAY
+END = 13 * DAY
+RETRAIN = timedelta(days=4)
+TRAININGS = (START, START + 4 * DAY, START + 8 * DAY)
+DOCUMENT = too_moist(
+    learning={"trials": 1, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]},
+    features={"stride": "5m", "windows": ["15m", "30m", "1h"]},
+    periods={"validation": 0.15, "test": 0.15},
+    operating_point={"false_alarms_per_week": 50, "max_time_in_alarm": 0.5},
+    promotion={"least_events": 1, "confidence": 0.51},
+)
+
+
+def line(seed=1):
+    """Humid air is followed by moisture that leaves its limit half an hour later; from the fifth
+    day on a cold oven is, too."""
+    random = np.random.default_rng(seed)
+    minutes = np.arange(0, DAYS * DAY, 5)
+    humidity = 40 + random.normal(0, 1, len(minutes))
+    temperature = 210 + random.normal(0, 1, len(minutes))
+    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
+    for start in range(150, DAYS * DAY - 200, 190):
+        cold = start > 4 * DAY and random.random() < 0.5
+        cause = temperature if cold else humidity
+        cause[(minutes >= start) & (minutes < start + 60)] += -15 if cold else 15
+        if random.random() < 0.8:
+            moisture[(minutes >= start + 30) & (minutes < start + 75)] += 1.6
+    return history(
+        minutes.tolist(),
+        asset=asset(),
+        humidity=humidity,
+        temperature=temperature,
+        moisture=moisture,
+    )
+
+
+def asset():
+    return oven(
+        humidity=Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1)
+    )
+
+
+HISTORY = line()
+
+
+def plant(*channels):
+    """A plant with latency: the first rows of a segment belong to the model that its training
+    replaces."""
+    platform = replace(
+        in_memory_platform(*channels),
+        readings=FrameReadings(HISTORY),
+        latency=timedelta(seconds=10),
+    )
+    platform.assets.store_assets([asset()])
+    platform.clock.instant = at(END)
+    return platform
+
+
+def run(platform, document=DOCUMENT, start=START, retrain=RETRAIN, **options):
+    return backtest(
+        platform, written_subject(platform, document), at(start), at(END), retrain, **options
+    )
+
+
+def condition_intervals(episodes):
+    return sorted(
+        (
+            e.id,
+            e.raised_at,
+            e.closed_at,
+            e.evaluation,
+            e.contributions,
+            e.recommendation,
+            e.continues,
+        )
+        for e in episodes
+    )
+
+
+@pytest.fixture(scope="module")
+def made():
+    return run(plant())
+
+
+@pytest.fixture(scope="module")
+def live():
+    """A plant that lived through the same days: trained as scheduled, evaluated every 35
+    minutes."""
+    platform = plant(Mailbox("mail"))
+    apply(platform, [DOCUMENT], "engineer", at(START), "test")
+    for minute in sorted({*range(START, END + 1, 35), *TRAININGS, END}):
+        platform.clock.instant = at(minute)
+        if minute in TRAININGS:
+            evaluate(platform, None, at(minute))
+            train(platform, "too-moist", at(minute))
+        evaluate(platform, None, at(minute))
+    return platform
+
+
+def test_it_trains_the_same_models_and_decides_the_same_as_live(made, live):
+    decisions = live.decisions.for_definition("too-moist")
+    assert [(s["verdict"], s["reason"]) for s in made.segments] == [
+        (d.verdict, d.reason) for d in decisions
+    ]
+    hashes = {
+        v: live.models.version_tags("too-moist", v)["model_hash"]
+        for v in live.models.versions("too-moist")
+    }
+    assert [s["model_hash"] for s in made.segments] == [hashes[s["version"]] for s in made.segments]
+    assert len({s["model_hash"] for s in made.segments}) > 1
+
+
+def test_it_raises_the_episodes_that_live_evaluation_raised_to_the_millisecond(made, live):
+    found = [e for e in live.episodes.find("too-moist") if e.raised_at < at(END)]
+    assert len(found) > 10
+    assert condition_intervals(made.episodes) == condition_intervals(found)
+
+
+def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):
+    assert all(s["training_cutoff"] < s["start"] for s in made.segments)
+    assert all(e.raised_at > made.segments[0]["start"] for e in made.episodes)
+
+
+def test_nothing_live_changes_while_a_definition_in_service_is_tested(live):
+    before = contents(live)
+    aliases = dict(live.models.aliases)
+    told = len(live.channels["mail"].messages)
+    runs = len(live.models.runs)
+    backtest(live, named_subject(live, "too-moist"), at(START), at(START + DAY), "never")
+    assert contents(live) == before
+    assert (live.models.aliases, len(live.models.runs), len(live.channels["mail"].messages)) == (
+        aliases,
+        runs,
+        told,
+    )
+
+
+def test_an_interrupted_run_does_not_train_again_what_was_finished(made, monkeypatch):
+    platform = plant()
+    trainings = []
+
+    def counted(shadow, name, as_of, progress):
+        trainings.append(as_of)
+        return train(shadow, name, as_of, progress)
+
+    def interrupted(step, done, total):
+        if "segment 3 of 3: evaluating" in step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(platform, progress=interrupted)
+    assert trainings == [at(t) for t in TRAININGS]
+    result = run(platform)
+    assert trainings == [at(t) for t in (*TRAININGS, TRAININGS[-1])]
+    assert result.resumed == 2
+    assert (result.segments, result.metrics, result.events) == (
+        made.segments,
+        made.metrics,
+        made.events,
+    )
+    assert result.episodes == made.episodes
+    assert platform.backtests.segment_files(result.id, 1) == {}
+
+
+def test_figures_events_and_page_tell_how_it_would_have_done(made):
+    assert made.metrics["rows"]["ap"] > 0.5
+    assert made.events["event_recall"] == pytest.approx(made.metrics["event_recall"]["value"])
+    assert made.load["episodes"] == len(made.episodes)
+    assert "It was trained every 4d: 3 times" in made.page
+    assert all(s["model_hash"][:12] in made.page for s in made.segments)
+    assert [m["version"] for m in made.metrics["models"]] == sorted(
+        {s["version"] for s in made.segments}
+    )
+
+
+def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(
+    monkeypatch,
+):
+    monkeypatch.setattr(training_charts, "_png", None)
+    once = run(plant(), start=START + 5 * DAY, retrain="never")
+    assert [s["verdict"] for s in once.segments] == ["provisional"]
+    assert "It was trained once, at the start: 1 times" in once.page
+
+
+def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_same_problem_of_one():
+    either = {
+        "any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]
+    }
+    nested = {"all": [either, {"variable": "temperature", "above": 100.0}], "for": "5m"}
+    learning = {**DOCUMENT["learning"], "candidates": ["logistic_regression"]}
+    result = run(
+        plant(),
+        {**DOCUMENT, "problem": nested, "learning": learning},
+        start=START + 5 * DAY,
+        retrain="never",
+    )
+    onsets = problem_intervals(parse_definition(DOCUMENT).problem, HISTORY)
+    assert (
+        len(result.metrics["problems"])
+        == sum(start > to_millis(at(START + 5 * DAY)) for start, _ in onsets)
+        > 5
+    )
+    assert "hit" in {e.outcome_record.outcome for e in result.episodes if e.outcome_record}
+
+
+def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():
+    short = run(plant(), start=60, retrain=timedelta(days=7))
+    assert [s["verdict"] for s in short.segments] == ["not_trained", "provisional"]
+    assert short.segments[0]["model_hash"] is None
+    assert short.segments[0]["unknown"] == ["too-moist on oven-1: no model is in service yet"]
+    assert all(e.raised_at > short.segments[1]["start"] for e in short.episodes)
+    assert "1 trainings were not possible" in short.page
+
+
+def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
+    with pytest.raises(
+        UserError, match="no model could be trained, so no instant was evaluated: too-moist"
+    ):
+        backtest(plant(), written_subject(plant(), DOCUMENT), at(30), at(90), "never")
+
+
+def test_what_needs_approval_is_taken_as_approved_and_the_page_says_so():
+    approval = {**DOCUMENT, "promotion": {**DOCUMENT["promotion"], "mode": "approval"}}
+    result = run(plant(), approval, start=START + 5 * DAY, retrain="never")
+    assert result.segments[0]["promoted"]
+    assert "Promotions that need approval were taken as approved at once." in result.page
+
+
+def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkeypatch):
+    platform = plant()
+    apply(platform, [DOCUMENT], "engineer", at(START), "test")
+    platform.clock.instant = at(START)
+    train(platform, "too-moist", at(START))
+    evaluate(platform, None, at(START + DAY))
+    first = platform.episodes.find("too-moist")[-1]
+    give_feedback(
+        platform,
+        Feedback(
+            episode=first.id,
+            verdict="true_alarm",
+            acted=True,
+            action="opened the flap",
+            comment=None,
+            actor="ann",
+            at=at(START + DAY),
+            acted_at=first.raised_at + timedelta(minutes=5),
+        ),
+    )
+    platform.clock.instant = at(END)
+    known = []
+
+    def looked(shadow, name, as_of, progress):
+        known.append(
+            [
+                e.id
+                for e in shadow.episodes.find(name)
+                if e.outcome_record and e.outcome_record.acted
+            ]
+        )
+        return train(shadow, name, as_of, progress)
+
+    monkeypatch.setattr(module, "train", looked)
+    result = backtest(platform, named_subject(platform, "too-moist"), at(START), at(END), RETRAIN)
+    assert known == [[], [first.id], [first.id]]
+    assert result.metrics["beside_acted"] >= 1
+    assert "live alert on which operators acted" in result.page

@@ -1,0 +1,202 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from alerting.cli.main import app
+from alerting.definitions.faults import UserError
+from alerting.kinds.validation import parse_definition
+from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+from tests.builders import classifier, threshold, too_hot
+
+pytestmark = pytest.mark.fast
+
+EXAMPLES = Path(__file__).parents[3] / "config" / "examples"
+LEVELS = {"medium": {"above": 215}, "critical": {"above": 230}}
+
+
+def scenario(readings, expect=(), **changes):
+    written = {"title": "t", "readings": readings, "expect": list(expect), **changes}
+    return read_scenarios({"definition": "x", "scenarios": [written]}, "file").scenarios[0]
+
+
+def result(definition, readings, expect=(), **changes):
+    return run_scenario(definition, scenario(readings, expect, **changes))
+
+
+def test_transitions_are_found_at_their_times_and_compared_in_order():
+    expect = [
+        {"at": "2m", "raised": "medium"},
+        {"at": "3m", "severity": "critical"},
+        {"at": "5m", "closed": True},
+    ]
+    found = result(
+        threshold(above=None, levels=LEVELS),
+        {"temperature": [200, 210, 220, 240, 240, 200]},
+        expect,
+    )
+    assert found.passed, found.difference
+    assert found.found == ("2m  raised: medium", "3m  severity: critical", "5m  closed")
+
+
+def test_a_difference_names_what_is_missing_and_what_is_too_much():
+    found = result(threshold(), {"temperature": [200, 230]}, [{"at": "0s", "raised": "medium"}])
+    assert not found.passed
+    assert found.difference == ("- 0s  raised: medium", "+ 1m  raised: medium")
+
+
+def test_only_transitions_between_two_instants_are_compared():
+    readings = {"temperature": [230, "200 x 4", 230]}
+    assert result(
+        threshold(), readings, [{"at": "1m", "closed": True}], after="30s", before="4m"
+    ).passed
+
+
+def test_values_are_repeated_missing_and_of_every_type():
+    assert result(
+        threshold(stale_after="3m"), {"temperature": [230, "null x 3", "200 x 2"]}
+    ).found == (
+        "0s  raised: medium",
+        "4m  closed",
+    )
+    state = threshold(variable="state", above=None, equals="stopped")
+    assert result(state, {"state": ["running x 2", "stopped"]}).found == ("2m  raised: medium",)
+    door = threshold(variable="open", above=None, equals=True)
+    assert result(door, {"open": [False, True]}).found == ("1m  raised: medium",)
+
+
+def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
+    definition = threshold(**{"for": "3m"}, stale_after="30m")
+    held = [230, "bad quality", "230 x 3"]
+    assert result(definition, {"temperature": held}, until="10m").found == ("5m  raised: medium",)
+    assert result(definition, {"temperature": [230, "bad quality x 9", 200]}).found == ()
+    state = threshold(variable="state", above=None, equals="stopped")
+    assert result(state, {"state": ["stopped", "bad quality", "running"]}).found == (
+        "0s  raised: medium",
+        "2m  closed",
+    )
+
+
+HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
+STANDING = {"when": {"variable": "line_state", "equals": "stopped"}, "still_notify": ["critical"]}
+
+
+def told(definition, readings, **changes):
+    """Only the lines that say when people are told."""
+    lines = result(definition, readings, notified=changes.pop("notified", []), **changes).found
+    return [line for line in lines if line.endswith("notified")]
+
+
+def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_came_and_went_on_it():
+    assert told(threshold(), HOT) == ["1m  notified", "11m  notified"]
+    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == [
+        "5m  notified",
+        "11m  notified",
+    ]
+    assert told(
+        threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]
+    ) == ["12m  notified"]
+    assert result(
+        threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], notified=[], after="1h"
+    ).passed
+
+
+def test_a_line_that_stands_suppresses_by_its_state_by_events_and_by_the_calendar():
+    state = {"line_state": ["running", "stopped x 6", "running x 10"]}
+    assert told(threshold(suppression=STANDING), {**HOT, **state}) == [
+        "7m  notified",
+        "11m  notified",
+    ]
+    stop = threshold(suppression={"when": {"event": "stop"}})
+    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == [
+        "3m  notified",
+        "11m  notified",
+    ]
+    nights = threshold(suppression={"windows": [{"from": "00:00", "to": "06:00"}]})
+    assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  notified", "11m  notified"]
+
+
+def test_shelf_and_stop_are_both_waited_for_and_a_severity_that_is_told_all_same_breaks_stop_only():
+    definition = threshold(above=None, levels=LEVELS, suppression=STANDING)
+    readings = {
+        "temperature": [200, "220 x 4", "240 x 10"],
+        "line_state": ["stopped x 10", "running x 5"],
+    }
+    assert told(definition, readings) == ["5m  notified"]
+    assert told(definition, readings, shelved=[{"from": "0s", "to": "8m"}]) == ["8m  notified"]
+    mild = {**readings, "temperature": [200, "220 x 14"]}
+    assert told(definition, mild, shelved=[{"from": "0s", "to": "12m"}]) == ["12m  notified"]
+    assert told(definition, mild, shelved=[{"from": "0s", "to": "8m"}]) == ["10m  notified"]
+
+
+def test_when_people_are_told_is_compared_only_where_it_is_written():
+    raises = [
+        {"at": "1m", "raised": "medium"},
+        {"at": "10m", "closed": True},
+        {"at": "11m", "raised": "medium"},
+    ]
+    assert result(threshold(), HOT, raises).passed
+    found = result(threshold(), HOT, raises, notified=["1m"])
+    assert [line for line in found.difference if line[0] in "+-"] == ["+ 11m  notified"]
+
+
+def test_limits_come_from_the_asset_of_the_scenario():
+    definition = threshold(above={"attribute": "max"})
+    assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == (
+        "0s  raised: medium",
+    )
+    with pytest.raises(UserError, match="no attribute 'max'"):
+        result(definition, {"temperature": [220]})
+
+
+def test_what_cannot_be_run_says_why():
+    with pytest.raises(UserError, match="trained model"):
+        result(classifier(), {"moisture": [3]})
+    with pytest.raises(UserError, match="learned limits, of which a scenario has no past"):
+        result(threshold(above={"learned": {"quantile": 0.99}}), {"temperature": [220]})
+    with pytest.raises(UserError, match="no readings of 'temperature'"):
+        result(threshold(), {"temperatur": [3]})
+    with pytest.raises(UserError, match="exactly one of"):
+        result(threshold(), {"temperature": [3]}, [{"at": "0s"}])
+    with pytest.raises(UserError, match="is not a value of 'temperature'"):
+        result(
+            threshold(),
+            {"temperature": ["hot"]},
+            asset={"variables": {"temperature": {"type": "number"}}},
+        )
+    with pytest.raises(UserError, match=r"scenarios\.0\.expect"):
+        read_scenarios({"definition": "x", "scenarios": [{"title": "t", "readings": {}}]}, "file")
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/*.test.yaml")), ids=lambda f: f.name)
+def test_the_examples_pass_their_own_tests(file):
+    ran = CliRunner().invoke(app, ["test", str(file)])
+    assert ran.exit_code == 0, ran.output
+
+
+def test_a_failure_has_exit_code_1_and_a_readable_difference(tmp_path):
+    wrong = {
+        "title": "too early",
+        "readings": {"temperature": [230]},
+        "expect": [{"at": "5m", "raised": "high"}],
+    }
+    file = tmp_path / "too-hot.test.yaml"
+    file.write_text(yaml.safe_dump({"definition": too_hot(), "scenarios": [wrong]}))
+    ran = CliRunner().invoke(app, ["test", str(file)])
+    assert ran.exit_code == 1
+    assert "FAILED  too early" in ran.output
+    assert "- 5m  raised: high" in ran.output
+    assert "+ 0s  raised: medium" in ran.output
+    assert "0 of 1 scenarios passed" in ran.output
+
+
+def test_the_scenarios_that_the_page_on_suppression_shows_pass():
+    page = (EXAMPLES.parents[1] / "docs" / "suppression.md").read_text(encoding="utf-8")
+    written, other, scenarios = (
+        yaml.safe_load(block.split("```")[0]) for block in page.split("```yaml\n")[1:]
+    )
+    assert parse_definition(written | other)
+    definition = parse_definition(written)
+    found = [run_scenario(definition, s) for s in read_scenarios(scenarios, "page").scenarios]
+    assert [one.difference for one in found] == [(), ()]

@@ -1,0 +1,94 @@
+"""Late readings of many pairs: those that stay as they are move on together, and nobody can
+tell."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.kinds.threshold import kind
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import at
+from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
+from tests.helpers.stores import states_of
+from tests.in_memory_platform import Mailbox, in_memory_platform
+
+pytestmark = pytest.mark.server
+LATE = st.lists(st.sampled_from([0, 0, 0, 1, 2, 9]), min_size=25, max_size=25)
+
+
+def outcome(rows, late, every, until):
+    """Episodes with all that was said of them, and states, where each reading comes so many minutes
+    late."""
+    platform = in_memory_platform(Mailbox("mail"))
+    platform.assets.store_assets(OVENS)
+    apply(platform, DEFINITIONS, "engineer", at(0), "test")
+    for minute in range(1, until, every):
+        come = [
+            r
+            for r in rows
+            if minute - every
+            < (r.ts - at(0)).total_seconds() / 60 + late[int(r.ts.minute) % 25]
+            <= minute
+        ]
+        add_readings(platform, come, at(minute))
+        platform.clock.instant = at(minute)
+        evaluate(platform, None, at(minute))
+    names = [oven.name for oven in OVENS]
+    states = {
+        (d["name"], asset): replace(state, unknown_count=0)
+        for d in DEFINITIONS
+        for asset, state in states_of(platform, d["name"], names).items()
+    }
+    assert platform.arrivals.requests([d["name"] for d in DEFINITIONS]) == {}
+    return sorted(
+        (replace(e, version=0) for e in platform.episodes.find()), key=lambda e: e.id
+    ), states
+
+
+def one_by_one(*of):
+    """The same, with every pair judged reading by reading."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kind, "limits_of", lambda definition, asset: None)
+        return outcome(*of)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.lists(WALK, min_size=6, max_size=6),
+    st.sets(st.integers(1, 25), max_size=10),
+    LATE,
+    st.sampled_from([1, 2, 5]),
+)
+def test_late_readings_judged_together_or_one_by_one_leave_the_same_episodes_and_states(
+    walks, stops, late, every
+):
+    rows = rows_of(walks, stops)
+    assert outcome(rows, late, every, 42) == one_by_one(rows, late, every, 42)
+
+
+def quiet(minute):
+    return [row for row in rows_of([[0.0] * 25] * 6, ()) if row.ts == at(minute)]
+
+
+def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(monkeypatch):
+    platform = in_memory_platform(Mailbox("mail"))
+    platform.assets.store_assets(OVENS)
+    watched = [
+        d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()
+    ]
+    apply(platform, watched, "engineer", at(0), "test")
+    for minute in range(1, 4):
+        add_readings(platform, quiet(minute), at(minute))
+        evaluate(platform, None, at(minute))
+    alone = count_judged_alone(monkeypatch)
+    for minute in range(4, 7):  # a little later the sensors are frozen
+        late = [replace(row, ts=row.ts - timedelta(seconds=5)) for row in quiet(minute - 1)]
+        add_readings(platform, [*late, *quiet(minute)], at(minute))
+        assert evaluate(platform, None, at(minute)).late == len(late)
+    assert alone == []
+    assert platform.arrivals.requests([d["name"] for d in watched]) == {}

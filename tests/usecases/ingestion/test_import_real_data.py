@@ -1,0 +1,198 @@
+"""The two public data sets, imported and declared by the commands that their READMEs document."""
+
+import os
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.validation import parse_definition
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.ports import silent
+from tests.support import free_port, require_real_server
+
+ROOT = Path(__file__).parents[3]
+DATA = os.environ.get("ALERTING_REAL_DATA")
+pytestmark = [
+    pytest.mark.models,
+    pytest.mark.server,
+    pytest.mark.real_data,
+    pytest.mark.skipif(
+        not DATA or not Path(DATA).is_dir(), reason="needs the folder named by ALERTING_REAL_DATA"
+    ),
+]
+
+
+def documented_commands(example):
+    """The first block of commands in an example's README, one list of words each."""
+    readme = (ROOT / "config" / "examples" / example / "README.md").read_text()
+    block = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)[0]
+    return [shlex.split(line) for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    require_real_server()
+    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as running:
+        yield running.uri
+
+
+@pytest.fixture
+def run(server, tmp_path, monkeypatch):
+    """Runs an example's documented commands; returns their outputs."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("ALERTING_MONGODB_URI", server)
+    monkeypatch.setenv("ALERTING_DATABASE", "examples")
+    monkeypatch.setenv("ALERTING_HOME", str(tmp_path))
+    from alerting.cli.main import app
+
+    assert CliRunner().invoke(app, ["prepare"]).exit_code == 0
+
+    def run(example, folder):
+        told = []
+        for words in documented_commands(example):
+            arguments = [w.replace("$DATA", str(Path(DATA) / folder)) for w in words[1:]]
+            result = CliRunner(env={"COLUMNS": "300"}).invoke(app, arguments)
+            assert result.exit_code == 0, (words, result.output)
+            told.append(result.stdout)
+        return told
+
+    return run
+
+
+def test_azure_arrives_as_documented_and_a_second_time_changes_nothing(run, server):
+    told = run("azure", "azure_pdm_subset")
+    assert "43,200 new of 43,200 readings of 20 assets" in told[0]
+    for text, events in zip(
+        told[2:5], ("211 new of 211", "208 new of 208", "42 new of 42"), strict=True
+    ):
+        assert events in text
+    with open_stores(server, "examples", prepare=True) as stores:
+        first = stores.assets.get("machine-1")
+        assert first.attributes == {"model": "model3", "age": 18.0}
+        history = stores.readings.load(first, None, None)
+        assert history.readings.loc["2015-01-01 06:00Z"].to_dict() == pytest.approx(
+            {
+                "volt": 176.217853015625,
+                "rotate": 418.504078221616,
+                "pressure": 113.077935462083,
+                "vibration": 45.0876857639276,
+            },
+            rel=1e-15,
+        )
+        types = {t.name: t.duration for t in stores.assets.event_types()}
+        assert {types[f"failure-comp{i}"] for i in (1, 2, 3, 4)} == {"instant"}
+    again = run("azure", "azure_pdm_subset")
+    assert "0 new of 43,200" in again[0]
+    assert "changed 0 of 20 assets" in again[1]
+    assert all("\n0 new of" in text for text in again[2:5])
+
+
+def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the_training_period(
+    run, server
+):
+    run("roasting", "roasting_production_quality")
+    document = yaml.safe_load(
+        (ROOT / "config" / "examples" / "roasting" / "quality-low.yaml").read_text()
+    )
+    definition = parse_definition(document)
+    assert isinstance(definition, ClassifierDefinition)
+    with open_stores(server, "examples", prepare=True) as stores:
+        roaster = stores.assets.get("roaster-1")
+        assert {v.delay for v in roaster.variables.values()} == {timedelta(hours=1)}
+        periods = definition.periods
+        border = periods.start + (periods.end - periods.start) * (
+            1 - periods.validation - periods.test
+        )
+        assert border == datetime(2015, 8, 9, 4, 48, tzinfo=UTC)
+        training = (
+            stores.readings.load(roaster, periods.start, border, ["quality"])
+            .readings["quality"]
+            .dropna()
+        )
+        assert (len(training), training.quantile(0.1)) == (5213, definition.problem.below)
+        sensors = (
+            stores.readings.load(roaster, None, None, ["T1_hour"]).readings["T1_hour"].dropna()
+        )
+        assert len(sensors) == 8688
+
+
+def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes():
+    file = ReadingsFile(
+        Path(DATA) / "ai4i2020" / "ai4i2020.csv", Layout(asset="mill-1", time="UDI")
+    )
+    profile = file.profile(lambda *_: None)
+    # it has no time stamps, and a counter is not taken for one
+    assert profile.bad == profile.lines == 10_000
+    assert [c.name for c in profile.columns.values()] == [
+        "Product_ID",
+        "Type",
+        "Air_temperature",
+        "Process_temperature",
+        "Rotational_speed",
+        "Torque",
+        "Tool_wear",
+        "Machine_failure",
+        "TWF",
+        "HDF",
+        "PWF",
+        "OSF",
+        "RNF",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["valve1", "valve2", "other", "anomaly-free"])
+def test_every_skab_file_is_read_whole(folder):
+    for path in sorted((Path(DATA) / "skab" / folder).glob("*.csv")):
+        profile = ReadingsFile(path, Layout(asset="pump-1", time="datetime")).profile(
+            lambda *_: None
+        )
+        lines = len(path.read_text().splitlines()) - 1
+        assert (profile.lines, profile.bad) == (lines, 0), path
+        assert {c.inferred() for c in profile.columns.values()} == {"number"}
+
+
+def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, server):
+    told = run("ai4i", "ai4i2020")
+    assert (
+        "10,000 new of 10,000 readings of 1 asset, 2000-01-01 00:00 UTC to 2000-01-07 22:39 UTC"
+        in told[0]
+    )
+    assert "units by their number in 'UDI', 1m apart from 2000-01-01T00:00:00Z" in told[0]
+    assert "\n0 new of" in run("ai4i", "ai4i2020")[0]
+    document = yaml.safe_load(
+        (ROOT / "config" / "examples" / "ai4i" / "machine-fails.yaml").read_text()
+    )
+    definition = parse_definition(
+        document | {"learning": {"trials": 1, "candidates": ["lightgbm"]}}
+    )
+    assert isinstance(definition, ClassifierDefinition)
+    with open_stores(server, "examples", prepare=True) as stores:
+        history = stores.readings.load(stores.assets.get("mill-1"), None, None)
+    dataset = build_dataset(definition, 1, [history], datetime(2000, 1, 8, tzinfo=UTC))
+    assert {variable.name for variable in dataset.plan.numbers} == {
+        "Air_temperature",
+        "Process_temperature",
+        "Rotational_speed",
+        "Torque",
+        "Tool_wear",
+    }
+    assert len(dataset.problems) == dataset.label.sum() == 339
+    candidate = search_candidate(dataset, definition, "lightgbm", silent)
+    assert candidate.ap > 0.5
+    challenger, evidence = finish_challenger(dataset, candidate, definition)
+    assert evidence.rows["test"]["ap"] > 0.6
+    assert evidence.events["test"].n_found >= 20
+    assert evidence.baseline_rows == {}
+    assert challenger.gap == challenger.horizon == timedelta(0)

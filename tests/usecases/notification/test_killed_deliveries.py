@@ -1,0 +1,137 @@
+"""Deliveries that are killed, or frozen while another one delivers, between any two of their
+database commands."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.operators.operate import Actor, shelve
+from tests.builders import at, oven, too_hot
+from tests.helpers.killed_processes import Commands, copy_of, process, restore, short_transactions
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
+
+pytestmark = pytest.mark.server
+DATABASE = "deliveries"
+CROWD = {"name": "all", "channels": ["mail"], "flood": {"more_than": 2, "within": "10m"}}
+DUE = 11
+
+
+@pytest.fixture(scope="module")
+def stores(real_mongod) -> Iterator[MongoStores]:
+    with (
+        short_transactions(real_mongod),
+        open_stores(real_mongod.uri, DATABASE, prepare=True) as opened,
+    ):
+        yield opened
+
+
+class Plant:
+    """An oven with five alerts: two were sent and are over, three wait for a flood summary; a shelf
+    is about to end."""
+
+    def __init__(self, uri: str, stores: MongoStores) -> None:
+        self.uri = uri
+        self.stores = stores
+        self.mail = Mailbox("mail")
+        restore(stores.database, {})
+        platform = self.platform = platform_on(stores, [self.mail], HandClock())
+        platform.assets.store_assets([oven()])
+        apply_routes(platform, [CROWD], "engineer", at(0))
+        definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
+        apply(
+            platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test"
+        )
+        shelve(platform, "shelved", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning")
+        for minute, value in ((1, 230.0), (DUE, 200.0)):
+            add_readings(
+                platform, [ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute)
+            )
+            evaluate(platform, None, at(minute))
+            if minute < DUE:
+                deliver_due(platform, at(minute))
+        self._documents = copy_of(stores.database)
+
+    def begin_again(self) -> None:
+        restore(self.stores.database, self._documents)
+        self.mail.messages.clear()
+
+    def disturbed(self, commands: Commands) -> None:
+        """One delivery of a process of its own."""
+        with process(self.uri, DATABASE, commands) as own:
+            deliver_due(platform_on(own, [self.mail], HandClock(at(DUE))), at(DUE))
+
+    def deliver(self, minute: int) -> None:
+        self.platform.clock.instant = at(minute)
+        deliver_due(self.platform, at(minute))
+
+    def deliver_all(self) -> None:
+        """Deliver minute by minute until nothing waits: claims of dead processes end, and the
+        server ends their transactions."""
+        for minute in range(DUE, DUE + 60):
+            self.deliver(minute)
+            if not self.platform.notifications.waiting():
+                return
+
+    def received(self) -> Counter[str]:
+        return Counter(message.key for message in self.mail.messages)
+
+
+def between_any_two_commands(
+    plant: Plant, happens: Callable[[Commands], Callable[[], object]]
+) -> Iterator[str]:
+    """Let something happen before each command of a delivery, one after the other. Yield the
+    command."""
+    for number in count(1):
+        plant.begin_again()
+        commands = Commands()
+        commands.run_before(number, happens(commands))
+        plant.disturbed(commands)
+        if commands.count < number:
+            assert "commitTransaction" in commands.names
+            return
+        yield f"{commands.names[number - 1]}, command {number}"
+
+
+def expected(plant: Plant) -> set[str]:
+    plant.begin_again()
+    plant.deliver(DUE)
+    keys = plant.received()
+    assert set(keys.values()) == {1}
+    assert sorted(m.subject.split(":")[0] for m in plant.mail.messages) == [
+        "+3 more on oven-1",
+        "Over",
+        "Over",
+        "Shelf ends soon",
+    ]
+    return set(keys)
+
+
+def test_killed_before_any_command_it_loses_nothing_and_repeats_only_under_the_same_key(
+    real_mongod, stores
+):
+    plant = Plant(real_mongod.uri, stores)
+    keys = expected(plant)
+    for command in between_any_two_commands(plant, lambda commands: commands.kill):
+        plant.deliver_all()
+        assert set(plant.received()) == keys, f"killed before {command}"
+        assert plant.platform.notifications.waiting() == [], f"killed before {command}"
+
+
+def test_frozen_before_any_command_while_another_delivers_nothing_is_sent_twice(
+    real_mongod, stores
+):
+    plant = Plant(real_mongod.uri, stores)
+    keys = expected(plant)
+    for command in between_any_two_commands(plant, lambda _: lambda: plant.deliver(DUE)):
+        plant.deliver_all()
+        assert plant.received() == dict.fromkeys(keys, 1), f"frozen before {command}"
+        assert plant.platform.notifications.waiting() == [], f"frozen before {command}"

@@ -1,0 +1,236 @@
+"""Faults of the platform itself, decided from facts."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.upkeep import HealthLimits
+from alerting.ports import (
+    DecisionRecord,
+    Delivered,
+    Disk,
+    EventRow,
+    NewestReading,
+    ReadingRow,
+    Training,
+)
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.platform_health.check import read_facts
+from alerting.usecases.platform_health.conditions import (
+    AssetFreshness,
+    PlatformFacts,
+    platform_conditions,
+)
+from alerting.usecases.platform_health.metrics import DefinitionLag
+from alerting.usecases.sources.documents import apply_sources
+from tests.builders import at, oven, too_hot
+
+pytestmark = pytest.mark.fast
+
+GIB = 1 << 30
+LIMITS = HealthLimits()
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+NOW = at(10_000)
+
+
+def found(facts, now=NOW):
+    return [(fault.kind, fault.subject) for fault in platform_conditions(facts, LIMITS, now)]
+
+
+def read(asset, ago, line="line-1", arrived_late=timedelta(0), sampling=None):
+    ts = NOW - ago
+    return AssetFreshness(asset, line, NewestReading(ts, ts + arrived_late), sampling)
+
+
+def decided(verdict, minute):
+    return DecisionRecord(
+        "moist",
+        at(minute),
+        1,
+        2,
+        1,
+        verdict == "promote",
+        False,
+        verdict,
+        f"because {verdict}",
+        {},
+        None,
+        "p",
+    )
+
+
+def test_a_platform_without_targets_has_no_faults():
+    assert found(PlatformFacts({})) == []
+
+
+def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overdue():
+    lags = {
+        name: DefinitionLag(lag * MINUTE, MINUTE)
+        for name, lag in {"a": 16, "b": 17, "c": 90, "d": 20, "e": 60}.items()
+    }
+    lags["hourly"] = DefinitionLag(70 * MINUTE, 60 * MINUTE)
+    [fault] = platform_conditions(PlatformFacts(lags), LIMITS, NOW)
+    assert (fault.kind, fault.subject) == ("evaluation late", "evaluate__1m")
+    assert fault.reason.startswith("c, e, d and 1 more not evaluated since ")
+    assert found(PlatformFacts(lags | {"hourly": DefinitionLag(76 * MINUTE, 60 * MINUTE)}))[-1] == (
+        "evaluation late",
+        "evaluate__1h",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reading", "stale"),
+    [
+        (read("oven", 59 * MINUTE), False),
+        (read("oven", 61 * MINUTE), True),
+        # its usual interval is half an hour
+        (
+            read("oven", 61 * MINUTE, sampling=30 * MINUTE),
+            False,
+        ),
+        (read("oven", 160 * MINUTE, sampling=30 * MINUTE), True),
+        # an imported history
+        (
+            read("oven", 3650 * 24 * 60 * MINUTE, arrived_late=3650 * 24 * 60 * MINUTE),
+            False,
+        ),
+    ],
+)
+def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):
+    assert found(PlatformFacts({}, readings=[reading])) == (
+        [("source stale", "line-1")] if stale else []
+    )
+
+
+WEEKEND = {"suppression": {"windows": [{"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}]}}
+NIGHT = {"suppression": {"windows": [{"from": "22:00", "to": "06:00"}]}}
+HOLIDAY = {"suppression": {"when": {"event": "holiday"}}}
+MIDNIGHT = at(0).replace(hour=0, minute=0)  # of a Monday
+
+
+@pytest.mark.parametrize(
+    ("definitions", "last", "now", "stale"),
+    [
+        ((WEEKEND, WEEKEND), -2 * DAY - HOUR, -HOUR, False),  # Friday 23:00 to Sunday 23:00
+        ((WEEKEND,), -2 * DAY - HOUR, 2 * HOUR, True),  # Monday 02:00: an hour of Friday and two
+        ((WEEKEND, {}), -2 * DAY - HOUR, -HOUR, True),  # one is evaluated and notified at all times
+        ((WEEKEND, NIGHT), -DAY, -DAY + 6 * HOUR, False),  # Sunday until 06:00: both
+        ((WEEKEND, NIGHT), -DAY, -DAY + 8 * HOUR, True),  # afterwards one of them is notified
+        ((WEEKEND,), -7 * DAY, -6 * DAY, True),  # a Monday
+        ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY, False),  # Tuesday 23:00 to the end of the holiday
+        ((HOLIDAY,), 2 * DAY - HOUR, 3 * DAY + 3 * HOUR, True),
+        ((HOLIDAY, WEEKEND), 2 * DAY - HOUR, 3 * DAY, True),
+    ],
+)
+def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(
+    definitions, last, now, stale
+):
+    platform = memory_platform()
+    platform.assets.store_assets(
+        [Asset(name="line-1"), oven().model_copy(update={"parent": "line-1"})]
+    )
+    platform.assets.put_event_types([EventType(name="holiday", duration="lasting")])
+    add_events(
+        platform,
+        [EventRow("line-1", "holiday", MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY, "calendar")],
+        MIDNIGHT,
+    )
+    add_readings(
+        platform, [ReadingRow("oven-1", MIDNIGHT + last, {"temperature": 200.0})], MIDNIGHT + last
+    )
+    documents = [
+        too_hot(name=f"hot-{number}", **fields) for number, fields in enumerate(definitions)
+    ]
+    apply(platform, documents, "engineer", MIDNIGHT - 9 * DAY, "test")
+    assert (
+        found(read_facts(platform, MIDNIGHT + now), MIDNIGHT + now).count(
+            ("source stale", "line-1")
+        )
+        == stale
+    )
+
+
+def test_a_reading_stamped_in_the_future_does_not_hide_a_stopped_source():
+    platform = memory_platform()
+    platform.assets.store_assets([oven()])
+    apply(platform, [too_hot()], "engineer", at(0), "test")
+    add_readings(platform, [ReadingRow("oven-1", at(0), {"temperature": 200.0})], at(0))
+    add_readings(platform, [ReadingRow("oven-1", at(10**6), {"temperature": 200.0})], at(0))
+    assert ("source stale", "oven-1") in found(read_facts(platform, at(600)), at(600))
+
+
+def test_the_stopped_assets_of_a_line_are_one_fault():
+    readings = [read(f"oven-{n}", 2 * 60 * MINUTE + n * MINUTE) for n in range(5)]
+    readings += [read("mill", 3 * 60 * MINUTE, "mill"), read("oven-9", MINUTE)]
+    faults = platform_conditions(PlatformFacts({}, readings=readings), LIMITS, NOW)
+    assert [f.subject for f in faults] == ["mill", "line-1"]
+    assert "oven-4, oven-3, oven-2 and 2 more" in faults[1].reason
+
+
+def test_three_refusals_in_a_row_are_a_fault_until_the_next_promotion():
+    refused = [decided(v, n) for n, v in enumerate(("keep", "cannot_tell", "rejected"))]
+    [fault] = platform_conditions(PlatformFacts({}, decisions={"moist": refused}), LIMITS, NOW)
+    assert (fault.kind, fault.subject) == ("promotion refused", "moist")
+    assert "because rejected" in fault.reason
+    assert found(PlatformFacts({}, decisions={"moist": refused[:2]})) == []
+    for better in ("promote", "refreshed", "provisional"):
+        assert (
+            found(PlatformFacts({}, decisions={"moist": [*refused[1:], decided(better, 9)]})) == []
+        )
+
+
+@pytest.mark.parametrize(
+    ("ended", "failure", "fails"),
+    [(9_000, None, False), (9_000, "too few problems", True), (None, None, True)],
+)
+def test_a_training_that_failed_or_never_ended_is_a_fault(ended, failure, fails):
+    training = Training("moist", "q", "run", 1, at(8_000), ended and at(ended), failure)
+    assert found(PlatformFacts({}, trainings=[training])) == (
+        [("training failed", "moist")] if fails else []
+    )
+    assert found(PlatformFacts({}, trainings=[training]), at(8_100)) == (
+        [("training failed", "moist")] if failure else []
+    )
+
+
+def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
+    open_alert = frozenset({("disk filling", "home")})
+    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB)])) == []
+    assert found(
+        PlatformFacts({}, disks=[Disk("home", 5 * GIB - 1), Disk("database", 50 * GIB)])
+    ) == [("disk filling", "home")]
+    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB + 1)], is_open=open_alert)) == [
+        ("disk filling", "home")
+    ]
+    assert found(PlatformFacts({}, disks=[Disk("home", 6 * GIB)], is_open=open_alert)) == []
+
+
+def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
+    [fault] = platform_conditions(
+        PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW
+    )
+    assert fault == ("registry away", "MLflow", "MLflow does not answer")
+
+
+def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_comes():
+    platform = memory_platform()
+    apply_sources(platform, [{"name": "lab", "kind": "http", "stale_after": "10m"}], "ada", at(0))
+    subject = ("source stale", "source lab")
+    assert subject not in found(read_facts(platform, at(10)), at(10))
+    platform.deliveries.set_fault("lab", "the folder /data does not exist")
+    [fault] = [
+        f
+        for f in platform_conditions(read_facts(platform, at(11)), LIMITS, at(11))
+        if f.subject == "source lab"
+    ]
+    assert (
+        fault.reason
+        == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
+    )
+    platform.deliveries.record("lab", Delivered(at(12), 1))
+    assert subject not in found(read_facts(platform, at(20)), at(20))

@@ -1,0 +1,323 @@
+"""Rows of a source become readings and events: mapped, declared, merged by their keys, and
+counted."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.sources.source import parse_source
+from alerting.usecases.sources.deliver import deliver, fit
+from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.status import source_statuses
+from tests.builders import at, oven
+
+pytestmark = pytest.mark.fast
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+PLAIN = {"name": "gate", "kind": "http"}
+
+
+def readings(records, zone=UTC, platform=None, **fields):
+    """Return the readings of records as (asset, instant, values), and the reasons of refused ones
+    by line."""
+    source = parse_source({**PLAIN, **fields})
+    plant = platform or memory_platform()
+    found = fit(plant if zone is UTC else _with_zone(plant, zone), source, records, "gate")
+    return [(r.asset, r.ts, dict(r.values)) for r in found.readings], {
+        r.line: r.reason for r in found.refused
+    }
+
+
+def _with_zone(plant, zone):
+    from dataclasses import replace
+
+    return replace(plant, zone=zone)
+
+
+def stored(platform, asset="oven-1"):
+    """Return the values of an asset by instant."""
+    history = platform.readings.load(platform.assets.get(asset), None, None)
+    return {ts.to_pydatetime(): row.dropna().to_dict() for ts, row in history.readings.iterrows()}
+
+
+@pytest.mark.parametrize(
+    ("ts", "zone"),
+    [
+        ("2026-01-05T12:00:00Z", UTC),
+        ("2026-01-05T13:00:00+01:00", UTC),
+        ("2026-01-05 13:00:00", ZoneInfo("Europe/Berlin")),
+        (1767614400, ZoneInfo("Europe/Berlin")),
+        (1767614400000.0, UTC),
+        (datetime(2026, 1, 5, 12, tzinfo=UTC), UTC),
+    ],
+)
+def test_a_stamp_is_read_in_its_zone_else_in_that_of_the_plant(ts, zone):
+    assert readings([{"ts": ts, "asset": "oven-1", "values": {"t": 1}}], zone) == (
+        [("oven-1", NOON, {"t": 1.0})],
+        {},
+    )
+
+
+@pytest.mark.parametrize("asset", [True, False, float("nan"), ["a"], {"a": 1}])
+def test_what_is_no_name_is_refused_and_not_written_out(asset):
+    found, refused = readings([{"ts": NOON, "asset": asset, "t": 1}], asset_prefix="oven-")
+    assert (found, list(refused)) == ([], [1])
+    assert "is not a name of an asset" in refused[1] or "nan" in refused[1]
+
+
+def test_a_number_is_a_name_as_it_is_sent():
+    found, _ = readings([{"ts": NOON, "asset": 1, "t": 1}], asset_prefix="oven-")
+    assert found[0][0] == "oven-1"
+
+
+def test_a_number_too_small_to_be_stored_is_refused():
+    found, refused = readings(
+        [{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}]
+    )
+    assert (found, refused) == ([], {1: "t: 1E-400 is too small a number to be stored"})
+
+
+def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones():
+    platform = memory_platform()
+    apply_sources(platform, [PLAIN], "ada", at(0))
+    source = parse_source(PLAIN)
+
+    def lag(minute):
+        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].lag
+
+    deliver(platform, source, [{"ts": at(0), "asset": "oven-1", "t": 1}], at(1), by="gate")
+    deliver(
+        platform,
+        source,
+        [{"ts": "2199-12-31T00:00:00Z", "asset": "oven-1", "t": 1}],
+        at(2),
+        by="gate",
+    )
+    assert lag(10) == timedelta(minutes=10)
+    # a clock that is a little fast
+    deliver(platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate")
+    assert (lag(10), lag(15)) == (timedelta(0), timedelta(minutes=3))
+
+
+def test_the_zone_of_the_source_comes_before_that_of_the_plant():
+    row = {"ts": "2026-07-05 14:00:00", "asset": "oven-1", "t": 1}
+    found, _ = readings([row], ZoneInfo("America/New_York"), timezone="Europe/Berlin")
+    assert found[0][1] == datetime(2026, 7, 5, 12, tzinfo=UTC)
+
+
+def test_each_faulty_row_is_refused_with_its_number_and_the_others_are_stored():
+    good = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "values": {"t": 1}}
+    rows = [
+        good,
+        {**good, "ts": "yesterday"},
+        {**good, "asset": "oven 1"},
+        {**good, "asset": None},
+        {**good, "values": {}},
+        {**good, "values": {"t": [1]}},
+        {**good, "values": {"t": 10**400}},
+        {**good, "ts": "0001-01-01T00:00:00+14:00"},
+        {**good, "quality": "so-so"},
+    ]
+    found, refused = readings(rows)
+    assert len(found) == 1
+    assert list(refused) == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert refused[2].startswith("ts: 'yesterday' is not a time")
+
+
+def test_columns_get_the_names_units_and_prefixes_of_the_source():
+    platform = memory_platform()
+    source = parse_source(
+        {
+            **PLAIN,
+            "time": "Stamp",
+            "asset_column": "Machine",
+            "asset_prefix": "line-3-",
+            "variables": {"Temp": {"name": "zone_2", "unit": "°C"}, "Druck [bar]": {}},
+            "others": "ignore",
+        }
+    )
+    row = {"Stamp": "2026-01-05T12:00Z", "Machine": 7, "Temp": 201.5, "Druck [bar]": 3, "Note": "x"}
+    deliver(platform, source, [row], at(0), by="gate")
+    variables = platform.assets.get("line-3-7").variables
+    assert stored(platform, "line-3-7") == {NOON: {"zone_2": 201.5, "Druck": 3.0}}
+    assert (variables["zone_2"].unit, variables["Druck"].unit, variables["zone_2"].source) == (
+        "°C",
+        "bar",
+        "gate",
+    )
+
+
+def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_nothing():
+    platform = memory_platform()
+    platform.assets.store_assets(
+        [oven(recipe=Variable(type="category"), running=Variable(type="boolean"))]
+    )
+    row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1"}
+    rows = [
+        {**row, "recipe": 12, "running": 1},
+        {**row, "temperature": "hot", "new": 1},
+        {**row, "running": 2},
+    ]
+    found, refused = readings(rows, platform=platform)
+    assert found == [("oven-1", NOON, {"recipe": "12", "running": True})]
+    assert refused == {
+        2: "temperature: 'hot' is not a number, as which the variable is declared",
+        3: "running: 2.0 is not a boolean, as which the variable is declared",
+    }
+
+
+def test_a_sample_of_bad_quality_has_no_value():
+    source = parse_source(PLAIN)
+    platform = memory_platform()
+    row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "values": {"a": 1, "b": 2, "c": 3}}
+    deliver(
+        platform, source, [{**row, "quality": {"a": "bad", "b": "uncertain"}}], at(0), by="gate"
+    )
+    assert stored(platform) == {NOON: {"b": 2.0, "c": 3.0}}
+    [kept] = platform.reading_writes.stored([("oven-1", int(NOON.timestamp() * 1000))]).values()
+    assert dict(kept.quality) == {"a": "bad", "b": "uncertain"}
+
+
+def test_rows_that_come_twice_are_stored_once_and_counted_once():
+    platform = memory_platform()
+    source = parse_source(PLAIN)
+    rows = [{"ts": f"2026-01-05T12:0{i}Z", "asset": "oven-1", "t": i} for i in range(3)]
+    first = deliver(platform, source, rows, at(0), by="gate")
+    again = deliver(platform, source, [*rows, {"ts": "x"}], at(1), by="gate")
+    assert [(d.rows, d.new, len(d.refused)) for d in (first, again)] == [(3, 3, 0), (3, 0, 1)]
+    progress = platform.deliveries.progress("gate")
+    assert (progress.rows, progress.refused, progress.arrived_at) == (3, 1, at(0))
+    assert progress.newest == NOON + timedelta(minutes=2)
+    assert progress.last == {
+        "asset": "oven-1",
+        "ts": NOON + timedelta(minutes=2),
+        "values": {"t": 2.0},
+    }
+
+
+def test_an_event_gets_its_end_when_it_is_sent_again_with_it():
+    platform = memory_platform()
+    source = parse_source({**PLAIN, "delivers": "events", "events": {"type_prefix": "m-"}})
+    row = {
+        "ts": "2026-01-05T12:00Z",
+        "asset": "oven-1",
+        "type": "stop",
+        "end": None,
+        "cause": "jam",
+    }
+    deliver(platform, source, [row], at(0), by="gate")
+    deliver(platform, source, [{**row, "end": "2026-01-05T12:30Z"}], at(1), by="gate")
+    deliver(platform, source, [{**row, "type": "tap", "end": None}], at(2), by="gate")
+    events = platform.readings.load(platform.assets.get("oven-1"), None, None).events
+    assert [
+        (e.type, e.end.isoformat()[:16]) for e in events.itertuples() if e.type == "m-stop"
+    ] == [("m-stop", "2026-01-05T12:30")]
+    assert platform.assets.event_types()[0].duration == "lasting"
+
+
+def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
+    platform = memory_platform()
+    source = parse_source(
+        {**PLAIN, "delivers": "events", "events": {"type": "tap", "lasting": False}}
+    )
+    row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1"}
+    rows = [row, {**row, "end": "2026-01-05T12:30Z"}, {**row, "end": "2026-01-05T11:30Z"}]
+    assert [r.line for r in deliver(platform, source, rows, at(0), by=None).refused] == [2, 3]
+
+
+def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their_own():
+    platform = memory_platform()
+    apply_sources(platform, [{**PLAIN, "latency": "5m"}], "ada", at(0))
+    platform.assets.store_assets(
+        [oven(slow=Variable(latency=timedelta(hours=1)), other=Variable(source="elsewhere"))]
+    )
+    row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "temperature": 1, "slow": 1}
+    deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
+    asset = platform.assets.get("oven-1")
+    usual = timedelta(seconds=10)
+    assert [asset.latency(name, usual) for name in ("temperature", "slow", "other", "unknown")] == [
+        timedelta(minutes=5),
+        timedelta(hours=1),
+        usual,
+        usual,
+    ]
+    apply_sources(platform, [PLAIN], "ada", at(1))
+    assert platform.assets.get("oven-1").latency("temperature", usual) == usual
+
+
+def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_paused():
+    platform = memory_platform()
+    apply_sources(platform, [{**PLAIN, "stale_after": "10m"}], "ada", at(0))
+
+    def stale(minute):
+        return source_statuses(platform.sources, platform.deliveries, at(minute))[0].is_stale
+
+    assert [stale(10), stale(11)] == [False, True]
+    deliver(
+        platform, parse_source(PLAIN), [{"ts": NOON, "asset": "oven-1", "t": 1}], at(20), by="gate"
+    )
+    assert [stale(30), stale(31)] == [False, True]
+    set_state(platform, "gate", "paused", "ada", at(31))
+    assert not stale(100)
+    set_state(platform, "gate", "active", "ada", at(100))
+    assert [stale(110), stale(111)] == [False, True]
+    assert [
+        (r.number, r.document.get("state", "active"), r.actor)
+        for r in platform.sources.revisions("gate")
+    ] == [
+        (1, "active", "ada"),
+        (2, "paused", "ada"),
+        (3, "active", "ada"),
+    ]
+
+
+def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
+    platform = memory_platform()
+    source = parse_source(PLAIN)
+    apply_sources(platform, [PLAIN], "ada", at(0))
+    for minute in range(3):
+        rows = [
+            {"ts": NOON + timedelta(minutes=minute, seconds=s), "asset": "oven-1", "t": s}
+            for s in range(60)
+        ]
+        deliver(platform, source, rows, at(minute), by="gate")
+    assert source_statuses(platform.sources, platform.deliveries, at(2))[0].rate == 60.0
+    assert source_statuses(platform.sources, platform.deliveries, at(4))[0].rate == 30.0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567, "1234567"), (1234568.0, "1234568"), (0.1234567, "0.1234567"), (-3, "-3")],
+)
+def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
+    platform = memory_platform()
+    platform.assets.store_assets([oven(lot=Variable(type="category"))])
+    row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"lot": value}}
+    assert readings([row], platform=platform)[0] == [("oven-1", NOON, {"lot": text})]
+
+
+def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves_its_unit_out():
+    platform = memory_platform()
+    row = {"ts": NOON, "asset": "oven-1", "Temperatur [°C]": 201.5, "Größe [mm]": 2.0}
+    declared = {"Temperatur_C": Variable(title="Temperatur", unit="°C")}
+    platform.assets.store_assets([Asset(name="oven-1", variables=declared)])
+    deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
+    assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
+    # as its neighbours
+    deliver(platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate")
+    assert set(platform.assets.get("oven-2").variables) == {"Temperatur_C", "Groesse"}
+    deliver(
+        platform,
+        parse_source(PLAIN),
+        [{"ts": NOON, "asset": "oven-1", "Größe [cm]": 0.2, "T [K]": 1, "T [°C]": 1}],
+        at(0),
+        by="gate",
+    )
+    units = {
+        name: variable.unit for name, variable in platform.assets.get("oven-1").variables.items()
+    }
+    assert units == {"Temperatur_C": "°C", "Groesse": "mm", "Gr_e_cm": "cm", "T": "K", "T_C": "°C"}

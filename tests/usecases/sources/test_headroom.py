@@ -1,0 +1,191 @@
+"""What data declare by themselves is bounded: surplus rows are refused one by one, an alert is
+raised, and the rest is stored."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.assets import MOST_VARIABLES, Asset, Variable
+from alerting.definitions.sources.source import parse_source
+from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
+from alerting.usecases.ingestion.assets import GivenAsset, import_assets
+from alerting.usecases.sources.deliver import deliver
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages
+from alerting.usecases.upkeep.maintain import maintain
+from tests.builders import at
+
+pytestmark = pytest.mark.fast
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+GATE = parse_source({"name": "gate", "kind": "http"})
+EVENTS = parse_source({"name": "stops", "kind": "http", "delivers": "events"})
+LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}"}
+
+
+def plant(assets=(3, 5, 7), variables=(4, 8, 12)):
+    """Return a platform on which a delivery, a source and all sources may declare so much."""
+    return replace(
+        memory_platform(),
+        declaration_limits=DeclarationLimits(
+            DeclarationBounds(*assets), DeclarationBounds(*variables)
+        ),
+    )
+
+
+def rows(names, variable="t"):
+    return [{"ts": NOON.isoformat(), "asset": name, "values": {variable: 1}} for name in names]
+
+
+def named(prefix, count):
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def names(platform):
+    return [asset.name for asset in platform.assets.all()]
+
+
+def test_rows_beyond_the_bound_of_a_delivery_are_refused_one_by_one_and_the_others_stored():
+    platform = plant()
+    found = deliver(
+        platform, GATE, [*rows(named("new", 5)), *rows(["new-0"], "u")], at(0), by="gate"
+    )
+    assert (found.rows, names(platform)) == (4, ["new-0", "new-1", "new-2"])
+    assert [row.line for row in found.refused] == [4, 5]
+    assert found.refused[0].reason == (
+        "'new-3': would be a new asset; this delivery declares 3 already, and 3 are allowed: send "
+        "the row again "
+        "(of a broker: alerting source retry), declare it with alerting import assets, or raise "
+        "ALERTING_NEW_ASSETS_PER_DELIVERY"
+    )
+
+
+def test_source_and_all_of_them_together_have_bounds_import_of_engineer_neither_has_nor_fills():
+    platform = plant()
+    import_assets(
+        "plant.yaml",
+        [GivenAsset("1", {"name": name}) for name in named("old", 20)],
+        platform,
+        now=at(0),
+        actor="ada",
+    )
+    for number in range(3):
+        deliver(platform, GATE, rows(named(f"a{number}", 3)), at(number), by="gate")
+    of_sender = [
+        deliver(platform, GATE, rows(named(f"b{n}", 3)), at(n), by=None, sender="anna")
+        for n in range(2)
+    ]
+    assert [
+        len([name for name in names(platform) if name.startswith(first)])
+        for first in ("old", "a", "b")
+    ] == [20, 5, 2]
+    assert "all sources have declared 7" in of_sender[-1].refused[-1].reason
+    known = deliver(platform, GATE, rows(named("old", 3)), at(9), by="gate")
+    assert (known.rows, known.refused) == (0 + 3, [])
+    assert "source gate" in maintain(platform, at(10))["faults"][0]
+
+
+def test_what_a_plant_has_stays_in_use_when_a_bound_is_lowered_below_it():
+    platform = plant()
+    deliver(platform, GATE, rows(named("a", 3)), at(0), by="gate")
+    lowered = replace(platform, declaration_limits=plant((0, 0, 0), (0, 0, 0)).declaration_limits)
+    later = deliver(lowered, GATE, [*rows(named("a", 3)), *rows(["a-0"], "new")], at(1), by="gate")
+    assert (later.rows, [row.line for row in later.refused]) == (3, [4])
+
+
+def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing():
+    platform = plant()
+    wide = {
+        "ts": NOON.isoformat(),
+        "asset": "wide",
+        "values": {f"v{number}": 1 for number in range(5)},
+    }
+    found = deliver(platform, GATE, [wide, *rows(["narrow"])], at(0), by="gate")
+    assert (names(platform), [row.line for row in found.refused]) == (["narrow"], [1])
+    assert "'wide.v0' and 4 more: would be a new variable" in found.refused[0].reason
+    assert "ALERTING_NEW_VARIABLES_PER_DELIVERY" in found.refused[0].reason
+    assert "send the row again" not in found.refused[0].reason
+
+
+def test_types_of_events_count_as_variables():
+    platform = plant()
+    events = [
+        {"ts": NOON.isoformat(), "asset": "oven-1", "type": f"stop-{number}"} for number in range(6)
+    ]
+    found = deliver(platform, EVENTS, events, at(0), by="stops")
+    assert (found.rows, [row.line for row in found.refused]) == (4, [5, 6])
+    assert [type.name for type in platform.assets.event_types()] == named("stop", 4)
+
+
+def test_an_asset_that_is_full_refuses_rows_with_more_and_stores_the_others():
+    platform = memory_platform()
+    full = {f"v{number}": Variable() for number in range(MOST_VARIABLES)}
+    platform.assets.store_assets([Asset(name="oven-1", variables=full)])
+    found = deliver(
+        platform,
+        GATE,
+        [*rows(["oven-1"], "more"), *rows(["oven-1"], "v7"), *rows(["oven-2"])],
+        at(0),
+        by="gate",
+    )
+    assert (found.rows, [row.line for row in found.refused]) == (2, [1])
+    assert "an asset has at most 10000" in found.refused[0].reason
+
+
+def test_messages_beyond_a_bound_are_put_aside_at_once_and_stored_by_a_retry_when_more_is_allowed():
+    platform = plant()
+    apply_sources(platform, [LINE], "ada", at(0))
+    row = json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()
+    batch = [BrokerMessage(f"line-3/{name}", row, NOON, lambda: None) for name in named("new", 5)]
+    count = store_messages(platform, parse_source(LINE), batch, at(0), lambda _: False)
+    assert (count.new, count.dead, names(platform)) == (3, 2, named("new", 3))
+    assert "ALERTING_NEW_ASSETS_PER_DELIVERY" in platform.dead_messages.dead("line", 9)[0].reason
+    assert retry_dead(platform, "line", at(1)).new == 2
+    assert names(platform) == named("new", 5)
+
+
+def test_the_alert_names_the_source_and_ends_a_day_after_the_last_refused_row():
+    platform = plant()
+    deliver(platform, GATE, rows(named("a", 4)), at(0), by=None, sender="anna")
+    assert maintain(platform, at(2))["faults"] == ["declarations refused: sender anna"]
+    reason = platform.platform_alerts.open()[0].reason
+    assert reason.startswith("rows are refused, for example: 'a-3': would be a new asset")
+    assert maintain(platform, at(0) + timedelta(days=1, minutes=1))["faults"] == []
+
+
+ACTORS = [("anna", None, "anna"), ("anna", "gate", "anna"), (None, "gate", "source gate")]
+
+
+@pytest.mark.parametrize(("sender", "by", "actor"), ACTORS)
+def test_everything_that_data_declare_stands_in_the_audit(sender, by, actor):
+    platform = memory_platform()
+    deliver(
+        platform, GATE, [*rows(named("new", 2)), *rows(["new-0"], "u")], at(0), by=by, sender=sender
+    )
+    deliver(platform, GATE, rows(named("new", 2)), at(1), by=by, sender=sender)
+    [entry] = platform.audit.for_interval(at(-1), at(9))
+    assert (entry.actor, entry.what, entry.subject) == (
+        actor,
+        "declared by data",
+        "source gate" if by else "sender anna",
+    )
+    assert entry.why == "2 new assets: new-0, new-1; 3 new variables: new-0.t, new-0.u, new-1.t"
+
+
+def test_an_entry_of_the_audit_is_bounded_and_says_how_many_names_it_leaves_out():
+    platform = memory_platform()
+    wide = {
+        "ts": NOON.isoformat(),
+        "asset": "oven-1",
+        "values": {f"{'long' * 20}_{number}": 1 for number in range(1000)},
+    }
+    deliver(platform, GATE, [wide], at(0), by="gate")
+    [entry] = platform.audit.entries
+    assert len(entry["why"]) < 500
+    assert entry["why"].endswith(" more")
+    assert len(json.dumps(entry["after"])) < 40_000
+    shown = entry["after"]["variables"]
+    assert shown.count(", ") + 1 + int(shown.rpartition(" and ")[2].split()[0]) == 1000

@@ -1,0 +1,324 @@
+"""Every kind of source that reads messages, against its real broker: nothing lost, nothing doubled,
+whatever breaks."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
+from alerting.stream.service import StreamService
+from alerting.usecases.sources.documents import apply_sources
+from tests.builders import at
+from tests.helpers.brokers import SERVERS
+from tests.helpers.proxy import Proxy
+from tests.support import free_port
+
+pytestmark = pytest.mark.server
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+KINDS = {"mqtt": {}, "amqp": {}, "redis": {"field": "row"}, "nats": {}}
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def server(request, tmp_path_factory):
+    made = SERVERS[request.param](tmp_path_factory.mktemp(request.param))
+    made.kind = request.param
+    try:
+        made.start()
+        made.prepare()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def proxy(server):
+    made = Proxy(server.port)
+    made.join()
+    yield made
+    made.cut()
+
+
+class Line:
+    """A source of a line of its own at a server, and the service that reads it."""
+
+    def __init__(self, server, proxy, name, is_waiting=True, **changes):
+        self.server = server
+        self.proxy = proxy
+        self.name = name
+        self.platform = memory_platform()
+        given = {
+            "name": name,
+            "kind": server.kind,
+            "url": {"env": "BROKER_URL"},
+            **KINDS[server.kind],
+            **changes,
+        }
+        self.document = {field: value for field, value in given.items() if value is not None}
+        self.document.setdefault("topic", self.topic("{asset}", "readings"))
+        apply_sources(self.platform, [self.document], "ada", at(0))
+        self.service = None
+        self.start(is_waiting=is_waiting)
+
+    def topic(self, *levels):
+        return self.server.separator.join(["line-3", self.name, *levels])
+
+    def start(self, platform=None, is_waiting=True):
+        """Start the service, and wait for its subscription."""
+        environ = {"BROKER_URL": self.server.address(self.proxy.port)}
+        self.service = StreamService(platform or self.platform, environ)
+        self.turns(
+            lambda: (
+                not is_waiting
+                or (self.streams and all(stream._fault is None for stream in self.streams))
+            )
+        )
+
+    @property
+    def streams(self):
+        return [found.stream for found in self.service._connections.values()]
+
+    def send(self, numbers, asset="oven-1"):
+        rows = [
+            {"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}} for i in numbers
+        ]
+        self.server.publish(
+            self.topic(asset, "readings"), [json.dumps(row).encode() for row in rows]
+        )
+
+    def turns(self, until, seconds=120.0):
+        """Let the service work until a condition holds."""
+        end = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < end, (
+                f"not in time: {self.progress}, {len(self.stored())} stored"
+            )
+            self.service.turn()
+
+    @property
+    def progress(self):
+        return self.platform.deliveries.progress(self.name)
+
+    def stored(self, asset="oven-1"):
+        found = self.platform.assets.get(asset)
+        if found is None:
+            return {}
+        frame = self.platform.readings.load(found, None, None).readings
+        return {
+            int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()
+        }
+
+
+@pytest.fixture
+def line(server, proxy, request, monkeypatch):
+    if server.kind == "redis":
+        monkeypatch.setattr("alerting.adapters.sources.redis_streams.LOOK_S", 0.2)
+    made = Line(server, proxy, request.node.originalname.replace("_", "-")[-40:])
+    yield made
+    made.service.close()
+
+
+class Failing:
+    """Writes that fail a number of times as those to a database that is away."""
+
+    def __init__(self, writes, times):
+        self._writes = writes
+        self.left = times
+
+    def __getattr__(self, name):
+        if name == "insert" and self.left:
+            self.left -= 1
+            raise AutoReconnect("away")
+        return getattr(self._writes, name)
+
+
+def test_rows_are_stored_once_in_any_order_and_poison_is_put_aside(line):
+    line.send([3, 1, 2, 0, 1, 3])
+    line.server.publish(
+        line.topic("oven-1", "readings"), [b"poison", b"\xff", b"x" * (1 << 20) + b"y"]
+    )
+    line.send([4], "oven-2")
+    dead = line.platform.dead_messages.dead
+    line.turns(
+        lambda: (
+            line.stored("oven-2")
+            and len(dead(line.name, 10)) == (2 if line.server.kind == "mqtt" else 3)
+        )
+    )
+    assert line.stored() == {i: {"t": float(i)} for i in range(4)}
+    assert line.progress.rows == 5
+    assert all(len(letter.payload) <= 1 << 20 for letter in dead(line.name, 10))
+
+
+def test_a_restart_in_the_middle_and_a_database_that_is_away_lose_nothing(line):
+    line.send(range(20))
+    line.turns(line.stored)
+    line.service.close()
+    line.send(range(15, 40))
+    failing = Failing(line.platform.reading_writes, 1)
+    line.start(replace(line.platform, reading_writes=failing))
+    line.turns(lambda: len(line.stored()) == 40)
+    assert failing.left == 0
+    assert line.progress.rows == 40
+
+
+def test_a_broken_connection_is_said_and_what_came_meanwhile_is_stored_once(line):
+    line.send(range(10))
+    line.turns(lambda: len(line.stored()) == 10)
+    line.proxy.cut()
+    line.turns(lambda: line.progress.fault is not None)
+    assert f"source {line.name}: " in line.progress.fault
+    line.proxy.join()
+    line.turns(lambda: line.progress.fault is None)
+    line.proxy.cut()
+    line.send(range(5, 20))
+    line.proxy.join()
+    line.turns(lambda: len(line.stored()) == 20)
+    assert line.progress.rows == 20
+    assert line.progress.fault is None
+
+
+def test_a_message_that_is_not_acknowledged_comes_again(line):
+    line.send(range(3))
+    waits = time.monotonic() + 120
+    [stream] = line.streams
+    taken = []
+    while len(taken) < 3:
+        assert time.monotonic() < waits
+        taken += stream.batch()
+    line.service.close()
+    line.start()
+    line.turns(lambda: len(line.stored()) == 3)
+
+
+def test_a_changed_topic_is_given_back(line):
+    changed = {**line.document, "topic": line.topic("new", "{asset}", "readings")}
+    apply_sources(line.platform, [changed], "ada", at(1))
+    line.service.close()
+    line.start()
+    line.send([1])
+    line.server.publish(
+        line.topic("new", "oven-3", "readings"),
+        [json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()],
+    )
+    line.turns(lambda: line.stored("oven-3"))
+    assert line.stored() == {}
+    assert line.platform.dead_messages.dead(line.name, 10) == []
+
+
+def only(kind):
+    return pytest.mark.parametrize("server", [kind], indirect=True)
+
+
+ROW = json.dumps({"ts": NOON.isoformat(), "values": {"t": 1}}).encode()
+
+
+@only("amqp")
+def test_an_amqp_queue_that_is_there_is_read_and_a_missing_one_or_exchange_is_said(server, proxy):
+    import pika
+
+    def refused(**changes):
+        line = Line(server, proxy, "missing", is_waiting=False, **changes)
+        line.turns(lambda: "not answered" not in (line.progress.fault or "not answered"))
+        line.service.close()
+        return line.progress.fault
+
+    with pika.BlockingConnection(pika.URLParameters(server.address(server.port))) as connection:
+        channel = connection.channel()
+        channel.queue_declare("line-3-results", durable=True)
+        channel.basic_publish("", "line-3-results", ROW)
+        channel.exchange_declare("plant", "topic", durable=True)
+        line = Line(server, proxy, "given", queue="line-3-results", topic="#", asset="oven-1")
+        line.turns(line.stored)
+        line.service.close()
+        line = Line(server, proxy, "plant", exchange="plant")
+        channel.basic_publish("plant", line.topic("oven-1", "readings"), ROW)
+        line.turns(line.stored)
+        line.service.close()
+    assert "no queue 'nothing'" in refused(queue="nothing")
+    assert "no exchange 'nothing'" in refused(exchange="nothing")
+
+
+@only("nats")
+def test_a_subject_that_no_stream_stores_is_said(server, proxy):
+    for changes in ({"topic": "line-5.{asset}"}, {"stream": "nothing"}):
+        line = Line(server, proxy, "missing", is_waiting=False, **changes)
+        line.turns(lambda found=line: "has no stream" in (found.progress.fault or ""))
+        line.service.close()
+        assert "has no stream" in line.progress.fault
+
+
+@only("redis")
+def test_the_fields_of_an_entry_are_a_row_and_entries_of_a_dead_consumer_are_taken_over(
+    server, proxy, monkeypatch
+):
+    import redis
+
+    monkeypatch.setattr("alerting.adapters.sources.redis_streams.IDLE_MS", 100)
+    monkeypatch.setattr("alerting.adapters.sources.redis_streams.CLAIM_S", 0.1)
+    with redis.Redis(port=server.port) as client:
+        client.xgroup_create("plain", "alerting-fields", mkstream=True)
+        for i in range(3):
+            row = {
+                "ts": (NOON + timedelta(seconds=i)).isoformat(),
+                "zone": 200 + i,
+                "recipe": "A 1",
+                "on": "true",
+            }
+            client.xadd("plain", row)
+        client.xreadgroup("alerting-fields", "another", {"plain": ">"}, count=2)
+        line = Line(server, proxy, "fields", topic="plain", field=None, asset="oven-1")
+        line.turns(lambda: len(line.stored()) == 3)
+        line.service.close()
+        assert line.stored()[2] == {"zone": 202.0, "recipe": "A 1", "on": True}
+        assert client.xpending("plain", "alerting-fields")["pending"] == 0
+
+
+def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_service(line):
+    from alerting.adapters.sources.brokers import look_at
+    from alerting.usecases.sources.trial import try_messages
+
+    source = line.platform.sources.get(line.name)
+    line.turns(lambda: line.progress.fault is None)
+    sent = Event()
+
+    def send():
+        time.sleep(0.5)
+        for i in range(4):  # those of MQTT and AMQP are seen as they come
+            line.send([i])
+            line.server.publish(line.topic("oven-1", "readings"), [b"poison"])
+        sent.set()
+
+    Thread(target=send, daemon=True).start()
+    if line.server.kind in ("redis", "nats"):
+        assert sent.wait(30)
+    address = line.server.address(line.server.port)
+    trial = try_messages(line.platform, source, look_at(line.server.kind, source, address, 6.0))
+    assert {row["t"] for row in trial.rows} == {0.0, 1.0, 2.0, 3.0}
+    assert {row["asset"] for row in trial.rows} == {"oven-1"}
+    assert len(trial.refused) == 4
+    assert {row.reason for row in trial.refused} == {"is neither a row nor a list of rows"}
+    assert line.stored() == {}
+    line.turns(lambda: len(line.stored()) == 4 and line.platform.dead_messages.dead(line.name, 10))
+
+
+def test_a_trial_of_a_broker_that_is_away_says_so_within_its_time(server, proxy):
+    from alerting.adapters.sources.brokers import look_at
+
+    source = parse_source(
+        {
+            "name": "away",
+            "kind": server.kind,
+            "url": {"env": "B"},
+            "topic": "away",
+            **KINDS[server.kind],
+        }
+    )
+    with pytest.raises(UserError, match="source away: "):
+        look_at(server.kind, source, server.address(free_port()), 2.0)

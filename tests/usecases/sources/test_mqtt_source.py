@@ -1,0 +1,275 @@
+"""A source of kind `mqtt` against a real Mosquitto broker: nothing lost, nothing doubled, whatever
+breaks."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages
+from tests.builders import at
+from tests.helpers.mosquitto import Broker
+
+mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SOURCE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+}
+VALUES = {**SOURCE, "topic": "line-3/{asset}/{variable}", "payload": "value", "stamp": "receipt"}
+
+
+def test_topics_and_payloads_that_do_not_fit_are_faults():
+    for changes in (
+        {"topic": "a/#/b"},
+        {"topic": "a/b+"},
+        {"topic": "a/{machine}"},
+        {"payload": "value"},
+        {"stamp": "never"},
+    ):
+        with pytest.raises(SourceRefused):
+            parse_source({**SOURCE, **changes})
+
+
+def message(payload, topic="line-3/oven-1/readings", acknowledged=None, received=NOON):
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return BrokerMessage(
+        topic,
+        body,
+        received,
+        lambda: acknowledged.append(payload) if acknowledged is not None else None,
+    )
+
+
+def stored(platform, asset="oven-1"):
+    found = platform.assets.get(asset)
+    if found is None:
+        return {}
+    frame = platform.readings.load(found, None, None).readings
+    return {
+        int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()
+    }
+
+
+def test_the_levels_of_a_topic_name_asset_and_variable_of_one_value():
+    platform = memory_platform()
+    source = parse_source(VALUES)
+    found = [
+        message(b"201.5", "line-3/oven-1/zone_2"),
+        message(b"A", "line-3/oven-1/recipe"),
+        message(b"\xff", "line-3/oven-1/x"),
+    ]
+    assert store_messages(platform, source, found, at(0)).dead == 1
+    assert stored(platform) == {0: {"zone_2": 201.5, "recipe": "A"}}
+
+
+def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected():
+    platform = memory_platform()
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    done = []
+    good = {"ts": NOON.isoformat(), "values": {"t": 1}}
+    poison = {"at": NOON.isoformat(), "values": {"t": 2}}
+    batch = [message(m, acknowledged=done) for m in (good, poison, b"{", poison)]
+    count = store_messages(platform, parse_source(SOURCE), batch, at(1))
+    assert (count.messages, count.new, count.dead, len(done)) == (4, 1, 3, 4)
+    assert sorted(letter.reason for letter in platform.dead_messages.dead("line", 10)) == [
+        "is neither a row nor a list of rows",
+        "ts: there is no time",
+    ]
+    apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
+    assert (
+        retry_dead(platform, "line", at(3)).new,
+        len(platform.dead_messages.dead("line", 10)),
+    ) == (
+        1,
+        1,
+    )
+    assert stored(platform) == {0: {"t": 2.0}}
+
+
+def test_nothing_is_acknowledged_that_is_not_stored():
+    platform = memory_platform()
+    done = []
+
+    class Down:
+        def __getattr__(self, name):
+            raise AutoReconnect("away")
+
+    found = [message({"ts": NOON.isoformat(), "values": {"t": 1}}, acknowledged=done)]
+    with pytest.raises(AutoReconnect):
+        store_messages(replace(platform, reading_writes=Down()), parse_source(SOURCE), found, at(0))
+    assert done == []
+
+
+@pytest.fixture
+def broker(tmp_path):
+    made = Broker(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+class Line:
+    """A line that publishes readings, one a second of event time."""
+
+    def __init__(self, broker):
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id="line", protocol=mqtt.MQTTv5
+        )
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+
+    def publish(self, numbers, payload=None):
+        sent = []
+        for i in numbers:
+            row = {"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}}
+            sent.append(
+                self._client.publish("line-3/oven-1/readings", payload or json.dumps(row), qos=1)
+            )
+        for one in sent:
+            one.wait_for_publish(20)
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def turns(service, until, seconds=120.0):
+    """Let the service work until a condition holds."""
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "the messages did not come in time"
+        service.turn()
+
+
+@pytest.mark.server
+def test_messages_are_stored_once_while_broker_service_and_database_break(broker):
+    from alerting.stream.service import StreamService
+
+    platform = memory_platform()
+    environ = {"BROKER_URL": broker.address}
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    service = StreamService(platform, environ)
+    turns(service, lambda: broker_knows(service))
+    line = Line(broker)
+    line.publish(range(50))
+    line.publish([0], b"poison")
+    turns(service, lambda: len(stored(platform)) == 50 and platform.dead_messages.dead("line", 10))
+
+    service.close()  # as a kill: the broker keeps what comes meanwhile
+    line.publish(range(40, 90))
+    failing = Failing(platform.reading_writes, 1)
+    service = StreamService(replace(platform, reading_writes=failing), environ)
+    turns(service, lambda: len(stored(platform)) == 90)
+    assert failing.left == 0
+
+    line.close()
+    broker.stop()
+    turns(service, lambda: platform.deliveries.progress("line").fault is not None)
+    broker.start()
+    line = Line(broker)
+    line.publish(range(90, 120))
+    turns(service, lambda: len(stored(platform)) == 120, 40)
+    line.close()
+    service.close()
+    assert stored(platform) == {i: {"t": float(i)} for i in range(120)}
+    assert platform.deliveries.progress("line").rows == 120
+    assert len(platform.dead_messages.dead(None, 10)) == 1
+
+
+def broker_knows(service):
+    """Return whether the subscription of the one source is confirmed."""
+    return any(found.stream._fault is None for found in service._connections.values())
+
+
+class Failing:
+    """Writes that fail a number of times as those to a database that is away."""
+
+    def __init__(self, writes, times):
+        self._writes = writes
+        self.left = times
+
+    def __getattr__(self, name):
+        if name == "insert" and self.left:
+            self.left -= 1
+            raise AutoReconnect("away")
+        return getattr(self._writes, name)
+
+
+def publish(broker, *messages):
+    """Publish retained messages of (topic, payload)."""
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2, client_id="publisher", protocol=mqtt.MQTTv5
+    )
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    for topic, payload in messages:
+        client.publish(topic, payload, qos=1, retain=True).wait_for_publish(20)
+    client.disconnect()
+    client.loop_stop()
+
+
+@pytest.mark.server
+def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
+    from alerting.stream.service import StreamService
+
+    platform = memory_platform()
+    environ = {"BROKER_URL": broker.address}
+    publish(broker, ("line-3/oven-1/t", b"1"))
+    apply_sources(platform, [VALUES], "ada", at(0))
+    service = StreamService(platform, environ)
+    turns(service, lambda: broker_knows(service))
+    publish(broker, ("line-3/oven-2/t", b"2"))
+    turns(service, lambda: platform.assets.get("oven-2"))
+    service.close()
+    assert platform.assets.get("oven-1") is None
+
+    apply_sources(platform, [{**VALUES, "topic": "line-4/{asset}/{variable}"}], "ada", at(1))
+    service = StreamService(platform, environ)
+    turns(service, lambda: broker_knows(service))
+    publish(broker, ("line-3/oven-3/t", b"3"), ("line-4/oven-4/t", b"4"))
+    turns(service, lambda: platform.assets.get("oven-4"))
+    service.close()
+    assert [asset.name for asset in platform.assets.all()] == ["oven-2", "oven-4"]
+    assert platform.dead_messages.dead(None, 10) == []
+
+
+@pytest.mark.server
+def test_from_the_noted_subscription_on_no_message_is_missed(broker):
+    """`alerting source apply` waits for this note: a broker keeps nothing for a session that it
+    does not know yet."""
+    from alerting.stream.service import StreamService
+
+    platform = memory_platform()
+    environ = {"BROKER_URL": broker.address}
+    apply_sources(platform, [{**VALUES, "name": "noted"}], "ada", at(0))
+    service = StreamService(platform, environ)
+    assert platform.deliveries.progress("noted").read_until is None
+    turns(service, lambda: platform.deliveries.progress("noted").read_until)
+    publish(broker, ("line-3/oven-7/t", b"7"))
+    turns(service, lambda: platform.assets.get("oven-7"))
+    service.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(0x87, "Not authorized"), (0, "Granted QoS 0"), (1, None)]
+)
+def test_a_topic_that_the_broker_does_not_grant_is_a_fault_of_the_source(code, reason):
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from alerting.adapters.sources.mqtt import refusal
+
+    found = refusal("line-3/+/readings", [ReasonCode(PacketTypes.SUBACK, identifier=code)])
+    wanted = (
+        f"the broker does not grant topic 'line-3/+/readings' with quality of service 1: {reason}"
+    )
+    assert found == (None if reason is None else wanted)

@@ -1,0 +1,280 @@
+"""A source of kind `opcua` against asyncua's own server: values with quality and stamps, also over
+a broken connection."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.stream import service
+from alerting.stream.service import StreamService
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.stream import BrokerMessage, store_messages
+from tests.builders import at
+from tests.helpers.proxy import Proxy
+from tests.support import free_port
+
+asyncua = pytest.importorskip("asyncua", reason="pip install asyncua")
+OpcUaClient = pytest.importorskip("alerting.adapters.sources.opcua").OpcUaClient
+pytestmark = pytest.mark.server
+BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+ZONE = "ns=2;s=Oven1.Zone2"
+RECIPE = "ns=2;s=Oven1.Recipe"
+SOURCE = {
+    "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
+    "nodes": {ZONE: {"variable": "zone 2", "asset": "oven-1"},
+    RECIPE: {"variable": "recipe", "asset": "oven-1"}},
+    "variables": {"zone 2": {"name": "zone_2", "unit": "°C"}},
+}  # fmt: skip
+
+
+class Plant:
+    """An OPC UA server with two nodes, in a thread of its own."""
+
+    def __init__(self):
+        self.port = free_port()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._do(self._start())
+
+    def _do(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
+
+    async def _start(self):
+        self._server = asyncua.Server()
+        await self._server.init()
+        self._server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}")
+        self._server.set_security_policy([asyncua.ua.SecurityPolicyType.NoSecurity])
+        await self._server.register_namespace("line")
+        await self._server.start()
+        folder = self._server.nodes.objects
+        self.nodes = {}
+        for id, value in ((ZONE, 0.0), (RECIPE, "A")):
+            self.nodes[id] = await folder.add_variable(
+                asyncua.ua.NodeId.from_string(id), f"2:{id[-5:]}", value
+            )
+            await self._write(id, value, 0)
+        await self._server.historize_node_data_change(
+            self.nodes[ZONE], period=timedelta(days=3650), count=1000
+        )
+
+    async def _write(self, id, value, seconds, status=0):
+        found = asyncua.ua.DataValue(
+            asyncua.ua.Variant(value),
+            asyncua.ua.StatusCode(status),
+            SourceTimestamp=BEGIN + timedelta(seconds=seconds),
+        )
+        await self.nodes[id].write_value(found)
+
+    def write(self, id, value, seconds, status=0):
+        self._do(self._write(id, value, seconds, status))
+
+    def stop(self):
+        self._do(self._server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+@pytest.fixture(scope="module")
+def plant():
+    made = Plant()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def proxy(plant):
+    made = Proxy(plant.port)
+    made.join()
+    yield made
+    made.cut()
+
+
+class Reader:
+    """The service with one source."""
+
+    def __init__(self, proxy, **changes):
+        self.platform = memory_platform()
+        apply_sources(self.platform, [{**SOURCE, **changes}], "ada", at(0))
+        self.service = StreamService(
+            self.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"}
+        )
+
+    def turns(self, until):
+        end = time.monotonic() + 120
+        while not until():
+            assert time.monotonic() < end, (
+                f"not in time: {self.platform.deliveries.progress('line')}, {self.stored()}"
+            )
+            self.service.turn()
+
+    def stored(self):
+        found = self.platform.assets.get("oven-1")
+        if found is None:
+            return {}
+        frame = self.platform.readings.load(found, None, None).readings
+        return {
+            int((ts - BEGIN).total_seconds()): row.dropna().to_dict()
+            for ts, row in frame.iterrows()
+        }
+
+
+def test_values_have_the_stamps_and_the_quality_of_the_server(plant, proxy):
+    reader = Reader(proxy)
+    reader.turns(reader.stored)
+    plant.write(ZONE, 201.5, 60)
+    plant.write(RECIPE, "B", 60)
+    plant.write(ZONE, 7.0, 61, 0x80000000)  # bad
+    plant.write(ZONE, 202.5, 62, 0x40000000)  # uncertain
+    reader.turns(lambda: 62 in reader.stored())
+    reader.service.close()
+    stored = reader.stored()
+    assert stored[60] == {"zone_2": 201.5, "recipe": "B"}
+    assert stored[62] == {"zone_2": 202.5}
+    assert "zone_2" not in stored.get(61, {})
+    assert reader.platform.assets.get("oven-1").variables["zone_2"].unit == "°C"
+    assert reader.platform.dead_messages.dead(None, 10) == []
+
+
+def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
+    reader = Reader(proxy, history="2h")
+    reader.turns(reader.stored)
+    proxy.cut()
+    reader.turns(lambda: reader.platform.deliveries.progress("line").fault is not None)
+    plant.write(ZONE, 300.0, 120)
+    plant.write(ZONE, 301.0, 121)
+    proxy.join()
+    reader.turns(lambda: {120, 121} <= reader.stored().keys())
+    reader.service.close()
+    assert reader.stored()[120] == {"zone_2": 300.0}
+
+
+def test_no_value_is_lost_over_an_outage_of_the_database(plant, proxy, monkeypatch):
+    """Without a history."""
+    monkeypatch.setattr(service, "PAUSE_S", 0.02)
+    reader = Reader(proxy)
+    reader.turns(reader.stored)
+
+    def write(numbers):
+        for number in numbers:
+            plant.write(ZONE, 400.0 + number, 1000 + number)
+            reader.service.turn()
+
+    reader.service._platform = replace(reader.platform, reading_writes=Away())
+    write(range(20))
+    reader.service._platform = reader.platform
+    write(range(20, 40))
+    reader.turns(lambda: 1039 in reader.stored())
+    reader.service.close()
+    assert [n for n in range(40) if reader.stored().get(1000 + n) != {"zone_2": 400.0 + n}] == []
+    progress = reader.platform.deliveries.progress("line")
+    assert (progress.lost, progress.last_lost) == (0, None)
+
+
+def test_another_process_reads_on_after_the_first_has_ended_and_history_fills_the_gap(
+    plant, proxy, monkeypatch
+):
+    monkeypatch.setattr(service, "LOOK_S", 0.2)
+    monkeypatch.setattr(StreamService, "_was_killed_here", lambda *_: False)
+    reader = Reader(proxy, history="2h")
+    reader.turns(reader.stored)
+    first = reader.service
+    second = StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
+    for number in range(20):
+        plant.write(ZONE, 500.0 + number, 2000 + number)
+        second.turn()
+        first.turn()
+    assert second._connections == {}
+    first.close()
+    plant.write(ZONE, 520.0, 2020)
+    reader.service = second
+    reader.turns(lambda: 2020 in reader.stored())
+    second.close()
+    assert [n for n in range(21) if reader.stored().get(2000 + n) != {"zone_2": 500.0 + n}] == []
+    assert reader.platform.deliveries.progress("line").last_lost is None
+
+
+class Away:
+    """Writes of a database that is away."""
+
+    def __getattr__(self, name):
+        raise AutoReconnect("away")
+
+
+def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
+    client = OpcUaClient.__new__(OpcUaClient)
+    client._lost = "closed"
+    client._values = ["a", "b", "c"]
+    client._past = deque()
+    client._history = deque()
+    assert client.receive(0) == ["a", "b", "c"]
+    with pytest.raises(UserError, match="the connection to the server is lost: closed"):
+        client.receive(2)
+
+
+def test_a_node_that_is_missing_is_named(plant, proxy):
+    reader = Reader(proxy, nodes={"ns=2;s=Nothing": {"variable": "x", "asset": "oven-1"}})
+    reader.turns(
+        lambda: "refuses node" in (reader.platform.deliveries.progress("line").fault or "")
+    )
+    reader.service.close()
+    assert "refuses node 'ns=2;s=Nothing'" in reader.platform.deliveries.progress("line").fault
+
+
+def test_faults_of_a_document_are_named():
+    node = {"variable": "x"}
+    for path, changes in (
+        ("nodes", {"nodes": {ZONE: node}}),
+        ("nodes", {"nodes": {}}),
+        ("nodes", {"nodes": {"Oven1.Zone2": {**node, "asset": "oven-1"}}}),
+        ("asset", {"asset": "oven-2"}),
+        ("delivers", {"delivers": "events"}),
+        ("history", {"history": "60d"}),
+        ("tls", {"security": "encrypt"}),
+        ("quality", {"quality": None}),
+    ):
+        with pytest.raises(SourceRefused) as refusal:
+            parse_source({**SOURCE, **changes})
+        assert [fault.path for fault in refusal.value.faults] == [path]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(value):
+    from alerting.adapters.sources.opcua import OpcUaClient
+
+    source = parse_source(SOURCE)
+    platform = memory_platform()
+    apply_sources(platform, [SOURCE], "ada", at(0))
+    found = asyncua.ua.DataValue(
+        asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=BEGIN
+    )
+    received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
+    count = store_messages(
+        platform,
+        source,
+        [BrokerMessage(received.topic, received.payload, BEGIN, lambda: None)],
+        BEGIN,
+    )
+    assert (count.new, count.dead) == (1, 0)
+
+
+def test_a_trial_shows_present_values_and_names_nodes_that_the_server_refuses(plant):
+    from alerting.adapters.sources.brokers import look_at
+    from alerting.usecases.sources.trial import try_messages
+
+    plant.write(ZONE, 205.5, 500)
+    nodes = {**SOURCE["nodes"], "ns=2;s=Nothing": {"variable": "nothing", "asset": "oven-1"}}
+    source = parse_source({**SOURCE, "nodes": nodes})
+    look = look_at("opcua", source, f"opc.tcp://127.0.0.1:{plant.port}", 5.0)
+    trial = try_messages(memory_platform(), source, look)
+    assert [row["zone_2"] for row in trial.rows if "zone_2" in row] == [205.5]
+    assert any("recipe" in row for row in trial.rows)
+    assert [note for note in trial.notes if "'ns=2;s=Nothing'" in note]

@@ -1,0 +1,371 @@
+"""A source of kind `files` at an SFTP server and in an S3 store: each file is stored once, then put
+away there."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.object_store import object_store
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.servers import remote
+from alerting.adapters.sources.servers.remote import SourceFiles
+from alerting.adapters.sources.sql import SqlReader
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.poll import Readers, poll, try_source
+from tests.builders import at
+from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.server
+GOOD = "ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n"
+
+
+class OverSftp:
+    """The folder that the server shows. `options`: fields of a source."""
+
+    def __init__(self, server, folder):
+        self.root = str(folder)
+        self.address = server.address
+        self.options = {"known_hosts": str(server.known_hosts), "key": str(server.key)}
+        self.changed = 1_767_000_000
+        (folder / "in").mkdir()
+
+    def write(self, name, text):
+        Path(self.root, name).write_text(text)
+        self.changed += 1
+        os.utime(f"{self.root}/{name}", (self.changed, self.changed))
+
+    def names(self):
+        found = [
+            os.path.relpath(f"{folder}/{name}", self.root)
+            for folder, _, names in os.walk(self.root)
+            for name in names
+        ]
+        return sorted(found)
+
+
+class OverS3:
+    """A bucket of the server."""
+
+    def __init__(self, port, folder):
+        self.address = f"s3://key:secret@?endpoint_url=http://127.0.0.1:{port}"
+        self.root = f"/{folder.name.lower().replace('_', '-')[-40:]}x"
+        self.options = {"unchanged_for": "0s"}
+        self.store = object_store(self.address)
+        create_bucket(port, self.root[1:])
+
+    def write(self, name, text):
+        with self.store.open_output_stream(f"{self.root[1:]}/{name}") as file:
+            file.write(text.encode())
+
+    def names(self):
+        from pyarrow import fs
+
+        found = self.store.get_file_info(fs.FileSelector(self.root[1:], recursive=True))
+        return sorted(
+            info.path.partition("/")[2] for info in found if info.type == fs.FileType.File
+        )
+
+
+@pytest.fixture(params=["sftp", "s3"])
+def server(request, tmp_path):
+    made = OverSftp if request.param == "sftp" else OverS3
+    return made(request.getfixturevalue(f"{request.param}_server"), tmp_path)
+
+
+@pytest.fixture
+def sftp(sftp_server, tmp_path):  # noqa: F811
+    return OverSftp(sftp_server, tmp_path)
+
+
+@pytest.fixture
+def platform():
+    return memory_platform()
+
+
+def document(server, **changes):
+    plain = {
+        "name": "lab",
+        "kind": "files",
+        "url": {"env": "LAB"},
+        "pattern": f"{server.root}/in/*.csv",
+        "asset": "oven-1",
+    }
+    plain |= {"done": f"{server.root}/done", "bad": f"{server.root}/bad", **server.options}
+    return {name: value for name, value in {**plain, **changes}.items() if value is not None}
+
+
+def readers(server):
+    resolve = resolver({"LAB": server.address})
+    return Readers(SourceFiles(FolderDrop(), resolve), SqlReader(resolve))
+
+
+def stored(platform):
+    frame = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
+    return {ts.strftime("%H:%M"): value for ts, value in frame["t"].items()}
+
+
+def test_good_files_are_stored_and_moved_and_bad_ones_have_the_reason_beside_them(platform, server):
+    apply_sources(platform, [document(server)], "ada", at(0))
+    server.write("in/a.csv", GOOD)
+    server.write("in/b.csv", "ts;t\nnever;1\n")
+    server.write("in/notes.txt", "nothing")
+    found = poll(platform, readers(server), "lab", at(1))
+    assert (found.new, found.refused) == (2, 1)
+    assert stored(platform) == {"12:00": 1.5, "12:01": 2.5}
+    assert server.names() == ["bad/b.csv", "bad/b.csv.reason.txt", "done/a.csv", "in/notes.txt"]
+    # another one of this name, perhaps of the same second
+    server.write("in/a.csv", GOOD.replace("2,5", "13,5"))
+    assert poll(platform, readers(server), "lab", at(2)).new == 1
+    assert "done/2-a.csv" in server.names()
+    assert stored(platform)["12:01"] == 13.5
+
+
+def test_a_file_that_stays_is_read_once_and_again_when_it_grows(platform, server, monkeypatch):
+    apply_sources(platform, [document(server, done=None)], "ada", at(0))
+    server.write("in/a.csv", GOOD)
+    reading = readers(server)
+    assert poll(platform, reading, "lab", at(1)).new == 2
+    fetched = []
+    fetch = remote.RemoteDrop._fetched
+    monkeypatch.setattr(
+        remote.RemoteDrop, "_fetched", lambda drop, file: fetched.append(file) or fetch(drop, file)
+    )
+    assert poll(platform, reading, "lab", at(2)).rows == 0
+    assert fetched == []  # size and time say that it is the same
+    server.write("in/a.csv", f"{GOOD}05.01.2026 12:02;4,5\n")
+    assert poll(platform, reading, "lab", at(3)).new == 1
+    assert len(stored(platform)) == 3
+
+
+def test_a_read_that_is_killed_before_the_file_is_moved_changes_nothing_the_second_time(
+    platform, server, monkeypatch
+):
+    apply_sources(platform, [document(server)], "ada", at(0))
+    server.write("in/a.csv", GOOD)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote.RemoteDrop, "put_away", die)
+        with pytest.raises(Killed):
+            poll(platform, readers(server), "lab", at(1))
+    assert poll(platform, readers(server), "lab", at(2)).rows == 0
+    assert server.names() == ["done/a.csv"]
+    assert len(stored(platform)) == 2
+
+
+def test_a_look_shows_rows_and_stores_nothing(platform, server):
+    server.write("in/a.csv", GOOD)
+    trial = try_source(platform, readers(server), parse_source(document(server)))
+    assert (len(trial.rows), platform.assets.all(), server.names()) == (2, [], ["in/a.csv"])
+
+
+def test_a_folder_that_is_not_there_and_a_file_that_is_too_large_are_said(
+    platform, server, monkeypatch
+):
+    apply_sources(
+        platform, [document(server, pattern=f"{server.root}/nowhere/*.csv")], "ada", at(0)
+    )
+    with pytest.raises(UserError, match="no such file or folder"):
+        poll(platform, readers(server), "lab", at(1))
+    apply_sources(platform, [document(server)], "ada", at(2))
+    server.write("in/a.csv", GOOD)
+    monkeypatch.setattr(remote, "MOST_BYTES", 10)
+    assert poll(platform, readers(server), "lab", at(3)).refused == 1
+    assert "at most 10 of a file" in platform.deliveries.progress("lab").fault
+    assert server.names() == ["bad/a.csv", "bad/a.csv.reason.txt"]
+
+
+def test_a_folder_with_too_many_entries_is_refused(platform, server, monkeypatch):
+    apply_sources(platform, [document(server)], "ada", at(0))
+    for name in "abc":
+        server.write(f"in/{name}.csv", GOOD)
+    monkeypatch.setattr(remote, "MOST_ENTRIES", 2)
+    with pytest.raises(UserError, match="narrower pattern"):
+        poll(platform, readers(server), "lab", at(1))
+
+
+def test_links_at_the_server_are_not_followed(platform, sftp, tmp_path):
+    (tmp_path / "secret.csv").write_text(GOOD)
+    (tmp_path / "in" / "a.csv").symlink_to(tmp_path / "secret.csv")
+    (tmp_path / "elsewhere").mkdir()
+    sftp.write("elsewhere/b.csv", GOOD)
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")
+    apply_sources(platform, [document(sftp, pattern=f"{sftp.root}/[il]*/*.csv")], "ada", at(0))
+    assert poll(platform, readers(sftp), "lab", at(1)).rows == 0
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd.csv", "a\nb.csv"])
+def test_a_name_that_leaves_the_folder_is_refused_or_taken_as_a_name(
+    platform, sftp, name, monkeypatch
+):
+    sftp.write("in/a.csv", GOOD)
+    apply_sources(platform, [document(sftp, pattern=f"{sftp.root}/in/*")], "ada", at(0))
+    entry = {
+        "name": f"{sftp.root}/in/{name}",
+        "size": 5,
+        "type": "file",
+        "mtime": datetime.now(UTC) - timedelta(days=1),
+    }
+    monkeypatch.setattr(remote.RemoteDrop, "_list", lambda *_: [entry])
+    with pytest.raises(UserError, match=r"no name of a file|no such file"):
+        poll(platform, readers(sftp), "lab", at(1))
+
+
+def test_a_host_key_that_is_unknown_or_another_one_is_refused(
+    platform,
+    sftp,
+    sftp_server,  # noqa: F811
+    tmp_path,
+):
+    sftp.write("in/a.csv", GOOD)
+    (tmp_path / "none").write_text("")
+    other = tmp_path / "other"
+    other.write_text(
+        f"[127.0.0.1]:{sftp_server.port} {(sftp_server.key.with_suffix('.pub')).read_text()}"
+    )
+    for file, message in (
+        (tmp_path / "none", "its host key is not in"),
+        (other, "another host key"),
+        (tmp_path / "x", "cannot be read"),
+    ):
+        apply_sources(platform, [document(sftp, known_hosts=str(file))], "ada", at(0))
+        with pytest.raises(UserError, match=message):
+            poll(platform, readers(sftp), "lab", at(1))
+    assert (tmp_path / "none").read_text() == ""
+    assert sftp.names() == ["in/a.csv", "none", "other"]
+
+
+def test_a_wrong_key_and_one_that_others_may_read_are_refused(platform, sftp, sftp_server):  # noqa: F811
+    host_key = str(sftp_server.key.with_name("host"))
+    apply_sources(platform, [document(sftp, key=host_key)], "ada", at(0))
+    with pytest.raises(UserError, match="refuses the user"):
+        poll(platform, readers(sftp), "lab", at(1))
+    sftp_server.key.chmod(0o644)
+    apply_sources(platform, [document(sftp)], "ada", at(2))
+    try:
+        with pytest.raises(UserError, match="chmod 600"):
+            poll(platform, readers(sftp), "lab", at(3))
+    finally:
+        sftp_server.key.chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sftp://host:x/",
+        "sftp://host",
+        "ftp://a:hidden@b",
+        "s3://k:hidden@?nothing=1",
+        "s3://[",
+        "x",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_showing_it(platform, sftp, address):
+    apply_sources(platform, [document(sftp)], "ada", at(0))
+    sftp.address = address
+    with pytest.raises(UserError) as refusal:
+        poll(platform, readers(sftp), "lab", at(1))
+    assert "hidden" not in str(refusal.value)
+
+
+def test_a_server_that_does_not_answer_is_said_without_its_password(platform, sftp):
+    apply_sources(platform, [document(sftp)], "ada", at(0))
+    sftp.address = "sftp://ada:hidden@127.0.0.1:1"
+    with pytest.raises(UserError, match="no connection") as refusal:
+        poll(platform, readers(sftp), "lab", at(1))
+    assert "hidden" not in str(refusal.value)
+
+
+def test_fields_of_a_server_without_one_are_faults():
+    with pytest.raises(SourceRefused) as refusal:
+        parse_source(
+            {
+                "name": "lab",
+                "kind": "files",
+                "pattern": "/in/*.csv",
+                "key": "/k",
+                "known_hosts": "/h",
+            }
+        )
+    assert [fault.path for fault in refusal.value.faults] == ["known_hosts", "key"]
+
+
+HOSTILE = {
+    "a.csv": "ts;t\n0001-01-01 00:00:00;1\n",
+    "x" * 251 + ".csv": "ts;t\n9999-12-31T23:59:59-14:00;1\n",
+    "b\nc.csv": "ts;t\nnever;1\n",
+    "d.csv": "PAR1PAR1",
+}
+
+
+def test_hostile_files_at_a_server_are_put_away_there_and_good_ones_behind_them_are_stored(
+    platform, server
+):
+    apply_sources(platform, [document(server)], "ada", at(0))
+    for name, text in HOSTILE.items():
+        if "\n" not in name or isinstance(
+            server, OverSftp
+        ):  # the test's S3 server writes such a name into its XML as a blank
+            server.write(f"in/{name}", text)
+    server.write("in/z.csv", GOOD)
+    reading = readers(server)
+    found = poll(platform, reading, "lab", at(1))
+    assert found.new == 2
+    assert found.refused >= 3
+    left = server.names()
+    assert [name for name in left if name.startswith(("in/", "done/"))] == ["done/z.csv"]
+    assert len([name for name in left if name.endswith(".reason.txt")]) == found.refused
+    assert poll(platform, reading, "lab", at(2)).refused == 0
+
+
+def test_a_name_that_is_no_utf_8_at_an_sftp_server_is_a_name(platform, sftp):
+    apply_sources(platform, [document(sftp)], "ada", at(0))
+    sftp.write("in/" + os.fsdecode(b"m\xfcller.csv"), GOOD)
+    sftp.write("in/" + os.fsdecode(b"\xff.csv"), "ts;t\nnever;1\n")
+    found = poll(platform, readers(sftp), "lab", at(1))
+    assert (found.new, found.refused) == (2, 1)
+    bad, reason, done = (os.fsencode(name) for name in sftp.names())
+    assert (bad, reason, done) == (
+        b"bad/\xff.csv",
+        b"bad/\xff.csv.reason.txt",
+        b"done/m\xfcller.csv",
+    )
+    assert platform.deliveries.progress("lab").last["values"]["file"].endswith("/in/m\\xfcller.csv")
+
+
+def test_links_and_pipes_at_an_sftp_server_are_neither_read_nor_written_through(
+    platform, sftp, tmp_path
+):
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.csv.reason.txt").symlink_to(tmp_path / "victim")
+    (tmp_path / "bad" / "2-a.csv").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "in" / "pipe.csv")
+    os.utime(tmp_path / "in" / "pipe.csv", (1, 1))
+    sftp.write("in/a.csv", "ts;t\nnever;1\n")
+    apply_sources(platform, [document(sftp)], "ada", at(0))
+    assert poll(platform, readers(sftp), "lab", at(1)).refused == 1
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "nothing").exists()
+    assert {"bad/3-a.csv", "bad/3-a.csv.reason.txt", "in/pipe.csv"} <= set(sftp.names())
+
+
+def test_a_folder_at_an_sftp_server_that_is_a_link_is_refused(platform, sftp, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "done").symlink_to(tmp_path / "elsewhere")
+    sftp.write("in/a.csv", GOOD)
+    apply_sources(platform, [document(sftp)], "ada", at(0))
+    with pytest.raises(UserError, match="done is a link at the server"):
+        poll(platform, readers(sftp), "lab", at(1))
+    assert (list((tmp_path / "elsewhere").iterdir()), len(stored(platform))) == ([], 2)

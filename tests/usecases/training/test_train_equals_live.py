@@ -1,0 +1,145 @@
+"""A training prints the same metrics for its test period as live evaluation of it: one rule at
+every instant."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import EventType, Variable
+from alerting.ports import EventRow, ReadingRow
+from alerting.readings.history import from_millis, millis
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.reports.make import make_report
+from alerting.usecases.training.run import load_dataset
+from alerting.usecases.training.train import train
+from tests.builders import at, oven, too_moist
+from tests.in_memory_platform import Mailbox, in_memory_platform
+
+pytestmark = pytest.mark.models
+DAY = 24 * 60
+EVERY = 5
+MINUTES = 8 * DAY
+
+
+def restless_line(starts, false_rises):
+    """Humidity rises before each start of a problem, for long and beyond its end, and now and then
+    without one."""
+    random = np.random.default_rng(4)
+    minutes = np.arange(0, MINUTES, EVERY)
+    humidity = 40 + random.normal(0, 1, len(minutes))
+    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
+    for start in starts:
+        humidity[(minutes >= start - 25) & (minutes < start + 75)] += random.uniform(6, 15)
+        moisture[(minutes >= start) & (minutes < start + 40)] += 1.6
+    for start in random.integers(0, MINUTES, false_rises):
+        humidity[(minutes >= start) & (minutes < start + 40)] += random.uniform(4, 12)
+    moisture[(minutes > 7.6 * DAY) & (minutes < 7.63 * DAY)] = np.nan
+    return minutes, humidity, moisture
+
+
+def trained_line(starts, problem, false_rises=20, **changes):
+    """A platform with one model, trained at the end of the line, and its proposal."""
+    platform = in_memory_platform(Mailbox("mail"))
+    platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
+    platform.assets.put_event_types([EventType(name="failure", duration="instant")])
+    rows = []
+    for minute, humid, moist in zip(*restless_line(starts, false_rises), strict=True):
+        values = {"humidity": float(humid)} | (
+            {} if np.isnan(moist) else {"moisture": float(moist)}
+        )
+        rows.append(ReadingRow("oven-1", at(int(minute)), values))
+    add_readings(platform, rows, at(0))
+    add_events(
+        platform,
+        [EventRow("oven-1", "failure", at(int(start)), None, "test") for start in starts],
+        at(0),
+    )
+    learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
+    features = {"stride": "5m", "windows": ["15m"], "aggregations": ["last", "mean"]}
+    point = {"false_alarms_per_week": 60, "max_time_in_alarm": 0.6}
+    document = too_moist(
+        problem=problem, learning=learning, features=features, operating_point=point
+    )
+    document |= {"periods": {"validation": 0.2, "test": 0.3}, **changes}
+    apply(platform, [document], "engineer", at(0), "test")
+    platform.clock.instant = at(MINUTES)
+    return platform, train(platform, "too-moist", at(MINUTES))
+
+
+SCATTERED = np.cumsum(
+    np.random.default_rng(3).choice([150, 165, 200, 260, 370, 520], 60) + 10
+).tolist()
+CLOSE = sorted([*SCATTERED, *(s + 55 for s in SCATTERED[::5])])
+MOIST = {"variable": "moisture", "above": 4.5}
+
+
+@pytest.mark.parametrize(
+    ("starts", "problem"),
+    [
+        (SCATTERED, MOIST | {"for": "10m", "recovery": "20m"}),
+        (CLOSE, MOIST | {"for": "5m"}),
+        (CLOSE, MOIST | {"for": "10m", "recovery": "5m"}),
+        (CLOSE, {"event": "failure"}),
+        (CLOSE, {"event": "failure", "recovery": "1h"}),
+    ],
+)
+def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(starts, problem):
+    platform, result = trained_line([s for s in starts if s < MINUTES - 60], problem)
+    dataset = load_dataset(platform.runs, result.run_id)
+    test = dataset.at[dataset.part == "test"]
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
+    evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
+    scored = platform.scores.for_interval("too-moist", start, at(MINUTES))
+    assert sorted(row["ts"] for row in scored) == [from_millis(int(t)) for t in test]
+    live = [e for e in platform.episodes.find("too-moist") if not e.withdrawn]
+    outcomes = Counter(e.outcome_record.outcome for e in live)
+    printed = result.test
+    too_late = sum(e.outcome_record.too_late for e in live)
+    assert 0 < outcomes["false_alarm"] <= printed["n_false_alarms"]
+    assert outcomes["hit"] + outcomes["false_alarm"] == printed["n_episodes"]
+    assert too_late == printed["n_too_late"]
+    report = make_report(platform, "too-moist", start, at(MINUTES), at(MINUTES)).metrics
+    weeks = report["evaluated_s"] / 604_800
+    assert round(report["false_alarms"]["value"] * weeks) == printed["n_false_alarms"]
+    if printed["episode_precision"] is not None:
+        shown = report["precision"]["with_avoided"]["value"]
+        assert shown == pytest.approx(printed["episode_precision"])
+    assert len(report["problems"]) == printed["n_events"]
+    assert sum(p["episode"] is not None for p in report["problems"]) == printed["n_found"] > 0
+    for name in ("ap", "roc_auc", "brier", "rows", "positives"):
+        assert report["rows"][name] == printed[name]
+    for name in ("ap", "brier", "calibration_slope", "calibration_intercept"):
+        assert report["rows"]["intervals"][name] == printed["intervals"][name]
+        assert report["rows"][name] == printed[name]
+    expected = dataset.problems[
+        dataset.problems["uncounted"] & (millis(dataset.problems["start"]) > test.min())
+    ]
+    assert (
+        len(report["problems_in_recovery"]) == len(printed["problems_in_recovery"]) == len(expected)
+    )
+    assert report["false_alarms"]["value"] == pytest.approx(
+        printed["false_alarms_per_week"], rel=0.03
+    )
+
+
+def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluated_alike():
+    daily = [day * DAY + 14 * 60 for day in range(8)]
+    platform, result = trained_line(daily, {"event": "failure"}, false_rises=0)
+    dataset = load_dataset(platform.runs, result.run_id)
+    assert not dataset.problems["uncounted"].any()
+    assert dataset.counts["recovery"] == 8 * 30 // EVERY
+    assert result.test["n_events"] == result.test["n_found"] > 1
+    test = dataset.at[dataset.part == "test"]
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
+    evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
+    live = [
+        e for e in platform.episodes.find("too-moist") if e.outcome_record.outcome != "undetermined"
+    ]
+    assert len(live) == result.test["n_episodes"]
+    assert {e.raised_at.hour for e in live if e.outcome_record.outcome == "hit"} == {13}
+    assert not [e for e in live if e.raised_at.hour == 14 and e.raised_at.minute < 30]
