@@ -24,7 +24,6 @@ from alerting.readings.instants import (
 )
 from alerting.readings.ragged import Flags, Numbers, Positions
 
-ALARM_RULE = 2  # the version of this rule; 1: an alarm ended one horizon after its raise
 CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
 CLEAR_STRIDES = 2
 

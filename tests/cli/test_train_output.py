@@ -3,7 +3,7 @@
 import pytest
 
 from alerting.cli.models import show_proposal
-from alerting.episodes.predictions import ALARM_RULE
+from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from tests.helpers.learning.proposals import PROFILE, proposal
 

@@ -9,6 +9,8 @@ from alerting.definitions.assets import Closed
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.names import Number
 
+ALARM_RULE = 2  # version of the rule by which an alarm ends; 1: one horizon after its raise
+
 
 class PredictionWindow(NamedTuple):
     """Where a problem is predicted, relative to the instant of the prediction: (after, until]."""

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
-from alerting.episodes.predictions import ALARM_RULE, alarm_end_of
+from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import ModelDefinition
-from alerting.episodes.predictions import ALARM_RULE
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import (
     CandidateSummary,

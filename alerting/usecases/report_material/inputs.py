@@ -7,8 +7,8 @@ import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
+from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import Definition
-from alerting.episodes.predictions import ALARM_RULE
 from alerting.ports import DecisionRecord, PlantPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 

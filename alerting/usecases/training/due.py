@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
-from alerting.episodes.predictions import ALARM_RULE
 from alerting.ports import Training, TrainingPorts, Trainings
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.targets import current_plan
