@@ -117,12 +117,8 @@ def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
     families = ["logistic_regression", "lightgbm", "random_forest"]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         added, rows, columns, stride = pool.submit(train_wide, 1_500, 600, families, 4096).result()
-    # hourly sensors: no row is seen twice, and none is left out
-    assert (rows, columns, stride) == (
-        1_500,
-        12_000,
-        1.0,
-    )
+    # hourly sensors: no row is seen twice; only the first has less than half of a window's readings
+    assert (rows, columns, stride) == (1_499, 12_000, 1.0)
     assert added <= 1024  # measured: 455 with the linear model and LightGBM
 
 
