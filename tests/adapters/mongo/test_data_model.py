@@ -74,7 +74,7 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoLines(database)
     MongoArchivedFiles(database)
     assert database.used | {SCHEMA} == INDEXES.keys() == ROWS.keys()
-    assert all(len(row) == 6 and all(row) for row in ROWS.values())
+    assert all(len(row) == 5 and all(row) for row in ROWS.values())
 
 
 def test_every_validator_is_named():
