@@ -43,7 +43,7 @@ class Counted:
     def __init__(self, readings):
         self._readings = readings
         self.loaded = []
-        self.newest = readings.newest_values
+        self.newest_values = readings.newest_values
         self.span = readings.span
 
     def load(self, asset, start, end, variables=None, events_since=None):

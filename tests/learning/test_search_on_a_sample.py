@@ -91,7 +91,7 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
     assert whole.notes == ()
     assert (np.isfinite(found.oof) == np.isfinite(whole.oof)).all()
     assert found.metrics["prevalence"] == whole.metrics["prevalence"]
-    assert found.metrics["ap"] == pytest.approx(whole.metrics["ap"], abs=0.03)
+    assert found.metrics["ap"] > whole.metrics["ap"] - 0.03
     best = next(trial for trial in found.tried if trial.params == found.params)
     # without weights it would be three times as high
     assert best.ap == pytest.approx(found.metrics["ap"], abs=0.03)

@@ -73,7 +73,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             f"{list(definition.include)} without exclude {list(definition.exclude)}, so there is "
             "nothing to learn from; import readings or widen include"
         )
-    return with_usual_counts(plan, histories)
+    return plan if definition.is_of_unit else with_usual_counts(plan, histories)
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:

@@ -20,6 +20,8 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import scoring_kind
 
+_LEAST_STEP = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class ScoringPlan:
@@ -122,7 +124,7 @@ def plan_assets(
         [asset for asset in assets if asset.name in learned],
         now,
         now,
-        max([timedelta(days=1), *(plan.lookback for plan in learned.values())]),
+        max([_LEAST_STEP, *(plan.lookback for plan in learned.values())]),
         timedelta(milliseconds=max((plan.stride_ms for plan in learned.values()), default=1)),
         models,
         sorted(plans.keys() - learned.keys()),

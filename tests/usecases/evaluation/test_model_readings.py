@@ -68,7 +68,11 @@ def model():
     """A model of two variables and of the counts and recency of events."""
     history = small_models.line(60)
     plan = replace(small_models.dataset(hours=60).plan, events=("jam", "pin", "stop"))
-    plan = replace(plan, numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")))
+    plan = replace(
+        plan,
+        numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")),
+        usual=tuple(u for u in plan.usual if u.name in ("humidity", "belt")),
+    )
     rows = build_features(plan, history, millis(history.readings.index)[::2])
     weights = {
         "humidity.last": 2.0,
