@@ -90,7 +90,10 @@ def route_commands(route):
 def every_command(plant, files, episode):
     """The words of every command, in an order in which each has something to do."""
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
-    trained_run = lambda: next(i for i, r in plant.models.runs.items() if r.parent is None)  # noqa: E731 - known when it is run
+
+    def trained_run():
+        return next(i for i, r in plant.runs.runs.items() if r.parent is None)
+
     return [
         ("check", files["definition"]),
         ("apply", files["definition"]),

@@ -52,7 +52,12 @@ def live(definition, data, instants):
             state, judged.intervals, definition.hold, definition.clear_for, severities(definition)
         )
         found += [
-            (s, judged.reading_at(s.at) if definition.combination is None else judged.conditions_at(s.at))
+            (
+                s,
+                judged.reading_at(s.at)
+                if definition.combination is None
+                else judged.conditions_at(s.at),
+            )
             for s in steps
         ]
         for s in judged.intervals:

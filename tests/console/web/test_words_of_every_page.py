@@ -124,6 +124,7 @@ NAMES = {
     "UTC",
     "min",
     "Pa",
+    "m³",
     "kN",
     "LCL",
     "CL",

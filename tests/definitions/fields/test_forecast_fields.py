@@ -193,6 +193,10 @@ ELSEWHERE = {
         (f"problem.{field}" for field in leaves(Problem) if field.startswith(("any.", "all."))),
         "a forecast refuses a problem of several variables: tests/kinds/test_validation.py",
     ),
+    **dict.fromkeys(
+        ("clear_at", "clear_for", "longest_time"),
+        "one rule says when alarms of models end: see those of classifiers",
+    ),
     "promotion.least_events": "the first comparison is that of classifiers: see theirs",
 }
 
