@@ -64,8 +64,8 @@ def test_why_and_the_page_show_risk_and_limit(platform):
     assert episode.contributions[0].variable == "pressure_drop"
     risk, drop = chart_of(platform, episode, at(END)).panels
     assert (risk.share, drop.unit, [level.value for level in drop.levels]) == (True, "Pa", [400.0])
-    horizon = platform.definitions.newest_revision(NAME).definition.horizon
-    assert drop.fan.at[-1] == to_millis(episode.raised_at + horizon)
+    window = platform.definitions.newest_revision(NAME).definition.window
+    assert drop.fan.at[-1] == to_millis(episode.raised_at + window.until)
     assert all(
         low <= middle <= high
         for low, middle, high in zip(drop.fan.low, drop.fan.middle, drop.fan.high, strict=True)
