@@ -1,4 +1,4 @@
-"""What a test costs: its markers, by what its file says and what its fixtures start."""
+"""Markers of the cost of a test, from the words of its file and from its fixtures."""
 
 import re
 from functools import cache

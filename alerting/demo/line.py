@@ -126,7 +126,7 @@ class DemoLineState:
 
 @dataclass(frozen=True)
 class LineAdvance:
-    """What a simulation gives: readings and events to store, and the state afterwards."""
+    """Result of a simulation: readings and events to store, and the state afterwards."""
 
     rows: list[ReadingRow]
     events: list[EventRow]

@@ -159,7 +159,7 @@ class Sources(Protocol):
 
 
 class SourceDeliveries(Protocol):
-    """What sources have delivered and declared, and how far each is read."""
+    """Deliveries and declarations of sources, and how far each source is read."""
 
     def progress(self, name: str) -> SourceProgress:
         """Return how far a source has delivered."""

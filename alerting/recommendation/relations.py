@@ -29,7 +29,7 @@ SIMPLER = 0.005  # a lag is suggested only if it explains this much more than fo
 
 @dataclass(frozen=True)
 class SuggestedRelation:
-    """What follows a set-point: at once (no `time_constant`) or with a lag, by `gain`.
+    """A variable follows a set-point at once (no `time_constant`) or with a lag, by `gain`.
 
     `explained`: share of its variance (R²) over the samples that it describes, the share
     `described` of all. `changes`: how often the set-point changed.

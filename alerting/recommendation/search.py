@@ -38,7 +38,7 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Goal:
-    """What an answer needs: risk under `nominal`, and under `missed` where settings are missed.
+    """Conditions of an answer: risk under `nominal`, and under `missed` where settings are missed.
 
     `distance`: greatest distance from normal operation. `relief`: least estimated effect on the
     problem variable, away from its limit.

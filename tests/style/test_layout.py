@@ -136,7 +136,7 @@ def test_a_statement_assigns_one_value_but_for_swaps_and_unpacking():
 
 
 def test_a_fast_test_starts_nothing():
-    """What costs more is left out of `make unit`."""
+    """`make unit` leaves out tests that start something."""
     starts = re.compile(r"mark\.(?:models|server|airflow|browser)|real_mongod|EmbeddedMongod")
     found = [
         path.relative_to(TESTS).as_posix()

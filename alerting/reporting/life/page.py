@@ -11,7 +11,7 @@ _BEFORE = "</header>"
 
 @dataclass(frozen=True)
 class ReportLife:
-    """What a report says of its life. `period`: its calendar period. `unseen`: see `ReportHead`.
+    """Statements of a report on its life. `period`: of the calendar. `unseen`: see `ReportHead`.
 
     `differences`: from the revision before, empty for the first one. `language`: of the page.
     """

@@ -292,7 +292,7 @@ def _read_events(content: bytes) -> pd.DataFrame:
 
 def stored_history(head: History, content: bytes) -> LongHistory:
     """Return a history whose readings stay in a file until they are needed: texts are objects, None
-    where missing. What was read last of one row group is kept for the next short interval."""
+    where missing. Columns of the row group read last are held for the next short interval."""
     file = pq.ParquetFile(pa.BufferReader(content))
     names = [name for name in file.schema_arrow.names if name != "ts"]
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
@@ -301,17 +301,14 @@ def stored_history(head: History, content: bytes) -> LongHistory:
     ends = {number: to_millis(times[number].max) for number in filled}
     starts = {number: to_millis(times[number].min) for number in filled}
 
-    @lru_cache(maxsize=1)
-    def columns_read(number: int) -> dict[str, Any]:  # noqa: ARG001 - of another row group begins empty
-        return {}
+    @lru_cache(maxsize=len(names) + 1)  # as many as one row group has
+    def column_of_group(number: int, name: str) -> Any:
+        return file.read_row_group(number, [name])[name]
 
     def column(chosen: Sequence[int], name: str) -> Any:
-        if len(chosen) != 1:
-            return file.read_row_groups(chosen, [name])[name]
-        of_group = columns_read(chosen[0])
-        if name not in of_group:
-            of_group[name] = file.read_row_group(chosen[0], [name])[name]
-        return of_group[name]
+        if len(chosen) == 1:
+            return column_of_group(chosen[0], name)
+        return file.read_row_groups(chosen, [name])[name]
 
     def read(wanted: Sequence[str], start: int, end: int) -> pd.DataFrame:
         chosen = [number for number in filled if ends[number] > start and starts[number] <= end]

@@ -176,3 +176,11 @@ def test_other_advice_is_no_conflict(platform, browser, other):
         platform.episodes.insert(each)
     log_in(browser)
     assert "Opposite advice" not in browser.get("/").text + browser.get(f"/episodes/{one.id}").text
+
+
+def test_the_list_says_by_when_an_open_prediction_is_expected_as_its_page_does(platform, browser):
+    one = risky(platform, minute=587)
+    log_in(browser)
+    expected = "expected by today 10:17 (in 17 min)"
+    assert expected in browser.get("/").text
+    assert expected in browser.get(f"/episodes/{one.id}").text
