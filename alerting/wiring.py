@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.ports import Channel, Links, TrainingLimits
-from alerting.settings.environment import LOOPBACK, Settings, variable
+from alerting.settings.environment import Settings, variable
 from alerting.settings.home import home_errors, load_or_create_key, require_embedded
-from alerting.settings.machine import read_memory
+from alerting.settings.machine import read_memory, read_time
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -118,7 +118,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         links=_links(settings) if channels else None,
         model_key=settings.read_model_key(),
         model_file_cache=FolderFileCache(settings.home / "cache" / "models"),
-        limits=TrainingLimits(settings.max_training_rows, read_memory()),
+        limits=TrainingLimits(settings.max_training_rows, read_memory(), read_time),
         budget=settings.budget,
         zone=settings.timezone,
         language=settings.language,
@@ -282,9 +282,7 @@ def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, 
 def console_address(settings: Settings) -> str:
     """Return the address of the console for people: the one that messages name, or that on this
     machine."""
-    return (
-        f"{(settings.delivery.public_url or f'http://{LOOPBACK}:{settings.api_port}').rstrip('/')}/"
-    )
+    return f"{(settings.delivery.public_url or settings.api_address).rstrip('/')}/"
 
 
 def _links(settings: Settings) -> Links:
@@ -295,6 +293,4 @@ def _links(settings: Settings) -> Links:
         key = load_or_create_key(
             delivery.link_key_file or settings.home / "secrets" / "feedback_link_key"
         )
-    return SignedLinks(
-        key, delivery.public_url or f"http://{LOOPBACK}:{settings.api_port}", delivery.links_last
-    )
+    return SignedLinks(key, delivery.public_url or settings.api_address, delivery.links_last)

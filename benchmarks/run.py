@@ -17,6 +17,7 @@ import benchmarks
 
 # they take minutes and run only by name
 HEAVY = (
+    "alarm_rule",
     "anomaly",
     "archive",
     "automl",
@@ -28,6 +29,7 @@ HEAVY = (
     "rabbitmq",
     "report",
     "reports_due",
+    "restarts",
     "scheduler",
     "serve",
     "steps",

@@ -60,6 +60,8 @@ WAYS = {
     "answered alerts left out (default)": ({}, True),
     "answered alerts positive": ({"avoided": "positive"}, True),
 }
+FOLLOWING = ["belt_speed", "zone_*_temperature"]
+"""Variables that only follow the set-points: no model of the trial sees them."""
 SIGHTS: dict[str, list[str]] = {
     "the crew's set-points are features": [],
     "nothing shows what the crew does": [
@@ -100,7 +102,7 @@ def definition(unseen: list[str], **feedback: str) -> ClassifierDefinition:
     """Return the demo's definition with a short search and small later parts, so that a model
     learns from recent data."""
     document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
-    document["exclude"] += unseen
+    document["exclude"] = [*FOLLOWING, *unseen]
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
     periods = {"validation": 0.15, "test": 0.1}
     changes = {

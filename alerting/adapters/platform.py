@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alerting.ports import EndedSessions, OperatorPorts, PredictJobs, ReportPorts, UpkeepPorts
+from alerting.ports import AccessPorts, OperatorPorts, PredictJobs, ReportPorts, UpkeepPorts
 
 
 def real_time() -> None:
@@ -11,7 +11,7 @@ def real_time() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platform(UpkeepPorts, OperatorPorts, ReportPorts):
+class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.
 
@@ -19,6 +19,5 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts):
     second; None in real time.
     """
 
-    ended_sessions: EndedSessions
     predict_jobs: PredictJobs
     line_speed: Callable[[], float | None] = real_time

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -245,10 +245,27 @@ def _share(flags: np.ndarray) -> float | None:
     return float(flags.mean()) if len(flags) else None
 
 
-def _findings(metrics: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
-    """Return every metric with its target; without evaluated times a count is unknown."""
-    counts: list[tuple[str, float | None, str, float]] = [
-        (
+class _Measured(NamedTuple):
+    """A figure, its target in words, and the largest value that meets it; with `below` a value has
+    to stay under that."""
+
+    name: str
+    value: float | None
+    target: str
+    most: float
+    below: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """Return whether the target is met; None without a value."""
+        if self.value is None:
+            return None
+        return self.value < self.most if self.below else self.value <= self.most
+
+
+def _measured(metrics: Kpis, targets: Targets) -> tuple[_Measured, ...]:
+    return (
+        _Measured(
             translatable("alarms per 10 minutes"),
             metrics.per_ten_minutes,
             translatable(
@@ -258,68 +275,72 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
             ),
             targets.manageable,
         ),
-        (
+        _Measured(
             translatable("alarms per hour"),
             metrics.per_hour,
             f"≤ {targets.per_hour:g}",
             targets.per_hour,
         ),
-        (
+        _Measured(
             translatable("alarms per day"),
             metrics.per_day,
             f"≤ {targets.per_day:g}",
             targets.per_day,
         ),
-        (translatable("most in 10 minutes"), metrics.busiest, f"≤ {targets.most}", targets.most),
-    ]
-    rows: list[tuple[str, float | None, str, bool | None]] = [
-        (name, value, target, None if value is None else value <= most)
-        for name, value, target, most in counts
-    ]
-    shares = [
-        (
+        _Measured(
+            translatable("most in 10 minutes"), metrics.busiest, f"≤ {targets.most}", targets.most
+        ),
+        _below(
             translatable("10-minute periods with more than {number}", number=str(targets.most)),
             metrics.periods_above,
             targets.most_periods_above,
         ),
-        (
+        _below(
             translatable("hours with more than {number}", number=str(targets.hour_above)),
             metrics.hours_above,
             targets.most_hours_above,
         ),
-        (translatable("time in flood"), metrics.time_in_flood, targets.most_time_in_flood),
-    ]
-    rows += [
-        (name, share, f"< {most:.0%}", None if share is None else share < most)
-        for name, share, most in shares
-    ]
-    chattering = len(metrics.chattering)
-    stale = len(metrics.stale)
-    rows += [
-        (translatable("chattering alarms"), chattering, "0", chattering == 0),
-        (
+        _below(translatable("time in flood"), metrics.time_in_flood, targets.most_time_in_flood),
+        _Measured(translatable("chattering alarms"), len(metrics.chattering), "0", 0),
+        _Measured(
             translatable(
                 "stale alarms (over {duration})", duration=format_duration(targets.stale_after)
             ),
-            stale,
+            len(metrics.stale),
             f"< {targets.most_stale}",
-            stale < targets.most_stale,
+            targets.most_stale,
+            below=True,
         ),
-        (
+        _Measured(
             translatable("share of the {number} most frequent", number=str(targets.top)),
             metrics.top_share,
             f"≤ {targets.top_share:.0%}",
-            metrics.top_share <= targets.top_share,
+            targets.top_share,
         ),
-    ]
+    )
+
+
+def _below(name: str, share: float | None, most: float) -> _Measured:
+    return _Measured(name, share, f"< {most:.0%}", most, below=True)
+
+
+def _findings(metrics: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
+    """Return every metric with its target; without evaluated times a count is unknown."""
     enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
     found = []
-    for name, value, target, met in rows:
+    for one in _measured(metrics, targets):
         # a zero is not known where nothing was evaluated
-        known = float(value) if value is not None and (value or metrics.observed) else None
+        known = one.value if one.value or metrics.observed else None
         # one such event breaks the target in any time
-        breaks = met is False and name in ("chattering alarms", "most in 10 minutes")
-        found.append(MetricResult(name, known, target, met if enough or breaks else None))
+        breaks = one.met is False and one.name in ("chattering alarms", "most in 10 minutes")
+        found.append(
+            MetricResult(
+                one.name,
+                None if known is None else float(known),
+                one.target,
+                one.met if enough or breaks else None,
+            )
+        )
     return tuple(found)
 
 

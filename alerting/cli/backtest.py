@@ -178,6 +178,8 @@ def _print(made: "Backtest", target: Path) -> None:
             f"{load['flood_above']}); "
             f"{load['days_without']} days without any",
         )
+    if bursts := made.metrics.get("bursts"):
+        console.print(bursts)
     if not_notified := made.metrics.get("not_notified"):
         console.print(
             f"{not_notified} more episodes began and ended while suppressed by design: without "

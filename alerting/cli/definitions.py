@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from alerting.definitions.assets import Asset
     from alerting.definitions.model import Definition
     from alerting.definitions.revisions import Plan
+    from alerting.usecases.alarm_load.budget_gate import LoadForecast
 
 definition_group = command_group("Definitions: export them as files, take them out of service.")
 
@@ -109,7 +110,7 @@ def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]
         if isinstance(definition, TrainedDefinition):
             warnings += training_warnings(definition, targets)
         elif isinstance(definition, NormalDefinition):
-            warnings += definition.horizon_warnings(targets)
+            warnings += [*definition.horizon_warnings(targets), *definition.effect_warnings()]
         for warning in warnings:
             console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
 
@@ -171,12 +172,7 @@ def apply(
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
             _show_warnings([i.definition for i in plans if i.action != "unchanged"], p.assets.all())
-            for forecast in load:
-                for sentence in forecast.messages:
-                    console.print(
-                        f"{forecast.definition}: {sentence}",
-                        style="red" if forecast.breaks else None,
-                    )
+            _show_load(load)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
         started = {} if dry_run else _start_trainings(p, plans)
@@ -188,6 +184,13 @@ def apply(
     else:
         _show_applied(plans, following, started)
     return any(plan.action != "unchanged" for plan in plans)
+
+
+def _show_load(load: "Sequence[LoadForecast]") -> None:
+    for forecast in load:
+        style = "red" if forecast.breaks else None
+        for sentence in forecast.messages:
+            console.print(f"{forecast.definition}: {sentence}", style=style)
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:

@@ -27,7 +27,19 @@ from alerting.reporting.base import messages
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
     from alerting.kinds.protocol.evaluation import ScoredRows
+    from alerting.usecases.evaluation.run import EvaluationCounts
     from alerting.usecases.scoring.past_scores import ScoringPlan
+
+_COUNTED = [
+    "definitions",
+    "targets",
+    "raised",
+    "closed",
+    "determined",
+    "withdrawn",
+    "late",
+    "too_late",
+]
 
 
 @writes
@@ -87,27 +99,25 @@ def evaluate(
                 )
             ]
             deliver_due(p, p.clock.now())
-    rows = [{"definitions": n, **plain(c)} for n, c in counts]
-    columns = [
-        "definitions",
-        "targets",
-        "raised",
-        "closed",
-        "determined",
-        "withdrawn",
-        "late",
-        "too_late",
-    ]
-    show(rows, columns, as_json, "nothing to evaluate")
+    show(
+        [{"definitions": n, **plain(c)} for n, c in counts],
+        _COUNTED,
+        as_json,
+        "nothing to evaluate",
+    )
     if not as_json:
         if stop is None:
             latency = timedelta(seconds=counts[0][1].latency_s)
             console.print(messages.evaluated_to(now - latency, latency, zone()), style="dim")
-        for note in (note for _, count in counts for note in count.notes):
-            console.print(note)
         for _, count in counts:
-            for target, reason in count.unknown.items():
-                console.print(f"unknown: {target}: {reason}")
+            _show_notes(count)
+
+
+def _show_notes(count: "EvaluationCounts") -> None:
+    for note in count.notes:
+        console.print(note)
+    for target, reason in count.unknown.items():
+        console.print(f"unknown: {target}: {reason}")
 
 
 @command
@@ -191,9 +201,10 @@ def score(
         if out is not None:
             return _write_scores(plan, scored, out, as_json)
         newest = [_newest_row(asset_name, rows) for asset_name, rows in scored]
+    values = [name for name in ("low", "median", "high") if any(name in row for row in newest)]
     return show(
         newest,
-        ["asset", "time", "score", "threshold", "model_version", "reason"],
+        ["asset", "time", "score", "threshold", *values, "model_version", "reason"],
         as_json,
         "no asset",
     )
@@ -252,11 +263,14 @@ def _newest_row(asset: str, rows: "ScoredRows") -> dict[str, Any]:
     from alerting.readings.instants import from_millis
 
     known = not rows.unknown[-1]
-    return {
+    found = {
         "asset": asset,
         "time": from_millis(int(rows.at[-1])),
-        "score": float(rows.score[-1]) if known else None,
-        "threshold": rows.threshold,
+        "score": float(rows.score[-1]) if known and rows.has_alarm else None,
+        "threshold": rows.threshold if rows.has_alarm else None,
         "model_version": rows.model_version,
         "reason": rows.unknown[-1] or None,
     }
+    if rows.values is None or not known:
+        return found
+    return found | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))

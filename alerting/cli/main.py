@@ -22,12 +22,13 @@ from alerting.cli.ingest.sources import source_group
 from alerting.cli.ingest.stream import stream
 from alerting.cli.models import dataset, model_group, models, train
 from alerting.cli.notifications import notification_group, route_group
+from alerting.cli.operators.access import access_group
+from alerting.cli.operators.shelves import shelf_group, suppression_group
 from alerting.cli.performance import miss, report
 from alerting.cli.printing.help import RootGroup
 from alerting.cli.printing.output import readable_output
 from alerting.cli.reports import kpi, late_data
 from alerting.cli.scenarios import test
-from alerting.cli.shelves import shelf_group, suppression_group
 from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
 from alerting.cli.upkeep import archive_group, backup, restore, retain
@@ -56,7 +57,7 @@ EVERYDAY: Commands = {
 MORE: Commands = {
     "asset": (asset_group, "relations"),
     "definition": (definition_group, "export, retire"),
-    "model": (model_group, "approve, reject, rollback, export"),
+    "model": (model_group, "approve, reject, rollback, repeat, export"),
     "episode": (episode_group, "ack, close, confirm, comment, assign"),
     "shelf": (shelf_group, "add, end, list, out-of-service"),
     "suppression": (suppression_group, "list"),
@@ -64,6 +65,7 @@ MORE: Commands = {
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
     "stream": (stream, "Store and evaluate the messages of brokers until stopped"),
+    "access": (access_group, "person, token, audit, certificate: people and who did what"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
     "score": (score, "Show the newest scores, or write those of the past or a file"),

@@ -1,13 +1,21 @@
 """Commands on models: `train`, `models`, `dataset` and `alerting model …`."""
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.printing.output import console, plain, print_json, short, show, show_result
+from alerting.cli.printing.output import (
+    console,
+    plain,
+    print_json,
+    print_text,
+    short,
+    show,
+    show_result,
+)
+from alerting.cli.printing.training import show_candidates, show_test
 from alerting.cli.support import (
     DefinitionName,
     Json,
@@ -25,9 +33,9 @@ from alerting.definitions.faults import UserError
 from alerting.reporting.base.messages import seconds
 
 if TYPE_CHECKING:
-    from alerting.learning.selection.proposal import CandidateSummary, Proposal
+    from alerting.learning.selection.proposal import Proposal
 
-model_group = command_group("Models: approve, reject and roll back champions.")
+model_group = command_group("Models: approve, reject and roll back champions; repeat a training.")
 
 AsOf = Annotated[
     str | None,
@@ -40,9 +48,7 @@ Verbose = Annotated[
 ]
 RunId = Annotated[
     str,
-    typer.Argument(
-        help="Run of the training or its beginning, or the definition whose version waits."
-    ),
+    typer.Argument(help="Run of the training or its beginning, or a definition for its last one."),
 ]
 
 
@@ -103,18 +109,20 @@ def _train_due(as_json: bool) -> None:
 
 def show_proposal(result: "Proposal", verbose: bool) -> None:
     """Print the result of a training: decision, test period, candidates, findings on the data."""
-    from alerting.reporting.page.decision_text import chance_lines, period_lines, result_line
+    from alerting.reporting.page import decision_text
 
-    console.print(result_line(result), style="bold")
+    console.print(decision_text.result_line(result), style="bold")
+    if alert := decision_text.proposed_alert(result.evidence):
+        print_text(alert)
     if result.waiting:
         console.print(
             f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)"
         )
     show_test(result.test)
-    for line in period_lines(result.dataset):
+    for line in decision_text.period_lines(result.dataset):
         console.print(line)
-    show_candidates(result.leaderboard)
-    for line in chance_lines(result.evidence):
+    show_candidates(result.leaderboard, result.run_id)
+    for line in decision_text.chance_lines(result.evidence):
         console.print(line)
     messages = [finding.message for finding in result.findings] if verbose else []
     for line in messages or result.dataset.notes:
@@ -175,6 +183,18 @@ def rollback(
     show_result(record, as_json, f"{record.reason}. In service since {short(record.at)}.")
 
 
+@model_group.command("repeat")
+@command
+def repeat(run_id: RunId, as_json: Json = False) -> None:
+    """Train again what a training did, also one that its time budget ended, and check that the same
+    model is found; changes nothing."""
+    from alerting.usecases.training.repeat import repeat_run
+
+    with platform() as p, progress() as report_progress:
+        result = repeat_run(p, run_id, report_progress)
+    show_result(result, as_json, result.sentence)
+
+
 @model_group.command("export")
 @command
 def export(
@@ -227,7 +247,7 @@ def dataset(
         require_past(p.clock.now(), now, option="--as-of")
         built = dataset_of(p, name, now or p.clock.now())
     if out is not None:
-        from alerting.learning.data.export import export_table
+        from alerting.learning.data.files import export_table
 
         require_file(out, "dataset.parquet")
         export_table(built).to_parquet(out, index=False)
@@ -303,29 +323,24 @@ def _show_champion(history: dict[str, Any]) -> None:
     if history["champion"] is None:
         why = f": {missing}" if (missing := history["missing_champion"]) else ""
         return console.print(f"{history['definition']} has no champion{why}", style="bold")
-    provisional = (
-        ", provisional: there was no other model to compare it with"
-        if history["provisional"]
-        else ""
-    )
+    serving = next((d["summary"] for d in reversed(history["decisions"]) if d["promoted"]), "")
+    provisional = f", provisional: {serving}" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
     by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
     text = (
         f"{history['definition']}: version {history['champion']} in service since "
-        f"{since}{provisional}{by_twin}"
+        f"{since}{by_twin}{provisional}"
     )
     return console.print(text, style="bold")
 
 
 def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
-    from alerting.usecases.training.progress import PROBABLY_KILLED
-
     if training is None:
         return
     silent = datetime.now(UTC) - training["last_sign"]
     done = f"{training['candidates_done']} of {training['candidates'] or 'unknown'} candidates done"
     text = f"training since {short(training['started_at'])}: {training['step']}, {done}"
-    if silent < PROBABLY_KILLED:
+    if silent < training["killed_after"]:
         console.print(f"{text} (last step {seconds(silent.total_seconds())} ago)", style="yellow")
     else:
         console.print(
@@ -341,7 +356,7 @@ def _show_training(training: dict[str, Any] | None) -> None:
     console.print(
         f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold"
     )
-    show_candidates(training["leaderboard"])
+    show_candidates(training["leaderboard"], training["run_id"])
     for line in training["chance"]:
         console.print(line)
     show_test(training["test"])
@@ -352,32 +367,6 @@ def _show_training(training: dict[str, Any] | None) -> None:
             style="yellow",
         )
     console.print()
-
-
-def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
-    """Print the best candidate of each family, best first, with 95 % confidence intervals."""
-    from alerting.reporting.page.decision_text import CANDIDATE_METRICS, format_metric, ranked
-
-    lines = [vars(candidate) for candidate in ranked(leaderboard)]
-    rows = [line | {key: format_metric(line, key) for key in CANDIDATE_METRICS} for line in lines]
-    show(rows, ["family", *CANDIDATE_METRICS, "trials", "cut_short"], False, "")
-
-
-def show_test(test: Mapping[str, Any]) -> None:
-    """Print the metrics on the test period, with 95 % intervals, and the threshold's reason."""
-    from alerting.definitions.wording.spoken import format_threshold
-    from alerting.reporting.page.decision_text import metric_lines
-
-    if "ap" in test:
-        console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
-        for line in metric_lines(test):
-            console.print(f"  {line}")
-    for note in test.get("notes", []):
-        console.print(f"  {note}")
-    if test.get("threshold_reason"):
-        console.print(
-            f"threshold {format_threshold(test['threshold'])}: {test['threshold_reason']}"
-        )
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

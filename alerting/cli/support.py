@@ -58,6 +58,7 @@ def platform() -> Iterator["Platform"]:
     Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
     """
     from alerting.adapters.mongo.mongo import DatabaseDown
+    from alerting.ports import AUDIT_ORIGIN
     from alerting.settings.environment import read_settings
     from alerting.settings.home import find_home
     from alerting.wiring import open_platform
@@ -74,7 +75,11 @@ def platform() -> Iterator["Platform"]:
     try:
         with open_platform(settings) as opened:
             note_line_clock(opened.line_speed())
-            yield opened
+            origin = AUDIT_ORIGIN.set("command")
+            try:
+                yield opened
+            finally:
+                AUDIT_ORIGIN.reset(origin)
     except DatabaseDown as down:
         if settings.mongodb_uri is None and (why := _why_stopped(settings.home)) is not None:
             raise DatabaseDown(f"the embedded database has stopped: {why}") from down
@@ -254,7 +259,10 @@ def progress() -> Iterator["ProgressPort"]:
 
 
 def require_file(out: Path, example: str) -> None:
-    """Check that a file can be written there. Raises UserError."""
+    """Check that a file can be written there.
+
+    Raises UserError if its folder is missing, or it is a folder itself.
+    """
     if not out.parent.is_dir():
         raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
     if out.is_dir():

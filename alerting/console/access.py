@@ -1,113 +1,122 @@
-"""Access to the console: tokens with roles, and sessions signed with their tokens."""
+"""The sender of a request: the owner of a token, or the person of a session."""
 
 import hashlib
 import hmac
 import json
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
-from alerting.ports import EndedSessions
+from alerting.operators.people import Account, hash_secret, is_active
+from alerting.operators.permissions import Permission, may
+from alerting.ports import AccessPorts
+from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
+from alerting.usecases.access.tokens import find_token_user
 
-SESSION = timedelta(hours=12)
 _LEAST_LENGTH = 16
+_ACCOUNT_IS_RECENT_FOR = timedelta(seconds=1)
+"""Until an account of the tokens file is read again: a program may send thousands of requests."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """The sender of a request. `session` is the value of the cookie, None for a bearer token."""
+    """The sender of a request. `session`: the value of the cookie, None for a bearer token.
+
+    `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
+    """
 
     name: str
     role: Role
+    display_name: str = ""
+    language: LanguageCode | None = None
+    zone: str | None = None
+    token: str | None = None
     session: str | None = None
     csrf: str | None = None
 
-    def may(self, least: Role) -> bool:
-        """Return whether this person's role is at least that one."""
-        return ROLES.index(self.role) >= ROLES.index(least)
-
-    @property
-    def may_send(self) -> bool:
-        """Return whether this person, or program, may send readings and events."""
-        return self.role == "sender" or self.may("engineer")
+    def may(self, permission: Permission) -> bool:
+        """Return whether this person's role has a permission."""
+        return may(self.role, permission)
 
 
 class Access:
-    """People by tokens and sessions. A comparison takes the same time for any wrong value."""
+    """People by tokens and sessions. Secrets are compared by their hashes."""
 
-    def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
-        """`tokens`: name and role by token. `ended`: log-outs. Raises UserError for no token."""
+    def __init__(self, platform: AccessPorts, tokens: Mapping[str, tuple[str, Role]]) -> None:
+        """`tokens`: name and role by token, of the tokens file. Raises UserError without any."""
         if not tokens:
             raise UserError("there is no API token, so no person can log in: add at least one")
-        self._tokens = dict(tokens)
-        self._ended = ended
+        self._platform = platform
+        self._file = {hash_secret(token): owner for token, owner in tokens.items()}
+        self._accounts: dict[str, tuple[datetime, Account | None]] = {}
 
-    def find_by_token(self, token: str) -> Person | None:
-        """Return the person of this token, None for an invalid one."""
-        found = None
-        for stored, (name, role) in self._tokens.items():
-            if hmac.compare_digest(_digest(stored), _digest(token)):
-                found = Person(name, role)
-        return found
+    def find_by_token(self, token: str, now: datetime) -> Person | None:
+        """Return the owner of a token, None for an invalid one."""
+        return self._by_hash(hash_secret(token), now)
 
-    def issue_session(self, name: str, role: Role, now: datetime) -> str | None:
-        """Return a cookie value for the person of this name and role, None if no token is theirs.
-        The session ends after twelve hours, with the token, or by `end_session`."""
-        token = next(
-            (token for token, owner in self._tokens.items() if owner == (name, role)), None
-        )
-        return None if token is None else _session(token, now)
+    def begin_session(
+        self, name: str, now: datetime, address: str, token: str | None = None
+    ) -> str:
+        """Return the cookie value of a new session. `token`: with which the person signed in."""
+        hashed = None if token is None else hash_secret(token)
+        return begin_session(self._platform, name, now, address, hashed)
 
-    def start_session(self, token: str, now: datetime) -> str | None:
-        """Return a cookie value for the owner of this token, else None; see `issue_session`."""
-        return None if self.find_by_token(token) is None else _session(token, now)
-
-    def find_by_session(self, session: str, now: datetime) -> Person | None:
-        """Return the person who signed this cookie value, if neither expired nor logged out."""
-        content, _, signature = session.rpartition(".")
-        found = None
-        for token, (name, role) in self._tokens.items():
-            if hmac.compare_digest(
-                _sign(token, f"session:{content}").encode(),
-                signature.encode(errors="surrogatepass"),
-            ):
-                found = Person(name, role, session, _sign(token, f"csrf:{session}"))
-        if (
-            found is None
-            or _expires(session) <= now
-            or self._ended.has_ended(_fingerprint(session))
-        ):
+    def find_by_session(self, cookie: str, now: datetime) -> Person | None:
+        """Return the person of a cookie value, while the session, the account, and the token with
+        which it began are good."""
+        session = find_session(self._platform, cookie, now)
+        if session is None:
             return None
-        return found
+        account = find_session_account(self._platform, session)
+        if session.token is not None:
+            person = self._by_hash(session.token, now)
+            if account is None and self._platform.accounts.get(session.account) is not None:
+                return None
+        else:
+            person = _person(account) if account is not None else None
+        if person is None:
+            return None
+        return replace(person, session=cookie, csrf=_csrf(cookie))
 
-    def end_session(self, person: Person, now: datetime) -> None:
-        """End this person's session, every copy of its cookie, also after restarts. Idempotent."""
+    def end_session(self, person: Person) -> None:
+        """End this person's session, every copy of its cookie. Idempotent."""
         if person.session is not None:
-            self._ended.end(_fingerprint(person.session), _expires(person.session), now)
+            self._platform.sessions.end(hash_secret(person.session))
+
+    def _by_hash(self, id: str, now: datetime) -> Person | None:
+        if (owner := self._file.get(id)) is not None:
+            name, role = owner
+            account = self._recent_account(name, now)
+            if account is not None and not is_active(account, now):
+                return None
+            return (
+                replace(_person(account), role=role, token=id)
+                if account
+                else Person(name, role, token=id)
+            )
+        user = find_token_user(self._platform, id, now)
+        return None if user is None else Person(user.name, user.role, token=id)
+
+    def _recent_account(self, name: str, now: datetime) -> Account | None:
+        """Return an account of the tokens file, at most a second old."""
+        read_at, account = self._accounts.get(name, (None, None))
+        if read_at is None or not timedelta(0) <= now - read_at < _ACCOUNT_IS_RECENT_FOR:
+            account = self._platform.accounts.get(name)
+            self._accounts[name] = (now, account)
+        return account
 
 
-def _session(token: str, now: datetime) -> str:
-    content = f"{int((now + SESSION).timestamp())}.{secrets.token_hex(16)}"
-    return f"{content}.{_sign(token, f'session:{content}')}"
+def _person(account: Account) -> Person:
+    return Person(account.id, account.role, account.display_name, account.language, account.zone)
 
 
-def _expires(session: str) -> datetime:
-    """Return the expiry of a session; call it only after checking the signature."""
-    return datetime.fromtimestamp(int(session.partition(".")[0]), UTC)
-
-
-def _fingerprint(session: str) -> str:
-    """Return the recorded hash of an ended session, which cannot be used as a cookie.
-
-    It covers the whole cookie, so a signature has exactly one spelling: hexadecimal, compared as
-    text.
-    """
-    return hashlib.sha256(session.encode()).hexdigest()
+def _csrf(cookie: str) -> str:
+    return hmac.new(cookie.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
 def confirms(person: Person, csrf: str) -> bool:
@@ -160,11 +169,3 @@ def _tokens(document: object) -> dict[str, tuple[str, Role]]:
             )
         tokens[token] = (owner["name"], cast(Role, owner["role"]))
     return tokens
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-
-
-def _sign(token: str, text: str) -> str:
-    return hmac.new(token.encode(), text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()

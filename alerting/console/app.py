@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
+from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
 from alerting.adapters.predictions.job_files import JobFolder
+from alerting.console import login
 from alerting.console.access import Access
 from alerting.console.api import (
     api,
@@ -25,8 +27,9 @@ from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
-from alerting.console.login import Entrance, login_routes
+from alerting.console.login import Entrance
 from alerting.console.metrics import metrics_routes
+from alerting.console.people import access_page, account_page, audit_page, password_page
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
@@ -45,6 +48,7 @@ from alerting.console.web.line_clock import PageClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
+from alerting.usecases.access.people import Passwords
 
 PROGRAMS = (
     *(
@@ -55,7 +59,7 @@ PROGRAMS = (
         predict_api.router,
         predict_jobs_api.router,
     ),
-    *(quality.api, routes.api),
+    *(quality.api, routes.api, access_page.api, audit_page.api),
 )
 PEOPLE = (
     *(
@@ -67,7 +71,7 @@ PEOPLE = (
         sources.pages,
         platform_page.pages,
     ),
-    operate_pages.router,
+    *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
 )
 # sessions expire by it, independent of the platform's clock
 _real_time = partial(datetime.now, UTC)
@@ -84,6 +88,7 @@ def create_app(
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
     predict_files: JobFolder | None = None,
+    passwords: Passwords | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
@@ -91,9 +96,11 @@ def create_app(
     browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
     the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
     time limit for the body of a request to arrive. `predict_files`: the files of predict
-    jobs; without them none are taken.
+    jobs; without them none are taken. `passwords`: their hashes, argon2id if left out.
     """
-    entrance = Entrance(Access(tokens, platform.ended_sessions), WrongTokens(), now, public_url)
+    access = Access(platform, tokens)
+    hashes = passwords or Argon2Passwords()
+    entrance = Entrance(platform, access, hashes, WrongTokens(), now, public_url)
     app = FastAPI(
         title="Alerting",
         version="1",
@@ -112,7 +119,7 @@ def create_app(
     app.state.predictor = Predictor(platform)
     handle_problems(app)
     describe(app)
-    entrances = (links.link_routes(now), login_routes(entrance), language_routes())
+    entrances = (links.link_routes(now), password_page.pages, login.routes, language_routes())
     for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
         # as `include_router` without arguments, which makes every route again: .1 s
         app.router.routes.extend(router.routes)

@@ -55,10 +55,9 @@ class WrongTokens:
             if (
                 client_record is None
                 or client_record.last is None
+                or client_record.wrong < FREE
                 or (person is not None and person in client_record.people)
             ):
-                return None
-            if client_record.wrong < FREE:
                 return None
             left = (
                 client_record.last

@@ -20,9 +20,11 @@ from alerting.console.access import Access
 from alerting.console.attempts import WrongTokens, client_of
 from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
+from alerting.ports import AUDIT_ORIGIN
 
 COOKIE = "alerting_session"
 OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE})
+PASSWORD = "/password/"  # noqa: S105 - the one-time link of an account, checked by its route
 LINKS = (
     "/f/"  # feedback links: the address itself is the permission, and each route below checks it
 )
@@ -73,6 +75,7 @@ class Gate:
             return
         request = Request(scope)
         request.state.person = None
+        AUDIT_ORIGIN.set(f"console {client_of(request)}")
         answer = await self._refusal(request) or self._app
         seconds = UPLOAD_SECONDS if is_upload(request.url.path) else self._body_seconds
         await answer(scope, BodyDeadline(receive, seconds), _with_headers(send))
@@ -92,10 +95,10 @@ class Gate:
         if request.method not in READING and (too_large := _refused_body(request)) is not None:
             return too_large
         path = request.url.path
-        is_open = path in OPEN or path.startswith((LINKS, SIGN_IN))
+        is_open = path in OPEN or path.startswith((LINKS, SIGN_IN, PASSWORD))
         scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
         if scheme and not is_open:
-            refusal = self._by_token(request, token) if scheme.lower() == "bearer" else None
+            refusal = await self._by_token(request, token) if scheme.lower() == "bearer" else None
         else:
             refusal = await self._by_cookie(request)
         if refusal is not None or request.state.person is not None or is_open:
@@ -106,10 +109,13 @@ class Gate:
         target = path if request.method in READING else "/"
         return RedirectResponse(f"/login?next={quote(target)}", 303)
 
-    def _by_token(self, request: Request, token: str) -> Response | None:
-        person = self._access.find_by_token(token)
+    async def _by_token(self, request: Request, token: str) -> Response | None:
         client = client_of(request)
         now = self._now()
+        try:
+            person = await run_in_threadpool(self._access.find_by_token, token, now)
+        except (ConnectionFailure, DatabaseDown):
+            return problem(request, 503, DATABASE_DOWN)
         name = person.name if person else None
         if (wait := self._wrong.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())

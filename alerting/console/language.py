@@ -19,6 +19,9 @@ PATH = "/language"
 
 def language_of(request: Request) -> Language:
     """Return the language in which a page is shown to the person of a request."""
+    person = getattr(request.state, "person", None)
+    if person is not None and person.language is not None:
+        return language(person.language)
     chosen = request.cookies.get(COOKIE)
     if chosen in LANGUAGES:
         return language(chosen)

@@ -1,30 +1,51 @@
-"""Login and logout: exchange a token for a cookie that other sites cannot send."""
+"""Log in with name and password or with a token, and log out."""
 
+import hashlib
+import hmac
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.access import SESSION, Access
+from alerting.console.access import Access
 from alerting.console.attempts import WrongTokens, client_of
 from alerting.console.gate import COOKIE
+from alerting.console.transport import is_confidential, is_https
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
+from alerting.operators.people import SESSION_LASTS, Account
+from alerting.ports import AccessPorts
+from alerting.usecases.access.people import Passwords
+from alerting.usecases.access.sign_in import check_password, record_refused, record_sign_in
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
+KNOWN_BROWSER = "alerting_browser"
+"""Cookie of a browser in which a person signed in by password: guesses from elsewhere then do not
+slow it down."""
+_KNOWN_FOR = timedelta(days=180)
+NOT_CONFIDENTIAL = translatable(
+    "Passwords are taken over HTTPS only, because this connection can be read on its way. Open the "
+    "address that begins with https, or sign in on the machine itself."
+)
+
+
+routes = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
 class Entrance:
     """Shared parts of the login routes. `public_url`: the address of the pages, if set."""
 
+    platform: AccessPorts
     access: Access
+    passwords: Passwords
     wrong_tokens: WrongTokens
     now: Callable[[], datetime]
     public_url: str | None = None
@@ -32,65 +53,156 @@ class Entrance:
     def signed_in(self, request: Request, session: str, target: str = "/") -> Response:
         """Redirect to a page of the console with this session as the browser's cookie."""
         answer = RedirectResponse(local_target(target), 303)
-        answer.set_cookie(
-            COOKIE,
-            session,
-            max_age=int(SESSION.total_seconds()),
-            secure=self._is_https(request),
-            httponly=True,
-            samesite="strict",
-        )
+        self._set_cookie(answer, request, COOKIE, session, SESSION_LASTS)
+        return answer
+
+    def signed_in_by_password(
+        self, request: Request, account: Account, target: str = "/"
+    ) -> Response:
+        """Begin a session of a person, and remember the browser."""
+        now = self.now()
+        session = self.access.begin_session(account.id, now, client_of(request))
+        record_sign_in(self.platform, account.id, client_of(request), now)
+        answer = self.signed_in(request, session, target)
+        known = _known_browser(account, secrets.token_hex(16))
+        self._set_cookie(answer, request, KNOWN_BROWSER, known, _KNOWN_FOR)
         return answer
 
     def signed_out(self, request: Request) -> Response:
         """Redirect to the login, and delete the cookie."""
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(
-            COOKIE, secure=self._is_https(request), httponly=True, samesite="strict"
+            COOKIE, secure=is_https(request, self.public_url), httponly=True, samesite="strict"
         )
         return answer
 
-    def _is_https(self, request: Request) -> bool:
-        """Return whether the public address or the request is HTTPS, as proxies may hide it."""
-        return (self.public_url or "").lower().startswith(
-            "https://"
-        ) or request.url.scheme == "https"
+    def attempt_keys(self, request: Request, name: str) -> tuple[str, ...]:
+        """Return what wrong passwords are counted by: this browser if the person signed in with it
+        before, else its address and the name."""
+        known = request.cookies.get(KNOWN_BROWSER, "")
+        account = self.platform.accounts.get(name)
+        browser = known.partition(".")[0]
+        if account is not None and hmac.compare_digest(
+            _known_browser(account, browser).encode(), known.encode(errors="surrogatepass")
+        ):
+            return (f"browser {browser}",)
+        return (client_of(request), f"name {name}")
+
+    def delay(self, keys: tuple[str, ...], now: datetime) -> timedelta | None:
+        """Return the time until a password is taken again, None if it is taken now."""
+        waits = [self.wrong_tokens.wait(key, None, now) for key in keys]
+        return max((wait for wait in waits if wait is not None), default=None)
+
+    def _set_cookie(
+        self, answer: Response, request: Request, name: str, value: str, lasts: timedelta
+    ) -> None:
+        answer.set_cookie(
+            name,
+            value,
+            max_age=int(lasts.total_seconds()),
+            secure=is_https(request, self.public_url),
+            httponly=True,
+            samesite="strict",
+        )
 
 
-def login_routes(entrance: Entrance) -> APIRouter:
-    """Return the routes of the form, the login and the logout."""
-    routes = APIRouter(include_in_schema=False)
+@routes.get("/login", response_class=HTMLResponse)
+def form(request: Request, next: Annotated[str, Query(max_length=LONGEST)] = "/") -> str:
+    """Return the form of the login."""
+    return _page(request, next, "")
 
-    @routes.get("/login", response_class=HTMLResponse)
-    def form(request: Request, next: Annotated[str, Query(max_length=LONGEST)] = "/") -> str:
-        return _page(request, next, "")
 
-    @routes.post("/login", response_class=HTMLResponse)
-    def enter(request: Request, token: Field = "", next: Field = "/") -> Response:
-        token = token.strip()
-        client = client_of(request)
-        now = entrance.now()
-        person = entrance.access.find_by_token(token)
-        name = person.name if person else None
-        if (wait := entrance.wrong_tokens.wait(client, name, now)) is not None:
-            seconds = ceil(wait.total_seconds())
-            refusal = translatable(
-                "Your address sent too many wrong tokens. Wait {seconds} s, then try again.",
-                seconds=str(seconds),
-            )
-            return HTMLResponse(_page(request, next, refusal), 429, {"retry-after": str(seconds)})
-        entrance.wrong_tokens.record_attempt(client, name, now)
-        session = entrance.access.start_session(token, now)
-        if session is None:
-            return HTMLResponse(_page(request, next, translatable("This token is not valid.")), 401)
-        return entrance.signed_in(request, session, next)
+@routes.post("/login", response_class=HTMLResponse)
+def enter(
+    request: Request,
+    name: Field = "",
+    password: Field = "",
+    token: Field = "",
+    next: Field = "/",
+) -> Response:
+    """Log in with a name and a password, or with a token."""
+    if name or password:
+        return _enter_by_password(request, name.strip().lower(), password, next)
+    return _enter_by_token(request, token.strip(), next)
 
-    @routes.post("/logout")
-    def leave(request: Request, person: FormViewer) -> Response:
-        entrance.access.end_session(person, entrance.now())
-        return entrance.signed_out(request)
 
-    return routes
+@routes.post("/logout")
+def leave(request: Request, person: FormViewer) -> Response:
+    """End the session of this browser."""
+    entrance = entrance_of(request)
+    entrance.access.end_session(person)
+    return entrance.signed_out(request)
+
+
+def entrance_of(request: Request) -> Entrance:
+    """Return the parts of the login that all its routes share."""
+    entrance: Entrance = request.app.state.entrance
+    return entrance
+
+
+def _enter_by_password(request: Request, name: str, password: str, target: str) -> Response:
+    entrance = entrance_of(request)
+    if not is_confidential(request, entrance.public_url):
+        return HTMLResponse(_page(request, target, NOT_CONFIDENTIAL), 403)
+    now = entrance.now()
+    keys = entrance.attempt_keys(request, name)
+    if (wait := entrance.delay(keys, now)) is not None:
+        refusal = translatable(
+            "Too many wrong passwords. Wait {seconds} s, then try again.", seconds=_seconds(wait)
+        )
+        return _too_many(request, target, refusal, wait)
+    account = check_password(entrance.platform, entrance.passwords, name, password)
+    if account is None:
+        for key in keys:
+            entrance.wrong_tokens.record_attempt(key, None, now)
+        why = "wrong name or password"
+        record_refused(entrance.platform, name, client_of(request), why, now)
+        refusal = translatable("Name or password is wrong.")
+        return HTMLResponse(_page(request, target, refusal, name), 401)
+    return entrance.signed_in_by_password(request, account, target)
+
+
+def _enter_by_token(request: Request, token: str, target: str) -> Response:
+    entrance = entrance_of(request)
+    client = client_of(request)
+    now = entrance.now()
+    person = entrance.access.find_by_token(token, now)
+    owner = person.name if person else None
+    if (wait := entrance.wrong_tokens.wait(client, owner, now)) is not None:
+        refusal = translatable(
+            "Your address sent too many wrong tokens. Wait {seconds} s, then try again.",
+            seconds=_seconds(wait),
+        )
+        return _too_many(request, target, refusal, wait)
+    entrance.wrong_tokens.record_attempt(client, owner, now)
+    if person is None:
+        record_refused(entrance.platform, "token", client, "wrong token", now)
+        refusal = translatable("This token is not valid.")
+        return HTMLResponse(_page(request, target, refusal), 401)
+    record_sign_in(entrance.platform, person.name, client, now)
+    session = entrance.access.begin_session(person.name, now, client, token)
+    return entrance.signed_in(request, session, target)
+
+
+def _too_many(request: Request, target: str, refusal: str, wait: timedelta) -> Response:
+    return HTMLResponse(_page(request, target, refusal), 429, {"retry-after": _seconds(wait)})
+
+
+def _seconds(wait: timedelta) -> str:
+    return str(ceil(wait.total_seconds()))
+
+
+def _page(request: Request, target: str, refusal: str, name: str = "") -> str:
+    entrance = entrance_of(request)
+    people = any(account.kind == "person" for account in entrance.platform.accounts.all())
+    return render(
+        "login.html",
+        request,
+        next=local_target(target),
+        refusal=refusal,
+        name=name,
+        by_password=people and is_confidential(request, entrance.public_url),
+    )
 
 
 def local_target(target: str) -> str:
@@ -102,5 +214,8 @@ def local_target(target: str) -> str:
     )
 
 
-def _page(request: Request, target: str, refusal: str) -> str:
-    return render("login.html", request, next=local_target(target), refusal=refusal)
+def _known_browser(account: Account, browser: str) -> str:
+    """Return the cookie of a browser known to a person, void with the next password."""
+    key = (account.password or secrets.token_hex(16)).encode()
+    signed = f"{account.id}:{browser}".encode(errors="surrogatepass")
+    return f"{browser}.{hmac.new(key, signed, hashlib.sha256).hexdigest()}"

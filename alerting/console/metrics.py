@@ -148,116 +148,132 @@ def metrics_routes(platform: Platform) -> APIRouter:
     return routes
 
 
-def _families(m: PlatformMetrics) -> Iterator[Metric]:
-    yield _gauge("alerting_open_episodes", "Open episodes.", m.open_episodes, "severity")
-    yield _gauge(
+_GaugeValue = float | timedelta | Mapping[str, float | timedelta]
+_GAUGES: tuple[tuple[str, str, Callable[[PlatformMetrics], _GaugeValue], str], ...] = (
+    ("alerting_open_episodes", "Open episodes.", lambda m: m.open_episodes, "severity"),
+    (
         "alerting_definitions",
         "Definitions; a faulty one counts also under its state.",
-        m.definitions,
+        lambda m: m.definitions,
         "state",
-    )
-    yield _gauge("alerting_targets", "Definitions in service, times their assets.", m.targets)
-    yield _gauge(
-        "alerting_targets_never_evaluated", "Targets without any evaluation.", m.never_evaluated
-    )
-    lag_help = "Now minus watermark, largest of all assets; of the most overdue definitions."
-    yield _gauge(
+    ),
+    ("alerting_targets", "Definitions in service, times their assets.", lambda m: m.targets, ""),
+    (
+        "alerting_targets_never_evaluated",
+        "Targets without any evaluation.",
+        lambda m: m.never_evaluated,
+        "",
+    ),
+    (
         "alerting_evaluation_lag_seconds",
-        lag_help,
-        {n: lag.lag for n, lag in m.lag.items()},
+        "Now minus watermark, largest of all assets; of the most overdue definitions.",
+        lambda m: {n: lag.lag for n, lag in m.lag.items()},
         "definition",
-    )
-    every_help = "Interval between two evaluations of these definitions."
-    yield _gauge(
+    ),
+    (
         "alerting_evaluation_interval_seconds",
-        every_help,
-        {n: lag.every for n, lag in m.lag.items()},
+        "Interval between two evaluations of these definitions.",
+        lambda m: {n: lag.every for n, lag in m.lag.items()},
         "definition",
-    )
-    overdue_help = "Largest lag of all targets beyond their interval and latency."
-    yield _gauge("alerting_evaluation_overdue_seconds", overdue_help, m.overdue)
-    age_help = "Age of the newest reading of an asset; only the assets with the oldest ones."
-    yield _gauge("alerting_newest_reading_age_seconds", age_help, m.reading_age, "asset")
-    oldest_help = "Age of the newest reading, largest of all assets of targets."
-    yield _gauge("alerting_newest_reading_age_max_seconds", oldest_help, m.oldest_reading_age)
-    yield _gauge(
+    ),
+    (
+        "alerting_evaluation_overdue_seconds",
+        "Largest lag of all targets beyond their interval and latency.",
+        lambda m: m.overdue,
+        "",
+    ),
+    (
+        "alerting_newest_reading_age_seconds",
+        "Age of the newest reading of an asset; only the assets with the oldest ones.",
+        lambda m: m.reading_age,
+        "asset",
+    ),
+    (
+        "alerting_newest_reading_age_max_seconds",
+        "Age of the newest reading, largest of all assets of targets.",
+        lambda m: m.oldest_reading_age,
+        "",
+    ),
+    (
         "alerting_assets_without_readings",
         "Assets of targets that have no reading.",
-        m.assets_without_readings,
-    )
-    yield _gauge(
+        lambda m: m.assets_without_readings,
+        "",
+    ),
+    (
         "alerting_late_readings",
         "Readings and events that came late, within the last hour.",
-        m.late_rows,
-    )
-    too_late_help = (
-        "Readings and events that came too late to be reprocessed, within the last hour."
-    )
-    yield _gauge("alerting_too_late_readings", too_late_help, m.too_late_rows)
-    yield _gauge(
+        lambda m: m.late_rows,
+        "",
+    ),
+    (
+        "alerting_too_late_readings",
+        "Readings and events that came too late to be reprocessed, within the last hour.",
+        lambda m: m.too_late_rows,
+        "",
+    ),
+    (
         "alerting_late_arrivals_waiting",
         "Late arrivals that no evaluation has used yet.",
-        m.unrouted_arrivals,
-    )
-    notification_help = "Notifications: due or retried, delayed by a rule, undelivered."
-    yield _gauge("alerting_notifications", notification_help, m.notifications, "state")
-    delivery_help = "Time since the oldest pending notification became due."
-    yield _gauge("alerting_delivery_overdue_seconds", delivery_help, m.delivery_overdue)
-    yield _gauge(
-        "alerting_platform_alerts", "Open faults of the platform itself.", m.platform_alerts, "kind"
-    )
+        lambda m: m.unrouted_arrivals,
+        "",
+    ),
+    (
+        "alerting_notifications",
+        "Notifications: due or retried, delayed by a rule, undelivered.",
+        lambda m: m.notifications,
+        "state",
+    ),
+    (
+        "alerting_delivery_overdue_seconds",
+        "Time since the oldest pending notification became due.",
+        lambda m: m.delivery_overdue,
+        "",
+    ),
+    (
+        "alerting_platform_alerts",
+        "Open faults of the platform itself.",
+        lambda m: m.platform_alerts,
+        "kind",
+    ),
+)
+"""Name, help, value and label of each gauge of the platform."""
+
+
+def _families(m: PlatformMetrics) -> Iterator[Metric]:
+    for name, about, read, label in _GAUGES:
+        yield _gauge(name, about, read(m), label)
+
+
+_SOURCE_GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | timedelta | None]], ...] = (
+    ("rows", "Rows of a source that changed anything, so far.", lambda s: s.rows),
+    ("refused_rows", "Rows of a source that could not be stored, so far.", lambda s: s.refused),
+    (
+        "lost_values",
+        "Values of a source that were lost and could be counted, so far.",
+        lambda s: s.lost,
+    ),
+    ("lag_seconds", "Now minus the newest time stamp of a source.", lambda s: s.lag),
+    ("silent_seconds", "Time since the last row of a source came.", lambda s: s.silent),
+    ("rows_per_minute", "Rows per minute of the last deliveries of a source.", lambda s: s.rate),
+    (
+        "stale",
+        "1 if an active source has delivered nothing for its `stale_after`.",
+        lambda s: s.is_stale,
+    ),
+)
 
 
 def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
-    rows = {source.name: float(source.rows) for source in sources}
-    yield _gauge(
-        "alerting_source_rows", "Rows of a source that changed anything, so far.", rows, "source"
-    )
-    refused = {source.name: float(source.refused) for source in sources}
-    yield _gauge(
-        "alerting_source_refused_rows",
-        "Rows of a source that could not be stored, so far.",
-        refused,
-        "source",
-    )
-    lost = {source.name: float(source.lost) for source in sources}
-    yield _gauge(
-        "alerting_source_lost_values",
-        "Values of a source that were lost and could be counted, so far.",
-        lost,
-        "source",
-    )
-    lag = {source.name: source.lag for source in sources if source.lag is not None}
-    yield _gauge(
-        "alerting_source_lag_seconds", "Now minus the newest time stamp of a source.", lag, "source"
-    )
-    silent = {source.name: source.silent for source in sources}
-    yield _gauge(
-        "alerting_source_silent_seconds",
-        "Time since the last row of a source came.",
-        silent,
-        "source",
-    )
-    rate = {source.name: source.rate for source in sources}
-    yield _gauge(
-        "alerting_source_rows_per_minute",
-        "Rows per minute of the last deliveries of a source.",
-        rate,
-        "source",
-    )
-    stale = {source.name: float(source.is_stale) for source in sources}
-    yield _gauge(
-        "alerting_source_stale",
-        "1 if an active source has delivered nothing for its `stale_after`.",
-        stale,
-        "source",
-    )
+    for name, about, read in _SOURCE_GAUGES:
+        found = {s.name: value for s in sources if (value := read(s)) is not None}
+        yield _gauge(f"alerting_source_{name}", about, found, "source")
 
 
 def _gauge(
     name: str,
     help: str,
-    value: float | timedelta | Mapping[str, float] | Mapping[str, timedelta],
+    value: _GaugeValue,
     label: str = "",
 ) -> GaugeMetricFamily:
     """Return a gauge: one value, or with a label one for each name; durations in seconds."""

@@ -29,6 +29,7 @@ from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.conditions import LATE
 
 EVERY_S = 60.0
+AWAY_AFTER = timedelta(minutes=2)  # a restart of the database takes less
 _log = logging.getLogger(__name__)
 
 
@@ -89,8 +90,7 @@ class HealthMonitor:
         now = whole_millis(self._now())
         self._outage = self._outage or PlatformAlert(DATABASE, "MongoDB", reason, now)
         _log.warning("the database is away: %s", reason)
-        # a restart of the database takes less
-        if self._known is None or now - self._outage.opened_at < timedelta(minutes=2):
+        if self._known is None or now - self._outage.opened_at < AWAY_AFTER:
             return
         for channel, route in self._recipients.items():
             if channel not in self._notified:

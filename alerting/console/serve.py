@@ -4,16 +4,18 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
-from alerting.console.server import serve_app
+from alerting.console.server import serve_app, server_options, tls_options
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
+from alerting.usecases.access.people import register_services
 from alerting.wiring import open_platform, predict_files
 
 TOKENS_FILE = variable("api_tokens_file")
@@ -30,7 +32,10 @@ def serve(
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
     configure_logging(environ, tokens)
+    tls = tls_options(settings.tls_cert, settings.tls_key)
+    options = server_options(settings.trusted_proxies) | tls
     with open_platform(settings) as platform:
+        register_services(platform, dict(tokens.values()), datetime.now(UTC))
         app = create_app(
             platform,
             tokens,
@@ -41,7 +46,7 @@ def serve(
             predict_files=predict_files(settings, environ),
         )
         HealthMonitor(partial(open_platform, settings)).start()
-        serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
+        serve_app(app, host, port or settings.api_port, options)
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:

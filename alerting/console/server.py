@@ -1,6 +1,8 @@
 """HTTP server of the application, with limits of bytes and time per client."""
 
+import ssl
 from asyncio import TimerHandle, Transport
+from pathlib import Path
 from typing import Any
 
 import h11
@@ -8,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
+from alerting.definitions.faults import UserError
 
 
 class PatientProtocol(H11Protocol):
@@ -107,6 +110,27 @@ def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def serve_app(app: Any, host: str, port: int, trusted_proxies: tuple[str, ...]) -> None:
-    """Serve until a signal asks to stop."""
-    uvicorn.run(app, host=host, port=port, **server_options(trusted_proxies))
+def tls_options(cert: Path | None, key: Path | None) -> dict[str, Any]:
+    """Return the options of `uvicorn.run` for HTTPS, none without a certificate. Raises UserError
+    if certificate and key are not of each other, or cannot be read."""
+    if cert is None or key is None:
+        return {}
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            cert, key, password=_refuse_password
+        )
+    except (OSError, ValueError) as fault:
+        raise UserError(
+            f"{cert} and {key} cannot be used for HTTPS: {fault}; give a certificate with its "
+            "chain, and its key without a password, both in PEM"
+        ) from fault
+    return {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
+
+
+def _refuse_password() -> str:
+    raise ValueError("the key has a password")
+
+
+def serve_app(app: Any, host: str, port: int, options: dict[str, Any]) -> None:
+    """Serve until a signal asks to stop. `options`: of `uvicorn.run`."""
+    uvicorn.run(app, host=host, port=port, **options)

@@ -8,15 +8,16 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from alerting.console.access import SESSION, Access
+from alerting.console.access import Access
+from alerting.console.attempts import client_of
 from alerting.console.gate import COOKIE
+from alerting.console.transport import is_loopback_name, is_passed_on
 from alerting.console.web.rendering import render
 from alerting.local.sign_in import PATH, take_link
 from alerting.operators.actions import Role
+from alerting.operators.people import SESSION_LASTS
 
-_HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-_PREFERRED: tuple[Role, ...] = ("engineer", "admin", "operator", "viewer")
+_PREFERRED: tuple[Role, ...] = ("admin", "engineer", "operator", "viewer")
 
 
 def sign_in_routes(
@@ -37,13 +38,13 @@ def sign_in_routes(
         session = None
         people = [token for token, (_, role) in tokens.items() if role in _PREFERRED]
         if people and _is_local(request) and take_link(folder, code, now()):
-            # may do all actions of the pages
-            engineer = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))
-            session = access.start_session(engineer, now())
+            # may do all actions of the pages, and add the first people
+            first = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))
+            session = access.begin_session(tokens[first][0], now(), client_of(request), first)
         if session is None:
             return HTMLResponse(render("sign_in.html", request, done=False), 410)
         answer = HTMLResponse(render("sign_in.html", request, done=True))
-        seconds = int(SESSION.total_seconds())
+        seconds = int(SESSION_LASTS.total_seconds())
         answer.set_cookie(COOKIE, session, max_age=seconds, httponly=True, samesite="strict")
         return answer
 
@@ -52,11 +53,9 @@ def sign_in_routes(
 
 def _is_local(request: Request) -> bool:
     """Return whether a request comes from this machine directly, without a proxy."""
-    if any(name in request.headers for name in _PASSED_ON) or request.client is None:
+    if is_passed_on(request) or request.client is None or not is_loopback_name(request):
         return False
-    host = request.headers.get("host", "")
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
     try:
-        return ip_address(request.client.host).is_loopback and name in _HERE
+        return ip_address(request.client.host).is_loopback
     except ValueError:
         return False

@@ -1,8 +1,7 @@
 """Fields of every alert definition, whatever its kind, and the groups of fields that kinds with a
 trained model share.
 
-A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema, validator
-and reference page. Every field has an effect; `test_fields_are_honoured.py` proves it.
+A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema and page.
 """
 
 from abc import ABC, abstractmethod
@@ -69,6 +68,7 @@ __all__ = [
 ]
 
 LAST_NUMBER = 10**9  # of a revision
+STORED = "stored"  # in the context of a validation: the document is that of a stored revision
 LONGEST_HORIZONS = 4  # that an alarm lasts whose problem does not come, by default
 _NIGHT_MINUTES = 6 * 60
 
@@ -88,6 +88,11 @@ class Definition(CommonFields, ABC):
         "never choose the threshold of a model: operating_point.cost_of_miss and "
         "cost_of_false_alarm do, and may differ.",
     )
+
+    @property
+    def has_alarm(self) -> bool:
+        """Return whether an alarm can come of it: not of a forecast of a value alone."""
+        return True
 
     @property
     def is_of_unit(self) -> bool:
@@ -205,7 +210,7 @@ class ModelDefinition(Definition):
     @property
     @abstractmethod
     def longest_search(self) -> timedelta:
-        """Return the longest time of a candidate's search that the definition allows."""
+        """Return the longest time by the clock until a candidate's search begins its last trial."""
 
     @property
     @abstractmethod
@@ -276,7 +281,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
 
     @property
     def longest_search(self) -> timedelta:
-        return self.learning.time_budget
+        return self.learning.longest_by_clock
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
         raise UserError(_not_settable(asset, name))
     if not isfinite(value):
         raise UserError(f"{name}: {value} is not a number")
-    rounded = _on_step(variable, value)
+    rounded = value_on_step(variable, value)
     unit = variable.unit or ""
     low = -float("inf") if variable.min is None else variable.min
     if not (low <= rounded <= (float("inf") if variable.max is None else variable.max)):
@@ -31,17 +31,6 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
             f"once, {variable.max_change:g} {unit}; change it in steps"
         )
     return rounded
-
-
-def nearest_permitted(asset: Asset, name: str, value: float, current: float) -> float:
-    """Return the nearest setting that an operator can set at once, on a step."""
-    variable = asset.variables[name]
-    change = float("inf") if variable.max_change is None else variable.max_change
-    low = max(-float("inf") if variable.min is None else variable.min, current - change)
-    high = min(float("inf") if variable.max is None else variable.max, current + change)
-    if low > high:  # the present setting is farther outside of the limits than one change
-        return _on_step(variable, current + change if current < low else current - change)
-    return _on_step(variable, min(high, max(low, value)))
 
 
 def present_setting(line: StoredLine, name: str) -> float:
@@ -64,7 +53,8 @@ def take_over(state: DemoLineState, requests: Sequence[SetPointRequest]) -> Demo
     return state
 
 
-def _on_step(variable: Variable, value: float) -> float:
+def value_on_step(variable: Variable, value: float) -> float:
+    """Return the nearest value on a step of a set-point."""
     step = variable.step or 1e-6
     return round(round(value / step) * step, 6)
 

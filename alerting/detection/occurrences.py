@@ -3,7 +3,7 @@ only numpy."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,13 @@ _TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 @dataclass(frozen=True)
 class Occurrences:
     """Times (ms, increasing) of a problem's condition on one asset, one entry for each run of
-    samples that meet it, or event.
+    samples that meet it, or event; problems nearer than `problem.merge_within` are one entry.
 
     `start`: its first sample. `true_at`: from when it is known to be true. `known_at`: when it is
     known to have lasted for `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to
     be over; FAR_FUTURE while it goes on. `recovered_at`: the end of its recovery or hold-off, never
-    before it is known to be over.
+    before it is known to be over. `is_carried`: the next evaluation needs the start of the one that
+    goes on.
     """
 
     start: Millis
@@ -31,7 +32,7 @@ class Occurrences:
     known_at: Millis
     over_at: Millis
     recovered_at: Millis
-    of_samples: bool = True
+    is_carried: bool = True
 
     def columns(self, asset: str) -> dict[str, Any]:
         """Return the columns of a frame with one row for each occurrence on this asset."""
@@ -103,8 +104,10 @@ def occurrences_of_events(
     hold_off: int,
     earlier: KnownProblem | None = None,
     delay: int = 0,
+    merge_within: int = 0,
 ) -> Occurrences:
-    """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on.
+    """Return the occurrences of events that lie `merge_within` or more apart (ms) and do not
+    overlap. `end`: NOT_YET while one goes on.
 
     `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) after an instant
     event, nothing after a lasting one. The instant of an event never counts. `earlier`: what an
@@ -112,48 +115,126 @@ def occurrences_of_events(
     and end are known.
     """
     if earlier is not None and not earlier.is_first:
-        goes_on = (end == NOT_YET) | (end + delay > to_millis(earlier.at))
+        goes_on = (end == NOT_YET) | (end + merge_within + delay > to_millis(earlier.at))
         start = start[goes_on]
         end = end[goes_on]
+        if merge_within and earlier.since is not None and len(start):
+            start = np.append(min(to_millis(earlier.since), int(start[0])), start[1:])
     after = np.where(end == start, hold_off, 0) if recovery is None else recovery
-    over_at = np.where(end == NOT_YET, FAR_FUTURE, end + delay)
-    recovered_at = np.where(
-        end == NOT_YET, FAR_FUTURE, np.maximum(end + np.maximum(after, delay), start + 1)
+    over_at = np.where(end == NOT_YET, FAR_FUTURE, end + merge_within + delay)
+    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, np.maximum(end + after, start + 1))
+    return Occurrences(
+        start,
+        start + delay,
+        start + delay,
+        over_at,
+        np.maximum(recovered_at, over_at),
+        is_carried=merge_within > 0,
     )
-    return Occurrences(start, start + delay, start + delay, over_at, recovered_at, of_samples=False)
+
+
+class ConditionSamples(NamedTuple):
+    """Samples of a problem's condition on one asset: instants (ms), where it is met, and where it
+    is back.
+
+    `is_back`: the condition, once met, holds until there; None: until the first sample that does
+    not meet it.
+    """
+
+    ts: Millis
+    is_met: BoolArray
+    is_back: BoolArray | None = None
+
+    @property
+    def is_present(self) -> BoolArray:
+        """Return at which samples the condition holds: it was met, and has not been back since."""
+        if self.is_back is None:
+            return self.is_met
+        changes = np.where(self.is_met | self.is_back, np.arange(len(self.ts)), -1)
+        latest = np.maximum.accumulate(changes) if len(changes) else changes
+        return np.append(self.is_met, False)[latest]
+
+
+class ConditionRuns(NamedTuple):
+    """Runs of samples at which a condition holds (ms): first sample, first one after it (NOT_YET
+    while it goes on), last one of the run, whether it lasted, and from when it is over."""
+
+    start: Millis
+    end: Millis
+    last: Millis
+    lasted: BoolArray
+    over: Millis
 
 
 def occurrences_of_samples(
-    ts: Millis,
-    bad: BoolArray,
+    samples: ConditionSamples,
     hold: int,
     delay: int,
     earlier: KnownProblem | None = None,
     recovery: int = 0,
+    merge_within: int = 0,
 ) -> Occurrences:
-    """Return every run of samples that meet the condition. A value holds until the next sample.
+    """Return every run of samples at which the condition holds. A value holds until the next
+    sample.
 
     `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable and the recovery after the
     last run (ms). `earlier`: what an earlier evaluation has found; runs that were over by then are
-    left out.
+    left out. `merge_within`: as for `merge_runs`.
     """
     if earlier is not None and not earlier.is_first:
-        ts, bad = _samples_after(ts, bad, to_millis(earlier.at) - delay, earlier)
-    start, end, _ = condition_intervals(ts, bad)
-    known_at = np.where((end == NOT_YET) | (end - start >= hold), start + hold + delay, FAR_FUTURE)
-    over_at = np.where(end == NOT_YET, FAR_FUTURE, end + delay)
-    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, end + max(delay, recovery))
-    return Occurrences(start, start + delay, known_at, over_at, recovered_at)
+        after = to_millis(earlier.at) - delay
+        if merge_within and earlier.since is not None:
+            # runs since then decide when the problem that goes on is over
+            after = max(after - merge_within - hold, to_millis(earlier.since))
+        samples = _samples_after(samples, after, earlier)
+    start, end, last = condition_intervals(samples.ts, samples.is_present)
+    lasted = (end == NOT_YET) | (end - start >= hold)
+    runs = merge_runs(start, end, last, lasted, merge_within)
+    known_at = np.where(runs.lasted, runs.start + hold + delay, FAR_FUTURE)
+    goes_on = runs.end == NOT_YET
+    over_at = np.where(goes_on, FAR_FUTURE, runs.over + delay)
+    recovered_at = np.where(goes_on, FAR_FUTURE, np.maximum(runs.end + recovery, over_at))
+    return Occurrences(runs.start, runs.start + delay, known_at, over_at, recovered_at)
+
+
+def merge_runs(
+    start: Millis, end: Millis, last: Millis, lasted: BoolArray, merge_within: int
+) -> ConditionRuns:
+    """Join the runs that lasted and lie less than `merge_within` (ms) apart: they are one problem.
+
+    It is over `merge_within` after its end, when no other one can join it. A run that did not last
+    is no problem: within this time it joins nothing, and what is over waits for its end.
+    """
+    if not merge_within:
+        return ConditionRuns(start, end, last, lasted, end)
+    found: list[list[int]] = []
+    for begin, stop, final, counts in zip(
+        start.tolist(), end.tolist(), last.tolist(), lasted.tolist(), strict=True
+    ):
+        over = FAR_FUTURE if stop == NOT_YET else stop + merge_within * counts
+        joins = bool(found) and bool(found[-1][3]) and begin < found[-1][1] + merge_within
+        if joins and counts:
+            found[-1][1:] = [stop, final, counts, over]
+        elif joins:
+            found[-1][4] = max(found[-1][4], over)
+        else:
+            found.append([begin, stop, final, counts, over])
+    columns = np.array(found, np.int64).reshape(-1, 5).T
+    return ConditionRuns(columns[0], columns[1], columns[2], columns[3].astype(bool), columns[4])
 
 
 def _samples_after(
-    ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem
-) -> tuple[Millis, BoolArray]:
+    samples: ConditionSamples, after: int, earlier: KnownProblem
+) -> ConditionSamples:
     """Return the samples after an instant, and before them the first one of the run that goes on
     there."""
+    ts, is_met, is_back = samples
     new = int(np.searchsorted(ts, after, side="right"))
     start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
-    return np.append(start, ts[new:]), np.append(np.ones(len(start), np.bool_), bad[new:])
+    is_met = np.append(np.ones(len(start), np.bool_), is_met[new:])
+    if is_back is not None:
+        is_back = np.append(np.zeros(len(start), np.bool_), is_back[new:])
+    return ConditionSamples(np.append(start, ts[new:]), is_met, is_back)
 
 
 def ends_of_runs(values: npt.NDArray[Any]) -> BoolArray:

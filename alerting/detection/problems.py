@@ -18,14 +18,19 @@ from alerting.detection.occurrences import (
     NO_OCCURRENCES,
     NOT_YET,
     BoolArray,
+    ConditionSamples,
     KnownProblem,
     Occurrences,
     condition_intervals,
     ends_of_runs,
+    merge_runs,
     occurrences_of_events,
     occurrences_of_samples,
 )
 from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.instants import FAR_FUTURE
+
+LOOKBACK_FOR_CLEAR = timedelta(days=7)
 
 __all__ = [
     "NOT_YET",
@@ -35,6 +40,7 @@ __all__ = [
     "counted_problems",
     "find_occurrences",
     "find_problems",
+    "first_lookback",
     "match_names",
     "needed_samples",
     "predicts",
@@ -69,14 +75,21 @@ def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventTyp
 
 
 def problem_lookback(problem: Problem) -> timedelta:
-    """Return how far before an instant the readings lie that decide whether a problem of several
-    variables holds there."""
+    """Return how far before an instant the readings lie that decide whether a problem goes on
+    there: values of several variables, and problems that are one with it."""
     combination = problem.combination
-    return (
+    carried = (
         timedelta(0)
         if combination is None
         else max(leaf.stale_after for leaf in combination.leaves())
     )
+    return carried + problem.merge
+
+
+def first_lookback(problem: Problem) -> timedelta:
+    """Return how far before the first instant of interest readings are taken besides, for values
+    between the limit and `problem.clear`: the state there is that of the last value beyond one."""
+    return timedelta(0) if problem.clear is None else LOOKBACK_FOR_CLEAR
 
 
 def _longest_delay(problem: Problem, asset: Asset) -> timedelta:
@@ -91,12 +104,18 @@ def match_names(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
 
 def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArray]:
     """Return the instants (ms) of all samples of the problem's variable, and whether the condition
-    is met there.
+    holds there: it is met, or was met and has not been back at `problem.clear` since.
 
     Of conditions of several variables, a sample is a reading of any of them at which the truth is
     known; in a point-in-time view no later one than the slowest of them is known. A problem by
     events has no samples.
     """
+    samples = _condition_samples(problem, history)
+    return samples.ts, samples.is_present
+
+
+def _condition_samples(problem: Problem, history: History) -> ConditionSamples:
+    """Return the samples of a problem's condition; none of a problem by events."""
     combination = problem.combination
     if combination is not None:
         ts, is_met = known_truths(combination, history)
@@ -104,29 +123,33 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
         if history.known_until is not None:
             delay = duration_millis(_longest_delay(problem, history.asset))
             known = int(np.searchsorted(ts, history.known_until - delay, side="right"))
-        return ts[:known], is_met[:known]
+        return ConditionSamples(ts[:known], is_met[:known])
     if problem.variable is None or problem.variable not in history.readings:
-        return np.empty(0, np.int64), np.empty(0, np.bool_)
+        return ConditionSamples(np.empty(0, np.int64), np.empty(0, np.bool_))
     values = history.readings[problem.variable].dropna()
     ts = millis(pd.DatetimeIndex(values.index))
     if problem.equals is not None:
-        return ts, np.asarray(values == problem.equals, np.bool_)
+        return ConditionSamples(ts, np.asarray(values == problem.equals, np.bool_))
     numbers = values.to_numpy(np.float64)
     bad = np.zeros(len(numbers), np.bool_)
+    back = np.ones(len(numbers), np.bool_)
+    clear = problem.clear_limits
     if problem.above is not None:
         bad |= numbers > problem.above
+        back &= numbers <= clear.above
     if problem.below is not None:
         bad |= numbers < problem.below
-    return ts, bad
+        back &= numbers >= clear.below
+    return ConditionSamples(ts, bad, None if problem.clear is None else back & ~bad)
 
 
 def needed_samples(problem: Problem, history: History) -> Millis:
     """Return the instants (ms) of the readings that decide when a problem by values begins and
-    ends: at changes."""
+    ends: at changes, whatever held before the history."""
     if (combination := problem.combination) is not None:
         return changes_of_conditions(combination, history)
-    ts, is_met = problem_samples(problem, history)
-    return ts[ends_of_runs(is_met)]
+    ts, is_met, is_back = _condition_samples(problem, history)
+    return ts[ends_of_runs(is_met) | (False if is_back is None else ends_of_runs(is_back))]
 
 
 def risk_of(
@@ -152,22 +175,22 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
     sorted by start.
 
     `last`: the last sample that meets the condition; of an event, its end. A condition must be met
-    for `problem.for`. The occurrence is known after this time and its delay. `of_units`: each
-    sample that meets the condition is one occurrence.
+    for `problem.for`. The occurrence is known after this time and its delay. Those nearer than
+    `problem.merge_within` are one. `of_units`: each sample that meets the condition is one
+    occurrence.
     """
     delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
     if problem.event is not None:
-        return _problem_events(problem.event, history, delay)
+        return _problem_events(problem.event, history, delay, duration_millis(problem.merge))
     ts, bad = problem_samples(problem, history)
     if of_units:
         return _frame(ts[bad], ts[bad], ts[bad], ts[bad] + delay)
     start, end, last_bad = condition_intervals(ts, bad)
     hold = duration_millis(problem.hold)
     long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
-    known_at = start + hold + delay
-    return _frame(
-        start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough]
-    )
+    runs = merge_runs(start, end, last_bad, long_enough, duration_millis(problem.merge))
+    of = runs.lasted
+    return _frame(runs.start[of], runs.last[of], runs.end[of], runs.start[of] + hold + delay)
 
 
 def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int]]:
@@ -193,16 +216,16 @@ def find_occurrences(
         return NO_OCCURRENCES
     delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
     recovery = None if problem.recovery is None else duration_millis(problem.recovery)
+    merge = duration_millis(problem.merge)
     if problem.event is not None:
-        found = _problem_events(problem.event, history, delay)
+        found = _problem_events(problem.event, history, delay, merge)
         hold_off = duration_millis(definition.horizon)
         return occurrences_of_events(
-            millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier, delay
+            millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier, delay, merge
         )
     hold = duration_millis(problem.hold)
-    return occurrences_of_samples(
-        *problem_samples(problem, history), hold, delay, earlier, recovery or 0
-    )
+    samples = _condition_samples(problem, history)
+    return occurrences_of_samples(samples, hold, delay, earlier, recovery or 0, merge)
 
 
 def counted_problems(found: pd.DataFrame, problems: Occurrences, is_onset: bool) -> pd.DataFrame:
@@ -213,9 +236,9 @@ def counted_problems(found: pd.DataFrame, problems: Occurrences, is_onset: bool)
     )
 
 
-def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
-    """Return the occurrences of a problem by events. Events that coincide or overlap are one
-    occurrence.
+def _problem_events(pattern: str, history: History, delay: int, merge: int) -> pd.DataFrame:
+    """Return the occurrences of a problem by events. Events that coincide, overlap, or lie less
+    than `merge` (ms) apart are one occurrence.
 
     Example: two parts that break at the same instant stop the machine once.
     """
@@ -227,16 +250,12 @@ def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
     order = np.argsort(start, kind="stable")
     start = start[order]
     end = end[order]
-    over = (
-        np.maximum.accumulate(np.where(end == NOT_YET, np.iinfo(np.int64).max, end))
-        if len(end)
-        else end
-    )
+    over = np.maximum.accumulate(np.where(end == NOT_YET, FAR_FUTURE, end)) if len(end) else end
     first = np.flatnonzero(
-        np.append(True, (start[1:] != start[:-1]) & (start[1:] >= over[:-1]))[: len(start)]
+        np.append(True, (start[1:] != start[:-1]) & (start[1:] >= over[:-1] + merge))[: len(start)]
     )
     last = over[np.append(first[1:] - 1, len(start) - 1)[: len(first)]]
-    end = np.where(last == np.iinfo(np.int64).max, NOT_YET, last)
+    end = np.where(last == FAR_FUTURE, NOT_YET, last)
     return _frame(start[first], end, end, start[first] + delay)
 
 

@@ -9,7 +9,10 @@ from typing import Literal
 from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
-RULES = 2  # 1: the outcome window of a prediction ended gap + horizon after its raise
+# 1: the outcome window of a prediction ended gap + horizon after its raise; 2: a problem at
+# raised_at + gap was in time
+RULES = 3
+IN_TIME_FROM_GAP = 2  # the last version by which a problem at raised_at + gap was in time
 Occurred = Literal["in_time", "too_late", "no", "unknown"]
 
 
@@ -17,8 +20,8 @@ Occurred = Literal["in_time", "too_late", "no", "unknown"]
 class Observed:
     """Evidence of the data on the outcome window (raised_at, last high score + gap + horizon].
 
-    `too_late` means that the problem came before raised_at + gap. `reason`: why the occurrence is
-    unknown, if it is.
+    `too_late` means that the problem came at or before raised_at + gap. `reason`: why the
+    occurrence is unknown, if it is.
     """
 
     occurred: Occurred

@@ -18,11 +18,11 @@ from alerting.definitions.faults import (
     shown,
 )
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import STORED, Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.kinds.registry import definition_types, definition_union
 
-_GROUP = "FromAttribute"
+_GROUPS = ("FromAttribute", "ClearDifference")
 # of required fields that are faulty, to check the others
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",
@@ -35,7 +35,7 @@ _CHOICES = (
     "float",
     "bool",
     "str",
-    _GROUP,
+    *_GROUPS,
     "LearnedLimit",
 )
 
@@ -64,7 +64,7 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
     errors: list[Any] = []
     definition: Any = document.get("definition")
     try:
-        definition = definition_union().validate_python(definition)
+        definition = definition_union().validate_python(definition, context={STORED: True})
     except ValidationError as error:
         errors += [{**one, "loc": ("definition", *one["loc"])} for one in error.errors()]
     try:
@@ -144,7 +144,7 @@ def _other_choice(error: Any) -> bool:
     choices = [p for p in map(_choice, error["loc"]) if p in _CHOICES]
     return (
         bool(choices)
-        and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP)
+        and isinstance(error["input"], Mapping) != (choices[-1] in _GROUPS)
         and _choice(error["loc"][-1]) in _CHOICES
     )
 

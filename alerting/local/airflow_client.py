@@ -47,7 +47,10 @@ class AirflowClient:
         return found
 
     def start(self, dag_id: str, run_id: str) -> None:
-        """Start the run with this id unless it was started. Idempotent. Raises AirflowSilent."""
+        """Start the run with this id unless it was started. Idempotent.
+
+        Raises AirflowSilent without an answer in time.
+        """
         body = {"logical_date": None, "dag_run_id": run_id}
         self._request(
             "POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body

@@ -24,6 +24,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+_OPEN = "/health"  # the health check, which reveals nothing else
 
 
 class Guard:
@@ -43,8 +44,7 @@ class Guard:
                 await _give_up(scope, receive, send, str(refusal))
                 return
             self._app = self._load()
-        # the health check, which reveals nothing else
-        if scope["type"] == "lifespan" or scope["path"] == "/health" or self._may_enter(scope):
+        if scope["type"] == "lifespan" or scope["path"] == _OPEN or self._may_enter(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await _ask_for_password(send)
@@ -64,7 +64,10 @@ class Guard:
 
 
 def read_password(environ: Mapping[str, str]) -> str:
-    """Return the password in the file of ALERTING_MLFLOW_PASSWORD_FILE. Raises UserError."""
+    """Return the password in the file of ALERTING_MLFLOW_PASSWORD_FILE.
+
+    Raises UserError if the file cannot be read, or is empty.
+    """
     path = environ.get(PASSWORD_FILE, "")
     try:
         password = Path(path).read_text(encoding="utf-8").strip()

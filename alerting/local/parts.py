@@ -2,6 +2,7 @@
 
 import math
 import os
+import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -29,16 +30,21 @@ _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to th
 # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
 # machine
 _LOCK_PATIENCE_S = 60
+PROBE_TIMEOUT_S = 0.5
+RECENT_S = 5.0
 
 
 def answers(
-    url: str, is_well: Callable[[httpx.Response], bool] = lambda _: True
+    url: str,
+    is_well: Callable[[httpx.Response], bool] = lambda _: True,
+    tls_cert: Path | None = None,
 ) -> Callable[[], bool]:
-    """Return a check whether this address answers with success, and well."""
+    """Return a check whether this address answers with success, and well. `tls_cert`: the
+    certificate that it shows."""
 
     def ask() -> bool:
         try:
-            answer = _probing_client().get(url)
+            answer = _probing_client(tls_cert).get(url)
         except httpx.HTTPError:
             return False
         return answer.is_success and is_well(answer)
@@ -47,10 +53,15 @@ def answers(
 
 
 @cache
-def _probing_client() -> httpx.Client:
+def _probing_client(tls_cert: Path | None = None) -> httpx.Client:
     """Return the client of all checks. To make one takes 20 ms, and ten checks a second are made of
-    each part that starts."""
-    return httpx.Client(timeout=0.5, trust_env=False)
+    each part that starts. With a certificate it trusts this one alone, whatever name it bears."""
+    if tls_cert is None:
+        return httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False)
+    trust = ssl.create_default_context(cafile=str(tls_cert))
+    trust.check_hostname = False
+    trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False, verify=trust)
 
 
 def environment(
@@ -101,7 +112,7 @@ def airflow_uri(settings: Settings) -> str:
 
 def api_uri(settings: Settings) -> str:
     """Return the API's address for people and parts."""
-    return f"http://{LOOPBACK}:{settings.api_port}"
+    return settings.api_address
 
 
 def airflow_environment(
@@ -217,7 +228,7 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
         (sys.executable, "-m", "alerting.console.serve"),
         environ,
         needs,
-        answers(f"{api_uri(settings)}/api/v1/health"),
+        answers(f"{api_uri(settings)}/api/v1/health", tls_cert=settings.tls_cert),
     )
 
 
@@ -230,7 +241,7 @@ def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str
 
 def _is_recent(file: Path) -> bool:
     try:
-        return time.time() - file.stat().st_mtime < 5.0
+        return time.time() - file.stat().st_mtime < RECENT_S
     except FileNotFoundError:
         return False
 

@@ -12,7 +12,10 @@ from alerting.wiring import database_warning, prepare_database
 
 
 def prepare_home(settings: Settings) -> Secrets:
-    """Create or update the home, and generate missing secrets. Idempotent. Raises UserError."""
+    """Create or update the home, and generate missing secrets. Idempotent.
+
+    Raises UserError if the home cannot be used.
+    """
     create_home(settings.home, "embedded" if settings.mongodb_uri is None else "named")
     with home_errors(settings.home):
         return load_or_create(settings.home / "secrets")
@@ -22,7 +25,7 @@ def prepare(settings: Settings) -> None:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
     database.
 
-    Idempotent. Raises UserError.
+    Idempotent. Raises UserError if the home or the database cannot be used.
     """
     prepare_home(settings)
     write_dag_files(settings.home)

@@ -15,11 +15,15 @@ from types import FrameType
 from alerting.local import processes
 
 LOOK_EVERY_S = 0.1
+LONGEST_DELAY_S = 60.0
+HEALTHY_AFTER_S = 60.0
+ATTEMPTS_AT_START = 3
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def delay_after(failures: int) -> float:
     """Return the seconds before a restart after failures: 1, 2, 4, ... up to a minute."""
-    return min(60.0, 2.0 ** max(0, min(failures, 30) - 1))
+    return min(LONGEST_DELAY_S, 2.0 ** max(0, min(failures, 30) - 1))
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Supervisor:
             raise RuntimeError(
                 "a supervisor runs inside `guarded`: it would kill processes of others here"
             )
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)
         try:
@@ -177,7 +181,7 @@ class Supervisor:
         service.ever_ready = True
 
     def _handle_end(self, service: _Service, code: int, now: float) -> None:
-        healthy = service.ready and now - service.started >= 60.0
+        healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
         service.process = None
         service.ready = False
         if service.part.once and (code == 0 or service.part.news):
@@ -188,7 +192,7 @@ class Supervisor:
             self._say(f"{service.part.name} is done ({now - service.first_started:.1f} s){result}")
             return
         service.failures = 1 if healthy else service.failures + 1
-        if service.part.once or (not service.ever_ready and service.failures >= 3):
+        if service.part.once or (not service.ever_ready and service.failures >= ATTEMPTS_AT_START):
             log = service.part.writes_to or service.log
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")

@@ -33,7 +33,7 @@ MAY = {
     "viewer": "reads everything",
     "operator": "also answers alarms",
     "engineer": "also sends data, runs jobs",
-    "admin": "also shelves for 30 days",
+    "admin": "also manages people",
     "sender": "sends data, reads nothing",
 }
 """The rights of a role beyond those of the role before, in a few words; docs/api.md, "Roles", has

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -12,7 +12,6 @@ from alerting.definitions.wording.language import translatable
 from alerting.readings.instants import from_millis, to_millis
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
-PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 LONGEST_TOKEN = 2000
 """Characters; a token of the platform has about 170."""
 

@@ -14,6 +14,7 @@ from alerting.notifications.routing import TOP, Recipient
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Cause = Literal["raised", "worse", "happening", "closed", "corrected", "reopened", "time"]
 SOON = timedelta(minutes=10)
+DIGEST_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def digest_if_over(s: Situation) -> Decision | None:
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
-    until = max(s.now + timedelta(minutes=5), s.recipient.quiet_until or s.now)
+    until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
     return Decision(f"{s.reason}; over before the platform knew of it", "raised", "digest", until)
 
 

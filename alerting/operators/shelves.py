@@ -16,6 +16,7 @@ ShelfKind = Literal["shelved", "out_of_service"]
 KIND_NAMES: Mapping[ShelfKind, str] = MappingProxyType(
     {"shelved": translatable("shelved"), "out_of_service": translatable("out of service")}
 )
+_EARLIEST_REMINDER = timedelta(minutes=15)  # before the end of a shelf
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def new_shelf(
 
 def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
     """Return the time of the reminder of an end; None without an end."""
-    return None if until is None else until - min(timedelta(minutes=15), (until - since) / 4)
+    return None if until is None else until - min(_EARLIEST_REMINDER, (until - since) / 4)
 
 
 def check_shelf(

@@ -4,18 +4,20 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 caller made the change.
 """
 
+from alerting.ports.access import AccessTokens, Accounts, Sessions
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
     Dags,
     Definitions,
     DerivedFeatureStore,
+    Document,
     Documents,
     FaultyDocument,
+    Files,
     NoDocuments,
     Routes,
 )
-from alerting.ports.documents import Document, Files
 from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import (
     EvaluationPlans,
@@ -23,6 +25,7 @@ from alerting.ports.evaluation import (
     JobState,
     PastEvaluation,
     PastEvaluations,
+    Predicted,
     PredictJob,
     PredictJobs,
     Score,
@@ -56,7 +59,6 @@ from alerting.ports.models import (
 from alerting.ports.notifications import (
     Channel,
     DeliveryFailed,
-    EndedSessions,
     Links,
     Message,
     MessageLink,
@@ -64,7 +66,15 @@ from alerting.ports.notifications import (
     Picture,
     Revocations,
 )
-from alerting.ports.platform_alerts import Audit, AuditEntry, Disk, PlatformAlert, PlatformAlerts
+from alerting.ports.platform_alerts import (
+    AUDIT_ORIGIN,
+    Audit,
+    AuditEntry,
+    AuditFilter,
+    Disk,
+    PlatformAlert,
+    PlatformAlerts,
+)
 from alerting.ports.readings import (
     ArchiveAway,
     EventRow,
@@ -101,6 +111,7 @@ from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
     UNLIMITED,
+    AccessPorts,
     BacktestPorts,
     ChartPorts,
     Clock,

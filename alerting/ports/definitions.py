@@ -1,13 +1,15 @@
 """Ports for documents that people write: alert definitions, assets, event types, routes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Revision
 from alerting.learning.features.derive import DerivedFeatures
-from alerting.ports.documents import Document
+
+Document = dict[str, Any]
+Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan
-from alerting.ports.documents import Document
+from alerting.ports.definitions import Document
 from alerting.ports.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -55,25 +55,42 @@ class EvaluationPlans(Protocol):
         """Store a plan in place of the previous one."""
 
 
+class Predicted(NamedTuple):
+    """A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
+
+    lead: timedelta
+    low: float
+    median: float
+    high: float
+
+
 class Score(NamedTuple):
     """The score of a champion at one instant; `twin`: that of its twin in shadow, None where no
-    refit scored."""
+    refit scored.
+
+    `values`: those that a forecast predicted, the nearest first. `score`, `threshold`: None of a
+    model whose values serve without an alarm.
+    """
 
     ts: datetime
-    score: float
-    threshold: float
+    score: float | None
+    threshold: float | None
     model_version: int
     twin: float | None = None
+    values: tuple[Predicted, ...] = ()
 
     @property
     def document(self) -> Document:
-        """Return the fields by name, without `twin` where there is none."""
+        """Return the fields by name, without `twin` and `values` where there are none; the time
+        ahead of a value in ms."""
         document = self._asdict()
-        return (
-            document
-            if self.twin is not None
-            else {key: value for key, value in document.items() if key != "twin"}
-        )
+        if self.twin is None:
+            del document["twin"]
+        if self.values:
+            numbers = [[lead // timedelta(milliseconds=1), *v] for lead, *v in self.values]
+            return document | {"values": numbers}
+        del document["values"]
+        return document
 
 
 class TargetScores(NamedTuple):
@@ -213,7 +230,10 @@ class JobFiles(Protocol):
     def has_readings(self, id: str) -> bool: ...
 
     def fetch(self, job: PredictJob, progress: "Progress") -> str:
-        """Copy the readings of a job from their address; return their SHA-256. Raises UserError."""
+        """Copy the readings of a job from their address; return their SHA-256.
+
+        Raises UserError if the address is not allowed or cannot be read.
+        """
 
     def score(
         self, platform: "EvaluationPorts", job: PredictJob, progress: "Progress"
@@ -221,8 +241,10 @@ class JobFiles(Protocol):
         """Write the scores of a job, which appear whole. Raises UserError for faulty readings."""
 
     def copy(self, job: PredictJob) -> str:
-        """Store the scores of a job in its folder of the object store; return the address. Raises
-        UserError."""
+        """Store the scores of a job in its folder of the object store; return the address.
+
+        Raises UserError if the folder is not allowed, or the store does not take them.
+        """
 
     def drop_readings(self, id: str) -> None:
         """Remove the readings of a job, and what its tries have left. Idempotent."""

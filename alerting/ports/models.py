@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from alerting.ports.documents import Files
+from alerting.ports.definitions import Files
 from alerting.ports.sweeps import Swept
 
 MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version
@@ -32,7 +32,8 @@ class TrainingRuns(Protocol):
 
     @property
     def shown(self) -> bool:
-        """Return whether the registry has pages for people: only then are charts drawn."""
+        """Return whether the registry stays and has pages for people: only then are charts drawn,
+        and is a run named that can be repeated."""
 
     def start_run(
         self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from alerting.definitions.wording.language import LanguageCode
 from alerting.notifications.notification import Notification
-from alerting.ports.documents import Document
+from alerting.ports.definitions import Document
 from alerting.ports.unit_of_work import Unit
 
 if TYPE_CHECKING:
@@ -94,17 +94,6 @@ class Revocations(Protocol):
         (None, None) all."""
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool: ...
-
-
-class EndedSessions(Protocol):
-    """Browser sessions of people that were logged out before they expired."""
-
-    def end(self, session: str, expires: datetime, now: datetime) -> None:
-        """Refuse this session from now on; the entry may be removed once the session has expired.
-        Idempotent."""
-
-    def has_ended(self, session: str) -> bool:
-        """Return whether this session was logged out."""
 
 
 class Notifications(Protocol):

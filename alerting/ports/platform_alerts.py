@@ -1,8 +1,13 @@
 """Ports for alerts about the platform itself, which are for engineers, and for the audit log."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+AUDIT_ORIGIN: ContextVar[str] = ContextVar("audit_origin", default="platform")
+"""From where the work of now was asked for, set at the edges: `console 10.0.0.7`, `command`,
+`platform` for its own DAGs and processes."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,43 @@ class PlatformAlerts(Protocol):
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """An entry of the audit: the actor, what was done, on which document, when, and why."""
+    """An entry of the audit. `before` and `after`: what changed, None where it is not recorded.
+
+    `origin`: from where it was asked for, empty in entries of earlier versions.
+    """
 
     actor: str
     what: str
     subject: str
     at: datetime
     why: str
+    origin: str = ""
+    before: Any = None
+    after: Any = None
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Entries that people ask for; None stands for any. Times: start <= at < end."""
+
+    actor: str | None = None
+    subject: str | None = None
+    what: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 class Audit(Protocol):
-    """Append-only log of actors and their actions."""
+    """Append-only log of actors and their actions; only retention deletes entries."""
 
     def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
-        """Return the entries with start <= at < end, oldest first."""
+        """Return the entries with start <= at < end, oldest first, without before and after."""
+
+    def find(
+        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+    ) -> list[AuditEntry]:
+        """Return entries, newest first. `older_than`: time and id of the last one of a page."""
 
     def add(
         self,
@@ -70,4 +98,5 @@ class Audit(Protocol):
         before: Any = None,
         after: Any = None,
         why: str = "",
-    ) -> None: ...
+    ) -> None:
+        """Store an entry with the origin of now. Idempotent, also from another origin."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from alerting.definitions.wording.language import LanguageCode
 from alerting.episodes.episode import Episode
-from alerting.ports.documents import Document, Files
+from alerting.ports.definitions import Document, Files
 from alerting.reporting.life.differences import Difference
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from alerting.definitions.sources.source import Source, SqlSource
-from alerting.ports.documents import Document
+from alerting.ports.definitions import Document
 
 PROCESS_GONE = timedelta(seconds=15)
 """Time without a note after which a process of the stream service counts as gone."""

@@ -13,6 +13,8 @@ from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LanguageCode
+from alerting.learning.search.ceiling import ReadTime
+from alerting.ports.access import AccessTokens, Accounts, Sessions
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
@@ -75,14 +77,26 @@ class TrainingLimits:
     """Limits of a training on this machine.
 
     `max_rows`: the most rows of its dataset; None for the number that fits into half of
-    `memory_bytes`, the machine's memory (None: any number).
+    `memory_bytes`, the machine's memory (None: any number). `read_time`: CPU time and clock, for
+    the ceiling of a search; None for searches without one.
     """
 
     max_rows: int | None = None
     memory_bytes: int | None = None
+    read_time: ReadTime | None = None
 
 
 UNLIMITED = TrainingLimits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessPorts:
+    """Accounts, tokens of programs and sessions of browsers."""
+
+    accounts: Accounts
+    access_tokens: AccessTokens
+    sessions: Sessions
+    audit: Audit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from alerting.readings.sample_quality import NO_INSTANTS, Doubts, find_members
 # of `History`, and doubts.
 ReadStored = Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]
 Flags = npt.NDArray[np.bool_]
+_AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,7 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")
     found = present.copy()
-    # weights of readings of a lag in memory at once
-    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // 2_000_000, prepend=0))
+    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0))
     for rows in np.split(np.arange(len(at)), bounds):
         if not len(rows):
             continue

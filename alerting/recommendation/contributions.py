@@ -15,6 +15,7 @@ from alerting.recommendation.messages import column_unit, describe_contribution,
 
 Floats = npt.NDArray[np.float64]
 NOTABLE = 0.2  # of the share of its variable: less, and a column is not what a reason names
+NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ def contributions(
         _contribution(model, asset, positions, explained.shares, values)
         for positions in by_source.values()
     ]
-    return tuple(sorted((c for c in found if abs(c.share) > 1e-9), key=lambda c: -abs(c.share)))
+    return tuple(
+        sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
+    )
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:

@@ -96,6 +96,13 @@ def _proxies(text: str) -> tuple[str, ...]:
     return given
 
 
+def _file(text: str) -> Path:
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise ValueError(f"{text!r} is not a file")
+    return path
+
+
 def _database(text: str) -> str:
     if not text.replace("-", "_").isidentifier() or len(text) > 60:
         raise ValueError(f"{text!r} is not a database name: use letters, digits, `_` and `-`")
@@ -136,7 +143,8 @@ class Settings:
     run at the same time. `timezone` (IANA) is the plant's: the pages of the console show their
     times in it. `language` (en, de, fr) is that of messages, and of pages for browsers that ask for
     none of these. `trusted_proxies` are the addresses and networks of proxies whose statement of a
-    client's address and scheme is trusted. `latency` is how long evaluation waits for values of a
+    client's address and scheme is trusted. `tls_cert` and `tls_key`: certificate and key (PEM) with
+    which the API and the pages are served by HTTPS. `latency`: how long evaluation waits for a
     variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits`
     are those beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`,
     `_SOURCE_STALE`, `_DISK_LEAST`). `declaration_limits` bound what data declare by themselves
@@ -169,6 +177,8 @@ class Settings:
     timezone: Annotated[ZoneInfo, _timezone] = UTC
     language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = (LOOPBACK, "::1")
+    tls_cert: Annotated[Path | None, _file] = None
+    tls_key: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
     archive: Annotated[str | None, archive_location] = None
@@ -187,6 +197,12 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     secret_rules: SecretRules = field(default_factory=SecretRules)
     plant_report: PlantReportSettings = field(default_factory=PlantReportSettings)
+
+    @property
+    def api_address(self) -> str:
+        """Return the address of the API and the pages on this machine."""
+        scheme = "http" if self.tls_cert is None else "https"
+        return f"{scheme}://{LOOPBACK}:{self.api_port}"
 
     @property
     def mlflow_database(self) -> str:
@@ -272,6 +288,9 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         plant_report=read_plant_report(variables),
     )
     _check_ports(settings.ports, variables)
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        missing = "tls_key" if settings.tls_key is None else "tls_cert"
+        variables.add_fault(variable(missing), "is missing: certificate and key are given together")
     if variables.faults:
         raise SettingsRefused(variables.faults)
     return settings

@@ -38,6 +38,7 @@ _NOT_WRITABLE = {
 }
 
 Database = Literal["embedded", "named"]
+LEAST_KEY = 32  # characters
 
 
 def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path:
@@ -69,7 +70,10 @@ def database_of(home: Path) -> Database | None:
 
 
 def create_home(home: Path, database: Database) -> None:
-    """Make a folder a home that its owner alone may enter. Raises UserError."""
+    """Make a folder a home that its owner alone may enter.
+
+    Raises UserError if it cannot be written, or a restore into it was interrupted.
+    """
     claim_folder(home)
     if (home / RESTORING).exists():
         raise UserError(
@@ -234,7 +238,7 @@ def load_or_create_key(path: Path) -> bytes:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
-    if len(key) < 32:
+    if len(key) < LEAST_KEY:
         raise UserError(
             f"{path} is too short for a key: delete it, and the next start makes a new one"
         )

@@ -39,6 +39,7 @@ _PATTERNS = (
         rf"/\1/{HIDDEN}",
     ),
 )
+_LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every line
 
 
 def log_format(environ: Mapping[str, str]) -> str:
@@ -83,8 +84,9 @@ class Redaction:
     """Filter that hides known secrets and texts that look like a secret."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        # characters; hiding shorter texts would hide half of every line
-        longest_first = sorted({s for s in secrets if len(s) >= 8}, key=len, reverse=True)
+        longest_first = sorted(
+            {s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True
+        )
         self._secrets = (
             re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         )

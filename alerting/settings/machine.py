@@ -1,13 +1,16 @@
-"""Memory and ports of this machine, or of the container of this process."""
+"""Memory and ports of this machine, or of the container of this process, and the time it used."""
 
 import errno
+import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from alerting.definitions.faults import UserError
+from alerting.learning.search.ceiling import TimeUsed
 from alerting.settings.environment import LOOPBACK, variable
 
 # cgroup 2, cgroup 1
@@ -28,6 +31,15 @@ def read_memory(limits: Sequence[Path] = LIMITS) -> int:
         if text.isdecimal():
             total = min(total, int(text))
     return total
+
+
+def read_time() -> TimeUsed:
+    """Return the CPU time of all threads of this process and of its child processes that have ended
+    (a database that it started runs on), and the time by the clock."""
+    used = os.times()
+    return TimeUsed(
+        used.user + used.system + used.children_user + used.children_system, time.monotonic()
+    )
 
 
 def is_free(port: int) -> bool:

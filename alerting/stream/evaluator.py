@@ -23,6 +23,8 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as the last one took. So evaluations take half a core at most."""
+PAUSE_AFTER_FAULT_S = 2.0
+_STOP_S = 8.0
 
 
 class Evaluator:
@@ -59,7 +61,7 @@ class Evaluator:
         """Stop both threads after their work, or some seconds: both may be killed any time."""
         self._stopped.set()
         self._evaluated.set()
-        until = time.monotonic() + 8.0
+        until = time.monotonic() + _STOP_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
@@ -121,4 +123,4 @@ class Evaluator:
                         "cannot %s now, the scheduler does: %s", work.__name__, text
                     )
                 self._faults[work.__name__] = text
-                self._stopped.wait(2.0)
+                self._stopped.wait(PAUSE_AFTER_FAULT_S)

@@ -16,6 +16,7 @@ from alerting.stream.service import StreamService
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 
 Opened = Callable[[], AbstractContextManager[Platform]]
+_SWITCH_S = 0.0005
 
 
 def run(
@@ -85,7 +86,7 @@ def interpreter_for_messages() -> Iterator[None]:
     about once a second.
     """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(_SWITCH_S)
     gc.freeze()
     try:
         with collect_garbage_rarely():

@@ -68,7 +68,10 @@ class Connection:
     losses: list[SourceLoss] = field(default_factory=list)
 
     def batch(self, is_waiting: bool = False) -> Sequence[BrokerMessage]:
-        """Return waiting messages unless held, else the next ones if few. Raises UserError."""
+        """Return waiting messages unless held, else the next ones if few.
+
+        Raises UserError if none is left and the broker is away.
+        """
         if self.waiting and not is_waiting:
             batch = self.waiting[: threaded.BATCH]
             self.waiting = self.waiting[threaded.BATCH :]
@@ -171,8 +174,7 @@ class StreamService:
         for name, found in list(self._connections.items()):
             if self._wanted.get(name) != found.source:
                 self._leave(name)
-        states = self._states.items()
-        self._states = {one: s for one, s in states if s.phase != "closed" or one in self._wanted}
+        self._states = {name: s for name, s in self._states.items() if name in self._wanted}
         for name, source in self._wanted.items():
             state = self._states.get(name, Subscription())
             if state.phase == "closed":

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from alerting.definitions.sources.source import STREAMED
 from alerting.settings.environment import Settings
 
+READ_AGAIN_S = 5.0
 _PROCESSES = "stream_processes"
 # the module with the names of collections loads much more than the driver
 _log = logging.getLogger(__name__)
@@ -58,6 +59,6 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                 fault = type(error)
             if alive is not None:
                 alive.touch()
-            stopped.wait(5.0)
+            stopped.wait(READ_AGAIN_S)
         with suppress(PyMongoError):  # of a database that is away: it deletes the note a day later
             database[_PROCESSES].delete_one({"_id": process})

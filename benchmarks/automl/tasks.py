@@ -12,8 +12,7 @@ import pandas as pd
 
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.export import BESIDE, export_table
-from alerting.learning.data.files import dataset_files, dataset_from_files
+from alerting.learning.data.files import BESIDE, dataset_files, dataset_from_files, export_table
 from alerting.learning.features.encoding import Columns
 from benchmarks.helpers.public_data import ai4i, azure, roasting, stratified
 

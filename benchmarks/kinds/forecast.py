@@ -27,12 +27,12 @@ import yaml
 from alerting.definitions.assets import Asset
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, covered, crps
+from alerting.kinds.forecast.explain import forecast_in
 from alerting.kinds.forecast.training import (
     ForecastTraining,
     calibrated,
     choose_candidate,
     fit_rows,
-    forecast_in,
     task_of,
 )
 from alerting.learning.data.dataset import Dataset, build_dataset

@@ -171,7 +171,7 @@ def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[
             "learning": {"trials": 1, "folds": 2, "candidates": ["boosted_trees"]},
         },
         "control_chart": {},
-        "anomaly": {"candidates": ["nearest_neighbours"], "stride": "1m"},
+        "anomaly": {"stride": "1m"},
     }
     schedule = {"schedule": {"retrain": None, "every": f"{TICK}m"}}
     return {

@@ -8,8 +8,8 @@ from alerting.definitions.assets import Asset
 from alerting.demo.chance import Stream, generator
 from alerting.demo.disturbances import Disturbance, LineSchedule
 from alerting.demo.line import DemoLineState, SetPointChange
-from alerting.demo.set_points import nearest_permitted
 from alerting.episodes.episode import RecommendationResult
+from benchmarks.trial.set_points import nearest_permitted
 
 ACTOR = "automatic operator"
 LOOK_EVERY = 10

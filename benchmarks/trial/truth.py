@@ -9,11 +9,11 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.demo.disturbances import Cause, Disturbance
 from alerting.demo.line import DemoLineState, SetPointChange, simulate
-from alerting.demo.set_points import nearest_permitted
 from alerting.detection.problems import find_problems
 from alerting.readings.history import History
 from benchmarks.trial.readings import LineReadings
 from benchmarks.trial.records import Occurrence
+from benchmarks.trial.set_points import nearest_permitted
 
 SHOWN_BY: Mapping[Cause, frozenset[str]] = {
     "wet-dough": frozenset({"dough_moisture"}),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DAG_ID = "predict"
 _now = partial(datetime.now, UTC)  # files of this machine are kept by real time
+_MOST_RUNS = 100  # of a job; a second is needed only after an outage of the database
 
 
 @task(pool=PREDICT_POOL, execution_timeout=timedelta(hours=7))
@@ -45,8 +46,7 @@ def jobs_to_start(platform: "Platform") -> list[dict[str, str]]:
     ti = get_current_context()["ti"]
     found = []
     for job in unfinished(platform.predict_jobs):
-        # of a job; one more is needed only after an outage of the database
-        runs = [f"{job.id}-{number}" for number in range(1, 101)]
+        runs = [f"{job.id}-{number}" for number in range(1, _MOST_RUNS + 1)]
         if ti.get_dr_count(DAG_ID, run_ids=runs, states=["queued", "running"]):
             continue
         ended = ti.get_dr_count(DAG_ID, run_ids=runs)

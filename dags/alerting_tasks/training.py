@@ -46,6 +46,7 @@ APPROVAL: dict[str, Any] = {
     # an unanswered question must not delay the next weekly training
     "response_timeout": timedelta(days=6),
 }
+STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
 
 
 @task
@@ -150,8 +151,7 @@ def find_due() -> list[dict[str, str]]:
     with opened_platform() as platform:
         jobs = jobs_to_start(platform)
         for due in find_due_trainings(platform, platform.clock.now()):
-            # trainings that one round starts; each costs a task
-            if len(found) < 20 and _may_start(platform, due):
+            if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
                 found.append(
                     {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
                 )
@@ -229,8 +229,8 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
 
 
 def candidate_timeout(definition: ModelDefinition) -> timedelta:
-    """Return the time after which Airflow stops a family's search, beyond its budget."""
-    return timedelta(hours=1) + 4 * definition.longest_search
+    """Return the time after which Airflow stops a family's search, which its last trial exceeds."""
+    return timedelta(hours=1) + definition.longest_search
 
 
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:

@@ -10,10 +10,10 @@ import pytest
 from alerting.demo.asset import demo_asset
 from alerting.demo.disturbances import LineSchedule
 from alerting.demo.line import SetPointChange, new_line, simulate
-from alerting.demo.set_points import nearest_permitted
 from alerting.episodes.episode import Change, RecommendationResult
 from benchmarks.trial.operator import Operator, changes_of, release_at, with_changes
 from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.set_points import nearest_permitted
 from benchmarks.trial.truth import best_actions
 
 pytestmark = pytest.mark.fast

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
-from alerting.cli import episodes, reports, shelves, support
+from alerting.cli import episodes, reports, support
 from alerting.cli.main import app
+from alerting.cli.operators import shelves
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate

@@ -87,6 +87,23 @@ def route_commands(route):
     ]
 
 
+def access_commands():
+    """The words of every command on people, tokens and the audit."""
+    person = ("access", "person")
+    on_anna = [(*person, word, "anna") for word in ("link", "disable", "enable", "remove")]
+    return [
+        (*person, "add", "anna"),
+        (*person, "role", "anna", "viewer"),
+        (*person, "list"),
+        ("access", "token", "create", "line", "--owner", "anna", "--role", "viewer"),
+        ("access", "token", "list"),
+        ("access", "token", "revoke", "unknown"),  # refused
+        *on_anna,
+        ("access", "audit"),
+        ("access", "certificate", "10.0.0.5"),
+    ]
+
+
 def every_command(plant, files, episode):
     """The words of every command, in an order in which each has something to do."""
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
@@ -105,6 +122,7 @@ def every_command(plant, files, episode):
         ("models", NAME),
         ("score", NAME),
         ("score", NAME, "--history", "--out", "scores.csv"),
+        ("model", "repeat", trained_run),
         ("model", "export", NAME, "--out", "model.onnx"),
         ("model", "approve", trained_run),
         ("model", "reject", trained_run, "--reason", "worse"),
@@ -135,6 +153,7 @@ def every_command(plant, files, episode):
         ("import", "assets", files["assets"]),
         *route_commands(files["route"]),
         *source_commands(),
+        *access_commands(),
         ("demo", "past", "--days", "1"),
         ("demo", "status"),
         ("asset", "relations", "oven-1"),
@@ -162,7 +181,7 @@ def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
         assert done.exit_code in (0, 1), (words, done.output)
         assert done.stdout, (words, done.stderr, done.exception)
         json.loads(done.stdout, parse_constant=pytest.fail)
-        walked |= {words[:1], words[:2]}
+        walked |= {words[:1], words[:2], words[:3]}
     assert {path for path in commands() if path not in walked} == {(name,) for name in RUNS_ON}
 
 
@@ -350,6 +369,8 @@ def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
     assert "searching logistic regression, 1 of 2 candidates done" in shown
     unfinished = json.loads(output("models", NAME, "--json"))["unfinished"]
     assert (unfinished["candidates_done"], unfinished["candidates"]) == (1, 2)
+    longest_search = 4 * 5 * 60.0  # by the clock, under the default time budget
+    assert unfinished["killed_after"] == longest_search + 30 * 60
 
 
 def test_a_finished_training_is_none_that_goes_on(plant):

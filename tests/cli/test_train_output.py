@@ -59,7 +59,7 @@ def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask
 def test_figures_of_the_earlier_rule_of_alarms_say_so(capsys):
     earlier = {key: value for key, value in TEST.items() if key != "alarm_rule"}
     show_proposal(proposal(test=earlier, dataset=PROFILE), verbose=False)
-    assert "these figures are of the earlier rule" in capsys.readouterr().out
+    assert "these figures are of an earlier rule" in capsys.readouterr().out
 
 
 def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsys):

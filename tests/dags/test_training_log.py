@@ -77,11 +77,11 @@ def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog,
     proposal, log = said(training.compare, run)
     assert proposal["verdict"] == "provisional"
     assert "share of problems found" in log and "false alarms a week and asset" in log
-    assert "The challenger goes into service provisionally" in log
+    assert "The challenger goes into service. First model" in log
     assert "console: https://alerts.plant.example/" in log
 
     _, log = said(training.promote, run)
-    assert "The challenger goes into service provisionally" in log
+    assert "The challenger goes into service. First model" in log
     assert f"run {run} in MLflow" in log
     assert len(steps_down) == 5 and min(steps_down) > 0, (
         "each task leaves the processor to evaluations"

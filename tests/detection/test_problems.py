@@ -42,6 +42,41 @@ def test_a_problem_that_goes_on_has_no_end():
     assert found["end"].isna().all()
 
 
+def test_a_problem_with_clear_is_over_only_at_it():
+    moist = [4, 5, 4.4, 5, 4.3, 4.1, 4.4, 5, 4.2, 4.3]
+    for clear in (4.2, {"difference": 0.3}):
+        found = find_problems(_limited(above=4.5, clear=clear), history(range(10), moisture=moist))
+        assert list(found["start"]) == [at(1), at(7)]
+        assert list(found["last"]) == [at(4), at(7)]
+        assert list(found["end"]) == [at(5), at(8)]
+    both = _limited(above=4.5, below=3.5, clear={"difference": 0.3})
+    found = find_problems(both, history(range(6), moisture=[4, 5, 4.3, 3.4, 3.6, 3.8]))
+    assert list(found["start"]) == [at(1)]
+    assert list(found["end"]) == [at(5)]
+    at_limit = _limited(above=4.5, clear=4.5)
+    pd.testing.assert_frame_equal(
+        find_problems(at_limit, history(range(10), moisture=moist)),
+        find_problems(_limited(above=4.5), history(range(10), moisture=moist)),
+    )
+
+
+def test_problems_nearer_than_merge_within_are_one_and_runs_that_did_not_last_are_none():
+    moist = [4, 5, 5, 4, 4, 5, 4, 4, 5, 5, 4, 4, 4, 4, 5, 5, 4]
+    problem = _limited(above=4.5, merge_within="6m", **{"for": "2m"})
+    found = find_problems(problem, history(range(17), moisture=moist))
+    assert list(found["start"]) == [at(1)]
+    assert list(found["end"]) == [at(16)]
+    assert list(found["known_at"]) == [at(3)]
+    apart = _limited(above=4.5, merge_within="5m", **{"for": "2m"})
+    found = find_problems(apart, history(range(17), moisture=moist))
+    assert list(found["start"]) == [at(1), at(8)], "the second begins 5 min after the first"
+    assert len(find_problems(_limited(above=4.5), history(range(17), moisture=moist))) == 4
+
+
+def _limited(**limits):
+    return Problem.model_validate({"variable": "moisture", **limits})
+
+
 def test_a_laboratory_value_makes_the_problem_known_after_its_delay():
     asset = oven(moisture=Variable(delay="1h"))
     problem = Problem.model_validate({"variable": "moisture", "below": 2})

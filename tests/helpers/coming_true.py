@@ -18,8 +18,9 @@ from tests import small_models
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 START = small_models.START
-# humidity with a high and a low risk
+# humidity with a high risk, one of .27 and a low one
 CRITICAL = 16.0
+HELD = 7.21
 NORMAL = 2.0
 
 
@@ -43,7 +44,7 @@ def last_humidity():
 class Line:
     """A line whose minutes are given as values, evaluated live."""
 
-    def __init__(self, delay=0, every=10, event_types=(), longest_time=None, **problem):
+    def __init__(self, delay=0, every=10, event_types=(), alarm=None, **problem):
         self.mail = Mailbox("mail")
         self.platform = in_memory_platform(self.mail)
         moisture = small_models.VARIABLES["moisture"].model_copy(
@@ -60,7 +61,7 @@ class Line:
             problem=problem,
             features={"stride": f"{every}m", "windows": ["15m", "1h"], "aggregations": ["last"]},
             exclude=["moisture"],
-            longest_time=longest_time,
+            **(alarm or {}),
             guidance={"action": "Slow the belt down"},
         )
         apply(self.platform, [definition_document(self.definition)], "engineer", START, "test")

@@ -318,7 +318,6 @@ def anomaly():
     }
     document = name | {
         "windows": ["40m"],
-        "candidates": ["pca"],
         "guidance": {"action": "Check the filter."},
     }
     minutes = range(fan_line.BROKEN - 95, fan_line.REPAIRED + 300, 45)

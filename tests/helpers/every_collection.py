@@ -13,6 +13,7 @@ from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
+from alerting.operators.people import AccessToken, Account, Session
 from alerting.operators.shelves import Shelf
 from alerting.ports import DecisionRecord, PastEvaluation, PlatformAlert, PredictJob, Training
 from alerting.ports.late import Arrival, ReprocessingRequest
@@ -115,7 +116,9 @@ def valid_documents() -> dict[str, Document]:
             "period": "2026-W01",
         },
         c.REVOCATIONS: {"episode": "e", "recipient": "mail", "until": at(0)},
-        c.ENDED_SESSIONS: {"_id": "session", "expires": at(0)},
+        c.ACCOUNTS: _with_id(Account, "anna"),
+        c.ACCESS_TOKENS: _with_id(AccessToken, "0" * 64),
+        c.SESSIONS: {**_with_id(Session, "1" * 64), "ends_at": at(60_000_000)},
         c.PLATFORM_ALERTS: {
             **to_document(example(PlatformAlert)),
             "resolved_at": None,

@@ -8,7 +8,11 @@ from itertools import pairwise
 import numpy as np
 
 from alerting.detection.counted_times import why_not_counted
-from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
+from alerting.detection.occurrences import (
+    ConditionSamples,
+    KnownProblem,
+    occurrences_of_samples,
+)
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import (
     AlarmEnd,
@@ -28,7 +32,8 @@ END = 400
 class Line:
     """A line whose moisture is beyond its limit in these minutes (start, end), and a model with
     these high scores; at minutes `held` the score is under the threshold, and not low, at `unknown`
-    there is none."""
+    there is none. In minutes `band` (start, end) the moisture is within its limit and not back at
+    `clear`; problems less than `merge` minutes apart are one."""
 
     def __init__(
         self,
@@ -43,6 +48,8 @@ class Line:
         unknown=(),
         clear_for=10,
         longest=120,
+        band=None,
+        merge=0,
     ):
         self.high = set(high)
         self.held = set(held) - self.high
@@ -52,14 +59,20 @@ class Line:
         self.hold = hold * 60_000
         self.delay = delay * 60_000
         self.recovery = recovery * 60_000
+        self.merge = merge * 60_000
         self.samples = {m: any(a <= m < b for a, b in bad) for m in range(0, END, every)}
+        self.band = None if band is None else {m for a, b in band for m in range(a, b)}
 
     def rule(self, until, before=None):
         """The rule by the samples up to an instant, as an evaluation reads them."""
         known = [m for m in self.samples if m <= until]
         bad = np.array([self.samples[m] for m in known], bool)
+        back = None
+        if self.band is not None:
+            back = ~bad & np.array([m not in self.band for m in known], bool)
+        samples = ConditionSamples(instants(known), bad, back)
         occurrences = occurrences_of_samples(
-            instants(known), bad, self.hold, self.delay, before, self.recovery
+            samples, self.hold, self.delay, before, self.recovery, self.merge
         )
         window = duration_millis(WINDOW)
         return PredictionRule(occurrences, window, window, self.alarm_end, self.state)

@@ -53,7 +53,6 @@ def fan_of_line():
         "kind": "anomaly",
         "assets": [fan_line.ASSET],
         "windows": ["40m"],
-        "candidates": ["pca"],
     }
     apply(made, [document | {"schedule": {"retrain": None}}], "engineer", at(0), "test")
     made.clock.instant = at(fan_line.TRAINED)

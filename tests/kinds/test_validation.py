@@ -94,6 +94,50 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
             "problem.recovery: with horizon: 0s every unit counts (remove recovery)",
         ),
         (
+            too_moist(
+                horizon="0s", problem={"variable": "moisture", "above": 4.5, "merge_within": "5m"}
+            ),
+            "problem.merge_within: with horizon: 0s each unit is good or bad by itself (remove "
+            "merge_within)",
+        ),
+        (
+            too_moist(problem={"variable": "moisture", "above": 4.5, "clear": 4.6}),
+            "problem.clear: 4.6 lies beyond the limit above 4.5 (the good side is below the limit)",
+        ),
+        (
+            too_moist(problem={"variable": "moisture", "below": 4.5, "clear": 4.4}),
+            "problem.clear: 4.4 lies beyond the limit below 4.5 (the good side is above the limit)",
+        ),
+        (
+            too_moist(problem={"variable": "moisture", "above": 4.5, "below": 3, "clear": 4}),
+            "problem.clear: one value cannot clear both above and below (write the difference to "
+            "both, clear: {difference: …})",
+        ),
+        (
+            too_moist(
+                problem={
+                    "variable": "moisture",
+                    "above": 4.5,
+                    "below": 3.5,
+                    "clear": {"difference": 0.6},
+                }
+            ),
+            "problem.clear: no value lies 0.6 within both limits (write less than 0.5)",
+        ),
+        (
+            too_moist(problem={"event": "failure", "clear": 4}),
+            "problem.clear: goes with a variable and its limit above or below (remove clear; "
+            "problems near each other are one by merge_within)",
+        ),
+        (
+            too_moist(problem={"variable": "moisture", "above": 4.5, "clear": {"difference": 0}}),
+            "problem.clear.difference: should be greater than 0.0, not 0",
+        ),
+        (
+            too_moist(problem={"variable": "moisture", "above": 4.5, "clear": "low"}),
+            "problem.clear: should be a number, not 'low'",
+        ),
+        (
             too_moist(features={"stride": "1h"}),
             "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten "
             "features.stride)",
@@ -408,8 +452,26 @@ def test_a_problem_of_several_variables_reports_every_fault_at_once():
     }
     assert faults_of(forecast) == [
         "problem: a forecast needs one variable with limits "
-        "(write problem: {variable: …, above: …}; for conditions of several choose kind: "
-        "classifier)"
+        "(write problem: {variable: …, above: …}, or variable: … for its value alone; for "
+        "conditions of several choose kind: classifier)"
+    ]
+
+
+def test_a_forecast_has_a_problem_or_the_variable_of_a_value_alone():
+    forecast = {"name": "x", "kind": "forecast", "assets": ["oven-1"], "horizon": "1h"}
+    alone = forecast | {"variable": "moisture"}
+    assert parse_definition(alone).problem.variable == "moisture"
+    assert faults_of(alone | {"problem": {"variable": "moisture", "above": 4}}) == [
+        "variable: is given beside a problem, whose variable is predicted (keep one of them: "
+        "variable for the value alone, problem for an alarm too)"
+    ]
+    assert faults_of(alone | {"operating_point": {"least_precision": 0.8}, "clear_at": 0.3}) == [
+        "clear_at: means nothing without an alarm (remove it, or write a problem)",
+        "operating_point: means nothing without an alarm (remove it, or write a problem)",
+    ]
+    assert "problem: needs either a variable with a limit, or an event type" in faults_of(forecast)
+    assert faults_of(forecast | {"problem": {"variable": "moisture"}}) == [
+        "problem: has no limit for moisture (add above:, below: or equals:)"
     ]
 
 

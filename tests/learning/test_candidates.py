@@ -18,6 +18,7 @@ from alerting.learning.search.candidates import (
 )
 from alerting.learning.search.search import search_candidate
 from tests import small_models
+from tests.helpers.learning.machine_time import time_of_trials
 
 pytestmark = pytest.mark.models
 
@@ -68,7 +69,9 @@ def test_lightgbm_stops_by_itself_and_keeps_the_number_of_trees(data):
 def test_a_search_that_the_time_budget_cuts_short_says_so_and_counts_its_trials(data):
     _, progress = told()
     definition = small_models.definition(learning={"trials": 50, "folds": 2, "time_budget": "0s"})
-    found = search_candidate(data, definition, "logistic_regression", progress)
+    found = search_candidate(
+        data, definition, "logistic_regression", progress, None, time_of_trials(1)
+    )
     assert found.cut_short
     assert found.trials < 50
     assert found.trials_asked == 50

@@ -1,13 +1,14 @@
 """The search: what it tries first, what it gives up, where time ends it, and that it can be
 repeated exactly."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from alerting.learning.features.encoding import ColumnPairs, Columns
+from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.search.candidates import (
@@ -15,11 +16,13 @@ from alerting.learning.search.candidates import (
     candidate_files,
     candidate_from_files,
     is_better,
+    usable_folds,
 )
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import explain
 from tests import small_models
+from tests.helpers.learning.machine_time import time_of_trials
 
 pytestmark = pytest.mark.models
 
@@ -35,11 +38,6 @@ def definition(**learning):
 
 def silent(*_):
     pass
-
-
-def slow(*_):
-    """Trials that take a third of a second and more."""
-    time.sleep(0.35)
 
 
 def same_search(one, other):
@@ -73,6 +71,29 @@ def test_hopeless_parameters_are_given_up_after_a_fold_and_never_chosen(data):
     assert found.params in [trial.params for trial in found.tried if trial.state == "complete"]
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "xgboost"])
+def test_a_fold_keeps_the_trees_after_its_own_best_because_all_folds_choose_the_number(
+    data, family
+):
+    pytest.importorskip(family)
+    folds, _ = usable_folds(data, 2)
+    columns = Columns.from_plan(data.plan)
+    matrix = columns.matrix(data.rows)
+    train, test = (
+        LabelledRows(matrix[rows], data.label[rows], None)
+        for rows in (folds[0].train, folds[0].test)
+    )
+    one = get_family(family)
+    fitted, curve = one.fit_with_validation(one.defaults, columns, train, test, 0)
+    assert len(curve) > np.argmax(curve) + 1
+    for rounds in (np.argmax(curve) + 1, len(curve)):
+        score = fitted.probability_of(test.matrix, int(rounds))
+        figure = average_precision_score(test.label, score)
+        assert figure == pytest.approx(curve[rounds - 1], abs=0.005)
+    best = fitted.probability_of(test.matrix, int(np.argmax(curve)) + 1)
+    assert not np.array_equal(best, fitted.probability_of(test.matrix, len(curve)))
+
+
 def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
     proven = Trial({}, 0.50, (0.50, 0.50, 0.50))
     assert not is_better(Trial({}, 0.52, (0.70, 0.40, 0.46)), proven)
@@ -83,13 +104,17 @@ def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
 def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_trials(data):
     warm = {"C": 0.5, "class_weight": "balanced"}
     found = search_candidate(
-        data, definition(trials=50, time_budget="1s"), "logistic_regression", slow, warm
+        data,
+        definition(trials=50, time_budget="5s"),
+        "logistic_regression",
+        silent,
+        warm,
+        time_of_trials(1.5),
     )
-    assert 1 < found.trials < 5
-    assert (found.cut_short, found.trials_asked) == (True, 50)
+    assert (found.trials, found.cut_short, found.trials_asked) == (4, True, 50)
     assert found.notes[-1] == (
-        f"the time budget of 1s ended the search of logistic_regression after {found.trials} "
-        "of 50 trials"
+        "the time budget of 5s of CPU time ended the search of logistic_regression after 4 of 50 "
+        "trials"
     )
     kept = candidate_from_files(candidate_files(found))
     again = search_candidate(
@@ -101,24 +126,39 @@ def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_tr
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
 def test_the_first_trial_is_finished_whatever_the_time_budget(data, family):
-    found = search_candidate(data, definition(time_budget="0s"), family, silent)
+    found = search_candidate(
+        data, definition(time_budget="0s"), family, silent, None, time_of_trials(60)
+    )
     assert (found.trials, found.tried[0].state, found.cut_short) == (1, "complete", True)
     assert len(found.tried[0].folds) == 2
     assert same_search(search_candidate(data, definition(trials=1), family, silent), found)
 
 
-def test_a_trial_that_began_in_time_is_finished_and_none_begins_after(data):
-    ended = []
+def test_on_a_machine_with_other_work_the_same_trials_are_done(data):
+    """Three times as long by the clock as it computes: the budget is of what it computes."""
+    wanted = definition(trials=4, time_budget="4s")
+    idle, busy = (
+        search_candidate(data, wanted, "logistic_regression", silent, None, time_of_trials(1, took))
+        for took in (1, 3)
+    )
+    assert same_search(busy, idle)
+    assert (busy.trials, busy.cut_short) == (4, False)
 
-    def report(*_):
-        ended.append(time.monotonic())
-        time.sleep(0.3)
 
-    began = time.monotonic()
-    found = search_candidate(data, definition(trials=50, time_budget="1s"), "random_forest", report)
-    assert len(ended) == found.trials < 50
-    assert all(end < began + 1 + 0.3 for end in ended[:-1])
-    assert all(len(trial.folds) == 2 for trial in found.tried if trial.state == "complete")
+def test_a_search_that_hardly_computes_ends_by_the_clock_and_says_so(data):
+    found = search_candidate(
+        data,
+        definition(trials=9, time_budget="10s"),
+        "logistic_regression",
+        silent,
+        None,
+        time_of_trials(0.1, 15),
+    )
+    assert (found.trials, found.cut_short) == (3, True)
+    assert found.notes[-1] == (
+        "the limit of 40s by the clock, 4 times the time budget, ended the search of "
+        "logistic_regression after 3 of 9 trials"
+    )
 
 
 def test_pairs_add_products_and_differences_and_share_them_evenly():

@@ -16,6 +16,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
 from alerting.readings.history import History
 from tests.builders import classifier
+from tests.helpers.learning.machine_time import time_of_trials
 
 pytestmark = pytest.mark.models
 ROWS = 16_000
@@ -65,8 +66,8 @@ def silent(*_):
     pass
 
 
-def searched(data, family, progress=silent, **learning):
-    return search_candidate(data, definition(family, **learning), family, progress)
+def searched(data, family, progress=silent, read_time=None, **learning):
+    return search_candidate(data, definition(family, **learning), family, progress, None, read_time)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -119,7 +120,7 @@ def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sa
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_is_repeated_exactly_even_when_time_cut_it_short(data, sampled, family):
-    found = searched(data, family, trials=3, time_budget="0s")
+    found = searched(data, family, read_time=time_of_trials(1), trials=3, time_budget="0s")
     assert (found.trials, found.cut_short) == (1, True)
     again = searched(data, family, trials=found.trials)
     assert np.array_equal(found.oof, again.oof, equal_nan=True)

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.anomalies.injection import Values
 from alerting.learning.data.point_in_time import long_view, point_in_time_view
 from alerting.readings.history import History
 from alerting.readings.long_history import in_memory, split_instants
@@ -62,13 +61,3 @@ def test_instants_are_split_at_pieces_and_none_is_lost():
     assert [int(part[-1]) for part in parts] == [2000, 9000, 9500, 21_000, 29_500]
     assert [*split_instants(history, at, 10**9)] == [slice(0, len(at))]
     assert [*split_instants(history, at[:0], 0)] == []
-
-
-@pytest.mark.parametrize("rows", [1, 2, 3, 8])
-def test_values_by_rank_are_those_within_the_engineering_range(rows):
-    values = Values(in_memory(HISTORY, rows), "a", None, None)
-    every = np.array([1.0, 3.0, 5.0, 6.0, 8.0])
-    assert (len(values), values.deviation) == (5, float(every.std()))
-    for first in range(5):
-        for count in (1, 2, 5):
-            assert values[first : first + count].tolist() == every[first : first + count].tolist()

@@ -83,7 +83,7 @@ def test_the_page_says_once_where_its_numbers_come_from(good_page):
     words = (
         "too-moist revision 3 · 2026-01-05 00:00 to 2026-02-02 00:00 UTC · model version 1 (run "
         "run-1) · "
-        "model version 2 (run run-2) · outcome rules 2"
+        "model version 2 (run run-2) · outcome rules 3"
     )
     assert good_page.count(words) == 1
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.adapters.memory.platform import memory_platform
 from alerting.console.app import create_app
-from alerting.notifications.links import PURPOSES
+from alerting.notifications.links import Purpose
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.changes import update
@@ -126,7 +127,7 @@ def test_t15_opening_any_link_of_a_message_changes_nothing(stores, method):
 
 def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
     platform, client, links = linked(stores)
-    right = links[PURPOSES.index("true_alarm")].url
+    right = links[get_args(Purpose).index("true_alarm")].url
     page = client.get(right)
     assert page.status_code == 200
     assert "No answer is recorded yet" in page.text

@@ -1,10 +1,13 @@
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from alerting.settings.environment import SettingsRefused, read_settings
-from alerting.settings.machine import read_memory
+from alerting.settings.machine import read_memory, read_time
 
 pytestmark = pytest.mark.fast
 
@@ -134,6 +137,17 @@ def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_mach
     for text, expected in (("max", machine), (str(machine + 1), machine), (str(1 << 29), 1 << 29)):
         (tmp_path / "memory.max").write_text(text + "\n")
         assert read_memory((tmp_path / "no file", tmp_path / "memory.max")) == expected
+
+
+def test_the_time_of_a_search_counts_computing_also_in_child_processes_and_not_waiting():
+    began = read_time()
+    computing = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", computing], check=True)
+    computed = read_time()
+    time.sleep(0.1)
+    waited = read_time()
+    assert computed.cpu - began.cpu >= 0.1
+    assert waited.cpu - computed.cpu < 0.1 <= waited.clock - computed.clock
 
 
 def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults():

@@ -360,6 +360,15 @@ def test_a_process_that_was_killed_on_this_machine_is_not_waited_for(servers):
     assert len(servers.opened) == 1
 
 
+def test_an_earlier_process_with_the_number_of_this_one_is_not_waited_for(servers):
+    """In a container every start has the same number."""
+    platform = memory_platform()
+    one = reader(servers, platform, [], OPC_UA)
+    platform.stream_processes.note_process(f"{os.uname().nodename}-{os.getpid()}-00", ["line"])
+    one.turn()
+    assert len(servers.opened) == 1
+
+
 def test_values_that_a_server_sends_once_are_counted_where_their_source_is_paused(
     servers, monkeypatch
 ):

@@ -32,7 +32,7 @@ def dag_folder(home: Path) -> Path:
 
 def write_dag_files(home: Path) -> None:
     """Write the DAG files of this version into the home, and remove those of others. Raises
-    UserError. Idempotent.
+    UserError if the home cannot be written. Idempotent.
 
     A file that is unchanged is not written again, because Airflow would read it again.
     """

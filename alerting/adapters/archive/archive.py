@@ -34,6 +34,7 @@ from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
 from alerting.readings.instants import datetimes
 
 _SLICE = 10_000  # readings that are deleted at once
+_LOOKED_FOR = 5  # recorded files of which one must be there before another is written
 
 
 class ReadingsArchive:
@@ -75,8 +76,7 @@ class ReadingsArchive:
 
         And a file that is only not mounted would count as deleted.
         """
-        # recorded files of which one must be there before another is written
-        known = self.records.sample_files(5)
+        known = self.records.sample_files(_LOOKED_FOR)
         if known and not any(self._files.has(file.path) for file in known):
             raise Unreachable(
                 f"the archive {self.address} has none of the files that are recorded, e.g. "

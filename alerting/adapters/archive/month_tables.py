@@ -63,7 +63,10 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
 
 
 def month_table(documents: Sequence[Document], schema: Any) -> Any:
-    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError."""
+    """Return documents {ts, v, q, arrived_at}, sorted, as a table.
+
+    Raises ValueError if `v` or `q` of one is no document.
+    """
     if not all(
         isinstance(document.get("v", {}), dict) and isinstance(document.get("q", {}), dict)
         for document in documents

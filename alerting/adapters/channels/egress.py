@@ -49,7 +49,11 @@ class Egress:
                 )
 
     def address(self, host: str, port: int) -> str:
-        """Return an allowed address of the host. Raises EgressRefused, DeliveryFailed."""
+        """Return an allowed address of the host.
+
+        Raises EgressRefused if one of its addresses may not be reached, DeliveryFailed if the name
+        service knows none.
+        """
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:

@@ -68,9 +68,8 @@ def meant(address: str) -> tuple[Address, ...]:
     if isinstance(found, IPv4Address):
         return (found,)
     low = IPv4Address(int(found) & 0xFFFFFFFF)
-    if found in _COMPATIBLE and int(found) > 1:
-        return (low,)
-    if any(found in block for block in (_MAPPED, _TRANSLATED, _NAT64)):
+    is_compatible = found in _COMPATIBLE and int(found) > 1
+    if is_compatible or any(found in block for block in (_MAPPED, _TRANSLATED, _NAT64)):
         return (low,)
     if found.sixtofour is not None:
         return (found.sixtofour,)

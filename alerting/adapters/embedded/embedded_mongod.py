@@ -68,6 +68,7 @@ os.write(held, str(os.getpid()).encode())
 os.set_inheritable(held, True)
 os.execv(sys.argv[4], sys.argv[4:])
 """
+_LAST_BREATH_S = 2.0
 
 
 def find_mongod() -> Path:
@@ -265,7 +266,7 @@ class EmbeddedMongod:
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + _LAST_BREATH_S
         while not is_free(self.port):
             if time.monotonic() > deadline:
                 raise UserError(self._port_in_use())

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 _FULL = 32 << 20  # bytes; with less free space the server cannot even complete its log
+_END_OF_LOG_BYTES = 200_000
 
 
 def cause(log: Path, folder: Path) -> str | None:
@@ -76,7 +77,7 @@ def _last_start(log: Path) -> str:
     """Return the log since the last start; only errors, where lines can be parsed."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 200_000))
+            file.seek(max(0, log.stat().st_size - _END_OF_LOG_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""

@@ -1,4 +1,4 @@
-"""In-memory stores of shelves, feedback, audit, links, sessions and platform alerts."""
+"""In-memory stores of shelves, feedback, audit, links and platform alerts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
-from alerting.ports import AuditEntry, PlatformAlert
+from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert
 
 
 class MemoryShelves(MemoryTable[Shelf]):
@@ -89,6 +89,7 @@ class MemoryAudit:
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
+        self._origins: list[str] = []
 
     def add(
         self,
@@ -111,6 +112,23 @@ class MemoryAudit:
         }
         if entry not in self.entries:
             self.entries.append(entry)
+            self._origins.append(AUDIT_ORIGIN.get())
+
+    def find(
+        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+    ) -> list[AuditEntry]:
+        numbered = enumerate(zip(self.entries, self._origins, strict=True))
+        found = [AuditEntry(**e, origin=origin, id=f"{n:024x}") for n, (e, origin) in numbered]
+        exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
+        fits = [
+            e
+            for e in found
+            if all(value in (None, getattr(e, name)) for name, value in exact.items())
+            and (wanted.start is None or e.at >= wanted.start)
+            and (wanted.end is None or e.at < wanted.end)
+            and (older_than is None or (e.at, e.id) < older_than)
+        ]
+        return sorted(fits, key=lambda e: (e.at, e.id), reverse=True)[:limit]
 
     def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
         found = [
@@ -133,20 +151,6 @@ class MemoryRevocations:
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
         keys = ((e, r) for e in (None, episode) for r in (None, recipient))
         return any(key in self._until and made_at <= self._until[key] for key in keys)
-
-
-class MemoryEndedSessions:
-    """Port `EndedSessions`."""
-
-    def __init__(self) -> None:
-        self._expires: dict[str, datetime] = {}
-
-    def end(self, session: str, expires: datetime, now: datetime) -> None:
-        ended = {**self._expires, session: expires}
-        self._expires = {name: at for name, at in ended.items() if at >= now}
-
-    def has_ended(self, session: str) -> bool:
-        return session in self._expires
 
 
 class MemoryPlatformAlerts:

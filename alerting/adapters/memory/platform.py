@@ -2,6 +2,11 @@
 
 from datetime import UTC, datetime
 
+from alerting.adapters.memory.access import (
+    MemoryAccessTokens,
+    MemoryAccounts,
+    MemorySessions,
+)
 from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.adapters.memory.definitions import (
     MemoryAssets,
@@ -21,7 +26,6 @@ from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, Memor
 from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
-    MemoryEndedSessions,
     MemoryFeedback,
     MemoryMisses,
     MemoryPlatformAlerts,
@@ -80,7 +84,9 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         stream_processes=sources,
         notifications=MemoryNotifications(),
         revocations=MemoryRevocations(),
-        ended_sessions=MemoryEndedSessions(),
+        accounts=MemoryAccounts(),
+        access_tokens=MemoryAccessTokens(),
+        sessions=MemorySessions(),
         platform_alerts=MemoryPlatformAlerts(),
         channels={},
         clock=FixedClock(datetime.now(UTC)),

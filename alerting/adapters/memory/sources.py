@@ -20,6 +20,8 @@ from alerting.ports.sources import (
     SourceRevision,
 )
 
+_RECENT = 20
+
 
 class MemorySources:
     """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
@@ -73,7 +75,7 @@ class MemorySources:
         if delivered.why is not None:
             counted = replace(counted, last_refused=delivered.why)
         if delivered.rows:
-            recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-20:]
+            recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
             counted = replace(
                 counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent
             )

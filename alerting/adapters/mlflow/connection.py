@@ -26,6 +26,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+_REACHABLE_FOR_S = 5.0
 
 
 class RegistryUnavailable(ModelUnavailable, UserError):
@@ -83,7 +84,7 @@ class MlflowConnection:
                 "up`, or set ALERTING_MLFLOW_URI "
                 f"to a running server ({error})"
             ) from error
-        self._reachable_until = time.monotonic() + 5.0
+        self._reachable_until = time.monotonic() + _REACHABLE_FOR_S
 
 
 def search_all(search: Callable[[str | None], Any]) -> list[Any]:

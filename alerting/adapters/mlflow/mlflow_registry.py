@@ -36,6 +36,7 @@ _NOTE = "mlflow.note.content"  # tag that its pages show as the description
 _OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
 # part of the page of a run with the metrics; the page alone opens on parameters and tags
 _METRICS_TAB = "model-metrics"
+_LONGEST_DIGEST = 36  # characters that MLflow stores
 
 
 class MlflowModels:
@@ -131,7 +132,7 @@ class MlflowModels:
         ]
         dataset = Dataset(
             name,
-            str(profile["hash"])[:36],  # the longest that MLflow stores
+            str(profile["hash"])[:_LONGEST_DIGEST],
             "alerting",
             json.dumps({"artifacts": "dataset", "hash": profile["hash"]}),
             schema=json.dumps({"mlflow_colspec": columns}),

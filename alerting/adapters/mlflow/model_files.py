@@ -125,7 +125,7 @@ def _list_sizes(uri: str, address: str) -> Iterator[int]:
 
 
 def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:
-    """Check number and bytes of files, up to the limit. Raises ModelUnavailable."""
+    """Check number and bytes of files, up to the limit. Raises ModelUnavailable beyond it."""
     total = 0
     for files, size in enumerate(sizes, 1):
         total += size

@@ -22,6 +22,9 @@ from alerting.definitions.faults import UserError
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _AT_ONCE = 1_000
 _LENGTH = 4
+_LONGEST_DUMP_S = 24 * 3600
+_AT_ONCE_BYTES = 8 << 20
+_LARGEST_DOCUMENT_BYTES = 17 << 20
 
 
 class BinaryStream(Protocol):
@@ -77,7 +80,7 @@ def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
     name = "minSnapshotHistoryWindowInSeconds"
     try:
         before = client.admin.command({"getParameter": 1, name: 1})[name]
-        client.admin.command({"setParameter": 1, name: max(int(before), 24 * 3600)})
+        client.admin.command({"setParameter": 1, name: max(int(before), _LONGEST_DUMP_S)})
     except OperationFailure:
         yield
         return
@@ -108,7 +111,7 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
     for document in _documents(name, file):
         batch.append(document)
         size += len(document.raw)
-        if len(batch) == _AT_ONCE or size >= 8 << 20:
+        if len(batch) == _AT_ONCE or size >= _AT_ONCE_BYTES:
             count += _insert(target, batch)
             batch = []
             size = 0
@@ -125,7 +128,7 @@ def _documents(name: str, file: BinaryStream) -> Iterator[RawBSONDocument]:
     while head := file.read(_LENGTH):
         length = int.from_bytes(head, "little")
         try:
-            if len(head) < _LENGTH or not _LENGTH < length <= 17 << 20:
+            if len(head) < _LENGTH or not _LENGTH < length <= _LARGEST_DOCUMENT_BYTES:
                 raise InvalidBSON("wrong length")
             yield RawBSONDocument(head + file.read(length - _LENGTH))
         except InvalidBSON as fault:

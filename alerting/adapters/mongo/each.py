@@ -10,6 +10,7 @@ from alerting.adapters.mongo.documents import Document, from_document
 from alerting.definitions.faults import DocumentRefused, shown
 
 T = TypeVar("T")
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,6 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
 def label(document: Document) -> str:
     """Return the name of a document, or its `_id` if it has no readable name."""
     name: Any = document.get("name")
-    if isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable():
+    if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
         return name
     return f"_id {shown(document.get('_id'))}"

@@ -60,7 +60,9 @@ AUDIT = "audit"
 ROUTES = "routes"
 NOTIFICATIONS = "notifications"
 REVOCATIONS = "link_revocations"
-ENDED_SESSIONS = "ended_sessions"
+ACCOUNTS = "accounts"
+ACCESS_TOKENS = "access_tokens"
+SESSIONS = "sessions"
 PLATFORM_ALERTS = "platform_alerts"
 BACKTESTS = "backtests"
 BACKTEST_EPISODES = "backtest_episodes"
@@ -169,7 +171,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("created_at", ASCENDING)]),
     ],
     REVOCATIONS: [_unique("episode", "recipient")],
-    ENDED_SESSIONS: [IndexModel([("expires", ASCENDING)])],
+    ACCOUNTS: [IndexModel([("link", ASCENDING)])],
+    ACCESS_TOKENS: [IndexModel([("owner", ASCENDING), ("made_at", ASCENDING)])],
+    SESSIONS: [
+        IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=0),
+        IndexModel([("account", ASCENDING), ("began_at", DESCENDING)]),
+    ],
     PLATFORM_ALERTS: [
         _unique("open_key", sparse=True),
         IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)]),
@@ -177,7 +184,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     BACKTESTS: [_index_newest("definition", at="begun_at")],
     BACKTEST_EPISODES: [_unique("backtest", "id")],
     BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
-    AUDIT: [_unique("key"), _index_newest(at="at"), _index_newest("subject", at="at")],
+    AUDIT: [
+        _unique("key"),
+        *(_index_newest(*fields, at="at") for fields in ((), ("subject",), ("actor",), ("what",))),
+    ],
     FAULTS: [],
     DERIVED_FEATURES: [],
     EVALUATED_UNTIL: [],

@@ -16,6 +16,7 @@ from pymongo.errors import (
 )
 
 from alerting import ports
+from alerting.adapters.mongo.access import MongoAccessTokens, MongoAccounts, MongoSessions
 from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
 from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
@@ -26,7 +27,6 @@ from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
 from alerting.adapters.mongo.episodes.notifications import MongoNotifications
 from alerting.adapters.mongo.episodes.operators import (
     MongoAudit,
-    MongoEndedSessions,
     MongoFeedback,
     MongoMisses,
     MongoPlatformAlerts,
@@ -100,7 +100,9 @@ class MongoStores:
         self.stream_processes: ports.StreamProcesses = sources
         self.notifications: ports.Notifications = MongoNotifications(database)
         self.revocations: ports.Revocations = MongoRevocations(database)
-        self.ended_sessions: ports.EndedSessions = MongoEndedSessions(database)
+        self.accounts: ports.Accounts = MongoAccounts(database)
+        self.access_tokens: ports.AccessTokens = MongoAccessTokens(database)
+        self.sessions: ports.Sessions = MongoSessions(database)
         self.platform_alerts: ports.PlatformAlerts = MongoPlatformAlerts(database)
         self.documents: ports.Documents = MongoDocuments(database)
         self.sweeps: Sweeps = MongoSweeps(database)

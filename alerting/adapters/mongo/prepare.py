@@ -35,7 +35,10 @@ def schema_hash() -> str:
 
 
 def check_prepared(database: MongoDatabase) -> None:
-    """Check that a version with the same schema prepared the database. Raises NotPrepared."""
+    """Check that a version with the same schema prepared the database.
+
+    Raises NotPrepared if none, or another version did.
+    """
     stored = database[SCHEMA].find_one({"_id": _ID})
     if stored is None:
         raise NotPrepared(

@@ -23,6 +23,8 @@ LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
 _PAUSE_S = 0.05
 _LIFETIME = "transactionLifetimeLimitSeconds"
+_COMMIT_S = 20.0
+_LONGEST_PAUSE_S = 2.0
 
 
 class MongoUnit(Unit):
@@ -47,7 +49,7 @@ class MongoUnitOfWork:
                 yield MongoUnit(session)
                 _commit(session)
         except Conflict:
-            time.sleep(min(_PAUSE_S * 2**attempt, 2.0))
+            time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
             raise
 
 
@@ -78,7 +80,7 @@ def _is_conflict(error: PyMongoError) -> bool:
 
 def _commit(session: ClientSession) -> None:
     """Commit, and again as long as the result is unknown: it takes effect once."""
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + _COMMIT_S
     while True:
         try:
             session.commit_transaction()

@@ -120,7 +120,10 @@ class JobAddresses:
         return sha256
 
     def write(self, folder: str, id: str, scores: Path) -> str:
-        """Store scores in a folder under a new name; return the address. Raises UserError."""
+        """Store scores in a folder under a new name; return the address.
+
+        Raises UserError if the folder is not allowed, or the store does not take them.
+        """
         place = (*self._allowed("write", folder), f"scores-{id}.parquet")
         S3Objects(self.environ).write(place, scores)
         return "s3://" + "/".join(place)

@@ -30,6 +30,8 @@ _REASONS = {
     404: "there is no such object, or no such bucket",
     412: "the object was replaced since it was ordered; order it again",
 }
+_CONNECT_S = 5.0
+_SILENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class S3Objects:
         signed = sign(
             method, self._host, path, sha256, self._credentials, self._region, datetime.now(UTC)
         )
-        limits = httpx.Timeout(30.0, connect=5.0)
+        limits = httpx.Timeout(_SILENCE_S, connect=_CONNECT_S)
         try:
             with (
                 httpx.Client(
@@ -161,7 +163,10 @@ def _require_success(status: int) -> None:
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Return the credentials of the environment, or of its file. Raises UserError."""
+    """Return the credentials of the environment, or of its file.
+
+    Raises UserError if both lack a key, or the file cannot be read.
+    """
     found: Mapping[str, str] = {name: environ.get(name.upper(), "") for name in _NAMES}
     if not found["aws_access_key_id"] and (path := environ.get("AWS_SHARED_CREDENTIALS_FILE")):
         found = _from_file(Path(path), environ.get("AWS_PROFILE") or "default")

@@ -20,6 +20,7 @@ from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, fin
 
 CHUNK = 10_000
 Column = npt.NDArray[Any]
+SHORTEST_SEARCH = timedelta(hours=1)
 
 
 def sample_fields(row: ReadingRow) -> Document:
@@ -185,7 +186,7 @@ def newest_frame(
     """Return each variable's newest value in (since, until] within its range."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
-        length = timedelta(hours=1)
+        length = SHORTEST_SEARCH
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])

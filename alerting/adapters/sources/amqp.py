@@ -20,12 +20,17 @@ how many more may come."""
 _PORTS = {"amqp": 5672, "amqps": 5671}
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
+_TRIED = 10  # messages shown in a trial
+_SHORT_WAIT_S = 0.01
 
 
 def open_amqp(
     source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: keys to unbind. Raises UserError."""
+    """Return the subscription of a source. `earlier`: keys to unbind.
+
+    Raises UserError if the address is none.
+    """
     broker = read_address(source, address, _PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
 
@@ -76,7 +81,7 @@ class AmqpClient:
         While messages are being stored the wait is short, so that they are acknowledged soon: the
         broker may be waiting for that.
         """
-        self._connection.process_data_events(0.01 if self._unacknowledged else WAIT_S)
+        self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
         before = 0
         while before < len(self._received) < most and self._bytes < _AT_ONCE:
             before = len(self._received)
@@ -144,7 +149,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
                 auto_ack=True,
             )
             until = time.monotonic() + seconds
-            while len(received) < 10 and (left := until - time.monotonic()) > 0:
+            while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
                 connection.process_data_events(left)
     except AMQPError as error:
         raise UserError(f"the broker refuses: {_reason(error)}") from error

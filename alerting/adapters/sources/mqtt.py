@@ -29,6 +29,9 @@ from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 
 _TRIED = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+_SESSION_S = 7 * 24 * 3600
+_NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
+_AT_ONCE_BYTES = 1 << 18
 
 
 def new_client(
@@ -86,7 +89,7 @@ class _Buffered:
 
     def recv(self, size: int) -> bytes:
         if not self.pending():
-            self._in = self._socket.recv(1 << 18)  # bytes
+            self._in = self._socket.recv(_AT_ONCE_BYTES)
             self._at = 0
         piece = self._in[self._at : self._at + size]
         self._at += len(piece)
@@ -156,7 +159,7 @@ class MqttClient:
         client.on_socket_register_write = lambda *_: None  # else each packet is written alone
         client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval = 0 if is_trial else 7 * 24 * 3600
+        session.SessionExpiryInterval = 0 if is_trial else _SESSION_S
         session.ReceiveMaximum = MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
         client.connect(host, port, keepalive=30, clean_start=is_trial, properties=session)
@@ -165,8 +168,7 @@ class MqttClient:
             if earlier:
                 client.unsubscribe(list(earlier))
             # retained messages are not new where rows are stamped when they are received
-            # of MQTT 5: retained messages are not sent when a topic is subscribed
-            retained = 2 if source.stamp == "receipt" else 0
+            retained = _NOT_SENT if source.stamp == "receipt" else 0
             client.subscribe(self._topic, options=SubscribeOptions(1, retainHandling=retained))
             self._await("the broker has not confirmed the topic yet")
         except BaseException:

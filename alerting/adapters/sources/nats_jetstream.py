@@ -26,6 +26,8 @@ from alerting.usecases.sources.stream import subscription
 
 _NEWEST = 100
 _PORTS = {"nats": 4222, "tls": 4222}
+_AGAIN_S = 30.0  # after which a message without an acknowledgement comes again
+_UNUSED = timedelta(days=7)  # after which the server forgets a subscription
 
 
 def open_nats(
@@ -126,10 +128,10 @@ class NatsClient:
                     filter_subject=self._topic,
                     ack_policy=AckPolicy.EXPLICIT,
                     deliver_policy=DeliverPolicy.ALL,
-                    ack_wait=30.0,  # then the server sends a message again
+                    ack_wait=_AGAIN_S,
                     max_ack_pending=MOST_UNACKNOWLEDGED,
                     # without a reader, the server then forgets how far it was read
-                    inactive_threshold=timedelta(days=7).total_seconds(),
+                    inactive_threshold=_UNUSED.total_seconds(),
                 ),
             )
         self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)

@@ -24,6 +24,7 @@ QUEUE = 1000
 the session ends."""
 _OVERFLOW = 0x480
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
+_SLICE = timedelta(hours=1)  # of history in one request
 # it writes a traceback for every broken connection
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
@@ -145,7 +146,7 @@ class OpcUaClient:
         until = self._now()
         start = until - source.history
         while start < until:
-            end = min(start + timedelta(hours=1), until)
+            end = min(start + _SLICE, until)
             self._history += [(node, start, end) for node in source.nodes]
             start = end
 

@@ -31,7 +31,10 @@ _NEW = ">"
 def open_redis(
     source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: keys no longer read. Raises UserError."""
+    """Return the subscription of a source. `earlier`: keys no longer read.
+
+    Raises UserError if the address is none.
+    """
     server = _server(source, address)
     return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
 

@@ -25,6 +25,9 @@ MOST_BYTES = 16 << 20
 """Bytes of values after which a chunk ends, unless all its rows have the same cursor."""
 _MOST_OF_ONE = 4 * MOST_BYTES
 Cursor = int | float | Decimal | str | datetime | date
+_MOST_AT_ONCE = 64  # rows
+_LARGE_BYTES = 1 << 20
+_BYTEA = 17  # the type of bytes in PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,11 @@ def _chunks(
 def _fetch(
     connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float
 ) -> _Fetched:
-    """Return the next rows: a chunk, or about `MOST_BYTES`. Raises TimeoutError, UserError."""
+    """Return the next rows: a chunk, or about `MOST_BYTES`.
+
+    Raises TimeoutError after `seconds` without an answer, UserError if the rows with one cursor are
+    too large.
+    """
     with read_transaction(connection, seconds):
         is_postgres = connection.dialect.name == "postgresql"
         statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
@@ -126,7 +133,7 @@ def _fetch(
         while new := found.fetchmany(min(at_once, source.chunk - len(rows))):
             added = sum(_size(row) for row in new)
             # other drivers hand on row by row without a way to the server
-            at_once = min(2 * at_once, 64) if is_postgres and added < 1 << 20 else 1
+            at_once = min(2 * at_once, _MOST_AT_ONCE) if is_postgres and added < _LARGE_BYTES else 1
             size += added
             rows += [{str(title): _value(value) for title, value in row.items()} for row in new]
             if len(rows) >= source.chunk:
@@ -150,9 +157,8 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
     """Return a source's columns if PostgreSQL has some of bytes, without these."""
     none = _statement(source, None).order_by(None).limit(0)
     described = connection.execute(none).cursor.description
-    # the type of bytes in PostgreSQL
     titles = tuple(
-        str(column[0]) for column in described if column[1] != 17 or column[0] == source.cursor
+        str(column[0]) for column in described if column[1] != _BYTEA or column[0] == source.cursor
     )
     return titles if len(titles) < len(described) else ()
 

@@ -34,6 +34,8 @@ _READ_ONLY = {
     "oracle": "SET TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = ON",
 }
+_GRACE_S = 5.0  # after which a statement is broken off that its server should have ended
+_CONNECT_S = 10
 
 
 def engine_of(name: str, address: str) -> sa.Engine:
@@ -43,7 +45,7 @@ def engine_of(name: str, address: str) -> sa.Engine:
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
         return sa.create_engine(
-            url, poolclass=NullPool, connect_args={argument: 10} if argument else {}
+            url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {}
         )
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         hint = "write for example postgresql://user:password@host:5432/database"
@@ -71,8 +73,7 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
         _break_off(raw)
 
     limits = _limits(connection, raw, seconds)
-    # after which a statement is broken off that its server should have ended
-    timer = Timer(seconds + (5.0 if limits else 0.0), break_off)
+    timer = Timer(seconds + (_GRACE_S if limits else 0.0), break_off)
     timer.daemon = True
     timer.start()
     try:

@@ -30,6 +30,9 @@ _FIRST_WAIT_S = 0.5
 _MOST_REASONS = 100
 _TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
 _MILLISECOND = timedelta(milliseconds=1)
+_LONGEST_WAIT_S = 30.0
+_GOOD_S = 60.0  # after which a connection was a good one
+_CLOSE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -232,7 +235,7 @@ class ThreadedStream:
     def close(self) -> None:
         """Acknowledge what is stored, and disconnect; the broker keeps the rest."""
         self._closed.set()
-        self._thread.join(10.0)
+        self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
         wait = _FIRST_WAIT_S
@@ -243,7 +246,7 @@ class ThreadedStream:
             except (
                 Exception
             ) as error:  # of any client library, or of the platform: the connection is opened again
-                wait = _FIRST_WAIT_S if time.monotonic() - began > 60.0 else wait
+                wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
                 own = (
                     f"the stream service itself fails, not the broker: {type(error).__name__}: "
                     f"{first_line(error)}"
@@ -252,7 +255,7 @@ class ThreadedStream:
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
-                wait = min(2 * wait, 30.0)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
 
     def _serve_connection(self) -> None:
         with _faults_of_the_broker():

@@ -13,9 +13,12 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.spoken import spoken_share
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from alerting.definitions.assets import Asset
     from alerting.ports import Readings
     from alerting.readings.history import History
+    from alerting.recommendation.relations import SuggestedRelation
 
 SHORTEST = timedelta(hours=1)
 
@@ -40,8 +43,6 @@ def relations(
     under `relations`, and import it with `alerting import assets`. Advice then moves these
     variables together with their set-points.
     """
-    import yaml
-
     from alerting.recommendation.relations import MOST_ROWS, suggest_relations
     from alerting.usecases.episodes.store import require_asset
 
@@ -79,6 +80,12 @@ def relations(
         "variance explained"
     )
     console.print("relations:")
+    _show_relations(found)
+
+
+def _show_relations(found: "Sequence[SuggestedRelation]") -> None:
+    import yaml
+
     for s in found:
         entry = yaml.safe_dump(
             s.to_document(), default_flow_style=True, sort_keys=False, width=200

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from alerting.settings.environment import Settings
 
 _SENDING = ("sender", "engineer", "admin")
+_AT_ONCE = 500
 
 
 @command
@@ -115,7 +116,10 @@ def replay(
         except KeyboardInterrupt:
             console.print(f"interrupted after {sent.rows:,} rows")
             raise
-    left_out = sorted(mapping.left_out)
+    _show_sent(to, sent, sorted(mapping.left_out), as_json)
+
+
+def _show_sent(to: str, sent: "_Sent", left_out: list[str], as_json: bool) -> None:
     document = {"source": to, "rows": sent.rows, "messages": sent.messages, "left_out": left_out}
     notes = (
         [f"left out, as {to} does not read them: {', '.join(left_out[:20])}"] if left_out else []
@@ -229,7 +233,7 @@ def _due(rows: "Iterator[DueRow]") -> "Iterator[list[DueRow]]":
     waiting: list[DueRow] = []
     for row in rows:
         late = (row.due_at - datetime.now(UTC)).total_seconds()
-        if waiting and (late > 0 or len(waiting) >= 500):
+        if waiting and (late > 0 or len(waiting) >= _AT_ONCE):
             yield waiting
             waiting = []
             late = (row.due_at - datetime.now(UTC)).total_seconds()
@@ -251,7 +255,10 @@ def _address(source: "Source") -> str:
 
 
 def _api(settings: "Settings") -> tuple[str, str]:
-    """Return the address of this home's console, and a token. Raises UserError."""
+    """Return the address of this home's console, and a token.
+
+    Raises UserError if the home has no token that may send readings.
+    """
     from alerting.definitions.faults import UserError
     from alerting.settings.environment import variable
     from alerting.wiring import console_address

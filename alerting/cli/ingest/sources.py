@@ -40,6 +40,8 @@ _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
 _COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
+_MOST_DEAD = 1000
+_LONGEST_PAYLOAD_BYTES = 64 * 1024
 
 
 @source_group.command("check")
@@ -294,9 +296,12 @@ def list_dead(
     with platform() as p:
         if name is not None:
             find_source(p.sources, name)
-        found = islice(list_dead(p.dead_messages, name), 1000)
+        found = islice(list_dead(p.dead_messages, name), _MOST_DEAD)
         rows = [
-            {**vars(m), "payload": m.payload[: 64 * 1024].decode("utf-8", "backslashreplace")}
+            {
+                **vars(m),
+                "payload": m.payload[:_LONGEST_PAYLOAD_BYTES].decode("utf-8", "backslashreplace"),
+            }
             for m in found
         ]
     show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")

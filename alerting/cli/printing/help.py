@@ -6,6 +6,12 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+_LEAST_LIKENESS = 0.6
+_WITHIN = 0.1  # of the greatest likeness
+_LEAST_PREFIX = 3  # letters, of a whole word
+_LEAST_COMMON = 5  # letters
+_SUGGESTED = 3
+
 
 class CommandGroup(TyperGroup):
     """Group that answers an unknown command with the nearest commands of the whole tree."""
@@ -70,9 +76,9 @@ def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[t
 def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
     """Return at most three commands whose last word is most similar, nearest first."""
     likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
-    least = max(0.6, max(likeness.values(), default=0.0) - 0.1)
+    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _WITHIN)
     close = [path for path, value in likeness.items() if value >= least]
-    return sorted(close, key=lambda path: -likeness[path])[:3]
+    return sorted(close, key=lambda path: -likeness[path])[:_SUGGESTED]
 
 
 def _likeness(typed: str, name: str) -> float:
@@ -80,6 +86,6 @@ def _likeness(typed: str, name: str) -> float:
 
     shorter = min(len(typed), len(name))
     common = next((i for i in range(shorter) if typed[i] != name[i]), shorter)
-    if common >= 5 or (common >= 3 and common == shorter):
+    if common >= _LEAST_COMMON or (common >= _LEAST_PREFIX and common == shorter):
         return 1.0
     return SequenceMatcher(None, typed, name).ratio()

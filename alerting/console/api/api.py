@@ -14,7 +14,7 @@ from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
-from alerting.operators.actions import Role
+from alerting.operators.permissions import LEAST_ROLES, Permission
 from alerting.ports import Document
 from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.episodes.store import find_episode
@@ -22,29 +22,30 @@ from alerting.usecases.operators.feedback import give_feedback
 
 MAY_NAME_NOTHING = {"x-names-something": True}
 """For operations that answer 404 to a name in their query or body; see `openapi.py`."""
-_bearer = HTTPBearer(auto_error=False, description="A token of the tokens file.")
+_bearer = HTTPBearer(auto_error=False, description="A token of a program, or of the tokens file.")
 
 
-def require(least: Role) -> Callable[..., Person]:
-    """Return a dependency that gives the person of a request with at least this role."""
+def require(permission: Permission) -> Callable[..., Person]:
+    """Return a dependency that gives the person of a request with this permission."""
 
     def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
         found: Person | None = request.state.person
         if found is None:
             raise HTTPException(401, "log in first")
-        if not found.may(least):
+        if not found.may(permission):
             raise HTTPException(
                 403,
                 translatable(
                     "this needs the role {role}; {person} has the role {own}",
-                    role=least,
+                    role=LEAST_ROLES[permission],
                     person=found.name,
                     own=found.role,
                 ),
             )
         return found
 
-    person.least = least  # type: ignore[attr-defined]  # the description of the API states it
+    # the description of the API states it, and a test that no route is without
+    person.permission = permission  # type: ignore[attr-defined]
     return person
 
 
@@ -55,9 +56,9 @@ def the_platform(request: Request) -> Platform:
 
 
 Served = Annotated[Platform, Depends(the_platform)]
-Viewer = Annotated[Person, Depends(require("viewer"))]
-Operator = Annotated[Person, Depends(require("operator"))]
-Engineer = Annotated[Person, Depends(require("engineer"))]
+Viewer = Annotated[Person, Depends(require("read"))]
+Operator = Annotated[Person, Depends(require("operate"))]
+Engineer = Annotated[Person, Depends(require("configure"))]
 router = APIRouter(prefix="/api/v1")
 
 

@@ -168,16 +168,7 @@ class _Shared:
                 del self._by_sender[sender]
 
 
-def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
-    """Return the sender of a request. Raises HTTPException 403 for other roles."""
-    if not person.may_send:
-        raise HTTPException(
-            403, f"this needs the role sender or engineer; {person.name} has the role {person.role}"
-        )
-    return person
-
-
-Sender = Annotated[Person, Depends(_sender)]
+Sender = Annotated[Person, Depends(require("send"))]
 
 
 @router.post("/readings", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(ReadingBody))

@@ -104,7 +104,7 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
     yield from (431, 500, 503)
     if route.path not in OPEN:
         yield from (401, 429)
-    if any(hasattr(call, "least") for call in _dependencies(route.dependant)):
+    if any(hasattr(call, "permission") for call in _dependencies(route.dependant)):
         yield 403
     if "{" in route.path or operation.keys() & MAY_NAME_NOTHING.keys():
         yield 404

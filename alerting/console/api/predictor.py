@@ -28,6 +28,7 @@ LOAD_WITHIN_S = 10.0
 may find it done."""
 T = TypeVar("T")
 _Key = tuple[str, int]
+_FAULT_LASTS_S = 5.0
 
 
 class _NotLoaded(Exception):
@@ -130,7 +131,7 @@ class Predictor:
         except ModelUnavailable as error:
             now = time.monotonic()
             others = {other: noted for other, noted in self._faults.items() if now < noted.until}
-            self._faults = {**others, key: _Fault(now + 5.0, str(error))}
+            self._faults = {**others, key: _Fault(now + _FAULT_LASTS_S, str(error))}
         except BaseException as error:  # of the database: every prediction that waits answers it
             fault = error
         self._loading.pop(key)

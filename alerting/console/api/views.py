@@ -356,7 +356,10 @@ def cursor_after(episode: Episode) -> str:
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the position in a cursor that `cursor_after` wrote. Raises UserError."""
+    """Return the position in a cursor that `cursor_after` wrote.
+
+    Raises UserError for any other text.
+    """
     try:
         millis, id = cursor.split("_")
         return from_millis(int(millis)), id

@@ -9,16 +9,18 @@ from alerting.console.access import Person, confirms
 from alerting.console.api.api import require
 from alerting.console.api.parameters import FormField
 from alerting.definitions.wording.language import translatable
-from alerting.operators.actions import Role
+from alerting.operators.permissions import Permission
 
 
-def submitted_by(least: Role) -> Callable[..., Person]:
-    """Return a dependency that gives the person of a form with at least this role.
+def submitted_by(permission: Permission) -> Callable[..., Person]:
+    """Return a dependency that gives the person of a form with this permission.
 
     It raises HTTPException 403 for a form that this console did not make for the session.
     """
 
-    def person(person: Annotated[Person, Depends(require(least))], csrf: FormField = "") -> Person:
+    def person(
+        person: Annotated[Person, Depends(require(permission))], csrf: FormField = ""
+    ) -> Person:
         if not confirms(person, csrf):
             raise HTTPException(
                 403,
@@ -31,6 +33,7 @@ def submitted_by(least: Role) -> Callable[..., Person]:
     return person
 
 
-FormViewer = Annotated[Person, Depends(submitted_by("viewer"))]
-FormOperator = Annotated[Person, Depends(submitted_by("operator"))]
-FormEngineer = Annotated[Person, Depends(submitted_by("engineer"))]
+FormViewer = Annotated[Person, Depends(submitted_by("read"))]
+FormOperator = Annotated[Person, Depends(submitted_by("operate"))]
+FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
+FormAdministrator = Annotated[Person, Depends(submitted_by("administer"))]

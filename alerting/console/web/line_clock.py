@@ -7,6 +7,8 @@ from contextlib import suppress
 from alerting.definitions.wording.language import Language
 from alerting.reporting.base import messages
 
+_READ_AGAIN_S = 10.0
+
 
 class PageClock:
     """The name of the clock for pages, read every ten seconds; a page never fails for it."""
@@ -20,7 +22,7 @@ class PageClock:
     def describe(self, language: Language) -> str | None:
         """Return the name of the clock in a language; None for real time."""
         if time.monotonic() >= self._again_at:
-            self._again_at = time.monotonic() + 10.0
+            self._again_at = time.monotonic() + _READ_AGAIN_S
             with suppress(Exception):  # of a database that is away: the page says so itself
                 self._speed = self._read()
         return messages.line_clock(self._speed, language)

@@ -1,7 +1,8 @@
 """Page of a definition's models: as `alerting models`, and what the one in service uses."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,19 +12,21 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.language import language_of
 from alerting.console.web.rendering import render
+from alerting.console.web.values import value_shapes
 from alerting.definitions.faults import NotFound
 from alerting.definitions.model import ModelDefinition
 from alerting.ports import DecisionRecord
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.figures.bars import importance_bars
 from alerting.reporting.page.decision_text import (
-    CANDIDATE_METRICS,
+    candidate_titles,
+    cut_short_lines,
     format_metric,
     metric_lines,
+    proposed_alert,
     ranked,
 )
 from alerting.usecases.definitions.platform_alerts import WAITING
-from alerting.usecases.training.progress import PROBABLY_KILLED
 from alerting.usecases.training.promote import model_history
 
 router = APIRouter(include_in_schema=False)
@@ -54,6 +57,8 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         title=revision.definition.title or name,
         has_model=isinstance(revision.definition, ModelDefinition),
         history=history,
+        values=value_shapes(platform, revision.definition, assets, request),
+        without_alarm=_has_values_alone(decisions, history["champion"]),
         since=datetime.fromisoformat(history["since"]) if history["since"] else None,
         is_silent=_is_silent(history["unfinished"], now),
         training=_training(history["training"]),
@@ -63,34 +68,46 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
             (a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)),
             None,
         ),
-        decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:20]],
+        provisional=next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
+        decisions=[
+            (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
+        ],
         now=now,
     )
 
 
+def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) -> bool:
+    """Return whether the values of a version serve without an alarm."""
+    served = [d for d in decisions if d.promoted and d.challenger_version == version]
+    return version is not None and bool(served) and "values" in served[-1].evidence
+
+
 def _is_silent(unfinished: dict[str, Any] | None, now: datetime) -> bool:
     """Return whether a training shows no progress for so long that it was killed."""
-    silent: timedelta = timedelta(0) if unfinished is None else now - unfinished["last_sign"]
-    return silent >= PROBABLY_KILLED
+    if unfinished is None:
+        return False
+    return bool(now - unfinished["last_sign"] >= unfinished["killed_after"])
 
 
 def _training(training: dict[str, Any] | None) -> dict[str, Any] | None:
     if training is None:
         return None
     lines = [vars(candidate) for candidate in ranked(training["leaderboard"])]
+    titles = candidate_titles(training["leaderboard"])
     test = training["test"]
     return {
         "run": training["run_id"],
-        "titles": list(CANDIDATE_METRICS.values()),
+        "titles": list(titles.values()),
         "candidates": [
             [
                 line["family"].replace("_", " "),
-                *(format_metric(line, key) for key in CANDIDATE_METRICS),
+                *(format_metric(line, key) for key in titles),
                 line["trials"],
             ]
             for line in lines
         ],
         "lines": [
+            *cut_short_lines(training["leaderboard"], training["run_id"]),
             *training["chance"],
             *(metric_lines(test) if "ap" in test else ()),
             *test.get("notes", ()),
@@ -101,6 +118,11 @@ def _training(training: dict[str, Any] | None) -> dict[str, Any] | None:
 def _summary(decision: DecisionRecord) -> str:
     d = decision
     return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
+
+
+def _reason(decision: DecisionRecord) -> str:
+    """Return why a model serves, without what the candidates below say of the search."""
+    return _summary(replace(decision, evidence={**decision.evidence, "cut_short": None}))
 
 
 def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:

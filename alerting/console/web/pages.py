@@ -15,7 +15,7 @@ from alerting.console.api.parameters import Cursor, FormField, FormText, Id
 from alerting.console.language import language_of
 from alerting.console.web.chart import chart_shape
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import render, stylesheet
+from alerting.console.web.rendering import render, stylesheet, zone_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.fault_messages import fault_of
@@ -82,7 +82,7 @@ def episodes(
         unseen=unseen[:UNSEEN_SHOWN],
         unseen_unfolded=3,
         more_unseen=len(unseen) > UNSEEN_SHOWN,
-        may_acknowledge=person.may("operator") and bool(person.csrf),
+        may_acknowledge=person.may("operate") and bool(person.csrf),
         others=[e for e in shown if e.id not in listed],
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
@@ -190,7 +190,7 @@ def episode_page(
         request,
         e=found,
         progress=current_progress(platform, found, now),
-        evaluated_to=messages.data_up_to(reached[0], now, request.app.state.zone, language)
+        evaluated_to=messages.data_up_to(reached[0], now, zone_of(request), language)
         if reached
         else None,
         conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(
@@ -207,7 +207,7 @@ def episode_page(
         caveat=CAVEAT,
         reasons_at=sentences.reasons_at(found),
         scale=max((abs(c.share) for c in (*strongest, *weaker)), default=1.0) or 1.0,
-        chart=None if chart is None else chart_shape(chart, request.app.state.zone, language),
+        chart=None if chart is None else chart_shape(chart, zone_of(request), language),
         own=sentences.last_answer(found, person.name),
         acted=sentences.has_acted(found, person.name),
         history=sentences.history(

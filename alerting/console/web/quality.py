@@ -16,7 +16,7 @@ from alerting.alarm_kpis.past_alarms import with_past
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, Instant, NameQuery
 from alerting.console.web import quality_charts as drawings
-from alerting.console.web.rendering import render
+from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.extract import Alarm
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
@@ -85,7 +85,7 @@ def quality(
     """Return the page of alarm metrics of some days, of all or a position, line, shift."""
     now = platform.clock.now()
     targets = targets_under(platform.budget)
-    zone: ZoneInfo = request.app.state.zone
+    zone: ZoneInfo = zone_of(request)
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     start = (midnight - timedelta(days=days)).astimezone(UTC)
     alarms, found = with_past(alarms_of(platform.episodes, start, now), start, now, past)

@@ -19,6 +19,7 @@ WIDTH = 900.0
 HEIGHT = 190.0
 _SCALE_S = (10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 Shape = dict[str, Any]
+_FLOOR = 20.0  # height of the axis
 
 
 def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape]]:
@@ -32,7 +33,7 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape
     top = math.log10(1 + max(numbers)) or 1.0
 
     def bar(number: int, periods: int) -> Shape:
-        height = math.log10(1 + periods) / top * (HEIGHT - 20.0)
+        height = math.log10(1 + periods) / top * (HEIGHT - _FLOOR)
         band = next(
             b.name for b in kpis.bands if b.least <= number and (b.most is None or number <= b.most)
         )

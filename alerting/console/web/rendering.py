@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -14,7 +15,8 @@ from markupsafe import Markup
 from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
-from alerting.operators.actions import Role
+from alerting.definitions.wording.spoken import format_threshold
+from alerting.operators.permissions import Permission
 from alerting.recommendation.messages import (
     describe_unusual,
     quantity_name,
@@ -26,20 +28,22 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the least role that needs it."""
+    """An entry of the menu: address, name, and the permission that it needs."""
 
     address: str
     name: str
-    least: Role
+    permission: Permission
 
 
 MENU = (
-    MenuEntry("/", translatable("Alarms"), "viewer"),
-    MenuEntry("/kpi", translatable("Alarm quality"), "viewer"),
-    MenuEntry("/reports", translatable("Reports"), "viewer"),
-    MenuEntry("/routes", translatable("Routes"), "engineer"),
-    MenuEntry("/sources", translatable("Sources"), "engineer"),
-    MenuEntry("/platform", translatable("Platform"), "engineer"),
+    MenuEntry("/", translatable("Alarms"), "read"),
+    MenuEntry("/kpi", translatable("Alarm quality"), "read"),
+    MenuEntry("/reports", translatable("Reports"), "read"),
+    MenuEntry("/routes", translatable("Routes"), "configure"),
+    MenuEntry("/sources", translatable("Sources"), "configure"),
+    MenuEntry("/platform", translatable("Platform"), "configure"),
+    MenuEntry("/audit", translatable("Audit"), "configure"),
+    MenuEntry("/access", translatable("Access"), "administer"),
 )
 ROLE_NAMES = {
     "sender": translatable("sender"),
@@ -53,7 +57,7 @@ ROLE_NAMES = {
 def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before login) in their language and `zone`."""
     person = getattr(request.state, "person", None)
-    zone = request.app.state.zone
+    zone = zone_of(request)
     language = language_of(request)
     page = _environment().get_template(template)
     clock = request.app.state.line_clock.describe(language) if person else None
@@ -65,6 +69,13 @@ def render(template: str, request: Request, **values: Any) -> str:
         "menu": MENU,
     }
     return page.render(path=_address(request), **shared, **values)
+
+
+def zone_of(request: Request) -> ZoneInfo:
+    """Return the time zone of pages for the person of a request: their own, else the plant's."""
+    person = getattr(request.state, "person", None)
+    usual: ZoneInfo = request.app.state.zone
+    return ZoneInfo(person.zone) if person is not None and person.zone else usual
 
 
 def _address(request: Request) -> str:
@@ -139,6 +150,7 @@ def _environment() -> Environment:
             lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
         ),
         unusual=in_language(lambda language, value: language.translate(describe_unusual(value))),
+        threshold=in_language(lambda language, value: language.digits(format_threshold(value))),
         verdict=in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
         role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
         day=in_language(lambda language, day: language.day(day)),

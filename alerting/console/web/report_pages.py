@@ -14,7 +14,7 @@ from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, FormText, Id, NameQuery
 from alerting.console.api.report_api import find_report
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.rendering import menu_style, render
+from alerting.console.web.rendering import menu_style, render, zone_of
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.wording.language import template, translatable
@@ -102,7 +102,7 @@ def submit_miss(
     typed = TypedMiss(asset, at, comment)
     try:
         missed_at = datetime.fromisoformat(at)
-        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=request.app.state.zone)
+        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
         moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         missing = translatable("give the time at which the problem happened")

@@ -30,7 +30,8 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
     if definition.suppression:
         yield from suppression_faults(definition.suppression)
     if definition.problem:
-        yield from _problem_faults(definition.problem)
+        if definition.has_alarm:
+            yield from _problem_faults(definition.problem)
         yield from _negative_faults(
             {"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)}
         )
@@ -91,6 +92,7 @@ def _is_cron(expression: str) -> bool:
 
 
 def _problem_faults(problem: Problem) -> Iterable[Fault]:
+    yield from _clear_faults(problem)
     if problem.any is not None or problem.all is not None:
         yield from combined_problem_faults(problem)
         return
@@ -110,3 +112,43 @@ def _problem_faults(problem: Problem) -> Iterable[Fault]:
             "remove above, below, equals and for",
         )
     yield from order_faults("problem", problem.above, problem.below)
+
+
+def _clear_faults(problem: Problem) -> Iterable[Fault]:
+    """Return the faults of the value at which a problem is over: it lies within its limits."""
+    if problem.clear is None:
+        return
+    above = problem.above
+    below = problem.below
+    clear = problem.clear_limits
+    if above is None and below is None:
+        yield Fault(
+            "problem.clear",
+            "goes with a variable and its limit above or below",
+            "remove clear; problems near each other are one by merge_within",
+        )
+    elif above is not None and below is not None:
+        if isinstance(problem.clear, float):
+            yield Fault(
+                "problem.clear",
+                "one value cannot clear both above and below",
+                "write the difference to both, clear: {difference: …}",
+            )
+        elif below < above and clear.below > clear.above:
+            yield Fault(
+                "problem.clear",
+                f"no value lies {problem.clear.difference:g} within both limits",
+                f"write less than {(above - below) / 2:g}",
+            )
+    elif above is not None and clear.above > above:
+        yield Fault(
+            "problem.clear",
+            f"{clear.above:g} lies beyond the limit above {above:g}",
+            "the good side is below the limit",
+        )
+    elif below is not None and clear.below < below:
+        yield Fault(
+            "problem.clear",
+            f"{clear.below:g} lies beyond the limit below {below:g}",
+            "the good side is above the limit",
+        )

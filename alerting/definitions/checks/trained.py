@@ -61,6 +61,13 @@ def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
         )
     if definition.problem.recovery is not None:
         yield Fault("problem.recovery", "with horizon: 0s every unit counts", "remove recovery")
+    for field in ("clear", "merge_within"):
+        if getattr(definition.problem, field) is not None:
+            yield Fault(
+                f"problem.{field}",
+                "with horizon: 0s each unit is good or bad by itself",
+                f"remove {field}",
+            )
 
 
 def _period_faults(periods: Periods) -> Iterable[Fault]:

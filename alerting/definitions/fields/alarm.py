@@ -9,7 +9,9 @@ from alerting.definitions.assets import Closed
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.names import Number
 
-ALARM_RULE = 2  # version of the rule by which an alarm ends; 1: one horizon after its raise
+# version of the rule by which an alarm ends and announces; 1: it ended one horizon after its raise;
+# 2: at raise + gap, too, a problem was announced
+ALARM_RULE = 3
 
 
 class PredictionWindow(NamedTuple):

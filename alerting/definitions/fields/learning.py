@@ -15,6 +15,7 @@ from alerting.definitions.fields.names import Number
 
 Family = Annotated[Tag, AfterValidator(require_family)]
 Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "age"]
+CLOCK_TO_CPU = 4  # a search on a machine with as much other work needs less by the clock
 
 
 class Features(Closed):
@@ -171,10 +172,10 @@ class Learning(Closed):
     )
     time_budget: Duration = Field(
         timedelta(minutes=5),
-        description=(
-            "Longest time of the search per family; the result names a search that this limit "
-            "ended."
-        ),
+        description="Ceiling of the search per family, in CPU time of all its threads and "
+        "processes, so that other work on the machine does not end it; four times as long by the "
+        "clock ends it, too. `trials` decides: where the ceiling is reached first, the result says "
+        "so, with the trials done and the command that repeats it exactly.",
     )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
     seed: int = Field(
@@ -185,6 +186,11 @@ class Learning(Closed):
             "Seed of everything random; the same seed, data and definition give the same model."
         ),
     )
+
+    @property
+    def longest_by_clock(self) -> timedelta:
+        """The time by the clock after which a search begins no trial, whatever it computed."""
+        return CLOCK_TO_CPU * self.time_budget
 
 
 class OperatingPoint(Closed):
@@ -224,7 +230,8 @@ class OperatingPoint(Closed):
         le=1,
         description=(
             "Largest share of time in alarm, in all three ways; it excludes a score that is "
-            "always high."
+            "always high. At its default it grows where problems are frequent: to twice the "
+            "time of an alarm that holds just before each of them, at most 0.5."
         ),
     )
 

@@ -1,7 +1,7 @@
 """The problem that an alert warns of."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, StrictBool
 
@@ -15,7 +15,22 @@ from alerting.definitions.fields.conditions import (
     combination_of,
 )
 from alerting.definitions.fields.limits import Band, FromAttribute
-from alerting.definitions.fields.names import Number
+from alerting.definitions.fields.names import LongerThanZero, Number
+
+
+class ClearDifference(Closed):
+    """How far a value must be back within its limit."""
+
+    difference: Number = Field(
+        gt=0, description="Difference to the limit, in the unit of the variable, e.g. 0.3."
+    )
+
+
+class ClearLimits(NamedTuple):
+    """The values at or below, and at or above which a problem is over; where it has the limit."""
+
+    above: float
+    below: float
 
 
 class Problem(Closed):
@@ -55,6 +70,20 @@ class Problem(Closed):
     hold: Duration = Field(
         timedelta(0), alias="for", description="Time for which the condition must hold to count."
     )
+    clear: Number | ClearDifference | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="The problem, once it is there, is over only at or beyond this value on the "
+        "good side of its limit (hysteresis): a number, or {difference: …} to the limit, to both "
+        "alike. Left out: it is over at the first value within the limit.",
+    )
+    merge_within: LongerThanZero | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Problems of which the next begins less than this after the end of the one "
+        "before are one problem. It is then known to be over this much later. Left out: each one "
+        "counts.",
+    )
     event: Tag | None = Field(
         None,
         description=(
@@ -82,6 +111,28 @@ class Problem(Closed):
         return combination_of(self, Condition.model_construct(variable=""))
 
     @property
+    def merge(self) -> timedelta:
+        """Return within which time problems are one; 0 without."""
+        return self.merge_within or timedelta(0)
+
+    @property
+    def clear_limits(self) -> ClearLimits:
+        """Return the values at which the problem is over: its limits, as far as `clear` says
+        nothing."""
+        above = 0.0 if self.above is None else self.above
+        below = 0.0 if self.below is None else self.below
+        if self.clear is None:
+            return ClearLimits(above, below)
+        if isinstance(self.clear, ClearDifference):
+            return ClearLimits(above - self.clear.difference, below + self.clear.difference)
+        return ClearLimits(self.clear, self.clear)
+
+    @property
+    def has_condition(self) -> bool:
+        """Return whether it can occur: not with a variable that has no limit."""
+        return self.variable is None or (self.above, self.below, self.equals) != (None,) * 3
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """Return the variables whose values show the problem, as written; none for events."""
         if (combination := self.combination) is not None:
@@ -91,14 +142,27 @@ class Problem(Closed):
 
 def describe_problem(problem: Problem) -> str:
     """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
+    merged = (
+        f", one problem within {format_duration(problem.merge_within)}"
+        if problem.merge_within
+        else ""
+    )
     if problem.event:
-        return f"event {problem.event}"
+        return f"event {problem.event}{merged}"
     combination = problem.combination
     hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
     said = (
         f"{problem.variable} {_limits(problem)}" if combination is None else _describe(combination)
     )
-    return said + hold
+    return said + hold + _clearing(problem.clear) + merged
+
+
+def _clearing(clear: float | ClearDifference | None) -> str:
+    if clear is None:
+        return ""
+    if isinstance(clear, ClearDifference):
+        return f", over {clear.difference:g} within the limit"
+    return f", over at {clear:g}"
 
 
 def _describe(combination: Combination) -> str:

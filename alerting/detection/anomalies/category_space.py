@@ -15,8 +15,11 @@ from alerting.detection.anomalies.normal_space import (
     NormalSpace,
     precision_of,
     robust_level,
+    spread_floors,
+    take_logarithms,
 )
 from alerting.detection.categories import Labels
+from alerting.detection.problems import BoolArray
 
 Rows = npt.NDArray[np.int64]
 Spaces = Mapping[str | None, NormalSpace]
@@ -29,16 +32,18 @@ _LEAST_SCALE = (
 )
 
 
-def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
+def fit_spaces(matrix: Floats, categories: Labels, spreads: BoolArray) -> Spaces:
     """Learn from rows (n x k) of normal operation the centre and scale of each category, with one
-    precision for all of them.
+    precision for all of them. `spreads`: columns (k) that count by their logarithm.
 
     A column with few values in a category has centre and scale of all rows.
     """
-    together = NormalSpace.fit(matrix)
+    floors = spread_floors(matrix, spreads)
+    together = NormalSpace.fit(matrix, floors)
     groups = group_rows(categories)
     if groups.keys() <= {None}:
         return {None: together}
+    matrix = take_logarithms(matrix, floors)
     own = np.empty_like(matrix)
     levels = dict[str | None, tuple[Floats, Floats]]()
     for category, which in groups.items():
@@ -52,7 +57,7 @@ def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
         own[which] = (matrix[which] - levels[category][0]) / levels[category][1]
     precision = precision_of(own)
     return {
-        category: NormalSpace(centre, scale, precision)
+        category: NormalSpace(centre, scale, precision, floors)
         for category, (centre, scale) in levels.items()
     }
 

@@ -1,7 +1,8 @@
 """Fitted detectors: from encoded rows to a raw score, higher is less like normal. Each is plain
 arrays of numbers.
 
-A row has the same bits whatever the other rows are. No library of models is needed to score.
+Trainings fit the first two; the others are of models that were trained before. A row has the
+same bits whatever the other rows are. No library of models is needed to score.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,6 @@ import numpy.typing as npt
 from alerting.detection.anomalies.normal_space import Arrays, Floats, product, squared_length
 
 AT_ONCE = 2_000_000  # distances that are computed together
-_TINY = 1e-12
 
 
 class Nearest(NamedTuple):
@@ -32,10 +32,6 @@ class Detector(Protocol):
 
     def score(self, rows: Floats) -> Floats:
         """Return how unlike normal each encoded row is, in the detector's own unit."""
-
-    def restore(self, rows: Floats) -> Floats | None:
-        """Return the rows as the detector would expect them; None of a detector that expects no
-        values."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,32 @@ class PrincipalComponents:
         )
         return np.asarray(np.sqrt(index))
 
-    def restore(self, rows: Floats) -> Floats:
-        return product(product(rows, self.components), np.ascontiguousarray(self.components.T))
+
+@dataclass(frozen=True)
+class LevelsAndSpreads:
+    """The larger score of two principal components, of levels and of spreads, each in units of the
+    score that one normal row in a hundred exceeds.
+
+    `spreads` (k): 1 of a column that is a spread, else 0; `components` (k x a), each of one of
+    both; `inverse` (a); `limits` (2 x 3): of T², SPE and score, of levels and of spreads. In one
+    space the noise of spreads would hide a small break between levels.
+    """
+
+    spreads: Floats
+    components: Floats
+    inverse: Floats
+    limits: Floats
+    family: ClassVar[str] = "levels_and_spreads"
+
+    def score(self, rows: Floats) -> Floats:
+        found = np.zeros(len(rows))
+        groups = (self.spreads == 0, self.spreads == 1)
+        for columns, limits in zip(groups, self.limits, strict=True):
+            own = self.components[columns].any(axis=0)
+            components = np.ascontiguousarray(self.components[np.ix_(columns, own)])
+            part = PrincipalComponents(components, self.inverse[own], limits[:2])
+            found = np.maximum(found, part.score(rows[:, columns]) / limits[2])
+        return found
 
 
 @dataclass(frozen=True)
@@ -80,11 +100,6 @@ class Neighbours:
     def score(self, rows: Floats) -> Floats:
         return _by_neighbours(
             rows, self.normal, self.nearest, lambda found: found.distance.mean(axis=1)
-        )
-
-    def restore(self, rows: Floats) -> Floats:
-        return _by_neighbours(
-            rows, self.normal, self.nearest, lambda found: self.normal[found.which].mean(axis=1)
         )
 
 
@@ -109,9 +124,6 @@ class LocalOutliers:
             return np.asarray(self.density[found.which].mean(axis=1) * own)
 
         return _by_neighbours(rows, self.normal, self.nearest, factor)
-
-    def restore(self, rows: Floats) -> None:
-        del rows
 
 
 @dataclass(frozen=True)
@@ -165,9 +177,6 @@ class IsolationTrees:
         if not len(self.roots) or (self.roots < 0).any() or (self.roots >= count).any():
             raise ValueError("a root lies outside of the trees")
 
-    def restore(self, rows: Floats) -> None:
-        del rows
-
 
 @dataclass(frozen=True)
 class Autoencoder:
@@ -190,13 +199,10 @@ class Autoencoder:
     family: ClassVar[str] = "autoencoder"
 
     def score(self, rows: Floats) -> Floats:
-        return np.asarray(
-            np.sqrt(
-                squared_length((rows - self.restore(rows)) / np.sqrt(self.usual)) / rows.shape[1]
-            )
-        )
+        off = (rows - self._copy(rows)) / np.sqrt(self.usual)
+        return np.asarray(np.sqrt(squared_length(off) / rows.shape[1]))
 
-    def restore(self, rows: Floats) -> Floats:
+    def _copy(self, rows: Floats) -> Floats:
         hidden = np.clip(rows, -_FAR, _FAR)
         for weights, bias in (
             (self.into, self.into_bias),
@@ -211,7 +217,14 @@ _FAR = 6.0  # usual deviations beyond which a network has learned nothing
 DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     {
         one.family: one
-        for one in (PrincipalComponents, Neighbours, LocalOutliers, IsolationTrees, Autoencoder)
+        for one in (
+            PrincipalComponents,
+            LevelsAndSpreads,
+            Neighbours,
+            LocalOutliers,
+            IsolationTrees,
+            Autoencoder,
+        )
     }
 )
 
@@ -249,14 +262,3 @@ def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
         squared += (rows[:, column, None] - normal[:, column]) ** 2
     which = np.argsort(squared, axis=1, kind="stable")[:, :count]
     return Nearest(which, np.sqrt(np.take_along_axis(squared, which, axis=1)))
-
-
-def local_density(normal: Floats, count: int) -> tuple[Floats, Floats]:
-    """Return, of each normal row among the others, the distance to its k-th neighbour, and its
-    local density."""
-    which, distance = _nearest(normal, normal, count + 1)
-    # a row is its own nearest, or a copy of it is
-    which = which[:, 1:]
-    distance = distance[:, 1:]
-    radius = distance[:, -1]
-    return radius, 1.0 / np.maximum(np.maximum(distance, radius[which]).mean(axis=1), _TINY)

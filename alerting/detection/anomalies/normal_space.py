@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[np.float64]]
 # usual deviations at which a value is clipped: the code of a fault does not decide by its size
 FARTHEST = 50.0
+_FLOOR = 0.1  # of the usual spread: what is added to a spread before its logarithm
+_LEAST_VALUES = 50  # of a spread, from which it is known
 _SHRINK = 1e-3  # of the covariance towards independent columns
 _LEAST_SCALE = 1e-3  # of the centre: a value that never varied
 _ROUNDS = 10
@@ -43,24 +45,31 @@ def squared_length(rows: Floats) -> Floats:
 @dataclass(frozen=True)
 class NormalSpace:
     """Normal rows of k columns: `centre`, `scale` (k), and `precision` (k x k), the inverse
-    covariance of scaled columns."""
+    covariance of scaled columns.
+
+    `floors` (k): above 0 of a column that counts by the logarithm of its value and this; NaN of one
+    that does not count. Spaces of before have none.
+    """
 
     centre: Floats
     scale: Floats
     precision: Floats
+    floors: Floats | None = None
 
     @staticmethod
-    def fit(matrix: Floats) -> "NormalSpace":
+    def fit(matrix: Floats, floors: Floats | None = None) -> "NormalSpace":
         """Learn from rows (n x k) of normal operation; NaN is missing, and counts as the mean of
         its column."""
+        matrix = take_logarithms(matrix, floors)
         centre = np.array([_mean(column) for column in matrix.T])
         spread = np.array([_deviation(column) for column in matrix.T])
         scale = np.maximum(spread, np.maximum(_LEAST_SCALE * np.abs(centre), 1e-9))
-        return NormalSpace(centre, scale, precision_of((matrix - centre) / scale))
+        return NormalSpace(centre, scale, precision_of((matrix - centre) / scale), floors)
 
     def encode(self, matrix: Floats) -> Floats:
         """Return rows in usual deviations from the centre; a missing value is what the others lead
         to expect."""
+        matrix = take_logarithms(matrix, self.floors)
         rows = np.clip((matrix - self.centre) / self.scale, -FARTHEST, FARTHEST)
         missing = np.isnan(rows)
         if missing.any():
@@ -84,7 +93,11 @@ class NormalSpace:
 
     def decode(self, rows: Floats) -> Floats:
         """Return encoded rows in the units of the readings."""
-        return rows * self.scale + self.centre
+        found = rows * self.scale + self.centre
+        if self.floors is not None:
+            logged = self.floors != 0
+            found[:, logged] = np.maximum(np.exp(found[:, logged]) - self.floors[logged], 0.0)
+        return found
 
     def _expected(self, rows: Floats, missing: BoolArray) -> Floats:
         """Return the mean of the missing columns given the others, of a normal distribution."""
@@ -98,12 +111,41 @@ class NormalSpace:
 
     def arrays(self) -> dict[str, Floats]:
         """Return its arrays by name."""
-        return {"centre": self.centre, "scale": self.scale, "precision": self.precision}
+        found = {"centre": self.centre, "scale": self.scale, "precision": self.precision}
+        return found if self.floors is None else found | {"floors": self.floors}
 
     @staticmethod
     def from_arrays(arrays: Arrays) -> "NormalSpace":
         """Return the space of these arrays."""
-        return NormalSpace(arrays["centre"], arrays["scale"], arrays["precision"])
+        return NormalSpace(
+            arrays["centre"], arrays["scale"], arrays["precision"], arrays.get("floors")
+        )
+
+
+def spread_floors(matrix: Floats, spreads: BoolArray) -> Floats | None:
+    """Return the floors of normal rows (n x k) of which some columns are `spreads`; None without
+    one.
+
+    A spread varies by shares of itself. It is not known with few values, or where it is always 0.
+    """
+    if not spreads.any():
+        return None
+    floors = np.zeros(matrix.shape[1])
+    for column in np.flatnonzero(spreads):
+        values = matrix[~np.isnan(matrix[:, column]), column]
+        known = len(values) >= _LEAST_VALUES and values.any()
+        floors[column] = _FLOOR * (np.median(values) or values.mean()) if known else np.nan
+    return floors
+
+
+def take_logarithms(matrix: Floats, floors: Floats | None) -> Floats:
+    """Return rows whose spreads are logarithms; NaN of those that do not count."""
+    if floors is None:
+        return matrix
+    logged = floors != 0
+    found = matrix.copy()
+    found[:, logged] = np.log(matrix[:, logged] + floors[logged])
+    return found
 
 
 def precision_of(scaled: Floats) -> Floats:

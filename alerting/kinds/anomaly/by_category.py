@@ -11,7 +11,7 @@ from alerting.detection.anomalies.category_space import LEAST_ROWS
 from alerting.detection.anomalies.threshold import Threshold
 from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
-from alerting.kinds.anomaly.selection import split_rows
+from alerting.kinds.anomaly.unseen_scores import split_rows
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import Millis
 

@@ -1,14 +1,14 @@
 """Compare challenger and champion: problems, false alarms on unseen normal time, and synthetic
-anomalies there."""
+anomalies there: each variable in turn shifted, and swinging around its level."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
-from alerting.detection.anomalies.injection import TYPES, NormalColumns, inject
+from alerting.detection.anomalies.category_space import group_rows
 from alerting.detection.anomalies.threshold import first_of_clusters, lasting_scores
 from alerting.detection.categories import Labels
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -22,10 +22,10 @@ from alerting.kinds.normal.training import (
     compared_rows,
     count_found,
     is_too_many,
+    propose_end,
     share_interval,
 )
 from alerting.kinds.protocol.training import Comparison, LearningData
-from alerting.learning.features.build import build_features
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.models.trained import Floats
 from alerting.learning.selection.decision_table import Objection, decide
@@ -34,7 +34,17 @@ from alerting.readings.long_history import LongHistory
 
 _DAY_MS = 86_400_000
 _WEEK_MS = 7 * _DAY_MS
-_ANOMALIES = 10  # of each type and asset
+_CHANGED = 24  # instants of each asset and category at which each variable in turn is changed
+_SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of a change, in deviations of the level
+_Effects = Mapping[str, Callable[[Floats, Floats], Floats]]
+_SHIFT: _Effects = {"mean": np.add, "min": np.add, "max": np.add}
+"""Effect on each statistic of shifting all readings of its window by a size."""
+_SWING: _Effects = {
+    "std": np.hypot,
+    "min": lambda values, size: values - np.abs(size),
+    "max": lambda values, size: values + np.abs(size),
+}
+"""Effect on each statistic of readings that swing by a size around their level."""
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
 _TITLES = (
     "false alarms on unseen time",
@@ -150,6 +160,7 @@ def compare_models(
         "too_many_on_new_assets": added.is_too_many,
         **list_objections(new, old),
     }
+    seen = None if champion is None else champion.training_cutoff
     facts = {
         "subject": "model is",
         "found": found,
@@ -157,7 +168,8 @@ def compare_models(
         "in_alarm": new.in_alarm,
         "most_in_alarm": MOST_IN_ALARM,
         "least_allowed": LEAST_ALLOWED,
-        "alone": "" if new.problems else " Synthetic anomalies alone would decide.",
+        "alone": ("" if new.problems else " Synthetic anomalies alone would decide.")
+        + propose_end(period, new.allowed, seen),
         "on_new_assets": added.false_alarms,
     }
     how = (
@@ -269,7 +281,7 @@ def _of_asset(
     every = _episodes(definition, rows.at, scores, stride, 0)
     around = duration_millis(definition.for_assets([history.asset]).window.until)
     how = count_found(problems, every, around)
-    hits, injected = _synthetic(definition, fitted, history, rows, windows.values)
+    hits, injected = _synthetic(fitted, rows, windows.values)
     lasting = lasting_scores(
         rows.at[normal], scores[normal], stride, duration_millis(definition.hold)
     )
@@ -318,38 +330,29 @@ def _episodes(
     return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
 
 
-def _synthetic(
-    definition: AnomalyDefinition,
-    fitted: FittedDetector,
-    history: LongHistory,
-    rows: NormalRows,
-    categories: Labels,
-) -> tuple[int, int]:
-    """Return how many of the synthetic anomalies in unseen normal time are found, and how many
-    there are."""
-    plan = fitted.plan
-    at = rows.at[rows.normal]
-    length = max(
-        plan.longest_window_ms,
-        5 * plan.stride_ms,
-        duration_millis(definition.hold) + plan.stride_ms,
-    )
-    starts = at[:: max(1, len(at) // _ANOMALIES)]
-    starts = (
-        starts[np.concatenate([[True], np.diff(starts) >= 2 * length])] if len(starts) else starts
-    )
-    columns = NormalColumns(history, plan.variables, rows.categories if fitted.by else None)
+def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> tuple[int, int]:
+    """Return how many synthetic anomalies in unseen normal time are found, and how many there are.
+
+    Each variable in turn is shifted, and swings around its level. Sizes are in deviations of the
+    variable in this time and category, so they are the same for every model.
+    """
     found = total = 0
-    for type in TYPES:
-        changed, put = inject(
-            columns, type, starts, length, duration_millis(plan.lookback), definition.seed
-        )
-        for one in put:
-            inside = rows.normal & (rows.at > one.start) & (rows.at <= one.end)
-            of_it = rows.at[inside]
-            if len(of_it):
-                matrix = build_features(plan, changed, of_it).to_numpy(np.float64)
-                scores = np.nan_to_num(fitted.score(matrix, categories[inside]), nan=-np.inf)
-                total += 1
-                found += bool(len(_episodes(definition, of_it, scores, plan.stride_ms, 0)))
+    for category, which in group_rows(categories[rows.normal]).items():
+        matrix = rows.matrix[rows.normal][which]
+        chosen = matrix[:: max(1, len(matrix) // _CHANGED)][:_CHANGED]
+        labels = np.full(len(chosen), category, object)
+        sizes = np.resize([side * size for size in _SIZES for side in (1, -1)], len(chosen))
+        for columns in fitted.columns_by_variable.values():
+            if np.isnan(matrix[:, columns[0]]).all():
+                continue
+            size = sizes * np.nanstd(matrix[:, columns[0]])
+            for effects in (_SHIFT, _SWING):
+                changed = chosen.copy()
+                for column in columns:
+                    statistic = fitted.plan.layout[column].aggregation
+                    if statistic in effects:
+                        changed[:, column] = effects[statistic](changed[:, column], size)
+                scores = fitted.score(changed, labels)
+                total += int((~np.isnan(scores)).sum())
+                found += int((scores >= THRESHOLD).sum())
     return found, total

@@ -67,7 +67,12 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
         return []
     found = [
         _responsible(
-            fitted, variable, drop / total, row, fitted.space.decode(repaired[variable])[0]
+            fitted,
+            variable,
+            drop / total,
+            row,
+            (encoded - repaired[variable])[0],
+            fitted.space.decode(repaired[variable])[0],
         )
         for variable, drop in drops.items()
         if drop > 0
@@ -83,11 +88,16 @@ def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -
 
 
 def _responsible(
-    fitted: FittedDetector, variable: str, share: float, row: Floats, expected: Floats
+    fitted: FittedDetector,
+    variable: str,
+    share: float,
+    row: Floats,
+    off: Floats,
+    expected: Floats,
 ) -> Responsible:
     layout = fitted.plan.layout
     columns = fitted.columns_by_variable[variable]
-    distance = np.nan_to_num(np.abs(row - expected) / fitted.space.scale)
+    distance = np.where(np.isnan(row), 0.0, np.abs(off))
     strongest = max(columns, key=lambda i: float(distance[i]))
     level = next(
         (i for name in _LEVELS for i in columns if layout[i].aggregation == name), strongest

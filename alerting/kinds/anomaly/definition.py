@@ -21,13 +21,9 @@ Candidate = Literal[
     "pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"
 ]
 Statistic = Literal["mean", "std", "min", "max", "slope"]
-CANDIDATES: tuple[Candidate, ...] = (
-    "pca",
-    "isolation_forest",
-    "nearest_neighbours",
-    "local_outliers",
-    "autoencoder",
-)
+USUAL_STATISTICS: tuple[Statistic, ...] = ("mean", "std")
+_STATISTICS_BEFORE: tuple[Statistic, ...] = ("mean",)
+_WITHOUT_EFFECT = "candidates", "seed"
 DETECTOR = "detector"
 _DAY = timedelta(days=1)
 _USUAL_FALSE_ALARMS = 1.0
@@ -128,8 +124,11 @@ class AnomalyDefinition(NormalDefinition):
         "intervals of readings when left "
         "out, at least two strides.",
     )
-    aggregations: tuple[Statistic, ...] = Field(
-        ("mean",), min_length=1, max_length=5, description="Statistics of each variable and window."
+    aggregations: tuple[Statistic, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=5,
+        description="Statistics of each variable and window; mean and std when left out.",
     )
     stride: Duration | None = Field(
         None,
@@ -137,19 +136,16 @@ class AnomalyDefinition(NormalDefinition):
         "longer for a long normal "
         "history, so that it has about 10,000 rows.",
     )
-    candidates: tuple[Candidate, ...] = Field(
-        CANDIDATES,
-        min_length=1,
+    candidates: tuple[Candidate, ...] | None = Field(
+        None,
         max_length=5,
-        description="Detectors that are tried, each with some settings. The one in service is "
-        "chosen without labels: by "
-        "synthetic anomalies, its error of prediction, and its agreement with the others.",
+        description="Without effect: one detector serves, principal components. Leave it out.",
     )
-    seed: int = Field(
-        0,
+    seed: int | None = Field(
+        None,
         ge=0,
         le=2**31 - 1,
-        description="Seed of everything random; the same seed and data give the same model.",
+        description="Without effect: nothing in a training is random. Leave it out.",
     )
     threshold: AnomalyThreshold = Field(
         default_factory=AnomalyThreshold, description="How often it may be wrong."
@@ -205,6 +201,11 @@ class AnomalyDefinition(NormalDefinition):
         return (self.by,) if self.by else ()
 
     @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """Return the statistics of each variable and window."""
+        return USUAL_STATISTICS if self.aggregations is None else self.aggregations
+
+    @property
     def false_alarms_per_week(self) -> float:
         """Return the false alarms a week and asset that are allowed, where the threshold is set by
         them."""
@@ -220,19 +221,32 @@ class AnomalyDefinition(NormalDefinition):
 
     def question_fields(self) -> dict[str, Any]:
         """Return the fields that decide which scores a model gives; not those of the threshold's
-        use and of severities."""
+        use and of severities.
+
+        Statistics that are left out are those of before, so that champions of before serve until
+        their next training.
+        """
         fields = {
             "assets",
             "by",
             "include",
             "exclude",
             "windows",
-            "aggregations",
             "stride",
             "hold",
             "threshold",
         }
-        return self.model_dump(mode="json", include=fields, exclude_none=True)
+        written = self.model_dump(mode="json", include=fields, exclude_none=True)
+        return written | {"aggregations": [*(self.aggregations or _STATISTICS_BEFORE)]}
+
+    def effect_warnings(self) -> Iterable[str]:
+        """Yield which fields of before have no effect any more."""
+        for name in _WITHOUT_EFFECT:
+            if getattr(self, name) is not None:
+                yield (
+                    f"{name} has no effect any more, because one detector serves, principal "
+                    "components; leave it out"
+                )
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return self.numbers_of(asset).union(self.groups_by)
@@ -258,7 +272,7 @@ class AnomalyDefinition(NormalDefinition):
                 "states both false_alarms_per_week and time_in_alarm",
                 "keep one of them",
             )
-        for field in ("candidates", "aggregations", "windows"):
+        for field in ("aggregations", "windows"):
             values = getattr(self, field) or ()
             if len(set(values)) < len(values):
                 yield Fault(field, "names a value twice")

@@ -34,7 +34,11 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.build import grid
-from alerting.learning.features.reading_counts import TOO_FEW, has_enough_readings
+from alerting.learning.features.reading_counts import (
+    TOO_FEW,
+    has_enough_readings,
+    reach_of_pauses,
+)
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
@@ -125,9 +129,8 @@ def _read(
     )
     at = grid(max(start - back, 0), to_millis(part.end), stride)
     first = from_millis(int(at[0])) if len(at) else part.start
-    history = sources.shared.load(
-        sources.asset, first - fitted.plan.lookback, part.end, fitted.variables
-    )
+    since = first - fitted.plan.lookback - reach_of_pauses(fitted.plan)
+    history = sources.shared.load(sources.asset, since, part.end, fitted.variables)
     return at, history, _suppressed(definition, sources, fitted, at)
 
 

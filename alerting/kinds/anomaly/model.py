@@ -16,6 +16,7 @@ from alerting.detection.anomalies.category_space import group_rows
 from alerting.detection.anomalies.detectors import Detector, IsolationTrees, arrays_of, detector_of
 from alerting.detection.anomalies.normal_space import Floats, NormalSpace
 from alerting.detection.categories import CategoryValues, Labels, Windows
+from alerting.detection.problems import BoolArray
 from alerting.kinds.normal.model import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.skops_archive import check_array
@@ -154,6 +155,11 @@ def usual_clear_for(plan: FeaturePlan) -> int:
     """Return the off-delay (ms) by default: the shortest window, after which an anomaly has left
     it, at least three strides."""
     return max(_CLEAR_STRIDES * plan.stride_ms, plan.windows_ms[0])
+
+
+def spread_columns(plan: FeaturePlan) -> BoolArray:
+    """Return which columns of a plan are spreads."""
+    return np.array([column.aggregation == "std" for column in plan.layout], np.bool_)
 
 
 def known_variables(matrix: Floats, groups: Iterable[list[int]]) -> Any:
@@ -296,6 +302,8 @@ def _detector(
         detector.check(len(plan.layout))
     usual, limit, weeks, false_alarms = (float(settings[name]) for name in _MEASURED)
     space = NormalSpace.from_arrays(of["space"])
+    if space.floors is not None and space.floors.shape != space.centre.shape:
+        raise ValueError("the floors of spreads are not those of the columns")
     steady = tuple(document.get("steady", ()))
     return FittedDetector(plan, space, detector, usual, limit, weeks, false_alarms, account, steady)
 

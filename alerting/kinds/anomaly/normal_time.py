@@ -19,8 +19,9 @@ from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
 from alerting.learning.features.reading_counts import (
     Windowed,
+    are_filled,
     count_readings,
-    have_half,
+    reach_of_pauses,
     regular_names,
     usual_counts,
 )
@@ -103,7 +104,7 @@ def plan_of(
     return FeaturePlan(
         stride_ms=stride,
         windows_ms=tuple(sorted(set(windows))),
-        aggregations=definition.aggregations,
+        aggregations=definition.statistics,
         numbers=tuple(NumberSource(name, sampling[name]) for name in names),
         delay_ms=max(duration_millis(history.asset.delay(name)) for name in names),
     )
@@ -182,9 +183,11 @@ def rows_of(
     normal = known & ~in_problem & ~in_muted
     usual = plan.usual
     if not usual:
-        running = Windowed(counted.counts[normal], counted.running[normal])
-        usual = usual_counts(regular_names(plan, history.head), plan.windows_ms, running)
-    enough = have_half(replace(plan, usual=usual), history.head, counted)
+        running = Windowed(*(part[normal] for part in counted))
+        paused = _paused_windows(plan, running)
+        found = usual_counts(regular_names(plan, history.head), plan.windows_ms, running)
+        usual = tuple(one for one in found if one.window_ms not in paused)
+    enough = are_filled(replace(plan, usual=usual), history.head, counted)
     normal &= enough
     left_out = {
         "without readings": int((~known).sum()),
@@ -203,6 +206,12 @@ def rows_of(
     )
 
 
+def _paused_windows(plan: FeaturePlan, running: Windowed) -> set[int]:
+    """Return the windows (ms) that usually hold a pause: a day, where a line stops each night."""
+    whole = running.whole.sum(axis=0) * 2 >= len(running.whole)
+    return {window for window, usual in zip(plan.windows_ms, whole, strict=True) if not usual}
+
+
 def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floats, Windowed]:
     """Return features and counts of readings at instants, of which so many are computed at once as
     some pieces of the readings have."""
@@ -212,13 +221,17 @@ def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floa
     counted = Windowed(
         np.zeros((len(at), len(names) * len(windows)), np.int32),
         np.zeros((len(at), len(windows)), np.bool_),
+        np.zeros((len(at), len(windows)), np.bool_),
     )
-    back = duration_millis(plan.lookback)
+    back = duration_millis(plan.lookback + reach_of_pauses(plan))
     for part in split_instants(history, at, _WINDOWS_AT_ONCE * back):
         some = at[part]
         readings = history.load_interval(int(some[0]) - back, int(some[-1]), plan.variables)
         matrix[part] = build_features(plan, readings, some).to_numpy(np.float64)
-        counted.counts[part], counted.running[part] = count_readings(readings, names, windows, some)
+        for whole, of_part in zip(
+            counted, count_readings(readings, names, windows, some), strict=True
+        ):
+            whole[part] = of_part
     return matrix, counted
 
 

@@ -2,7 +2,7 @@
 unseen time."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,8 +10,14 @@ import numpy as np
 
 from alerting.definitions.faults import UserError
 from alerting.detection.anomalies.category_space import Spaces, around_own_level, encode, fit_spaces
-from alerting.detection.anomalies.fitting import fit_detector
-from alerting.detection.anomalies.normal_space import Floats, far_from_others
+from alerting.detection.anomalies.fitting import VARIANCE, fit_detector
+from alerting.detection.anomalies.normal_space import (
+    Floats,
+    far_from_others,
+    spread_floors,
+    take_logarithms,
+)
+from alerting.detection.anomalies.threshold import Threshold
 from alerting.detection.categories import Labels
 from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.by_category import are_in, describe_categories, known_categories
@@ -21,6 +27,7 @@ from alerting.kinds.anomaly.model import (
     AnomalyModel,
     ByCategory,
     FittedDetector,
+    spread_columns,
     to_files,
     windows_of,
 )
@@ -34,13 +41,7 @@ from alerting.kinds.anomaly.normal_time import (
     rows_of,
     steady_variables,
 )
-from alerting.kinds.anomaly.selection import (
-    Categories,
-    Tried,
-    choose_setting,
-    try_alone,
-    without_categories,
-)
+from alerting.kinds.anomaly.unseen_scores import UnseenScores, score_unseen
 from alerting.kinds.normal.training import no_readings, normal_time
 from alerting.kinds.protocol.training import (
     Comparison,
@@ -56,8 +57,11 @@ from alerting.readings.history import Millis, to_millis
 from alerting.readings.long_history import LongHistory
 
 LEAST_ROWS = 100
-_MOST_ROWS = 20_000  # from which a detector is chosen
-_SHOWN = 5
+_FAMILIES = {
+    "pca": "principal components",
+    "levels_and_spreads": "principal components of levels and of spreads",
+}
+_MOST_ROWS = 20_000  # to which a detector is fitted
 
 
 class AnomalyTraining:
@@ -86,17 +90,15 @@ class AnomalyTraining:
         without = list[str]()
         left_out = dict[str, int]()
         used = 0
-        best = list[Tried]()
         for history in data.histories:
             name = history.asset.name
             learned = _learn(definition, history, data)
             if learned is None:
                 without.append(name)
                 continue
-            fitted, tried, counts, rows = learned
+            fitted, counts, rows = learned
             detectors[name] = fitted
             used = used + rows
-            best.append(tried)
             left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()}
             notes += [f"{name}: {sentence}" for sentence in fitted.account]
         if not detectors:
@@ -110,8 +112,7 @@ class AnomalyTraining:
         notes += [f"{name}: too little normal history; it has no model" for name in without]
         model = AnomalyModel(family, revision, period.cutoff, detectors)
         params: dict[str, Any] = {
-            f"detector {name}": one.setting.describe()
-            for name, one in zip(detectors, best, strict=True)
+            f"detector {name}": fitted.detector.family for name, fitted in detectors.items()
         }
         metrics = {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()}
         return Estimated(model, used, left_out, tuple(notes), params, metrics)
@@ -142,9 +143,9 @@ class _UsedRows(NamedTuple):
 
 def _learn(
     definition: AnomalyDefinition, history: LongHistory, data: LearningData
-) -> tuple[FittedDetector, Tried, Mapping[str, int], int] | None:
-    """Return the detector of one asset, how it was chosen, rows left out by reason, and rows used;
-    None with too few rows."""
+) -> tuple[FittedDetector, Mapping[str, int], int] | None:
+    """Return the detector of one asset, rows left out by reason, and rows used; None with too few
+    rows."""
     period = data.period
     view = long_view(history, to_millis(data.period.cutoff))
     plan = plan_of(definition, view, period.start, period.cutoff)
@@ -164,24 +165,17 @@ def _learn(
     if len(used.at) < LEAST_ROWS:
         return None
     thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
-    inside = are_in(used.categories, known) if known else np.ones(len(used.at), np.bool_)
-    categories = (
-        Categories(used.categories[inside], rows.categories)
-        if known
-        else without_categories(used.at)
-    )
-    tried = choose_setting(
-        definition, thinned, view, used.at[inside], used.matrix[inside], categories
-    )
-    together = (
-        try_alone(definition, thinned, tried[0].setting, used.at, used.matrix)
-        if known
-        else tried[0]
-    )
-    fitted, _ = _fit(definition, plan, together, used.matrix, without_categories(used.at).of_rows)
+    nothing = np.full(len(used.at), None, object)
+    together = score_unseen(definition, thinned, used.at, used.matrix, nothing)
+    fitted, _ = _fit(plan, together, used.matrix, nothing)
+    of_each_row = together
     if definition.by is not None and known:
-        detector, spaces = _fit(definition, plan, tried[0], used.matrix[inside], categories.of_rows)
-        rows_of_each = Counter(categories.of_rows.tolist())
+        inside = are_in(used.categories, known)
+        categories = used.categories[inside]
+        matrix = used.matrix[inside]
+        of_each_row = score_unseen(definition, thinned, used.at[inside], matrix, categories)
+        detector, spaces = _fit(plan, of_each_row, matrix, categories)
+        rows_of_each = Counter(categories.tolist())
         of_each = {name: spaces[name] for name in sorted(known)}
         by = ByCategory(definition.by, replace(detector, steady=steady), of_each, rows_of_each)
         fitted = replace(fitted, by=by)
@@ -192,7 +186,9 @@ def _learn(
         **({f"over a change of {definition.by}": changes} if known else {}),
         **used.left_out,
     }
-    account = _account(describe_plan(plan), left_out, len(used.at), used.every, tried)
+    account = _account(
+        fitted.detector.family, describe_plan(plan), left_out, used, of_each_row.threshold
+    )
     if strides > 1:
         account += (_describe_strides(plan, strides),)
     if definition.by is not None:
@@ -202,7 +198,7 @@ def _learn(
                 definition.by, used.categories, known, plan, share, together.threshold
             ),
         )
-    return replace(fitted, account=account, steady=steady), tried[0], left_out, len(used.at)
+    return replace(fitted, account=account, steady=steady), left_out, len(used.at)
 
 
 def _use(
@@ -217,7 +213,9 @@ def _use(
     at = rows.at[normal]
     matrix = rows.matrix[normal]
     labels = categories[normal]
-    compared = matrix if rows.categories is None else around_own_level(matrix, labels)
+    compared = take_logarithms(matrix, spread_floors(matrix, spread_columns(plan)))
+    if rows.categories is not None:
+        compared = around_own_level(compared, labels)
     far = far_from_others(compared, definition.contamination, rows.confirmed_normal[normal])
     at = at[~far]
     matrix = matrix[~far]
@@ -232,18 +230,15 @@ def _use(
 
 
 def _fit(
-    definition: AnomalyDefinition,
-    plan: FeaturePlan,
-    tried: Tried,
-    matrix: Floats,
-    categories: Labels,
+    plan: FeaturePlan, unseen: UnseenScores, matrix: Floats, categories: Labels
 ) -> tuple[FittedDetector, Spaces]:
     """Return the detector of rows, each encoded in the space of its own category, and these
     spaces."""
-    spaces = fit_spaces(matrix, categories)
-    detector = fit_detector(tried.setting, encode(spaces, matrix, categories), definition.seed)
-    usual = float(np.median(tried.scores))
-    threshold = tried.threshold
+    spreads = spread_columns(plan)
+    spaces = fit_spaces(matrix, categories, spreads)
+    detector = fit_detector(encode(spaces, matrix, categories), spreads)
+    usual = float(np.median(unseen.scores))
+    threshold = unseen.threshold
     space = next(iter(spaces.values()))
     limit = max(threshold.value, usual + 1e-9)
     return FittedDetector(
@@ -252,21 +247,21 @@ def _fit(
 
 
 def _account(
-    plan: str, left_out: Mapping[str, int], used: int, every: int, tried: Sequence[Tried]
+    family: str, plan: str, left_out: Mapping[str, int], used: _UsedRows, threshold: Threshold
 ) -> tuple[str, ...]:
-    best = tried[0]
-    expected = best.threshold.expected
+    expected = threshold.expected
     rate = "" if np.isnan(expected) else f"; about {expected:.2g} false alarms a week"
     without = [f"{count} {reason}" for reason, count in left_out.items() if count]
-    thinned = f", one in {every} so that they are at most {_MOST_ROWS:,}" if every > 1 else ""
+    thinned = (
+        f", one in {used.every} so that they are at most {_MOST_ROWS:,}" if used.every > 1 else ""
+    )
     return (
-        f"{best.setting.describe()} of {len(tried)} settings, chosen without labels; {plan}; "
-        f"{used} rows of normal operation"
+        f"{_FAMILIES[family]} ({VARIANCE:.0%} of the variance); {plan}; "
+        f"{len(used.at)} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),
-        f"threshold by {best.threshold.method}, from {7 * best.threshold.weeks:.2g} days that the "
-        f"fits had not seen{rate}",
-        *(one.describe() for one in tried[:_SHOWN]),
+        f"threshold by {threshold.method}, from {7 * threshold.weeks:.2g} days that the fits had "
+        f"not seen{rate}",
     )
 
 

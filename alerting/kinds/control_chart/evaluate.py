@@ -51,7 +51,7 @@ class Sample(NamedTuple):
     value: float | None
 
 
-def samples_of(definition: ControlChartDefinition, history: History) -> list[Sample]:
+def find_samples(definition: ControlChartDefinition, history: History) -> list[Sample]:
     """Return the readings of the variable. A value that is not finite, or outside the engineering
     range, counts as none."""
     bad: Instants = history.doubts.bad.get(definition.variable, NO_INSTANTS)
@@ -123,7 +123,7 @@ def _samples_between(
     """Return the readings in (start, end] as they are charted, without those of suppressed times,
     which are not learned from."""
     history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
-    samples = samples_of(definition, history)
+    samples = find_samples(definition, history)
     if fitted.runs is not None:
         category = sources.shared.category(sources.asset, fitted.runs.by, history, [start])
         labels = category.in_force(np.array([sample.at for sample in samples], np.int64))
@@ -325,7 +325,7 @@ def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta
     readings."""
     if definition.stale_after is not None:
         return definition.stale_after
-    at = [sample.at for sample in samples_of(definition, history)]
+    at = [sample.at for sample in find_samples(definition, history)]
     return (
         timedelta(milliseconds=10 * float(np.median(np.diff(at)))) if len(at) > 1 else timedelta(0)
     )

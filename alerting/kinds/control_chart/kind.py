@@ -11,7 +11,7 @@ from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.control_chart.definition import ControlChartDefinition
-from alerting.kinds.control_chart.evaluate import evaluate_part, samples_of, usual_gap
+from alerting.kinds.control_chart.evaluate import evaluate_part, find_samples, usual_gap
 from alerting.kinds.control_chart.messages import relative, statistic_text
 from alerting.kinds.control_chart.model import from_files
 from alerting.kinds.control_chart.why import explain_instant
@@ -81,7 +81,7 @@ class ControlChartKind:
         stale = usual_gap(definition, history)
         gaps = list[Gap]()
         known_until = start
-        for sample in samples_of(definition, history):
+        for sample in find_samples(definition, history):
             at = from_millis(sample.at)
             if at > end:
                 break

@@ -1,6 +1,5 @@
 """Phase I of a control chart: limits of a normal period, and their comparison on unseen time."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,14 +27,14 @@ from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
 from alerting.kinds.control_chart.moved_levels import moved_assets
+from alerting.kinds.control_chart.signals import Signals
 from alerting.kinds.normal.training import (
-    LEAST_ALLOWED,
     MOST_IN_ALARM,
     FoundProblems,
     compared_rows,
     count_found,
-    is_too_many,
     normal_time,
+    propose_end,
     times_of_readings,
 )
 from alerting.kinds.protocol.training import (
@@ -46,7 +45,6 @@ from alerting.kinds.protocol.training import (
     NormalTime,
     TrainingSource,
 )
-from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
@@ -91,7 +89,7 @@ class ControlChartTraining:
         period = data.period
         fitted = {
             history.asset.name: _fit(
-                definition, _readings(definition, history, data, period.start, period.cutoff)
+                definition, chart_series(definition, history, data, period.start, period.cutoff)
             )
             for history in data.whole_histories
         }
@@ -169,11 +167,14 @@ class ControlChartTraining:
             f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
             for text in moved.values()
         )
+        seen = None if champion is None else champion.training_cutoff
+        short = not (new.is_enough or new.is_too_many)
+        longer = propose_end(data.period, new.expected, seen) if short else ""
         facts = {
             "subject": "limits are",
             "moved": "; ".join(moved.values()),
             "new": "newly estimated",
-            "found": new.describe(),
+            "found": f"{new.describe()}{longer}",
             "stays": stays,
             "in_alarm": new.in_alarm,
             "most_in_alarm": MOST_IN_ALARM,
@@ -188,7 +189,7 @@ class ControlChartTraining:
     save = staticmethod(to_files)
 
 
-def _readings(
+def chart_series(
     definition: ControlChartDefinition,
     history: History,
     data: LearningData,
@@ -288,64 +289,23 @@ def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, poin
         ) from longest
 
 
-class _Signals(NamedTuple):
-    """Signals that began on unseen points. `expected`: false ones that are allowed on average.
-
-    `lasting`: points from the first to the last of each. `found`: problems there.
-    """
-
-    signals: int
-    points: int
-    expected: float
-    lasting: int
-    found: FoundProblems = FoundProblems(0, 0, 0, 0.0)
-
-    @property
-    def is_enough(self) -> bool:
-        return self.expected >= LEAST_ALLOWED
-
-    def describe(self) -> str:
-        """Return the count in a sentence, or how many points it needs."""
-        if not self.points:
-            return "There is no unseen time yet on which its false alarms could be counted."
-        problems = f" {self.found.describe()}." if self.found.problems else ""
-        if not self.is_enough and not self.is_too_many:
-            needed = math.ceil(LEAST_ALLOWED * self.points / self.expected)
-            few = f"{self.points}; about {needed} needed"
-            return f"There are too few unseen points to count false alarms ({few}).{problems}"
-        low, high = poisson_interval(self.signals)
-        return (
-            f"On {self.points} unseen points its signals number {self.signals} (95 % interval of "
-            f"their rate: {low:.2g} to {high:.2g}); its run length allows {self.expected:.2g}."
-            f"{problems}"
-        )
-
-    @property
-    def in_alarm(self) -> float:
-        return self.lasting / self.points if self.points else 0.0
-
-    @property
-    def is_too_many(self) -> bool:
-        return is_too_many(self.signals, self.expected, self.in_alarm)
-
-
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
-) -> _Signals:
+) -> Signals:
     """Count signals on unseen readings; one that returns within the off-delay is the same."""
-    found = _Signals(0, 0, 0.0, 0)
+    found = Signals(0, 0, 0.0, 0)
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is None:
             continue
-        series = _readings(definition, history, data, start, data.period.end)
-        charted = [*_charted(definition, fitted, series.charted(fitted.runs))]
+        series = chart_series(definition, history, data, start, data.period.end)
+        charted = [*charted_points(definition, fitted, series.charted(fitted.runs))]
         clear_for = duration_millis(definition.off_delay(fitted.clear_for))
         rank = np.flatnonzero([bool(point.signals) for point in charted])
         goes_on = np.diff([charted[n].at for n in rank]) <= clear_for
         signals = len(rank) - int(goes_on.sum())
-        found = _Signals(
+        found = Signals(
             found.signals + signals,
             found.points + len(charted),
             found.expected + len(charted) / fitted.run_length,
@@ -377,9 +337,10 @@ def _found(
     )
 
 
-def _charted(
+def charted_points(
     definition: ControlChartDefinition, fitted: FittedChart, series: ChartSeries
 ) -> Iterator[Point]:
+    """Yield the points of readings, begun anew after each gap."""
     state = ChartState()
     before = None
     gap = duration_millis(definition.stale_time(fitted.stale_after))
@@ -392,7 +353,7 @@ def _charted(
             yield point
 
 
-def _texts(one: _Signals) -> tuple[str, ...]:
+def _texts(one: Signals) -> tuple[str, ...]:
     return str(one.signals), f"{one.expected:.2g}", f"{one.in_alarm:.1%}", str(one.points)
 
 

@@ -5,16 +5,19 @@ from datetime import timedelta
 from math import ceil
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.assets import Asset, EventType, VariableName
 from alerting.definitions.checks.trained import feature_faults, training_faults
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Learning
-from alerting.definitions.model import TrainedDefinition, describe_problem
+from alerting.definitions.model import Problem, TrainedDefinition, describe_problem
 
+_VARIABLE_NAME = TypeAdapter[str](VariableName)
+# fields that say when an alarm is raised, how it ends, and what it costs
+_OF_ALARMS = ("clear_at", "clear_for", "longest_time", "operating_point", "costs")
 Forecaster = Literal["smoothing", "ridge", "boosted_trees"]
 SEASONAL = "seasonal_naive"
 MOST_LEADS = 4  # times ahead for which values are predicted
@@ -42,10 +45,22 @@ class ForecastLearning(Learning):
 
 
 class ForecastDefinition(TrainedDefinition):
-    """A value will leave its limits: a model predicts it ahead, with its distribution."""
+    """A model predicts a value ahead, with its distribution; it may leave its limits."""
 
     kind: Literal["forecast"] = Field(
         description="forecast: a model predicts a value, which may leave its limits."
+    )
+    variable: VariableName | None = Field(
+        None,
+        exclude_if=lambda variable: variable is None,
+        description="Instead of a problem: the variable whose value is predicted. The value is "
+        "served with its interval; no alarm comes of it.",
+    )
+    problem: Problem = Field(
+        Problem(),
+        exclude_if=lambda problem: not problem.has_condition,
+        description="The problem to prevent: the variable that is predicted, and its limits. Left "
+        "out where variable is given.",
     )
     season: Duration | None = Field(
         None,
@@ -58,12 +73,26 @@ class ForecastDefinition(TrainedDefinition):
         default_factory=ForecastLearning, description="The search for the best forecaster."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _predict_variable(cls, document: Any) -> Any:
+        """Return a document of a value alone with a problem that has no limit: its variable."""
+        if not isinstance(document, dict) or document.get("problem") is not None:
+            return document
+        try:
+            variable = _VARIABLE_NAME.validate_python(document.get("variable"))
+        except ValidationError:  # a fault of this field, or of a problem that is missing
+            return document
+        return {**document, "problem": {"variable": variable}}
+
+    @property
+    def has_alarm(self) -> bool:
+        return self.variable is None
+
     @property
     def training_text(self) -> str:
-        return (
-            f"Predicts {self.problem.variable} ({describe_problem(self.problem)}), "
-            f"{format_duration(self.horizon)} ahead"
-        )
+        limits = f" ({describe_problem(self.problem)})" if self.has_alarm else ""
+        return f"Predicts {self.problem.variable}{limits}, {format_duration(self.horizon)} ahead"
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -72,7 +101,8 @@ class ForecastDefinition(TrainedDefinition):
     def question_fields(self) -> dict[str, Any]:
         """Return every trained definition's fields, and the season, which is a lag."""
         season = {} if self.season is None else {"season": format_duration(self.season)}
-        return super().question_fields() | {"kind": self.kind, **season}
+        value = {} if self.variable is None else {"variable": self.variable}
+        return super().question_fields() | {"kind": self.kind, **season, **value}
 
     @property
     def must_know(self) -> str | None:
@@ -107,6 +137,8 @@ class ForecastDefinition(TrainedDefinition):
 
     def faults(self) -> Iterable[Fault]:
         problem = self.problem
+        if self.variable is not None:
+            yield from self._faults_of_value()
         if problem.variable is None:
             hint = (
                 "; for conditions of several choose kind: classifier"
@@ -116,7 +148,8 @@ class ForecastDefinition(TrainedDefinition):
             yield Fault(
                 "problem",
                 "a forecast needs one variable with limits",
-                f"write problem: {{variable: …, above: …}}{hint}",
+                "write problem: {variable: …, above: …}, or variable: … for its value alone"
+                f"{hint}",
             )
         elif not self.may_see(problem.variable):
             yield Fault(
@@ -136,6 +169,10 @@ class ForecastDefinition(TrainedDefinition):
                 "any sample outside of the limits counts",
                 "remove for, or choose kind: classifier",
             )
+        yield from self._faults_of_learning()
+
+    def _faults_of_learning(self) -> Iterable[Fault]:
+        """Return the faults of times, features and feedback."""
         if self.is_of_unit:
             yield Fault(
                 "horizon", "must be longer than 0s", "write the time between two values, e.g. 1h"
@@ -153,6 +190,19 @@ class ForecastDefinition(TrainedDefinition):
         if self.season is not None and self.season <= timedelta(0):
             yield Fault("season", "must be longer than 0s")
         yield from training_faults(self)
+
+    def _faults_of_value(self) -> Iterable[Fault]:
+        """Return the faults of fields that mean nothing without an alarm."""
+        if self.problem.has_condition or self.problem.variable != self.variable:
+            yield Fault(
+                "variable",
+                "is given beside a problem, whose variable is predicted",
+                "keep one of them: variable for the value alone, problem for an alarm too",
+            )
+        fields = type(self).model_fields
+        for name in _OF_ALARMS:
+            if getattr(self, name) != fields[name].get_default(call_default_factory=True):
+                yield Fault(name, "means nothing without an alarm", "remove it, or write a problem")
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]

@@ -70,8 +70,10 @@ def log_odds_outside(quantiles: Floats, above: float | None, below: float | None
     """Return the log-odds that a value lies outside of the limits, from its quantiles.
 
     Between quantiles, and beyond the outermost ones, the log-odds of the distribution function run
-    linearly.
+    linearly. Without a limit no value lies outside.
     """
+    if above is None and below is None:
+        return np.full(quantiles.shape[:-1], -_FARTHEST)
     sides = [] if above is None else [-_log_odds_below(quantiles, above)]
     sides += [] if below is None else [_log_odds_below(quantiles, below)]
     if len(sides) == 1:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
@@ -13,12 +14,22 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
+from alerting.kinds.prediction.evaluation import evaluate_part
 from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant
-from alerting.kinds.protocol.evaluation import Raise, RaiseEvidence
+from alerting.kinds.protocol.evaluation import (
+    EvaluationSources,
+    Raise,
+    RaiseEvidence,
+    ScoredRows,
+    TargetEvaluation,
+    VersionInterval,
+)
 from alerting.kinds.protocol.kind import Why, WhyQuestion
-from alerting.kinds.protocol.scoring import Predicted
+from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Predicted
 from alerting.readings.history import History, to_millis
 from alerting.reporting.figures.episode_chart import Fan
 
@@ -26,6 +37,36 @@ if TYPE_CHECKING:
     from alerting.kinds.forecast.model import FittedForecast
 
 _NUMBERS = {"low": LOWEST, "median": MEDIAN, "high": HIGHEST}
+
+
+def evaluate_forecast(
+    definition: TrainedDefinition,
+    sources: EvaluationSources,
+    part: VersionInterval,
+    before: TargetEvaluation,
+) -> TargetEvaluation:
+    """Evaluate a part as that of any prediction, with the values that were predicted there."""
+    after = evaluate_part(definition, sources, part, before)
+    if after.history is None:
+        return after
+    scored = after.scores[len(before.scores) :]
+    served = [_with_values(rows, after.history, sources.shared) for rows in scored]
+    return replace(after, scores=[*before.scores, *served])
+
+
+def _with_values(rows: ScoredRows, history: History, shared: SharedInputs) -> ScoredRows:
+    """Return scored rows with the predicted values, of the refit after its training cutoff."""
+    matrix = shared.features(rows.model.plan, history, rows.at).matrix
+    refit = rows.model.refit
+    leads = forecast_of(rows.model).leads_ms
+    values = np.full((len(rows.at), len(leads), len(_NUMBERS)), np.nan)
+    is_known = rows.unknown == ""
+    is_later = rows.at > (np.inf if refit is None else to_millis(refit.training_cutoff))
+    for model, own in ((rows.model, is_known & ~is_later), (refit, is_known & is_later)):
+        if model is not None and own.any():
+            quantiles = forecast_of(model).quantiles(matrix[own])
+            values[own] = quantiles[..., list(_NUMBERS.values())]
+    return replace(rows, values=values, leads_ms=leads)
 
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
@@ -127,7 +168,12 @@ def describe_forecast(
 
 def forecast_of(model: TrainedModel) -> "FittedForecast":
     """Return the forecaster of a model."""
-    return cast("FittedForecast", model.estimator.members[0].model)
+    return forecast_in(model.estimator.members[0])
+
+
+def forecast_in(estimator: Estimator) -> "FittedForecast":
+    """Return the forecaster of an estimator."""
+    return cast("FittedForecast", estimator.model)
 
 
 def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:

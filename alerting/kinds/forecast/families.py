@@ -110,7 +110,6 @@ def _check(model: FittedForecast, width: int) -> None:
         and all(column < width for column in used)
         and all(len(row) == len(QUANTILES) for row in rows)
         and len(model.shifts) in (0, leads)
-        and (model.above is not None or model.below is not None)
     )
     if isinstance(core, Naive | Smoothing | LinearForecaster):
         fits = fits and len(core.spread) == leads

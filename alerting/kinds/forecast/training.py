@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, cast
+from math import isnan
+from typing import Any
 
 import numpy as np
 import optuna
 
-from alerting.definitions.durations import format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
-from alerting.kinds.forecast.explain import forecast_of
+from alerting.kinds.forecast.explain import forecast_in, forecast_of
 from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Task
 from alerting.kinds.forecast.model import FittedForecast
+from alerting.kinds.forecast.values import forecast_folds, value_challenger
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.protocol.training import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
@@ -33,13 +34,14 @@ from alerting.learning.search.candidates import (
     Trial,
     assemble,
     average_precision,
-    usable_folds,
 )
+from alerting.learning.search.ceiling import ReadTime, run_trials
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.search import SearchProgress
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.choice import QUANTILE, ChanceTest
+from alerting.learning.selection.choice import LEAST_PROBLEMS, QUANTILE, ChanceTest
 from alerting.learning.selection.importance import sample_shares
+from alerting.learning.selection.onset import evaluate_onset
 from alerting.learning.selection.refit import refit
 from alerting.ports import Files
 from alerting.readings.history import duration_millis
@@ -61,16 +63,17 @@ class ForecastTraining:
         family: str,
         progress: SearchProgress,
         warm_start: Mapping[str, Any] | None = None,
+        read_time: ReadTime | None = None,
     ) -> Candidate:
         """Try `learning.trials` sets on the folds and return the best by mean CRPS.
 
-        The proven default is tried first, then the parameters of the champion. No trial but the
-        first begins after `learning.time_budget`. The risk of each trial is also scored on shifted
-        labels, for the test against chance.
+        The proven default is tried first, then the parameters of the champion, up to the ceiling
+        (`run_trials`). The risk of each trial is also scored on shifted labels, for the test
+        against chance.
         """
         search = _FamilySearch(dataset, definition, FORECASTERS[family])
-        learning = definition.learning
-        asked = learning.trials if len(search.family.proven) > 1 else 1
+        asked = definition.learning.trials if len(search.family.proven) > 1 else 1
+        learning = definition.learning.model_copy(update={"trials": asked})
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
@@ -84,29 +87,30 @@ class ForecastTraining:
             progress(f"trying {family}", len(search.tried), asked)
             return found
 
-        study.optimize(attempt, n_trials=1)
-        left = learning.time_budget - (study.trials[0].duration or timedelta(0))
-        if asked > 1 and left > timedelta(0):
-            study.optimize(attempt, n_trials=asked - 1, timeout=left.total_seconds())
-        return search.candidate(asked, dict(warm_start or {}))
+        ended_by = run_trials(study, attempt, learning, read_time)
+        return search.candidate(asked, ended_by, dict(warm_start or {}))
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
-    ) -> tuple[ChanceTest, Challenger | None]:
-        """Choose by CRPS among those no worse beyond chance by warnings, and calibrate."""
+    ) -> tuple[ChanceTest | None, Challenger | None]:
+        """Choose by CRPS among those no worse beyond chance by warnings, and calibrate.
+
+        Where warnings do not exceed chance, or nothing can be warned of, the values alone are
+        tested beside the last known one.
+        """
         best = choose_candidate(dataset, candidates)
-        folds, _ = usable_folds(dataset, definition.learning.folds)
-        chance = ChanceTest(
-            ap=best.ap,
-            bound=float(np.quantile(np.max([one.chance for one in candidates], axis=0), QUANTILE)),
-            trials=sum(one.trials for one in candidates),
-            problems=ShiftedLabels(dataset, folds, definition.learning.seed).problems,
-        )
-        if not chance.passed:
-            return chance, None
+        chance = _test_against_chance(dataset, definition, best, candidates)
         matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-        estimator = fit_rows(dataset, best, definition, matrix, dataset.part == "train")
-        estimator = calibrated(estimator, matrix, dataset)
+
+        def fit(candidate: Candidate) -> Estimator:
+            fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
+            return calibrated(fitted, matrix, dataset)
+
+        if chance is None or not chance.passed:
+            best = choose_candidate(dataset, candidates, by_warnings=False)
+            last = next(one for one in candidates if one.family == PERSISTENCE)
+            return chance, value_challenger(dataset, definition, best, fit(best), fit(last), matrix)
+        estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
@@ -128,6 +132,29 @@ class ForecastTraining:
         packages = sorted({"numpy", "pandas", *FORECASTERS[model.family].packages})
         requirements = "".join(f"{package}=={version(package)}\n" for package in packages)
         return model_files(model) | {"requirements.txt": requirements.encode()}
+
+
+def _test_against_chance(
+    dataset: Dataset,
+    definition: ForecastDefinition,
+    best: Candidate,
+    candidates: Sequence[Candidate],
+) -> ChanceTest | None:
+    """Return the test of the best candidate's warnings; None without an alarm."""
+    if not definition.has_alarm:
+        return None
+    folds, _, has_warnings = forecast_folds(dataset, definition.learning.folds)
+    shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
+    chance = ChanceTest(
+        ap=best.ap if has_warnings else 0.0,
+        bound=float(np.quantile(np.max([one.chance for one in candidates], axis=0), QUANTILE)),
+        trials=sum(one.trials for one in candidates),
+        problems=shifted.problems if has_warnings else 0,
+    )
+    if not chance.is_above:
+        return chance
+    onset = evaluate_onset(dataset, definition, candidates, LEAST_PROBLEMS, QUANTILE)
+    return replace(chance, onset=onset)
 
 
 def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
@@ -177,11 +204,6 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def forecast_in(estimator: Estimator) -> FittedForecast:
-    """Return the forecaster of an estimator."""
-    return cast(FittedForecast, estimator.model)
-
-
 def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
     """Return a forecaster with its quantiles calibrated on the validation period."""
     rows = dataset.measured_in("validation")
@@ -221,7 +243,9 @@ class _FamilySearch:
         self.dataset = dataset
         self.definition = definition
         self.family = family
-        self.folds, self.notes = usable_folds(dataset, definition.learning.folds)
+        self.folds, self.notes, self.has_warnings = forecast_folds(
+            dataset, definition.learning.folds
+        )
         self.matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
         self.chance = NOTHING_TRIED
@@ -230,40 +254,38 @@ class _FamilySearch:
     def attempt(self, params: Mapping[str, Any]) -> float:
         """Fit and score one parameter set on every fold. Returns its mean CRPS."""
         task = task_of(self.definition, self.dataset.plan)
-        losses = []
-        risks = []
-        shifted = []
+        losses: list[Floats] = []
+        risks: list[Floats] = []
+        shifted: list[Floats] = []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
             model = self._fit(params, task, fold)
             losses.append(
                 crps(model.quantiles(self.matrix[fold.test]), self.dataset.future[fold.test])
             )
+            if not self.has_warnings:
+                continue
             risks.append(sigmoid(model.margin(self.matrix[fold.test])))
             shifted.append(sigmoid(model.margin(self.matrix[rows])))
         aps = tuple(
             average_precision(self.dataset, fold, risk)
-            for fold, risk in zip(self.folds, risks, strict=True)
+            for fold, risk in zip(self.folds, risks, strict=False)
         )
-        self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
-        self.tried.append(
-            _Tried(Trial(dict(params), float(np.mean(aps)), aps), tuple(losses), tuple(risks))
-        )
+        if self.has_warnings:
+            self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
+        trial = Trial(dict(params), float(np.mean(aps)) if aps else np.nan, aps)
+        self.tried.append(_Tried(trial, tuple(losses), tuple(risks)))
         return self.tried[-1].crps
 
-    def candidate(self, asked: int, warm_start: dict[str, Any]) -> Candidate:
-        """Return the best trial as a candidate."""
+    def candidate(self, asked: int, ended_by: str, warm_start: dict[str, Any]) -> Candidate:
+        """Return the best trial as a candidate. `ended_by`: the ceiling, of a search cut short."""
         best = min(self.tried, key=lambda one: one.crps)
         notes = list(self.notes)
-        if len(self.tried) < asked:
-            budget = format_duration(self.definition.learning.time_budget)
-            notes.append(
-                f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} "
-                "trials"
-            )
+        if ended_by:
+            notes.append(f"{ended_by} ended the search after {len(self.tried)} of {asked} trials")
         found = assemble(
             self.family.name,
             self.dataset,
-            self.folds,
+            self.folds if self.has_warnings else (),
             [one.trial for one in self.tried],
             best.trial,
             best.risks,
@@ -291,14 +313,19 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if len(known) else 0.0
 
 
-def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
+def choose_candidate(
+    dataset: Dataset, candidates: Sequence[Candidate], by_warnings: bool = True
+) -> Candidate:
     """Return the least CRPS, of equals the best warner; a baseline if nothing beats it."""
     best = min(candidates, key=lambda one: one.metrics["crps"])
     equal = [
         one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE
     ]
     simple = [one for one in equal if one.family in _BASELINES]
-    chosen = max(simple or equal, key=lambda one: one.ap)
+    if by_warnings and not isnan(best.ap):
+        chosen = max(simple or equal, key=lambda one: one.ap)
+    else:
+        chosen = min(simple or equal, key=lambda one: one.metrics["crps"])
     baseline = min(
         (one for one in candidates if one.family in _BASELINES), key=lambda one: one.metrics["crps"]
     )
@@ -313,8 +340,10 @@ def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candi
         )
     note = (
         f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} "
-        f"({others}), its average precision as a warning {chosen.ap:.3f}"
+        f"({others})"
     )
+    if by_warnings and not isnan(chosen.ap):
+        note += f", its average precision as a warning {chosen.ap:.3f}"
     return replace(chosen, notes=(*chosen.notes, note))
 
 

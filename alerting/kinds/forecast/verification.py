@@ -21,7 +21,7 @@ from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.decision_table import PromotionDecision, decide
+from alerting.learning.selection.decision_table import Objection, PromotionDecision, decide
 from alerting.learning.selection.promotion import (
     DAY_MS,
     ActedWindow,
@@ -91,8 +91,12 @@ def compare_forecasts(
     """Decide as for any model of a problem, and by CRPS on the same unseen rows.
 
     A challenger with better warnings must not forecast worse beyond chance; one that forecasts
-    better must not warn worse.
+    better must not warn worse. Models without an alarm are compared by CRPS alone.
     """
+    if not challenger.has_alarm or (champion is not None and not champion.has_alarm):
+        return _compare_values(
+            definition, challenger, champion, histories, excluded, as_of, seed, suppressed
+        )
     decision = compare(
         definition, challenger, champion, histories, excluded, as_of, seed, suppressed
     )
@@ -107,11 +111,7 @@ def compare_forecasts(
     confidence = definition.promotion.confidence
     worse = found["share_better"] <= 1 - confidence
     better = found["share_better"] >= confidence
-    said = (
-        f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's "
-        f"{found['champion']:.4g}; it is less in "
-        f"{found['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
-    )
+    said = _describe_both(found, confidence)
     evidence = {**decision.evidence, "crps": found}
     may_win = better and not _warns_worse(decision.evidence, confidence)
     by_forecasts = worse if decision.promote else may_win  # and not by warnings
@@ -121,6 +121,51 @@ def compare_forecasts(
         evidence["decided_by"] = "forecasts"
         return decide({"worse_forecasts": decision.promote}, {"summary": said}, accepted, evidence)
     return replace(decision, reason=f"{decision.reason} Forecasts: {said}.", evidence=evidence)
+
+
+def _describe_both(found: Mapping[str, float], confidence: float) -> str:
+    return (
+        f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's "
+        f"{found['champion']:.4g}; it is less in "
+        f"{found['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
+    )
+
+
+def _compare_values(
+    definition: TrainedDefinition,
+    challenger: TrainedModel,
+    champion: TrainedModel | None,
+    histories: Sequence[History],
+    excluded: Sequence[ActedWindow],
+    as_of: datetime,
+    seed: int,
+    suppressed: IntervalsByAsset,
+) -> PromotionDecision:
+    """Decide by CRPS; a first alarm comes into service if its values are not worse."""
+    if champion is None:
+        return decide({"first_values": True}, {})
+    if champion.hash == challenger.hash:
+        return decide({"same_model": True}, {})
+    found = _crps_of_both(
+        definition, challenger, champion, histories, excluded, as_of, seed, suppressed
+    )
+    confidence = definition.promotion.confidence
+    if challenger.has_alarm:
+        first = decide({"no_champion": True}, {})
+        if found is None or found["share_better"] > 1 - confidence:
+            return first
+    if found is None:
+        start = comparison_start(definition, challenger, champion).isoformat()
+        evidence = {"window": {"start": start, "end": None}}
+        return decide({"no_mature_label": True}, {"start": start}, evidence=evidence)
+    said = _describe_both(found, confidence)
+    objections: dict[Objection, bool] = {
+        "worse_forecasts": challenger.has_alarm,
+        "not_better": found["share_better"] < confidence,
+    }
+    accepted = f"The challenger replaces the champion: {said}."
+    compared = {"crps": found, "decided_by": "values"}
+    return decide(objections, {"summary": said}, accepted, compared)
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:

@@ -1,21 +1,32 @@
 """Fields of the kinds whose model learns normal operation: its period, and the problem that may lie
 behind an alarm."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Discriminator, Field
+from pydantic import (
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Between, Dates, Length, way
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.model import STORED, ModelDefinition
 
 NormalPeriod = Annotated[Length | Between, Discriminator(way)]
 USUAL_PERIOD = timedelta(days=28)
 USUAL_HORIZON = timedelta(minutes=30)
+SPELLED = "1800s"  # the usual horizon in a stored revision that a document writes
 
 
 class NormalDefinition(ModelDefinition):
@@ -36,12 +47,42 @@ class NormalDefinition(ModelDefinition):
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
     evaluates_suppressed: ClassVar[bool] = False
+    _usual_is_written: bool = PrivateAttr(False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_horizon(
+        cls, document: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        """Return the definition, which knows whether the usual horizon is written.
+
+        A stored revision has every field; there only SPELLED is a written one.
+        """
+        made = handler(document)
+        if isinstance(document, Mapping) and made.horizon == USUAL_HORIZON:
+            text = document.get("horizon")
+            is_stored = bool(info.context and info.context.get(STORED))
+            made._usual_is_written = text == SPELLED if is_stored else text is not None
+        return made
+
+    @model_serializer(mode="wrap")
+    def _write_horizon(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Return the document, with the usual horizon if it is written."""
+        document: dict[str, Any] = handler(self)
+        if self._usual_is_written and info.exclude_defaults:
+            return document | {"horizon": format_duration(USUAL_HORIZON)}
+        if self._usual_is_written and info.mode == "json" and "horizon" in document:
+            return document | {"horizon": SPELLED}
+        return document
 
     def for_assets(self, assets: Sequence[Asset]) -> Self:
         """Return the definition whose horizon, where it is left out, is at least the sampling of
         the problem's variables."""
         longest = self.problem_sampling(assets)
-        if self.horizon != USUAL_HORIZON or longest <= USUAL_HORIZON:
+        is_stated = self.horizon != USUAL_HORIZON or self._usual_is_written
+        if is_stated or longest <= USUAL_HORIZON:
             return self
         return self.model_copy(update={"horizon": longest})
 
@@ -56,6 +97,10 @@ class NormalDefinition(ModelDefinition):
                 f"problem's variable, {usual}: most of its alarms will end undetermined; write "
                 f"horizon: {usual} or more, or leave it out"
             )
+
+    def effect_warnings(self) -> Iterable[str]:
+        """Yield which fields of before have no effect any more."""
+        return ()
 
     def problem_sampling(self, assets: Sequence[Asset]) -> timedelta:
         """Return the longest declared sampling of the problem's variables; 0 without one."""

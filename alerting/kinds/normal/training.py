@@ -3,7 +3,7 @@ many."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from math import exp, lgamma, log
+from math import ceil, exp, lgamma, log
 from typing import NamedTuple
 
 from alerting.definitions.durations import format_duration
@@ -20,6 +20,7 @@ LEAST_ALLOWED = 0.5
 MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
+_ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _MOMENT = timedelta(milliseconds=1)
 _NONE = "-"
@@ -72,6 +73,32 @@ def no_readings(
         f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, "
         f"or check {fields}"
     )
+
+
+def propose_end(period: NormalTime, allowed: float, champion_cutoff: datetime | None = None) -> str:
+    """Return how the platform could decide by itself where the unseen time is too short: by an
+    earlier end of the normal period, otherwise by more readings.
+
+    `allowed`: false alarms in the unseen time. `champion_cutoff`: until then the one in service has
+    seen the readings. Empty without unseen time of a known rate.
+    """
+    begin = max(period.unseen_from or period.cutoff, champion_cutoff or period.cutoff)
+    unseen = period.end - begin
+    if allowed <= 0 or unseen <= timedelta(0):
+        return ""
+    needed = unseen * (_ENOUGH * LEAST_ALLOWED / allowed)
+    end = period.end - needed
+    learned = end - period.start
+    seen_before = champion_cutoff is None or champion_cutoff <= end
+    if needed <= _UNSEEN and seen_before and 2 * learned >= period.cutoff - period.start:
+        written = f"{{from: {_written(period.start)}, to: {_written(end)}}}"
+        return f" With `normal: {written}` there is enough of it, and the platform decides."
+    days = ceil((needed - unseen) / timedelta(days=1))
+    return f" About {days} more {'day' if days == 1 else 'days'} of readings are needed."
+
+
+def _written(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:

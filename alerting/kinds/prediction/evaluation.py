@@ -174,7 +174,8 @@ def _model_in_force(
 def _advance(inputs: _Inputs, scored: _Scored) -> AdvancedPredictions:
     """Return the state at the end of a part, and the steps on the way."""
     part = inputs.part
-    threshold = np.inf if inputs.model is None else inputs.model.threshold
+    has_alarm = inputs.model is not None and inputs.model.has_alarm
+    threshold = inputs.model.threshold if inputs.model and has_alarm else np.inf
     risk = RiskSeries(inputs.at, scored.score, threshold)
     rearming = rearm(risk, inputs.rule, to_millis(part.end), inputs.rearm_at)
     advanced = advance_predictions(
@@ -259,7 +260,16 @@ def _scored_rows(inputs: _Inputs, scored: _Scored) -> list[ScoredRows]:
     version = inputs.part.model_version
     if inputs.model is None or version is None:
         return []
-    return [ScoredRows(inputs.at, scored.score, scored.twin, scored.unknown, inputs.model, version)]
+    rows = ScoredRows(
+        inputs.at,
+        scored.score,
+        scored.twin,
+        scored.unknown,
+        inputs.model,
+        version,
+        has_alarm=inputs.model.has_alarm,
+    )
+    return [rows]
 
 
 def _unknown_at_end(inputs: _Inputs, scored: _Scored) -> str | None:
@@ -331,7 +341,7 @@ def _score_instants(inputs: _Inputs) -> _Scored:
     unknown = np.full(len(at), "", dtype=object)
     for mask, reason in _reasons_of_unknown(inputs, model):
         unknown[mask] = reason
-    is_known = unknown == ""
+    is_known = (unknown == "") & model.has_alarm
     return _Scored(
         np.where(is_known, scored.score, np.nan),
         np.where(is_known, scored.twin, np.nan),

@@ -9,6 +9,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import (
     KnownProblem,
     find_occurrences,
+    first_lookback,
     predicts,
     problem_delay,
     problem_lookback,
@@ -80,7 +81,7 @@ def state_at_end(
         after,
         watermark=part.end,
         raised_by=before.raised_by if is_same else raised_here,
-        problem_since=occurrences.start_at(part.end) if occurrences.of_samples else None,
+        problem_since=occurrences.start_at(part.end) if occurrences.is_carried else None,
         rearm_at=from_millis(rearm_at),
     )
 
@@ -138,7 +139,10 @@ def read_from(
     into the part.
     """
     before = (
-        max((d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap for d in definitions)
+        max(
+            (d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap + first_lookback(d.problem)
+            for d in definitions
+        )
         if is_first
         else timedelta(0)
     )

@@ -37,7 +37,7 @@ def explain_instant(
     begin = question.at - definition.longest_window - definition.stride - recovery
     evaluated = question.evaluate(ConditionState(watermark=begin))
     scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
-    has_score = scored is not None and scored.score[-1] == scored.score[-1]
+    has_score = scored is not None and not scored.unknown[-1]
     if evaluated.unknown or scored is None or not has_score:
         none = (
             "no unit was made in the last stride"
@@ -46,9 +46,21 @@ def explain_instant(
         )
         reason = evaluated.unknown or none
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
-    score = float(scored.score[-1])
     when = scored.at[-1:]
     serving = scored.last_model
+    if not scored.has_alarm:
+        facts = (
+            describe(serving, build_features(serving.plan, evaluated.history, when))
+            if evaluated.history is not None
+            else []
+        )
+        return replace(
+            blank,
+            verdict="normal",
+            answer="; ".join(["its values serve without an alarm", *facts]),
+            model_version=scored.model_version,
+        )
+    score = float(scored.score[-1])
     facts = [
         f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is "
         f"{format_threshold(scored.threshold)}"

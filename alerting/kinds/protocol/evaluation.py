@@ -155,6 +155,8 @@ class ScoredRows:
     `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere.
     `model`: as it is in force, without a refit that has given way. `limit`: with which scores are
     compared, where that is not the model's threshold. `facts`: sentences on the last of them.
+    `values`: those that a forecast predicts (rows x times ahead x low, median, high), NaN where
+    unknown; `leads_ms`: these times. `has_alarm`: otherwise all scores are NaN.
     """
 
     at: Millis
@@ -165,10 +167,15 @@ class ScoredRows:
     model_version: int
     limit: float | None = None
     facts: tuple[str, ...] = ()
+    values: npt.NDArray[np.float64] | None = None
+    leads_ms: tuple[int, ...] = ()
+    has_alarm: bool = True
 
     @property
     def threshold(self) -> float:
-        """Return the threshold in force, the same for twin and refit."""
+        """Return the threshold in force, the same for twin and refit; NaN without an alarm."""
+        if not self.has_alarm:
+            return float("nan")
         return self.model.threshold if self.limit is None else self.limit
 
     @property

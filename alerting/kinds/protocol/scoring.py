@@ -1,7 +1,6 @@
 """The part of kinds whose model gives one score to one instant of one asset: what an answer says of
 it beside the number."""
 
-from datetime import timedelta
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import pandas as pd
@@ -12,16 +11,8 @@ from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Predicted
 from alerting.readings.history import History
-
-
-class Predicted(NamedTuple):
-    """A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
-
-    lead: timedelta
-    low: float
-    median: float
-    high: float
 
 
 class ScoreDetails(NamedTuple):

@@ -15,10 +15,12 @@ from alerting.kinds.protocol.note_table import NoteTable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
+from alerting.learning.search.ceiling import ReadTime
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
+from alerting.learning.selection.values import ValueEvidence
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History
 from alerting.readings.long_history import LongHistory
@@ -28,11 +30,12 @@ T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
 
 @dataclass(frozen=True)
 class Challenger:
-    """A candidate that was chosen and finished to a model, with its evidence."""
+    """A candidate that was chosen and finished to a model, with its evidence: `ValueEvidence` where
+    its values would serve without an alarm."""
 
     candidate: Candidate
     model: TrainedModel
-    evidence: ChallengerEvidence
+    evidence: ChallengerEvidence | ValueEvidence
 
 
 class KindTraining(Protocol[T_contra]):
@@ -45,13 +48,16 @@ class KindTraining(Protocol[T_contra]):
         family: str,
         progress: Progress,
         warm_start: Mapping[str, Any] | None,
+        read_time: ReadTime | None = None,
     ) -> Candidate:
-        """Search and fit one candidate. `warm_start`: the parameters of the champion's training."""
+        """Search and fit one candidate. `warm_start`: the parameters of the champion's training;
+        `read_time`: for its ceiling, none without it."""
 
     def choose(
         self, dataset: Dataset, definition: T_contra, candidates: Sequence[Candidate]
-    ) -> tuple[ChanceTest, Challenger | None]:
-        """Choose and finish the challenger; None if no candidate exceeds chance."""
+    ) -> tuple[ChanceTest | None, Challenger | None]:
+        """Choose and finish the challenger; None if no candidate exceeds chance. The test against
+        chance is None where nothing can be warned of."""
 
     def compare(
         self,

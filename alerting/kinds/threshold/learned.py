@@ -19,7 +19,10 @@ def limits_in_force(
     part: VersionInterval,
     carried: Carried | None,
 ) -> LearnedLimits | None:
-    """Return the limits for a part's readings, None if none. Raises ModelUnavailable."""
+    """Return the limits for a part's readings, None if none.
+
+    Raises ModelUnavailable if the model of the part cannot be read.
+    """
     if not isinstance(definition, LearnedThresholdDefinition):
         return None
     none = LearnedLimits({}, definition.schedule.timezone, "no learned limits are in service yet")

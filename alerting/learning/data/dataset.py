@@ -14,6 +14,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.asset_rows import AssetRows, JoinedRows, join_assets, label_asset
+from alerting.learning.data.bursts import burst_findings
 from alerting.learning.data.feedback_labels import (
     EFFECTS,
     Effects,
@@ -182,7 +183,8 @@ def build_dataset(
     )
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
-    require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
+    if definition.must_know is None:
+        require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     parts = [
         build_features(plan, history, rows.at[rows.asset == history.asset.name])
@@ -206,7 +208,14 @@ def build_dataset(
         observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
         counts=_count_dropped(assets) | left_out,
         answers=counts,
-        findings=(*_derived_finding(derived), *oddities, *limits, *leaks, *_answer_finding(counts)),
+        findings=(
+            *_derived_finding(derived),
+            *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
+            *oddities,
+            *limits,
+            *leaks,
+            *_answer_finding(counts),
+        ),
         horizon_ms=duration_millis(definition.window.length),
         gap_ms=duration_millis(definition.window.after),
         purge_ms=purge,

@@ -1,4 +1,5 @@
-"""Files of a dataset: a step in another process reads the dataset back from them, bit for bit."""
+"""Files of a dataset: a step in another process reads the dataset back from them, bit for bit; and
+its export as one plain table, for other tools."""
 
 import io
 import json
@@ -36,6 +37,7 @@ _STATED = (
     "hash",
 )
 _FUTURE = "future/"  # and the number of the lead
+BESIDE = ("asset", "ts", "part", "label", "weight")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
 
@@ -141,3 +143,29 @@ def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
         sink,
     )
     return sink.getvalue()
+
+
+def export_table(dataset: Dataset) -> pd.DataFrame:
+    """Return a table with one row per instant that is fitted on or measured.
+
+    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names.
+    Part is train, validation, test, purged (too near to a border) or excluded (operators' feedback
+    puts the label in doubt). Categories are text. Sorted by asset and time.
+    """
+    beside = {
+        "asset": dataset.asset.astype(str),
+        "ts": pd.to_datetime(dataset.at, unit="ms", utc=True),
+        "part": dataset.part.astype(str),
+        "label": dataset.label,
+        "weight": dataset.weight,
+    }
+    features = {
+        f"feature/{name}" if name in BESIDE else name: _as_text(dataset.rows[name])
+        for name in dataset.plan.columns
+    }
+    used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
+    return pd.DataFrame(beside | features)[used].reset_index(drop=True)
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    return values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values

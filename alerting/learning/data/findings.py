@@ -21,6 +21,7 @@ Kind = Literal[
     "uncertain",
     "unmatched_events",
     "few_problems",
+    "bursts",
     "leak_suspect",
     "unseen_problem",
     "answers",

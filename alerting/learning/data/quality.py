@@ -311,6 +311,8 @@ def _unmatched_events(
 
 
 def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> Iterator[Finding]:
+    if not definition.has_alarm:
+        return
     least = definition.promotion.least_events
     for part, enough, name, consequence in (
         ("train", 10, "training", "the model may learn coincidences instead of causes"),

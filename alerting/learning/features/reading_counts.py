@@ -5,6 +5,7 @@ A mean of one reading varies more than the mean of ten from which a model has le
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from alerting.learning.features.plan import FeaturePlan, UsualCount
 from alerting.learning.features.samples import AssetReadings
 from alerting.readings.history import History, Millis, duration_millis, millis
 
-TOO_FEW = "too few readings since the pause: fewer than half of the usual ones in a window"
+TOO_FEW = "too few readings since the pause"
 _LEAST = 3  # usual readings; half of fewer is any reading at all
 _REGULAR = 0.95  # of the running windows have half of the usual readings, else a count says nothing
 _LEAST_WINDOWS = 20
@@ -29,40 +30,73 @@ class Windowed(NamedTuple):
     """Readings in windows before instants: `counts` of (variable, window) in columns.
 
     `running`: whether the asset had readings in both halves of each window (instants x windows).
+    `whole`: whether no pause longer than half of it ends in the window.
     """
 
     counts: Counts
     running: BoolArray
+    whole: BoolArray
 
 
 def count_readings(
     history: History, names: Sequence[str], windows_ms: Sequence[int], at: Millis
 ) -> Windowed:
-    """Return how many readings of each variable lie in each window (t - w, t] before instants."""
-    readings = AssetReadings(history)
+    """Return how many readings of each variable lie in each window (t - w, t] before instants.
+
+    The first reading ends a pause: the history reaches back by half a window more.
+    """
+    counts, times = _count_values(history, names, windows_ms, at)
+    return Windowed(
+        counts,
+        np.stack([_runs(times, at, w) for w in windows_ms], axis=1),
+        np.stack([_is_whole(times, at, w) for w in windows_ms], axis=1),
+    )
+
+
+def _count_values(
+    history: History, names: Sequence[str], windows_ms: Sequence[int], at: Millis
+) -> tuple[Counts, Millis]:
+    """Return the counts of `count_readings`, and the instants in its windows, and half a window
+    before, with a reading of any variable."""
     counts = np.zeros((len(at), len(names) * len(windows_ms)), np.int32)
-    any_there = np.zeros(len(readings.ts), np.bool_)
-    until = np.searchsorted(readings.ts, at, side="right")
-    since = [np.searchsorted(readings.ts, at - window, side="right") for window in windows_ms]
-    size = max(1, _MOST_VALUES // max(len(readings.ts), 1))
+    if not len(at):
+        return counts, np.empty(0, np.int64)
+    readings = AssetReadings(history)
+    begin = int(at.min()) - 3 * max(windows_ms) // 2
+    rows = readings.rows_known(0, begin, int(at.max()))
+    ts = readings.ts[rows]
+    any_there = np.zeros(len(ts), np.bool_)
+    until = np.searchsorted(ts, at, side="right")
+    since = [np.searchsorted(ts, at - window, side="right") for window in windows_ms]
+    size = max(1, _MOST_VALUES // max(len(ts), 1))
     for first in range(0, len(names), size):
         some = names[first : first + size]
-        there = np.isfinite(readings.matrix(some, slice(0, len(readings.ts))))
+        there = np.isfinite(readings.matrix(some, rows))
         any_there |= there.any(axis=0)
-        sums = np.concatenate(
-            [np.zeros((len(some), 1), np.int32), np.cumsum(there, axis=1, dtype=np.int32)], axis=1
-        )
+        sums = np.zeros((len(some), len(ts) + 1), np.int32)
+        np.cumsum(there, axis=1, dtype=np.int32, out=sums[:, 1:])
         for number, start in enumerate(since):
             columns = (first + np.arange(len(some))) * len(windows_ms) + number
             counts[:, columns] = (sums[:, until] - sums[:, start]).T
-    times = readings.ts[any_there]
-    return Windowed(counts, np.stack([_runs(times, at, w) for w in windows_ms], axis=1))
+    return counts, ts[any_there]
 
 
 def _runs(times: Millis, at: Millis, window: int) -> BoolArray:
     """Return whether there are readings in both halves of the window before each instant."""
     bounds = np.searchsorted(times, [at - window, at - window // 2, at], side="right")
     return np.asarray((np.diff(bounds, axis=0) > 0).all(axis=0))
+
+
+def _is_whole(times: Millis, at: Millis, window: int) -> BoolArray:
+    """Return whether no pause longer than half a window ends in the window before each instant."""
+    resumed = times[np.diff(times, prepend=np.iinfo(np.int64).min // 2) > window // 2]
+    count = np.searchsorted(resumed, [at - window, at], side="right")
+    return np.asarray(count[0] == count[1])
+
+
+def reach_of_pauses(plan: FeaturePlan) -> timedelta:
+    """Return how far before the windows of a plan a pause begins that still counts in them."""
+    return timedelta(milliseconds=plan.longest_window_ms // 2)
 
 
 def regular_names(plan: FeaturePlan, history: History) -> tuple[str, ...]:
@@ -119,11 +153,17 @@ def with_usual_counts(plan: FeaturePlan, histories: Sequence[History]) -> Featur
 
 
 def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
-    """Return where no window of a variable is filled to less than half, and most are filled.
+    """Return where no window of a variable is filled to less than half, most are filled, and no
+    pause ends in one.
 
-    A variable without any reading is silent, which is not for counts to say.
+    A variable without any reading is silent, which is not for counts to say. The history reaches
+    back by `reach_of_pauses` more than features do.
     """
-    return _are_filled(_usual_windows(plan, history, at), plan)
+    if not plan.usual:
+        return np.ones(len(at), np.bool_)
+    names = tuple(dict.fromkeys(one.name for one in plan.usual))
+    windows = tuple(sorted({one.window_ms for one in plan.usual}))
+    return _are_filled(plan, names, windows, count_readings(history, names, windows, at))
 
 
 def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
@@ -132,10 +172,9 @@ def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -
     return _mostly_filled(_usual_windows(plan, history, at), plan)
 
 
-def have_half(plan: FeaturePlan, history: History, found: Windowed) -> BoolArray:
+def are_filled(plan: FeaturePlan, history: History, found: Windowed) -> BoolArray:
     """Return for counted instants what `has_enough_readings` returns."""
-    names = regular_names(plan, history)
-    return _are_filled(_of_usual(plan, names, plan.windows_ms, found.counts), plan)
+    return _are_filled(plan, regular_names(plan, history), plan.windows_ms, found)
 
 
 def _usual_windows(plan: FeaturePlan, history: History, at: Millis) -> Counts:
@@ -143,7 +182,7 @@ def _usual_windows(plan: FeaturePlan, history: History, at: Millis) -> Counts:
         return np.zeros((len(at), 0), np.int32)
     names = tuple(dict.fromkeys(one.name for one in plan.usual))
     windows = tuple(sorted({one.window_ms for one in plan.usual}))
-    return _of_usual(plan, names, windows, count_readings(history, names, windows, at).counts)
+    return _of_usual(plan, names, windows, _count_values(history, names, windows, at)[0])
 
 
 def _of_usual(
@@ -164,6 +203,10 @@ def _mostly_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
     return np.asarray(2 * _short(counts, plan).sum(axis=1) <= len(plan.usual))
 
 
-def _are_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
+def _are_filled(
+    plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], found: Windowed
+) -> BoolArray:
+    counts = _of_usual(plan, names, windows, found.counts)
     partly = (_short(counts, plan) & (counts > 0)).any(axis=1)
-    return np.asarray(_mostly_filled(counts, plan) & ~partly)
+    counted = [windows.index(one) for one in {one.window_ms for one in plan.usual}]
+    return np.asarray(_mostly_filled(counts, plan) & ~partly & found.whole[:, counted].all(axis=1))

@@ -1,12 +1,14 @@
 """95 % confidence intervals of shares, rates and bootstrap samples."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincinv
 
 ConfidenceInterval = tuple[float, float]
+Floats = npt.NDArray[np.float64]
 _TAIL = 0.025
 _Z = 1.959963984540054
 
@@ -29,7 +31,24 @@ def poisson_interval(count: int) -> ConfidenceInterval:
     return float(low), float(gammaincinv(count + 1, 1 - _TAIL))
 
 
-def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval | None:
+def weighted_median(values: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """Return the median of `values` under each row of weights, between the two middle ones where
+    the half lies between them; NaN where all weights are zero.
+
+    Lead times of trainings and of reports have this one median.
+    """
+    if not len(values):
+        return np.full(len(weights), np.nan)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    reached = np.cumsum(weights[:, order], axis=1)
+    half = reached[:, -1:] / 2
+    low = ordered[np.argmax(reached >= half, axis=1)]
+    high = ordered[np.argmax(reached > half, axis=1)]
+    return np.where(reached[:, -1] > 0, (low + high) / 2, np.nan)
+
+
+def percentile_interval(values: Floats) -> ConfidenceInterval | None:
     """Return the middle 95 % of bootstrap values; NaN is ignored, None without any other value."""
     present = values[~np.isnan(values)]
     if not len(present):

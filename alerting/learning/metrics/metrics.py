@@ -20,6 +20,7 @@ from alerting.learning.metrics.confidence import (
     enclosing_interval,
     percentile_interval,
     poisson_interval,
+    weighted_median,
     wilson_interval,
 )
 from alerting.readings.history import Millis, millis
@@ -129,13 +130,10 @@ def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
 def count_warnable(
     spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int
 ) -> ProblemIntervals:
-    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at`
-    is increasing.
-
-    Of the unit just made (gap < 0) the end is not part of it: it is that of the next unit.
-    """
+    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap); `at`
+    is increasing."""
     first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
-    after = np.searchsorted(at, spans.start - gap_ms, side="left" if gap_ms < 0 else "right")
+    after = np.searchsorted(at, spans.start - gap_ms, side="left")
     return ProblemIntervals(spans.start, spans.end, spans.counted & (after > first))
 
 
@@ -145,8 +143,8 @@ class EventMetrics:
     episode or observed time) are None.
 
     With a gap below zero (minus the stride) and the stride as horizon, they are of the unit just
-    made: without any lead time. `event_recall`: share of counted problems with an episode raised at
-    or before start - gap whose prediction window holds the start. `false_alarms_per_week`: episodes
+    made: without any lead time. `event_recall`: share of counted problems with an episode raised
+    before start - gap whose prediction window holds the start. `false_alarms_per_week`: episodes
     without a problem in (raised, last high score + gap + horizon], each as many as it has begun
     prediction windows, per asset and observed week. `episode_precision`: episodes in time, one of a
     chain, among those and false alarms; too late is neither. `time_in_alarm`: share of the observed
@@ -258,22 +256,30 @@ def occurred_after(
     """Classify a raise by the first problem that continues in (raised, last high + gap + horizon],
     and return its index. `last_high`: the last score that held it; None: the raise.
 
-    The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has
-    no duration). It is too late if the problem occurs only before. A gap below zero looks back to
-    the unit just made.
+    The raise is in time if the problem starts, or continues, after raised + gap (an onset has no
+    duration). It is too late if the problem occurs only before. A gap below zero looks back to the
+    unit just made.
     """
     first = int(np.searchsorted(problems.end, raised + min(gap_ms, 0), side="right"))
     until = (raised if last_high is None else last_high) + gap_ms + horizon_ms
     if first == len(problems.start) or problems.start[first] > until:
         return "no", None
-    in_time = problems.start[first] >= raised + gap_ms or problems.end[first] > raised + gap_ms
+    in_time = problems.end[first] > raised + gap_ms
     return ("in_time" if in_time else "too_late"), first
 
 
 def announces(raised: int, start: int, gap_ms: int) -> bool:
-    """Return whether an alert in the window of a problem announces its start; of the unit just made
+    """Return whether an alert in the window of a problem announces its start, which lies after
+    raised + gap: at the instant that shows the problem it announces nothing. Of the unit just made
     any alert does."""
-    return gap_ms < 0 or start >= raised + gap_ms
+    return gap_ms < 0 or start > raised + gap_ms
+
+
+def count_found(
+    episodes: Sequence[CountedEpisode], problems: ProblemIntervals, gap_ms: int, horizon_ms: int
+) -> int:
+    """Return the number of counted problems of one asset that its episodes find."""
+    return int(_evaluate(episodes, problems, gap_ms, horizon_ms).found.sum())
 
 
 def _evaluate(
@@ -328,21 +334,10 @@ def _event_values(
             "time_in_alarm": np.minimum(episode_weight @ evaluated.length_s / observed_s, 1.0)
             if observed_s
             else np.full(len(false), np.nan),
-            "median_lead_time": _weighted_median(
+            "median_lead_time": weighted_median(
                 evaluated.lead_s[evaluated.found], event_weight[:, evaluated.found]
             ),
         }
-
-
-def _weighted_median(values: Floats, weights: Any) -> Floats:
-    """Return the lower median of `values` under each row of weights; NaN where all weights are
-    zero."""
-    if not len(values):
-        return np.full(len(weights), np.nan)
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[:, order], axis=1)
-    middle = np.argmax(reached >= reached[:, -1:] / 2, axis=1)
-    return np.where(reached[:, -1] > 0, values[order][middle], np.nan)
 
 
 def _or_none(value: float) -> float | None:

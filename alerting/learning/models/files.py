@@ -46,9 +46,10 @@ _AS_THEY_ARE = (
     "ranges",
     "usual_ranges",
     "hash",
+    "has_alarm",
 )
 # of a refit the same as its twin's
-_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")
+_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", "has_alarm")
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
@@ -162,7 +163,8 @@ def _read_model(
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
     fitted = chain.from_iterable(values for _, values in read)
-    if model_hash(model.estimator, model.calibration, model.threshold, plan, fitted) != model.hash:
+    settings = (model.estimator, model.calibration, model.threshold, plan)
+    if model_hash(*settings, fitted, model.has_alarm) != model.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"

@@ -160,6 +160,7 @@ class ModelMeta(_Closed):
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     normal: NormalMeta | None = None
     effects: EffectsMeta | None = None
+    has_alarm: bool = True
 
     @field_validator("training_cutoff", "as_of")
     @classmethod

@@ -40,6 +40,7 @@ class TrainedModel:
     serves after its own training cutoff; this model is its twin, to which all printed figures
     belong. `normal`: a sample of the training rows without a problem; None of models trained before
     it was kept. `effects`: of set-points on the problem variable, None where they are not known.
+    `has_alarm`: False of a model whose predicted values serve without a risk.
     """
 
     definition: str
@@ -60,6 +61,7 @@ class TrainedModel:
     usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     normal: NormalSample | None = field(default=None, compare=False)
     effects: SetPointEffects | None = field(default=None, compare=False)
+    has_alarm: bool = True
 
     @property
     def family(self) -> str:
@@ -85,6 +87,7 @@ def model_hash(
     threshold: float,
     plan: FeaturePlan,
     fitted: Iterable[bytes] | None = None,
+    has_alarm: bool = True,
 ) -> str:
     """Hash what decides a score or verdict, with `fitted` (default: all members') values."""
     settings = {
@@ -96,6 +99,7 @@ def model_hash(
         "calibration": asdict(calibration),
         "threshold": threshold,
         "plan": plan.to_document(),
+        **({} if has_alarm else {"has_alarm": False}),  # as before where there is an alarm
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (

@@ -74,8 +74,8 @@ class Candidate:
 
     @property
     def ap(self) -> float:
-        """Return mean out-of-fold average precision."""
-        return self.metrics["ap"]
+        """Return mean out-of-fold average precision; NaN where nothing could be warned of."""
+        return self.metrics.get("ap", float("nan"))
 
     @property
     def trials(self) -> int:
@@ -156,7 +156,10 @@ def assemble(
 def _average_folds(
     dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]
 ) -> dict[str, float]:
-    """Return means over the folds, with 95 % intervals where every fold has draws."""
+    """Return means over the folds, with 95 % intervals where every fold has draws; nothing without
+    folds."""
+    if not folds:
+        return {}
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {
         key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")

@@ -8,7 +8,7 @@ is fitted again (Westfall and Young 1993, on shifts instead of permutations).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +87,8 @@ class ShiftedLabels:
             for fold in folds
         ]
         self.rows = [fold.rows for fold in self._folds]
-        self.problems = sum(count_problems(dataset, rows) for rows in self.rows)
+        self._problems = [count_problems(dataset, rows) for rows in self.rows]
+        self.problems = sum(self._problems)
 
     @property
     def prevalence(self) -> float:
@@ -97,17 +98,19 @@ class ShiftedLabels:
     def evaluate(self, scores: Sequence[Floats]) -> Floats:
         """Return the mean average precision over the folds on each shift, of scores of `rows`.
 
-        The folds that a pruned trial did not score count as far above their prevalence as the
-        others: with these labels it might not have been pruned, and without it the best of all
-        would look too poor.
+        A pruned trial has scored the first folds alone, whose few problems scatter more than those
+        of all: what it reaches above their prevalence counts by the square root of their share of
+        the problems, so that it scatters as if it had scored all folds.
         """
-        found = [
-            fold.average_precisions(score) for fold, score in zip(self._folds, scores, strict=False)
-        ]
         above = np.mean(
-            [ap - fold.prevalence for ap, fold in zip(found, self._folds, strict=False)], axis=0
+            [
+                fold.average_precisions(score) - fold.prevalence
+                for fold, score in zip(self._folds, scores, strict=False)
+            ],
+            axis=0,
         )
-        return np.asarray(above + self.prevalence, np.float64)
+        scored = sum(self._problems[: len(scores)]) / max(self.problems, 1)
+        return np.asarray(above * sqrt(scored) + self.prevalence, np.float64)
 
 
 def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:

@@ -1,4 +1,4 @@
-"""The search for a family's parameters: seeded TPE on folds, within a time budget."""
+"""The search for a family's parameters: seeded TPE on folds, under a ceiling of CPU time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 import optuna
 
-from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.learning import Learning
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
@@ -23,6 +22,7 @@ from alerting.learning.search.candidates import (
     is_better,
     usable_folds,
 )
+from alerting.learning.search.ceiling import ReadTime, run_trials
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.column_limit import ColumnLimit, take_part, without_column_set
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
@@ -46,6 +46,7 @@ def search_candidate(
     family: str,
     progress: SearchProgress,
     warm_start: Mapping[str, Any] | None = None,
+    read_time: ReadTime | None = None,
 ) -> Candidate:
     """Try `learning.trials` sets of a family and return the best, the default first.
 
@@ -55,9 +56,9 @@ def search_candidate(
     The score of a set is its mean average precision over the walk-forward folds inside the training
     period; for a family with rounds at the number of rounds that is best over all folds together. A
     later set must beat an earlier one by more than the standard error over the folds; a set that is
-    worse than the median of those before it after the same folds is pruned. No trial but the first
-    begins after `learning.time_budget` has passed; a trial that has begun is finished. Sets are
-    tried on a sample of a large training period (`search_sample`); the candidate's metrics are of
+    worse than the median of those before it after the same folds is pruned. The time that a trial
+    takes decides nothing but where the ceiling ends the search (`run_trials`). Sets are tried on a
+    sample of a large training period (`search_sample`); the candidate's metrics are of
     all its rows.
 
     Raises UserError if there is no such family, or if no fold has both classes.
@@ -73,7 +74,7 @@ def search_candidate(
     trials = learning.trials if one.searched_params(one.defaults) else 1
     learning = learning.model_copy(update={"trials": trials})
     search = _Search(dataset, one, limit, folds, sample, learning, matrix, progress, shifted, fixed)
-    search.run(warm_start)
+    search.run(warm_start, read_time)
     best = search.best or search.tried[0]
     notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
     return assemble(
@@ -108,14 +109,11 @@ def _create_study(
 
 
 def _describe_early_end(family: str, search: "_Search") -> list[str]:
-    learning = search.learning
-    done = len(search.tried)
-    budget = format_duration(learning.time_budget)
-    if done == learning.trials:
+    if not search.ended_by:
         return []
     return [
-        f"the time budget of {budget} ended the search of {family} after {done} of "
-        f"{learning.trials} trials"
+        f"{search.ended_by} ended the search of {family} after {len(search.tried)} of "
+        f"{search.learning.trials} trials"
     ]
 
 
@@ -134,7 +132,7 @@ class _Search:
 
     `fixed`: parameters that the problem decides. `best_scores`: of all test rows of each fold,
     though trials are compared on those of the sample. `chance`: the best figure of all trials on
-    each shift of the labels.
+    each shift of the labels. `ended_by`: the ceiling that ended it early, else empty.
     """
 
     dataset: Dataset
@@ -151,17 +149,12 @@ class _Search:
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
     chance: Floats = field(default_factory=lambda: NOTHING_TRIED)
+    ended_by: str = ""
 
-    def run(self, warm_start: Mapping[str, Any] | None) -> None:
-        """Try the first set, and others as long as the time budget lasts."""
+    def run(self, warm_start: Mapping[str, Any] | None, read_time: ReadTime | None) -> None:
+        """Try the first set, and others up to the ceiling."""
         study = _create_study(self.family, self.learning.seed, warm_start)
-        study.optimize(self._try, n_trials=1)
-        spent = study.trials[0].duration
-        left = self.learning.time_budget - spent if spent else self.learning.time_budget
-        if self.learning.trials > 1 and left.total_seconds() > 0:
-            study.optimize(
-                self._try, n_trials=self.learning.trials - 1, timeout=left.total_seconds()
-            )
+        self.ended_by = run_trials(study, self._try, self.learning, read_time)
 
     def _try(self, trial: optuna.Trial) -> float:
         """Return a set's mean average precision over the folds, or raise TrialPruned."""

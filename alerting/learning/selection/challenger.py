@@ -34,6 +34,13 @@ from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.search.chance import count_problems
 from alerting.learning.search.column_limit import ColumnLimit, take_part
+from alerting.learning.selection.base_rate import (
+    BaseRate,
+    measure_base_rate,
+    measure_share,
+    shift_base_rate,
+)
+from alerting.learning.selection.found_by_chance import EpisodeChance, compare_with_chance
 from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
     ObservedRows,
@@ -59,7 +66,9 @@ class ChallengerEvidence:
     test rows, for comparison alone. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
-    one, so that they are in no metric.
+    one, so that they are in no metric. `found`: the problems of the validation period that the
+    threshold finds, beside chance; None where the kind does not compare them. `base_rate`: of the
+    validation period.
     """
 
     threshold: ThresholdChoice
@@ -72,6 +81,8 @@ class ChallengerEvidence:
     notes: Sequence[str]
     problems_in_recovery: Sequence[tuple[str, str]]
     shap: SampledShares | None = None
+    found: EpisodeChance | None = None
+    base_rate: BaseRate | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -96,9 +107,11 @@ class ChallengerEvidence:
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
+            "found_in_validation": self.found and self.found.to_document(),
             "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
+            **({"base_rate": self.base_rate.to_document()} if self.base_rate else {}),
         }
 
     @property
@@ -150,11 +163,10 @@ def finish_challenger(
     )
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
-    choice = choose_threshold(
-        _observe_rows(definition, dataset, validation, "validation"),
-        score[validation],
-        definition.operating_point,
-        seed,
+    observed = observe_part(definition, dataset, validation, "validation")
+    choice = choose_threshold(observed, score[validation], definition.operating_point, seed)
+    found = compare_with_chance(
+        observed, score[validation], choice.threshold, dataset.plan.stride_ms, seed
     )
     model = TrainedModel(
         definition=definition.name,
@@ -175,7 +187,7 @@ def finish_challenger(
         normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
         effects=dataset.effects,
     )
-    return model, _evidence(definition, dataset, candidate, estimator, choice, score)
+    return model, _evidence(definition, dataset, candidate, estimator, choice, found, score)
 
 
 class Recipe(Protocol):
@@ -212,9 +224,10 @@ def training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 
 
-def _observe_rows(
+def observe_part(
     definition: TrainedDefinition, dataset: Dataset, rows: npt.NDArray[np.bool_], part: str
 ) -> ObservedRows:
+    """Return these rows of a part of the history as thresholds are evaluated on them."""
     return observe_rows(
         at=dataset.at[rows],
         asset=dataset.asset[rows],
@@ -235,6 +248,7 @@ def _evidence(
     candidate: Candidate,
     estimator: Estimator,
     choice: ThresholdChoice,
+    found: EpisodeChance,
     score: Floats,
 ) -> ChallengerEvidence:
     seed = definition.learning.seed
@@ -242,6 +256,14 @@ def _evidence(
     test = parts["test"]
     used = {part: rows for part, rows in parts.items() if rows.any()}
     scored = {part: dataset.part == part for part in used}
+    shares = {
+        part: measure_share(dataset.label[rows], _blocks(dataset, rows))
+        for part, rows in used.items()
+    }
+    base_rate = measure_base_rate(
+        shares.get("validation"), choice, definition.operating_point.least_precision
+    )
+    shift = base_rate and shift_base_rate(base_rate, shares.get("test"))
     return ChallengerEvidence(
         threshold=choice,
         rows={
@@ -250,7 +272,7 @@ def _evidence(
         },
         events={
             part: evaluate_threshold(
-                _observe_rows(definition, dataset, rows, part),
+                observe_part(definition, dataset, rows, part),
                 score[rows],
                 choice.threshold,
                 seed,
@@ -262,9 +284,15 @@ def _evidence(
         reliability=reliability_with_intervals(
             dataset.label[test], score[test], _blocks(dataset, test), seed
         ),
-        importance=_importance_by_source(dataset.plan, estimator),
-        notes=(*candidate.notes, *_notes(dataset, test)),
+        importance=importance_by_source(dataset.plan, estimator),
+        notes=(
+            *candidate.notes,
+            *_notes(dataset, test),
+            *([shift.describe()] if shift else ()),
+        ),
         problems_in_recovery=_problems_in_recovery(dataset),
+        base_rate=base_rate,
+        found=found,
     )
 
 
@@ -314,7 +342,9 @@ def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
     return []
 
 
-def _importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, float]:
+def importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, float]:
+    """Return the importance of an estimator's columns, summed by raw variable, the largest
+    first."""
     by_source: dict[str, float] = {}
     for column, share in zip(plan.columns, estimator.importance().tolist(), strict=True):
         source = plan.source_of(column)

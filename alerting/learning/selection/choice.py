@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from alerting.definitions.durations import format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.search.candidates import Candidate, draw_fold, usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels
+from alerting.learning.selection.onset import OnsetTest, evaluate_onset
+from alerting.learning.selection.other_questions import ProblemsSeen, list_questions
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
+_ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
 _MOST_MORE = 10
@@ -32,7 +34,8 @@ class ChanceTest:
 
     `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on
     SHIFTS shifts of the labels. `problems`: in the rows that the folds score; `prevalence`: share
-    of these rows with a problem ahead, None if `ap` is no average precision of such rows.
+    of these rows with a problem ahead, None if `ap` is no average precision of such rows. `onset`:
+    the same on the rows at which the problem is not there yet; None where these are all rows.
     """
 
     ap: float
@@ -40,12 +43,18 @@ class ChanceTest:
     trials: int
     problems: int
     prevalence: float | None = None
+    onset: OnsetTest | None = None
 
     @property
     def passed(self) -> bool:
-        """Return whether the figure is beyond chance; no where there are too few problems to
-        tell."""
-        return self.problems >= LEAST_PROBLEMS and self.ap > self.bound
+        """Return whether the figure is beyond chance, also before the problem is there; no where
+        there are too few problems to tell."""
+        return self.is_above and (self.onset is None or self.onset.passed)
+
+    @property
+    def is_above(self) -> bool:
+        """Return whether the figure of all rows is beyond chance."""
+        return self.problems >= LEAST_PROBLEMS and self.ap > self.bound + _ROUNDING
 
     @property
     def message(self) -> str:
@@ -56,6 +65,8 @@ class ChanceTest:
                 "the folds score, "
                 f"{LEAST_PROBLEMS} are needed; use a longer history or fewer learning.folds."
             )
+        if self.onset is not None and not self.onset.passed:
+            return self.onset.message
         return (
             f"The best average precision out of fold, {self.ap:.3f}, "
             f"{'exceeds' if self.passed else 'does not exceed'} what "
@@ -73,7 +84,7 @@ class ChanceTest:
         problems.
         """
         if (
-            self.passed
+            self.is_above
             or self.prevalence is None
             or self.ap <= self.prevalence
             or self.problems < LEAST_PROBLEMS
@@ -87,24 +98,22 @@ class ChanceTest:
             else None
         )
 
-    def remedy(self, definition: TrainedDefinition) -> str:
-        """Return what may lead to a model after a training that did not exceed chance."""
+    def remedy(self, definition: TrainedDefinition, data: ProblemsSeen | None = None) -> str:
+        """Return what may lead to a model after a training that did not exceed chance. `data`: the
+        problems of its data."""
+        if self.onset is not None and self.onset.alert:
+            return (
+                "An alert at the limit says as much, without a model; its definition is ready for "
+                "`alerting apply`."
+            )
         count = self.more_problems
         more = (
             "more problems"
             if count is None
-            else f"about {count} more problems (if its figure stays)"
+            else f"about {count} more problems (if its figure stays; what chance reaches falls "
+            "with the square root of their number)"
         )
-        named = [
-            more,
-            f"another horizon than {format_duration(definition.horizon)}",
-            "variables that move before the problem",
-        ]
-        named.append("`kind: anomaly`, which learns from normal operation alone")
-        if definition.problem.variable:
-            named.append(
-                f"`kind: threshold` on {definition.problem.variable}, which warns when it begins"
-            )
+        named = [more, *list_questions(definition, data)]
         return f"What may help: {', '.join(named[:-1])}, or {named[-1]}."
 
     def to_document(self) -> dict[str, Any]:
@@ -140,6 +149,9 @@ def choose(
         problems=shifted.problems,
         prevalence=shifted.prevalence,
     )
+    if test.is_above:
+        onset = evaluate_onset(dataset, definition, candidates, LEAST_PROBLEMS, QUANTILE)
+        test = replace(test, onset=onset)
     if not test.passed:
         return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)

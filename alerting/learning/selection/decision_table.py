@@ -3,6 +3,7 @@
 A kind says which objections hold; the first row of the table that holds gives the verdict.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -13,14 +14,17 @@ from alerting.learning.selection.proposal import Verdict
 
 Objection = Literal[
     "not_above_chance", "same_model", "same_estimate", "unreadable_champion", "no_champion",
+    "first_values",
     "no_mature_label", "too_few_problems", "one_class", "verdict_by_acted_rows", "not_better",
     "worse_forecasts", "lost_assets", "moved", "no_unseen_time", "champion_raises_too_many",
     "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
+    "found_by_chance",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
+_CONDITION = re.compile(r"goes into service only if a person approves(: `[^`]*`)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,10 @@ RULES: tuple[DecisionRule, ...] = (
         "no_champion", "provisional", False,
         "First model. It is clearly better than chance and can be used until a comparison is "
         "possible.",
+    ),
+    DecisionRule(
+        "first_values", "provisional", False,
+        "First model. Its values serve, without an alarm, until a comparison is possible.",
     ),
     DecisionRule(
         "no_mature_label", "cannot_tell", False,
@@ -167,7 +175,19 @@ RULES: tuple[DecisionRule, ...] = (
         "{reason} Its threshold finds no problem in the validation period, so it goes into service "
         "only if a person approves: `alerting model approve`.",
     ),
+    DecisionRule(
+        "found_by_chance", None, True,
+        "{reason} But in the validation period its threshold finds {found} of {problems} problems, "
+        "and its scores shifted in time find {by_chance:.1f} on average: so many come by chance in "
+        "{share:.0%} of the cases (at most {most:.0%} are allowed), so it goes into service only "
+        "if a person approves: `alerting model approve`.",
+    ),
 )  # fmt: skip
+
+
+def met_condition(reason: str) -> str:
+    """Return the reason of a promotion that a person approved: what needed it, in the past."""
+    return _CONDITION.sub("could go into service only by approval", reason)
 
 
 def decide(
@@ -194,8 +214,18 @@ def decide(
     )
 
 
-def add_objection(decision: PromotionDecision, objection: Objection) -> PromotionDecision:
-    """Return a promotion with an objection that its comparison could not know."""
+def add_objection(
+    decision: PromotionDecision,
+    objection: Objection,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> PromotionDecision:
+    """Return a promotion with an objection that its comparison could not know. `facts`: those that
+    its sentence names; they become evidence."""
     rule = next(one for one in RULES if one.objection == objection)
-    reason = rule.sentence.format(reason=decision.reason)
-    return replace(decision, reason=reason, by_person=decision.by_person or rule.by_person)
+    reason = rule.sentence.format(reason=decision.reason, **facts)
+    return replace(
+        decision,
+        reason=reason,
+        by_person=decision.by_person or rule.by_person,
+        evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
+    )

@@ -31,8 +31,11 @@ from alerting.learning.metrics.metrics import (
 )
 from alerting.readings.history import Millis
 
+Positions = npt.NDArray[np.int64]
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
+TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
+MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
@@ -116,23 +119,30 @@ def predicted_episodes_at(
 
     Those are left out of which the data cannot tell whether the problem followed.
     """
-    episodes = {}
-    for name, rule in observed.rules.items():
-        rows = np.flatnonzero(observed.asset == name)
-        at = observed.at[rows]
-        raised = predicted_episodes(RiskSeries(at, score[rows], threshold), rule)
-        problems = observed.problems[name]
-        labelled = np.append(0, np.cumsum(observed.measured[rows]))
-        episodes[name] = [
-            episode
-            for episode in count_episodes(raised, observed.gap_ms, observed.horizon_ms)
-            if _is_determined(episode, at, labelled)
-            or occurred_after(
-                episode.raised, problems, observed.gap_ms, observed.horizon_ms, episode.last_high
-            )[0]
-            != "no"
-        ]
-    return episodes
+    return {
+        name: asset_episodes(observed, name, rows, score[rows], threshold)
+        for name in observed.rules
+        if len(rows := np.flatnonzero(observed.asset == name))
+    }
+
+
+def asset_episodes(
+    observed: ObservedRows, name: str, rows: Positions, score: Floats, threshold: float
+) -> list[CountedEpisode]:
+    """Return the same of one asset. `rows`: positions of its rows; `score`: of these."""
+    at = observed.at[rows]
+    raised = predicted_episodes(RiskSeries(at, score, threshold), observed.rules[name])
+    problems = observed.problems[name]
+    labelled = np.append(0, np.cumsum(observed.measured[rows]))
+    return [
+        episode
+        for episode in count_episodes(raised, observed.gap_ms, observed.horizon_ms)
+        if _is_determined(episode, at, labelled)
+        or occurred_after(
+            episode.raised, problems, observed.gap_ms, observed.horizon_ms, episode.last_high
+        )[0]
+        != "no"
+    ]
 
 
 def _is_determined(episode: CountedEpisode, at: Millis, labelled: npt.NDArray[np.int64]) -> bool:
@@ -187,8 +197,8 @@ class _ThresholdOption:
 def choose_threshold(
     observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int
 ) -> ThresholdChoice:
-    """Choose the threshold that is best by the configured goal, within the allowed time in alarm;
-    of equally good ones with as few false alarms the middle in log-odds.
+    """Choose the threshold that is best by the configured goal, within the allowed time in alarm
+    (`with_enough_time`); of equally good ones with as few false alarms the middle in log-odds.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost:
     the least sum of missed problems and false alarms, each times its cost. If no threshold within a
@@ -196,6 +206,7 @@ def choose_threshold(
     that operators accepted; the choice says so. A threshold above all scores raises no episode, so
     it is within any limit.
     """
+    wanted = with_enough_time(observed, wanted)
     weighed = [
         _weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), wanted)
         for t in _thresholds(score)
@@ -215,6 +226,29 @@ def choose_threshold(
         best = min(allowed, key=lambda w: w.threshold)
     curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
     return ThresholdChoice(best.threshold, finds, _reason(best.met, wanted, finds), curve)
+
+
+def with_enough_time(observed: ObservedRows, wanted: OperatingPoint) -> OperatingPoint:
+    """Return the limits with as much time in alarm as frequent problems need: by default twice that
+    of a perfect alarm, if it is more; one that was written stays."""
+    default = OperatingPoint.model_fields["max_time_in_alarm"].default
+    if wanted.max_time_in_alarm != default or not len(observed.at):
+        return wanted
+    perfect = sum(
+        int(_is_expected(observed.at[observed.asset == name], problems, observed).sum())
+        for name, problems in observed.problems.items()
+    ) / len(observed.at)
+    most = max(default, min(TIMES_OF_PERFECT * perfect, MOST_TIME_IN_ALARM))
+    return wanted.model_copy(update={"max_time_in_alarm": most})
+
+
+def _is_expected(at: Millis, problems: ProblemIntervals, observed: ObservedRows) -> BoolArray:
+    """Return at which instants a perfect alarm would hold: from gap + horizon before a problem
+    on."""
+    until = at + observed.gap_ms + observed.horizon_ms
+    first = np.searchsorted(problems.end, at + min(observed.gap_ms, 0), side="right")
+    never = np.iinfo(np.int64).max
+    return np.asarray(np.append(problems.start, never)[first] <= until)
 
 
 def _rank(weighed: _ThresholdOption) -> tuple[float, int]:

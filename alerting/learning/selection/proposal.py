@@ -28,14 +28,19 @@ class _Frozen(BaseModel):
 
 class CandidateSummary(_Frozen):
     """The search of one family: means over the folds, and 95 % confidence intervals by metric where
-    they can be known."""
+    they can be known. `crps`: of kinds that predict values.
+
+    `trials_asked`: of which a ceiling let `trials` be done; None in trainings of earlier versions.
+    """
 
     family: str
     trials: int
+    trials_asked: int | None = None
     cut_short: bool
-    ap: float
-    roc_auc: float
+    ap: float | None
+    roc_auc: float | None
     intervals: dict[str, tuple[float, float]]
+    crps: float | None = None
 
     @staticmethod
     def from_candidate(candidate: "Candidate") -> "CandidateSummary":
@@ -44,9 +49,11 @@ class CandidateSummary(_Frozen):
         return CandidateSummary(
             family=candidate.family,
             trials=candidate.trials,
+            trials_asked=candidate.trials_asked,
             cut_short=candidate.cut_short,
-            ap=metrics["ap"],
-            roc_auc=metrics["roc_auc"],
+            ap=metrics.get("ap"),
+            roc_auc=metrics.get("roc_auc"),
+            crps=metrics.get("crps"),
             intervals={
                 k: (metrics[f"{k}_low"], metrics[f"{k}_high"])
                 for k in ("ap", "roc_auc")
@@ -95,10 +102,11 @@ class DatasetProfile(_Frozen):
 class Proposal(_Frozen):
     """Proposal of a training; after `promote_run` with its decision.
 
-    `promote`: the challenger goes into service, or `refreshed_version`, the champion with a newer
-    refit. `waiting`: only if a person approves. `test`: metrics of the challenger on the test
-    period (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw
-    variable. `answers`: the effect of operators' feedback on rows, empty without feedback.
+    `approved_by`: the person who put it into service. `promote`: the challenger goes into service,
+    or `refreshed_version`, the champion with a newer refit. `waiting`: only if a person approves.
+    `test`: metrics of the challenger on the test period (`Evidence.summary`); `evidence`: champion
+    against challenger. `importance`: share by raw variable. `answers`: the effect of operators'
+    feedback on rows, empty without feedback.
     """
 
     definition: str
@@ -111,6 +119,7 @@ class Proposal(_Frozen):
     waiting: bool
     provisional: bool
     reason: str
+    approved_by: str | None = None
     challenger_version: int | None
     champion_version: int | None
     refreshed_version: int | None = None

@@ -60,7 +60,9 @@ def refit(
         usual=usual_values(dataset.plan, dataset.rows[rows]),
         ranges=ordinary_ranges(dataset.plan, dataset.rows[rows]),
         usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[rows], USUAL),
-        hash=model_hash(estimator, twin.calibration, twin.threshold, twin.plan),
+        hash=model_hash(
+            estimator, twin.calibration, twin.threshold, twin.plan, has_alarm=twin.has_alarm
+        ),
         refit=None,
         normal=sample_normal(
             dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed

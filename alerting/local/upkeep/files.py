@@ -20,6 +20,7 @@ from alerting.settings.home import FILE_MODE, FOLDER_MODE
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_MOST_MANIFEST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Return a backup's manifest. Raises UserError if there is none of this program."""
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > 256 << 20:
+        if path.stat().st_size > _MOST_MANIFEST_BYTES:
             raise ValueError("too large")
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:

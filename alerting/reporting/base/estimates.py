@@ -14,7 +14,11 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
-from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
+from alerting.learning.metrics.confidence import (
+    poisson_interval,
+    weighted_median,
+    wilson_interval,
+)
 
 LEAST_EVENTS = 5
 _TAIL = 0.025
@@ -92,7 +96,8 @@ def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
     rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
     low = float(ordered[rank - 1])
     high = float(ordered[n - rank])
-    return Estimate(float(np.median(ordered)), low, high, unit, counted(n, of), _too_few(n, of))
+    middle = float(weighted_median(ordered, np.ones((1, n)))[0])
+    return Estimate(middle, low, high, unit, counted(n, of), _too_few(n, of))
 
 
 def _too_few(number: int, of: Cases) -> str:

@@ -17,6 +17,13 @@ from alerting.reporting.base.messages import false_alarms, seconds
 from alerting.reporting.base.scores import RowMetrics
 from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.definition.retune import Retune
+from alerting.reporting.definition.values import (
+    ValueMetrics,
+    advise_value,
+    describe_value,
+    value_rule,
+    value_trust,
+)
 
 Trust = Literal["yes", "with_care", "no", "cannot_tell"]
 GOOD_RECALL = 0.7
@@ -70,12 +77,20 @@ class _Demand:
 
 def conclude(metrics: ReportMetrics) -> Judgement:
     """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
+    if not metrics.has_alarm:
+        return _conclude_values(metrics.values)
     demands = list(_demands(metrics))
     trust = _trust(demands)
     actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))
     return Judgement(
         trust, f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.", _rule(demands), actions
     )
+
+
+def _conclude_values(values: ValueMetrics | None) -> Judgement:
+    trust = value_trust(values)
+    sentence = f"{TRUST_MESSAGES[trust]}: {describe_value(values)}"
+    return Judgement(trust, sentence, value_rule(), advise_value(values))
 
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
@@ -156,9 +171,7 @@ def _describe_problems(f: ReportMetrics) -> str:
     if not total:
         return "no problem occurred while the alert was evaluated"
     return f"{total - missed} of {total} {_found(f)}" + (
-        f", {seconds(f.lead_time.value)} ahead in the median"
-        if f.lead_time.value is not None
-        else ""
+        f", typically {seconds(f.lead_time.value)} ahead" if f.lead_time.value is not None else ""
     )
 
 
@@ -273,11 +286,13 @@ def _model(f: ReportMetrics) -> Iterator[str]:
             "The probabilities are no better than the mean alone: do not read the score as a risk; "
             "retrain."
         )
+    if f.model is not None and f.model.shift:
+        yield f.model.shift
     if f.models and f.models[-1].provisional:
         yield translatable(
-            "Model version {version} is provisional: too little evidence to compare it with "
-            "another so far.",
+            "Model version {version} is provisional. {why}",
             version=f.models[-1].version,
+            why=f.models[-1].summary or f.models[-1].reason,
         )
 
 

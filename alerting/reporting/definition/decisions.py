@@ -15,11 +15,12 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 
+_PLATFORM = "platform"
 _UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
+_FIRST_TRAINED = template(
+    "First model. It is clearly better than chance and is used until a comparison is possible."
+)
 _PLAIN = {
-    "provisional": template(
-        "First model. It is clearly better than chance and is used until a comparison is possible."
-    ),
     "no_challenger": template("No candidate was better than chance."),
     "stale": template("Another model had gone into service meanwhile."),
     "refreshed": template("The model in service was fitted again on the newest data."),
@@ -28,6 +29,19 @@ _PLAIN = {
         "alone."
     ),
 }
+_FOUND_BY_CHANCE = template(
+    "First model. In the validation period its threshold found {found} of {problems} problems, no "
+    "more than chance explains, so a person decides."
+)
+_NOTHING_TO_FORECAST = template(
+    "Nothing shows this problem before it is there, so there is nothing to forecast. An alert at "
+    "the limit says as much, without a model."
+)
+_TOO_FEW = template(
+    "First model of this alert. There are too few readings yet that it had not seen to count its "
+    "false alarms."
+)
+_APPROVED = template("{actor} approved it: by itself it would not have gone into service.")
 _NOT_PASSED = template("It did not pass the comparison with the model in service.")
 _FIRST = template(
     "First model of this alert. It passed the tests on readings that it had not seen."
@@ -44,6 +58,20 @@ _BY_FORECASTS = {
         "Its warnings were better, but its forecasts worse (mean CRPS {new}, before {old})."
     ),
 }
+_CUT_SHORT = template(
+    "{why} Its search was cut short by the time budget (trials: {families}); "
+    "`alerting model repeat {run}` gives the same model again."
+)
+_BY_VALUES = {
+    "promote": template("Its values were better (mean CRPS {new}, before {old})."),
+    "keep": template("Its values were no better (mean CRPS {new}, before {old})."),
+}
+_BY_CRPS = {"forecasts": _BY_FORECASTS, "values": _BY_VALUES}
+_FIRST_VALUES = template(
+    "First model of this value. On readings that it had not seen it was better than the last known "
+    "value; it raises no alarm."
+)
+_NO_VALUES = template("No candidate was better than the last known value.")
 _NO_BETTER = templates(
     "It was no better on {number} problem that neither model had seen{measured}.",
     "It was no better on {number} problems that neither model had seen{measured}.",
@@ -68,7 +96,8 @@ class DecisionMade:
 
     `expected`: metrics at the decision by name, on data that the model had not seen;
     `expected_intervals`: of 95 %, where they were recorded. `reason`: as it was recorded, in
-    English; `summary`: for people, in every language.
+    English; `summary`: for people, in every language. `alert`: the definition that was proposed
+    instead of a model, as YAML.
     """
 
     at: datetime
@@ -82,12 +111,34 @@ class DecisionMade:
     expected: Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
     expected_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    alert: str = ""
 
 
 def summarise_decision(
     verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
 ) -> Translatable:
-    """Say why a decision was made. `champion`: until then; `reason`: used if a person's words."""
+    """Say why a decision was made, and whether a search was cut short.
+
+    `champion`: until then; `reason`: used if a person's words.
+    """
+    why = _why(verdict, champion, actor, reason, evidence)
+    cut_short = evidence.get("cut_short")
+    if cut_short is None:
+        return why
+    return translatable(
+        _CUT_SHORT,
+        why=why,
+        families=", ".join(
+            f"{family.replace('_', ' ')} {done}/{asked}"
+            for family, (done, asked) in cut_short["trials"].items()
+        ),
+        run=cut_short["run"],
+    )
+
+
+def _why(
+    verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
+) -> Translatable:
     words = reason.partition(": ")[2]
     if verdict == "rejected":
         return translatable(
@@ -95,13 +146,12 @@ def summarise_decision(
         )
     if verdict == "rollback":
         return translatable("{actor} rolled back: {reason}", actor=actor, reason=words)
-    if verdict in _PLAIN:
-        return translatable(
-            _UNREADABLE if verdict == "provisional" and champion is not None else _PLAIN[verdict]
-        )
-    if evidence.get("decided_by") == "forecasts" and verdict in _BY_FORECASTS:
+    if verdict in _PLAIN or verdict == "provisional":
+        return _without_comparison(verdict, champion, actor, evidence)
+    by_crps = _BY_CRPS.get(evidence.get("decided_by", ""), {})
+    if verdict in by_crps:
         new, old = (Styled(evidence["crps"][model], ".4g") for model in ("challenger", "champion"))
-        return translatable(_BY_FORECASTS[verdict], new=new, old=old)
+        return translatable(by_crps[verdict], new=new, old=old)
     events = evidence.get("events")
     if events is None:
         is_first = verdict == "promote" and champion is None
@@ -109,6 +159,37 @@ def summarise_decision(
     return translatable_count(
         *_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence)
     )
+
+
+def _without_comparison(
+    verdict: str, champion: int | None, actor: str, evidence: Mapping[str, Any]
+) -> Translatable:
+    if verdict == "no_challenger":
+        return translatable(_without_challenger(evidence))
+    if verdict != "provisional":
+        return translatable(_PLAIN[verdict])
+    by_chance = evidence.get("found_by_chance")
+    if by_chance is None or champion is not None:
+        return translatable(_provisional(champion, actor, evidence), actor=actor)
+    numbers = {name: Styled(by_chance[name], ".0f") for name in ("found", "problems")}
+    return translatable(_FOUND_BY_CHANCE, **numbers)
+
+
+def _without_challenger(evidence: Mapping[str, Any]) -> str:
+    if (evidence.get("chance") or {}).get("onset"):
+        return _NOTHING_TO_FORECAST
+    return (
+        _NO_VALUES if "values" in evidence and "chance" not in evidence else _PLAIN["no_challenger"]
+    )
+
+
+def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> str:
+    """Return why a model serves that was not compared with another one, or did not pass."""
+    if "compared" in evidence:  # learned from readings alone
+        return _TOO_FEW if actor == _PLATFORM else _APPROVED
+    if champion is not None:
+        return _UNREADABLE
+    return _FIRST_VALUES if "values" in evidence else _FIRST_TRAINED
 
 
 def _measured(evidence: Mapping[str, Any]) -> Value:

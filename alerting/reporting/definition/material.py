@@ -14,6 +14,8 @@ from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
+from alerting.learning.metrics.graded_values import ServedValues
+from alerting.learning.selection.base_rate import BaseRate
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
@@ -76,7 +78,9 @@ class Material:
     `verification`: how the model did by the values that came. `moving_levels`: of an asset in
     (start, end], the limits that change by themselves, by variable. `reduced`: by asset, where
     `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
-    came late, as the platform recorded them.
+    came late, as the platform recorded them. `values`: those that a forecast said of the period, by
+    asset, beside the samples. `base_rate`: of the validation that set the
+    threshold in service.
     """
 
     definition: Definition
@@ -102,6 +106,8 @@ class Material:
     verification: str = ""
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     late: Sequence[Interval] = ()
+    values: Mapping[str, ServedValues] = field(default_factory=dict)
+    base_rate: BaseRate | None = None
     moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
         NO_MOVING_LEVELS
     )

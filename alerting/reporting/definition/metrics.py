@@ -36,6 +36,7 @@ from alerting.reporting.definition.reported_problems import (
     lead_time,
 )
 from alerting.reporting.definition.retune import Retune, compute_retune
+from alerting.reporting.definition.values import ValueMetrics, compute_values
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
@@ -150,6 +151,8 @@ class ReportMetrics:
     data: DataMetrics | None = None
     retune: Retune | None = None
     previous: PreviousPeriod | None = None
+    values: ValueMetrics | None = None
+    has_alarm: bool = True
 
     @property
     def missed(self) -> tuple[ReportedProblem, ...]:
@@ -183,7 +186,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
     return replace(
         metrics,
         rows=compute_row_metrics(m.scores, *gap_and_horizon(trained), trained.learning.seed)
-        if trained
+        if trained and m.definition.has_alarm
         else None,
         money=_money(m, metrics, earlier),
         drivers=drivers(m.raised, before.raised if before and earlier else None),
@@ -193,7 +196,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         if trained
         else None,
         data=data_metrics(m),
-        retune=compute_retune(m) if before is not None else None,
+        retune=compute_retune(m) if before is not None and m.definition.has_alarm else None,
         previous=PreviousPeriod(
             start=earlier.start,
             end=earlier.end,
@@ -223,6 +226,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     hits = counted["hit"]
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
+    has_problem = m.definition.problem is not None and m.definition.has_alarm
     without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
     return ReportMetrics(
         definition=m.definition.name,
@@ -230,8 +234,8 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         kind=m.definition.kind,
         trained=trained is not None,
         revision=m.revision,
-        horizon_s=m.definition.horizon.total_seconds() if m.definition.problem else None,
-        gap_s=m.definition.gap.total_seconds() if m.definition.problem else None,
+        horizon_s=m.definition.horizon.total_seconds() if has_problem else None,
+        gap_s=m.definition.gap.total_seconds() if has_problem else None,
         start=m.start,
         end=m.end,
         as_of=m.as_of,
@@ -263,6 +267,8 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         verdicts=verdict_metrics(raised),
         rows=None,
         evaluated_s=weeks * _WEEK_S,
+        values=compute_values(m.values),
+        has_alarm=m.definition.has_alarm,
     )
 
 

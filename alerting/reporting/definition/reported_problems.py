@@ -98,13 +98,11 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether an instant in [start - gap - horizon, start - gap] was evaluated."""
+    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated."""
     evaluated = m.evaluated.get(asset)
     window = m.definition.window
     latest = start - window.after
-    return (
-        evaluated is not None and evaluated[0] <= latest and latest - window.length < evaluated[1]
-    )
+    return evaluated is not None and evaluated[0] < latest and latest - window.length < evaluated[1]
 
 
 def gap_and_horizon(definition: Definition) -> tuple[int, int]:

@@ -266,15 +266,13 @@ def _describe_panel(panel: Panel, language: Language) -> str:
     return f"{shown}{limits}"
 
 
-def describe_moving(panel: Panel, level: MovingLevel, language: Language, digits: int = 4) -> str:
+def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str:
     """Return a changing limit in words: label, lowest and highest value, time without one."""
     label = language.translate(level.label)
     values = level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
-    low, high = (
-        panel.show(float(value), language, digits) for value in (values.min(), values.max())
-    )
+    low, high = (panel.show(float(value), language) for value in (values.min(), values.max()))
     unit = f" {panel.unit}" if panel.unit else ""
     shown = (
         f"{label} {low}{unit}"

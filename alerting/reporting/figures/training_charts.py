@@ -33,12 +33,13 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     """Draw PNG files by name for a challenger's evidence.
 
     `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as
-    the training stores them. `names`: titles of variables. Charts without data are omitted.
+    the training stores them; of a value without an alarm only the last two. `names`: titles of
+    variables. Charts without data are omitted.
     """
     summary = evidence["summary"]
-    curve = evidence["threshold_curve"]
-    points = evidence["precision_recall"]
-    bins = evidence["reliability"]
+    curve = evidence.get("threshold_curve", ())
+    points = evidence.get("precision_recall", ())
+    bins = evidence.get("reliability", ())
     shares = evidence["importance"]
     charts = {
         "threshold.png": threshold_curve(curve, summary["threshold_reason"])

@@ -51,7 +51,8 @@ class BacktestMetrics:
     `events`: result of `learning.metrics.event_metrics`, which also evaluates candidates; None
     without a problem in the data. `beside_acted`: episodes within the outcome window of a live
     episode on which operators acted: if no problem followed there, their action may be the cause.
-    `cost`: None where the definition names no costs.
+    `cost`: None where the definition names no costs. `bursts`: a sentence on problems that come in
+    bursts, with their number as written and as proposed; empty elsewhere.
     """
 
     run: str
@@ -62,3 +63,4 @@ class BacktestMetrics:
     events: EventMetrics | None
     cost: Cost | None
     beside_acted: int
+    bursts: str = ""

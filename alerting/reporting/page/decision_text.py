@@ -5,6 +5,7 @@ from typing import Any
 
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.spoken import format_threshold
 from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import (
     CandidateSummary,
@@ -39,7 +40,7 @@ MAIN_METRICS = {
 CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
     "promote": "The challenger is better and goes into service",
-    "provisional": "The challenger goes into service provisionally",
+    "provisional": "The challenger goes into service",
     "keep": "The champion stays",
     "refreshed": "The champion stays, refitted on the newest data",
     "cannot_tell": "The evidence shows no difference; the champion stays",
@@ -53,8 +54,8 @@ _WAITING = {
     "refreshed": "The champion, refitted on the newest data",
 }
 EARLIER_RULE = (
-    "these figures are of the earlier rule, by which an alarm ended one horizon after its raise; "
-    "they are compared with nothing"
+    "these figures are of an earlier rule, by which an alarm ended one horizon after its raise, or "
+    "announced a problem that began with it; they are compared with nothing"
 )
 _MINUTE = "%Y-%m-%d %H:%M"
 
@@ -80,16 +81,22 @@ def decision_markdown(proposal: Proposal) -> str:
         headline=_headline(proposal),
         comparison=side_by_side(proposal),
         chance=chance_lines(proposal.evidence),
+        alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
+        cut_short=cut_short_lines(proposal.leaderboard, proposal.run_id),
+        candidate_titles=candidate_titles(proposal.leaderboard),
         titles=METRIC_TITLES,
         metric=format_metric,
         counts=counts(proposal.test),
+        threshold=format_threshold,
         most=10,
     )
     return page.rstrip("\n") + "\n"
 
 
 def _headline(proposal: Proposal) -> str:
+    if proposal.approved_by is not None:
+        return f"{proposal.approved_by} approved the challenger, which goes into service"
     if proposal.verdict == "promote" and "compared" in proposal.evidence:
         return (
             "The newly estimated model"
@@ -98,6 +105,8 @@ def _headline(proposal: Proposal) -> str:
         )
     if proposal.waiting:
         return _WAITING.get(proposal.verdict, proposal.verdict)
+    if proposal.verdict == "no_challenger" and "chance" not in proposal.evidence:
+        return "No challenger: nothing is better than the last known value"
     return _HEADLINES.get(proposal.verdict, proposal.verdict)
 
 
@@ -204,23 +213,48 @@ def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
     """Describe the result of a search, or of an estimation, in one line."""
     if isinstance(candidate, EstimateSummary):
         return "; ".join(candidate.notes)
-    cut = ", cut short by the time budget" if candidate.cut_short else ""
+    asked = f" of {candidate.trials_asked}" if candidate.trials_asked else ""
+    cut = f", cut short after {candidate.trials}{asked}" if candidate.cut_short else ""
     return (
         f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of "
         f"{candidate.trials} trials{cut}"
     )
 
 
+def cut_short_lines(leaderboard: Sequence[CandidateSummary], run_id: str) -> list[str]:
+    """Return a sentence on searches that a ceiling ended, with the command that repeats them; none
+    without one."""
+    ended = [
+        f"{one.title} after {one.trials}" + (f" of {one.trials_asked}" if one.trials_asked else "")
+        for one in leaderboard
+        if one.cut_short
+    ]
+    if not ended:
+        return []
+    return [
+        f"cut short by learning.time_budget (trials done): {', '.join(ended)}. The same model "
+        f"again: `alerting model repeat {run_id}`; all trials: a longer time_budget"
+    ]
+
+
 def candidate_metrics(candidate: CandidateSummary) -> str:
     """Describe the metrics of a candidate: `average precision 0.61 (0.52 to 0.7), ...`."""
     return ", ".join(
-        f"{title} {format_metric(vars(candidate), key)}" for key, title in CANDIDATE_METRICS.items()
+        f"{title} {format_metric(vars(candidate), key)}"
+        for key, title in candidate_titles([candidate]).items()
     )
 
 
 def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
-    """Return the candidates, the best first."""
-    return sorted(leaderboard, key=lambda candidate: -candidate.ap)
+    """Return the candidates, the best first; where nothing could be warned of, by CRPS."""
+    return sorted(leaderboard, key=lambda one: (one.ap is None, -(one.ap or 0), one.crps or 0))
+
+
+def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
+    """Return the titles of the metrics by which candidates are compared; CRPS where nothing could
+    be warned of."""
+    is_of_values = any(candidate.ap is None for candidate in leaderboard)
+    return {"crps": "CRPS"} if is_of_values else CANDIDATE_METRICS
 
 
 def result_line(proposal: Proposal) -> str:
@@ -236,13 +270,27 @@ def decision_lines(proposal: Proposal) -> list[str]:
         calibration_text(proposal.test),
     ]
     test = test if "ap" in proposal.test else []
-    return [*candidates, *chance_lines(proposal.evidence), *test, result_line(proposal)]
+    return [
+        *candidates,
+        *cut_short_lines(proposal.leaderboard, proposal.run_id),
+        *chance_lines(proposal.evidence),
+        *test,
+        result_line(proposal),
+    ]
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
     """Return the sentence on the test against chance; where it failed, the reason has it."""
     chance = evidence.get("chance", {})
     return [chance["message"]] if chance.get("passed") else []
+
+
+def proposed_alert(evidence: Mapping[str, Any]) -> str:
+    """Return the definition, as YAML, that a training proposes where there is nothing to forecast;
+    empty elsewhere."""
+    chance = evidence.get("chance", {})
+    onset = None if chance.get("passed") else chance.get("onset")
+    return str(onset["alert"]) if onset else ""
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:

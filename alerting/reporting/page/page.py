@@ -62,6 +62,7 @@ def draw(
         "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language)
         if model
         else "",
+        "predicted": report_charts.draw_values(material.values, zone, language),
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
     episodes = episode_details(material.raised, material.histories, language)
@@ -92,10 +93,9 @@ def render_page(
     drawn: Charts,
     backtest: BacktestMetrics | None = None,
     zone: tzinfo = UTC,
-    notes: tuple[str, ...] = (),
     language: Language = ENGLISH,
 ) -> str:
-    """Render the page as HTML, users' text escaped. `notes`: on the report itself, at its head."""
+    """Render the page as HTML, users' text escaped."""
     return render(
         "page/page.html",
         language,
@@ -110,7 +110,6 @@ def render_page(
         lanes=charts.LANES,
         zone=zone,
         zone_name=messages.zone_name(zone),
-        notes=notes,
         cbpe_conditions=CONDITIONS,
         retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alerting.definitions.wording.language import ENGLISH, Language
+from alerting.learning.metrics.graded_values import ServedValues
 from alerting.reporting.base import messages
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
@@ -27,6 +28,7 @@ from alerting.reporting.figures.episode_chart import describe_moving
 from alerting.reporting.page.charts import draw_panel
 from alerting.reporting.page.details import MissedProblem
 
+_MOST_SAMPLES = 150  # in a chart of predicted values
 _ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it
 _DRAWN = 0.78  # of the width for the bars; the rest for their values
 
@@ -159,6 +161,40 @@ def score_bars(
         share=language.share(sum(shares[len(shares) // 2 :])),
     )
     return inline_svg("scores", label, (WIDTH / 2, 3.4), draw, language)
+
+
+def draw_values(
+    values: Mapping[str, ServedValues], zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
+    """Draw the predicted values of the first asset beside its samples: the last ones that a chart
+    can show; empty without samples."""
+    asset, found = next(iter(values.items()), ("", None))
+    if found is None or not len(found.graded.at):
+        return ""
+    variable = found.variable.replace("_", " ")
+    samples = found.graded.at[-_MOST_SAMPLES:]
+    values_came = found.graded.value[-_MOST_SAMPLES:]
+    is_drawn = found.drawn_at >= samples[0]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        at = found.drawn_at[is_drawn] / DAY_MS
+        low, middle, high = (
+            side[is_drawn]
+            for side in (found.predicted.low, found.predicted.median, found.predicted.high)
+        )
+        axes.fill_between(at, low, high, color=PAGE["score"], alpha=0.25, linewidth=0)
+        axes.plot(at, middle, color=PAGE["score"], linewidth=1)
+        axes.plot(samples / DAY_MS, values_came, "o", color=PAGE["ink"], markersize=3)
+        axes.set_title(", ".join(filter(None, (asset, variable, found.unit))), color=PAGE["muted"])
+        time_axis(axes, zone, language, most=6)
+
+    label = language.say(
+        "{asset}: predicted {variable} with its 90 % interval, beside the samples",
+        asset=asset,
+        variable=variable,
+    )
+    return inline_svg("values", label, (WIDTH, 3.0), draw, language)
 
 
 def missed_problem(

@@ -12,6 +12,7 @@ from alerting.reporting.base.messages import seconds
 from alerting.reporting.base.sentences import sentence
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.definition.values import describe_value
 
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
 _LEAST_TOGETHER = 3
@@ -25,6 +26,7 @@ _DAYS = (
     template("Saturdays"),
     template("Sundays"),
 )
+_MOST_CASES = 10_000
 
 
 def head_sentences(
@@ -38,6 +40,8 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
     if not m.evaluated:
         yield language.say("The alert was not evaluated in this period.")
         return
+    if m.values is not None or not m.has_alarm:
+        yield language.translate(describe_value(m.values))
     if m.horizon_s is not None:
         yield _problems(m, language)
     if late := found_late(m):
@@ -47,14 +51,15 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
             len(late),
             after=seconds(median(late), language),
         )
-    yield _false_alarms(m, zone, language)
+    if m.has_alarm:
+        yield _false_alarms(m, zone, language)
     decision = m.model.decisions[-1] if m.model and m.model.decisions else None
     if decision is not None:
         yield _decision(decision, language)
     if m.model and m.model.drifted:
         named = ", ".join(v.replace("_", " ") for v in m.model.drifted[:3])
         yield language.say("Inputs are clearly not those of the training: {names}.", names=named)
-    known = how_much_is_known(m, language)
+    known = how_much_is_known(m, language) if m.has_alarm else ""
     if known:
         yield known
 
@@ -226,7 +231,7 @@ def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
     if total == 0 or weeks <= 0:
         return None
     share = count / total
-    for needed in range(total, 10_000):
+    for needed in range(total, _MOST_CASES):
         low, high = wilson_interval(share * needed, needed)
         if high - low <= 2 * KNOWN_WITHIN:
             return ceil((needed - total) / (total / weeks) - 1e-9)

@@ -19,6 +19,7 @@ KIND_NAMES: dict[Kind, Translatable] = {
     "keep": translatable("keep"),
     "wait": translatable("wait"),
 }
+LEAST_WEEKS = 4.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def propose(summary: DefinitionNumbers) -> PlantProposal:
     s = summary
     right = s.hits + s.avoided
     known = s.hits + s.avoided + s.false_alarms
-    if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= 4.0:
+    if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= LEAST_WEEKS:
         return PlantProposal("retire", _why_retire(s, known))
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:

@@ -33,6 +33,8 @@ from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.operate import shelves_now
 
 _AROUND = timedelta(minutes=10)
+_LONGEST_SHOWN = timedelta(days=1)
+_BEFORE = timedelta(days=30)  # the earliest raise of an alarm that is counted
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def alarms_of(
     """Return the alarms of matching assets in [start, end). Raises UserError if empty."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
-    found = episodes.alarms(start, end, start - timedelta(days=30))
+    found = episodes.alarms(start, end, start - _BEFORE)
     return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 
@@ -204,7 +206,7 @@ def _advise(
             "only threshold definitions of one variable have limits to advise on",
         )
     start = chatter.first - _AROUND
-    end = min(chatter.last, chatter.first + timedelta(days=1)) + _AROUND
+    end = min(chatter.last, chatter.first + _LONGEST_SHOWN) + _AROUND
     history = readings.load(asset, start, end, [condition.variable])
     proposals = propose(
         condition, history, start, end, targets.chatter_cycles, targets.chatter_within

@@ -37,7 +37,7 @@ from alerting.usecases.backtest.segment import instants, segment_metrics, walk_s
 from alerting.usecases.definitions.sync import check, require_revision, sync
 from alerting.usecases.training.derived import fix_features
 
-RULES = 3  # part of a run's identity: results stored under other rules do not count
+RULES = 4  # part of a run's identity: results stored under other rules do not count
 # length of a segment without training, which bounds the work that an interruption loses
 WITHOUT_TRAINING = timedelta(days=7)
 

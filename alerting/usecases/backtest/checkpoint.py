@@ -17,6 +17,7 @@ from alerting.ports import (
     DecisionRecord,
     Document,
     Files,
+    Predicted,
     RegistryPorts,
     Score,
 )
@@ -37,6 +38,7 @@ class BacktestCheckpoint:
 
 
 _CHECKPOINT = TypeAdapter(BacktestCheckpoint)
+_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "twin")
 _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
 
@@ -69,6 +71,7 @@ def checkpoint_files(
         threshold=np.array([r["threshold"] for r in rows], np.float64),
         model_version=np.array([r["model_version"] for r in rows], np.int64),
         twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
+        values=np.array([json.dumps(r.get("values", [])) for r in rows], np.str_),
     )
     files = {
         "checkpoint.json": _CHECKPOINT.dump_json(point),
@@ -89,11 +92,27 @@ def checkpoint_files(
 
 def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        columns = [arrays[name].tolist() for name in ("asset", *Score._fields)]
+        columns = [arrays[name].tolist() for name in _COLUMNS]
+        # a backtest that an earlier version began has none
+        values = arrays["values"].tolist() if "values" in arrays.files else ["[]"] * len(columns[0])
     return [
-        (asset, Score(from_millis(ts), score, threshold, version, None if isnan(twin) else twin))
-        for asset, ts, score, threshold, version, twin in zip(*columns, strict=True)
+        (
+            asset,
+            Score(
+                from_millis(ts),
+                _none_if_nan(score),
+                _none_if_nan(threshold),
+                version,
+                _none_if_nan(twin),
+                tuple(Predicted(timedelta(milliseconds=v[0]), *v[1:]) for v in json.loads(said)),
+            ),
+        )
+        for asset, ts, score, threshold, version, twin, said in zip(*columns, values, strict=True)
     ]
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:

@@ -8,6 +8,7 @@ from alerting.alarm_kpis.intervals import length
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.counting import CountedEpisode
 from alerting.episodes.episode import Episode
+from alerting.learning.data.bursts import find_bursts
 from alerting.learning.metrics.metrics import (
     EventMetrics,
     ProblemIntervals,
@@ -58,6 +59,15 @@ def events_of(material: Material) -> EventMetrics | None:
         for asset, found in intervals.items()
     }
     return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
+
+
+def bursts_of(material: Material) -> str:
+    """Return a sentence on problems that come in bursts; empty where they do not."""
+    problem = material.definition.problem
+    if problem is None or material.definition.is_of_unit:
+        return ""
+    bursts = find_bursts(problem, list(material.histories.values()))
+    return "" if bursts is None else bursts.message
 
 
 def _counted(material: Material, asset: str) -> list[CountedEpisode]:
@@ -111,7 +121,7 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
         found = problem_intervals(own, onset=material.predicts == "onset")
         latest = found.start - gap
-        counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
+        counted = (to_millis(first) < latest) & (latest - horizon < to_millis(last))
         intervals[asset] = ProblemIntervals(found.start, found.end, counted)
     return intervals
 

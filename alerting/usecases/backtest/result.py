@@ -11,7 +11,13 @@ from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics, to_document
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.page.page import draw, render_page
-from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
+from alerting.usecases.backtest.metrics import (
+    beside_acted,
+    bursts_of,
+    cost_of,
+    events_of,
+    load_of,
+)
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
@@ -49,6 +55,7 @@ def finish(
         events=events,
         cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
         beside_acted=beside_acted(platform.episodes, material),
+        bursts=bursts_of(material),
     )
     judgement = conclude(metrics)
     page = render_page(metrics, judgement, draw(metrics, material), top)
@@ -56,7 +63,11 @@ def finish(
         "finished_at": now,
         "headline": judgement.sentence,
         "metrics": to_document(metrics)
-        | {"judgement": to_document(judgement), "beside_acted": top.beside_acted},
+        | {
+            "judgement": to_document(judgement),
+            "beside_acted": top.beside_acted,
+            "bursts": top.bursts,
+        },
         "events": top.events.to_document() if top.events else None,
         "cost": to_document(top.cost),
         "load": to_document(top.load),

@@ -1,7 +1,7 @@
 """Definitions: plan and apply documents, and make revisions of documents edited directly in the
 database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -266,18 +266,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         name = str(marked.get("_label", document.get("name")))
         try:
             definition = _parse(document, assets, types)
-            faults = (
-                faults_against_assets(definition, assets, types)
-                if definition.state == "active"
-                else []
-            )
-            if (
-                definition.state == "active"
-                and definition.suppression
-                and definition.suppression.inhibited
-            ):
-                others = {r.name: r.definition for r in (*latest.values(), *new)}
-                faults += inhibition_faults(definition, others, assets)
+            faults = _faults_in_force(definition, (*latest.values(), *new), assets, types)
         except DefinitionRefused as refusal:
             faults = list(refusal.faults)
         except Exception as error:  # any content of a document: no document stops the others
@@ -310,6 +299,21 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
     latest.update({revision.name: revision for revision in new})
     return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty, assets)
+
+
+def _faults_in_force(
+    definition: Definition,
+    revisions: Iterable[Revision],
+    assets: AssetIndex,
+    types: Sequence[EventType],
+) -> list[Fault]:
+    """Return the faults of an active definition against assets and other definitions."""
+    if definition.state != "active":
+        return []
+    faults = faults_against_assets(definition, assets, types)
+    if definition.suppression and definition.suppression.inhibited:
+        faults += inhibition_faults(definition, {r.name: r.definition for r in revisions}, assets)
+    return faults
 
 
 def _record_faults(

@@ -20,7 +20,14 @@ from alerting.detection.problems import (
     problem_samples,
 )
 from alerting.episodes.episode import Episode, OutcomeRecord
-from alerting.episodes.outcome import RULES, Observed, acted_within, consensus, determine_outcome
+from alerting.episodes.outcome import (
+    IN_TIME_FROM_GAP,
+    RULES,
+    Observed,
+    acted_within,
+    consensus,
+    determine_outcome,
+)
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
 from alerting.ports import DerivedFeatureStore, OutcomePorts, Readings
@@ -36,13 +43,13 @@ _STOP_TRYING = timedelta(days=30)
 
 
 class _OutcomeWindow(NamedTuple):
-    """Where the problem of an episode must occur: (start, end], after `in_time_from` in time to
-    act. `has_moved`: the end moved with the risk after the raise."""
+    """Where the problem of an episode must occur: (start, end], after `too_late_until` in time to
+    act. `rules`: the version by which this is found."""
 
     start: datetime
-    in_time_from: datetime
+    too_late_until: datetime
     end: datetime
-    has_moved: bool
+    rules: int
 
 
 # Adds the correction of what the recipients of an episode were told, whose outcome has changed.
@@ -156,30 +163,30 @@ def _outcome_record(
     mature_at = _mature_at(platform, problem, asset, window.end)
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
-    record = determine_outcome(True, observed, acted, verdict, _rules_of(episode, window))
+    record = determine_outcome(True, observed, acted, verdict, window.rules)
     return record, _next_try(observed, mature_at, as_of)
-
-
-def _rules_of(episode: Episode, window: _OutcomeWindow) -> int:
-    """Return the version of the rules: that of the stored outcome, unless its window has moved."""
-    stored = episode.outcome_record
-    return RULES if stored is None or window.has_moved else stored.rules
 
 
 def _outcome_window(
     derived_features: DerivedFeatureStore, definition: Definition, episode: Episode
 ) -> _OutcomeWindow:
     """Return where the problem must occur: from the raise to the end of the prediction window,
-    which moves with the risk; of the unit just made, in the stride that ends there."""
+    which moves with the risk; of the unit just made, in the stride that ends there.
+
+    A stored outcome keeps the version of its rules, unless its window has moved.
+    """
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(derived_features, definition)
     raised = episode.raised_at
     window = definition.window
     at_raise = raised + window.until
     end = (episode.valid_until if episode.is_prediction else None) or at_raise
-    return _OutcomeWindow(
-        raised + min(window.after, timedelta(0)), raised + window.after, end, end != at_raise
-    )
+    stored = episode.outcome_record
+    rules = RULES if stored is None or end != at_raise else stored.rules
+    too_late_until = raised + window.after
+    if rules <= IN_TIME_FROM_GAP:
+        too_late_until -= timedelta(milliseconds=1)
+    return _OutcomeWindow(raised + min(window.after, timedelta(0)), too_late_until, end, rules)
 
 
 def _mature_at(
@@ -223,7 +230,7 @@ def _observe(
     inside = starts[(starts > to_millis(window.start)) & (starts <= to_millis(window.end))]
     if len(inside):
         at = from_millis(int(inside[0]))
-        return Observed("too_late" if at < window.in_time_from else "in_time", at)
+        return Observed("too_late" if at <= window.too_late_until else "in_time", at)
     if as_of < mature_at:
         return Observed(
             "unknown",
@@ -243,7 +250,7 @@ def _states(
     if problem.event is not None:
         start = millis(found["start"])
         end = millis(found["end"])
-        in_time = to_millis(window.in_time_from) + 1
+        in_time = to_millis(window.too_late_until) + 1
         lasts = (end == NOT_YET) | (end > in_time)
         return np.where(lasts, np.maximum(start, in_time), start)
     ts, bad = problem_samples(problem, history)

@@ -28,7 +28,10 @@ def require_asset(assets: Assets, name: str) -> Asset:
 
 def find_episode(episodes: Episodes, id: str) -> Episode:
     """Return the episode of this id, or of this unique beginning of an id (four characters or
-    more). Raises NotFound."""
+    more).
+
+    Raises NotFound if none or several begin so.
+    """
     episode = episodes.get(id)
     if episode is not None:
         return episode

@@ -29,7 +29,7 @@ class EvaluatedTarget:
     evaluated_from: ConditionState
     reprocessed: TargetEvaluation
     since: TargetEvaluation
-    is_cut: bool = False
+    is_cut: bool
 
     @property
     def is_reprocessed(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from math import isnan
 
@@ -21,7 +21,7 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.ports import KindPorts, Readings, Score, TargetScores
+from alerting.ports import KindPorts, Predicted, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
 from alerting.readings.series import Series, series_of
 from alerting.usecases.episodes.suppression import suppressed_between
@@ -141,13 +141,31 @@ def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
 
 
 def score_rows(scored: ScoredRows) -> list[Score]:
-    """Return the known scores to store."""
+    """Return the known scores to store, with the values that a forecast predicted."""
+    values = _values_of(scored)
     return [
         Score(
-            from_millis(t), p, scored.threshold, scored.model_version, None if isnan(twin) else twin
+            from_millis(t),
+            None if isnan(p) else p,
+            None if isnan(p) else scored.threshold,
+            scored.model_version,
+            None if isnan(twin) else twin,
+            predicted,
         )
-        for t, p, twin in zip(
-            scored.at.tolist(), scored.score.tolist(), scored.twin.tolist(), strict=True
+        for t, p, twin, predicted in zip(
+            scored.at.tolist(), scored.score.tolist(), scored.twin.tolist(), values, strict=True
         )
-        if not isnan(p)
+        if predicted or not isnan(p)
+    ]
+
+
+def _values_of(scored: ScoredRows) -> list[tuple[Predicted, ...]]:
+    if scored.values is None:
+        return [()] * len(scored.at)
+    leads = [timedelta(milliseconds=lead) for lead in scored.leads_ms]
+    return [
+        ()
+        if isnan(row[0][0])
+        else tuple(Predicted(lead, *numbers) for lead, numbers in zip(leads, row, strict=True))
+        for row in scored.values.tolist()
     ]

@@ -71,7 +71,7 @@ class ImportResult:
 
 
 def refuse_line(line: BadLine) -> None:
-    """Refuse a bad line that the check has not found. Raises UserError."""
+    """Raise UserError for a bad line that the check has not found."""
     raise UserError(
         f"line {line}; it was not bad when the file was checked, so the file is being changed: "
         "import it again"

@@ -24,6 +24,8 @@ from alerting.usecases.registry.model_cache import ModelCache
 if TYPE_CHECKING:
     from alerting.readings.history import History
 
+MEASURED_FOR = timedelta(days=28)
+
 _log = id_logger(__name__)
 
 
@@ -38,9 +40,7 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     revisions = active(platform.definitions)
     for revision in revisions:
         try:
-            verification = verify_model(
-                platform, models, revision, as_of - timedelta(days=28), as_of
-            )
+            verification = verify_model(platform, models, revision, as_of - MEASURED_FOR, as_of)
         except ModelUnavailable as unavailable:  # has a platform alert of its own
             _log.warning("not measured: %s", unavailable, definition=revision.name)
             continue
@@ -68,7 +68,10 @@ def verify_model(
     start: datetime,
     as_of: datetime,
 ) -> ModelVerification | None:
-    """Measure one definition's models; None if unknown. Raises ModelUnavailable."""
+    """Measure one definition's models; None if unknown.
+
+    Raises ModelUnavailable if a model cannot be read.
+    """
     definition = revision.definition
     kind = verifying_kind_of(revision.definition)
     if kind is None or not isinstance(definition, TrainedDefinition):

@@ -119,7 +119,9 @@ def registered_files(
     platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
 ) -> Files:
     """Return the files of a version that have these hashes, from the cache or from the registry.
-    Raises ModelUnavailable."""
+
+    Raises ModelUnavailable if both lack them.
+    """
     return _find_cached(
         platform.model_key, platform.model_file_cache, definition, version, stored
     ) or _fetch(platform, definition, version, stored)

@@ -37,6 +37,8 @@ _LONGEST_CHUNK = timedelta(days=14)
 _WIDTH_MS = 60_000
 _SHORTEST_MS = 1_000
 _SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
+_FIRST_CHUNK = timedelta(hours=6)
+_MOST_GROWTH = 8
 
 
 def load_bounded(
@@ -82,7 +84,7 @@ def _parts(
     """Yield the history in parts of about so many rows. The last one has all events."""
     first, last = readings.span(asset.name) or (end, end)
     begin = start
-    length = timedelta(hours=6)
+    length = _FIRST_CHUNK
     per_second = 0.0
     while True:
         stop = max(begin, first) + length
@@ -95,7 +97,7 @@ def _parts(
         begin = stop
         per_second = max(per_second, len(part.readings) / length.total_seconds())
         at_rate = timedelta(seconds=chunk / per_second) if per_second else _LONGEST_CHUNK
-        length = min(at_rate, 8 * length, _LONGEST_CHUNK)
+        length = min(at_rate, _MOST_GROWTH * length, _LONGEST_CHUNK)
 
 
 @dataclass

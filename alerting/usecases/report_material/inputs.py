@@ -9,13 +9,16 @@ from alerting.alarm_kpis.intervals import Interval
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import Definition
+from alerting.learning.selection.base_rate import BaseRate
 from alerting.ports import DecisionRecord, PlantPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
+from alerting.reporting.page.decision_text import proposed_alert
 
 OF_ALARMS = ("event_recall", "episode_precision", "false_alarms_per_week")
 SLICES = 20
 _MOST_ROWS = 500  # of one slice
 _GOLDEN = 0.6180339887498949
+_LONGEST_SLICE = timedelta(hours=6)
 
 
 def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
@@ -51,6 +54,7 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
                 expected=expected,
                 summary=summary_of(r),
                 expected_intervals=intervals,
+                alert=proposed_alert(r.evidence),
             )
         )
     return found
@@ -94,6 +98,17 @@ def learned_from(
     return datetime.fromisoformat(stated["start"]), datetime.fromisoformat(stated["end"])
 
 
+def serving_base_rate(records: Sequence[DecisionRecord], end: datetime) -> BaseRate | None:
+    """Return the share of problems at the last training before `end` whose threshold serves; None
+    if it was not recorded, or under an earlier alarm rule."""
+    promoted = [r for r in records if r.promoted and r.at < end]
+    measured = next((r for r in reversed(promoted) if r.evidence.get("expected")), None)
+    stored = {} if measured is None else measured.evidence
+    if stored.get("alarm_rule") != ALARM_RULE or "base_rate" not in stored:
+        return None
+    return BaseRate.from_document(stored["base_rate"])
+
+
 def sample_reference(
     platform: PlantPorts,
     definition: Definition,
@@ -116,7 +131,7 @@ def sample_reference(
 def _slices(start: datetime, end: datetime) -> Iterator[Interval]:
     """Return an interval in each twentieth, displaced so that no hour is favoured."""
     part = (end - start) / SLICES
-    width = min(part, timedelta(hours=6))
+    width = min(part, _LONGEST_SLICE)
     for i in range(SLICES):
         begin = start + i * part + (part - width) * (i * _GOLDEN % 1)
         yield begin, begin + width

@@ -18,6 +18,7 @@ from alerting.detection.problems import (
     counted_problems,
     find_occurrences,
     find_problems,
+    first_lookback,
     predicts,
     problem_lookback,
 )
@@ -26,8 +27,9 @@ from alerting.kinds.registry import kind_of
 from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.learning.metrics.graded_values import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import BacktestPorts, DecisionRecord, Readings, ReportPorts
+from alerting.ports import BacktestPorts, DecisionRecord, Document, Readings, ReportPorts
 from alerting.readings.history import History, from_millis, millis, to_millis, with_older
 from alerting.readings.instants import NO_TIME
 from alerting.reporting.definition.material import Material, ModelInService, Reduced
@@ -41,6 +43,7 @@ from alerting.usecases.report_material.inputs import (
     decisions_made,
     learned_from,
     sample_reference,
+    serving_base_rate,
     summary_of,
     unfitted_times,
 )
@@ -117,6 +120,7 @@ def gather_material(
         decisions=decisions_made(decisions, end),
         reference=sample_reference(platform, definition, assets, learned),
         reference_period=learned,
+        base_rate=serving_base_rate(decisions, end),
         previous=_gather_period(sources, previous_start, start),
     )
 
@@ -134,7 +138,8 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         if not suppression
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
-    scores = _notifiable_scores(_scores(s, start, end), s.suppressed)
+    stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
+    scores = _notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, start, end)
     models = ModelCache(s.platform)
 
@@ -150,6 +155,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         episodes=sorted(episodes, key=lambda e: e.raised_at),
         problems=_notifiable_problems(s.problems, s.suppressed, definition),
         scores=_label_scores(definition, s.histories, scores, s.as_of),
+        values=_values(s, stored),
         models=_models(s.decisions, start, end, scores),
         evaluated=evaluated,
         gaps=gaps,
@@ -182,7 +188,7 @@ def _notifiable_problems(
 
     def is_suppressed(asset: str, start: datetime) -> bool:
         latest = start - definition.window.after
-        return first_free(suppressed.get(asset, ()), latest - definition.window.length) > latest
+        return first_free(suppressed.get(asset, ()), latest - definition.window.length) >= latest
 
     notifiable = [
         not is_suppressed(str(a), s.to_pydatetime())
@@ -197,6 +203,7 @@ def _before(definition: Definition, asset: Asset) -> timedelta:
     duration = timedelta(0)
     if problem is not None:
         duration = problem.hold + (problem.recovery or timedelta(0)) + problem_lookback(problem)
+        duration += first_lookback(problem)
     inputs = kind_of(definition).inputs(definition, asset)
     return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
 
@@ -221,9 +228,25 @@ def _problems(
     )
 
 
-def _scores(s: _Sources, start: datetime, end: datetime) -> pd.DataFrame:
+def _values(s: _Sources, stored: Sequence[Document]) -> dict[str, ServedValues]:
+    """Return the values that were said, by asset, beside the samples known at `as_of`."""
+    definition = s.definition
+    name = definition.must_know if isinstance(definition, TrainedDefinition) else None
+    if name is None:
+        return {}
+    found = {
+        asset: compare_values(
+            [row for row in stored if row["asset"] == asset], history, name, definition.gap, s.as_of
+        )
+        for asset, history in s.histories.items()
+    }
+    return {asset: values for asset, values in found.items() if values is not None}
+
+
+def _scores(s: _Sources, stored: Sequence[Document]) -> pd.DataFrame:
     """Return a score per asset and instant: of the model that evaluated it last."""
-    frame = pd.DataFrame(list(s.platform.scores.for_interval(s.revision.name, start, end)))
+    scored = [row for row in stored if row["score"] is not None]
+    frame = pd.DataFrame(scored).drop(columns="values", errors="ignore")
     if frame.empty:
         return pd.DataFrame(columns=list(_STORED_COLUMNS))
     frame = frame.assign(preferred=frame["model_version"] == _version_at(s, frame))

@@ -9,6 +9,7 @@ from alerting.ports import ReportHead, ReportPorts
 from alerting.reporting.life.differences import describe_difference
 
 _DIFFERENCES = 10
+_AT_ONCE = 1_000
 
 
 def announce_reports(platform: ReportPorts, now: datetime) -> int:
@@ -17,7 +18,7 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the
     record that the report is announced adds nothing twice.
     """
-    waiting = platform.reports.unannounced(1_000)
+    waiting = platform.reports.unannounced(_AT_ONCE)
     by_name = (
         {
             r.name: r.definition.schedule.report_recipients

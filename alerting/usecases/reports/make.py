@@ -202,6 +202,7 @@ def has_something_to_say(decisions: Decisions, material: Material, metrics: Repo
         or metrics.problems
         or metrics.problems_in_recovery
         or metrics.problems_unevaluated
+        or metrics.values
     )
     gaps = (
         any(to - of >= LEAST_GAP for found in material.gaps.values() for of, to in found)

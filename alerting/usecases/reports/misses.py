@@ -11,6 +11,8 @@ from alerting.episodes.misses import ReportedMiss
 from alerting.ports import MaterialPorts
 from alerting.reporting.definition.material import Material
 
+_LEAST_DISTANCE = timedelta(minutes=5)
+
 
 def with_misses(platform: MaterialPorts, material: Material) -> Material:
     """Return the material with the misses of its period that were reported by its instant.
@@ -43,7 +45,7 @@ def with_misses(platform: MaterialPorts, material: Material) -> Material:
 
 def is_in_data(definition: Definition, problems: pd.DataFrame, asset: str, at: datetime) -> bool:
     """Return whether the data show a problem at an instant, or a window's length from it."""
-    near = max(definition.window.length, timedelta(minutes=5))
+    near = max(definition.window.length, _LEAST_DISTANCE)
     here = problems[problems["asset"] == asset]
     ends = here["end"].fillna(pd.Timestamp(at)) if len(here) else here["start"]
     return bool(((here["start"] <= at + near) & (ends >= at - near)).any())

@@ -23,6 +23,9 @@ _SCRATCH = 3
 _SPARE = 1 << 30
 _LONGEST_ARRIVAL = timedelta(hours=1)  # an upload that takes longer has ended without a trace
 _UNFINISHED = ("waiting", "running")
+_STARTS_WITHIN = timedelta(minutes=3)
+_SILENT_FOR = timedelta(minutes=10)
+_PROGRESS_EVERY = timedelta(seconds=1)
 
 
 class JobsFull(UserError):
@@ -134,7 +137,7 @@ def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime
     ended = [other.ended_at for other in all_jobs if other.ended_at is not None]
     silent_for = now - max(first.seen_at or first.created_at, *ended, first.created_at)
     away = None
-    if silent_for > (timedelta(minutes=10) if first.state == "running" else timedelta(minutes=3)):
+    if silent_for > (_SILENT_FOR if first.state == "running" else _STARTS_WITHIN):
         minutes = silent_for // timedelta(minutes=1)
         away = (
             f"Airflow has done nothing for {minutes} minutes: it is away, or busy with other work. "
@@ -227,7 +230,7 @@ class _Work:
                 f"it took longer than {format_duration(LONGEST)}; send the readings in smaller "
                 "files"
             )
-        if self.job.seen_at is None or now - self.job.seen_at >= timedelta(seconds=1):
+        if self.job.seen_at is None or now - self.job.seen_at >= _PROGRESS_EVERY:
             self.record(step=step, progress=done / total if total else 0.0)
 
     def record(self, **changes: Any) -> None:

@@ -11,11 +11,16 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import LoadedModels, TargetEvaluation, VersionInterval
-from alerting.kinds.protocol.scoring import Predicted, ScoreDetails, ScoringKind
+from alerting.kinds.protocol.evaluation import (
+    LoadedModels,
+    ScoredRows,
+    TargetEvaluation,
+    VersionInterval,
+)
+from alerting.kinds.protocol.scoring import ScoreDetails, ScoringKind
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.ports import Assets, EvaluationPorts, ModelUnavailable, Readings
+from alerting.ports import Assets, EvaluationPorts, ModelUnavailable, Predicted, Readings
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.store import require_asset
@@ -29,9 +34,9 @@ _MOMENT = timedelta(milliseconds=1)
 class Prediction:
     """The answer about one asset. `at`: the instant that was scored, None without.
 
-    `score` is None where it is `unknown`, which then says why. `would_raise`: whether the score is
-    at or above the threshold. `revision`, `model_version`: the versions that answer; None where
-    there is none.
+    `score` is None where it is `unknown`, which then says why, and of a model whose values serve
+    without an alarm. `would_raise`: whether the score is at or above the threshold. `revision`,
+    `model_version`: the versions that answer; None where there is none.
     """
 
     definition: str
@@ -100,13 +105,13 @@ def predict(
     shared = SharedInputs(question.platform.readings)
     start = question.until - _stride(kind, models, in_force, asset)
     evaluated = question.evaluate(start, question.until, shared)
-    scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
+    scored = _last_scored(evaluated)
     if (
         scored is not None and len(question.versions(start, question.until)) > 1
     ):  # the result has the last version's readings
         instant = from_millis(int(scored.at[-1]))
         evaluated = question.evaluate(instant - _MOMENT, instant, shared)
-        scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
+        scored = _last_scored(evaluated)
     if scored is None:
         return replace(
             blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
@@ -114,7 +119,7 @@ def predict(
     found = replace(
         blank,
         at=from_millis(int(scored.at[-1])),
-        threshold=scored.threshold,
+        threshold=scored.threshold if scored.has_alarm else None,
         model_version=scored.model_version,
     )
     if scored.unknown[-1]:
@@ -125,13 +130,14 @@ def predict(
         if evaluated.history is None
         else kind.details(asset, evaluated.history, scored, shared)
     )
-    return replace(
-        found,
-        score=score,
-        would_raise=score >= scored.threshold,
-        contributions=details.contributions,
-        forecast=details.forecast,
-    )
+    found = replace(found, contributions=details.contributions, forecast=details.forecast)
+    if not scored.has_alarm:
+        return found
+    return replace(found, score=score, would_raise=score >= scored.threshold)
+
+
+def _last_scored(evaluated: TargetEvaluation) -> ScoredRows | None:
+    return next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
 
 
 def scoring_kind(definition: Definition) -> ScoringKind:

@@ -128,7 +128,7 @@ def try_source(
     plant: SourcePorts, readers: Readers, source: Source, seconds: float = TRIAL_S
 ) -> SourceTrial:
     """Connect a source and return some rows as they would be stored. Writes and takes nothing.
-    Raises UserError.
+    Raises UserError if it cannot be connected or read.
 
     `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
     """

@@ -2,7 +2,7 @@
 the champion."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,12 @@ from alerting.kinds.protocol.training import Challenger
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import candidate_from_files
+from alerting.learning.search.candidates import Candidate, candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
+from alerting.learning.selection.other_questions import measure_problems
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
+from alerting.learning.selection.values import ValueEvidence
 from alerting.ports import Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
@@ -30,6 +32,12 @@ from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.due import end_run
+from alerting.usecases.training.own_values import (
+    describe_remedy,
+    describe_values,
+    find_value_test,
+    finds_problems,
+)
 from alerting.usecases.training.promote import description
 from alerting.usecases.training.readings import load_learning_data
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
@@ -76,22 +84,33 @@ def _compare_trained(
     champion_version = _champion_of(platform.decisions, run)
     version = None
     refreshed_version = None
+    values = find_value_test(chosen)
+    if chosen is not None and values is not None:
+        serves = values.passed and not _ends_alarm(platform, definition, champion_version, run)
+        chosen = chosen if serves else None
     if chosen is None:
         stays = f" The champion, version {champion_version}, stays."
+        tests = [test.message for test in (chance, values) if test is not None]
         facts = {
-            "chance": chance.message,
+            "chance": " ".join(tests),
             "stays": "" if champion_version is None else stays,
-            "remedy": chance.remedy(definition),
+            "remedy": describe_remedy(definition, chance, values, measure_problems(dataset)),
         }
         decision = decide({"not_above_chance": True}, facts)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
-        if decision.promote and not chosen.evidence.threshold.finds:
+        found = chosen.evidence.found if isinstance(chosen.evidence, ChallengerEvidence) else None
+        if decision.promote and not finds_problems(chosen):
             decision = add_objection(decision, "finds_nothing")
+        elif champion_version is None and decision.promote and found and not found.passed:
+            decision = add_objection(decision, "found_by_chance", found.facts)
         elif champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision
             )
+        if values is not None:
+            said = describe_values(definition, chance, values)
+            decision = replace(decision, reason=f"{decision.reason} {said}")
     proposal = Proposal(
         definition=run.name,
         revision=run.revision,
@@ -109,8 +128,10 @@ def _compare_trained(
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
         test=chosen.evidence.summary if chosen else {},
         evidence={
-            "chance": chance.to_document(),
+            **({} if chance is None else {"chance": chance.to_document()}),
+            **({} if values is None else {"values": values.to_document()}),
             **_importance(chosen, decision),
+            **(_cut_short(run.id, candidates) if platform.runs.shown else {}),
             **decision.evidence,
         },
         importance=chosen.evidence.importance if chosen else {},
@@ -119,9 +140,17 @@ def _compare_trained(
         answers=dataset.answered,
     )
     params = {"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {}
-    names = ("ap", "bound", "trials", "problems")
+    names = ("ap", "bound", "trials", "problems") if chance is not None else ()
     metrics = {f"chance_{name}": float(getattr(chance, name)) for name in names}
     return _store(platform, run, proposal, params, metrics)
+
+
+def _ends_alarm(
+    platform: TrainingPorts, definition: TrainedDefinition, version: int | None, run: TrainingRun
+) -> bool:
+    """Return whether an alarm is in service, which a model without one must not end."""
+    champion, lost = _read_champion(platform, definition, version, run.as_of)
+    return lost is not None or (champion is not None and champion.has_alarm)
 
 
 def _compare_estimated(
@@ -223,6 +252,13 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
     return {"importance": {"rows": rows, "variables": dict(ranked)}}
 
 
+def _cut_short(run_id: str, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """Return the trials done and asked of searches that a ceiling ended, for the record of the
+    decision; nothing without one."""
+    ended = {one.family: [one.trials, one.trials_asked] for one in candidates if one.cut_short}
+    return {"cut_short": {"run": run_id, "trials": ended}} if ended else {}
+
+
 def _register(
     platform: TrainingPorts,
     run: TrainingRun,
@@ -244,8 +280,12 @@ def _register(
         model = training.refit(dataset, model, definition) or model
     tags = {
         **_version_tags(definition.kind, model, run),
-        "threshold": repr(model.threshold),
-        "metrics_text": metrics_text(evidence.summary),
+        **({} if isinstance(evidence, ValueEvidence) else {"threshold": repr(model.threshold)}),
+        "metrics_text": (
+            evidence.test.message
+            if isinstance(evidence, ValueEvidence)
+            else metrics_text(evidence.summary)
+        ),
     }
     types = column_types(model.plan)
     version = register_model(platform, run.name, run.id, training.save(model), tags, types)
@@ -285,7 +325,7 @@ def _refresh(
 def _charts(
     platform: PlantPorts,
     definition: TrainedDefinition,
-    evidence: ChallengerEvidence,
+    evidence: ChallengerEvidence | ValueEvidence,
     decision: PromotionDecision,
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if

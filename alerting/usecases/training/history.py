@@ -6,6 +6,7 @@ from typing import Any
 
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import DecisionRecord, Models, TrainingRuns
+from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import chance_lines
 
 
@@ -23,6 +24,13 @@ def decision_line(decision: DecisionRecord) -> dict[str, Any]:
         "at": decision.at.isoformat(),
         "challenger": decision.challenger_version,
         "champion": decision.champion_version,
+        "summary": summarise_decision(
+            decision.verdict,
+            decision.champion_version,
+            decision.actor,
+            decision.reason,
+            decision.evidence,
+        ),
         **{key: getattr(decision, key) for key in same},
     }
 

@@ -4,15 +4,14 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from alerting.definitions.model import Revision
+from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.language import translatable
 from alerting.learning.selection.proposal import PROPOSAL
 from alerting.ports import Definitions, ModelUnavailable, RunState, TrainingRuns, Trainings
 from alerting.usecases.training.due import newest_trainings
 
 PROBABLY_KILLED = timedelta(minutes=30)
-"""Time without progress after which a training was probably killed: the time budget of one search
-is minutes."""
+"""Time without progress, beyond the longest search, after which a training was probably killed."""
 
 
 class ProgressPorts(Protocol):
@@ -52,7 +51,7 @@ def unfinished_training(
 
     `step`: its present or last step, number `step_number` of `steps`; `candidates_done` of
     `candidates`; `last_sign`: when a part of it began or ended last. A killed training looks the
-    same; only `last_sign` shows it.
+    same; only `last_sign` shows it, by being older than `killed_after`.
     """
     newest = next(iter(platform.runs.open_runs(name)), None)
     if (
@@ -68,13 +67,15 @@ def unfinished_training(
         for s in searches
         if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"
     ]
-    total = _candidates(platform.definitions, name, int(newest.tags.get("revision", "0")))
+    definition = _definition(platform.definitions, name, int(newest.tags.get("revision", "0")))
+    total = None if definition is None else len(definition.families)
     return {
         "run_id": newest.id,
         "revision": int(newest.tags.get("revision", "0")),
         "as_of": newest.tags.get("as_of"),
         "started_at": newest.started_at,
         "last_sign": _last_sign(newest, searches),
+        "killed_after": _killed_after(definition),
         "step": _step(active, len(done), total),
         "step_number": len(done) + 2,
         "steps": None if total is None else total + 2,
@@ -92,13 +93,15 @@ def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None
     )
     if training is None or training.ended_at is not None:
         return None
-    total = _candidates(platform.definitions, name, training.revision)
+    definition = _definition(platform.definitions, name, training.revision)
+    total = None if definition is None else len(definition.families)
     return {
         "run_id": training.run,
         "revision": training.revision,
         "as_of": None,
         "started_at": training.started_at,
         "last_sign": training.started_at,
+        "killed_after": _killed_after(definition),
         "step": translatable("building the dataset"),
         "step_number": 1,
         "steps": None if total is None else total + 2,
@@ -107,10 +110,15 @@ def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None
     }
 
 
-def _candidates(definitions: Definitions, name: str, number: int) -> int | None:
+def _definition(definitions: Definitions, name: str, number: int) -> ModelDefinition | None:
     revision = next((r for r in definitions.revisions(name) if r.number == number), None)
-    families = getattr(revision.definition, "families", None) if revision else None
-    return None if families is None else len(families)
+    found = revision.definition if revision else None
+    return found if isinstance(found, ModelDefinition) else None
+
+
+def _killed_after(definition: ModelDefinition | None) -> timedelta:
+    longest = timedelta(0) if definition is None else definition.longest_search
+    return PROBABLY_KILLED + longest
 
 
 def _step(active: list[str], done: int, total: int | None) -> str:

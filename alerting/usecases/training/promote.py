@@ -9,6 +9,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
 from alerting.definitions.wording.language import template
+from alerting.learning.selection.decision_table import met_condition
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import (
     Clock,
@@ -79,7 +80,9 @@ def promote_run(
     follow(platform, decided)
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
     outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
-    final = proposal.model_copy(update={**outcome, "waiting": False})
+    actor = decided.actor if decided.promoted else PLATFORM
+    person = {"approved_by": None if actor == PLATFORM else actor, "waiting": False}
+    final = proposal.model_copy(update=outcome | person)
     _report_run(platform.runs, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
@@ -112,7 +115,7 @@ def _record(
         promote = False
         reason = f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
     elif approved_by is not None:
-        reason = f"{reason} Approved by {approved_by}."
+        reason = f"{met_condition(reason)} Approved by {approved_by}."
     return DecisionRecord(
         definition=proposal.definition,
         at=clock.now() if approved_by else proposal.as_of,
@@ -142,8 +145,8 @@ def _of_training(proposal: Proposal) -> dict[str, Any]:
     intervals = proposal.test.get("intervals", {})
     bounds = {name: list(interval) for name, interval in intervals.items() if name in known}
     found = {"expected": known, "expected_intervals": bounds, "learned": learned}
-    rule = proposal.test.get("alarm_rule")
-    return found if rule is None else found | {"alarm_rule": rule}
+    stated = ("alarm_rule", "base_rate") if names else ("alarm_rule",)
+    return found | {name: proposal.test[name] for name in stated if name in proposal.test}
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
@@ -205,10 +208,7 @@ def _index_carried_forward(
     platform: TrainingPorts, definition: ModelDefinition, version: int
 ) -> None:
     """Prepare the search for values that the new champion carries forward, and for the categories
-    by which readings are grouped.
-
-    Evaluations work without it, more slowly.
-    """
+    by which readings are grouped. Evaluations work without it, more slowly."""
     carried = {*definition.groups_by}
     if isinstance(definition, TrainedDefinition):
         try:
@@ -319,8 +319,7 @@ def _present_question(revisions: Sequence[Revision], made: Sequence[DecisionReco
 def _from_and_to(
     name: str, made: Sequence[DecisionRecord], to: int | None
 ) -> tuple[DecisionRecord, int]:
-    """Return the promotion in service, and the version to roll back to. `made`: promotions of the
-    question that is answered."""
+    """Return the promotion in service, and the version to roll back to, of these promotions."""
     serving = last_promotion(made, None)
     line = line_of_champions(made, None)
     if serving is None:
@@ -392,8 +391,7 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
 
 
 def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
-    """Return `notes` and `tables` on what the newest promoted model learned from readings alone;
-    None without. Oldest first."""
+    """Return what the newest promoted model learned from readings alone; None without."""
     found = next(
         (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
     )

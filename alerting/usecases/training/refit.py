@@ -101,9 +101,12 @@ def review_refit(
     name = definition.name
     made = platform.decisions.for_definition(name)
     serving = last_promotion(made, question)
-    if serving is None or serving.challenger_version is None or serving.at > as_of:
-        return None
-    if serves_twin(made, serving.challenger_version, as_of):
+    if (
+        serving is None
+        or serving.challenger_version is None
+        or serving.at > as_of
+        or serves_twin(made, serving.challenger_version, as_of)
+    ):
         return None
     try:
         champion = ModelCache(platform).get(definition, serving.challenger_version)

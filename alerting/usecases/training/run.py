@@ -62,8 +62,11 @@ def load_model_definition(definitions: Definitions, run: TrainingRun) -> ModelDe
 
 
 def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
-    """Return the dataset of the run."""
-    return dataset_from_files(runs.files(run_id, DATASET))
+    """Return the dataset of the run. Raises UserError if its files are lost."""
+    files = runs.files(run_id, DATASET)
+    if not files:
+        raise UserError(f"the dataset of run {run_id} is no longer in the registry; train again")
+    return dataset_from_files(files)
 
 
 def load_candidates(

@@ -1,6 +1,8 @@
 """Training runs that people start and answer: named by an id, its beginning, or the definition
 whose version waits."""
 
+from collections.abc import Iterable, Sequence
+
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import ModelDefinition
 from alerting.learning.selection.proposal import Proposal
@@ -10,6 +12,7 @@ from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.due import ABANDONED_AFTER
+from alerting.usecases.training.history import last_training
 from alerting.usecases.training.progress import describe_step
 from alerting.usecases.training.promote import promote_run
 
@@ -30,18 +33,45 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     waiting = _waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     known = {*waiting, *(() if named else _decided_and_open(platform))}
-    begins = sorted(run for run in known if len(text) >= _LEAST_BEGINNING and run.startswith(text))
-    found = named or [run for run in begins if run == text] or begins
-    if len(found) == 1:
-        return found[0]
+    found = named or _beginning(known, text)
     if found:
-        raise UserError(
-            f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the "
-            "id"
-        )
+        return _only(found, text)
     lines = [f"{one.definition}: `alerting model approve {run}`" for run, one in waiting.items()]
     raise UserError(
         f"no run begins with {shown(text)}; waiting for approval: {'; '.join(lines) or 'none'}"
+    )
+
+
+def known_run(platform: TrainingPorts, text: str) -> str:
+    """Return the id of a run with a result, by its beginning, or of the last training of a
+    definition. Raises UserError if there is none."""
+    if platform.definitions.newest_revision(text) is not None:
+        made = platform.decisions.for_definition(text)
+        last = last_training(platform.runs, platform.models, text, made)
+        if last is None:
+            raise UserError(f"{text!r} has no training with a result yet: `alerting train {text}`")
+        return str(last["run_id"])
+    waiting = _waiting(platform.platform_alerts, platform.decisions, platform.runs)
+    found = _beginning({*waiting, *_decided_and_open(platform)}, text)
+    if found:
+        return _only(found, text)
+    raise UserError(
+        f"no run begins with {shown(text)}; `alerting models NAME` names the last one of a "
+        "definition"
+    )
+
+
+def _beginning(runs: Iterable[str], text: str) -> list[str]:
+    """Return the run with this id, else those that begin with it."""
+    begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
+    return [run for run in begins if run == text] or begins
+
+
+def _only(found: Sequence[str], text: str) -> str:
+    if len(found) == 1:
+        return found[0]
+    raise UserError(
+        f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the id"
     )
 
 

@@ -20,6 +20,7 @@ from alerting.learning.data.files import dataset_files
 from alerting.learning.features.plan import describe_window
 from alerting.learning.metrics.metrics import precision_recall_points
 from alerting.learning.search.candidates import Candidate, candidate_files, candidate_from_files
+from alerting.learning.search.ceiling import ReadTime
 from alerting.learning.selection.proposal import (
     CandidateSummary,
     DatasetProfile,
@@ -209,7 +210,7 @@ def fit(
     try:
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
-            fitted = _search(platform, run, definition, family, progress)
+            fitted = _search(platform, run, definition, family, progress, platform.limits.read_time)
         else:
             fitted = _estimate(platform, run, definition, family)
     except BaseException:
@@ -249,17 +250,20 @@ def _search(
     definition: TrainedDefinition,
     family: str,
     progress: Progress,
+    read_time: ReadTime | None,
 ) -> _Fitted:
     dataset = load_dataset(platform.runs, run.id)
     warm_start = _champion_params(platform, run, family)
-    candidate = training_of(definition).train(dataset, definition, family, progress, warm_start)
+    candidate = training_of(definition).train(
+        dataset, definition, family, progress, warm_start, read_time
+    )
     charts = _candidate_charts(candidate, dataset) if platform.runs.shown else {}
     summary = CandidateSummary.from_candidate(candidate)
     return _Fitted(
         summary,
         _describe_candidate(candidate),
         candidate.params,
-        candidate.metrics,
+        {**candidate.metrics, "trials": candidate.trials, "trials_asked": candidate.trials_asked},
         candidate_files(candidate),
         charts,
     )
@@ -317,7 +321,7 @@ def _champion_params(
 def _describe_candidate(candidate: Candidate) -> str:
     """Return the search in two sentences, as the description of its run."""
     cut = (
-        f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}."
+        f" Cut short: {candidate.trials} of {candidate.trials_asked} trials."
         if candidate.cut_short
         else ""
     )
@@ -330,6 +334,8 @@ def _describe_candidate(candidate: Candidate) -> str:
 def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
     from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
 
+    if np.isnan(candidate.ap):  # nothing to warn of
+        return {}
     scored = ~np.isnan(candidate.oof)
     points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
     title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"

@@ -34,6 +34,8 @@ from alerting.usecases.notification.platform_alerts import opening_keys
 # readings before a raise that evaluation, explanation or chart may read
 _BEFORE_EPISODE = timedelta(days=30)
 _EVER = datetime.fromtimestamp(0, UTC)
+_AFTER_LATENESS = timedelta(days=1)
+_FAR = timedelta(days=3650)  # no outcome is due later
 
 
 def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Swept]:
@@ -48,7 +50,7 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [
         *platform.episodes.find(open_only=True),
-        *platform.episodes.with_due_outcomes(as_of + timedelta(days=3650)),
+        *platform.episodes.with_due_outcomes(as_of + _FAR),
     ]
     found = [
         *_readings(platform, needed, limits["readings"], dry),
@@ -84,7 +86,7 @@ def latest_limit(platform: PlanPorts, as_of: datetime) -> datetime:
     lateness = max(
         (target.allowed_lateness for target in current_plan(platform).targets), default=0
     )
-    return as_of - timedelta(milliseconds=lateness) - timedelta(days=1)
+    return as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
 
 
 def assets_with_readings(assets: Assets, readings: Readings) -> list[str]:

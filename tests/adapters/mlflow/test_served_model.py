@@ -34,8 +34,7 @@ def trained(tmp_path_factory):
     platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}
-    often = {"max_time_in_alarm": 0.25}  # a problem every three hours, announced 38 minutes ahead
-    document = learned_quickly() | {"learning": learning, "operating_point": often}
+    document = learned_quickly() | {"learning": learning}
     apply(platform, [document], "engineer", at(0), "test")
     platform.clock.instant = at(8 * DAY)
     return platform, uri, train(platform, NAME, at(8 * DAY))

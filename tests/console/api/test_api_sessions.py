@@ -86,12 +86,6 @@ def test_the_log_out_of_one_browser_leaves_the_other_in(app):
     assert (here.get("/").status_code, there.get("/").status_code) == (303, 200)
 
 
-def test_a_session_can_be_issued_for_a_person_without_a_token(app, wall):
-    session = app.state.entrance.access.issue_session("ada", "admin", wall())
-    assert TestClient(app, cookies={"alerting_session": session}).get("/").status_code == 200
-    assert app.state.entrance.access.issue_session("mallory", "admin", wall()) is None
-
-
 # Wrong tokens
 
 

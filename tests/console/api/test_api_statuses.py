@@ -63,6 +63,8 @@ def everywhere(stub):
         "feedback",
         "misses",
         "predict_jobs",
+        "access_tokens",
+        "audit",
     )
     return client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
 
@@ -120,8 +122,6 @@ def named(client, path):
                 "id"
             ]
         }
-    if path.endswith("/close"):
-        return {"id": come_true().id}
     if path.startswith("/api/v1/reports/"):
         return {
             "id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"],
@@ -137,9 +137,13 @@ def named(client, path):
             job = replace(job, state="done", result=ScoredFile(1, 1, 1, {}))
         state.platform.predict_jobs.insert(job)
         return {"id": id}
+    if path.startswith("/api/v1/tokens/"):
+        made = client.post("/api/v1/tokens", json=VALID["TokenBody"], headers=ADMIN)
+        return {"id": made.json()["key"]}
     if path.startswith("/api/v1/definitions/{name}/predict"):
         return {"name": "too-moist"}
-    return {"name": "all"} if path.startswith("/api/v1/routes/") else {}
+    closed = {"id": come_true().id} if path.endswith("/close") else {}
+    return {"name": "all"} if path.startswith("/api/v1/routes/") else closed
 
 
 def provoke(clients, path, method, operation, schemas):
@@ -166,7 +170,7 @@ def provoke(clients, path, method, operation, schemas):
         if parameter["in"] == "query":
             yield send(params=query | {parameter["name"]: "0001-01-01T00:00:00Z" + "x" * 300})
             yield send(params=query | {parameter["name"]: "nothing-of-this-name"})
-    if method == "POST":
+    if method != "GET":
         kind = {**ADMIN, "content-type": "application/json"}
         for content in (b"{", b"[" * 50_000, b"9" * 60_000, b"[]"):
             yield send(headers=kind, content=content)
@@ -177,6 +181,8 @@ def provoke(clients, path, method, operation, schemas):
         if "definition" in body.get("json", ()):
             for field in ("definition", "asset"):
                 yield send(json={**body["json"], field: "nothing-of-this-name"})
+        if "owner" in body.get("json", ()):
+            yield send(json={**body["json"], "owner": "nothing-of-this-name"})
 
 
 def not_provoked_here(status):

@@ -289,7 +289,8 @@ def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_ou
 def test_the_menu_has_what_a_role_needs(browser):
     everyone = ["Alarms", "Alarm quality", "Reports"]
     engineers = [*everyone, "Routes", "Sources", "Platform"]
-    for token, names in zip(TOKENS, (everyone, everyone, engineers), strict=False):
+    admins = [*engineers, "Audit", "Access"]
+    for token, names in zip(TOKENS, (everyone, everyone, admins), strict=False):
         log_in(browser, token)
         menu = browser.get("/").text.partition("<nav")[2].partition('<div class="who">')[0]
         assert re.findall(r">([^<]+)</a>", menu) == ["Alerting", *names]

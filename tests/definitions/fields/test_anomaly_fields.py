@@ -18,7 +18,6 @@ DAY = 24 * 60
 TRAINED = 6 * DAY
 END = 7 * DAY
 SHORT = {
-    "candidates": ["pca"],
     "windows": ["40m"],
     "surroundings": "0s",
     "schedule": {"retrain": None},
@@ -84,8 +83,6 @@ PROOFS = {
     "windows": [{}, {"windows": ["80m"]}],
     "aggregations": [{}, {"aggregations": ["mean", "max"]}],
     "stride": [{}, {"stride": "20m"}],
-    "candidates": [{}, {"candidates": ["isolation_forest"]}],
-    "seed": [{"candidates": ["isolation_forest"]}, {"candidates": ["isolation_forest"], "seed": 1}],
     "threshold.false_alarms_per_week": [{}, {"threshold": {"false_alarms_per_week": 10}}],
     "threshold.time_in_alarm": [{}, {"threshold": {"time_in_alarm": 0.05}}],
     "for": [{}, {"for": "1h"}],
@@ -104,6 +101,10 @@ PROOFS = {
 }
 
 
+WITHOUT_EFFECT = {"candidates", "seed"}
+"""Of releases that tried several detectors; `alerting check` says so."""
+
+
 @pytest.mark.parametrize("field", PROOFS)
 def test_a_field_of_an_anomaly_definition_changes_an_outcome(field):
     before, after = PROOFS[field]
@@ -117,4 +118,4 @@ def test_no_field_is_without_a_proof():
         *(f"problem.{field}" for field in leaves(Problem)),
     }
     others = {field for field in leaves(AnomalyDefinition) if field.startswith("costs")} | {"kind"}
-    assert sorted({*leaves(AnomalyDefinition)} - {*PROOFS} - shared - others) == []
+    assert sorted({*leaves(AnomalyDefinition)} - {*PROOFS} - shared - others - WITHOUT_EFFECT) == []

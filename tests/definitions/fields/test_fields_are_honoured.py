@@ -44,6 +44,7 @@ from benchmarks.trial.result import summarise
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves, once_per_change
+from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.reports import store_report
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -283,6 +284,10 @@ THRESHOLD_ELSEWHERE = {
     "promotion.mode": "it takes two estimates: tests/kinds/threshold/test_learned_limit_fields.py",
     "suppression.while.definition": "it takes two definitions: tests/scenarios/test_suppression.py",
     "problem.recovery": "a matter of learning: see the classifier's",
+    **dict.fromkeys(
+        ("problem.clear", "problem.clear.difference", "problem.merge_within"),
+        "it ends problems: see the classifier's, and tests/detection/test_problems.py",
+    ),
     "problem.predict": "a matter of models: see the classifier's",
     "schedule.report": "see the classifier's",
     "schedule.report_recipients": "see the classifier's",
@@ -345,7 +350,9 @@ def searched(**changes):
     dataset = build_dataset(
         definition, 1, [small_models.line(120)], small_models.as_of(small_models.line(120))
     )
-    candidate = search_candidate(dataset, definition, "random_forest", silent)
+    candidate = search_candidate(
+        dataset, definition, "random_forest", silent, None, time_of_trials(1)
+    )
     return (
         candidate.params,
         candidate.trials,
@@ -494,6 +501,15 @@ CLASSIFIER = {
     "below": 3.9}}),
     "problem.equals": (learned, {}, {"problem": {"variable": "crew", "equals": "early"}}),
     "problem.for": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "for": "10m"}}),
+    "problem.clear": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
+    "clear": 3.9}}),
+    "problem.clear.difference": (
+        learned,
+        {"problem": {"variable": "moisture", "above": 5.0, "clear": {"difference": 0.1}}},
+        {"problem": {"variable": "moisture", "above": 5.0, "clear": {"difference": 1.1}}},
+    ),
+    "problem.merge_within": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
+    "merge_within": "3h"}}),
     "problem.event": (learned, {}, {"problem": {"event": "stop"}}),
     "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
     "predict": "state"}}),
@@ -534,8 +550,7 @@ CLASSIFIER = {
     "periods.refit": (served, {}, {"periods": {"refit": "none"}}),
     "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
     "learning.trials": (searched, {}, {"trials": 1}),
-    "learning.time_budget": (searched, {"trials": 30, "time_budget": "5m"},
-    {"trials": 30, "time_budget": "1s"}),
+    "learning.time_budget": (searched, {}, {"time_budget": "1s"}),
     "learning.folds": (searched, {}, {"folds": 3}),
     "learning.seed": (searched, {}, {"seed": 1}),
     "clear_at": (alarm_ended, {}, {"clear_at": 0.5}),

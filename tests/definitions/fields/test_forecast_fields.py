@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -24,6 +25,7 @@ from tests import small_models
 from tests.builders import at
 from tests.helpers.fields import leaves, once_per_change
 from tests.helpers.filter_line import END, NAME, TRAINED, trained_platform
+from tests.helpers.learning.machine_time import time_of_trials
 
 pytestmark = pytest.mark.models
 MINUTE = 60_000
@@ -91,7 +93,7 @@ def searched(family="ridge", budget=timedelta(minutes=5), **changes):
     learning = definition.learning.model_copy(update={"time_budget": budget})
     definition = definition.model_copy(update={"learning": learning})
     data = build_dataset(definition, 1, [history()], small_models.as_of(history()))
-    found = TRAINING.train(data, definition, family, silent, None)
+    found = TRAINING.train(data, definition, family, silent, None, time_of_trials(1))
     return found.params, found.trials, found.metrics, found.chance.tolist(), found.loss.tobytes()
 
 
@@ -120,6 +122,15 @@ DATASET = {
         {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}},
     ],
     "problem.recovery": [{}, {"problem": {"variable": "moisture", "above": 5.0, "recovery": "1h"}}],
+    "problem.clear": [{}, {"problem": {"variable": "moisture", "above": 5.0, "clear": 3.9}}],
+    "problem.clear.difference": [
+        {"problem": {"variable": "moisture", "above": 5.0, "clear": {"difference": 0.1}}},
+        {"problem": {"variable": "moisture", "above": 5.0, "clear": {"difference": 1.1}}},
+    ],
+    "problem.merge_within": [
+        {},
+        {"problem": {"variable": "moisture", "above": 5.0, "merge_within": "3h"}},
+    ],
     "problem.for": [{}, {"problem": {"variable": "moisture", "above": 5.0, "for": "10m"}}],
     "problem.equals": [{}, {"problem": {"variable": "crew", "equals": "early"}}],
     "problem.event": [{}, {"problem": {"event": "stop"}}],
@@ -172,6 +183,7 @@ MODEL = {
 }
 ELSEWHERE = {
     "kind": "it chooses the model",
+    "variable": "a value without an alarm: tests/scenarios/values/test_value_between_samples.py",
     "feedback.weight": "has no effect without avoided: weight, which a forecast refuses",
     **dict.fromkeys(
         (f"costs.{field}" for field in leaves(Costs)),
@@ -236,7 +248,8 @@ def test_the_confidence_of_a_forecast_changes_its_comparison(monkeypatch):
     def promoted(confidence):
         wanted = definition.promotion.model_copy(update={"confidence": confidence})
         changed = definition.model_copy(update={"promotion": wanted})
-        return compare_forecasts(changed, None, "champion", [line], [], at(END), 0, {}).promote
+        both = SimpleNamespace(has_alarm=True), SimpleNamespace(has_alarm=True)
+        return compare_forecasts(changed, *both, [line], [], at(END), 0, {}).promote
 
     assert (promoted(0.8), promoted(0.9)) == (True, False)
 

@@ -1,7 +1,9 @@
 """Operations of the API with valid and malformed input."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
+from alerting.usecases.access.people import register_services
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode
@@ -50,6 +52,12 @@ VALID = {
         "type": "stop",
         "end": "2026-01-05T02:10:00Z",
     },
+    "TokenBody": {
+        "name": "gateway",
+        "owner": "ada",
+        "role": "sender",
+        "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
+    },
     "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
     "MissBody": {
         "definition": "too-hot",
@@ -63,6 +71,7 @@ VALID = {
 def filled(platform):
     platform.assets.store_assets([oven()])
     apply(platform, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
+    register_services(platform, dict(TOKENS.values()), at(0))
     platform.episodes.insert(episode(1))
     platform.episodes.insert(episode(590, condition="open"))
     platform.routes.store_document({"name": "all", "match": {}, "channels": ["log"]})

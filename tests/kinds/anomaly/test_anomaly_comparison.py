@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.detection.anomalies.fitting import Setting, fit_detector
+from alerting.detection.anomalies.fitting import fit_components
 from alerting.detection.anomalies.normal_space import NormalSpace
 from alerting.kinds.anomaly import comparison
 from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, list_objections
@@ -92,9 +92,7 @@ def compared(challenger, champion, include=("*",)):
     values of two presses."""
     random = np.random.default_rng(0)
     space = NormalSpace.fit(random.normal(size=(500, 2)))
-    detector = fit_detector(
-        Setting("pca", {"variance": 0.7}), space.encode(random.normal(size=(500, 2))), 0
-    )
+    detector = fit_components(space.encode(random.normal(size=(500, 2))))
     index = pd.DatetimeIndex([at(m) for m in range(0, 7 * DAY, 10)], name="ts").as_unit("ms")
     variables = {name: Variable(low=-9, high=9, sampling=timedelta(minutes=10)) for name in "ab"}
     histories = [
@@ -141,6 +139,14 @@ def test_only_assets_that_both_watch_are_compared_and_a_new_one_must_not_raise_t
     assert found.decision.evidence["weeks"] == pytest.approx(1, abs=0.01)
     assert found.decision.by_person
     assert "On assets that the one in service does not watch it raises" in found.decision.reason
+
+
+def test_a_blunt_detector_finds_fewer_synthetic_anomalies_and_goes_to_a_person():
+    found = compared({"press-1": 9.0}, {"press-1": 0.9})
+    assert found.decision.by_person
+    assert "It finds fewer synthetic anomalies than the one in service." in found.decision.reason
+    again = compared({"press-1": 0.92}, {"press-1": 0.9}).decision
+    assert "fewer synthetic" not in again.reason
 
 
 @pytest.mark.parametrize("objection", list_objections(GOOD, GOOD))

@@ -8,14 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable, types_of
-from alerting.detection.anomalies.injection import TYPES, NormalColumns, inject
-from alerting.detection.categories import category_values
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.protocol.training import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features
-from alerting.readings.history import History, duration_millis, to_millis
+from alerting.readings.history import History
 from alerting.readings.long_history import in_memory
 from alerting.usecases.training.readings import ReadingsWriter, stored_history
 from tests.builders import at
@@ -27,7 +25,7 @@ VARIABLES = {
     "recipe": Variable(type="category"),
 }
 ASSET = Asset(name="fan-1", variables=VARIABLES)
-DOCUMENT = {"name": "x", "kind": "anomaly", "assets": ["fan-1"], "candidates": ["pca"]}
+DOCUMENT = {"name": "x", "kind": "anomaly", "assets": ["fan-1"]}
 ALL = 10**9
 
 
@@ -104,39 +102,3 @@ def test_model_and_decision_are_those_of_the_whole(fields):
         )
 
     assert learned(in_memory(history, ALL)) == learned(stored(history, 130))
-
-
-@pytest.mark.parametrize("type", TYPES)
-@pytest.mark.parametrize("by", [None, "recipe"])
-def test_rows_of_synthetic_anomalies_are_those_of_the_whole_history_with_them(type, by):
-    definition = parse_definition(DOCUMENT | {"windows": ["10m"], "stride": "1m"})
-    history = history_of([1] * 300)
-    plan = plan_of(definition, in_memory(history), at(0), at(300))
-    assert plan is not None
-    categories = None if by is None else category_values(ASSET, by, [history.readings])
-    starts = np.array([to_millis(at(minute)) for minute in (50, 70, 85, 200)])
-    back = duration_millis(plan.lookback)
-    found = [
-        inject(
-            NormalColumns(in_memory(history, rows), plan.variables, categories),
-            type,
-            starts,
-            600_000,
-            back,
-            0,
-        )
-        for rows in (ALL, 40, 7)
-    ]
-    changed, put = found[0]
-    assert len(put) >= 3
-    for other, same in found[1:]:
-        pd.testing.assert_frame_equal(other.readings, changed.readings)
-        assert same == put
-    whole = history.readings.copy()
-    whole.loc[changed.readings.index, list("abc")] = changed.readings[list("abc")]
-    for one in put:
-        instants = np.arange(one.start, one.end, 60_000) + 60_000
-        expected = build_features(plan, History(ASSET, whole), instants)
-        pd.testing.assert_frame_equal(
-            build_features(plan, changed, instants), expected, check_exact=True
-        )

@@ -40,8 +40,8 @@ DOCUMENT = {
     "name": "x",
     "kind": "anomaly",
     "assets": ["press-1"],
-    "candidates": ["pca"],
     "windows": ["5m"],
+    "aggregations": ["mean"],
     "stride": "1m",
     "threshold": {"false_alarms_per_week": 2},
 }

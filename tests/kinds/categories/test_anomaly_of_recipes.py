@@ -30,7 +30,6 @@ DOCUMENT = {
     "kind": "anomaly",
     "assets": [ASSET],
     "by": "recipe",
-    "candidates": ["pca"],
     "windows": ["40m"],
     "threshold": {"false_alarms_per_week": 4},
     "schedule": {"retrain": None},

@@ -124,9 +124,13 @@ def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):
 
 
 @pytest.mark.parametrize("chart", ["shewhart", "ewma", "cusum"])
-def test_every_chart_is_trained_with_its_defaults(chart):
-    _, decided = trained_platform(DOCUMENT | {"chart": chart})
+def test_a_shift_that_lasts_does_not_close_in_its_middle(chart):
+    made, decided = trained_platform(DOCUMENT | {"chart": chart})
     assert decided.challenger_version == 1
+    evaluated(made, (*range(TRAINED, END, 95), END))
+    (episode,) = [e for e in made.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
+    assert episode.raised_at < at(SHIFTED + 60)
+    assert episode.closed_at >= at(BACK)
 
 
 def test_a_run_length_that_the_rules_together_cannot_have_is_refused_with_the_longest():

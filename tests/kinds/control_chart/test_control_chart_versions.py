@@ -152,7 +152,7 @@ def test_where_all_assets_have_moved_a_person_decides():
     [(60, "They last for 60% of these points, of which"), (9, "These are too many, so it goes")],
 )
 def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lasting, said):
-    found = training._Signals(9, 100, 1.0, lasting)
+    found = training.Signals(9, 100, 1.0, lasting)
     monkeypatch.setattr(training, "_count_signals", lambda *_: found)
     narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
     challenger = ControlChartModel("ewma", 2, at(60), {"press-1": narrower})

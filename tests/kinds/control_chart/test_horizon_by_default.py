@@ -4,10 +4,17 @@ least that long."""
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.revisions import definition_hash
-from alerting.kinds.validation import parse_definition
+from alerting.definitions.question import question_hash
+from alerting.definitions.revisions import (
+    definition_document,
+    definition_hash,
+    next_revision,
+    plan_change,
+)
+from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from tests.builders import at
@@ -61,7 +68,42 @@ def test_the_horizon_by_default_follows_the_declared_sampling_and_changes_no_has
     assert one.for_assets([mixer(None)]).horizon == timedelta(minutes=30)
     assert one.for_assets([mixer(timedelta(minutes=1))]).horizon == timedelta(minutes=30)
     assert definition(horizon="1h").for_assets([mixer()]).horizon == timedelta(hours=1)
-    assert definition_hash(one) == definition_hash(definition(horizon="30m"))
+    assert definition_hash(one) == "bb6e888d8998ef8c"  # as before a written one was told from it
+
+
+def test_a_written_horizon_stays_also_when_it_is_the_usual_one():
+    written = definition(horizon="30m")
+    assert written.for_assets([mixer()]).horizon == timedelta(minutes=30)
+    assert "horizon 30m is shorter" in next(iter(written.horizon_warnings([mixer()])))
+    assert definition_document(written)["horizon"] == "30m"
+    assert "horizon" not in definition_document(definition())
+    assert parse_definition(definition_document(written)) == written != definition()
+    assert question_hash(written) == question_hash(definition())
+    applied = plan_change(written, stored(definition()))
+    assert (applied.action, applied.changes) == ("change", {"horizon": (None, "30m")})
+
+
+@pytest.mark.parametrize("changes", [{}, {"horizon": "30m"}, {"horizon": "1h"}])
+def test_a_stored_revision_keeps_whether_the_horizon_is_written(changes):
+    one = definition(**changes)
+    assert stored(one).definition == one
+    assert plan_change(one, stored(one)).action == "unchanged"
+
+
+def test_a_revision_of_an_earlier_release_has_its_horizon_left_out():
+    document = next_revision(definition(), None, "ann", at(0), "why").model_dump(
+        mode="json", by_alias=True
+    )
+    assert document["definition"]["horizon"] == "30m"
+    revision = parse_revision(document)
+    assert revision.definition == definition()
+    assert revision.definition.for_assets([mixer()]).horizon == timedelta(minutes=SHIFT)
+
+
+def stored(one):
+    """A revision as the database gives it back."""
+    revision = next_revision(one, None, "ann", at(0), "why")
+    return parse_revision(revision.model_dump(mode="json", by_alias=True))
 
 
 def test_a_written_horizon_below_the_sampling_is_warned_of():

@@ -14,7 +14,7 @@ from .model import UsualValues, to_files
 class UnlikeTraining:
     save = staticmethod(to_files)
 
-    def train(self, dataset, definition, family, progress, warm_start):
+    def train(self, dataset, definition, family, progress, warm_start, read_time=None):
         folds, notes = usable_folds(dataset, definition.learning.folds)
         scores = [
             fitted(dataset, definition, fold.train).score(dataset.rows.iloc[fold.test])

@@ -59,7 +59,13 @@ def test_every_kind_that_names_variables_has_a_sentence_for_several(kind):
         assert kind in UNIQUE or ("(a, b)" in sentence and sentence.startswith(("2 ", "Only few")))
 
 
-UNIQUE = ("answers", "row_limit", "derived", "unseen_problem")  # at most one of a training
+UNIQUE = (
+    "answers",
+    "bursts",
+    "row_limit",
+    "derived",
+    "unseen_problem",
+)  # at most one of a training
 CONSEQUENCES = dict.fromkeys(
     (
         "silent_asset",

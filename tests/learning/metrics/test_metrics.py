@@ -50,7 +50,8 @@ def test_a_perfect_ranking_has_average_precision_one():
         (1000, "no"),  # at the raise: it was there already
         (1001, "too_late"),
         (1009, "too_late"),
-        (1010, "in_time"),  # just after the gap
+        (1010, "too_late"),  # the gap is needed whole
+        (1011, "in_time"),  # just after the gap
         (1110, "in_time"),  # at the very end of the horizon
         (1111, "no"),
     ],
@@ -64,6 +65,14 @@ def test_a_problem_that_goes_on_after_the_raise_is_no_false_alarm_but_was_not_fo
     metrics = judged([(1000, 1110)], spell)
     assert metrics.n_false_alarms == 0
     assert metrics.event_recall == 0
+
+
+def test_a_raise_at_the_very_sample_that_shows_the_problem_announces_nothing():
+    at_once = ProblemIntervals(np.array([1000]), np.array([1300]), np.array([True]))
+    raised = {"oven-1": [CountedEpisode(1000, 1100)]}
+    metrics = event_metrics(raised, {"oven-1": at_once}, 0, HORIZON, {"oven-1": 9.0}, 0)
+    assert (metrics.n_found, metrics.n_events, metrics.median_lead_time) == (0, 1, None)
+    assert metrics.n_false_alarms == 0
 
 
 def test_the_first_problem_after_the_raise_decides_as_its_outcome_does():

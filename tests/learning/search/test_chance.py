@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from alerting.learning.search.candidates import Fold, usable_folds
-from alerting.learning.search.chance import SHIFTS, ShiftedLabels
+from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -51,20 +51,30 @@ def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data)
     assert figures == pytest.approx(average_precision_score(label[fold.test], score))
 
 
-def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_prevalence_as_the_others(
-    data,
-):
+def test_a_trial_of_one_fold_scatters_no_more_than_one_that_scored_all(data):
+    folds, _ = usable_folds(data, 3)
+    random = np.random.default_rng(0)
+    shifted = ShiftedLabels(data, folds, 0)
+    assert len(folds) == 3
+    of_all = []
+    of_one = []
+    for _ in range(20):
+        scores = [random.random(len(fold.test)) for fold in folds]
+        of_all.append(shifted.evaluate(scores) - shifted.prevalence)
+        of_one.append(shifted.evaluate(scores[:1]) - shifted.prevalence)
+    assert np.std(of_one) == pytest.approx(np.std(of_all), rel=0.25)
+
+
+def test_a_pruned_trial_counts_by_the_problems_of_the_folds_that_it_scored(data):
     folds, _ = usable_folds(data, 2)
     random = np.random.default_rng(0)
     scores = [random.random(len(fold.test)) for fold in folds]
     shifted = ShiftedLabels(data, folds, 0)
-    both = shifted.evaluate(scores)
-    first = shifted.evaluate(scores[:1])
-    prevalence = np.mean([data.label[fold.test].mean() for fold in folds])
+    first = shifted.evaluate(scores[:1]) - shifted.prevalence
     # of equal scores the average precision is the prevalence
-    alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))])
-    assert first - prevalence == pytest.approx(2 * (alone - prevalence))
-    assert first.std() > both.std()
+    alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))]) - shifted.prevalence
+    counts = [count_problems(data, fold.test) for fold in folds]
+    assert first == pytest.approx(2 * alone * np.sqrt(counts[0] / sum(counts)))
 
 
 def test_the_same_seed_shifts_alike_and_problems_are_counted_by_their_runs(data):

@@ -181,7 +181,7 @@ def test_a_refused_training_says_about_how_many_more_problems_would_show_its_fig
     test = ChanceTest(ap, bound, trials=5, problems=10, prevalence=0.1)
     assert test.more_problems == more
     said = test.remedy(definition)
-    assert ("about 13 more problems (if its figure stays)" in said) == (more == 13)
+    assert ("about 13 more problems (if its figure stays; " in said) == (more == 13)
     assert said.startswith("What may help: ")
     assert "another horizon than 30m" in said
     assert (

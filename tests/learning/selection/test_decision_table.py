@@ -43,6 +43,10 @@ EXPECTED = {
         "First model. It is clearly better than chance and can be used until a comparison is "
         "possible.",
     ),
+    "first_values": (
+        "provisional", False,
+        "First model. Its values serve, without an alarm, until a comparison is possible.",
+    ),
     "no_mature_label": (
         "cannot_tell", False,
         "Cannot tell: no row after 2026-03-01, the first instant that neither model has used, has "
@@ -159,3 +163,17 @@ def test_a_threshold_that_finds_nothing_leaves_the_verdict_and_asks_a_person():
     )
     assert (decision.verdict, decision.by_person) == ("promote", True)
     assert decide({"finds_nothing": True}, {}, "It is better.").verdict == "promote"
+
+
+def test_a_first_threshold_that_finds_no_more_than_chance_waits_and_the_sentence_has_the_figures():
+    first = decide({"no_champion": True}, {})
+    facts = {"found": 1, "problems": 5, "share": 0.37, "most": 0.2, "by_chance": 0.4}
+    decision = add_objection(first, "found_by_chance", facts)
+    assert decision.reason == (
+        f"{first.reason} But in the validation period its threshold finds 1 of 5 problems, and its "
+        "scores shifted in time find 0.4 on average: so many come by chance in 37% of the cases "
+        "(at most 20% are allowed), so it goes into service only if a person approves: `alerting "
+        "model approve`."
+    )
+    assert (decision.verdict, decision.by_person) == ("provisional", True)
+    assert decision.evidence == {"found_by_chance": facts}

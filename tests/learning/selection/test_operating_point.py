@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,14 @@ def test_of_thresholds_that_find_the_same_with_the_fewest_false_alarms_the_middl
     assert extreme.threshold < 0.99998
 
 
+def test_the_middle_is_not_taken_where_it_raises_more_false_alarms():
+    rng = np.random.default_rng(43)  # among more scores than are weighed
+    problems = sorted(rng.choice(ROWS - 10, 12, replace=False) + 5)
+    score = rng.random(ROWS)
+    budget = wanted(false_alarms=float(rng.integers(5, 60)), time_in_alarm=0.9)
+    assert choose_threshold(week(*problems), score, budget, seed=0).threshold in score
+
+
 def test_a_score_that_is_always_high_is_never_chosen():
     score = np.full(ROWS, 0.95)
     choice = choose_threshold(week(101, 301), score, wanted(false_alarms=10_000), seed=0)
@@ -161,6 +170,14 @@ def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():
     metrics = evaluate_threshold(week(101), score, 0.9, seed=0)
     assert metrics.n_episodes == 2
     assert metrics.n_false_alarms == 1
+
+
+def test_an_alarm_of_which_no_data_show_whether_its_problem_came_counts_neither_way():
+    known = np.ones(ROWS, bool)
+    known[300:] = False
+    seen = replace(week(101), measured=known)
+    metrics = evaluate_threshold(seen, scores(r100=0.9, r200=0.9, r400=0.9), 0.9, seed=0)
+    assert (metrics.n_found, metrics.n_false_alarms, metrics.n_episodes) == (1, 1, 2)
 
 
 def test_every_asset_is_judged_on_its_own():
@@ -283,6 +300,21 @@ def test_scores_without_information_find_no_more_than_chance_by_the_same_rule():
         choice = choose_threshold(week(*starts), score, wanted(), seed=0)
         assert choice.threshold > 0.9
         assert not choice.finds
+
+
+def test_frequent_problems_may_be_announced_and_a_written_limit_stays():
+    starts = [row + (row // 12) % 3 for row in range(8, ROWS - 12, 12)]  # every two hours
+    score = scores(**{f"r{start - back}": 0.8 for start in starts for back in (1, 2, 3)})
+    watched = week(*starts)
+    choice = choose_threshold(watched, score, OperatingPoint(), seed=0)
+    (met,) = [point for point in choice.curve if point["chosen"]]
+    assert choice.finds
+    assert met["event_recall"] == 1.0
+    assert 0.2 < met["time_in_alarm"] < 0.3
+    assert not choose_threshold(watched, score, wanted(time_in_alarm=0.19), seed=0).finds
+    always = choose_threshold(watched, np.full(ROWS, 0.9), OperatingPoint(), seed=0)
+    assert not always.finds
+    assert "49% of the time" in always.reason  # twice three rows of twelve, but at the ends
 
 
 def test_an_alarm_that_is_always_on_is_many_false_alarms_and_all_of_the_time():

@@ -77,6 +77,14 @@ def test_a_worse_challenger_leaves_the_champion_in_service(good, poor):
     )
 
 
+def test_the_alerts_and_problems_of_every_asset_are_compared(good, poor):
+    lines = [HISTORY, small_models.line(400, seed=1, name="oven-2")]
+    found = compare(small_models.definition(), good, poor, lines, (), AS_OF, seed=4).evidence
+    at_threshold = found["at_threshold"]["challenger"]
+    assert (at_threshold["n_assets"], at_threshold["n_events"]) == (2, found["events"])
+    assert at_threshold["n_false_alarms"] == 0
+
+
 def test_the_same_model_is_not_promoted_over_itself(good):
     assert decided(good, good).verdict == "keep"
 

@@ -284,17 +284,3 @@ def test_among_many_the_due_ones_are_found_by_index(real_server):
         profile = [*stores.database["system.profile"].find(asked)]
         assert len(profile) == 6
         assert max(entry["docsExamined"] for entry in profile) <= 10
-
-
-def test_a_session_that_was_ended_stays_so_until_it_would_have_ended_by_itself(stores):
-    stores.ended_sessions.end("a", at(10), at(0))
-    stores.ended_sessions.end("a", at(10), at(1))
-    assert (stores.ended_sessions.has_ended("a"), stores.ended_sessions.has_ended("b")) == (
-        True,
-        False,
-    )
-    stores.ended_sessions.end("b", at(30), at(20))
-    assert (stores.ended_sessions.has_ended("a"), stores.ended_sessions.has_ended("b")) == (
-        False,
-        True,
-    )

@@ -105,8 +105,11 @@ def test_many_readings_are_never_held_at_once(frame, definition):
     )
 
 
-def test_problems_labels_and_the_last_known_value_are_those_of_all_readings(frame):
-    definition = classifier()
+@pytest.mark.parametrize(
+    "ends", [{}, {"clear": 4.2}, {"clear": {"difference": 0.1}, "merge_within": "3m"}]
+)
+def test_problems_labels_and_the_last_known_value_are_those_of_all_readings(frame, ends):
+    definition = classifier(problem={"variable": "moisture", "above": 4.5, "for": "5m"} | ends)
     _, history, _ = load(frame, definition)
     whole = History(oven(), frame)
     pd.testing.assert_frame_equal(

@@ -15,7 +15,7 @@ from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.operators import operate
-from tests.helpers.coming_true import CRITICAL, NORMAL, Line, at, warned
+from tests.helpers.coming_true import CRITICAL, HELD, NORMAL, Line, at, warned
 from tests.helpers.stores import states_of
 
 CREW = operate.Actor("ann", "operator")
@@ -128,7 +128,7 @@ def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_
     [one] = line.episodes
     assert (one.raised_at, one.valid_until, one.happening_at) == (at(10), at(70), at(41))
     assert (one.outcome_record.outcome, one.outcome_record.problem_at) == ("hit", at(41))
-    assert one.outcome_record.rules == 2
+    assert one.outcome_record.rules == 3
 
 
 def test_late_data_withdraw_it_under_the_same_id_and_say_so():
@@ -218,7 +218,7 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
 
 
 def test_an_open_continuation_becomes_happening_instead_of_a_correction():
-    line = warned(Line(delay=30, predict="state", longest_time="30m"))
+    line = warned(Line(delay=30, predict="state", alarm={"longest_time": "30m"}))
     line.feed(range(40, 42), humidity=CRITICAL)
     line.feed(range(70, 120), moisture=4.0)
     line.run(*range(5, 200, 5))
@@ -235,7 +235,7 @@ def test_an_open_continuation_becomes_happening_instead_of_a_correction():
 
 
 def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
-    line = Line(longest_time="30m")
+    line = Line(alarm={"longest_time": "30m"})
     line.feed(range(1, 60), humidity=CRITICAL)
     line.feed(range(1, 25), moisture=4.0)
     line.run(*range(5, 46, 5))
@@ -261,7 +261,7 @@ def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
 
 @pytest.mark.parametrize("arrival", [26, 45])
 def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
-    line = Line(longest_time="30m")
+    line = Line(alarm={"longest_time": "30m"})
     line.feed(range(1, 15), humidity=NORMAL)
     line.feed(range(15, 60), humidity=CRITICAL)
     line.feed(range(1, 60), moisture=4.0)
@@ -279,6 +279,17 @@ def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
     assert (second.raised_at, second.continues) == (at(40), first.id)
 
 
+def test_noise_about_the_limit_is_one_problem_by_clear_or_merge_within():
+    for ends, over in (({"clear": 4.8}, 70), ({"merge_within": "10m"}, 79)):
+        line = warned(Line(**{"for": "0s"}, **ends))
+        line.feed([*range(36, 70, 3), *range(69, 100)], moisture=4.9)
+        line.feed(range(70, 100), moisture=4.5)
+        line.run(*range(5, 100, 5))
+        [one] = line.episodes
+        assert (one.raised_at, one.happening_at, one.closed_at) == (at(10), at(25), at(over))
+        assert one.outcome_record.problem_at == at(25)
+
+
 def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
@@ -293,10 +304,18 @@ def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
 
 
 PHASES = st.lists(
-    st.tuples(st.integers(5, 60), st.sampled_from([4.0, 4.0, 5.5])), min_size=3, max_size=7
+    st.tuples(st.integers(5, 60), st.sampled_from([4.0, 4.8, 5.5])), min_size=3, max_size=7
 )
 RISKS = st.lists(
-    st.tuples(st.integers(5, 60), st.sampled_from([NORMAL, CRITICAL])), min_size=3, max_size=7
+    st.tuples(st.integers(5, 60), st.sampled_from([NORMAL, HELD, CRITICAL])), min_size=3, max_size=7
+)
+ALARMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "clear_at": st.just(0.2),
+        "clear_for": st.sampled_from(["5m", "25m"]),
+        "longest_time": st.sampled_from(["35m", "60m"]),
+    },
 )
 END = 240
 
@@ -314,10 +333,12 @@ def minutes_of(phases):
     st.sampled_from([0, 15]),
     st.sampled_from(["onset", "state"]),
     st.sampled_from([7, 20, 45]),
+    st.sampled_from([{}, {"clear": 4.5}, {"clear": {"difference": 0.5}, "merge_within": "25m"}]),
+    ALARMS,
     st.randoms(use_true_random=False),
 )
 def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
-    moist, risks, hold, delay, predict, every, random
+    moist, risks, hold, delay, predict, every, ends, alarm, random
 ):
     moisture = minutes_of(moist)
     humidity = minutes_of(risks)
@@ -325,7 +346,7 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
         ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]})
         for m in range(1, END)
     ]
-    whole, live, late = (_line(hold, delay, predict) for _ in range(3))
+    whole, live, late = (_line(hold, delay, predict, ends, alarm) for _ in range(3))
     for line in (whole, live):
         add_readings(line.platform, rows, at(0))
     whole.run(END)
@@ -347,8 +368,8 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
     assert state(late) == state(whole)
 
 
-def _line(hold, delay, predict):
-    return Line(delay, **{"for": f"{hold}m", "predict": predict})
+def _line(hold, delay, predict, ends, alarm):
+    return Line(delay, alarm=alarm, **{"for": f"{hold}m", "predict": predict}, **ends)
 
 
 def shown(line):

@@ -58,6 +58,17 @@ def test_a_lasting_event_is_happening_until_its_end_however_long_that_is():
     assert kinds(line) == ["MEDIUM", "It is happening", "Over"]
 
 
+@pytest.mark.parametrize("every", [5, 35])
+def test_events_nearer_than_merge_within_are_one_problem_however_it_is_evaluated(every):
+    line = Line(event_types=TYPES, event="stop", merge_within="30m")
+    line.feed(range(1, 300), humidity=NORMAL)
+    line.feed([*range(1, 21), *range(61, 66)], humidity=CRITICAL)
+    for start, end in ((23, 30), (50, 60), (89, 92), (140, 150)):
+        line.event("stop", start, end, now=0)
+    line.run(10, *range(15, 300, every), 300)
+    assert times(line) == [(at(10), at(23), at(23), at(122))]
+
+
 def test_the_end_of_an_event_that_is_told_late_is_its_end():
     line = warned_of("stop")
     line.event("stop", 23)

@@ -1,13 +1,21 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.kinds.validation import parse_definition
+from alerting.learning.selection.base_rate import BaseRate, PrecisionPoint, ProblemShare
 from alerting.ports import DecisionRecord
 from alerting.readings.history import History
-from alerting.usecases.report_material.inputs import decisions_made, learned_from, sample_reference
+from alerting.usecases.report_material.inputs import (
+    decisions_made,
+    learned_from,
+    sample_reference,
+    serving_base_rate,
+)
 from tests.builders import oven, too_moist
 
 pytestmark = pytest.mark.fast
@@ -84,3 +92,26 @@ def test_the_sample_of_the_reference_is_bounded_and_covers_all_hours_of_the_day(
     assert len(hours) >= 20
     assert all(START <= a < b <= START + 200 * DAY for a, b in platform.readings.loaded)
     assert sample_reference(platform, parse_definition(too_moist()), [asset], None) == {}
+
+
+def test_the_share_of_problems_is_that_of_the_training_whose_threshold_serves():
+    rates = [
+        BaseRate(ProblemShare(share, 0.01), 0.4, None, (PrecisionPoint(0.4, 0.8, 0.6, 30),))
+        for share in (0.1, 0.2)
+    ]
+    records = [
+        decision(
+            day,
+            day,
+            promoted,
+            expected={"ap": 0.5},
+            alarm_rule=ALARM_RULE,
+            base_rate=json.loads(json.dumps(rate.to_document())),
+        )
+        for day, promoted, rate in ((1, True, rates[0]), (2, False, rates[1]))
+    ]
+    rolled_back = decision(3, 1)  # without metrics: the last ones
+    assert serving_base_rate([*records, rolled_back], START + 9 * DAY) == rates[0]
+    assert serving_base_rate(records, START) is None
+    earlier = decision(1, 1, expected={"ap": 0.5})  # a promotion of an earlier release
+    assert serving_base_rate([earlier], START + 9 * DAY) is None

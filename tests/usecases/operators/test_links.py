@@ -3,6 +3,7 @@ episode, for a time."""
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from itsdangerous import Signer, URLSafeSerializer
 from alerting.adapters.channels.links import SignedLinks
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
-from alerting.notifications.links import LONGEST_TOKEN, PURPOSES, Grant, LinkRefused, seal, unseal
+from alerting.notifications.links import LONGEST_TOKEN, Grant, LinkRefused, Purpose, seal, unseal
 from alerting.settings.home import load_or_create_key
 from alerting.usecases.operators.links import open_link, revoke_links, use_link
 from tests.builders import at, threshold
@@ -107,7 +108,7 @@ def revise(platform):
 
 def token(platform, purpose, recipient="anna"):
     links = platform.links.answer_links(platform.episodes.find()[0].id, recipient)
-    return links[PURPOSES.index(purpose)].url.rpartition("/")[2]
+    return links[get_args(Purpose).index(purpose)].url.rpartition("/")[2]
 
 
 def feedback(platform):

@@ -9,9 +9,11 @@ import pytest
 from alerting.definitions.assets import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, millis
+from alerting.usecases.backtest.metrics import events_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.report_material.material import gather_material
 from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run import load_dataset
 from alerting.usecases.training.train import train
@@ -77,17 +79,22 @@ MOIST = {"variable": "moisture", "above": 4.5}
 
 
 @pytest.mark.parametrize(
-    ("starts", "problem"),
+    ("starts", "problem", "changes"),
     [
-        (SCATTERED, MOIST | {"for": "10m", "recovery": "20m"}),
-        (CLOSE, MOIST | {"for": "5m"}),
-        (CLOSE, MOIST | {"for": "10m", "recovery": "5m"}),
-        (CLOSE, {"event": "failure"}),
-        (CLOSE, {"event": "failure", "recovery": "1h"}),
+        (SCATTERED, MOIST | {"for": "10m", "recovery": "20m"}, {}),
+        (CLOSE, MOIST | {"for": "5m"}, {"clear_at": 0.01, "longest_time": "45m"}),
+        (CLOSE, MOIST | {"for": "10m", "recovery": "5m"}, {"clear_for": "25m"}),
+        (CLOSE, {"event": "failure"}, {"clear_for": "5m", "longest_time": "3h"}),
+        (CLOSE, {"event": "failure", "recovery": "1h"}, {}),
+        (SCATTERED, MOIST, {"gap": "10m"}),
+        (CLOSE, MOIST | {"clear": 3.6, "merge_within": "20m"}, {}),
+        (CLOSE, {"event": "failure", "merge_within": "1h"}, {}),
     ],
 )
-def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(starts, problem):
-    platform, result = trained_line([s for s in starts if s < MINUTES - 60], problem)
+def test_train_prints_for_its_test_period_what_live_evaluation_and_a_backtest_of_it_give(
+    starts, problem, changes
+):
+    platform, result = trained_line([s for s in starts if s < MINUTES - 60], problem, **changes)
     dataset = load_dataset(platform.runs, result.run_id)
     test = dataset.at[dataset.part == "test"]
     start = from_millis(int(test.min()) - 1)
@@ -108,6 +115,7 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
     if printed["episode_precision"] is not None:
         shown = report["precision"]["with_avoided"]["value"]
         assert shown == pytest.approx(printed["episode_precision"])
+    assert_backtest_counts_the_same(platform, start, printed)
     assert len(report["problems"]) == printed["n_events"]
     assert sum(p["episode"] is not None for p in report["problems"]) == printed["n_found"] > 0
     for name in ("ap", "roc_auc", "brier", "rows", "positives"):
@@ -124,6 +132,15 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
     assert report["false_alarms"]["value"] == pytest.approx(
         printed["false_alarms_per_week"], rel=0.03
     )
+
+
+def assert_backtest_counts_the_same(platform, start, printed):
+    """Expect of a backtest's count of the live episodes what the training printed."""
+    revision = platform.definitions.revisions("too-moist")[-1]
+    events = events_of(gather_material(platform, revision, start, at(MINUTES), at(MINUTES)))
+    for name in ("n_events", "n_found", "n_false_alarms", "n_too_late", "n_episodes"):
+        assert getattr(events, name) == printed[name], name
+    assert events.median_lead_time == printed["median_lead_time"]
 
 
 def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluated_alike():

@@ -4,7 +4,7 @@ memory."""
 import json
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pandas as pd
@@ -17,7 +17,7 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.learning.search.candidates import candidate_from_files
-from alerting.ports import ReadingRow
+from alerting.ports import ReadingRow, TrainingLimits
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -27,6 +27,7 @@ from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, oven, too_moist
 from tests.helpers.console.episode_page import browser_of
+from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.training import EVERY, MINUTES, moisture_after_humidity
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -126,7 +127,7 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
 
 
 def test_a_search_that_its_time_budget_ended_says_so_in_its_result(trained):
-    platform, _ = trained
+    platform = replace(trained[0], limits=TrainingLimits(read_time=time_of_trials(1)))
     hurried = too_moist(
         name="hurried",
         learning={"trials": 9, "folds": 2, "time_budget": "0s"},

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
@@ -18,6 +19,7 @@ _SCHEMA = pa.schema([
     *(("time", pa.timestamp("ms", "UTC")), ("asset", _TEXT), ("score", _NUMBER),
     ("threshold", _NUMBER)),
     *(("model_version", pa.int64()), ("reason", _TEXT)),
+    *((name, _NUMBER) for name in ("low", "median", "high")),  # of the nearest predicted value
 ])  # fmt: skip
 
 
@@ -62,12 +64,19 @@ def require_score_table(path: Path) -> None:
 
 def _table(asset: str, rows: ScoredRows) -> Any:
     size = len(rows.at)
+    values = np.full((size, 3), np.nan) if rows.values is None else rows.values[:, 0]
     columns = {
         "time": pa.array(rows.at, pa.timestamp("ms", "UTC")),
         "asset": pa.repeat(asset, size),
         "score": pa.array(rows.score, _NUMBER, from_pandas=True),
-        "threshold": pa.repeat(pa.scalar(rows.threshold, _NUMBER), size),
+        "threshold": pa.repeat(
+            pa.scalar(rows.threshold if rows.has_alarm else None, _NUMBER), size
+        ),
         "model_version": pa.repeat(pa.scalar(rows.model_version, pa.int64()), size),
         "reason": pa.array(rows.unknown, _TEXT, mask=rows.unknown == ""),
+        **{
+            name: pa.array(values[:, side], _NUMBER, from_pandas=True)
+            for side, name in enumerate(("low", "median", "high"))
+        },
     }
     return pa.table(columns, schema=_SCHEMA)

@@ -39,6 +39,9 @@ from alerting.ports.sources import (
     SourceRevision,
 )
 
+_RECENT = 20
+_MOST_FORGOTTEN = 10_000
+
 
 class MongoSources:
     """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
@@ -98,7 +101,7 @@ class MongoSources:
             recent = {"at": delivered.at, "rows": delivered.rows}
             arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
             change["$set"] = change.get("$set", {}) | arrived
-            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -20}}
+            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
@@ -147,7 +150,11 @@ class MongoSources:
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
         gone = [mark["_id"] for mark in old if mark.get("path") not in there]
-        return self._files.delete_many({"_id": {"$in": gone[:10_000]}}).deleted_count if gone else 0
+        return (
+            self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
+            if gone
+            else 0
+        )
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         insert_all_new(

@@ -1,9 +1,13 @@
-"""Feedback, audit log, revoked links, ended sessions, and alerts about the platform, in MongoDB."""
+"""Feedback, audit log, revoked links, and alerts about the platform, in MongoDB."""
 
 from datetime import datetime
 from typing import Any
 
+from bson import ObjectId
+from bson.errors import InvalidId
+
 from alerting.adapters.mongo.documents import (
+    Document,
     MongoDatabase,
     fingerprint,
     insert_new,
@@ -14,14 +18,14 @@ from alerting.adapters.mongo.documents import (
 from alerting.adapters.mongo.each import read_one, read_stored
 from alerting.adapters.mongo.indexes import (
     AUDIT,
-    ENDED_SESSIONS,
     FEEDBACK,
     PLATFORM_ALERTS,
     REVOCATIONS,
 )
+from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
-from alerting.ports import AuditEntry, PlatformAlert
+from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert
 
 
 class MongoFeedback:
@@ -99,7 +103,22 @@ class MongoAudit:
                 "why": why,
             }
         )
-        insert_new(self._audit, {**entry, "key": fingerprint(entry)})
+        origin = AUDIT_ORIGIN.get()
+        insert_new(self._audit, {**entry, "origin": origin, "key": fingerprint(entry)})
+
+    def find(
+        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+    ) -> list[AuditEntry]:
+        exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
+        query: Document = {name: value for name, value in exact.items() if value is not None}
+        times = {"$gte": to_bson(wanted.start), "$lt": to_bson(wanted.end)}
+        query |= {"at": span} if (span := {op: t for op, t in times.items() if t}) else {}
+        if older_than is not None:
+            at = to_bson(older_than[0])
+            id = _object_id(older_than[1])
+            query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": id}}]
+        found = self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+        return read_stored(AUDIT, AuditEntry, ({**d, "id": str(d["_id"])} for d in found))
 
     def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
         fits = {"at": {"$gte": to_bson(start), "$lt": to_bson(end)}}
@@ -107,6 +126,16 @@ class MongoAudit:
             [("at", 1), ("subject", 1), ("what", 1)]
         )
         return read_stored(AUDIT, AuditEntry, found)
+
+
+def _object_id(text: str) -> ObjectId:
+    """Return an id of MongoDB. Raises UserError for a text that is none."""
+    try:
+        return ObjectId(text)
+    except InvalidId:
+        raise UserError(
+            "this place in the audit does not exist: begin at the newest entry"
+        ) from None
 
 
 class MongoRevocations:
@@ -128,23 +157,6 @@ class MongoRevocations:
             )
             > 0
         )
-
-
-class MongoEndedSessions:
-    """Port `EndedSessions`: one document per session, until the session would have expired."""
-
-    def __init__(self, database: MongoDatabase) -> None:
-        self._ended = database[ENDED_SESSIONS]
-
-    def end(self, session: str, expires: datetime, now: datetime) -> None:
-        """Refuse this session from now on, and remove expired ones. Idempotent."""
-        self._ended.update_one(
-            {"_id": session}, {"$set": {"expires": to_bson(expires)}}, upsert=True
-        )
-        self._ended.delete_many({"expires": {"$lt": to_bson(now)}})
-
-    def has_ended(self, session: str) -> bool:
-        return self._ended.find_one({"_id": session}, {"_id": 1}) is not None
 
 
 class MongoPlatformAlerts:

@@ -32,6 +32,7 @@ from alerting.readings.instants import month_interval, month_of
 _READ: Document = {"state": {"$ne": "deleting"}}
 # documents; a batch of the server is else 16 MB, of which the documents take many times as much
 _AT_ONCE = 1_000
+_ATTEMPTS = 10
 
 
 class MongoArchivedFiles:
@@ -160,7 +161,7 @@ class MongoArchivedFiles:
         given = {document["ts"]: document for document in documents}
         within = {"asset": asset, "ts": {"$gte": min(given), "$lte": max(given)}}
         self._readings.update_many(within, {"$set": {"arrived_at": now}})
-        for _ in range(10):
+        for _ in range(_ATTEMPTS):
             found = {utc(document["ts"]): document for document in self._readings.find(within)}
             new = [
                 {"asset": asset, "ts": ts, **_samples(document), "arrived_at": now}

@@ -28,6 +28,7 @@ from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.readings.sample_quality import Doubts
 
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
+_FEW = 50  # most variables that a query names; with more, it reads all
 
 
 class MongoReadings:
@@ -187,8 +188,7 @@ def _newest_reading(document: Document | None) -> NewestReading | None:
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:
-    # most variables that a query names; with more, it reads all
-    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= 50 else ["v"]
+    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= _FEW else ["v"]
     return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
 

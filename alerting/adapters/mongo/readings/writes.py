@@ -28,6 +28,7 @@ from alerting.readings.instants import from_millis, to_millis, whole_millis
 _MOST_IN_RANGE = 2000
 """Instants that are looked at in a range before each wanted one is searched by itself."""
 _SAMPLES: Document = {"_id": False, "asset": True, "ts": True, "v": True, "q": True}
+_SMALL_BATCH = 1000
 
 
 class MongoReadingWrites:
@@ -45,7 +46,7 @@ class MongoReadingWrites:
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, set()).add(at)
-        if (pairs := sum(map(len, by_asset.values()))) <= 1000:
+        if (pairs := sum(map(len, by_asset.values()))) <= _SMALL_BATCH:
             instants = set[int]().union(*by_asset.values())
             is_mixed = len(by_asset) * len(instants) > 4 * pairs
             return self._stored(

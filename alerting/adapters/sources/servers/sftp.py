@@ -15,6 +15,7 @@ from alerting.definitions.sources.source import FilesSource
 
 FAULTS = (OSError, EOFError, paramiko.SSHException)
 _CONNECT_S = 10
+_ANSWER_S = 60
 
 
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
@@ -39,7 +40,7 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
         AbstractFileSystem.__init__(self)
         self.client = client
         self.ftp = ByteNames.from_transport(client.get_transport())
-        self.ftp.get_channel().settimeout(60)
+        self.ftp.get_channel().settimeout(_ANSWER_S)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         """Return the entries of a folder, or their paths."""

@@ -191,7 +191,10 @@ class LightGbm(ModelFamily):
 
 
 def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
-    """Read every booster, each checked before LightGBM reads it. Raises ModelRefused."""
+    """Read every booster, each checked before LightGBM reads it.
+
+    Raises ModelRefused for too many, or a damaged one.
+    """
     if len(files) > AVERAGED:
         raise ModelRefused(
             f"the LightGBM model has more than {AVERAGED} boosters; train the model again"
@@ -255,7 +258,15 @@ def _boost(
         else None
     )
     rounds = int(params.get("rounds", ROUNDS_UNWATCHED))
-    return lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
+    booster = lightgbm.train(
+        settings,
+        data,
+        rounds,
+        valid_sets=valid,
+        callbacks=list(callbacks),
+        keep_training_booster=True,  # otherwise early stopping discards the trees after the best
+    )
+    return booster.free_dataset()
 
 
 def _load_booster(data: bytes, name: str, width: int) -> lightgbm.Booster:

@@ -95,8 +95,9 @@ class XgBoost(ModelFamily):
             evals_result=curve,
             early_stopping_rounds=PATIENCE,
         )
-        found = self._estimator(booster[: booster.best_iteration + 1], columns, rows)
-        return found, np.asarray(curve["validation"]["aucpr"], np.float64)
+        return self._estimator(booster, columns, rows), np.asarray(
+            curve["validation"]["aucpr"], np.float64
+        )
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read the booster, checked before LightGBM reads it."""

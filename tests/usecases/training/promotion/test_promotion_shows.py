@@ -157,7 +157,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
     text = platform.runs.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
-        "# too-moist: The challenger goes into service provisionally\n\nFirst model. It is clearly "
+        "# too-moist: The challenger goes into service\n\nFirst model. It is clearly "
         "better than chance"
     )
     titles = [line for line in text.splitlines() if line.startswith("## ")]

@@ -1,15 +1,8 @@
-"""Choice of a detector without labels, and its threshold, in small numbers."""
+"""The threshold of a detector, and the space of its rows, in small numbers."""
 
 import numpy as np
 import pytest
 
-from alerting.detection.anomalies.choice import (
-    Surrogates,
-    centralities,
-    f1_at,
-    mean_ranks,
-    originals,
-)
 from alerting.detection.anomalies.normal_space import NormalSpace, far_from_others
 from alerting.detection.anomalies.threshold import (
     WEEK_MS,
@@ -20,43 +13,6 @@ from alerting.detection.anomalies.threshold import (
 )
 
 MINUTE = 60_000
-
-
-def test_f1_counts_as_many_normal_rows_as_synthetic_anomalies():
-    normal = np.array([0.0, 0.0, 0.0, 5.0])
-    injected = np.array([5.0, 0.0])
-    assert f1_at(normal, injected, 1.0) == pytest.approx(2 * 0.5 / (1 + 0.5 + 0.25))
-
-
-def test_a_detector_that_agrees_with_nobody_is_the_least_central():
-    one = np.arange(10.0)
-    found = centralities([one, one**3, one + 1, -one], [*"abcd"])
-    assert found[:3] == pytest.approx([1 / 3] * 3)
-    assert found[3] == pytest.approx(-1)
-
-
-def test_agreement_within_a_family_does_not_count():
-    one = np.arange(10.0)
-    assert centralities([one, one + 1, -one], ["pca", "pca", "trees"]) == pytest.approx(
-        [-1, -1, -1]
-    )
-    assert centralities([one, -one], ["pca", "pca"]) == [1.0, 1.0]
-
-
-def test_settings_with_equal_scores_are_found():
-    one = np.arange(10.0)
-    assert originals([one, -one, one.copy(), one + 1]) == [0, 1, 0, 3]
-
-
-def test_the_mean_rank_gives_half_of_the_weight_to_synthetic_anomalies():
-    best = Surrogates({"spike": 0.9, "shift": 0.8}, 0.5, 0.2)
-    other = Surrogates({"spike": 0.1, "shift": 0.2}, 0.4, 0.3)
-    assert mean_ranks([best, other]) == [1.5, 1.5]
-    without = Surrogates({"spike": 0.1, "shift": 0.2}, None, 0.1)
-    assert mean_ranks([best, without]) == [
-        pytest.approx((2 + 1.5 + 1) / 4),
-        pytest.approx((4 + 1.5 + 2) / 4),
-    ]
 
 
 def test_peaks_are_the_largest_scores_of_clusters():

@@ -1,0 +1,99 @@
+"""Accounts, tokens of programs and sessions of browsers in MongoDB."""
+
+from datetime import datetime
+
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoCollection,
+    MongoDatabase,
+    insert_new,
+    to_bson,
+    to_document,
+)
+from alerting.adapters.mongo.each import read_one, read_stored
+from alerting.adapters.mongo.indexes import ACCESS_TOKENS, ACCOUNTS, SESSIONS
+from alerting.operators.people import AccessToken, Account, Session
+
+
+class MongoAccounts:
+    """Port `Accounts`. A faulty document is no account: it may do nothing."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._accounts = database[ACCOUNTS]
+
+    def insert(self, account: Account) -> bool:
+        return insert_new(self._accounts, _with_id(account))
+
+    def replace(self, account: Account) -> bool:
+        before = {"_id": account.id, "version": account.version - 1}
+        return self._accounts.replace_one(before, _with_id(account)).matched_count == 1
+
+    def get(self, id: str) -> Account | None:
+        return read_one(ACCOUNTS, Account, self._accounts.find_one({"_id": id}), "id")
+
+    def all(self) -> list[Account]:
+        return read_stored(ACCOUNTS, Account, self._accounts.find().sort("_id", 1), "id")
+
+    def find_by_link(self, link: str) -> Account | None:
+        return read_one(ACCOUNTS, Account, self._accounts.find_one({"link": link}), "id")
+
+    def remove(self, id: str) -> bool:
+        return _remove(self._accounts, id)
+
+
+class MongoAccessTokens:
+    """Port `AccessTokens`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._tokens = database[ACCESS_TOKENS]
+
+    def insert(self, token: AccessToken) -> bool:
+        return insert_new(self._tokens, _with_id(token))
+
+    def get(self, id: str) -> AccessToken | None:
+        return read_one(ACCESS_TOKENS, AccessToken, self._tokens.find_one({"_id": id}), "id")
+
+    def all(self, owner: str | None = None) -> list[AccessToken]:
+        found = self._tokens.find({} if owner is None else {"owner": owner})
+        return read_stored(
+            ACCESS_TOKENS, AccessToken, found.sort([("made_at", 1), ("_id", 1)]), "id"
+        )
+
+    def record_use(self, id: str, at: datetime) -> None:
+        self._tokens.update_one({"_id": id}, {"$set": {"used_at": to_bson(at)}})
+
+    def remove(self, id: str) -> bool:
+        return _remove(self._tokens, id)
+
+
+class MongoSessions:
+    """Port `Sessions`: MongoDB deletes those that are over."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._sessions = database[SESSIONS]
+
+    def add(self, session: Session) -> None:
+        insert_new(self._sessions, _with_id(session))
+
+    def get(self, id: str) -> Session | None:
+        return read_one(SESSIONS, Session, self._sessions.find_one({"_id": id}), "id")
+
+    def all(self, now: datetime, account: str | None = None) -> list[Session]:
+        query: Document = {"ends_at": {"$gt": to_bson(now)}}
+        if account is not None:
+            query["account"] = account
+        found = self._sessions.find(query).sort([("began_at", -1), ("_id", -1)])
+        return read_stored(SESSIONS, Session, found, "id")
+
+    def end(self, id: str) -> bool:
+        return _remove(self._sessions, id)
+
+
+def _with_id(value: Account | AccessToken | Session) -> Document:
+    document = to_document(value)
+    document["_id"] = document.pop("id")
+    return document
+
+
+def _remove(collection: MongoCollection, id: str) -> bool:
+    return collection.delete_one({"_id": id}).deleted_count == 1

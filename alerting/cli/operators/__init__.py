@@ -1,0 +1,1 @@
+"""Commands of operators and administrators: shelves, people, tokens, the audit."""

@@ -1,0 +1,283 @@
+"""`alerting access …`: people, tokens of programs, and who did what."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alerting.cli.printing.output import console, print_json, show, show_result
+from alerting.cli.support import (
+    End,
+    Json,
+    Start,
+    command,
+    command_group,
+    instant,
+    platform,
+    user,
+    writes,
+)
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import UserError
+
+if TYPE_CHECKING:
+    from alerting.operators.actions import Role
+
+access_group = command_group("People, tokens of programs, and who did what.")
+person_group = command_group("People who sign in to the console.")
+token_group = command_group("Tokens of programs.")
+access_group.add_typer(person_group, name="person")
+access_group.add_typer(token_group, name="token")
+
+PersonName = Annotated[str, typer.Argument(metavar="NAME", help="Name to sign in with.")]
+ENTRIES = 50
+
+
+@person_group.command("add")
+@writes
+def add(
+    name: PersonName,
+    role: Annotated[str, typer.Option(help="viewer, operator, engineer or admin.")] = "operator",
+    display_name: Annotated[str, typer.Option("--shown", help="Name for other people.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Add a person, and print the one-time link that sets the password."""
+    from alerting.usecases.access.people import add_person
+
+    with platform() as p:
+        account, code = add_person(
+            p, name.lower(), _role(role), user(), _now(), display_name.strip()
+        )
+    _print_link(account.id, code, as_json)
+
+
+@person_group.command("link")
+@writes
+def link(name: PersonName, as_json: Json = False) -> None:
+    """Print a new one-time link that sets a person's password."""
+    from alerting.usecases.access.people import make_link
+
+    with platform() as p:
+        code = make_link(p, name, user(), _now())
+    _print_link(name, code, as_json)
+
+
+@person_group.command("role")
+@writes
+def role(
+    name: PersonName,
+    role: Annotated[str, typer.Argument(help="viewer, operator, engineer or admin.")],
+    as_json: Json = False,
+) -> None:
+    """Change the role of a person, at once also where they are signed in."""
+    from alerting.usecases.access.people import change_person
+
+    with platform() as p:
+        change_person(p, name, user(), _now(), _role(role))
+    show_result({"name": name, "role": role}, as_json, f"{name} has the role {role}")
+
+
+@person_group.command("disable")
+@writes
+def disable(name: PersonName, as_json: Json = False) -> None:
+    """Refuse a person, or a service of the tokens file, from now on; sessions and tokens end."""
+    from alerting.usecases.access.people import disable_account
+
+    with platform() as p:
+        disable_account(p, name, user(), _now())
+    show_result({"name": name, "state": "disabled"}, as_json, f"{name} is disabled")
+
+
+@person_group.command("enable")
+@writes
+def enable(name: PersonName, as_json: Json = False) -> None:
+    """Accept a disabled person or service again."""
+    from alerting.usecases.access.people import enable_account
+
+    with platform() as p:
+        enable_account(p, name, user(), _now())
+    show_result({"name": name, "state": "enabled"}, as_json, f"{name} is enabled")
+
+
+@person_group.command("remove")
+@writes
+def remove(name: PersonName, as_json: Json = False) -> None:
+    """Delete a person with tokens and sessions; what they did stays in the audit."""
+    from alerting.usecases.access.people import remove_person
+
+    with platform() as p:
+        remove_person(p, name, user(), _now())
+    show_result({"name": name, "state": "removed"}, as_json, f"{name} is removed")
+
+
+@person_group.command("list")
+@command
+def list_people(as_json: Json = False) -> None:
+    """List people and services with role and state."""
+    from alerting.usecases.access.people import public_fields
+
+    with platform() as p:
+        accounts = p.accounts.all()
+    rows = [
+        {
+            **public_fields(account),
+            "name": account.id,
+            "state": "disabled"
+            if account.disabled_at
+            else "tokens file"
+            if account.kind == "service"
+            else "active"
+            if account.password
+            else "without password",
+            "signed in": account.signed_in_at,
+        }
+        for account in accounts
+    ]
+    columns = ["name", "display_name", "role", "state", "signed in"]
+    show(rows, columns, as_json, "no account yet: alerting access person add NAME --role admin")
+
+
+@token_group.command("create")
+@writes
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
+    owner: Annotated[str, typer.Option(help="Account that it speaks for.")],
+    role: Annotated[str, typer.Option(help="What it may do; sender for data.")] = "sender",
+    lasting: Annotated[
+        str, typer.Option("--for", help="How long it is good.", metavar="DURATION")
+    ] = "365d",
+    as_json: Json = False,
+) -> None:
+    """Make a token and print it, this one time."""
+    from alerting.usecases.access.tokens import create_token, token_fields
+
+    try:
+        duration: timedelta = parse_duration(lasting)
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault), param_hint="--for") from fault
+    with platform() as p:
+        now = _now()
+        token, secret = create_token(p, name, owner, _role(role), now + duration, user(), now)
+    if as_json:
+        print_json({**token_fields(token), "token": secret})
+    else:
+        console.print("the token, stored nowhere and not shown again:")
+        console.print(secret, soft_wrap=True)
+
+
+@token_group.command("list")
+@command
+def list_tokens(as_json: Json = False) -> None:
+    """List tokens with owner, role, end and last use."""
+    from alerting.usecases.access.tokens import token_fields
+
+    with platform() as p:
+        rows = [token_fields(token) for token in p.access_tokens.all()]
+    columns = ["key", "name", "owner", "role", "ends_at", "used_at"]
+    show(rows, columns, as_json, "no token yet: alerting access token create NAME --owner ACCOUNT")
+
+
+@token_group.command("revoke")
+@writes
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key in the list.")],
+    as_json: Json = False,
+) -> None:
+    """Revoke a token at once."""
+    from alerting.usecases.access.tokens import revoke_token, token_fields
+
+    with platform() as p:
+        token = revoke_token(p, key, user(), _now())
+    done = f"the token {token.name} of {token.owner} is revoked"
+    show_result(token_fields(token), as_json, done)
+
+
+@access_group.command("audit")
+@command
+def audit(
+    actor: Annotated[str | None, typer.Option("--by", help="Person or command user.")] = None,
+    subject: Annotated[str | None, typer.Option("--about", help="Thing, by its name.")] = None,
+    what: Annotated[str | None, typer.Option("--what", help="Action.")] = None,
+    start: Start = None,
+    end: End = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = ENTRIES,
+    as_json: Json = False,
+) -> None:
+    """List what people, commands and the platform did, newest first."""
+    from alerting.ports import AuditFilter
+    from alerting.usecases.access.audit import changed_fields
+
+    wanted = AuditFilter(actor, subject, what, instant(start, "--from"), instant(end, "--to"))
+    with platform() as p:
+        found = p.audit.find(wanted, limit)
+    if as_json:
+        return print_json(found)
+    rows = [
+        {
+            "at": entry.at,
+            "by": entry.actor,
+            "what": entry.what,
+            "about": entry.subject,
+            "from where": entry.origin,
+            "changes": "; ".join(
+                [
+                    *([entry.why] if entry.why else []),
+                    *(f"{n}: {a or '-'} → {b or '-'}" for n, a, b in changed_fields(entry)),
+                ]
+            )[:200],
+        }
+        for entry in found
+    ]
+    return show(
+        rows, ["at", "by", "what", "about", "from where", "changes"], False, "no entry fits"
+    )
+
+
+@access_group.command("certificate")
+@command
+def certificate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name or address of this machine.")],
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where the files are written.", metavar="FOLDER")
+    ] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Make a certificate and a key for a trial of HTTPS; browsers warn of it once."""
+    from alerting.adapters.certificate import make_certificate
+
+    cert, key = make_certificate(name, folder.absolute(), _now())
+    files = {"ALERTING_TLS_CERT": str(cert), "ALERTING_TLS_KEY": str(key)}
+    if as_json:
+        print_json(files)
+    else:
+        for setting, path in files.items():
+            console.print(f"{setting}={path}", soft_wrap=True)
+
+
+def _role(text: str) -> "Role":
+    from alerting.operators.actions import ROLES
+
+    for role in ROLES:
+        if role == text:
+            return role
+    raise UserError(f"there is no role {text!r}: {', '.join(ROLES)}")
+
+
+def _now() -> datetime:
+    """Return the real time, by which sessions, links and tokens end."""
+    return datetime.now(UTC)
+
+
+def _print_link(name: str, code: str, as_json: bool) -> None:
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import console_address
+
+    address = f"{console_address(read_settings(os.environ))}password/{code}"
+    show_result(
+        {"name": name, "link": address},
+        as_json,
+        f"{name} sets the password with this link, once, within three days:",
+        address,
+    )

@@ -1,0 +1,1 @@
+"""Pages of people: access, their own account, the audit."""

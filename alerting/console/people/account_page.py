@@ -1,0 +1,107 @@
+"""The page of one's own account: password, language, time zone, sessions."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from alerting.adapters.platform import Platform
+from alerting.console.api.api import Served, Viewer
+from alerting.console.api.parameters import FormField, Id
+from alerting.console.login import NOT_CONFIDENTIAL, Field, entrance_of
+from alerting.console.transport import is_confidential
+from alerting.console.web.forms import FormViewer
+from alerting.console.web.rendering import render
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import LANGUAGES, translatable
+from alerting.operators.people import hash_secret
+from alerting.usecases.access.people import change_password, set_preferences
+from alerting.usecases.access.sign_in import end_session
+
+pages = APIRouter(include_in_schema=False)
+
+
+@pages.get("/account", response_class=HTMLResponse)
+def account(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of one's own account."""
+    return _page(request, platform)
+
+
+@pages.post("/account/password", response_class=HTMLResponse)
+def set_own_password(
+    request: Request,
+    platform: Served,
+    person: FormViewer,
+    old: Field = "",
+    password: Field = "",
+    again: Field = "",
+) -> Response:
+    """Change one's own password; other browsers are logged out, this one stays."""
+    entrance = entrance_of(request)
+    now = entrance.now()
+    refusal = ""
+    status = 422
+    keys = entrance.attempt_keys(request, person.name)
+    if not is_confidential(request, entrance.public_url):
+        refusal = NOT_CONFIDENTIAL
+        status = 403
+    elif entrance.delay(keys, now) is not None:
+        refusal = translatable("Too many wrong passwords. Wait a minute, then try again.")
+        status = 429
+    elif password != again:
+        refusal = translatable("The two passwords differ.")
+    else:
+        try:
+            changed = change_password(platform, entrance.passwords, person.name, old, password, now)
+        except UserError as fault:
+            refusal = fault.message
+            for key in keys:
+                entrance.wrong_tokens.record_attempt(key, None, now)
+        else:
+            return entrance.signed_in_by_password(request, changed, "/account")
+    return HTMLResponse(_page(request, platform, refusal), status)
+
+
+@pages.post("/account/preferences", response_class=HTMLResponse)
+def choose(
+    request: Request,
+    platform: Served,
+    person: FormViewer,
+    language: Annotated[str, Form(max_length=10)] = "",
+    zone: FormField = "",
+) -> Response:
+    """Store the language and the time zone of one's pages; empty means the usual ones."""
+    chosen = next((code for code in LANGUAGES if code == language), None)
+    if zone and zone not in available_timezones():
+        refusal = translatable("There is no time zone of this name: choose one of the list.")
+        return HTMLResponse(_page(request, platform, refusal), 422)
+    now = entrance_of(request).now()
+    set_preferences(platform, person.name, now, chosen, ZoneInfo(zone).key if zone else None)
+    return RedirectResponse("/account", 303)
+
+
+@pages.post("/account/sessions/{key}/end", response_class=HTMLResponse)
+def end_own(key: Id, request: Request, platform: Served, person: FormViewer) -> Response:
+    """End one's own session in another browser."""
+    now = entrance_of(request).now()
+    own = [session.key for session in platform.sessions.all(now, person.name)]
+    if key in own:
+        end_session(platform, key, person.name, now)
+    return RedirectResponse("/account", 303)
+
+
+def _page(request: Request, platform: Platform, refusal: str = "") -> str:
+    person = request.state.person
+    entrance = entrance_of(request)
+    return render(
+        "account.html",
+        request,
+        account=platform.accounts.get(person.name),
+        sessions=platform.sessions.all(entrance.now(), person.name),
+        own_session=hash_secret(person.session or ""),
+        confidential=is_confidential(request, entrance.public_url),
+        zones=sorted(available_timezones()),
+        refusal=refusal,
+        now=entrance.now(),
+    )

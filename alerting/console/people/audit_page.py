@@ -1,0 +1,161 @@
+"""The audit: who did what, when, from where and why, as a page, for programs and as CSV."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from alerting.console.api import views
+from alerting.console.api.api import Engineer, Served
+from alerting.console.api.parameters import Cursor, Instant, NameQuery
+from alerting.console.web.rendering import render, zone_of
+from alerting.definitions.faults import UserError
+from alerting.ports import AuditEntry, AuditFilter
+from alerting.readings.instants import to_millis
+from alerting.usecases.access.audit import PAGE, changed_fields, entries_newest_first
+
+api = APIRouter(prefix="/api/v1")
+pages = APIRouter(include_in_schema=False)
+_COLUMNS = ("at", "actor", "what", "subject", "origin", "why", "changes")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class AuditEntryView(views.View):
+    """One entry. `before` and `after`: what changed, null where nothing is recorded; `origin`: from
+    where it was asked for, empty in entries of earlier versions."""
+
+    id: str
+    at: datetime
+    actor: str
+    what: str
+    subject: str
+    origin: str
+    why: str
+    before: Any
+    after: Any
+
+
+class AuditPageView(views.View):
+    """Entries, newest first. `next`: the cursor of the page after, null on the last."""
+
+    items: list[AuditEntryView]
+    next: str | None
+
+
+@api.get("/audit", tags=["access"])
+def list_entries(
+    platform: Served,
+    _: Engineer,
+    actor: NameQuery | None = None,
+    subject: NameQuery | None = None,
+    what: NameQuery | None = None,
+    start: Annotated[Instant | None, Query(alias="from")] = None,
+    end: Annotated[Instant | None, Query(alias="to")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
+    cursor: Cursor | None = None,
+) -> AuditPageView:
+    """List what people, commands and the platform did, newest first. Role: engineer."""
+    wanted = AuditFilter(actor, subject, what, start, end)
+    found = platform.audit.find(wanted, limit + 1, views.read_cursor(cursor) if cursor else None)
+    return AuditPageView(
+        items=[AuditEntryView.model_validate(entry) for entry in found[:limit]],
+        next=_cursor(found[limit - 1]) if len(found) > limit else None,
+    )
+
+
+@pages.get("/audit", response_class=HTMLResponse)
+def audit(
+    request: Request,
+    platform: Served,
+    _: Engineer,
+    actor: NameQuery = "",
+    subject: NameQuery = "",
+    what: NameQuery = "",
+    start: Annotated[str, Query(alias="from", max_length=30)] = "",
+    end: Annotated[str, Query(alias="to", max_length=30)] = "",
+    cursor: Cursor | None = None,
+) -> str:
+    """Return one page of the audit, newest first."""
+    wanted = _filter(request, actor, subject, what, start, end)
+    found = platform.audit.find(wanted, PAGE + 1, views.read_cursor(cursor) if cursor else None)
+    return render(
+        "audit.html",
+        request,
+        entries=[(entry, changed_fields(entry)) for entry in found[:PAGE]],
+        older=_cursor(found[PAGE - 1]) if len(found) > PAGE else None,
+        wanted={"actor": actor, "subject": subject, "what": what, "from": start, "to": end},
+        is_first=cursor is None,
+    )
+
+
+@pages.get("/audit.csv")
+def export(
+    request: Request,
+    platform: Served,
+    _: Engineer,
+    actor: NameQuery = "",
+    subject: NameQuery = "",
+    what: NameQuery = "",
+    start: Annotated[str, Query(alias="from", max_length=30)] = "",
+    end: Annotated[str, Query(alias="to", max_length=30)] = "",
+) -> StreamingResponse:
+    """Return all wanted entries as CSV, times in UTC."""
+    wanted = _filter(request, actor, subject, what, start, end)
+    return StreamingResponse(
+        csv_lines(entries_newest_first(platform.audit, wanted)),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": 'attachment; filename="audit.csv"'},
+    )
+
+
+def csv_lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
+    """Yield entries as lines of CSV, the names of the columns first.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    yield _line(_COLUMNS)
+    for entry in entries:
+        changes = "; ".join(
+            f"{name}: {before or '-'} -> {after or '-'}"
+            for name, before, after in changed_fields(entry)
+        )
+        at = entry.at.isoformat(timespec="milliseconds")
+        rest = (entry.actor, entry.what, entry.subject, entry.origin, entry.why, changes)
+        yield _line((at, *(f"'{text}" if text.startswith(_FORMULA) else text for text in rest)))
+
+
+def _line(values: tuple[str, ...]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(values)
+    return line.getvalue()
+
+
+def _filter(
+    request: Request, actor: str, subject: str, what: str, start: str, end: str
+) -> AuditFilter:
+    return AuditFilter(
+        actor.strip() or None,
+        subject.strip() or None,
+        what.strip() or None,
+        _local_time(request, start),
+        _local_time(request, end),
+    )
+
+
+def _local_time(request: Request, text: str) -> datetime | None:
+    """Return a time of a form's field, in the zone of the page. Raises UserError."""
+    if not text:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError("from, to: not a time; write for example 2026-03-14T06:00") from None
+    return value if value.tzinfo else value.replace(tzinfo=zone_of(request))
+
+
+def _cursor(entry: AuditEntry) -> str:
+    return f"{to_millis(entry.at)}_{entry.id}"

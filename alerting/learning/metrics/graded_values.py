@@ -1,0 +1,175 @@
+"""Predicted values beside the samples that came: each sample with what was said before it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from alerting.learning.metrics.metrics import Floats
+from alerting.readings.cleaning import has_data
+from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
+
+
+@dataclass(frozen=True)
+class PredictedValues:
+    """Predicted values by the instant `at` (ms, increasing) at which they were said.
+
+    Each is the last value up to `lead` (ms) after `at`; 90 % of its distribution lie between `low`
+    and `high`.
+    """
+
+    at: Millis
+    lead: Millis
+    low: Floats
+    median: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class TakenSamples:
+    """Measured values: when each was taken (ms, increasing), and when it was known."""
+
+    at: Millis
+    known_at: Millis
+    value: Floats
+
+
+@dataclass(frozen=True)
+class GradedValues:
+    """Samples by the instant `at` (ms) at which each was taken, with the value said last before it.
+
+    `predicted_at`: when that was said; `last`: the last known value then, NaN without one.
+    """
+
+    at: Millis
+    value: Floats
+    predicted_at: Millis
+    low: Floats
+    median: Floats
+    high: Floats
+    last: Floats
+
+    @property
+    def is_inside(self) -> Floats:
+        """Return 1.0 for samples in the 90 % interval, 0.0 outside."""
+        inside = (self.value >= self.low) & (self.value <= self.high)
+        return np.asarray(inside, np.float64)
+
+    @property
+    def coverage(self) -> float:
+        """Return the share of samples in the 90 % interval; NaN without samples."""
+        return float(self.is_inside.mean()) if len(self.at) else float("nan")
+
+    @property
+    def error(self) -> float:
+        """Return the mean absolute error of the median; NaN without samples."""
+        off = np.abs(self.value - self.median)
+        return float(off.mean()) if len(off) else float("nan")
+
+    @property
+    def last_error(self) -> float:
+        """Return the mean absolute error of the last known value; NaN without one."""
+        off = np.abs(self.value - self.last)
+        off = off[~np.isnan(off)]
+        return float(off.mean()) if len(off) else float("nan")
+
+    @classmethod
+    def join(cls, parts: "list[GradedValues]") -> Self:
+        """Return the samples of several assets."""
+        names = [field.name for field in fields(cls)]
+        columns = ([getattr(part, name) for part in parts] or [np.empty(0)] for name in names)
+        return cls(*(np.concatenate(column) for column in columns))
+
+
+@dataclass(frozen=True)
+class ServedValues:
+    """Predicted values of one asset, the samples of the same time, and both compared.
+
+    `is_late`: samples are known after a delay, so that a value is about the present.
+    """
+
+    variable: str
+    unit: str | None
+    predicted: PredictedValues
+    samples: TakenSamples
+    graded: GradedValues
+    is_late: bool
+
+    @property
+    def drawn_at(self) -> Millis:
+        """Return where each said value is drawn (ms): of samples that are known late at once, of
+        others at the end of the time that it is about."""
+        return self.predicted.at if self.is_late else self.predicted.at + self.predicted.lead
+
+
+def compare_values(
+    rows: Iterable[Mapping[str, Any]], history: History, name: str, gap: timedelta, until: datetime
+) -> ServedValues | None:
+    """Return the values of the stored scores of one asset, beside the samples of a variable that
+    are known at `until`; None without a value."""
+    predicted = collect_values(rows)
+    if not len(predicted.at):
+        return None
+    samples = find_samples(history, name)
+    graded = grade_values(predicted, samples, duration_millis(gap), to_millis(until))
+    unit = history.asset.variables[name].unit if name in history.asset.variables else None
+    return ServedValues(name, unit, predicted, samples, graded, bool(history.delay(name)))
+
+
+def grade_values(
+    predicted: PredictedValues, samples: TakenSamples, gap_ms: int, until: int
+) -> GradedValues:
+    """Compare the samples of one asset that are known at `until` (ms) with what was said before.
+
+    A sample counts for the values of which it is the last one in (at + gap, at + lead]; of these
+    the one said last counts. A sample after which a later one may still come into that time waits.
+    """
+    known = samples.known_at <= until
+    at = samples.at[known]
+    value = samples.value[known]
+    usual = int(np.median(np.diff(at))) if len(at) > 1 else 0
+    ends = predicted.at + predicted.lead
+    sample = np.searchsorted(at, ends, side="right") - 1
+    begins = np.append(at, 0)[sample]
+    over = int(at[-1]) + max(usual - 1, 0) if len(at) else 0
+    told = np.flatnonzero((sample >= 0) & (begins > predicted.at + gap_ms) & (ends <= over))
+    of_sample, place = np.unique(sample[told][::-1], return_index=True)
+    chosen = told[::-1][place]
+    newest = np.searchsorted(samples.known_at, predicted.at[chosen], side="right") - 1
+    return GradedValues(
+        at=at[of_sample],
+        value=value[of_sample],
+        predicted_at=predicted.at[chosen],
+        low=predicted.low[chosen],
+        median=predicted.median[chosen],
+        high=predicted.high[chosen],
+        last=np.append(samples.value, np.nan)[newest],
+    )
+
+
+def collect_values(rows: Iterable[Mapping[str, Any]]) -> PredictedValues:
+    """Return the nearest value of each stored row that has any; of one instant that of the newest
+    model. Rows are in the order of time."""
+    nearest: dict[int, Sequence[float]] = {}
+    versions: dict[int, int] = {}
+    for row in rows:
+        at = to_millis(row["ts"])
+        if row.get("values") and row["model_version"] >= versions.get(at, 0):
+            nearest[at] = row["values"][0]
+            versions[at] = row["model_version"]
+    table = np.array(list(nearest.values()), np.float64).reshape(-1, 4)
+    lead, low, median, high = table.T
+    return PredictedValues(np.array([*nearest], np.int64), lead.astype(np.int64), low, median, high)
+
+
+def find_samples(history: History, name: str) -> TakenSamples:
+    """Return the samples of a variable."""
+    if name not in history.readings:
+        return TakenSamples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    there = has_data(history, name)
+    at = millis(pd.DatetimeIndex(history.readings.index))[there]
+    value = history.readings[name].to_numpy(np.float64)[there]
+    return TakenSamples(at, at + duration_millis(history.delay(name)), value)

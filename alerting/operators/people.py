@@ -1,0 +1,141 @@
+"""People and programs that use the platform: accounts, tokens of programs, sessions of browsers.
+
+Secrets (passwords, tokens, codes of links, cookies) are stored as hashes only.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import LanguageCode, translatable
+from alerting.operators.actions import Role
+
+AccountKind = Literal["person", "service"]
+SESSION_LASTS = timedelta(hours=12)
+LINK_LASTS = timedelta(days=3)
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 200
+LEAST_DIFFERENT_CHARACTERS = 5
+LONGEST_TOKEN_LIFE = timedelta(days=3 * 366)
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person, or a service whose token stands in the tokens file.
+
+    `password`: argon2id hash, None until one is set. `link`: hash of the code of the one-time link
+    that sets it, valid until `link_ends`. `sessions_from`: sessions that began before are over.
+    `language` and `zone` (IANA): of the pages for this person, None for the usual ones.
+    """
+
+    id: str
+    role: Role
+    made_at: datetime
+    made_by: str
+    sessions_from: datetime
+    kind: AccountKind = "person"
+    display_name: str = ""
+    language: LanguageCode | None = None
+    zone: str | None = None
+    password: str | None = field(default=None, repr=False)
+    link: str | None = field(default=None, repr=False)
+    link_ends: datetime | None = None
+    disabled_at: datetime | None = None
+    signed_in_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def shown_name(self) -> str:
+        """Return the name for other people: the display name, else the name of the account."""
+        return self.display_name or self.id
+
+    def next_version(self, **changes: object) -> "Account":
+        """Return the account with changes, as the next version."""
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """The token of a program. `id`: hash of the token. `role`: at most that of the owner counts."""
+
+    id: str
+    name: str
+    owner: str
+    role: Role
+    made_at: datetime
+    made_by: str
+    ends_at: datetime
+    used_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the short identity with which people revoke it."""
+        return self.id[:10]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A signed-in browser. `id`: hash of its cookie. `token`: hash of the token with which it
+    began, None for a password or a link. `address`: of the client at the beginning."""
+
+    id: str
+    account: str
+    began_at: datetime
+    ends_at: datetime
+    token: str | None = None
+    address: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the short identity with which it is ended."""
+        return self.id[:10]
+
+
+def hash_secret(secret: str) -> str:
+    """Return the stored form of a random secret: SHA-256 in hexadecimal digits.
+
+    For tokens, cookies and codes of at least 128 random bits, never for passwords.
+    """
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def check_account_name(name: str) -> None:
+    """Check the name of a new account. Raises UserError."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"the name {shown(name)} is not possible: use up to 60 of a-z, 0-9, `.`, `_` and `-`, "
+            "first a letter or digit"
+        )
+
+
+def check_password_rules(password: str, account: Account) -> None:
+    """Check that a new password is hard to guess. Raises UserError with the rule that it breaks."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise UserError(
+            translatable(
+                "the password must have {least} to {most} characters; several words are easy to "
+                "remember",
+                least=str(SHORTEST_PASSWORD),
+                most=str(LONGEST_PASSWORD),
+            )
+        )
+    rest = password.lower()
+    for known in (account.display_name.lower() or account.id, account.id, "password", "alerting"):
+        rest = rest.replace(known, "")
+    if len(set(rest)) < LEAST_DIFFERENT_CHARACTERS:
+        raise UserError(
+            translatable(
+                "the password is too easy to guess: it needs {least} different characters besides "
+                "your name",
+                least=str(LEAST_DIFFERENT_CHARACTERS),
+            )
+        )
+
+
+def is_active(account: Account, began_at: datetime) -> bool:
+    """Return whether a session or token of this account that began then is still good."""
+    return account.disabled_at is None and began_at >= account.sessions_from

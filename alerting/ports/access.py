@@ -1,0 +1,59 @@
+"""Ports for accounts, tokens of programs and sessions of browsers."""
+
+from datetime import datetime
+from typing import Protocol
+
+from alerting.operators.people import AccessToken, Account, Session
+
+
+class Accounts(Protocol):
+    """Accounts by their name (`id`), each replaced only by its next version."""
+
+    def insert(self, account: Account) -> bool:
+        """Store a new account; return False if there is one of this name."""
+
+    def replace(self, account: Account) -> bool:
+        """Store the next version; return False unless `version - 1` is stored."""
+
+    def get(self, id: str) -> Account | None: ...
+
+    def all(self) -> list[Account]:
+        """Return all accounts by name."""
+
+    def find_by_link(self, link: str) -> Account | None:
+        """Return the account whose one-time link has this hash."""
+
+    def remove(self, id: str) -> bool:
+        """Delete an account; return False if there is none."""
+
+
+class AccessTokens(Protocol):
+    """Tokens of programs by their hash."""
+
+    def insert(self, token: AccessToken) -> bool:
+        """Store a token; return False if its hash is stored already."""
+
+    def get(self, id: str) -> AccessToken | None: ...
+
+    def all(self, owner: str | None = None) -> list[AccessToken]:
+        """Return the tokens of an owner, or all, oldest first."""
+
+    def record_use(self, id: str, at: datetime) -> None:
+        """Store the time of the last use."""
+
+    def remove(self, id: str) -> bool:
+        """Delete a token, so that it is refused from now on; return False if there is none."""
+
+
+class Sessions(Protocol):
+    """Sessions by the hash of their cookie; one that is over may be deleted at any time."""
+
+    def add(self, session: Session) -> None: ...
+
+    def get(self, id: str) -> Session | None: ...
+
+    def all(self, now: datetime, account: str | None = None) -> list[Session]:
+        """Return sessions that are not over, newest first."""
+
+    def end(self, id: str) -> bool:
+        """Delete a session; return False if there is none. Idempotent."""

@@ -1,0 +1,1 @@
+"""Access: people, tokens of programs, sessions of browsers."""

@@ -1,0 +1,46 @@
+"""The audit as people read it: pages of entries, what changed in each, and an export."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from alerting.ports import Audit, AuditEntry, AuditFilter
+
+PAGE = 100
+EXPORTED_AT_ONCE = 1000
+LONGEST_VALUE = 300
+
+
+def entries_newest_first(audit: Audit, wanted: AuditFilter) -> Iterator[AuditEntry]:
+    """Yield all wanted entries, newest first, read in portions."""
+    older_than = None
+    while found := audit.find(wanted, EXPORTED_AT_ONCE, older_than):
+        yield from found
+        older_than = (found[-1].at, found[-1].id)
+
+
+def changed_fields(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """Return field, value before and value after of what an entry changed, as short texts."""
+    before = _flat(entry.before)
+    after = _flat(entry.after)
+    return [
+        (name, before.get(name, ""), after.get(name, ""))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name, "") != after.get(name, "")
+    ]
+
+
+def _flat(value: Any, path: str = "") -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {
+            name: text
+            for key, one in value.items()
+            for name, text in _flat(one, f"{path}.{key}" if path else str(key)).items()
+        }
+    if value is None or value in ("", [], ()):
+        return {}
+    if isinstance(value, datetime):
+        return {path: value.isoformat(timespec="seconds")}
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return {path: text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"}

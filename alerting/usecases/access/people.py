@@ -1,0 +1,298 @@
+"""Add, change, disable and remove people; set their passwords by one-time links."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Protocol
+
+from alerting.definitions.faults import NotFound, UserError, unknown_name
+from alerting.definitions.wording.language import LanguageCode, translatable
+from alerting.operators.actions import Role
+from alerting.operators.people import (
+    LINK_LASTS,
+    Account,
+    check_account_name,
+    check_password_rules,
+    hash_secret,
+)
+from alerting.ports import AccessPorts
+
+LONGEST_DISPLAY_NAME = 100
+MOST_ACCOUNTS = 10_000
+_SECRET_FIELDS = ("password", "link", "link_ends", "sessions_from", "version", "signed_in_at")
+
+
+class Passwords(Protocol):
+    """Slow hashes of passwords."""
+
+    def make_hash(self, password: str) -> str: ...
+
+    def matches(self, stored: str | None, password: str) -> bool:
+        """Return whether a password has this hash; as slow, and False, without a hash."""
+
+
+def add_person(
+    platform: AccessPorts,
+    name: str,
+    role: Role,
+    actor: str,
+    now: datetime,
+    display_name: str = "",
+) -> tuple[Account, str]:
+    """Add a person; return the account, and the code of the link that sets its password.
+
+    Raises UserError for a name that is not possible or taken, or a role of programs.
+    """
+    check_account_name(name)
+    _check_person(role, display_name)
+    if len(platform.accounts.all()) >= MOST_ACCOUNTS:
+        raise UserError(f"there are {MOST_ACCOUNTS} accounts already: remove some first")
+    code = secrets.token_urlsafe(24)
+    account = Account(
+        name,
+        role,
+        now,
+        actor,
+        now,
+        display_name=display_name,
+        link=hash_secret(code),
+        link_ends=now + LINK_LASTS,
+    )
+    if not platform.accounts.insert(account):
+        raise UserError(f"the name {name} is taken")
+    platform.audit.add(actor, "person added", name, now, after=public_fields(account))
+    return account, code
+
+
+def find_account(platform: AccessPorts, name: str) -> Account:
+    """Return the account of this name. Raises NotFound with similar names."""
+    account = platform.accounts.get(name)
+    if account is None:
+        known = [one.id for one in platform.accounts.all()]
+        raise NotFound(
+            unknown_name("account", name, known, "`alerting access person add` makes one")
+        )
+    return account
+
+
+def change_person(
+    platform: AccessPorts,
+    name: str,
+    actor: str,
+    now: datetime,
+    role: Role | None = None,
+    display_name: str | None = None,
+) -> Account:
+    """Change role or display name, at once also for sessions that are open. Raises UserError for
+    an account that is not a person's, and one's own role."""
+
+    def change(account: Account) -> Account:
+        _check_person(role or account.role, display_name or "")
+        _refuse_service(account)
+        if role not in (None, account.role):
+            _refuse_own(account, actor, "change the role of")
+        return account.next_version(
+            role=role or account.role,
+            display_name=account.display_name if display_name is None else display_name,
+        )
+
+    return _update(platform, name, change, "person changed", actor, now)
+
+
+def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
+    """End every session of an account and refuse its password and tokens until it is enabled.
+    Raises UserError for one's own account."""
+
+    def change(account: Account) -> Account:
+        _refuse_own(account, actor, "disable")
+        return account.next_version(disabled_at=now, sessions_from=now, link=None, link_ends=None)
+
+    changed = _update(platform, name, change, "account disabled", actor, now)
+    _end_sessions(platform, name, now)
+    return changed
+
+
+def enable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
+    """Accept the password and the tokens of a disabled account again; its sessions stay over."""
+
+    def change(account: Account) -> Account:
+        return account.next_version(disabled_at=None)
+
+    return _update(platform, name, change, "account enabled", actor, now)
+
+
+def remove_person(platform: AccessPorts, name: str, actor: str, now: datetime) -> None:
+    """Delete an account with its tokens and sessions; what the person did stays in the audit.
+
+    Raises UserError for one's own account, and for a service, which the tokens file names.
+    """
+    account = find_account(platform, name)
+    _refuse_service(account)
+    _refuse_own(account, actor, "remove")
+    platform.accounts.remove(name)
+    for token in platform.access_tokens.all(name):
+        platform.access_tokens.remove(token.id)
+    _end_sessions(platform, name, now)
+    platform.audit.add(actor, "person removed", name, now, before=public_fields(account))
+
+
+def make_link(platform: AccessPorts, name: str, actor: str, now: datetime) -> str:
+    """Return the code of a new one-time link that sets a password; an earlier link is void.
+
+    The old password is good until then. Raises UserError for a service or a disabled account.
+    """
+    code = secrets.token_urlsafe(24)
+
+    def change(account: Account) -> Account:
+        _refuse_service(account)
+        if account.disabled_at is not None:
+            raise UserError(f"{name} is disabled: enable it first")
+        return account.next_version(link=hash_secret(code), link_ends=now + LINK_LASTS)
+
+    _update(platform, name, change, "link for a password made", actor, now)
+    return code
+
+
+def find_link(platform: AccessPorts, code: str, now: datetime) -> Account | None:
+    """Return the account of a one-time link, None if it was used, replaced or is too old."""
+    account = platform.accounts.find_by_link(hash_secret(code))
+    if account is None or account.disabled_at is not None:
+        return None
+    return account if account.link_ends is not None and now < account.link_ends else None
+
+
+def set_password(
+    platform: AccessPorts, passwords: Passwords, code: str, password: str, now: datetime
+) -> Account:
+    """Set a password by a one-time link, which is used up, and end the sessions of before.
+
+    Raises UserError for a link that is not valid, or a password that breaks a rule.
+    """
+    account = find_link(platform, code, now)
+    if account is None:
+        raise UserError(
+            translatable("this link is no longer valid: ask an administrator for a new one")
+        )
+    return _store_password(platform, passwords, account, password, now)
+
+
+def change_password(
+    platform: AccessPorts,
+    passwords: Passwords,
+    name: str,
+    old: str,
+    new: str,
+    now: datetime,
+) -> Account:
+    """Change one's own password, and end the sessions of before. Raises UserError for a wrong old
+    password, or a new one that breaks a rule."""
+    account = find_account(platform, name)
+    if not passwords.matches(account.password, old):
+        raise UserError(translatable("the password of now is wrong"))
+    return _store_password(platform, passwords, account, new, now)
+
+
+def set_preferences(
+    platform: AccessPorts,
+    name: str,
+    now: datetime,
+    language: LanguageCode | None,
+    zone: str | None,
+) -> Account:
+    """Set the language and time zone (IANA) in which pages are shown to a person; None: usual."""
+
+    def change(account: Account) -> Account:
+        return account.next_version(language=language, zone=zone)
+
+    return _update(platform, name, change, "preferences changed", name, now)
+
+
+def register_services(platform: AccessPorts, services: Mapping[str, Role], now: datetime) -> None:
+    """Make a service account of every name in the tokens file that has none; update its role.
+
+    A person of this name stays a person: the token then works with the role of the file, as
+    before.
+    """
+    for name, role in services.items():
+        account = platform.accounts.get(name)
+        if account is None:
+            made = Account(name, role, now, "platform", now, kind="service")
+            if platform.accounts.insert(made):
+                platform.audit.add(
+                    "platform", "service added", name, now, after=public_fields(made)
+                )
+        elif account.kind == "service" and account.role != role:
+            platform.accounts.replace(account.next_version(role=role))
+
+
+def public_fields(account: Account) -> dict[str, Any]:
+    """Return the fields of an account without hashes and counters, for the audit and the API."""
+    fields = asdict(account)
+    return {
+        **{name: value for name, value in fields.items() if name not in _SECRET_FIELDS},
+        "has_password": account.password is not None,
+    }
+
+
+def _store_password(
+    platform: AccessPorts, passwords: Passwords, account: Account, password: str, now: datetime
+) -> Account:
+    check_password_rules(password, account)
+    hashed = passwords.make_hash(password)
+    used = account.link
+
+    def change(newest: Account) -> Account:
+        if newest.link != used:  # another request used the link first
+            raise UserError(
+                translatable("this link is no longer valid: ask an administrator for a new one")
+            )
+        return newest.next_version(password=hashed, link=None, link_ends=None, sessions_from=now)
+
+    changed = _update(platform, account.id, change, "password set", account.id, now)
+    _end_sessions(platform, account.id, now)
+    return changed
+
+
+def _end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
+    for session in platform.sessions.all(now, name):
+        platform.sessions.end(session.id)
+
+
+def _update(
+    platform: AccessPorts,
+    name: str,
+    change: Callable[[Account], Account],
+    what: str,
+    actor: str,
+    now: datetime,
+) -> Account:
+    """Store a change of the newest version of an account, and audit it. Raises NotFound."""
+    while True:
+        before = find_account(platform, name)
+        after = change(before)
+        if platform.accounts.replace(after):
+            break
+    platform.audit.add(actor, what, name, now, public_fields(before), public_fields(after))
+    return after
+
+
+def _check_person(role: Role, display_name: str) -> None:
+    if role == "sender":
+        raise UserError("the role sender is for programs: make a token with it")
+    if len(display_name) > LONGEST_DISPLAY_NAME or not display_name.isprintable():
+        raise UserError(
+            f"a display name has at most {LONGEST_DISPLAY_NAME} characters, all printable"
+        )
+
+
+def _refuse_service(account: Account) -> None:
+    if account.kind == "service":
+        raise UserError(
+            f"{account.id} is a service of the tokens file: change it there, or disable it"
+        )
+
+
+def _refuse_own(account: Account, actor: str, what: str) -> None:
+    if account.id == actor:
+        raise UserError(f"you cannot {what} your own account: another administrator can")

@@ -1,0 +1,94 @@
+"""The console by HTTPS with a certificate of its own, as a browser and `alerting up` meet it."""
+
+import ssl
+import threading
+import time
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import uvicorn
+
+from alerting.adapters.certificate import make_certificate
+from alerting.console.server import server_options, tls_options
+from alerting.definitions.faults import UserError
+from alerting.local.parts import answers
+from alerting.settings.environment import SettingsRefused, read_settings
+from tests.helpers.console.people import PASSWORD, app_of, person_on
+from tests.support import free_port
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return make_certificate("plant-7.example", tmp_path, datetime.now(UTC))
+
+
+@pytest.fixture
+def address(platform, pair):
+    def now():
+        return datetime.now(UTC)
+
+    person_on(platform, now())
+    port = free_port()
+    options = server_options(()) | tls_options(*pair)
+    server = uvicorn.Server(
+        uvicorn.Config(app_of(platform, now), host="127.0.0.1", port=port, **options)
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"https://localhost:{port}"
+    server.should_exit = True
+    thread.join(30)
+
+
+def test_a_person_signs_in_over_https_and_the_cookie_stays_there(address, pair):
+    trust = ssl.create_default_context(cafile=str(pair[0]))
+    with httpx.Client(base_url=address, verify=trust, trust_env=False) as browser:
+        named = {"host": "plant-7.example"}
+        assert 'name="password"' in browser.get("/login", headers=named).text
+        given = {"name": "anna", "password": PASSWORD}
+        answer = browser.post("/login", data=given, headers=named)
+        assert answer.status_code == 303
+        assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_another_certificate_is_not_trusted_and_the_start_check_trusts_this_one(
+    address, pair, tmp_path
+):
+    with pytest.raises(httpx.ConnectError), httpx.Client(trust_env=False) as stranger:
+        stranger.get(f"{address}/login")
+    assert answers(f"{address}/api/v1/health", tls_cert=pair[0])()
+    (tmp_path / "other").mkdir()
+    other, _ = make_certificate("plant-7.example", tmp_path / "other", datetime.now(UTC))
+    assert not answers(f"{address}/api/v1/health", tls_cert=other)()
+
+
+def test_a_key_of_another_certificate_is_refused_at_the_start(pair, tmp_path):
+    (tmp_path / "other").mkdir()
+    _, other = make_certificate("10.0.0.5", tmp_path / "other", datetime.now(UTC))
+    with pytest.raises(UserError, match="cannot be used for HTTPS"):
+        tls_options(pair[0], other)
+    assert tls_options(None, None) == {}
+
+
+def test_the_files_are_private_and_none_is_overwritten(pair, tmp_path):
+    assert pair[1].stat().st_mode & 0o777 == 0o600
+    with pytest.raises(UserError, match="is there already"):
+        make_certificate("plant-7.example", tmp_path, datetime.now(UTC))
+    with pytest.raises(UserError, match="neither a name nor an address"):
+        make_certificate("größer", tmp_path / "nowhere", datetime.now(UTC))
+
+
+def test_certificate_and_key_are_set_together(pair, tmp_path):
+    home = {"ALERTING_HOME": str(tmp_path / "home")}
+    settings = read_settings(
+        home | {"ALERTING_TLS_CERT": str(pair[0]), "ALERTING_TLS_KEY": str(pair[1])}
+    )
+    assert settings.api_address == "https://127.0.0.1:8000"
+    for given in ({"ALERTING_TLS_CERT": str(pair[0])}, {"ALERTING_TLS_KEY": "/no/such/file"}):
+        with pytest.raises(SettingsRefused, match="TLS"):
+            read_settings(home | given)

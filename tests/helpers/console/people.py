@@ -1,0 +1,38 @@
+"""People with passwords on a platform, and browsers in which they sign in."""
+
+from fastapi.testclient import TestClient
+
+from alerting.adapters.passwords import Argon2Passwords
+from alerting.console.app import create_app
+from alerting.usecases.access.people import add_person, set_password
+from tests.helpers.console.api import TOKENS
+
+PASSWORD = "correct horse battery"
+QUICK = Argon2Passwords(passes=1, memory_kib=8)
+
+
+def person_on(platform, now, name="anna", role="operator"):
+    """Add a person with a password."""
+    _, code = add_person(platform, name, role, "ada", now)
+    return set_password(platform, QUICK, code, PASSWORD, now)
+
+
+def app_of(platform, wall, **options):
+    """Return the application of a platform, with quick hashes."""
+    return create_app(platform, TOKENS, now=wall, passwords=QUICK, **options)
+
+
+def browser_of(app, address="10.0.0.7", url="https://plant.example", headers=()):
+    """Return a browser at an address, on the HTTPS address of the console."""
+    return TestClient(
+        app,
+        base_url=url,
+        client=(address, 50_000),
+        headers=dict(headers),
+        follow_redirects=False,
+    )
+
+
+def sign_in(browser, name="anna", password=PASSWORD, to="/"):
+    """Send the form of the login."""
+    return browser.post("/login", data={"name": name, "password": password, "next": to})

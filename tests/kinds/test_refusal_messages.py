@@ -1,0 +1,237 @@
+"""Every refusal of a training beside what its reader does next: the sentences, and the table in
+docs/learning.md."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.faults import DefinitionRefused, unknown_name
+from alerting.kinds.control_chart.signals import Signals
+from alerting.kinds.normal.training import propose_end
+from alerting.kinds.protocol.training import NormalTime
+from alerting.kinds.validation import parse_definition
+from alerting.learning.selection.base_rate import (
+    BaseRate,
+    PrecisionPoint,
+    ProblemShare,
+    shift_base_rate,
+)
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.decision_table import add_objection, decide, met_condition
+from alerting.learning.selection.other_questions import ProblemsSeen
+from alerting.ports import Training
+from alerting.reporting.page.decision_text import result_line
+from alerting.usecases.definitions.missing_champion import describe_waiting
+from alerting.usecases.definitions.next_steps import one_step
+from alerting.usecases.definitions.training_state import describe_training
+from tests.builders import at, classifier, too_moist
+from tests.helpers.learning.proposals import proposal
+
+DAY = timedelta(days=1)
+START = at(0)
+PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
+SEEN = ProblemsSeen(problems=33, apart=timedelta(hours=9), normal=timedelta(days=21))
+
+
+def refused_as_chance(problems=10):
+    test = ChanceTest(0.3, 0.4, trials=5, problems=problems, prevalence=0.1)
+    facts = {"chance": test.message, "stays": "", "remedy": test.remedy(classifier(), SEEN)}
+    return result_line(
+        proposal(
+            verdict="no_challenger",
+            promote=False,
+            reason=decide({"not_above_chance": True}, facts).reason,
+        )
+    )
+
+
+def few_points(days_of_normal):
+    """45 unseen points of nine hours, of a run length of 900 points."""
+    end = START + days_of_normal * DAY
+    period = NormalTime(START, end, end + timedelta(hours=9))
+    found = Signals(0, 45, 45 / 900, 0)
+    return f"{found.describe()}{propose_end(period, found.expected)}"
+
+
+def little_time():
+    found = "On 4 days of unseen normal time 0 false alarms, 0.29 allowed."
+    period = NormalTime(START, START + 20 * DAY, START + 24 * DAY)
+    facts = {"found": found, "least_allowed": 0.5, "alone": propose_end(period, 0.29)}
+    return decide({"too_little_time": True}, facts).reason
+
+
+def finds_nothing():
+    first = decide({"no_champion": True}, {})
+    return add_objection(first, "finds_nothing").reason
+
+
+def approved():
+    first = met_condition(finds_nothing())
+    return result_line(
+        proposal(verdict="provisional", reason=f"{first} Approved by ann.", approved_by="ann")
+    )
+
+
+def shifted():
+    points = (PrecisionPoint(0.43, 0.8, 0.66, 68), PrecisionPoint(0.71, 0.96, 0.4, 30))
+    before = BaseRate(ProblemShare(0.085, 0.004), 0.43, 0.8, points)
+    return shift_base_rate(before, ProblemShare(0.02, 0.002)).describe()
+
+
+def faults_of(**changes):
+    with pytest.raises(DefinitionRefused) as refused:
+        parse_definition(too_moist(**changes))
+    return str(refused.value)
+
+
+def training(**changes):
+    return Training("too-moist", "q", "run", 1, at(2), **changes)
+
+
+def described(**changes):
+    return describe_training(training(**changes), False, at(0).tzinfo)
+
+
+new = "is new: training starts within two minutes in Airflow"
+# situation, sentence, what its reader does next
+TABLE = {
+    "nothing beyond chance": (
+        refused_as_chance,
+        (
+            "0.300, does not exceed what the best of 5 trials reaches by chance",
+            "about 13 more problems (if its figure stays",
+            "another horizon than 30m (problems begin 9 h apart, so below half of that)",
+            "`kind: anomaly`, which learns from normal operation alone (here: 21 d)",
+            "`kind: threshold` on moisture, which warns when it begins (here: 33 times)",
+        ),
+        "waits for as many problems, or asks another question",
+    ),
+    "too few problems for the folds": (
+        lambda: refused_as_chance(problems=2),
+        ("2 in the rows that the folds score, 3 are needed", "a longer history"),
+        "imports older readings, or writes fewer `learning.folds`",
+    ),
+    "control chart, few unseen points, long normal period": (
+        lambda: few_points(days_of_normal=60),
+        (
+            "too few unseen points to count false alarms (45; about 450 needed)",
+            "With `normal: {from: 2026-01-05T00:00Z, to: 2026-03-02T",
+            "the platform decides",
+        ),
+        "writes this `normal`, and trains again",
+    ),
+    "control chart, few unseen points, short normal period": (
+        lambda: few_points(days_of_normal=3),
+        ("(45; about 450 needed)", "About 4 more days of readings are needed."),
+        "waits so long",
+    ),
+    "control chart, false alarms as allowed": (
+        lambda: Signals(3, 900, 4.5, 9).describe(),
+        ("Its false alarms are as allowed: 3 signals on 900 unseen points", "allows 4.5"),
+        "nothing",
+    ),
+    "control chart, too many signals": (
+        lambda: Signals(30, 900, 4.5, 90).describe(),
+        ("It signals too often: 30 signals on 900 unseen points", "allows 4.5"),
+        "looks for what changed, or writes another `normal`",
+    ),
+    "detector, too little unseen time": (
+        little_time,
+        ("too little unseen normal time", "With `normal: {from: 2026-01-05T00:00Z, to: 2026-01-2"),
+        "writes this `normal`, or approves",
+    ),
+    "threshold finds no problem": (
+        finds_nothing,
+        ("finds no problem in the validation period", "`alerting model approve`"),
+        "reads the figures, then approves or rejects",
+    ),
+    "a version waits": (
+        lambda: describe_waiting(proposal(waiting=True)),
+        ("version 1 waits for approval: `alerting model approve run`", "model reject run"),
+        "approves or rejects",
+    ),
+    "a person approved": (
+        approved,
+        ("ann approved the challenger, which goes into service.", "Approved by ann."),
+        "nothing",
+    ),
+    "fewer problems than in validation": (
+        shifted,
+        ("about 47% are to be expected now", "The threshold 0.71 keeps the 80% asked", "0.95"),
+        "writes this `operating_point.least_precision`",
+    ),
+    "a training is under way": (
+        described,
+        ("is being trained since 2026-01-05 00:02 UTC",),
+        "waits",
+    ),
+    "a training failed": (
+        lambda: described(ended_at=at(3), failure="no readings of moisture; import readings"),
+        ("failed at 2026-01-05 00:03 UTC: no readings of moisture; import readings",),
+        "does what the reason says",
+    ),
+    "mistyped kind, and another fault": (
+        lambda: faults_of(kind="klassifier", horzion="1h"),
+        ("did you mean classifier?", "horzion"),
+        "mends all faults at once",
+    ),
+    "mistyped definition": (
+        lambda: unknown_name(
+            "definition", "wanddicke", ["wanddicke-zu-duenn", "oven"], "apply one"
+        ),
+        ("did you mean wanddicke-zu-duenn?",),
+        "writes that name",
+    ),
+    "several alerts applied": (
+        lambda: one_step([f"a-{n}: {new}" for n in range(4)]),
+        ("all 4 alerts wait for their first training; follow all 4 with `alerting list`",),
+        "`alerting list`",
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", TABLE)
+def test_a_refusal_says_what_to_do_next(situation):
+    say, parts, _ = TABLE[situation]
+    said = say()
+    for part in parts:
+        assert part in said
+    assert "train it" not in said
+    assert "provisionally" not in said
+    assert not ("goes into service only if" in said and "approved the" in said)
+
+
+def test_the_page_has_a_row_for_each_situation():
+    rows = {
+        cells[0]: cells[-1]
+        for line in PAGE.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ") and len(cells := line.strip("| ").split(" | ")) == 3
+    }
+    assert {situation: after for situation, (_, _, after) in TABLE.items()}.items() <= rows.items()
+
+
+@pytest.mark.parametrize("days", [10, 30, 60])
+def test_the_earlier_end_that_is_proposed_leaves_enough_unseen_time(days):
+    end = START + days * DAY
+    period = NormalTime(START, end, end + timedelta(hours=9))
+    said = propose_end(period, 0.05)
+    written = pd.Timestamp(said.split("to: ")[1].split("}")[0])
+    unseen = period.end - written.to_pydatetime()
+    assert 0.5 <= 0.05 * (unseen / timedelta(hours=9)) <= 0.6
+    assert 2 * (written.to_pydatetime() - START) >= end - START
+
+
+def test_no_end_is_proposed_that_the_model_in_service_has_seen():
+    period = NormalTime(START, START + 60 * DAY, START + 61 * DAY)
+    assert "With `normal" in propose_end(period, 0.1, START + 30 * DAY)
+    assert "more days of readings" in propose_end(period, 0.1, START + 59 * DAY)
+    assert propose_end(period, 0.0) == ""
+
+
+def test_more_problems_is_an_estimate_by_their_square_root():
+    test = ChanceTest(0.3, 0.4, trials=5, problems=10, prevalence=0.1)
+    above = np.sqrt(10 / (10 + test.more_problems)) * (test.bound - test.prevalence)
+    assert test.ap - test.prevalence == pytest.approx(above, abs=0.005)

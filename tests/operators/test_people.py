@@ -1,0 +1,64 @@
+"""Names and passwords of accounts, and until when their sessions are good."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.operators.people import (
+    Account,
+    check_account_name,
+    check_password_rules,
+    hash_secret,
+    is_active,
+)
+from tests.builders import at
+
+pytestmark = pytest.mark.fast
+ANNA = Account("anna", "operator", at(0), "ada", at(0), display_name="Anna Bauer")
+
+
+@pytest.mark.parametrize("name", ["anna", "a", "anna.bauer-2", "7up", "a" * 60])
+def test_a_name_is_written_with_few_characters(name):
+    check_account_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Anna", "anna bauer", "-anna", ".a", "a" * 61, "ann\u0430", "anna\n", "a/b"]
+)
+def test_a_name_that_could_be_taken_for_another_is_refused(name):
+    with pytest.raises(UserError, match="is not possible"):
+        check_account_name(name)
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "größer als 4,5 %", "x7-qQ2!p0Zk_"])
+def test_a_long_password_is_taken(password):
+    check_password_rules(password, ANNA)
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("short", "12 to 200"),
+        ("x" * 201, "12 to 200"),
+        ("aaaaaaaaaaaaaaaa", "too easy"),
+        ("annaannaannaanna", "too easy"),
+        ("Anna Bauer123", "too easy"),
+        ("passwordpassword", "too easy"),
+    ],
+)
+def test_a_password_that_is_guessed_first_is_refused(password, why):
+    with pytest.raises(UserError, match=why):
+        check_password_rules(password, ANNA)
+
+
+def test_sessions_of_before_a_new_password_and_of_a_disabled_account_are_over():
+    changed = replace(ANNA, sessions_from=at(5))
+    assert (is_active(changed, at(4)), is_active(changed, at(5))) == (False, True)
+    assert not is_active(replace(ANNA, disabled_at=at(9)), at(10))
+
+
+def test_the_representation_of_an_account_holds_no_hash():
+    text = repr(replace(ANNA, password="$argon2id$secret", link=hash_secret("code")))
+    assert "argon2id" not in text
+    assert hash_secret("code") not in text

@@ -1,0 +1,224 @@
+"""A value between two laboratory samples: from a document without a problem to its report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.adapters.files.tables.score_table import write_scores
+from alerting.definitions.question import question_hash
+from alerting.kinds.validation import parse_definition
+from alerting.ports import ReadingRow
+from alerting.reporting.page.decision_text import decision_markdown
+from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.explain.explain import why
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.report_material.stored_values import load_served_values
+from alerting.usecases.reports.make import make_report
+from alerting.usecases.scoring.past_scores import plan_scoring, score_past
+from alerting.usecases.scoring.predict import predict
+from alerting.usecases.training.train import train
+from tests.builders import at
+from tests.helpers.console.episode_page import browser_of
+from tests.helpers.lab_line import (
+    ASSET,
+    DAY,
+    END,
+    HOUR,
+    NAME,
+    TRAINED,
+    document,
+    evaluate_until,
+    lab_platform,
+    roaster,
+    rows,
+    trained_platform,
+)
+from tests.in_memory_platform import in_memory_platform
+
+
+@pytest.fixture(scope="module")
+def line():
+    """Return a line that served values for four days, and the proposal of its training."""
+    platform, proposal = trained_platform()
+    return evaluate_until(platform), proposal
+
+
+def values_of(platform, start=TRAINED, end=END):
+    definition = platform.definitions.newest_revision(NAME).definition
+    return load_served_values(
+        platform.scores, platform.readings, definition, roaster(), at(start), at(end)
+    )
+
+
+def test_a_document_of_a_value_alone_is_checked_stored_and_read_back():
+    platform = in_memory_platform()
+    platform.assets.store_assets([roaster()])
+    check(platform, [document()])
+    apply(platform, [document()], "engineer", at(0), "test")
+    stored = platform.definitions.newest_revision(NAME).definition
+    written = stored.model_dump(mode="json", by_alias=True)
+    assert written["variable"] == "quality"
+    assert "problem" not in written
+    assert parse_definition(written) == stored
+    assert stored.variables_evaluated(roaster()) == {"heat", "quality"}
+
+
+def test_a_forecast_with_a_problem_keeps_the_question_of_before():
+    before = parse_definition(
+        {
+            "name": "q",
+            "kind": "forecast",
+            "assets": ["r"],
+            "problem": {"variable": "quality", "below": 341},
+            "horizon": "1h",
+        }
+    )
+    assert question_hash(before) == "c51e7c2d20bafd2c"  # as computed before values served alone
+
+
+def test_its_training_puts_values_into_service_that_beat_the_last_known_one(line):
+    _, proposal = line
+    test = proposal.evidence["values"]
+    assert (proposal.verdict, proposal.promote) == ("provisional", True)
+    assert test["crps"] < 0.6 * test["last_crps"]
+    assert test["error"] < 0.6 * test["last_error"]
+    assert test["share_better"] >= 0.9
+    assert "chance" not in proposal.evidence
+    assert proposal.reason.startswith("First model. Its values serve, without an alarm")
+
+
+def test_its_training_has_a_page_and_charts_of_values_where_people_see_runs():
+    platform = lab_platform()
+    platform.runs.shown = True
+    proposal = train(platform, NAME, at(TRAINED))
+    assert "importance.png" in platform.runs.files(proposal.run_id, "evidence")
+    page = decision_markdown(proposal)
+    assert "| candidate | CRPS | trials |" in page
+    assert "average precision" not in page
+
+
+def test_values_are_stored_with_their_interval_and_no_alarm_is_raised(line):
+    platform, _ = line
+    stored = list(platform.scores.for_interval(NAME, at(0), at(END + 1)))
+    assert len(stored) == (END - TRAINED) / 20
+    for row in stored:
+        [[lead, low, median, high]] = row["values"]
+        assert lead == HOUR * 60_000
+        assert low < median < high
+        assert (row["score"], row["threshold"]) == (None, None)
+    assert platform.episodes.find() == []
+
+
+def test_each_sample_is_graded_by_what_was_said_before_it(line):
+    platform, _ = line
+    graded = values_of(platform).graded
+    assert len(graded.at) == 95  # one an hour; the one of the last hour is not known yet
+    assert (graded.predicted_at == graded.at - 20 * 60_000).all()
+    assert graded.error < 0.5 * graded.last_error
+    assert 0.8 < graded.coverage < 1
+    # the last known value is the sample of two hours before: an hour apart, known after 50 minutes
+    assert (graded.last[2:] == graded.value[:-2]).all()
+
+
+def test_a_sample_counts_from_the_instant_at_which_it_is_known(line):
+    platform, _ = line
+    taken = END - 5 * HOUR
+    before = values_of(platform, end=taken + 49).graded.at
+    after = values_of(platform, end=taken + 50).graded.at
+    assert len(after) == len(before) + 1
+    assert after[-1] == at(taken).timestamp() * 1000
+
+
+def test_predict_and_why_answer_with_the_value(line):
+    platform, _ = line
+    found = predict(platform, ModelCache(platform), NAME, ASSET)
+    [value] = found.forecast
+    [*_, newest] = platform.scores.for_interval(NAME, at(END), at(END + 1))
+    assert [value.low, value.median, value.high] == newest["values"][0][1:]
+    assert (found.score, found.threshold, found.would_raise, found.unknown) == (None,) * 4
+    answer = why(platform, NAME, ASSET, at(END))
+    assert (answer.verdict, answer.unknown) == ("normal", None)
+    assert f"forecast of quality in 1 h: {value.median:.4g} points" in answer.answer
+
+
+def test_a_table_of_scores_has_the_values(line, tmp_path):
+    platform, _ = line
+    plan = plan_scoring(platform, NAME, at(END - HOUR), at(END), None)
+    counts = write_scores(tmp_path / "scores.csv", score_past(platform, plan))
+    table = pd.read_csv(tmp_path / "scores.csv")
+    stored = list(platform.scores.for_interval(NAME, at(END - 59), at(END + 1)))
+    assert counts == {"": 3}
+    assert table[["low", "median", "high"]].to_numpy().tolist() == [
+        pytest.approx(row["values"][0][1:]) for row in stored
+    ]
+    assert table[["score", "threshold", "reason"]].isna().all(axis=None)
+
+
+def test_the_page_draws_the_value_beside_the_samples_and_grades_it(line):
+    platform, _ = line
+    page = browser_of(platform).get(f"/models/{NAME}").text
+    graded = values_of(platform).graded
+    assert "Its values serve, and no alarm is raised." in page
+    assert page.count('class="dot sample"') > 40
+    assert 'class="fan"' in page
+    assert "95 samples since " in page
+    assert f": the value was off by {graded.error:.4g} points on average" in page
+    assert f"the 90 % interval held {100 * graded.coverage:.0f} %" in page
+    assert "problem" not in page[page.index("Predicted value") : page.index("Decisions")]
+
+
+def test_the_report_grades_the_value_and_speaks_of_no_alarms(line):
+    platform, _ = line
+    made = make_report(platform, NAME, at(TRAINED), at(END), at(END))
+    graded = values_of(platform).graded
+    assert made.metrics["values"]["total"]["samples"] == len(graded.at)
+    assert made.metrics["values"]["total"]["error"] == pytest.approx(graded.error)
+    assert made.headline.startswith("Trust it: The predicted value was off by")
+    assert 'aria-label="roaster-1: predicted quality with its 90 % interval' in made.page
+    for word in ("False alarms", "Lead time", "problems were predicted"):
+        assert word not in made.page
+
+
+def test_a_limit_that_is_never_crossed_leaves_the_value_in_service_and_no_alarm():
+    limit = {"variable": None, "problem": {"variable": "quality", "above": 500}}
+    platform, proposal = trained_platform(**limit)
+    assert proposal.promote
+    assert "No alarm is raised: Too few problems to tell a model from chance" in proposal.reason
+    evaluate_until(platform, TRAINED + 12 * HOUR)
+    [*_, newest] = platform.scores.for_interval(NAME, at(0), at(END))
+    assert (newest["score"], len(newest["values"])) == (None, 1)
+    assert platform.episodes.find() == []
+
+
+def test_a_model_without_an_alarm_does_not_end_an_alarm_in_service():
+    crossed = {"variable": None, "problem": {"variable": "quality", "above": 116}}
+    platform, first = trained_platform(**crossed)
+    assert first.promote
+    assert "values" not in first.evidence
+    few = document(**crossed, periods={"start": at(26 * DAY).isoformat()})
+    apply(platform, [few], "engineer", at(TRAINED), "a short history")
+    platform.clock.instant = at(TRAINED + HOUR)
+    second = train(platform, NAME, at(TRAINED + HOUR))
+    assert (second.verdict, second.promote) == ("no_challenger", False)
+    assert second.evidence["values"]["passed"]
+    assert "The champion, version 1, stays." in second.reason
+    evaluate_until(platform, TRAINED + 12 * HOUR)
+    [*_, newest] = platform.scores.for_interval(NAME, at(0), at(END))
+    assert (newest["model_version"], newest["score"] is None) == (1, False)
+    assert len(newest["values"]) == 1  # with an alarm the value serves too
+
+
+def test_values_no_better_than_the_last_known_one_are_refused():
+    platform = lab_platform()
+    steps = np.random.default_rng(3).normal(size=len(rows())).cumsum()
+    unrelated = [
+        ReadingRow(ASSET, row.ts, row.values | {"quality": 100 + float(step)})
+        for row, step in zip(rows(), steps, strict=True)
+        if "quality" in row.values
+    ]
+    add_readings(platform, unrelated, at(0))
+    proposal = train(platform, NAME, at(TRAINED))
+    assert (proposal.verdict, proposal.promote) == ("no_challenger", False)
+    assert "not better than the last known one" in proposal.reason
+    assert "What may help" in proposal.reason
