@@ -124,7 +124,7 @@ def check_mongodb(port: int) -> int:
     script = ENTRYPOINT.parent / "mongodb-healthy.sh"
     environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
     return subprocess.run(
-        ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60
+        ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=600
     ).returncode
 
 

@@ -39,10 +39,11 @@ def address(platform, pair):
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
     yield f"https://localhost:{port}"
     server.should_exit = True
-    thread.join(30)
+    thread.join()
 
 
 def test_a_person_signs_in_over_https_and_the_cookie_stays_there(address, pair):

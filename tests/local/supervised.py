@@ -22,7 +22,7 @@ def python(code: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", code, *arguments)
 
 
-def main(folder: Path, failing: bool, full_disk: bool) -> int:
+def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
     parts = [
@@ -48,7 +48,14 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
         Part(
             "later", "later", python("import time; time.sleep(300)", str(folder)), {}, ("prepare",)
         ),
-        Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("prepare",), grace_s=0.5),
+        Part(
+            "stubborn",
+            "stubborn",
+            python(STUBBORN, str(folder)),
+            {},
+            ("prepare",),
+            grace_s=300.0 if patient else 0.5,
+        ),
     ]
     if failing:
         parts.append(
@@ -98,4 +105,5 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), "--failing" in sys.argv, "--full-disk" in sys.argv))
+    options = ("--failing", "--full-disk", "--patient")
+    sys.exit(main(Path(sys.argv[1]), *(option in sys.argv for option in options)))

@@ -55,7 +55,7 @@ class Up:
             "ALERTING_DEMO_SPEED": "240",
         }
         self.process = None
-        self.http = httpx.Client(trust_env=False, timeout=30)
+        self.http = httpx.Client(trust_env=False, timeout=HANG_S)
 
     def start(self):
         self.output = self.home / f"output-{time.monotonic_ns()}"
@@ -209,12 +209,12 @@ def test_the_start_is_ready_when_the_stream_service_is(up):
 
 def test_what_to_open_first_signs_in_once(up):
     link = re.search(r"Open this first: (http://127\.0\.0\.1:\S+)", up.said())[1]
-    with httpx.Client(trust_env=False, timeout=30) as browser:
+    with httpx.Client(trust_env=False, timeout=HANG_S) as browser:
         assert browser.get(link).status_code == 200
         page = browser.get(f"http://127.0.0.1:{up.port('API')}/")
         assert page.status_code == 200
         assert "backfilled" in page.text or "past" in page.text  # the unseen days
-    assert httpx.get(link, trust_env=False, timeout=30).status_code == 410
+    assert httpx.get(link, trust_env=False, timeout=HANG_S).status_code == 410
     code = link.rpartition("/")[2].encode()
     assert [file for file in up.home.rglob("*.log") if code in file.read_bytes()] == []
 
@@ -325,7 +325,8 @@ def test_a_taken_port_is_refused_before_anything_is_started(up, tmp_path):
 
 def test_a_killed_database_is_back_in_seconds_with_what_it_had(up):
     before = up.episodes()
-    (server,) = (process for name, process in up.of_processes(lambda p: (p.name(), p)) if name == "mongod")
+    named = up.of_processes(lambda process: (process.name(), process))
+    (server,) = (process for name, process in named if name == "mongod")
     server.kill()
     up.wait_for("mongod stopped (killed by SIGKILL), starting again in 1 s")
     up.wait_for("mongod runs again")

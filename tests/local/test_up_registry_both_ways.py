@@ -15,13 +15,13 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.local.parts import mlflow_part
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
-from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import models, running_mlflow
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import HandClock, platform_on
+from tests.support import free_port
 
 pytestmark = pytest.mark.server
 DATABASE = "json-of-a-training"
