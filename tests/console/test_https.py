@@ -48,7 +48,7 @@ def address(platform, pair):
 
 def test_a_person_signs_in_over_https_and_the_cookie_stays_there(address, pair):
     trust = ssl.create_default_context(cafile=str(pair[0]))
-    with httpx.Client(base_url=address, verify=trust, trust_env=False) as browser:
+    with httpx.Client(base_url=address, verify=trust, trust_env=False, timeout=60) as browser:
         named = {"host": "plant-7.example"}
         assert 'name="password"' in browser.get("/login", headers=named).text
         given = {"name": "anna", "password": PASSWORD}

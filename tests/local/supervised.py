@@ -11,7 +11,9 @@ from alerting.local.supervisor import Part, StartFailed, Supervisor
 PARENT = """
 import pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(300)", sys.argv[1]], start_new_session=True)
-pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+draft = pathlib.Path(sys.argv[1] + ".new")
+draft.write_text(str(child.pid))
+draft.replace(sys.argv[1])
 time.sleep(300)
 """  # noqa: E501
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"

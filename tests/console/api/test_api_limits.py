@@ -166,9 +166,13 @@ def test_headers_of_200_kb_are_refused(served, pieces):
 
 @pytest.mark.parametrize("size", [33_000, 60_000])
 def test_large_headers_are_refused_with_an_answer(served, size):
-    answer = httpx.get(f"http://127.0.0.1:{served}/api/v1/health", headers={"x-a": "a" * size})
+    answer = httpx.get(
+        f"http://127.0.0.1:{served}/api/v1/health", headers={"x-a": "a" * size}, timeout=60
+    )
     assert answer.status_code in (400, 431)
-    assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}").status_code in (
+    assert httpx.get(
+        f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}", timeout=60
+    ).status_code in (
         400,
         431,
     )
@@ -179,6 +183,7 @@ def guess(port, address):
         f"http://127.0.0.1:{port}/login",
         data={"token": "x" * 20},
         headers={"x-forwarded-for": address},
+        timeout=60,
     ).status_code
 
 
@@ -200,6 +205,7 @@ def test_the_setting_says_whose_word_on_addresses_is_taken(platform, trusted, sh
             f"http://127.0.0.1:{port}/login",
             data={"token": next(iter(TOKENS))},
             headers={"x-forwarded-for": "192.168.1.3"},
+            timeout=60,
         )
         assert answer.status_code == (429 if shared else 303)
         assert shared or "Secure" in answer.headers["set-cookie"]
