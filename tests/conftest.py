@@ -32,7 +32,7 @@ Finalize(None, shutil.rmtree, (TEMPORARY, True), exitpriority=-200)
 os.environ["XDG_STATE_HOME"] = TEMPORARY
 
 # Mail servers in threads of tests: their start may take long on a busy machine, and what they log
-# would be printed among the reports of tests, since MLflow and Airflow show every logger.
+# would be printed among the reports of tests, since importing Airflow prints every logger.
 os.environ["AIOSMTPD_CONTROLLER_TIMEOUT"] = "600"
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 
