@@ -28,6 +28,8 @@ class Person:
     """The sender of a request. `session`: the value of the cookie, None for a bearer token.
 
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
+    `device`: the shared device of the session, if any. It may read; if it `signs`, people answer on
+    it with name and PIN.
     """
 
     name: str
@@ -38,6 +40,13 @@ class Person:
     token: str | None = None
     session: str | None = None
     csrf: str | None = None
+    device: str | None = None
+    signs: bool = False
+
+    @property
+    def may_answer(self) -> bool:
+        """Return whether pages offer this session the forms of operators."""
+        return self.csrf is not None and (self.signs or self.may("operate"))
 
     def may(self, permission: Permission) -> bool:
         """Return whether this person's role has a permission."""
@@ -112,7 +121,10 @@ class Access:
 
 
 def _person(account: Account) -> Person:
-    return Person(account.id, account.role, account.display_name, account.language, account.zone)
+    person = Person(account.id, account.role, account.display_name, account.language, account.zone)
+    if account.kind != "device":
+        return person
+    return replace(person, role="viewer", device=account.id, signs=may(account.role, "operate"))
 
 
 def _csrf(cookie: str) -> str:
