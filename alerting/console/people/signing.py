@@ -93,6 +93,7 @@ def _page(
         signers=list_signers(platform),
         chosen=name or remembered,
         refusal=refusal,
+        confidential=is_confidential(request, entrance_of(request).public_url),
         back=local_target(back) if back != request.url.path else "/",
     )
     return HTMLResponse(page, status)

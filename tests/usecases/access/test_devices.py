@@ -32,7 +32,8 @@ def platform():
     return made
 
 
-def sign(platform, name="anna", pin="4827", now=at(1), passwords=QUICK):
+def sign(platform, name="anna", pin="4827", now=None, passwords=QUICK):
+    now = now or at(1)
     return devices.sign_by_pin(platform, passwords, "tablet-1", name, pin, now)
 
 
