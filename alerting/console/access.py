@@ -14,6 +14,7 @@ from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret, is_active
 from alerting.operators.permissions import Permission, may
+from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
 from alerting.usecases.access.tokens import find_token_user
@@ -124,7 +125,7 @@ def _person(account: Account) -> Person:
     person = Person(account.id, account.role, account.display_name, account.language, account.zone)
     if account.kind != "device":
         return person
-    return replace(person, role="viewer", device=account.id, signs=may(account.role, "operate"))
+    return replace(person, role="viewer", device=account.id, signs=may_answer(account.role))
 
 
 def _csrf(cookie: str) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
+from alerting.operators.actions import Role
 from alerting.operators.people import Account
 from alerting.operators.permissions import lesser_role
 
@@ -77,13 +78,18 @@ def check_pin_rules(pin: str) -> None:
         )
 
 
+def may_answer(role: Role) -> bool:
+    """Return whether a role holds all rights of an operator, so that a PIN is of use to it."""
+    return lesser_role("operator", role) == "operator"
+
+
 def may_sign(account: Account) -> bool:
     """Return whether this account is of a person who may answer alarms, with a PIN."""
     return (
         account.kind == "person"
         and account.pin is not None
         and account.disabled_at is None
-        and lesser_role("operator", account.role) == "operator"
+        and may_answer(account.role)
     )
 
 

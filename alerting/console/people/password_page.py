@@ -9,7 +9,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.people import DEVICE_SESSION_LASTS, Account
-from alerting.operators.permissions import may
+from alerting.operators.pins import may_answer
 from alerting.usecases.access.devices import set_pin, start_device
 from alerting.usecases.access.people import find_link, set_password
 
@@ -88,7 +88,7 @@ def _render(
         request,
         code=code,
         account=account,
-        signs=account is not None and may(account.role, "operate"),
+        signs=account is not None and may_answer(account.role),
         refusal=refusal,
         pin_refused=of_pin,
         done=done,
