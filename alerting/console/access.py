@@ -14,6 +14,7 @@ from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret, is_active
 from alerting.operators.permissions import Permission, may
+from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
 from alerting.usecases.access.tokens import find_token_user
@@ -28,6 +29,8 @@ class Person:
     """The sender of a request. `session`: the value of the cookie, None for a bearer token.
 
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
+    `device`: the shared device of the session, if any. It may read; if it `signs`, people answer on
+    it with name and PIN.
     """
 
     name: str
@@ -38,6 +41,13 @@ class Person:
     token: str | None = None
     session: str | None = None
     csrf: str | None = None
+    device: str | None = None
+    signs: bool = False
+
+    @property
+    def may_answer(self) -> bool:
+        """Return whether pages offer this session the forms of operators."""
+        return self.csrf is not None and (self.signs or self.may("operate"))
 
     def may(self, permission: Permission) -> bool:
         """Return whether this person's role has a permission."""
@@ -112,7 +122,10 @@ class Access:
 
 
 def _person(account: Account) -> Person:
-    return Person(account.id, account.role, account.display_name, account.language, account.zone)
+    person = Person(account.id, account.role, account.display_name, account.language, account.zone)
+    if account.kind != "device":
+        return person
+    return replace(person, role="viewer", device=account.id, signs=may_answer(account.role))
 
 
 def _csrf(cookie: str) -> str:

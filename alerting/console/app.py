@@ -23,13 +23,13 @@ from alerting.console.api import (
 )
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
-from alerting.console.attempts import WrongTokens
+from alerting.console.attempts import WrongAttempts
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import metrics_routes
-from alerting.console.people import access_page, account_page, audit_page, password_page
+from alerting.console.people import access_page, account_page, audit_page, password_page, signing
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
@@ -100,7 +100,7 @@ def create_app(
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
-    entrance = Entrance(platform, access, hashes, WrongTokens(), now, public_url)
+    entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url)
     app = FastAPI(
         title="Alerting",
         version="1",
@@ -118,6 +118,7 @@ def create_app(
     app.state.deliveries = ingest_api.Deliveries()
     app.state.predictor = Predictor(platform)
     handle_problems(app)
+    signing.sign_forms(app)
     describe(app)
     entrances = (links.link_routes(now), password_page.pages, login.routes, language_routes())
     for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
@@ -128,7 +129,7 @@ def create_app(
     app.add_middleware(
         Gate,
         access=entrance.access,
-        wrong_tokens=entrance.wrong_tokens,
+        wrong_attempts=entrance.wrong_attempts,
         now=now,
         body_seconds=body_seconds,
     )
