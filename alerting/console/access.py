@@ -13,7 +13,13 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret, is_active
-from alerting.operators.permissions import Permission, may
+from alerting.operators.permissions import (
+    Permission,
+    Rights,
+    Scopes,
+    join_scopes,
+    may,
+)
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
 from alerting.usecases.access.tokens import find_token_user
@@ -28,6 +34,7 @@ class Person:
     """The sender of a request. `session`: the value of the cookie, None for a bearer token.
 
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
+    `scopes`: parts of the asset tree; the person sees what lies in each. Empty: the whole plant.
     """
 
     name: str
@@ -38,10 +45,11 @@ class Person:
     token: str | None = None
     session: str | None = None
     csrf: str | None = None
+    scopes: Scopes = ()
 
     def may(self, permission: Permission) -> bool:
-        """Return whether this person's role has a permission."""
-        return may(self.role, permission)
+        """Return whether this person has a permission for anything."""
+        return may(Rights(self.role, frozenset() if self.scopes else None), permission)
 
 
 class Access:
@@ -100,7 +108,7 @@ class Access:
                 else Person(name, role, token=id)
             )
         user = find_token_user(self._platform, id, now)
-        return None if user is None else Person(user.name, user.role, token=id)
+        return None if user is None else Person(user.name, user.role, token=id, scopes=user.scopes)
 
     def _recent_account(self, name: str, now: datetime) -> Account | None:
         """Return an account of the tokens file, at most a second old."""
@@ -112,7 +120,14 @@ class Access:
 
 
 def _person(account: Account) -> Person:
-    return Person(account.id, account.role, account.display_name, account.language, account.zone)
+    return Person(
+        account.id,
+        account.role,
+        account.display_name,
+        account.language,
+        account.zone,
+        scopes=join_scopes(account.scope),
+    )
 
 
 def _csrf(cookie: str) -> str:

@@ -29,7 +29,8 @@ class Account:
 
     `password`: argon2id hash, None until one is set. `link`: hash of the code of the one-time link
     that sets it, valid until `link_ends`. `sessions_from`: sessions that began before are over.
-    `language` and `zone` (IANA): of the pages for this person, None for the usual ones.
+    `language` and `zone` (IANA): of the pages for this person, None for the usual ones. `scope`:
+    the assets that the account sees, each with all below it; None for the whole plant.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Account:
     link_ends: datetime | None = None
     disabled_at: datetime | None = None
     signed_in_at: datetime | None = None
+    scope: tuple[str, ...] | None = None
     version: int = 1
 
     @property
@@ -60,7 +62,8 @@ class Account:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """The token of a program. `id`: hash of the token. `role`: at most that of the owner counts."""
+    """The token of a program. `id`: hash of the token. `role` and `scope` (None: the owner's): at
+    most those of the owner count."""
 
     id: str
     name: str
@@ -70,6 +73,7 @@ class AccessToken:
     made_by: str
     ends_at: datetime
     used_at: datetime | None = None
+    scope: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:

@@ -32,6 +32,14 @@ def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores)
     assert stores.accounts.get("anna") is None
 
 
+def test_a_scope_is_stored_and_no_scope_is_not_an_empty_one(stores):
+    for n, scope in enumerate([None, (), ("line-1", "oven-2")]):
+        stores.accounts.insert(replace(ANNA, id=f"p{n}", scope=scope))
+        stores.access_tokens.insert(replace(token(n), scope=scope))
+        assert stores.accounts.get(f"p{n}").scope == scope
+        assert stores.access_tokens.get(token(n).id).scope == scope
+
+
 def test_tokens_are_found_by_hash_and_owner_and_are_gone_when_removed(stores):
     assert [stores.access_tokens.insert(t) for t in (token(2), token(1), token(2))] == [
         True,

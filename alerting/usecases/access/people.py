@@ -1,7 +1,7 @@
 """Add, change, disable and remove people; set their passwords by one-time links."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
@@ -98,6 +98,35 @@ def change_person(
         )
 
     return _update(platform, name, change, "person changed", actor, now)
+
+
+def set_scope(
+    platform: AccessPorts, name: str, scope: Sequence[str] | None, actor: str, now: datetime
+) -> Account:
+    """Limit an account to these assets and all below them, at once also where it is signed in.
+
+    None: the whole plant. Raises UserError for an asset that is not known, for no asset at all,
+    and for one's own account.
+    """
+    checked = None if scope is None else check_scope(platform, scope)
+
+    def change(account: Account) -> Account:
+        _refuse_own(account, actor, "change the scope of")
+        return account.next_version(scope=checked)
+
+    return _update(platform, name, change, "scope changed", actor, now)
+
+
+def check_scope(platform: AccessPorts, scope: Sequence[str]) -> tuple[str, ...]:
+    """Return a scope sorted and without repetition. Raises UserError for an asset that is not
+    known, and for no asset at all."""
+    known = [asset.name for asset in platform.assets.all()]
+    for asset in scope:
+        if asset not in known:
+            raise UserError(unknown_name("asset", asset, known, "a scope names assets"))
+    if not scope:
+        raise UserError("a scope names at least one asset")
+    return tuple(sorted(set(scope)))
 
 
 def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
