@@ -30,7 +30,9 @@ class Account:
     `password`: argon2id hash, None until one is set. `link`: hash of the code of the one-time link
     that sets it, valid until `link_ends`. `sessions_from`: sessions that began before are over.
     `language` and `zone` (IANA): of the pages for this person, None for the usual ones. `scope`:
-    the assets that the account sees, each with all below it; None for the whole plant.
+    the assets that the account sees, each with all below it; None for the whole plant. `identity`:
+    issuer and subject of a person of the plant's directory, who has no password here; role, scope
+    and display name then come from there, at each sign-in.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Account:
     disabled_at: datetime | None = None
     signed_in_at: datetime | None = None
     scope: tuple[str, ...] | None = None
+    identity: str | None = None
     version: int = 1
 
     @property

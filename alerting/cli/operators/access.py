@@ -128,6 +128,8 @@ def list_people(as_json: Json = False) -> None:
             if account.disabled_at
             else "tokens file"
             if account.kind == "service"
+            else "directory"
+            if account.identity
             else "active"
             if account.password
             else "without password",

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.login import NOT_CONFIDENTIAL, Field, entrance_of
+from alerting.console.login import NOT_CONFIDENTIAL, PASSWORD_BESIDE_DIRECTORY, Field, entrance_of
 from alerting.console.transport import is_confidential
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
@@ -45,6 +45,9 @@ def set_own_password(
     keys = entrance.attempt_keys(request, person.name)
     if not is_confidential(request, entrance.public_url):
         refusal = NOT_CONFIDENTIAL
+        status = 403
+    elif (own := platform.accounts.get(person.name)) and not entrance.takes_password_of(own):
+        refusal = PASSWORD_BESIDE_DIRECTORY
         status = 403
     elif entrance.delay(keys, now) is not None:
         refusal = translatable("Too many wrong passwords. Wait a minute, then try again.")

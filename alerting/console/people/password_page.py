@@ -3,7 +3,13 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from alerting.console.login import LONGEST, NOT_CONFIDENTIAL, Field, entrance_of
+from alerting.console.login import (
+    LONGEST,
+    NOT_CONFIDENTIAL,
+    PASSWORD_BESIDE_DIRECTORY,
+    Field,
+    entrance_of,
+)
 from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
@@ -25,6 +31,9 @@ def use_link(code: str, request: Request, password: Field = "", again: Field = "
     entrance = entrance_of(request)
     if not is_confidential(request, entrance.public_url):
         return _page(request, code)
+    account = find_link(entrance.platform, code, entrance.now())
+    if account is not None and not entrance.takes_password_of(account):
+        return _page(request, code, PASSWORD_BESIDE_DIRECTORY)
     if password != again:
         return _page(request, code, translatable("The two passwords differ."))
     try:

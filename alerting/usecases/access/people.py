@@ -90,6 +90,7 @@ def change_person(
     def change(account: Account) -> Account:
         _check_person(role or account.role, display_name or "")
         _refuse_service(account)
+        _refuse_directory(account)
         if role not in (None, account.role):
             _refuse_own(account, actor, "change the role of")
         return account.next_version(
@@ -112,6 +113,7 @@ def set_scope(
 
     def change(account: Account) -> Account:
         _refuse_own(account, actor, "change the scope of")
+        _refuse_directory(account)
         return account.next_version(scope=checked)
 
     return _update(platform, name, change, "scope changed", actor, now)
@@ -138,7 +140,7 @@ def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime)
         return account.next_version(disabled_at=now, sessions_from=now, link=None, link_ends=None)
 
     changed = _update(platform, name, change, "account disabled", actor, now)
-    _end_sessions(platform, name, now)
+    end_sessions(platform, name, now)
     return changed
 
 
@@ -162,7 +164,7 @@ def remove_person(platform: AccessPorts, name: str, actor: str, now: datetime) -
     platform.accounts.remove(name)
     for token in platform.access_tokens.all(name):
         platform.access_tokens.remove(token.id)
-    _end_sessions(platform, name, now)
+    end_sessions(platform, name, now)
     platform.audit.add(actor, "person removed", name, now, before=public_fields(account))
 
 
@@ -175,6 +177,7 @@ def make_link(platform: AccessPorts, name: str, actor: str, now: datetime) -> st
 
     def change(account: Account) -> Account:
         _refuse_service(account)
+        _refuse_directory(account)
         if account.disabled_at is not None:
             raise UserError(f"{name} is disabled: enable it first")
         return account.next_version(link=hash_secret(code), link_ends=now + LINK_LASTS)
@@ -279,11 +282,12 @@ def _store_password(
         return newest.next_version(password=hashed, link=None, link_ends=None, sessions_from=now)
 
     changed = _update(platform, account.id, change, "password set", account.id, now)
-    _end_sessions(platform, account.id, now)
+    end_sessions(platform, account.id, now)
     return changed
 
 
-def _end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
+def end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
+    """End every session of an account. Idempotent."""
     for session in platform.sessions.all(now, name):
         platform.sessions.end(session.id)
 
@@ -319,6 +323,14 @@ def _refuse_service(account: Account) -> None:
     if account.kind == "service":
         raise UserError(
             f"{account.id} is a service of the tokens file: change it there, or disable it"
+        )
+
+
+def _refuse_directory(account: Account) -> None:
+    if account.identity is not None:
+        raise UserError(
+            f"{account.id} signs in by the plant's directory: its groups give the role, the scope "
+            "and the name, and there is no password here"
         )
 
 
