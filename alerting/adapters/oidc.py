@@ -267,15 +267,18 @@ class OidcProvider:
                 ) as answer,
             ):
                 content = b""
-                async for part in answer.aiter_raw():
+                if answer.headers.get("content-encoding", "identity") != "identity":
+                    raise self._unreachable("its answer is compressed")
+                async for part in answer.aiter_bytes():
                     content += part
                     if len(content) > LARGEST_ANSWER:
                         raise self._unreachable("its answer is too large")
-            found = json.loads(content)
         except TimeoutError:
             raise self._unreachable("it did not answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
             raise self._unreachable(type(fault).__name__) from None
+        try:
+            found = json.loads(content)
         except (ValueError, RecursionError):
             raise self._unreachable(f"status {answer.status_code} without JSON") from None
         if 400 <= answer.status_code < 500 and method == "POST":
