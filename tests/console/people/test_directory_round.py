@@ -77,6 +77,8 @@ def test_a_person_signs_in_and_out_in_a_browser_also_after_a_change_of_keys(
         page.wait_for(f"{console}/account", "form[action='/logout'] button")
         assert "Anna Berg" in page.evaluate("document.body.innerText")
         page.click("form[action='/logout'] button")
+        page.wait_for(f"{provider}/o/logout/", "[name=allow]")  # it asks whether it shall, too
+        page.click("[name=allow]")
         page.wait_for(f"{console}/login", "a.button")
         assert platform.sessions.all(now(), "anna") == []
         httpx.post(f"{provider}/rotate").raise_for_status()

@@ -94,8 +94,10 @@ def open_page(browser, folder):
     ours_from, from_browser = os.pipe()
     command = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
     process = subprocess.Popen(
-        ["bash", "-c", command, "bash", browser, *FLAGS, "--remote-debugging-pipe"]
-        + [f"--user-data-dir={folder / 'profile'}"],
+        [
+            *("bash", "-c", command, "bash", browser, *FLAGS, "--remote-debugging-pipe"),
+            f"--user-data-dir={folder / 'profile'}",
+        ],
         pass_fds=(to_browser, from_browser),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
