@@ -92,6 +92,7 @@ class OidcProvider:
         self._seconds = answer_seconds
         self._metadata: tuple[datetime, Mapping[str, Any]] | None = None
         self._keys: tuple[datetime, KeySet] | None = None
+        self._unknown_key_at: datetime | None = None
 
     async def begin(self, now: datetime) -> BegunSignIn:
         """Return a new sign-in. Raises DirectoryDown if the provider does not answer as one."""
@@ -203,15 +204,19 @@ class OidcProvider:
             _refuse("the provider gave no identity token")
         try:
             try:
-                read = _decode(token, await self._read_keys(now, KEYS_LAST))
+                read = _decode(token, await self._read_keys(now))
             except (InvalidKeyIdError, BadSignatureError):  # perhaps of a new key
-                read = _decode(token, await self._read_keys(now, UNKNOWN_KEY_EVERY))
+                if _is_recent(self._unknown_key_at, UNKNOWN_KEY_EVERY, now):
+                    raise
+                self._unknown_key_at = now
+                self._keys = None
+                read = _decode(token, await self._read_keys(now))
         except (JoseError, ValueError) as fault:
             _refuse("the signature of the token is not right", type(fault).__name__)
         return read.claims, dict(read.header)
 
-    async def _read_keys(self, now: datetime, lasting: timedelta) -> KeySet:
-        if self._keys is not None and _is_recent(self._keys[0], lasting, now):
+    async def _read_keys(self, now: datetime) -> KeySet:
+        if self._keys is not None and _is_recent(self._keys[0], KEYS_LAST, now):
             return self._keys[1]
         found = await self._fetch("GET", (await self._read_metadata(now))["jwks_uri"])
         documents = found.get("keys")
@@ -337,8 +342,8 @@ def _check(token: CodeIDToken, now: datetime) -> None:
         _refuse("the token is not valid", f"{type(fault).__name__} {claim}".strip())
 
 
-def _is_recent(at: datetime, lasting: timedelta, now: datetime) -> bool:
-    return timedelta(0) <= now - at < lasting
+def _is_recent(at: datetime | None, lasting: timedelta, now: datetime) -> bool:
+    return at is not None and timedelta(0) <= now - at < lasting
 
 
 def _refuse(reason: str, detail: str = "") -> NoReturn:

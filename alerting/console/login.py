@@ -57,7 +57,7 @@ class Entrance:
     now: Callable[[], datetime]
     public_url: str | None = None
     directory: OidcProvider | None = None
-    directory_requests: RateLimit = field(default_factory=RateLimit)
+    directory_requests: RateLimit = field(default_factory=lambda: RateLimit(requests=120))
 
     def takes_password_of(self, account: Account) -> bool:
         """Return whether this account may sign in with a password: beside a directory only an

@@ -106,13 +106,19 @@ async def log_out_there(request: Request) -> Response:
 async def end_everywhere(
     request: Request, logout_token: Annotated[str, Form(max_length=20_000)]
 ) -> Response:
-    """End all sessions of a person whom the provider has logged out (back-channel log-out)."""
-    provider = _provider_of(request)
+    """End all sessions of a person whom the provider has logged out (back-channel log-out).
+
+    Only refused tokens count for the limit of an address: a provider may log out all at once.
+    """
     entrance = entrance_of(request)
+    provider = entrance.directory
+    if provider is None:
+        raise HTTPException(404)
     now = entrance.now()
     try:
         subject = await provider.read_logout(logout_token, now)
     except DirectoryRefused as fault:
+        _check_limit(request)
         await run_in_threadpool(_record, request, "log-out of the directory", fault.why)
         return JSONResponse({"error": "invalid_request", "error_description": fault.why}, 400)
     identity = DirectoryPerson(provider.settings.issuer, subject, "", "", ()).identity
@@ -126,9 +132,14 @@ def _provider_of(request: Request) -> OidcProvider:
     entrance = entrance_of(request)
     if entrance.directory is None:
         raise HTTPException(404)
+    _check_limit(request)
+    return entrance.directory
+
+
+def _check_limit(request: Request) -> None:
+    entrance = entrance_of(request)
     if not entrance.directory_requests.allows(client_of(request), entrance.now()):
         raise HTTPException(429, "too many sign-ins from this address; wait a minute")
-    return entrance.directory
 
 
 def _enter(

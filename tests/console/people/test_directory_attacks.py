@@ -174,11 +174,11 @@ def test_unknown_keys_do_not_make_the_platform_ask_without_end(app, platform, pr
     provider.requests.clear()
     for _ in range(5):
         browser.get(provider.authorize(begin(browser).headers["location"]))
-    assert provider.requests.count("/keys") == 0
+    assert provider.requests.count("/keys") == 1
     wall.instant += timedelta(seconds=30)
     for _ in range(5):
         browser.get(provider.authorize(begin(browser).headers["location"]))
-    assert provider.requests.count("/keys") == 1
+    assert provider.requests.count("/keys") == 2
 
 
 # The way of the browser
@@ -292,7 +292,16 @@ def test_neither_code_nor_token_nor_secret_is_in_the_audit(app, platform, provid
 
 def test_one_address_cannot_begin_without_end(app, provider, wall):
     browser = browser_of(app)
-    assert [begin(browser).status_code for _ in range(31)] == [303] * 30 + [429]
+    assert [begin(browser).status_code for _ in range(121)] == [303] * 120 + [429]
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "10.0.0.7"])
+def test_no_header_of_a_proxy_names_a_person(app, platform, provider, wall, client):
+    come_in(browser_of(app), provider, wall, groups=["it"])
+    names = ("x-forwarded-user", "x-auth-request-user", "x-remote-user", "remote-user")
+    browser = browser_of(app, client, headers=dict.fromkeys(names, "anna.berg"))
+    assert browser.get("/").status_code == 303
+    assert browser.get("/api/v1/episodes").status_code == 401
 
 
 # The provider
@@ -389,6 +398,18 @@ def test_a_forged_log_out_ends_no_session(app, provider, wall, changes):
     answer = browser_of(app).post("/login/directory/logout", data={"logout_token": token})
     assert answer.status_code == 400
     assert browser.get("/").status_code == 200
+
+
+def test_a_provider_may_log_out_all_at_once_and_a_stranger_may_not_fill_the_audit(
+    app, platform, provider
+):
+    def statuses(token):
+        data = {"logout_token": token}
+        answers = [browser_of(app).post("/login/directory/logout", data=data) for _ in range(121)]
+        return [answer.status_code for answer in answers]
+
+    assert statuses(provider.logout_token()) == [200] * 121
+    assert statuses("a.b.c") == [400] * 120 + [429]
 
 
 def test_an_identity_token_is_no_log_out(app, provider, wall):

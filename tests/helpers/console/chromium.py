@@ -15,11 +15,11 @@ FLAGS = (
 )
 
 
-def wait_until(true):
-    """Ask until it is true. Raises AssertionError after the time of a hang."""
+def wait_until(true, reason=lambda: "waited in vain"):
+    """Ask until it is true. Raises AssertionError with a reason after the time of a hang."""
     until = time.monotonic() + LONGEST_WAIT
     while not true():
-        assert time.monotonic() < until, "waited in vain"
+        assert time.monotonic() < until, reason()
         time.sleep(0.02)
 
 
@@ -76,7 +76,7 @@ class Page:
             found = self.evaluate(there) or ""
             return found.startswith(address) and found.endswith("true")
 
-        wait_until(is_there)
+        wait_until(is_there, lambda: self.evaluate("location.href + document.body.innerText"))
 
     def fill(self, selector, text):
         """Write into a field."""
