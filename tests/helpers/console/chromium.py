@@ -17,6 +17,14 @@ FLAGS = (
 HANG_S = 300.0
 
 
+def wait_until(true, reason=lambda: "waited in vain"):
+    """Ask until it is true. Raises AssertionError with a reason after the time of a hang."""
+    until = time.monotonic() + HANG_S
+    while not true():
+        assert time.monotonic() < until, reason()
+        time.sleep(0.02)
+
+
 @contextmanager
 def open_chromium(profile):
     """Yield a browser whose profile is stored in this folder."""
@@ -97,6 +105,24 @@ class Page:
         """Tap a field, and type into it."""
         self.press(selector)
         self._call("Input.insertText", text=text)
+
+    def go(self, address):
+        """Go to an address that redirects, or whose page a test waits for."""
+        self._call("Page.navigate", url=address)
+
+    def wait_for(self, address, selector="body"):
+        """Wait until the address of the page begins so, and it has an element."""
+
+        def is_there():
+            there = f"location.href + ' ' + !!document.querySelector({selector!r})"
+            found = self.evaluate(there) or ""
+            return found.startswith(address) and found.endswith("true")
+
+        wait_until(is_there, lambda: self.evaluate("location.href + document.body.innerText"))
+
+    def click(self, selector):
+        """Click an element, wherever on the page it is; wait for nothing."""
+        self.evaluate(f"document.querySelector({selector!r}).click()")
 
     def choose(self, selector, value):
         self.evaluate(f"document.querySelector({selector!r}).value = {value!r}")
