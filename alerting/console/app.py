@@ -131,6 +131,7 @@ def create_app(
         wrong_tokens=entrance.wrong_tokens,
         now=now,
         body_seconds=body_seconds,
+        audit=platform.audit,
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)

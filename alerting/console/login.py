@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.operators.people import SESSION_LASTS, Account
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import Passwords
-from alerting.usecases.access.sign_in import check_password, record_refused, record_sign_in
+from alerting.usecases.access.sign_in import check_password, record_sign_in
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -131,6 +131,7 @@ def leave(request: Request, person: FormViewer) -> Response:
     """End the session of this browser."""
     entrance = entrance_of(request)
     entrance.access.end_session(person)
+    entrance.platform.audit.add(person.name, "signed out", person.name, entrance.now())
     return entrance.signed_out(request)
 
 
@@ -155,8 +156,7 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
     if account is None:
         for key in keys:
             entrance.wrong_tokens.record_attempt(key, None, now)
-        why = "wrong name or password"
-        record_refused(entrance.platform, name, client_of(request), why, now)
+        request.state.refused = ("sign-in refused", name, "wrong name or password")
         refusal = translatable("Name or password is wrong.")
         return HTMLResponse(_page(request, target, refusal, name), 401)
     return entrance.signed_in_by_password(request, account, target)
@@ -176,7 +176,7 @@ def _enter_by_token(request: Request, token: str, target: str) -> Response:
         return _too_many(request, target, refusal, wait)
     entrance.wrong_tokens.record_attempt(client, owner, now)
     if person is None:
-        record_refused(entrance.platform, "token", client, "wrong token", now)
+        request.state.refused = ("sign-in refused", "token", "wrong token")
         refusal = translatable("This token is not valid.")
         return HTMLResponse(_page(request, target, refusal), 401)
     record_sign_in(entrance.platform, person.name, client, now)
@@ -185,6 +185,7 @@ def _enter_by_token(request: Request, token: str, target: str) -> Response:
 
 
 def _too_many(request: Request, target: str, refusal: str, wait: timedelta) -> Response:
+    request.state.refused = ("sign-in refused", "too many attempts", "too many wrong ones before")
     return HTMLResponse(_page(request, target, refusal), 429, {"retry-after": _seconds(wait)})
 
 

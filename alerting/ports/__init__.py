@@ -12,6 +12,7 @@ from alerting.ports.definitions import (
     Definitions,
     DerivedFeatureStore,
     Document,
+    DocumentEdit,
     Documents,
     FaultyDocument,
     Files,

@@ -20,7 +20,7 @@ from alerting.ports import AccessPorts
 
 LONGEST_DISPLAY_NAME = 100
 MOST_ACCOUNTS = 10_000
-_SECRET_FIELDS = ("password", "link", "link_ends", "sessions_from", "version", "signed_in_at")
+_SECRET_FIELDS = ("password", "link", "version", "signed_in_at")
 
 
 class Passwords(Protocol):
@@ -223,7 +223,11 @@ def register_services(platform: AccessPorts, services: Mapping[str, Role], now: 
                     "platform", "service added", name, now, after=public_fields(made)
                 )
         elif account.kind == "service" and account.role != role:
-            platform.accounts.replace(account.next_version(role=role))
+            changed = account.next_version(role=role)
+            if platform.accounts.replace(changed):
+                old = public_fields(account)
+                new = public_fields(changed)
+                platform.audit.add("platform", "service changed", name, now, old, new)
 
 
 def public_fields(account: Account) -> dict[str, Any]:

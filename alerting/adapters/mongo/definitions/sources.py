@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pymongo import WriteConcern
 from pymongo.errors import WriteError
 
+from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
@@ -47,6 +48,7 @@ class MongoSources:
     """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
         self._sources = database[SOURCES]
         self._revisions = database[SOURCE_REVISIONS]
         self._progress = database[SOURCE_PROGRESS]
@@ -65,6 +67,7 @@ class MongoSources:
     def store_document(self, document: Document) -> None:
         """Insert or replace the source of that name. Raises UserError if the server refuses it."""
         name = document["name"]
+        note_written(self._database, SOURCES, {name: document})
         try:
             upsert(lambda: self._sources.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
