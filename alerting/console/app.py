@@ -28,7 +28,7 @@ from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
-from alerting.console.metrics import metrics_routes
+from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.people import access_page, account_page, audit_page, password_page
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
@@ -117,10 +117,11 @@ def create_app(
     app.state.predict_files = predict_files
     app.state.deliveries = ingest_api.Deliveries()
     app.state.predictor = Predictor(platform)
+    app.state.reader = PlatformReader(platform)
     handle_problems(app)
     describe(app)
     entrances = (links.link_routes(now), password_page.pages, login.routes, language_routes())
-    for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
+    for router in (*PROGRAMS, metrics_routes(app.state.reader), *PEOPLE, *entrances):
         # as `include_router` without arguments, which makes every route again: .1 s
         app.router.routes.extend(router.routes)
     if sign_in is not None:

@@ -72,6 +72,7 @@ from alerting.ports.platform_alerts import (
     Audit,
     AuditEntry,
     AuditFilter,
+    DatabaseState,
     Disk,
     PlatformAlert,
     PlatformAlerts,
@@ -106,6 +107,7 @@ from alerting.ports.sources import (
     SourceProgress,
     SourceRevision,
     Sources,
+    StreamProcess,
     StreamProcesses,
 )
 from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept

@@ -3,16 +3,16 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served
-from alerting.console.api.parameters import NAME, Cursor, Instant, NameQuery
+from alerting.console.api.parameters import Cursor, Instant, NameQuery
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
 from alerting.ports import AuditEntry, AuditFilter
@@ -68,16 +68,15 @@ def list_entries(
     )
 
 
-class AuditForm(BaseModel):
+@dataclass(frozen=True)
+class AuditForm:
     """The fields of the filter on the page, as they are typed: times in the zone of the page."""
 
-    model_config = ConfigDict(frozen=True)
-
-    actor: Annotated[str, Field(max_length=NAME)] = ""
-    subject: Annotated[str, Field(max_length=NAME)] = ""
-    what: Annotated[str, Field(max_length=NAME)] = ""
-    start: Annotated[str, Field(alias="from", max_length=30)] = ""
-    end: Annotated[str, Field(alias="to", max_length=30)] = ""
+    actor: NameQuery = ""
+    subject: NameQuery = ""
+    what: NameQuery = ""
+    start: Annotated[str, Query(alias="from", max_length=30)] = ""
+    end: Annotated[str, Query(alias="to", max_length=30)] = ""
 
     def wanted(self, request: Request) -> AuditFilter:
         """Return the entries that the form asks for. Raises UserError for a time that is none."""
@@ -90,7 +89,7 @@ class AuditForm(BaseModel):
         )
 
 
-WantedEntries = Annotated[AuditForm, Query()]
+WantedEntries = Annotated[AuditForm, Depends()]
 
 
 @pages.get("/audit", response_class=HTMLResponse)
@@ -109,7 +108,7 @@ def audit(
         request,
         entries=[(entry, changed_fields(entry)) for entry in found[:PAGE]],
         older=_cursor(found[PAGE - 1]) if len(found) > PAGE else None,
-        wanted=form.model_dump(by_alias=True),
+        wanted=asdict(form),
         is_first=cursor is None,
     )
 

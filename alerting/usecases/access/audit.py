@@ -8,7 +8,7 @@ from typing import Any
 from alerting.operators.refusals import JoinedRefusals
 from alerting.ports import Audit, AuditEntry, AuditFilter
 
-PAGE = 100
+PAGE = 50
 EXPORTED_AT_ONCE = 1000
 LONGEST_VALUE = 300
 BACKUP_MADE = "backup made"

@@ -38,6 +38,7 @@ from alerting.ports.sources import (
     SourceLoss,
     SourceProgress,
     SourceRevision,
+    StreamProcess,
 )
 
 _RECENT = 20
@@ -202,6 +203,11 @@ class MongoSources:
 
     def forget_process(self, process: str) -> None:
         self._processes.delete_one({"_id": process})
+
+    def processes(self) -> list[StreamProcess]:
+        working = {"waiting": {"$ne": True}, "at": {"$type": "date"}}
+        found = self._processes.find(working).sort("_id", 1)
+        return [StreamProcess(str(p["_id"]), p.get("reads", []), p["at"]) for p in found]
 
     def has_processes(self) -> bool:
         return self._processes.find_one({}, {"_id": True}) is not None
