@@ -12,7 +12,7 @@ from typing import Any
 import bson
 from pymongo import UpdateOne
 
-from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase, without_large
+from alerting.adapters.mongo.documents import Document, MongoDatabase, without_large
 from alerting.adapters.mongo.each import label
 from alerting.adapters.mongo.indexes import (
     ASSETS,
@@ -77,10 +77,7 @@ def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
 
 def _suspects(database: MongoDatabase, collection: str) -> list[str]:
     """Return names of documents that seem edited, and forget versions that were replaced."""
-    current = {
-        label(found): _hash(_content(found))
-        for found in database[collection].with_options(codec_options=CODEC).find()
-    }
+    current = {label(found): _hash(_content(found)) for found in database[collection].find()}
     known = dict(_known(database, collection))
     for name, versions in known.items():
         if len(versions) > 1 and current.get(name) == versions[-1]:
