@@ -1,6 +1,7 @@
 """The application: the gate, the API, the pages, and the handlers of faults."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,9 @@ from alerting.console.web import (
 from alerting.console.web.line_clock import PageClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
+from alerting.operators.refusals import RefusalLog
 from alerting.settings.environment import UTC
+from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 
 PROGRAMS = (
@@ -101,7 +104,15 @@ def create_app(
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     entrance = Entrance(platform, access, hashes, WrongTokens(), now, public_url)
+    refusals = RefusalLog()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        audit_refusals(platform.audit, refusals.due(now(), all_of_them=True))
+
     app = FastAPI(
+        lifespan=lifespan,
         title="Alerting",
         version="1",
         summary="Episodes, feedback, definitions, models and reports of production lines.",
@@ -133,6 +144,7 @@ def create_app(
         now=now,
         body_seconds=body_seconds,
         audit=platform.audit,
+        refusals=refusals,
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)

@@ -72,6 +72,7 @@ class Gate:
         now: Callable[[], datetime],
         body_seconds: float,
         audit: Audit,
+        refusals: RefusalLog,
     ) -> None:
         self._app = app
         self._access = access
@@ -79,7 +80,7 @@ class Gate:
         self._now = now
         self._body_seconds = body_seconds
         self._audit = audit
-        self._refusals = RefusalLog()
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

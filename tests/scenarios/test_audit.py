@@ -421,6 +421,14 @@ def test_a_scan_of_many_requests_is_two_entries_with_the_whole_count(plant):
     assert len(str(found)) < 2_000
 
 
+def test_what_is_counted_is_stored_when_the_console_stops(plant):
+    with browser_of(plant.app, "10.9.9.9") as stranger:
+        for _ in range(3):
+            stranger.get("/api/v1/episodes")
+    found = refusals(plant, actor="unknown at 10.9.9.9")
+    assert sorted(e.after["count"] for e in found) == [1, 2]
+
+
 def test_many_addresses_are_joined_beyond_a_number(plant):
     for n in range(MOST_ADDRESSES + 50):
         browser_of(plant.app, f"10.9.{n // 250}.{n % 250}").get("/api/v1/episodes")
