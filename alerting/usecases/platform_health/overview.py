@@ -66,7 +66,7 @@ _DOCUMENTS = {
 
 
 @dataclass(frozen=True)
-class SeenProcess:
+class ProcessState:
     """A process of the stream service. `silent`: since it last noted that it works."""
 
     name: str
@@ -88,7 +88,7 @@ class PlatformOverview:
     """What of the platform is not a metric. `jobs`: predict jobs that wait or run; `backup_age`:
     None without a backup that the platform knows of."""
 
-    processes: tuple[SeenProcess, ...]
+    processes: tuple[ProcessState, ...]
     dead_messages: tuple[DeadMessagesOfSource, ...]
     disks: tuple[tuple[Disk, bool], ...]
     database: DatabaseState | None
@@ -101,7 +101,7 @@ def read_overview(platform: UpkeepPorts, now: datetime) -> PlatformOverview:
     names = sorted(str(document.get("name")) for document in platform.sources.documents())
     counted = ((name, platform.dead_messages.count_dead(name)) for name in names)
     return PlatformOverview(
-        processes=_seen(platform.stream_processes.processes(), now),
+        processes=_process_states(platform.stream_processes.processes(), now),
         dead_messages=tuple(DeadMessagesOfSource(name, count) for name, count in counted if count),
         disks=tuple((disk, _is_full(disk, platform.health_limits)) for disk in platform.disks()),
         database=platform.database(),
@@ -123,9 +123,9 @@ def mending_command(alert: PlatformAlert) -> str:
     )
 
 
-def _seen(processes: Sequence[StreamProcess], now: datetime) -> tuple[SeenProcess, ...]:
+def _process_states(processes: Sequence[StreamProcess], now: datetime) -> tuple[ProcessState, ...]:
     silent = [(one, max(now - one.seen_at, timedelta(0))) for one in processes]
-    return tuple(SeenProcess(p.name, tuple(p.reads), s, s > PROCESS_GONE) for p, s in silent)
+    return tuple(ProcessState(p.name, tuple(p.reads), s, s > PROCESS_GONE) for p, s in silent)
 
 
 def _is_full(disk: Disk, limits: HealthLimits) -> bool:

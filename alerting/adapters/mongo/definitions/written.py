@@ -58,7 +58,7 @@ def note_existing(database: MongoDatabase) -> None:
     """Store copies of all documents of a database that was prepared without them. Idempotent."""
     if database[WRITTEN].find_one({"_id": _BASELINE}) is None:
         for collection in EDITABLE:
-            known = {name for name, _ in _known(database, collection)}
+            known = {name for name, _ in _version_hashes(database, collection)}
             for document in database[collection].find():
                 if (name := label(document)) not in known:
                     note_written(database, collection, {name: _content(document)})
@@ -78,7 +78,7 @@ def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
 def _suspects(database: MongoDatabase, collection: str) -> list[str]:
     """Return names of documents that seem edited, and forget versions that were replaced."""
     current = {label(found): _hash(_content(found)) for found in database[collection].find()}
-    known = dict(_known(database, collection))
+    known = dict(_version_hashes(database, collection))
     for name, versions in known.items():
         if len(versions) > 1 and current.get(name) == versions[-1]:
             written = {"_id": f"{collection}/{name}", "versions.1.hash": versions[-1]}
@@ -90,7 +90,7 @@ def _suspects(database: MongoDatabase, collection: str) -> list[str]:
     ]
 
 
-def _known(database: MongoDatabase, collection: str) -> Iterator[tuple[str, list[str | None]]]:
+def _version_hashes(database: MongoDatabase, collection: str) -> Iterator[tuple[str, list[str | None]]]:
     start = f"{collection}/"
     found = database[WRITTEN].find({"_id": {"$regex": f"^{start}"}}, {"versions.hash": True})
     return ((d["_id"].removeprefix(start), [v["hash"] for v in d["versions"]]) for d in found)
