@@ -134,11 +134,11 @@ class PlatformCollector(Collector):
             yield from _source_families(scrape.sources[:LABELLED])
 
 
-def metrics_routes(platform: Platform) -> APIRouter:
+def metrics_routes(reader: PlatformReader) -> APIRouter:
     """Return the route of `/metrics` with a registry of its own. Role: viewer."""
     routes = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
-    registry.register(PlatformCollector(PlatformReader(platform)))
+    registry.register(PlatformCollector(reader))
 
     @routes.get(METRICS)
     def metrics(_: Viewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:

@@ -76,44 +76,39 @@ def role(
     as_json: Json = False,
 ) -> None:
     """Change the role of a person, at once also where they are signed in."""
-    from alerting.usecases.access.people import change_person
-
-    with platform() as p:
-        change_person(p, name, user(), _now(), _role(role))
-    show_result({"name": name, "role": role}, as_json, f"{name} has the role {role}")
+    _change("change_person", name, f"has the role {role}", as_json, _role(role))
 
 
 @person_group.command("disable")
 @writes
 def disable(name: PersonName, as_json: Json = False) -> None:
     """Refuse a person, a device or a service from now on; sessions and tokens end."""
-    from alerting.usecases.access.people import disable_account
-
-    with platform() as p:
-        disable_account(p, name, user(), _now())
-    show_result({"name": name, "state": "disabled"}, as_json, f"{name} is disabled")
+    _change("disable_account", name, "is disabled", as_json)
 
 
 @person_group.command("enable")
 @writes
 def enable(name: PersonName, as_json: Json = False) -> None:
     """Accept a disabled person, device or service again."""
-    from alerting.usecases.access.people import enable_account
-
-    with platform() as p:
-        enable_account(p, name, user(), _now())
-    show_result({"name": name, "state": "enabled"}, as_json, f"{name} is enabled")
+    _change("enable_account", name, "is enabled", as_json)
 
 
 @person_group.command("remove")
 @writes
 def remove(name: PersonName, as_json: Json = False) -> None:
     """Delete a person or a shared device with tokens and sessions; the audit stays."""
-    from alerting.usecases.access.people import remove_person
+    _change("remove_person", name, "is removed", as_json)
+
+
+def _change(change: str, name: str, done: str, as_json: bool, *values: object) -> None:
+    """Apply a use case of people to an account, and print the account as it is then."""
+    from alerting.usecases.access import people
 
     with platform() as p:
-        remove_person(p, name, user(), _now())
-    show_result({"name": name, "state": "removed"}, as_json, f"{name} is removed")
+        getattr(people, change)(p, name, user(), _now(), *values)
+        account = p.accounts.get(name)
+    fields = people.public_fields(account) if account else {"id": name}
+    show_result(fields, as_json, f"{name} {done}")
 
 
 @person_group.command("list")

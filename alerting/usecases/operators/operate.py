@@ -329,19 +329,28 @@ def _act(
     """Apply one permitted action to the newest version of an episode, and audit it if it changed
     anything."""
     permit(action, actor.role)
-    changed = False
+    before = find_episode(platform.episodes, id)
 
     def change_and_compare(current: Episode, changes: EpisodeChanges) -> Episode:
-        nonlocal changed
-        after = change(current, changes)
-        changed = after != current
-        return after
+        nonlocal before
+        before = current
+        return change(current, changes)
 
-    after = update(platform, find_episode(platform.episodes, id).id, change_and_compare)
-    if changed:
-        state = isa_state(operator_state(platform, after, at).flags)
-        platform.audit.add(actor.name, action, after.id, at, after=state, why=why)
+    after = update(platform, before.id, change_and_compare)
+    if after != before:
+        old = _audited(platform, before, at)
+        new = _audited(platform, after, at)
+        platform.audit.add(actor.name, action, after.id, at, old, new, why)
     return after
+
+
+def _audited(platform: MutingPorts, episode: Episode, at: datetime) -> dict[str, str | None]:
+    comments = [t.reason for t in episode.transitions if t.kind == "commented"]
+    return {
+        "state": isa_state(operator_state(platform, episode, at).flags),
+        "assigned_to": episode.assigned_to,
+        "comment": comments[-1] if comments else None,
+    }
 
 
 def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
