@@ -26,8 +26,8 @@ from alerting.usecases.access.rules import (
     each,
     one,
     only,
+    read_visible,
     refuse,
-    within,
     writing,
     writing_all,
 )
@@ -86,13 +86,13 @@ def _own_key(sight: Sight, key: str) -> bool:
 
 def _document(sight: Sight, document: Any) -> bool:
     """Return whether a definition as people wrote it, valid or not, has visible assets only."""
-    return sight.part.holds(document.get("assets")) and not sight.part.is_taken(
+    return sight.part.covers(document.get("assets")) and not sight.part.is_taken(
         str(document.get("name"))
     )
 
 
 def _revision(sight: Sight, revision: Any) -> bool:
-    return sight.part.holds(revision.definition.assets) and _free(sight, revision.name)
+    return sight.part.covers(revision.definition.assets) and _free(sight, revision.name)
 
 
 def _free(sight: Sight, name: Any) -> bool:
@@ -131,17 +131,17 @@ def _stored(check: Check, otherwise: Callable[[], Any]) -> Rule:
 
 
 def _all_assets(sight: Sight, call: Call, _: Given) -> list[Any]:
-    return [sight.part.shown(asset) for asset in call() if _asset(sight, asset)]
+    return [sight.part.with_position(asset) for asset in call() if _asset(sight, asset)]
 
 
 def _read_assets(sight: Sight, call: Call, _: Given) -> tuple[list[Any], list[Any]]:
-    return [sight.part.shown(asset) for asset in call()[0] if _asset(sight, asset)], []
+    return [sight.part.with_position(asset) for asset in call()[0] if _asset(sight, asset)], []
 
 
 def _store_assets(sight: Sight, call: Call, given: Given) -> Any:
     if not all(_asset(sight, asset) for asset in given["assets"]):
         refuse()
-    return call(assets=[sight.part.stored(asset) for asset in given["assets"]])
+    return call(assets=[sight.part.without_position(asset) for asset in given["assets"]])
 
 
 def _new_types(_: Sight, call: Call, given: Given) -> Any:
@@ -226,7 +226,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "load_many": writing_all("wanted", lambda sight, wanted: sight.reads(wanted.asset)),
         "newest_values": asked("asset", _readable, refuse),
         "index_newest": allowed,
-        "newest_readings": within,
+        "newest_readings": read_visible,
         "span": asked("asset", Sight.reads, lambda: None),
     },
     "reading_writes": {
@@ -263,11 +263,11 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "size": allowed,
         "get": one(_on_asset),
         "get_many": by_value(_on_asset),
-        "starting_with": within,
-        "find": within,
+        "starting_with": read_visible,
+        "find": read_visible,
         "overlapping": asked("asset", Sight.sees, list),
-        "over_unacknowledged": within,
-        "alarms": within,
+        "over_unacknowledged": read_visible,
+        "alarms": read_visible,
         "muted": each(_on_asset),
     },
     "shelves": {
@@ -277,7 +277,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "in_force": each(_on_asset),
         "for_target": asked("asset", Sight.sees, list),
     },
-    "misses": {"append": writing("miss", _on_asset), "for_interval": within},
+    "misses": {"append": writing("miss", _on_asset), "for_interval": read_visible},
     "feedback": {
         "append": writing("feedback", lambda sight, given: sight.sees_episode(given.episode)),
         "for_episode": asked("episode", Sight.sees_episode, list),
