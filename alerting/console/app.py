@@ -60,6 +60,7 @@ from alerting.operators.refusals import RefusalLog
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
+from alerting.usecases.access.visible import VisibleParts
 
 PROGRAMS = (
     *(
@@ -131,6 +132,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.platform = platform
+    app.state.visible_parts = VisibleParts()
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)

@@ -79,6 +79,25 @@ def role(
     _change("change_person", name, f"has the role {role}", as_json, _role(role))
 
 
+@person_group.command("scope")
+@writes
+def scope(
+    name: PersonName,
+    assets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ASSET]...", help="Seen with all below; none: the whole plant."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Limit what a person or service sees to parts of the plant, or lift the limit, at once."""
+    from alerting.usecases.access.people import set_scope
+
+    with platform() as p:
+        account = set_scope(p, name, assets or None, user(), _now())
+    done = f"{name} sees {', '.join(account.scope) if account.scope else 'the whole plant'}"
+    show_result({"name": name, "scope": account.scope}, as_json, done)
+
+
 @person_group.command("disable")
 @writes
 def disable(name: PersonName, as_json: Json = False) -> None:
@@ -123,6 +142,7 @@ def list_people(as_json: Json = False) -> None:
         {
             **public_fields(account),
             "name": account.id,
+            "scope": ", ".join(account.scope or ()),
             "state": "disabled"
             if account.disabled_at
             else "tokens file"
@@ -140,7 +160,7 @@ def list_people(as_json: Json = False) -> None:
         }
         for account in accounts
     ]
-    columns = ["name", "display_name", "role", "state", "signed in"]
+    columns = ["name", "display_name", "role", "scope", "state", "signed in"]
     show(rows, columns, as_json, "no account yet: alerting access person add NAME --role admin")
 
 
@@ -170,6 +190,10 @@ def create(
     lasting: Annotated[
         str, typer.Option("--for", help="How long it is good.", metavar="DURATION")
     ] = "365d",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="Only this asset and all below it; repeat.", metavar="ASSET"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this one time."""
@@ -181,7 +205,9 @@ def create(
         raise typer.BadParameter(str(fault), param_hint="--for") from fault
     with platform() as p:
         now = _now()
-        token, secret = create_token(p, name, owner, _role(role), now + duration, user(), now)
+        token, secret = create_token(
+            p, name, owner, _role(role), now + duration, user(), now, scope or None
+        )
     if as_json:
         print_json({**token_fields(token), "token": secret})
     else:

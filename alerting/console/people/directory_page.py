@@ -119,7 +119,7 @@ async def end_everywhere(
         subject = await provider.read_logout(logout_token, now)
     except DirectoryRefused as fault:
         _check_limit(request)
-        await run_in_threadpool(_record, request, "log-out of the directory", fault.why)
+        request.state.refused = ("log-out refused", "log-out of the directory", fault.why)
         return JSONResponse({"error": "invalid_request", "error_description": fault.why}, 400)
     identity = DirectoryPerson(provider.settings.issuer, subject, "", "", ()).identity
     await run_in_threadpool(sign_out_from_directory, entrance.platform, identity, now)

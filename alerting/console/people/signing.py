@@ -13,6 +13,7 @@ from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import ACTION_NAMES
+from alerting.operators.permissions import join_scopes
 from alerting.operators.pins import TooManyPins, WrongPin, remembered_signer
 from alerting.usecases.access.devices import list_signers, sign_by_pin
 
@@ -70,7 +71,13 @@ def sign(
         page = _page(request, device, name, typed, refusal.message, 429)
         page.headers["retry-after"] = str(ceil(refusal.wait.total_seconds()))
         raise NotSigned(page) from refusal
-    return replace(device, name=signer.id, role="operator", display_name=signer.display_name)
+    return replace(
+        device,
+        name=signer.id,
+        role="operator",
+        display_name=signer.display_name,
+        scopes=(*device.scopes, *join_scopes(signer.scope)),
+    )
 
 
 def _page(
