@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from alerting.cli import support
 from alerting.cli.main import app
 from alerting.cli.operators import access
+from alerting.definitions.assets import Asset
 from alerting.operators.people import hash_secret
 from tests.in_memory_platform import in_memory_platform
 
@@ -56,6 +57,34 @@ def test_a_person_is_changed_disabled_enabled_and_removed(platform):
     assert platform.accounts.get("anna") is None
 
 
+def test_a_person_is_limited_to_parts_of_the_plant_and_widened_again(platform):
+    platform.assets.store_assets([Asset(name=name) for name in ("line-1", "line-2", "oven-3")])
+    alerting("access", "person", "add", "anna", "--scope", "line-1", "--scope", "oven-3")
+    assert platform.accounts.get("anna").scope == ("line-1", "oven-3")
+    assert "line-1, oven-3" in alerting("access", "person", "list")
+    assert "anna sees line-2" in alerting("access", "person", "scope", "anna", "--scope", "line-2")
+    alerting(
+        "access",
+        "token",
+        "create",
+        "rows",
+        "--owner",
+        "anna",
+        "--role",
+        "viewer",
+        "--scope",
+        "line-2",
+    )
+    assert platform.access_tokens.all()[0].scope == ("line-2",)
+    assert "line-2" in alerting("access", "token", "list")
+    alerting("access", "person", "scope", "anna", "--whole-plant")
+    assert platform.accounts.get("anna").scope is None
+    alerting("access", "person", "scope", "anna", code=2)
+    entry = alerting("access", "audit", "--what", "scope changed")
+    assert 'scope: ["line-2"] → -' in entry
+    assert 'scope: ["line-1", "oven-3"] → ["line-2"]' in entry
+
+
 def test_a_token_is_printed_once_listed_without_it_and_revoked(platform):
     alerting("access", "person", "add", "anna", "--role", "engineer")
     printed = alerting("access", "token", "create", "line 3", "--owner", "anna", "--for", "30d")
@@ -84,9 +113,15 @@ def test_the_audit_lists_who_did_what(platform):
         (("access", "person", "add", "anna", "--role", "boss"), "there is no role 'boss'"),
         (("access", "person", "role", "anna", "viewer"), "no account 'anna'"),
         (("access", "person", "add", "with blank"), "is not possible"),
+        (("access", "person", "add", "anna", "--scope", "lin-1"), "line-1"),
+        (
+            ("access", "person", "add", "anna", "--role", "admin", "--scope", "line-1"),
+            "always has the whole plant",
+        ),
         (("access", "token", "create", "x", "--owner", "anna"), "no account 'anna'"),
         (("access", "token", "revoke", "abc"), "no token 'abc'"),
     ],
 )
 def test_a_refusal_names_what_is_wrong(platform, words, says):
+    platform.assets.store_assets([Asset(name="line-1")])
     assert says in alerting(*words, code=1)

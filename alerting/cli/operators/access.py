@@ -32,6 +32,10 @@ access_group.add_typer(person_group, name="person")
 access_group.add_typer(token_group, name="token")
 
 PersonName = Annotated[str, typer.Argument(metavar="NAME", help="Name to sign in with.")]
+Scope = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ASSET", help="Asset to see, with all below it; may be repeated."),
+]
 ENTRIES = 50
 
 
@@ -41,14 +45,16 @@ def add(
     name: PersonName,
     role: Annotated[str, typer.Option(help="viewer, operator, engineer or admin.")] = "operator",
     display_name: Annotated[str, typer.Option("--shown", help="Name for other people.")] = "",
+    scope: Scope = None,
     as_json: Json = False,
 ) -> None:
-    """Add a person, and print the one-time link that sets the password."""
+    """Add a person, and print the one-time link that sets the password. Without --scope, the person
+    sees the whole plant."""
     from alerting.usecases.access.people import add_person
 
     with platform() as p:
         account, code = add_person(
-            p, name.lower(), _role(role), user(), _now(), display_name.strip()
+            p, name.lower(), _role(role), user(), _now(), display_name.strip(), scope or None
         )
     _print_link(account.id, code, as_json)
 
@@ -77,6 +83,26 @@ def role(
     with platform() as p:
         change_person(p, name, user(), _now(), _role(role))
     show_result({"name": name, "role": role}, as_json, f"{name} has the role {role}")
+
+
+@person_group.command("scope")
+@writes
+def scope(
+    name: PersonName,
+    scope: Scope = None,
+    whole_plant: Annotated[bool, typer.Option("--whole-plant", help="No limit.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Limit a person or service to parts of the plant, at once also where they are signed in."""
+    from alerting.usecases.access.people import set_scope
+
+    if bool(scope) == whole_plant:
+        raise typer.BadParameter("name assets with --scope, or give --whole-plant")
+    with platform() as p:
+        account = set_scope(p, name, scope or None, user(), _now())
+    show_result(
+        {"name": name, "scope": account.scope}, as_json, f"{name} sees {_seen(account.scope)}"
+    )
 
 
 @person_group.command("disable")
@@ -131,11 +157,12 @@ def list_people(as_json: Json = False) -> None:
             else "active"
             if account.password
             else "without password",
+            "sees": _seen(account.scope),
             "signed in": account.signed_in_at,
         }
         for account in accounts
     ]
-    columns = ["name", "display_name", "role", "state", "signed in"]
+    columns = ["name", "display_name", "role", "sees", "state", "signed in"]
     show(rows, columns, as_json, "no account yet: alerting access person add NAME --role admin")
 
 
@@ -148,9 +175,10 @@ def create(
     lasting: Annotated[
         str, typer.Option("--for", help="How long it is good.", metavar="DURATION")
     ] = "365d",
+    scope: Scope = None,
     as_json: Json = False,
 ) -> None:
-    """Make a token and print it, this one time."""
+    """Make a token and print it, this one time. Without --scope it sees what its owner sees."""
     from alerting.usecases.access.tokens import create_token, token_fields
 
     try:
@@ -159,7 +187,9 @@ def create(
         raise typer.BadParameter(str(fault), param_hint="--for") from fault
     with platform() as p:
         now = _now()
-        token, secret = create_token(p, name, owner, _role(role), now + duration, user(), now)
+        token, secret = create_token(
+            p, name, owner, _role(role), now + duration, user(), now, scope or None
+        )
     if as_json:
         print_json({**token_fields(token), "token": secret})
     else:
@@ -174,8 +204,11 @@ def list_tokens(as_json: Json = False) -> None:
     from alerting.usecases.access.tokens import token_fields
 
     with platform() as p:
-        rows = [token_fields(token) for token in p.access_tokens.all()]
-    columns = ["key", "name", "owner", "role", "ends_at", "used_at"]
+        rows = [
+            {**token_fields(token), "sees": _seen(token.scope, "all of the owner")}
+            for token in p.access_tokens.all()
+        ]
+    columns = ["key", "name", "owner", "role", "sees", "ends_at", "used_at"]
     show(rows, columns, as_json, "no token yet: alerting access token create NAME --owner ACCOUNT")
 
 
@@ -263,6 +296,11 @@ def _role(text: str) -> "Role":
         if role == text:
             return role
     raise UserError(f"there is no role {text!r}: {', '.join(ROLES)}")
+
+
+def _seen(scope: tuple[str, ...] | None, without: str = "the whole plant") -> str:
+    """Return a scope in words."""
+    return without if scope is None else ", ".join(scope)
 
 
 def _now() -> datetime:

@@ -1,5 +1,6 @@
 """The page of people, tokens and sessions for administrators, and tokens for programs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from alerting.console.api.parameters import FormField, Id, Instant
 from alerting.console.login import entrance_of
 from alerting.console.web.forms import FormAdministrator
 from alerting.console.web.rendering import render
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import hash_secret
@@ -26,7 +28,11 @@ pages = APIRouter(include_in_schema=False)
 Administrator = Annotated[Person, Depends(require("administer"))]
 PERSON_ROLES = tuple(role for role in ROLES if role != "sender")
 USUAL_TOKEN_DAYS = 365
+MOST_CHOSEN = 100
 Change = Literal["role", "disable", "enable", "link", "remove"]
+NO_LIMIT = ""
+"""The choice of the forms for no scope: the whole plant, of a token all that its owner sees."""
+ChosenScope = Annotated[Sequence[str], Form(max_length=MOST_CHOSEN)]
 
 
 class TokenBody(BaseModel):
@@ -104,6 +110,7 @@ def add(
     name: FormField = "",
     display_name: FormField = "",
     role: Annotated[Role, Form()] = "viewer",
+    scope: ChosenScope = (NO_LIMIT,),
 ) -> Response:
     """Add a person, and show the link that sets the password."""
     try:
@@ -114,10 +121,27 @@ def add(
             person.name,
             _real_time(request),
             display_name.strip(),
+            _scope(scope),
         )
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
     return HTMLResponse(_page(request, platform, link=(account.id, link_address(request, code))))
+
+
+@pages.post("/access/scope", response_class=HTMLResponse)
+def limit(
+    request: Request,
+    platform: Served,
+    person: FormAdministrator,
+    name: FormField = "",
+    scope: ChosenScope = (),
+) -> Response:
+    """Limit an account to the chosen parts of the plant."""
+    try:
+        people.set_scope(platform, name, _scope(scope), person.name, _real_time(request))
+    except UserError as refusal:
+        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+    return RedirectResponse("/access", 303)
 
 
 @pages.post("/access/people/{name}", response_class=HTMLResponse)
@@ -163,6 +187,7 @@ def create_by_form(
     owner: FormField = "",
     role: FormField = "",
     days: FormField = str(USUAL_TOKEN_DAYS),
+    scope: ChosenScope = (NO_LIMIT,),
 ) -> Response:
     """Make a token, and show it this one time."""
     now = _real_time(request)
@@ -172,7 +197,7 @@ def create_by_form(
             raise UserError("choose a role, and the days until the token ends")
         ends_at = now + timedelta(days=int(days))
         token, secret = tokens.create_token(
-            platform, name, owner, wanted, ends_at, person.name, now
+            platform, name, owner, wanted, ends_at, person.name, now, _scope(scope)
         )
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
@@ -201,6 +226,20 @@ def link_address(request: Request, code: str) -> str:
     return f"{base.rstrip('/')}/password/{code}"
 
 
+def in_tree_order(assets: Sequence[Asset]) -> list[tuple[int, Asset]]:
+    """Return each asset with its depth in the tree, right after the one that it belongs to."""
+    tree = AssetTree(assets)
+    lines = [[above.name for above in tree.asset_and_ancestors(asset)][::-1] for asset in assets]
+    by_line = sorted(zip(lines, assets, strict=True), key=lambda pair: pair[0])
+    return [(len(line) - 1, asset) for line, asset in by_line]
+
+
+def _scope(chosen: Sequence[str]) -> list[str] | None:
+    """Return the assets that a form chose, None for no limit. With both, the assets count."""
+    assets = [name for name in chosen if name != NO_LIMIT]
+    return None if NO_LIMIT in chosen and not assets else assets
+
+
 def _real_time(request: Request) -> datetime:
     return entrance_of(request).now().astimezone(UTC)
 
@@ -225,6 +264,7 @@ def _page(
         own_session=hash_secret(person.session or ""),
         person_roles=PERSON_ROLES,
         roles=ROLES,
+        tree=in_tree_order(platform.assets.all()),
         usual_days=USUAL_TOKEN_DAYS,
         refusal=refusal,
         link=link,

@@ -11,7 +11,7 @@ from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import LONGEST_TOKEN_LIFE, AccessToken, hash_secret, is_active
 from alerting.operators.permissions import Scopes, join_scopes, lesser_role, visible_assets
 from alerting.ports import AccessPorts
-from alerting.usecases.access.people import check_scope, find_account
+from alerting.usecases.access.people import check_scope, check_scope_of_role, find_account
 
 MOST_TOKENS = 1000
 LONGEST_NAME = 100
@@ -55,6 +55,7 @@ def create_token(
             f"{ends_at:%Y-%m-%d}"
         )
     checked = None if scope is None else check_scope(platform, scope)
+    check_scope_of_role(role, checked)
     if checked is not None and account.scope is not None:
         parents = {asset.name: asset.parent for asset in platform.assets.all()}
         beyond = set(checked) - (visible_assets((account.scope,), parents) or frozenset())

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from alerting.definitions.assets import Asset
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import register_services
 from tests.builders import at
@@ -58,6 +59,31 @@ def test_role_disable_enable_and_remove_work_by_the_page_and_are_audited(app, bo
     assert browser.get("/").status_code == 303
     done = [e.what for e in platform.audit.find(AuditFilter(actor="boss", subject="anna"), 9)]
     assert done == ["person removed", "account enabled", "account disabled", "person changed"]
+
+
+def test_a_person_and_a_token_are_limited_to_chosen_parts_of_the_plant(boss, platform):
+    line = [Asset(name="line-1"), Asset(name="oven-3", parent="line-1", title="Third oven")]
+    platform.assets.store_assets(line)
+    given = {"name": "anna", "role": "operator"}
+    post(boss, "/access/people", **given, scope=["", "line-1"])
+    assert platform.accounts.get("anna").scope == ("line-1",)
+    page = boss.get("/access").text
+    assert "<td>line-1</td>" in page
+    assert page.index(">line-1</option>") < page.index(">\u2003Third oven (oven-3)</option>")
+    assert post(boss, "/access/scope", name="anna", scope="oven-3").status_code == 303
+    token = {"name": "rows", "owner": "anna", "role": "viewer", "scope": "oven-3"}
+    assert post(boss, "/access/tokens", **token).status_code == 200
+    assert platform.access_tokens.all()[0].scope == ("oven-3",)
+    assert post(boss, "/access/scope", name="anna", scope="").status_code == 303
+    assert platform.accounts.get("anna").scope is None
+    changed = platform.audit.find(AuditFilter(actor="boss", what="scope changed"), 9)
+    assert [(e.before["scope"], e.after["scope"]) for e in changed] == [
+        (("oven-3",), None),
+        (("line-1",), ("oven-3",)),
+    ]
+    for chosen, says in (("oven3", "oven-3"), ([], "at least one asset")):
+        refused = post(boss, "/access/scope", name="anna", scope=chosen)
+        assert (refused.status_code, says in refused.text) == (422, True)
 
 
 def test_a_refusal_stands_on_the_page(boss):
