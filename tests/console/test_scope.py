@@ -12,12 +12,10 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
-from alerting.console.gate import COOKIE
 from tests.builders import at
 from tests.console.test_every_route import permission_of, routes_of
 from tests.helpers.console.two_lines import (
     BEGINNING,
-    COOKIES,
     FIRST,
     NOW,
     PLANT,
@@ -25,6 +23,7 @@ from tests.helpers.console.two_lines import (
     SHARED,
     TOKENS_FILE,
     UNKNOWN,
+    in_a_browser,
     names_of,
     plant,
     sender,
@@ -205,10 +204,6 @@ def both(tmp_path_factory):
     return Both(tmp_path_factory.mktemp("jobs"))
 
 
-def by_cookie(role):
-    return sender(role)._replace(headers={"cookie": f"{COOKIE}={COOKIES[role]}"})
-
-
 def addresses_of(route):
     for path in values_at(route.path):
         for query in queries_of(route):
@@ -216,7 +211,7 @@ def addresses_of(route):
 
 
 @pytest.mark.parametrize(
-    "who", [sender("viewer"), sender("engineer"), by_cookie("engineer")], ids=str
+    "who", [sender("viewer"), sender("engineer"), in_a_browser(sender("engineer"))], ids=str
 )
 def test_every_page_and_answer_is_that_of_a_plant_without_line_2(both, who):
     found = []
@@ -229,7 +224,7 @@ def test_every_page_and_answer_is_that_of_a_plant_without_line_2(both, who):
 
 def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
     """A route that has nothing to show of line 1 proves nothing."""
-    who = by_cookie("engineer")
+    who = in_a_browser(sender("engineer"))
     silent = []
     for route in both.routes:
         if "GET" in route.methods and permission_of(route) in ("read", "configure"):
@@ -314,7 +309,7 @@ def send_writes(both, who, line):
     between the answers, and the statuses by route."""
     found = []
     statuses = {}
-    browser = by_cookie(who.role)
+    browser = in_a_browser(who)
     page = both.both.answer(browser, "GET", "/account")[2].decode()
     csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', page)[1]
     for route in both.routes:

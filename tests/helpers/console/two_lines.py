@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
+from alerting.console.gate import COOKIE
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.episodes.episode import Feedback, Transition
@@ -336,11 +337,10 @@ class Sender(NamedTuple):
 
 
 TOKENS_FILE = {f"{role}-of-the-plant-0123456789": (f"{role}-plant", role) for role in ROLES}
-COOKIES = {role: f"cookie-of-a-{role}-with-a-scope-0123456789" for role in ROLES}
 
 
 def sender(role):
-    """Return a person of this role with the scope of the first line."""
+    """Return a person of this role with the scope of the first line, who sends with a token."""
     return Sender(f"{role}-{FIRST}", role, bearer(f"token-of-{role}-of-{FIRST}"))
 
 
@@ -349,8 +349,28 @@ def of_the_plant(role):
     return Sender(f"{role}-plant", role, bearer(f"{role}-of-the-plant-0123456789"))
 
 
+def in_a_browser(who):
+    """Return a person as one who is signed in."""
+    return who._replace(headers={"cookie": f"{COOKIE}={cookie_of(who.name)}"})
+
+
+def cookie_of(name):
+    return f"cookie-of-{name}-0123456789"
+
+
+def add_sessions(made):
+    """Sign all people in, also those who have signed out."""
+    for account in made.accounts.all():
+        cookie = hash_secret(cookie_of(account.id))
+        made.sessions.add(Session(cookie, account.id, at(0), at(NOW + 9000)))
+
+
 def bearer(token):
     return {"authorization": f"Bearer {token}"}
+
+
+OVER = Sender("", "viewer", bearer("token-that-is-over"))
+DISABLED = Sender("gone", "engineer", bearer("token-of-a-disabled-person"))
 
 
 def _add_people(made):
@@ -358,12 +378,13 @@ def _add_people(made):
         name = f"{role}-{FIRST}"
         _add_person(made, name, role, (FIRST,))
         _add_token(made, name, role, f"token-of-{role}-of-{FIRST}")
-        cookie = hash_secret(COOKIES[role])
-        made.sessions.add(Session(cookie, name, at(0), at(NOW + 9000)))
+    for name, role in TOKENS_FILE.values():
+        _add_person(made, name, role, None)
     _add_token(made, f"engineer-{FIRST}", "sender", f"token-of-sender-of-{FIRST}")
     _add_token(made, f"viewer-{FIRST}", "viewer", "token-that-is-over", ends=at(1))
     _add_person(made, "gone", "engineer", (FIRST,), disabled_at=at(1))
     _add_token(made, "gone", "engineer", "token-of-a-disabled-person")
+    add_sessions(made)
 
 
 def _add_person(made, name, role, scope, **changes):
