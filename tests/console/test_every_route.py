@@ -12,6 +12,7 @@ from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.operators.actions import ROLES
 from alerting.operators.permissions import OF_THE_WHOLE_PLANT, PERMISSIONS
+from alerting.usecases.access import people
 from tests.builders import at
 from tests.helpers.console.two_lines import (
     DISABLED,
@@ -199,3 +200,24 @@ def test_an_open_route_asks_for_no_permission(ask, line):
     method, path = line.split()
     people = [*STRANGERS, *map(of_the_plant, ROLES), sender("viewer")]
     assert len({ask(who, method, path_of(FIRST, path)) for who in people}) == 1
+
+
+def asks_for_a_password(app, path, base):
+    """Return whether a page of a signed-in person asks for a password or a PIN."""
+    headers = in_a_browser(of_the_plant("admin")).headers
+    client = TestClient(app, base_url=base, headers=headers, follow_redirects=False)
+    fields = re.findall(r"<input[^>]*>", client.get(path).text)
+    return any(re.search(r'name="(password|old|again|pin)"', field) for field in fields)
+
+
+def test_no_page_asks_for_a_password_that_another_machine_could_read(app, platform):
+    name = "admin-plant"
+    code = people.make_link(platform, "bea", "ada", at(NOW))
+    platform.accounts.replace(platform.accounts.get(name).next_version(password="x"))
+    add_sessions(platform)
+    pages = [path_of(FIRST, line.split()[1]) for line in EXPECTED if line.startswith("GET /")]
+    pages += [f"/password/{code}"]
+    asking = [page for page in pages if asks_for_a_password(app, page, "http://127.0.0.1:8000")]
+    assert {"/login", f"/password/{code}", "/account"} <= {*asking}
+    for base in ("http://10.0.0.5:8000", "http://plant.example"):
+        assert [page for page in pages if asks_for_a_password(app, page, base)] == []
