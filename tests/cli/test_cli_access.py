@@ -77,6 +77,12 @@ def test_a_person_is_limited_to_parts_of_the_plant_and_widened_again(platform):
     )
     assert platform.access_tokens.all()[0].scope == ("line-2",)
     assert "line-2" in alerting("access", "token", "list")
+    key = platform.access_tokens.all()[0].key
+    alerting("access", "token", "scope", key, "--whole-plant")
+    assert "all of the owner" in alerting("access", "token", "list")
+    assert "anna does not see line-1" in alerting(
+        "access", "token", "scope", key, "--scope", "line-1", code=1
+    )
     alerting("access", "person", "scope", "anna", "--whole-plant")
     assert platform.accounts.get("anna").scope is None
     alerting("access", "person", "scope", "anna", code=2)

@@ -32,9 +32,13 @@ access_group.add_typer(person_group, name="person")
 access_group.add_typer(token_group, name="token")
 
 PersonName = Annotated[str, typer.Argument(metavar="NAME", help="Name to sign in with.")]
+TokenKey = Annotated[str, typer.Argument(metavar="KEY", help="Key in the list.")]
 Scope = Annotated[
     list[str] | None,
     typer.Option(metavar="ASSET", help="Asset to see, with all below it; may be repeated."),
+]
+WholePlant = Annotated[
+    bool, typer.Option("--whole-plant", help="No limit; of a token, that of its owner.")
 ]
 ENTRIES = 50
 
@@ -90,14 +94,13 @@ def role(
 def scope(
     name: PersonName,
     scope: Scope = None,
-    whole_plant: Annotated[bool, typer.Option("--whole-plant", help="No limit.")] = False,
+    whole_plant: WholePlant = False,
     as_json: Json = False,
 ) -> None:
     """Limit a person or service to parts of the plant, at once also where they are signed in."""
     from alerting.usecases.access.people import set_scope
 
-    if bool(scope) == whole_plant:
-        raise typer.BadParameter("name assets with --scope, or give --whole-plant")
+    _require_one(scope, whole_plant)
     with platform() as p:
         account = set_scope(p, name, scope or None, user(), _now())
     show_result(
@@ -212,10 +215,29 @@ def list_tokens(as_json: Json = False) -> None:
     show(rows, columns, as_json, "no token yet: alerting access token create NAME --owner ACCOUNT")
 
 
+@token_group.command("scope")
+@writes
+def token_scope(
+    key: TokenKey,
+    scope: Scope = None,
+    whole_plant: WholePlant = False,
+    as_json: Json = False,
+) -> None:
+    """Limit a token to parts of the plant, at once."""
+    from alerting.usecases.access.tokens import set_token_scope, token_fields
+
+    _require_one(scope, whole_plant)
+    with platform() as p:
+        token = set_token_scope(p, key, scope or None, user(), _now())
+    seen = _seen(token.scope, "all that its owner sees")
+    done = f"the token {token.name} of {token.owner} sees {seen}"
+    show_result(token_fields(token), as_json, done)
+
+
 @token_group.command("revoke")
 @writes
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Key in the list.")],
+    key: TokenKey,
     as_json: Json = False,
 ) -> None:
     """Revoke a token at once."""
@@ -296,6 +318,11 @@ def _role(text: str) -> "Role":
         if role == text:
             return role
     raise UserError(f"there is no role {text!r}: {', '.join(ROLES)}")
+
+
+def _require_one(scope: list[str] | None, whole_plant: bool) -> None:
+    if bool(scope) == whole_plant:
+        raise typer.BadParameter("name assets with --scope, or give --whole-plant")
 
 
 def _seen(scope: tuple[str, ...] | None, without: str = "the whole plant") -> str:

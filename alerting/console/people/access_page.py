@@ -134,11 +134,16 @@ def limit(
     platform: Served,
     person: FormAdministrator,
     name: FormField = "",
+    key: FormField = "",
     scope: ChosenScope = (),
 ) -> Response:
-    """Limit an account to the chosen parts of the plant."""
+    """Limit an account, or a token by its key, to the chosen parts of the plant."""
+    change = (_scope(scope), person.name, _real_time(request))
     try:
-        people.set_scope(platform, name, _scope(scope), person.name, _real_time(request))
+        if key:
+            tokens.set_token_scope(platform, key, *change)
+        else:
+            people.set_scope(platform, name, *change)
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
     return RedirectResponse("/access", 303)

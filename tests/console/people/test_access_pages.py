@@ -74,9 +74,13 @@ def test_a_person_and_a_token_are_limited_to_chosen_parts_of_the_plant(boss, pla
     token = {"name": "rows", "owner": "anna", "role": "viewer", "scope": "oven-3"}
     assert post(boss, "/access/tokens", **token).status_code == 200
     assert platform.access_tokens.all()[0].scope == ("oven-3",)
+    key = platform.access_tokens.all()[0].key
+    assert post(boss, "/access/scope", key=key, scope="").status_code == 303
+    assert platform.access_tokens.all()[0].scope is None
     assert post(boss, "/access/scope", name="anna", scope="").status_code == 303
     assert platform.accounts.get("anna").scope is None
-    changed = platform.audit.find(AuditFilter(actor="boss", what="scope changed"), 9)
+    wanted = AuditFilter(actor="boss", subject="anna", what="scope changed")
+    changed = platform.audit.find(wanted, 9)
     assert [(e.before["scope"], e.after["scope"]) for e in changed] == [
         (("oven-3",), None),
         (("line-1",), ("oven-3",)),
