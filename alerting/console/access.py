@@ -17,6 +17,7 @@ from alerting.operators.permissions import (
     Permission,
     Rights,
     Scopes,
+    Target,
     join_scopes,
     may,
 )
@@ -47,9 +48,9 @@ class Person:
     csrf: str | None = None
     scopes: Scopes = ()
 
-    def may(self, permission: Permission) -> bool:
-        """Return whether this person has a permission for anything."""
-        return may(Rights(self.role, frozenset() if self.scopes else None), permission)
+    def may(self, permission: Permission, target: Target = "anything") -> bool:
+        """Return whether this person has a permission for anything, or for the whole plant."""
+        return may(Rights(self.role, frozenset() if self.scopes else None), permission, target)
 
 
 class Access:

@@ -49,6 +49,7 @@ from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 from alerting.usecases.access.people import Passwords
+from alerting.usecases.access.visible import VisibleParts
 
 PROGRAMS = (
     *(
@@ -110,6 +111,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.platform = platform
+    app.state.visible_parts = VisibleParts()
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from alerting.console.api import views
-from alerting.console.api.api import Engineer, Served
+from alerting.console.api.api import PlantEngineer, Served
 from alerting.console.api.parameters import Cursor, Instant, NameQuery
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
@@ -49,7 +49,7 @@ class AuditPageView(views.View):
 @api.get("/audit", tags=["access"])
 def list_entries(
     platform: Served,
-    _: Engineer,
+    _: PlantEngineer,
     actor: NameQuery | None = None,
     subject: NameQuery | None = None,
     what: NameQuery | None = None,
@@ -71,7 +71,7 @@ def list_entries(
 def audit(
     request: Request,
     platform: Served,
-    _: Engineer,
+    _: PlantEngineer,
     actor: NameQuery = "",
     subject: NameQuery = "",
     what: NameQuery = "",
@@ -96,7 +96,7 @@ def audit(
 def export(
     request: Request,
     platform: Served,
-    _: Engineer,
+    _: PlantEngineer,
     actor: NameQuery = "",
     subject: NameQuery = "",
     what: NameQuery = "",

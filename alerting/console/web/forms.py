@@ -9,17 +9,17 @@ from alerting.console.access import Person, confirms
 from alerting.console.api.api import require
 from alerting.console.api.parameters import FormField
 from alerting.definitions.wording.language import translatable
-from alerting.operators.permissions import Permission
+from alerting.operators.permissions import Permission, Target
 
 
-def submitted_by(permission: Permission) -> Callable[..., Person]:
+def submitted_by(permission: Permission, target: Target = "anything") -> Callable[..., Person]:
     """Return a dependency that gives the person of a form with this permission.
 
     It raises HTTPException 403 for a form that this console did not make for the session.
     """
 
     def person(
-        person: Annotated[Person, Depends(require(permission))], csrf: FormField = ""
+        person: Annotated[Person, Depends(require(permission, target))], csrf: FormField = ""
     ) -> Person:
         if not confirms(person, csrf):
             raise HTTPException(
@@ -35,5 +35,5 @@ def submitted_by(permission: Permission) -> Callable[..., Person]:
 
 FormViewer = Annotated[Person, Depends(submitted_by("read"))]
 FormOperator = Annotated[Person, Depends(submitted_by("operate"))]
-FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
+FormPlantEngineer = Annotated[Person, Depends(submitted_by("configure", "whole plant"))]
 FormAdministrator = Annotated[Person, Depends(submitted_by("administer"))]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from alerting.console.api.api import Served, Viewer
+from alerting.console.api.api import PlantViewer, Served
 from alerting.console.web.rendering import render
 from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import read_routes
@@ -14,7 +14,7 @@ pages = APIRouter(include_in_schema=False)
 
 
 @pages.get("/platform", response_class=HTMLResponse)
-def faults(request: Request, platform: Served, _: Viewer) -> str:
+def faults(request: Request, platform: Served, _: PlantViewer) -> str:
     """Return the page of the platform's faults: open ones, and those of the last week."""
     now = platform.clock.now()
     routes = read_routes(platform.routes)[0]

@@ -1,5 +1,6 @@
 """Feedback, audit log, revoked links, and alerts about the platform, in MongoDB."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -63,6 +64,7 @@ class MongoMisses:
         end: datetime | None = None,
         definition: str | None = None,
         limit: int = 0,
+        assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
         within = {"$gte": to_bson(start), "$lt": to_bson(end)}
         query: dict[str, Any] = {
@@ -71,6 +73,8 @@ class MongoMisses:
         }
         if definition is not None:
             query["definition"] = definition
+        if assets is not None:
+            query["asset"] = {"$in": sorted(assets)}
         found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
         return read_stored(FEEDBACK, ReportedMiss, found)
 
