@@ -11,7 +11,7 @@ from fnmatch import filter as filter_names
 from typing import Any, TypeVar
 
 from alerting.definitions.upkeep import DeclarationBounds
-from alerting.ports import AccessPorts, no_disks
+from alerting.ports import AccessPorts
 from alerting.usecases.access.rules import (
     Call,
     Check,
@@ -386,7 +386,7 @@ def narrow(platform: P, part: VisiblePart, person: str) -> P:
     """Return the platform as an account with a scope sees it. `person`: name of the account."""
     stores: Any = platform
     sight = Sight(person, part, stores.episodes, stores.shelves, stores.definitions, stores.sources)
-    narrowed: dict[str, Any] = {"links": None, "disks": no_disks}
+    narrowed: dict[str, Any] = {"links": None, "disks": tuple}
     for field in fields(platform):
         value = getattr(platform, field.name)
         if value is not None and field.name not in AS_IT_IS and field.name not in narrowed:

@@ -45,15 +45,12 @@ class Sight:
         return definition in self.part.definitions
 
     def works_on(self, definition: str) -> bool:
-        """Return whether a revision of a definition ever had a visible asset, whose episodes are
-        visible."""
-        if definition in self.part.definitions_met:
+        """Return whether a definition is visible, or an episode of it, so that its name is known."""
+        if self.shows(definition):
             return True
         if definition not in self._meets:
-            revisions = self.definitions.revisions(definition)
-            self._meets[definition] = any(
-                self.part.meets(one.definition.assets) for one in revisions
-            )
+            found = self.episodes.find(definition, limit=1, assets=self.part.assets)
+            self._meets[definition] = bool(found)
         return self._meets[definition]
 
     def sees_episode(self, id: str) -> bool:
