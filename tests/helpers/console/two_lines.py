@@ -1,7 +1,8 @@
 """A plant of one line or two, with documents of every kind of each, and people of each scope.
 
 Every name and text of the second line holds its name, `zweitelinie`, so that an answer that tells
-of it shows that. What both lines share stands in a plant of both alone.
+of it shows that. What both lines share stands in a plant of both alone; but for one definition, of
+which an alarm is open on each line: in a plant of one it names an asset that does not exist.
 """
 
 from dataclasses import replace
@@ -13,6 +14,7 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.sources.source import parse_source
 from alerting.episodes.episode import Feedback, Transition
 from alerting.episodes.misses import ReportedMiss
+from alerting.kinds.validation import parse_definition
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
@@ -34,7 +36,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
-from tests.builders import at, too_hot
+from tests.builders import at, revision, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.notifications import notice
 from tests.helpers.reports import store_report
@@ -92,6 +94,7 @@ def plant(*lines):
     evaluate(made, [f"{line}-hot" for line in lines], at(NOW))
     for line in lines:
         _add_shared_episode(made, line)
+    _add_shared_definition(made)
     if len(lines) > 1:
         _add_shared_things(made, lines)
     _add_people(made)
@@ -309,13 +312,16 @@ def _add_sources(made, line, oven):
     made.dead_messages.add_dead([dead])
 
 
+def _add_shared_definition(made):
+    ovens = [f"{line}-oven" for line in (FIRST, SECOND)]
+    document = too_hot(name=SHARED, assets=ovens, title="Of several", tags=[SECOND])
+    made.definitions.store_document(document)
+    made.definitions.add_revision(revision(parse_definition(document), at(4)))
+
+
 def _add_shared_things(made, lines):
-    ovens = [f"{line}-oven" for line in lines]
-    documents = [
-        too_hot(name=SHARED, assets=ovens, title="Of several", tags=[SECOND]),
-        too_hot(name="of-all-ovens", assets=["*-oven"], title=f"Pattern {SECOND}"),
-    ]
-    apply(made, documents, "engineer", at(4), f"for {SECOND}")
+    document = too_hot(name="of-all-ovens", assets=["*-oven"], title=f"Pattern {SECOND}")
+    apply(made, [document], "engineer", at(4), f"for {SECOND}")
     route = {"name": "of-both-lines", "match": {"assets": [*lines]}, "channels": [f"{SECOND}-mail"]}
     apply_routes(made, [route], "engineer", at(4))
     store_report(made, page=f"<p>{SECOND}</p>", definition=SHARED, sentences=(SECOND,))
