@@ -76,7 +76,7 @@ def names_of(line):
     oven = f"{line}-oven"
     return Names(
         line,
-        (*tuple(made.id for made in _episodes(line, oven)), _shared_episode(oven).id),
+        (*(made.id for made in _episodes(line, oven)), _shared_episode(oven).id),
         tuple(shelf.id for shelf in _shelves(line, oven)),
         tuple(job.id for job in _jobs(line)),
         (f"{line}-hot:2026-W02:1", f"{line}-hot:by-hand:1", "2026-W02:1"),
@@ -93,7 +93,7 @@ def plant(*lines):
     made.clock.instant = at(NOW)
     evaluate(made, [f"{line}-hot" for line in lines], at(NOW))
     for line in lines:
-        _add_shared_episode(made, line)
+        assert made.episodes.insert(_shared_episode(f"{line}-oven"))
     _add_shared_definition(made)
     if len(lines) > 1:
         _add_shared_things(made, lines)
@@ -205,27 +205,19 @@ def _shared_episode(oven):
     )
 
 
-def _add_shared_episode(made, line):
-    assert made.episodes.insert(_shared_episode(f"{line}-oven"))
-
-
 def _shelves(line, oven):
-    found = []
-    for n, (kind, hours) in enumerate((("shelved", 4), ("out_of_service", None))):
-        until = None if hours is None else at(NOW + 60 * hours)
-        definition = f"{line}-hot" if kind == "shelved" else f"{line}-drift"
-        shelf = new_shelf(definition, oven, kind, at(NOW - 90), until, f"r {line}", line, n)
-        found.append(shelf)
-    return found
+    since = at(NOW - 90)
+    return [
+        new_shelf(f"{line}-hot", oven, "shelved", since, at(NOW + 240), line, line, 0),
+        new_shelf(f"{line}-drift", oven, "out_of_service", since, None, line, line, 1),
+    ]
 
 
 def _add_operations(made, line, oven):
     for one in _episodes(line, oven):
         assert made.episodes.insert(one)
-    given = Feedback(
-        names_of(line).episodes[0], "true_alarm", True, f"a {line}", f"c {line}", line, at(NOW - 5)
-    )
-    made.feedback.append(given)
+    first = names_of(line).episodes[0]
+    made.feedback.append(Feedback(first, "true_alarm", True, line, line, line, at(NOW - 5)))
     for shelf in _shelves(line, oven):
         assert made.shelves.insert(shelf)
     miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))
@@ -301,7 +293,7 @@ def _add_models(made, line, oven):
 
 
 def _add_sources(made, line, oven):
-    document = {"name": f"{line}-source", "kind": "http", "title": f"Source of {line}"}
+    document = {"name": f"{line}-source", "kind": "http", "title": line, "asset": oven}
     apply_sources(made, [document], f"{line}-engineer", at(1))
     rows = [
         {"ts": at(2).isoformat(), "asset": oven, "values": {"temperature": 201.5}},
@@ -394,8 +386,7 @@ def _add_people(made):
 
 
 def _add_person(made, name, role, scope, **changes):
-    account = Account(name, role, at(-9), "ada", at(-9), scope=scope, **changes)
-    made.accounts.insert(account)
+    made.accounts.insert(Account(name, role, at(-9), "ada", at(-9), scope=scope, **changes))
 
 
 def _add_token(made, owner, role, secret, ends=None):
