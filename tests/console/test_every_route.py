@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from alerting.adapters.predictions.job_files import JobFolder
+from alerting.console.api.api import the_whole_platform
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.operators.actions import ROLES
@@ -42,9 +43,9 @@ TABLE = {
         GET ~/reports, GET ~/reports/{id}, GET ~/reports/{id}/metrics,
         GET ~/reports/{id}/tables/{table}, GET ~/reports/{id}/tables/{table}/csv,
         GET ~/misses, GET ~/predict-jobs, GET ~/predict-jobs/{id},
-        GET ~/predict-jobs/{id}/scores, GET ~/kpi, GET ~/routes, GET /metrics,
+        GET ~/predict-jobs/{id}/scores, GET ~/kpi, 
         GET /, GET /episodes/{id}, GET /suppressed, GET /models/{name}, GET /reports,
-        GET /reports/{id}, GET /kpi, GET /routes, GET /sources, GET /platform, GET /account,
+        GET /reports/{id}, GET /kpi, GET /sources, GET /account,
         POST /account/password, POST /account/preferences, POST /account/sessions/{key}/end,
         POST /logout""",
     "operate": """
@@ -55,9 +56,11 @@ TABLE = {
         POST /episodes/{id}/feedback, POST /episodes/{id}/ack, POST /episodes/{id}/close,
         POST /episodes/{id}/shelve, POST /acknowledge, POST /shelves/{id}/end, POST /misses""",
     "configure": """
-        POST ~/definitions/{name}/predict-jobs, POST ~/predict-jobs/{id}/cancel,
-        POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit,
-        POST /routes/{name}/test, POST /dead-letters/retry, GET /audit, GET /audit.csv""",
+        POST ~/definitions/{name}/predict-jobs, POST ~/predict-jobs/{id}/cancel""",
+    "read of the whole plant": "GET ~/routes, GET /metrics, GET /routes, GET /platform",
+    "configure of the whole plant": """
+        POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit, GET /audit,
+        GET /audit.csv, POST /routes/{name}/test, POST /dead-letters/retry""",
     "send": "POST ~/readings, POST ~/events",
     "administer": """
         GET ~/tokens, POST ~/tokens, DELETE ~/tokens/{id}, GET /access,
@@ -69,11 +72,17 @@ TABLE = {
         GET /f/{token}, POST /f/{token}, GET /password/{code}, POST /password/{code}""",
 }
 """The routes with each permission, `~` for the beginning of the API; None: open to everyone, or to
-whoever knows the address."""
+whoever knows the address. A person with a scope has none of the whole plant."""
 EXPECTED = {
-    route.strip().replace("~", API): permission
+    route.strip().replace("~", API): permission and permission.split()[0]
     for permission, text in TABLE.items()
     for route in text.split(",")
+}
+OF_THE_PLANT = {
+    route.strip().replace("~", API)
+    for permission, text in TABLE.items()
+    for route in text.split(",")
+    if permission is not None and ("whole plant" in permission or permission in OF_THE_WHOLE_PLANT)
 }
 STRANGERS = (Sender("", "viewer", {}), OVER, DISABLED)
 
@@ -111,6 +120,16 @@ def test_every_route_declares_the_permission_of_the_table(app):
     assert declared == EXPECTED
     undeclared = {line.split()[1] for line, permission in declared.items() if permission is None}
     assert undeclared - {"/f/{token}", "/password/{code}"} == OPEN
+
+
+def test_only_what_needs_no_person_gets_the_platform_without_a_scope(app):
+    def calls(dependant):
+        yield dependant.call
+        for below in dependant.dependencies:
+            yield from calls(below)
+
+    whole = {route.path for route in routes_of(app) if the_whole_platform in calls(route.dependant)}
+    assert whole == {"/api/v1/health", "/f/{token}"}
 
 
 class Asker:
@@ -186,7 +205,7 @@ def test_a_route_answers_each_sender_as_its_permission_says(ask, line):
     for role in ROLES:
         expect(as_known(of_the_plant(role)), role, FIRST, role in PERMISSIONS[permission])
     for role in ("viewer", "operator", "engineer"):
-        may = role in PERMISSIONS[permission] and permission not in OF_THE_WHOLE_PLANT
+        may = role in PERMISSIONS[permission] and line not in OF_THE_PLANT
         who = as_known(sender(role))
         expect(who, f"{role} in scope", FIRST, may)
         outside = expect(who, f"{role} out of scope", SECOND, may)

@@ -1,5 +1,7 @@
 """People and programs with a scope: what every page and endpoint shows them, and refuses."""
 
+from datetime import timedelta
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -9,7 +11,7 @@ from alerting.operators.people import Account
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
-from tests.in_memory_platform import in_memory_platform
+from tests.in_memory_platform import HandClock, in_memory_platform
 
 TOKENS = {
     "whole-plant-0123456789": ("ada", "engineer"),
@@ -136,6 +138,36 @@ def test_no_write_reaches_what_is_out_of_scope(platform, client, path, body):
     assert platform.misses.for_interval() == []
 
 
+def test_an_alarm_of_a_wider_definition_is_shown_and_answered_and_the_definition_is_not(
+    platform, client
+):
+    apply(platform, [too_hot(name="all-hot", assets=["oven-1", "oven-2"])], "ada", at(1), "wide")
+    wide = episode(100, id="wide-1", definition="all-hot", condition="open")
+    platform.episodes.insert(wide)
+    assert client.post("/api/v1/episodes/wide-1/ack", json={}, headers=ANNA).status_code == 200
+    for address in ("/episodes/wide-1", "/api/v1/episodes/wide-1", "/api/v1/episodes/wide-1/state"):
+        answer = client.get(address, headers=ANNA)
+        assert answer.status_code == 200
+        assert "oven-2" not in answer.text
+    for address in (
+        "/api/v1/definitions/all-hot",
+        "/models/all-hot",
+        "/reports?definition=all-hot",
+    ):
+        assert client.get(address, headers=ADA).status_code == 200
+        assert client.get(address, headers=ANNA).status_code == 404
+    asked = client.post(
+        "/api/v1/definitions/all-hot/predict", json={"asset": "oven-1"}, headers=ANNA
+    )
+    assert asked.status_code == 404
+    why = client.get("/api/v1/why?definition=all-hot&asset=oven-1", headers=ANNA)
+    assert why.status_code == 404
+    target = {"definition": "all-hot", "for": "1h", "reason": "noise"}
+    made = client.post("/api/v1/shelves", json={**target, "asset": "oven-1"}, headers=ANNA)
+    refused = client.post("/api/v1/shelves", json={**target, "asset": "oven-2"}, headers=ANNA)
+    assert (made.status_code, refused.status_code) == (200, 404)
+
+
 def test_acts_on_the_own_line_work(platform, client):
     own = platform.episodes.find(asset="oven-1")[0].id
     assert client.post(f"/api/v1/episodes/{own}/ack", json={}, headers=ANNA).status_code == 200
@@ -164,9 +196,12 @@ def test_a_sender_writes_its_own_line_only(platform, client):
     assert platform.readings.span("oven-2") is None
 
 
-def test_a_scope_that_changes_counts_from_the_next_request(platform, client):
+def test_an_asset_that_moves_is_out_of_scope_after_a_second(platform):
+    clock = HandClock(at(0))
+    client = TestClient(create_app(platform, TOKENS, now=clock.now))
     own = platform.episodes.find(asset="oven-1")[0].id
     assert client.get(f"/api/v1/episodes/{own}", headers=ANNA).status_code == 200
     line = platform.assets.get("oven-1").model_copy(update={"parent": "line-2"})
     platform.assets.store_assets([line])
+    clock.instant += timedelta(seconds=1)
     assert client.get(f"/api/v1/episodes/{own}", headers=ANNA).status_code == 404

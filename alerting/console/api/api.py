@@ -1,6 +1,7 @@
 """REST API, version 1: request → use case → answer."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
@@ -63,8 +64,9 @@ def the_platform(request: Request) -> Platform:
     if person is None or not person.scopes:
         return platform
     parts: VisibleParts = request.app.state.visible_parts
+    now: datetime = request.app.state.entrance.now()
     part = parts.find(
-        person.scopes, platform.assets, platform.definitions, platform.evaluation_plans
+        person.scopes, platform.assets, platform.definitions, platform.evaluation_plans, now
     )
     return narrow(platform, part, person.name)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.matching import AssetIndex
@@ -11,6 +13,7 @@ from alerting.operators.permissions import Scopes, in_scope, visible_assets
 from alerting.ports import Assets, Definitions, EvaluationPlans
 
 _MOST_PARTS = 200
+_RECENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,11 @@ def find_visible(
 
 
 class VisibleParts:
-    """Visible parts by scopes, made again once an asset, a definition or a revision has changed."""
+    """Visible parts by scopes, at most a second old, made again only if an asset, a definition or a
+    revision has changed."""
 
     def __init__(self) -> None:
-        self._made: dict[Scopes, tuple[str, VisiblePart]] = {}
+        self._made: dict[Scopes, _Made] = {}
 
     def find(
         self,
@@ -109,14 +113,26 @@ class VisibleParts:
         assets: Assets,
         definitions: Definitions,
         plans: EvaluationPlans,
+        now: datetime,
     ) -> VisiblePart:
-        """Return what lies in scopes now, by one query if nothing has changed."""
-        written = plans.source_hash()
+        """Return what lies in scopes. `now`: the real time."""
         known = self._made.get(scopes)
-        if known is not None and written and known[0] == written:
-            return known[1]
-        part = find_visible(scopes, assets.all(), definitions.latest_revisions())
+        if known is not None and timedelta(0) <= now - known.at < _RECENT:
+            return known.part
+        written = plans.source_hash()
+        if known is not None and written and known.written == written:
+            part = known.part
+        else:
+            part = find_visible(scopes, assets.all(), definitions.latest_revisions())
         if len(self._made) >= _MOST_PARTS:
             self._made.clear()
-        self._made[scopes] = (written, part)
+        self._made[scopes] = _Made(now, written, part)
         return part
+
+
+class _Made(NamedTuple):
+    """A visible part, when it was last compared, and the hash of what it was made of."""
+
+    at: datetime
+    written: str
+    part: VisiblePart
