@@ -43,7 +43,7 @@ TABLE = {
         GET ~/reports, GET ~/reports/{id}, GET ~/reports/{id}/metrics,
         GET ~/reports/{id}/tables/{table}, GET ~/reports/{id}/tables/{table}/csv,
         GET ~/misses, GET ~/predict-jobs, GET ~/predict-jobs/{id},
-        GET ~/predict-jobs/{id}/scores, GET ~/kpi, 
+        GET ~/predict-jobs/{id}/scores, GET ~/kpi,
         GET /, GET /episodes/{id}, GET /suppressed, GET /models/{name}, GET /reports,
         GET /reports/{id}, GET /kpi, GET /sources, GET /account,
         POST /account/password, POST /account/preferences, POST /account/sessions/{key}/end,
