@@ -34,8 +34,9 @@ LINES = (names_of(FIRST), names_of(SECOND))
 EPISODES = [id for line in LINES for id in (*line.episodes[:2], *line.episodes[-2:], UNKNOWN)]
 EPISODES.append(BEGINNING)
 DEFINITIONS = [name for line in LINES for name in (*line.definitions[:2], line.definitions[-1])]
-DEFINITIONS += [SHARED, "of-all-ovens", UNKNOWN]
-ASSETS = [name for line in LINES for name in line.assets[:3]] + [PLANT, UNKNOWN]
+DEFINITIONS += [SHARED, "of-all-ovens", UNKNOWN, f"{SECOND}-ho"]
+ASSETS = [name for line in LINES for name in line.assets[:3]]
+ASSETS += [PLANT, UNKNOWN, f"{SECOND}-ove"]
 OF_BOTH = {
     "route": [*(f"{line.line}-route" for line in LINES), "all", "of-both-lines", UNKNOWN],
     "report": [id for line in LINES for id in line.reports] + [f"{SHARED}:2026-W02:1", UNKNOWN],
