@@ -211,7 +211,7 @@ def _repeatable(things: Iterable[Any]) -> Any:
     return things if hasattr(things, "__len__") else list(things)
 
 
-def within(sight: Sight, call: Call, given: Given) -> Any:
+def read_visible(sight: Sight, call: Call, given: Given) -> Any:
     """Call a method that reads the assets it is given: with the visible ones alone."""
     asset = given.get("asset")
     if asset is not None and not sight.sees(asset):

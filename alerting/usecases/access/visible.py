@@ -34,7 +34,7 @@ class VisiblePart:
     def definitions(self) -> frozenset[str]:
         """Return the names of the definitions of which every asset is visible."""
         return frozenset(
-            name for name, one in self._latest.items() if self.holds(one.definition.assets)
+            name for name, one in self._latest.items() if self.covers(one.definition.assets)
         )
 
     @cached_property
@@ -48,7 +48,7 @@ class VisiblePart:
         """Return whether a definition of this name exists out of scope."""
         return definition in self._latest and definition not in self.definitions
 
-    def holds(self, patterns: object) -> bool:
+    def covers(self, patterns: object) -> bool:
         """Return whether the assets of a definition, names or patterns with *, are all visible."""
         matched = self._matched(patterns)
         return matched is not None and in_scope(self.assets, matched)
@@ -68,13 +68,13 @@ class VisiblePart:
         named = {text for text in texts if "*" not in text}
         return frozenset(named | {asset.name for asset in self._index.find_matching(texts)})
 
-    def shown(self, asset: Asset) -> Asset:
+    def with_position(self, asset: Asset) -> Asset:
         """Return a visible asset with the position that it has from an ancestor out of scope."""
         position = self.positions.get(asset.name)
         return asset if position is None else asset.model_copy(update={"position": position})
 
-    def stored(self, asset: Asset) -> Asset:
-        """Return a visible asset without the position that `shown` adds."""
+    def without_position(self, asset: Asset) -> Asset:
+        """Return a visible asset without the position that `with_position` adds."""
         if asset.position != self.positions.get(asset.name):
             return asset
         return asset.model_copy(update={"position": None})

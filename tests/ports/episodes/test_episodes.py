@@ -217,7 +217,7 @@ QUERIES = {
     "of a definition and asset": {"definition": "d-3", "asset": "a-3", "limit": 50},
     "of an asset in a week": {"asset": "a-7", "start": at(20_000), "end": at(30_000)},
     "open ones": {"open_only": True},
-    "of the assets of a scope": {"assets": ["a-7"], "limit": 50},
+    "of the assets of a scope": {"assets": ["a-3", "a-7"], "limit": 50},
 }
 
 

@@ -68,7 +68,7 @@ def plant():
     return made
 
 
-def seen(plant, *scopes, person="otto"):
+def scoped(plant, *scopes, person="otto"):
     part = VisibleParts().find(
         scopes or (("line-1",),), plant.assets, plant.definitions, plant.evaluation_plans, at(0)
     )
@@ -90,7 +90,7 @@ def test_every_port_has_rules_of_its_own_methods_or_is_refused():
 
 
 def test_a_port_or_method_without_a_rule_is_refused(plant):
-    otto = seen(plant)
+    otto = scoped(plant)
     for ask in (
         lambda: otto.sweeps.readings("oven-1", at(0), dry=True),
         lambda: otto.backtests.for_definition("too-hot"),
@@ -105,7 +105,7 @@ def test_a_port_or_method_without_a_rule_is_refused(plant):
 
 
 def test_episodes_are_visible_by_their_asset_in_pages_that_are_full(plant):
-    otto = seen(plant)
+    otto = scoped(plant)
     assert targets(otto.episodes.find()) == [("all-hot", "oven-1"), ("too-hot", "oven-1")]
     assert targets(otto.episodes.find(limit=1)) == [("all-hot", "oven-1")]
     assert otto.episodes.find(asset="oven-2") == []
@@ -118,13 +118,13 @@ def test_episodes_are_visible_by_their_asset_in_pages_that_are_full(plant):
 
 
 def test_a_definition_is_visible_only_with_all_its_assets(plant):
-    otto = seen(plant).definitions
+    otto = scoped(plant).definitions
     assert [one.name for one in otto.latest_revisions()] == ["too-hot"]
     assert [one["name"] for one in otto.documents()] == ["too-hot"]
     assert otto.newest_revision("all-hot") is None
     assert otto.newest_revision("hot-2") is None
     assert otto.revisions("hot-2") == []
-    whole = seen(plant, ("line-1", "line-2")).definitions
+    whole = scoped(plant, ("line-1", "line-2")).definitions
     assert [one.name for one in whole.latest_revisions()] == ["all-hot", "hot-2", "too-hot"]
 
 
@@ -139,7 +139,7 @@ def test_children_follow_their_parent_within_a_second(plant):
 
 
 def test_assets_out_of_scope_are_in_no_list_and_no_suggestion(plant):
-    otto = seen(plant)
+    otto = scoped(plant)
     assert [one.name for one in otto.assets.all()] == ["line-1", "oven-1"]
     assert otto.assets.get("oven-2") is None
     assert otto.assets.get_many(["oven-1", "oven-2"]).keys() == {"oven-1"}
@@ -152,7 +152,7 @@ def test_assets_out_of_scope_are_in_no_list_and_no_suggestion(plant):
 
 
 def test_a_position_that_an_ancestor_out_of_scope_gives_stays_and_is_not_written(plant):
-    otto = seen(plant)
+    otto = scoped(plant)
     [line, oven] = otto.assets.all()
     assert (line.position, oven.position) == ("desk", "desk")
     otto.assets.store_assets([oven])
@@ -160,7 +160,7 @@ def test_a_position_that_an_ancestor_out_of_scope_gives_stays_and_is_not_written
 
 
 def test_an_operator_works_on_visible_episodes_of_a_definition_out_of_scope(plant):
-    otto = seen(plant)
+    otto = scoped(plant)
     [alarm] = otto.episodes.find("all-hot")
     assert operate.acknowledge(otto, alarm.id, OTTO, at(60)).acknowledged.actor == "otto"
     shelf = operate.shelve(otto, "all-hot", "oven-1", OTTO, at(60), at(90), "noise")
@@ -173,7 +173,7 @@ def test_an_operator_works_on_visible_episodes_of_a_definition_out_of_scope(plan
 def test_no_act_reaches_an_episode_out_of_scope(plant, act):
     [hidden] = plant.episodes.find("hot-2")
     with pytest.raises(NotFound):
-        act(seen(plant), hidden.id, OTTO, at(60))
+        act(scoped(plant), hidden.id, OTTO, at(60))
     assert plant.episodes.get(hidden.id) == hidden
 
 
@@ -229,11 +229,11 @@ def writes():
 @pytest.mark.parametrize("write", list(writes()))
 def test_a_write_out_of_scope_is_refused(plant, write):
     with pytest.raises(NotAllowed):
-        write(seen(plant), plant)
+        write(scoped(plant), plant)
 
 
 def test_a_sender_of_a_line_stores_its_rows_and_the_others_are_refused_one_by_one(plant):
-    gateway = seen(plant, person="gateway-1")
+    gateway = scoped(plant, person="gateway-1")
     rows = [
         {"ts": at(1).isoformat(), "asset": asset, "values": {"temperature": 200.0}}
         for asset in ("oven-1", "oven-2", "oven-3")
@@ -248,7 +248,7 @@ def test_a_sender_of_a_line_stores_its_rows_and_the_others_are_refused_one_by_on
 
 
 def test_readings_are_of_visible_assets_and_of_what_lies_above_them(plant):
-    otto = seen(plant).readings
+    otto = scoped(plant).readings
     assert otto.load(plant.assets.get("plant"), at(0), at(9)) is not None
     with pytest.raises(NotAllowed):
         otto.load(plant.assets.get("oven-2"), at(0), at(9))
@@ -260,7 +260,7 @@ def test_reports_and_jobs_are_those_of_visible_definitions(plant):
         plant.reports.add(ReportHead(id, name, at(0), at(9), at(9)), ReportContent({}, id))
     for id, name in (("j1", "too-hot"), ("j2", "hot-2")):
         plant.predict_jobs.insert(PredictJob(id, name, "ada", at(1), 5))
-    otto = seen(plant)
+    otto = scoped(plant)
     assert [head.id for head in otto.reports.newest_reports(10)] == ["r1"]
     assert [otto.reports.page(f"r{n}") for n in range(1, 5)] == ["r1", None, None, None]
     assert otto.reports.for_definition(None) == otto.reports.for_definition("hot-2") == []
@@ -277,7 +277,7 @@ def test_routes_notify_of_visible_assets_and_name_no_others(plant):
     ):
         route = Route.model_validate({"name": name, "channels": ["log"], "match": match})
         plant.routes.store_document(route_document(route))
-    found = {one["name"]: one.get("match") for one in seen(plant).routes.documents()}
+    found = {one["name"]: one.get("match") for one in scoped(plant).routes.documents()}
     assert found.keys() == {"every", "first"}
     assert found["first"]["assets"] == ["oven-1"]
 
@@ -287,21 +287,21 @@ def test_faults_of_the_platform_that_concern_every_alarm_are_told_without_names(
     plant.platform_alerts.report("training failed", "hot-2", "no rows", at(1))
     plant.platform_alerts.report("source stale", "line-2", "no reading of oven-2", at(1))
     plant.platform_alerts.report("training failed", "too-hot", "no rows", at(1))
-    found = [(one.subject, one.reason) for one in seen(plant).platform_alerts.open()]
+    found = [(one.subject, one.reason) for one in scoped(plant).platform_alerts.open()]
     assert sorted(found) == [("evaluate__1m", "evaluation late"), ("too-hot", "no rows")]
 
 
 def test_an_account_reads_its_own_account_and_sessions_only(plant):
     for name in ("otto", "ada"):
         plant.accounts.insert(Account(name, "operator", at(0), "x", at(0)))
-    otto = seen(plant)
+    otto = scoped(plant)
     assert otto.accounts.get("otto").id == "otto"
     assert otto.accounts.get("ada") is None
     assert [one.id for one in otto.accounts.all()] == ["otto"]
 
 
 def test_an_empty_scope_sees_nothing(plant):
-    nobody = seen(plant, ())
+    nobody = scoped(plant, ())
     assert nobody.episodes.find() == []
     assert nobody.assets.all() == []
     assert nobody.definitions.documents() == []
