@@ -4,7 +4,6 @@ every sender."""
 import re
 
 import pytest
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from alerting.adapters.predictions.job_files import JobFolder
@@ -12,9 +11,16 @@ from alerting.console.api.api import the_whole_platform
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.operators.actions import ROLES
-from alerting.operators.permissions import OF_THE_WHOLE_PLANT, PERMISSIONS
+from alerting.operators.permissions import PERMISSIONS
 from alerting.usecases.access import people
 from tests.builders import at
+from tests.helpers.console.route_table import (
+    API,
+    EXPECTED,
+    OF_THE_PLANT,
+    permission_of,
+    routes_of,
+)
 from tests.helpers.console.two_lines import (
     DISABLED,
     FIRST,
@@ -32,72 +38,7 @@ from tests.helpers.console.two_lines import (
     sender,
 )
 
-API = "/api/v1"
-TABLE = {
-    "read": """
-        GET ~/openapi.json, HEAD ~/openapi.json, GET ~/episodes,
-        GET ~/episodes/{id}, GET ~/episodes/{id}/state, GET ~/definitions,
-        GET ~/definitions/{name},
-        POST ~/definitions/{name}/predict, GET ~/models/{name},
-        GET ~/platform-alerts, GET ~/shelves, GET ~/suppressions, GET ~/why,
-        GET ~/reports, GET ~/reports/{id}, GET ~/reports/{id}/metrics,
-        GET ~/reports/{id}/tables/{table}, GET ~/reports/{id}/tables/{table}/csv,
-        GET ~/misses, GET ~/predict-jobs, GET ~/predict-jobs/{id},
-        GET ~/predict-jobs/{id}/scores, GET ~/kpi,
-        GET /, GET /episodes/{id}, GET /suppressed, GET /models/{name}, GET /reports,
-        GET /reports/{id}, GET /kpi, GET /sources, GET /account,
-        POST /account/password, POST /account/preferences, POST /account/sessions/{key}/end,
-        POST /logout""",
-    "operate": """
-        POST ~/episodes/{id}/feedback, POST ~/episodes/{id}/ack,
-        POST ~/episodes/{id}/close, POST ~/episodes/{id}/confirm,
-        POST ~/episodes/{id}/comment, POST ~/episodes/{id}/assign,
-        POST ~/shelves, POST ~/shelves/{id}/end, POST ~/misses,
-        POST /episodes/{id}/feedback, POST /episodes/{id}/ack, POST /episodes/{id}/close,
-        POST /episodes/{id}/shelve, POST /acknowledge, POST /shelves/{id}/end, POST /misses""",
-    "configure": """
-        POST ~/definitions/{name}/predict-jobs, POST ~/predict-jobs/{id}/cancel""",
-    "read of the whole plant": "GET ~/routes, GET /metrics, GET /routes, GET /platform",
-    "configure of the whole plant": """
-        POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit, GET /audit,
-        GET /audit.csv, POST /routes/{name}/test, POST /dead-letters/retry""",
-    "send": "POST ~/readings, POST ~/events",
-    "administer": """
-        GET ~/tokens, POST ~/tokens, DELETE ~/tokens/{id}, GET /access,
-        POST /access/people, POST /access/people/{name}, POST /access/scope,
-        POST /access/tokens, POST /access/tokens/{key}/revoke,
-        POST /access/sessions/{key}/end""",
-    None: """
-        GET ~/health, GET /style.css, GET /login, POST /login, POST /language,
-        GET /f/{token}, POST /f/{token}, GET /password/{code}, POST /password/{code}""",
-}
-"""The routes with each permission, `~` for the beginning of the API; None: open to everyone, or to
-whoever knows the address. A person with a scope has none of the whole plant."""
-EXPECTED = {
-    route.strip().replace("~", API): permission and permission.split()[0]
-    for permission, text in TABLE.items()
-    for route in text.split(",")
-}
-OF_THE_PLANT = {
-    route.strip().replace("~", API)
-    for permission, text in TABLE.items()
-    for route in text.split(",")
-    if permission is not None and ("whole plant" in permission or permission in OF_THE_WHOLE_PLANT)
-}
 STRANGERS = (Sender("", "viewer", {}), OVER, DISABLED)
-
-
-def permission_of(route):
-    def walk(dependant):
-        yield getattr(dependant.call, "permission", None)
-        for below in dependant.dependencies:
-            yield from walk(below)
-
-    return next((found for found in walk(route.dependant) if found), None)
-
-
-def routes_of(app):
-    return [route for route in app.routes if isinstance(route, APIRoute)]
 
 
 @pytest.fixture(scope="module")

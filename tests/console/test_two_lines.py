@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from tests.builders import at
-from tests.console.test_every_route import EXPECTED, OF_THE_PLANT, routes_of
+from tests.helpers.console.route_table import EXPECTED, OF_THE_PLANT, routes_of
 from tests.helpers.console.two_lines import (
     BEGINNING,
     FIRST,
@@ -202,9 +202,10 @@ def shorten(alone, both):
         return (
             f"headers {[pair for pair in zip(alone[1], both[1], strict=False) if len({*pair}) > 1]}"
         )
-    one, other = alone[2], both[2]
-    at_ = next((n for n, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), 0)
-    return f"alone {one[at_ - 60 : at_ + 90]!r}, with both {other[at_ - 60 : at_ + 90]!r}"
+    one = alone[2]
+    other = both[2]
+    place = next((n for n, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), 0)
+    return f"alone {one[place - 60 : place + 90]!r}, with both {other[place - 60 : place + 90]!r}"
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,7 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
 def bodies_of(path, line):
     """Return the bodies of a route that name things of a line, or of both; `for` a program or as
     the fields of a form."""
-    hot, oven, fan = f"{line}-hot", f"{line}-oven", f"{line}-fan"
+    hot, oven, fan = (f"{line}-{name}" for name in ("hot", "oven", "fan"))
     pairs = [(hot, oven), (f"{FIRST}-hot", oven), (hot, f"{FIRST}-oven"), (SHARED, oven)]
     pairs += [("of-all-ovens", f"{FIRST}-oven")]
     if line == FIRST:
