@@ -6,11 +6,19 @@ import socket
 import struct
 import subprocess
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 from bson import decode, encode
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from alerting.cli.main import app as alerting
+from alerting.cli.operators import access
+from alerting.console.app import create_app
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.fast
 
@@ -58,6 +66,23 @@ def test_every_published_port_is_a_setting(services):
     }
     # The default address of links and pages follows the published port.
     assert services["api"]["environment"]["ALERTING_API_PORT"] == "${ALERTING_API_PORT:-8000}"
+
+
+def test_one_command_of_the_documents_prints_the_link_of_the_first_sign_in(services, monkeypatch):
+    command = "docker compose exec api alerting access person add ada --role admin"
+    assert command in (ROOT / "docs" / "operations.md").read_text()
+    assert command in (ROOT / "README.md").read_text()
+    platform = in_memory_platform()
+    monkeypatch.setattr(access, "platform", lambda: nullcontext(platform))
+    environ = {"ALERTING_API_PORT": "8000", "COLUMNS": "300"}  # as of the image
+    printed = CliRunner().invoke(alerting, command.split()[5:], env=environ).output
+    link = re.search(r"http://(localhost|127\.0\.0\.1):8000/password/\S+", printed)[0]
+    app = create_app(platform, {"operator-token-0123456789": ("operator", "operator")})
+    browser = TestClient(app, base_url=link.partition("/password/")[0], follow_redirects=False)
+    given = {"password": "correct horse battery", "again": "correct horse battery"}
+    assert browser.post(link, data=given).status_code == 303
+    assert browser.get("/access").status_code == 200
+    assert browser.post(link, data=given).status_code == 410
 
 
 def test_the_database_takes_no_compressed_message_of_a_stranger(services):

@@ -10,6 +10,8 @@ from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Flood, Match, Route
 
 TOP: Severity = "critical"
+LOG = "log"
+"""The channel that reaches no person by itself."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def recipients(
     each channel once.
 
     A definition that names its channels notifies these and no others. All others follow the routes;
-    where none is in force, every channel is notified, so that no alert is lost between two shifts
-    or behind a faulty route.
+    where none is in force, others are notified (`_without_route`), so that no alert is lost between
+    two shifts or behind a faulty route.
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
@@ -57,7 +59,22 @@ def recipients(
     by_channel: dict[str, Recipient] = {}
     for recipient in sorted(found, key=lambda r: (r.quiet_until is not None, r.route or "")):
         by_channel.setdefault(recipient.channel, recipient)
-    return list(by_channel.values()) or [Recipient(channel) for channel in sorted(channels)]
+    return list(by_channel.values()) or _without_route(asset, routes, channels)
+
+
+def _without_route(asset: str, routes: Sequence[Route], channels: Sequence[str]) -> list[Recipient]:
+    """Return the recipients of an alert that no route in force matches: every channel but those
+    that routes use for other assets only; every one if none is left that reaches a person."""
+    own = {c for route in routes if is_for(route, asset) for c in channels_of(route)}
+    foreign = {c for route in routes for c in channels_of(route)} - own
+    rest = [channel for channel in channels if channel not in foreign]
+    reaches = any(channel != LOG for channel in rest)
+    return [Recipient(channel) for channel in sorted(rest if reaches else channels)]
+
+
+def is_for(route: Route, asset: str) -> bool:
+    """Return whether a route is for an asset, whatever else it selects by."""
+    return any(fnmatchcase(asset, pattern) for pattern in route.match.assets)
 
 
 def escalations(

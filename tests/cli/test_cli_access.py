@@ -70,19 +70,38 @@ def test_a_shared_device_is_added_started_by_its_link_and_disabled(platform):
     assert platform.accounts.get("tablet-1").disabled_at is not None
 
 
-def test_a_scope_is_set_listed_and_lifted(platform):
-    platform.assets.store_assets([Asset(name="line-1"), Asset(name="line-2")])
-    alerting("access", "person", "add", "anna")
-    assert "line-1" in alerting("access", "person", "scope", "anna", "line-1")
-    assert platform.accounts.get("anna").scope == ("line-1",)
-    assert "line-1" in alerting("access", "person", "list")
-    alerting("access", "person", "scope", "anna", "line-9", code=1)
-    made = ("access", "token", "create", "export", "--owner", "anna", "--role", "viewer")
-    alerting(*made, "--scope", "line-1")
-    alerting(*made, "--scope", "line-2", code=1)
-    assert [token.scope for token in platform.access_tokens.all()] == [("line-1",)]
-    assert "the whole plant" in alerting("access", "person", "scope", "anna")
+def test_a_person_is_limited_to_parts_of_the_plant_and_widened_again(platform):
+    platform.assets.store_assets([Asset(name=name) for name in ("line-1", "line-2", "oven-3")])
+    alerting("access", "person", "add", "anna", "--scope", "line-1", "--scope", "oven-3")
+    assert platform.accounts.get("anna").scope == ("line-1", "oven-3")
+    assert "line-1, oven-3" in alerting("access", "person", "list")
+    assert "anna sees line-2" in alerting("access", "person", "scope", "anna", "--scope", "line-2")
+    alerting(
+        "access",
+        "token",
+        "create",
+        "rows",
+        "--owner",
+        "anna",
+        "--role",
+        "viewer",
+        "--scope",
+        "line-2",
+    )
+    assert platform.access_tokens.all()[0].scope == ("line-2",)
+    assert "line-2" in alerting("access", "token", "list")
+    key = platform.access_tokens.all()[0].key
+    alerting("access", "token", "scope", key, "--whole-plant")
+    assert "all of the owner" in alerting("access", "token", "list")
+    assert "anna does not see line-1" in alerting(
+        "access", "token", "scope", key, "--scope", "line-1", code=1
+    )
+    alerting("access", "person", "scope", "anna", "--whole-plant")
     assert platform.accounts.get("anna").scope is None
+    alerting("access", "person", "scope", "anna", code=2)
+    entry = alerting("access", "audit", "--what", "scope changed")
+    assert 'scope: ["line-2"] → -' in entry
+    assert 'scope: ["line-1", "oven-3"] → ["line-2"]' in entry
 
 
 def test_a_token_is_printed_once_listed_without_it_and_revoked(platform):
@@ -114,9 +133,15 @@ def test_the_audit_lists_who_did_what(platform):
         (("access", "person", "role", "anna", "viewer"), "no account 'anna'"),
         (("access", "person", "add", "with blank"), "is not possible"),
         (("access", "device", "add", "t-1", "--role", "admin"), "viewer or operator, not admin"),
+        (("access", "person", "add", "anna", "--scope", "lin-1"), "line-1"),
+        (
+            ("access", "person", "add", "anna", "--role", "admin", "--scope", "line-1"),
+            "always has the whole plant",
+        ),
         (("access", "token", "create", "x", "--owner", "anna"), "no account 'anna'"),
         (("access", "token", "revoke", "abc"), "no token 'abc'"),
     ],
 )
 def test_a_refusal_names_what_is_wrong(platform, words, says):
+    platform.assets.store_assets([Asset(name="line-1")])
     assert says in alerting(*words, code=1)

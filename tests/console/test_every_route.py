@@ -1,52 +1,66 @@
-"""Every route of the console says what its sender must be allowed to do, and keeps to it."""
+"""Every route of the console is in one table by the permission that it needs, and keeps to it for
+every sender."""
 
 import re
 
 import pytest
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.api.api import the_whole_platform
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.operators.actions import ROLES
-from alerting.operators.people import Account
-from alerting.operators.permissions import Rights, may
+from alerting.operators.permissions import PERMISSIONS
+from alerting.usecases.access import people
 from tests.builders import at
-from tests.in_memory_platform import in_memory_platform
+from tests.helpers.console.route_table import (
+    API,
+    EXPECTED,
+    OF_THE_PLANT,
+    permission_of,
+    routes_of,
+)
+from tests.helpers.console.two_lines import (
+    DISABLED,
+    FIRST,
+    NOW,
+    OVER,
+    SECOND,
+    TOKENS_FILE,
+    UNKNOWN,
+    Sender,
+    add_sessions,
+    in_a_browser,
+    names_of,
+    of_the_plant,
+    plant,
+    sender,
+)
 
-TOKENS = {f"{role}-token-0123456789": (role, role) for role in ROLES} | {
-    "disabled-token-0123456789": ("gone", "admin")
-}
-OPEN_BY_ADDRESS = {"/f/{token}", "/password/{code}", "/password/{code}/pin"}
-"""Routes whose address itself is the permission, each checked by the tests of its links."""
+STRANGERS = (Sender("", "viewer", {}), OVER, DISABLED)
 
 
 @pytest.fixture(scope="module")
-def app():
-    platform = in_memory_platform()
-    gone = Account("gone", "admin", at(0), "x", at(0), kind="service", disabled_at=at(1))
-    platform.accounts.insert(gone)
-    return create_app(platform, TOKENS)
+def platform():
+    return plant(FIRST, SECOND)
 
 
-def permission_of(route):
-    def walk(dependant):
-        yield getattr(dependant.call, "permission", None)
-        for below in dependant.dependencies:
-            yield from walk(below)
-
-    return next((found for found in walk(route.dependant) if found), None)
+@pytest.fixture(scope="module")
+def app(platform, tmp_path_factory):
+    files = JobFolder(tmp_path_factory.mktemp("jobs"))
+    return create_app(platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files)
 
 
-def routes_of(app):
-    return [route for route in app.routes if isinstance(route, APIRoute)]
-
-
-def test_every_route_declares_a_permission_or_is_one_of_the_open_ones(app):
-    undeclared = {route.path for route in routes_of(app) if permission_of(route) is None}
-    assert undeclared <= OPEN | OPEN_BY_ADDRESS
-    assert undeclared >= OPEN
+def test_every_route_declares_the_permission_of_the_table(app):
+    declared = {
+        f"{method} {route.path}": permission_of(route)
+        for route in routes_of(app)
+        for method in route.methods
+    }
+    assert declared == EXPECTED
+    undeclared = {line.split()[1] for line, permission in declared.items() if permission is None}
+    assert undeclared - {"/f/{token}", "/password/{code}"} == OPEN
 
 
 def test_only_what_needs_no_person_gets_the_platform_without_a_scope(app):
@@ -59,39 +73,111 @@ def test_only_what_needs_no_person_gets_the_platform_without_a_scope(app):
     assert whole == {"/api/v1/health", "/f/{token}"}
 
 
-def path_of(route):
-    return re.sub(r"\{[^}]+\}", "x", route.path)
+class Asker:
+    """Sends each request from another address, so that none is slowed for the others."""
+
+    def __init__(self, app, platform):
+        self._app = app
+        self._platform = platform
+        self._number = 0
+
+    def status(self, who, method, path):
+        """Return the status of an answer: 401 also for the way to the page of the login."""
+        add_sessions(self._platform)
+        self._number += 1
+        number = f"10.1.{self._number // 250}.{self._number % 250}"
+        client = TestClient(
+            self._app,
+            raise_server_exceptions=False,
+            follow_redirects=False,
+            base_url="https://plant.example",
+            client=(number, 5000),
+            headers=who.headers,
+        )
+        is_form = method != "GET" and not path.startswith(API)
+        data = {}
+        if is_form and "cookie" in who.headers:
+            found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/account").text)
+            data = {"csrf": found[1]} if found else {}
+        answer = client.request(method, path, **({"data": data} if data else {}))
+        to_login = answer.headers.get("location", "").startswith("/login?")
+        return 401 if to_login else answer.status_code
 
 
-def test_every_route_refuses_whoever_lacks_its_permission(app):
-    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
-    wrong = []
-    for route in routes_of(app):
-        permission = permission_of(route)
-        if permission is None:
-            continue
-        for method in route.methods:
-            answers = {
-                name: client.request(
-                    method, path_of(route), headers={"authorization": f"Bearer {token}"}
-                ).status_code
-                for token, (name, _) in TOKENS.items()
-            }
-            answers[""] = client.request(method, path_of(route)).status_code
-            for name, status in answers.items():
-                refused = status in (401, 403, 303, 429)
-                allowed = name in ROLES and may(Rights(name), permission)
-                if refused and name not in ("", "gone") and allowed and status == 303:
-                    refused = False  # an allowed act that ends on another page
-                if allowed and status == 403 and method == "POST":
-                    refused = False  # a form without its csrf value, refused after the role
-                if refused == allowed:
-                    wrong.append((method, route.path, name or "nobody", status))
-    assert wrong == []
+@pytest.fixture(scope="module")
+def ask(app, platform):
+    return Asker(app, platform).status
 
 
-def test_a_disabled_service_and_a_stranger_get_nothing(app):
-    client = TestClient(app, follow_redirects=False)
-    for header in ({}, {"authorization": "Bearer disabled-token-0123456789"}):
-        assert client.get("/api/v1/episodes", headers=header).status_code in (401, 429)
-        assert client.get("/access", headers=header).status_code in (303, 429)
+def path_of(line, path):
+    """Return the path of a route with ids of a line; of no thing at all without a line."""
+    if line is None:
+        return re.sub(r"\{[^}]+\}", "0" * 12 if "/predict-jobs/" in path else UNKNOWN, path)
+    names = names_of(line)
+    first = {
+        "/episodes/": names.episodes[0],
+        "/shelves/": names.shelves[0],
+        "/reports/": names.reports[0],
+        "/predict-jobs/": names.jobs[0],
+        "/routes/": f"{line}-route",
+        "/tables/": f"{line}-table",
+    }
+    filled = path
+    for before, id in first.items():
+        filled = re.sub(rf"(?<={before})\{{\w+\}}", id, filled)
+    return re.sub(r"\{[^}]+\}", f"{line}-moist", filled)
+
+
+@pytest.mark.parametrize("line", [line for line in EXPECTED if EXPECTED[line]])
+def test_a_route_answers_each_sender_as_its_permission_says(ask, line):
+    method, path = line.split()
+    permission = EXPECTED[line]
+    as_known = (lambda who: who) if path.startswith((API, "/metrics")) else in_a_browser
+    wrong = {}
+
+    def expect(who, name, target, allowed):
+        status = ask(who, method, path_of(target, path))
+        if (status in (401, 403)) == allowed or status >= 500:
+            wrong[name] = status
+        return status
+
+    for stranger in STRANGERS:
+        expect(stranger, f"stranger {stranger.name or stranger.headers}", FIRST, False)
+    for role in ROLES:
+        expect(as_known(of_the_plant(role)), role, FIRST, role in PERMISSIONS[permission])
+    for role in ("viewer", "operator", "engineer"):
+        may = role in PERMISSIONS[permission] and line not in OF_THE_PLANT
+        who = as_known(sender(role))
+        expect(who, f"{role} in scope", FIRST, may)
+        outside = expect(who, f"{role} out of scope", SECOND, may)
+        if may and "{" in path and outside != ask(who, method, path_of(None, path)):
+            wrong[f"{role} out of scope"] = f"{outside}, not as for an unknown thing"
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("line", [line for line in EXPECTED if not EXPECTED[line]])
+def test_an_open_route_asks_for_no_permission(ask, line):
+    method, path = line.split()
+    people = [*STRANGERS, *map(of_the_plant, ROLES), sender("viewer")]
+    assert len({ask(who, method, path_of(FIRST, path)) for who in people}) == 1
+
+
+def asks_for_a_password(app, path, base):
+    """Return whether a page of a signed-in person asks for a password or a PIN."""
+    headers = in_a_browser(of_the_plant("admin")).headers
+    client = TestClient(app, base_url=base, headers=headers, follow_redirects=False)
+    fields = re.findall(r"<input[^>]*>", client.get(path).text)
+    return any(re.search(r'name="(password|old|again|pin)"', field) for field in fields)
+
+
+def test_no_page_asks_for_a_password_that_another_machine_could_read(app, platform):
+    name = "admin-plant"
+    code = people.make_link(platform, "bea", "ada", at(NOW))
+    platform.accounts.replace(platform.accounts.get(name).next_version(password="x"))
+    add_sessions(platform)
+    pages = [path_of(FIRST, line.split()[1]) for line in EXPECTED if line.startswith("GET /")]
+    pages += [f"/password/{code}"]
+    asking = [page for page in pages if asks_for_a_password(app, page, "http://127.0.0.1:8000")]
+    assert {"/login", f"/password/{code}", "/account"} <= {*asking}
+    for base in ("http://10.0.0.5:8000", "http://plant.example"):
+        assert [page for page in pages if asks_for_a_password(app, page, base)] == []

@@ -44,6 +44,9 @@ def test_a_scope_is_stored_and_no_scope_is_not_an_empty_one(stores):
         stores.access_tokens.insert(replace(token(n), scope=scope))
         assert stores.accounts.get(f"p{n}").scope == scope
         assert stores.access_tokens.get(token(n).id).scope == scope
+        stores.access_tokens.insert(token(n + 5))
+        stores.access_tokens.set_scope(token(n + 5).id, scope)
+        assert stores.access_tokens.get(token(n + 5).id) == replace(token(n + 5), scope=scope)
 
 
 def test_tokens_are_found_by_hash_and_owner_and_are_gone_when_removed(stores):

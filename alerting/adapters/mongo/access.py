@@ -62,6 +62,10 @@ class MongoAccessTokens:
     def record_use(self, id: str, at: datetime) -> None:
         self._tokens.update_one({"_id": id}, {"$set": {"used_at": to_bson(at)}})
 
+    def set_scope(self, id: str, scope: tuple[str, ...] | None) -> None:
+        stored = None if scope is None else [*scope]
+        self._tokens.update_one({"_id": id}, {"$set": {"scope": stored}})
+
     def remove(self, id: str) -> bool:
         return _remove(self._tokens, id)
 

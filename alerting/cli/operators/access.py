@@ -35,6 +35,14 @@ access_group.add_typer(device_group, name="device")
 access_group.add_typer(token_group, name="token")
 
 PersonName = Annotated[str, typer.Argument(metavar="NAME", help="Name to sign in with.")]
+TokenKey = Annotated[str, typer.Argument(metavar="KEY", help="Key in the list.")]
+Scope = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ASSET", help="Asset to see, with all below it; may be repeated."),
+]
+WholePlant = Annotated[
+    bool, typer.Option("--whole-plant", help="No limit; of a token, that of its owner.")
+]
 ENTRIES = 50
 
 
@@ -44,14 +52,16 @@ def add(
     name: PersonName,
     role: Annotated[str, typer.Option(help="viewer, operator, engineer or admin.")] = "operator",
     display_name: Annotated[str, typer.Option("--shown", help="Name for other people.")] = "",
+    scope: Scope = None,
     as_json: Json = False,
 ) -> None:
-    """Add a person, and print the one-time link that sets the password."""
+    """Add a person, and print the one-time link that sets the password. Without --scope, the person
+    sees the whole plant."""
     from alerting.usecases.access.people import add_person
 
     with platform() as p:
         account, code = add_person(
-            p, name.lower(), _role(role), user(), _now(), display_name.strip()
+            p, name.lower(), _role(role), user(), _now(), display_name.strip(), scope or None
         )
     _print_link(account.id, code, as_json)
 
@@ -83,19 +93,19 @@ def role(
 @writes
 def scope(
     name: PersonName,
-    assets: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ASSET]...", help="Seen with all below; none: the whole plant."),
-    ] = None,
+    scope: Scope = None,
+    whole_plant: WholePlant = False,
     as_json: Json = False,
 ) -> None:
-    """Limit what a person or service sees to parts of the plant, or lift the limit, at once."""
+    """Limit a person or service to parts of the plant, at once also where they are signed in."""
     from alerting.usecases.access.people import set_scope
 
+    _require_one(scope, whole_plant)
     with platform() as p:
-        account = set_scope(p, name, assets or None, user(), _now())
-    done = f"{name} sees {', '.join(account.scope) if account.scope else 'the whole plant'}"
-    show_result({"name": name, "scope": account.scope}, as_json, done)
+        account = set_scope(p, name, scope or None, user(), _now())
+    show_result(
+        {"name": name, "scope": account.scope}, as_json, f"{name} sees {_seen(account.scope)}"
+    )
 
 
 @person_group.command("disable")
@@ -142,7 +152,6 @@ def list_people(as_json: Json = False) -> None:
         {
             **public_fields(account),
             "name": account.id,
-            "scope": ", ".join(account.scope or ()),
             "state": "disabled"
             if account.disabled_at
             else "tokens file"
@@ -156,11 +165,12 @@ def list_people(as_json: Json = False) -> None:
             else "PIN alone"
             if account.pin
             else "without password",
+            "sees": _seen(account.scope),
             "signed in": account.signed_in_at,
         }
         for account in accounts
     ]
-    columns = ["name", "display_name", "role", "scope", "state", "signed in"]
+    columns = ["name", "display_name", "role", "sees", "state", "signed in"]
     show(rows, columns, as_json, "no account yet: alerting access person add NAME --role admin")
 
 
@@ -190,13 +200,10 @@ def create(
     lasting: Annotated[
         str, typer.Option("--for", help="How long it is good.", metavar="DURATION")
     ] = "365d",
-    scope: Annotated[
-        list[str] | None,
-        typer.Option("--scope", help="Only this asset and all below it; repeat.", metavar="ASSET"),
-    ] = None,
+    scope: Scope = None,
     as_json: Json = False,
 ) -> None:
-    """Make a token and print it, this one time."""
+    """Make a token and print it, this one time. Without --scope it sees what its owner sees."""
     from alerting.usecases.access.tokens import create_token, token_fields
 
     try:
@@ -222,15 +229,37 @@ def list_tokens(as_json: Json = False) -> None:
     from alerting.usecases.access.tokens import token_fields
 
     with platform() as p:
-        rows = [token_fields(token) for token in p.access_tokens.all()]
-    columns = ["key", "name", "owner", "role", "ends_at", "used_at"]
+        rows = [
+            {**token_fields(token), "sees": _seen(token.scope, "all of the owner")}
+            for token in p.access_tokens.all()
+        ]
+    columns = ["key", "name", "owner", "role", "sees", "ends_at", "used_at"]
     show(rows, columns, as_json, "no token yet: alerting access token create NAME --owner ACCOUNT")
+
+
+@token_group.command("scope")
+@writes
+def token_scope(
+    key: TokenKey,
+    scope: Scope = None,
+    whole_plant: WholePlant = False,
+    as_json: Json = False,
+) -> None:
+    """Limit a token to parts of the plant, at once."""
+    from alerting.usecases.access.tokens import set_token_scope, token_fields
+
+    _require_one(scope, whole_plant)
+    with platform() as p:
+        token = set_token_scope(p, key, scope or None, user(), _now())
+    seen = _seen(token.scope, "all that its owner sees")
+    done = f"the token {token.name} of {token.owner} sees {seen}"
+    show_result(token_fields(token), as_json, done)
 
 
 @token_group.command("revoke")
 @writes
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Key in the list.")],
+    key: TokenKey,
     as_json: Json = False,
 ) -> None:
     """Revoke a token at once."""
@@ -311,6 +340,16 @@ def _role(text: str) -> "Role":
         if role == text:
             return role
     raise UserError(f"there is no role {text!r}: {', '.join(ROLES)}")
+
+
+def _require_one(scope: list[str] | None, whole_plant: bool) -> None:
+    if bool(scope) == whole_plant:
+        raise typer.BadParameter("name assets with --scope, or give --whole-plant")
+
+
+def _seen(scope: tuple[str, ...] | None, without: str = "the whole plant") -> str:
+    """Return a scope in words."""
+    return without if scope is None else ", ".join(scope)
 
 
 def _now() -> datetime:

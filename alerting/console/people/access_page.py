@@ -1,5 +1,6 @@
 """The page of people, tokens and sessions for administrators, and tokens for programs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -11,10 +12,11 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
-from alerting.console.api.parameters import FormField, FormText, Id, Instant
+from alerting.console.api.parameters import FormField, Id, Instant
 from alerting.console.login import entrance_of
 from alerting.console.web.forms import FormAdministrator
 from alerting.console.web.rendering import render
+from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret
@@ -27,7 +29,11 @@ pages = APIRouter(include_in_schema=False)
 Administrator = Annotated[Person, Depends(require("administer"))]
 PERSON_ROLES = tuple(role for role in ROLES if role != "sender")
 USUAL_TOKEN_DAYS = 365
-Change = Literal["role", "scope", "disable", "enable", "link", "no-pin", "remove"]
+MOST_CHOSEN = 100
+Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
+NO_LIMIT = ""
+"""The choice of the forms for no scope: the whole plant, of a token all that its owner sees."""
+ChosenScope = Annotated[Sequence[str], Form(max_length=MOST_CHOSEN)]
 
 
 class TokenBody(BaseModel):
@@ -106,6 +112,7 @@ def add(
     display_name: FormField = "",
     role: Annotated[Role, Form()] = "viewer",
     kind: Annotated[Literal["person", "device"], Form()] = "person",
+    scope: ChosenScope = (NO_LIMIT,),
 ) -> Response:
     """Add a person, or a shared device, and show the link that sets the password, or starts it."""
     try:
@@ -117,10 +124,32 @@ def add(
             _real_time(request),
             display_name.strip(),
             kind,
+            _scope(scope),
         )
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
     return HTMLResponse(_page(request, platform, link=(account, link_address(request, code))))
+
+
+@pages.post("/access/scope", response_class=HTMLResponse)
+def limit(
+    request: Request,
+    platform: Served,
+    person: FormAdministrator,
+    name: FormField = "",
+    key: FormField = "",
+    scope: ChosenScope = (),
+) -> Response:
+    """Limit an account, or a token by its key, to the chosen parts of the plant."""
+    change = (_scope(scope), person.name, _real_time(request))
+    try:
+        if key:
+            tokens.set_token_scope(platform, key, *change)
+        else:
+            people.set_scope(platform, name, *change)
+    except UserError as refusal:
+        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+    return RedirectResponse("/access", 303)
 
 
 @pages.post("/access/people/{name}", response_class=HTMLResponse)
@@ -131,13 +160,9 @@ def change(
     person: FormAdministrator,
     what: Annotated[Change, Form()],
     role: FormField = "",
-    scope: FormText = "",
 ) -> Response:
     """Change, disable, enable or remove a person or a device, make a new link, or take the PIN
-    away.
-
-    `scope`: names of assets, separated by commas; empty for the whole plant.
-    """
+    away."""
     now = _real_time(request)
     link = None
     try:
@@ -147,8 +172,6 @@ def change(
         elif what == "role":
             wanted = next((known for known in PERSON_ROLES if known == role), None)
             people.change_person(platform, name, person.name, now, wanted)
-        elif what == "scope":
-            people.set_scope(platform, name, _names(scope), person.name, now)
         elif what == "disable":
             people.disable_account(platform, name, person.name, now)
         elif what == "enable":
@@ -173,7 +196,7 @@ def create_by_form(
     owner: FormField = "",
     role: FormField = "",
     days: FormField = str(USUAL_TOKEN_DAYS),
-    scope: FormText = "",
+    scope: ChosenScope = (NO_LIMIT,),
 ) -> Response:
     """Make a token, and show it this one time."""
     now = _real_time(request)
@@ -183,7 +206,7 @@ def create_by_form(
             raise UserError("choose a role, and the days until the token ends")
         ends_at = now + timedelta(days=int(days))
         token, secret = tokens.create_token(
-            platform, name, owner, wanted, ends_at, person.name, now, _names(scope)
+            platform, name, owner, wanted, ends_at, person.name, now, _scope(scope)
         )
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
@@ -212,9 +235,18 @@ def link_address(request: Request, code: str) -> str:
     return f"{base.rstrip('/')}/password/{code}"
 
 
-def _names(text: str) -> list[str] | None:
-    """Return the names in a field of a form, None for an empty one."""
-    return [name.strip() for name in text.split(",") if name.strip()] or None
+def in_tree_order(assets: Sequence[Asset]) -> list[tuple[int, Asset]]:
+    """Return each asset with its depth in the tree, right after the one that it belongs to."""
+    tree = AssetTree(assets)
+    lines = [[above.name for above in tree.asset_and_ancestors(asset)][::-1] for asset in assets]
+    by_line = sorted(zip(lines, assets, strict=True), key=lambda pair: pair[0])
+    return [(len(line) - 1, asset) for line, asset in by_line]
+
+
+def _scope(chosen: Sequence[str]) -> list[str] | None:
+    """Return the assets that a form chose, None for no limit. With both, the assets count."""
+    assets = [name for name in chosen if name != NO_LIMIT]
+    return None if NO_LIMIT in chosen and not assets else assets
 
 
 def _real_time(request: Request) -> datetime:
@@ -244,6 +276,7 @@ def _page(
         person_roles=PERSON_ROLES,
         device_roles=people.DEVICE_ROLES,
         roles=ROLES,
+        tree=in_tree_order(platform.assets.all()),
         usual_days=USUAL_TOKEN_DAYS,
         refusal=refusal,
         link=link,

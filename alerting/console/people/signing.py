@@ -13,7 +13,6 @@ from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import ACTION_NAMES
-from alerting.operators.permissions import join_scopes
 from alerting.operators.pins import TooManyPins, WrongPin, remembered_signer
 from alerting.usecases.access.devices import list_signers, sign_by_pin
 
@@ -76,7 +75,6 @@ def sign(
         name=signer.id,
         role="operator",
         display_name=signer.display_name,
-        scopes=(*device.scopes, *join_scopes(signer.scope)),
     )
 
 
@@ -99,7 +97,7 @@ def _page(
         deed=_NAMES.get(request.url.path.rpartition("/")[2], ""),
         typed=typed,
         texts=[(field, value) for field, value in typed if field in _TEXTS and value],
-        signers=list_signers(platform),
+        signers=list_signers(platform, device.name),
         chosen=name or remembered,
         refusal=refusal,
         confidential=is_confidential(request, entrance_of(request).public_url),

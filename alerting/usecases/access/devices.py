@@ -5,6 +5,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.people import Account
+from alerting.operators.permissions import join_scopes, visible_assets
 from alerting.operators.pins import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
@@ -91,10 +92,28 @@ def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> A
     return update_account(platform, name, change, "PIN removed", actor, now)
 
 
-def list_signers(platform: AccessPorts) -> list[Account]:
-    """Return the people who may sign on a device, by their shown name."""
-    signers = filter(may_sign, platform.accounts.all())
+def list_signers(platform: AccessPorts, device: str) -> list[Account]:
+    """Return the people who may sign on a device, by their shown name: those with a PIN who see
+    all that the device shows."""
+    shown = _seen_assets(platform, find_account(platform, device))
+    signers = [
+        one
+        for one in platform.accounts.all()
+        if may_sign(one) and _includes(_seen_assets(platform, one), shown)
+    ]
     return sorted(signers, key=lambda account: account.shown_name.casefold())
+
+
+def _seen_assets(platform: AccessPorts, account: Account) -> frozenset[str] | None:
+    """Return the assets that an account sees, None for the whole plant."""
+    if account.scope is None:
+        return None
+    parents = {asset.name: asset.parent for asset in platform.assets.all()}
+    return visible_assets(join_scopes(account.scope), parents)
+
+
+def _includes(seen: frozenset[str] | None, shown: frozenset[str] | None) -> bool:
+    return seen is None or (shown is not None and shown <= seen)
 
 
 def sign_by_pin(
@@ -105,8 +124,7 @@ def sign_by_pin(
     A PIN is counted as wrong before it is checked, so that no number of requests at once checks
     more than the limits allow. Raises TooManyPins, with no check of the PIN, or WrongPin.
     """
-    found = platform.accounts.get(name)
-    signer = found if found is not None and may_sign(found) else None
+    signer = next((one for one in list_signers(platform, device) if one.id == name), None)
     counted = {device: DEVICE_LIMIT} | ({signer.id: PERSON_LIMIT} if signer else {})
     for id, limit in counted.items():
         _refuse_too_many(find_account(platform, id), limit, now)

@@ -26,7 +26,7 @@ AS_IT_IS = frozenset({
 def narrow(platform: P, part: VisiblePart, person: str) -> P:
     """Return the platform as an account with a scope sees it. `person`: name of the account."""
     stores: Any = platform
-    sight = Sight(person, part, stores.episodes, stores.shelves, stores.definitions, stores.sources)
+    sight = Sight(person, part, stores.episodes, stores.shelves, stores.sources)
     narrowed: dict[str, Any] = {"links": None, "disks": tuple}
     for field in fields(platform):
         value = getattr(platform, field.name)

@@ -47,14 +47,18 @@ def add_person(
     now: datetime,
     display_name: str = "",
     kind: AccountKind = "person",
+    scope: Sequence[str] | None = None,
 ) -> tuple[Account, str]:
     """Add a person, or a device that people share; return the account, and the code of the link
     that sets the password, or starts the device.
 
-    Raises UserError for a name that is not possible or taken, or a role that this kind cannot have.
+    `scope`: see `set_scope`. Raises UserError for a name that is not possible or taken, a role that
+    this kind cannot have, or a scope that is not possible.
     """
     check_account_name(name)
     _check_role(kind, role, display_name)
+    checked = None if scope is None else check_scope(platform, scope)
+    check_scope_of_role(role, checked)
     if len(platform.accounts.all()) >= MOST_ACCOUNTS:
         raise UserError(f"there are {MOST_ACCOUNTS} accounts already: remove some first")
     code = secrets.token_urlsafe(24)
@@ -68,6 +72,7 @@ def add_person(
         display_name=display_name,
         link=hash_secret(code),
         link_ends=now + LINK_LASTS,
+        scope=checked,
     )
     if not platform.accounts.insert(account):
         raise UserError(f"the name {name} is taken")
@@ -95,12 +100,13 @@ def change_person(
     display_name: str | None = None,
 ) -> Account:
     """Change role or display name, at once also for sessions that are open. Raises UserError for
-    an account that is not a person's, and one's own role."""
+    an account that is not a person's, one's own role, and the role admin with a scope."""
 
     def change(account: Account) -> Account:
         _refuse_service(account)
         _check_role(account.kind, role or account.role, display_name or "")
         _refuse_directory(account)
+        check_scope_of_role(role or account.role, account.scope)
         if role not in (None, account.role):
             _refuse_own(account, actor, "change the role of")
         return account.next_version(
@@ -117,13 +123,14 @@ def set_scope(
     """Limit an account to these assets and all below them, at once also where it is signed in.
 
     None: the whole plant. Raises UserError for an asset that is not known, for no asset at all,
-    and for one's own account.
+    for one's own account, and for an administrator.
     """
     checked = None if scope is None else check_scope(platform, scope)
 
     def change(account: Account) -> Account:
         _refuse_own(account, actor, "change the scope of")
         _refuse_directory(account)
+        check_scope_of_role(account.role, checked)
         return account.next_version(scope=checked)
 
     return update_account(platform, name, change, "scope changed", actor, now)
@@ -139,6 +146,14 @@ def check_scope(platform: AccessPorts, scope: Sequence[str]) -> tuple[str, ...]:
     if not scope:
         raise UserError("a scope names at least one asset")
     return tuple(sorted(set(scope)))
+
+
+def check_scope_of_role(role: Role, scope: Sequence[str] | None) -> None:
+    """Check that a role may have this scope. Raises UserError for an administrator with one."""
+    if role == "admin" and scope is not None:
+        raise UserError(
+            "an administrator always has the whole plant: choose another role, or no scope"
+        )
 
 
 def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:

@@ -337,6 +337,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "sources": {
         "documents": each(lambda sight, document: sight.sees(document.get("asset"))),
         "get": one(_on_asset),
+        "revisions": asked("name", Sight.sees_source, list),
     },
     "deliveries": {
         "progress": asked("name", Sight.sees_source, refuse),

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import NotAllowed
-from alerting.ports import Definitions, Episodes, Shelves, Sources
+from alerting.ports import Episodes, Shelves, Sources
 from alerting.usecases.access.visible import VisiblePart
 
 Given = dict[str, Any]
@@ -28,7 +28,6 @@ class Sight:
     part: VisiblePart
     episodes: Episodes
     shelves: Shelves
-    definitions: Definitions
     sources: Sources
     _meets: dict[str, bool] = field(default_factory=dict)
 
@@ -45,15 +44,12 @@ class Sight:
         return definition in self.part.definitions
 
     def works_on(self, definition: str) -> bool:
-        """Return whether a revision of a definition ever had a visible asset, whose episodes are
-        visible."""
-        if definition in self.part.definitions_met:
+        """Return whether a definition is visible, or an episode of it, which names it."""
+        if self.shows(definition):
             return True
         if definition not in self._meets:
-            revisions = self.definitions.revisions(definition)
-            self._meets[definition] = any(
-                self.part.meets(one.definition.assets) for one in revisions
-            )
+            found = self.episodes.find(definition, limit=1, assets=self.part.assets)
+            self._meets[definition] = bool(found)
         return self._meets[definition]
 
     def sees_episode(self, id: str) -> bool:

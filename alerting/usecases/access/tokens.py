@@ -2,16 +2,22 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import LONGEST_TOKEN_LIFE, AccessToken, hash_secret, is_active
+from alerting.operators.people import (
+    LONGEST_TOKEN_LIFE,
+    AccessToken,
+    Account,
+    hash_secret,
+    is_active,
+)
 from alerting.operators.permissions import Scopes, join_scopes, lesser_role, visible_assets
 from alerting.ports import AccessPorts
-from alerting.usecases.access.people import check_scope, find_account
+from alerting.usecases.access.people import check_scope, check_scope_of_role, find_account
 
 MOST_TOKENS = 1000
 LONGEST_NAME = 100
@@ -56,12 +62,7 @@ def create_token(
             f"the token must end within {LONGEST_TOKEN_LIFE.days} days from now, not at "
             f"{ends_at:%Y-%m-%d}"
         )
-    checked = None if scope is None else check_scope(platform, scope)
-    if checked is not None and account.scope is not None:
-        parents = {asset.name: asset.parent for asset in platform.assets.all()}
-        beyond = set(checked) - (visible_assets((account.scope,), parents) or frozenset())
-        if beyond:
-            raise UserError(f"{owner} does not see {', '.join(sorted(beyond))}, nor can a token")
+    checked = _check_scope(platform, account, role, scope)
     if len(platform.access_tokens.all()) >= MOST_TOKENS:
         raise UserError(f"there are {MOST_TOKENS} tokens already: revoke some first")
     secret = f"al_{secrets.token_urlsafe(30)}"
@@ -75,14 +76,24 @@ def create_token(
 
 def revoke_token(platform: AccessPorts, key: str, actor: str, now: datetime) -> AccessToken:
     """Revoke the token with this key, with the sessions that began with it. Raises NotFound."""
-    known = platform.access_tokens.all()
-    token = next((one for one in known if one.key == key), None)
-    if token is None:
-        keys = [one.key for one in known]
-        raise NotFound(unknown_name("token", key, keys, "`alerting access token create` makes one"))
+    token = _find_by_key(platform, key)
     platform.access_tokens.remove(token.id)
     platform.audit.add(actor, "token revoked", _subject(token), now, before=token_fields(token))
     return token
+
+
+def set_token_scope(
+    platform: AccessPorts, key: str, scope: Sequence[str] | None, actor: str, now: datetime
+) -> AccessToken:
+    """Limit the token with this key to these assets and all below them, at once. `scope`: see
+    `create_token`. Raises NotFound, and UserError for a scope that is not possible."""
+    token = _find_by_key(platform, key)
+    account = find_account(platform, token.owner)
+    changed = replace(token, scope=_check_scope(platform, account, token.role, scope))
+    platform.access_tokens.set_scope(token.id, changed.scope)
+    fields = (token_fields(token), token_fields(changed))
+    platform.audit.add(actor, "scope changed", _subject(token), now, *fields)
+    return changed
 
 
 def find_token_user(platform: AccessPorts, id: str, now: datetime) -> TokenUser | None:
@@ -115,6 +126,28 @@ def token_fields(token: AccessToken) -> dict[str, Any]:
         "ends_at": token.ends_at,
         "used_at": token.used_at,
     }
+
+
+def _find_by_key(platform: AccessPorts, key: str) -> AccessToken:
+    known = platform.access_tokens.all()
+    token = next((one for one in known if one.key == key), None)
+    if token is None:
+        keys = [one.key for one in known]
+        raise NotFound(unknown_name("token", key, keys, "`alerting access token create` makes one"))
+    return token
+
+
+def _check_scope(
+    platform: AccessPorts, owner: Account, role: Role, scope: Sequence[str] | None
+) -> tuple[str, ...] | None:
+    checked = None if scope is None else check_scope(platform, scope)
+    check_scope_of_role(role, checked)
+    if checked is not None and owner.scope is not None:
+        parents = {asset.name: asset.parent for asset in platform.assets.all()}
+        beyond = set(checked) - (visible_assets((owner.scope,), parents) or frozenset())
+        if beyond:
+            raise UserError(f"{owner.id} does not see {', '.join(sorted(beyond))}, nor can a token")
+    return checked
 
 
 def _subject(token: AccessToken) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.hours import end_of
 from alerting.definitions.routes import Route
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.routing import is_on_shift
+from alerting.notifications.routing import LOG, is_on_shift
 from alerting.ports import (
     Channel,
     DeliveryPorts,
@@ -20,7 +20,6 @@ from alerting.ports import (
 )
 from alerting.usecases.notification.messages import content_message
 
-DEFAULT_CHANNEL = "log"
 _LOOK_BACK = timedelta(days=2)
 """Recipients are notified of the end of a fault up to this long after it, in case no process ran
 before."""
@@ -67,9 +66,7 @@ def record_outage(
 def was_engineer_notified(platform: DeliveryPorts) -> bool:
     """Return whether a message on an open fault was sent. The log tells nobody, unless it is the
     only channel."""
-    channels = [
-        name for name in platform.channels if name != DEFAULT_CHANNEL or len(platform.channels) == 1
-    ]
+    channels = [name for name in platform.channels if name != LOG or len(platform.channels) == 1]
     keys = [
         _key("platform", alert, channel)
         for alert in platform.platform_alerts.open()
@@ -92,7 +89,7 @@ def platform_recipients(
     later."""
     asked = [route for route in routes if route.platform]
     if not asked:
-        return [(DEFAULT_CHANNEL, None)] if DEFAULT_CHANNEL in platform.channels else []
+        return [(LOG, None)] if LOG in platform.channels else []
     found: dict[str, str | None] = {}
     for route in asked:
         if is_on_shift(route, now) and end_of(route.quiet, route.zone, now) is None:

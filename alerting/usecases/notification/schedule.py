@@ -7,6 +7,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.language import LanguageCode
 from alerting.notifications.notification import Notification, new_message
+from alerting.notifications.routing import is_for
 from alerting.ports import DeliveryPorts, Episodes, MutingPorts, Notifications
 from alerting.usecases.notification.muting import record_suppression
 from alerting.usecases.notification.platform_alerts import platform_notifications
@@ -54,8 +55,8 @@ def _heartbeats(
     routes: Sequence[Route],
     now: datetime,
 ) -> list[Notification]:
-    """Return one heartbeat for each whole multiple of the period; heartbeats missed during an
-    outage are not sent later."""
+    """Return one heartbeat for each whole multiple of the period, with counts of the assets of its
+    route; heartbeats missed during an outage are not sent later."""
     beats = {
         f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (
             route.name,
@@ -70,16 +71,18 @@ def _heartbeats(
         del beats[stored.key]
     if not beats:
         return []
-    still_open = len(episodes.find(open_only=True))
-    dead = len(notifications.dead())
+    still_open = episodes.find(open_only=True)
+    dead_letters = notifications.dead()
     found = []
     by_name = {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
+        open_ = sum(is_for(by_name[name], episode.asset) for episode in still_open)
+        dead = sum(is_for(by_name[name], letter.asset or "") for letter in dead_letters)
         reads = language_of(by_name[name], language)
         text = reads.say(
             "Alerting is running at {when}: open alarms {open}, undelivered messages {dead}.",
             when=now.isoformat(),
-            open=still_open,
+            open=open_,
             dead=dead,
         )
         following = reads.say(
@@ -88,7 +91,7 @@ def _heartbeats(
             duration=reads.duration(every),
             route=name,
         )
-        counts = {"open": still_open, "dead_letters": dead}
+        counts = {"open": open_, "dead_letters": dead}
         found.append(
             new_message(
                 key,

@@ -61,21 +61,33 @@ def test_role_disable_enable_and_remove_work_by_the_page_and_are_audited(app, bo
     assert done == ["person removed", "account enabled", "account disabled", "person changed"]
 
 
-def test_a_scope_is_set_and_lifted_by_the_page(app, boss, platform, wall):
-    platform.assets.store_assets([Asset(name="line-1"), Asset(name="line-2")])
-    person_on(platform, wall(), "anna")
-    assert (
-        post(boss, "/access/people/anna", what="scope", scope="line-1, line-2").status_code == 303
-    )
-    assert platform.accounts.get("anna").scope == ("line-1", "line-2")
-    assert "line-1, line-2" in boss.get("/access").text
-    unknown = post(boss, "/access/people/anna", what="scope", scope="line-3")
-    assert (unknown.status_code, "line-3" in unknown.text) == (422, True)
-    post(boss, "/access/people/anna", what="scope", scope="")
+def test_a_person_and_a_token_are_limited_to_chosen_parts_of_the_plant(boss, platform):
+    line = [Asset(name="line-1"), Asset(name="oven-3", parent="line-1", title="Third oven")]
+    platform.assets.store_assets(line)
+    given = {"name": "anna", "role": "operator"}
+    post(boss, "/access/people", **given, scope=["", "line-1"])
+    assert platform.accounts.get("anna").scope == ("line-1",)
+    page = boss.get("/access").text
+    assert "<td>line-1</td>" in page
+    assert page.index(">line-1</option>") < page.index(">\u2003Third oven (oven-3)</option>")
+    assert post(boss, "/access/scope", name="anna", scope="oven-3").status_code == 303
+    token = {"name": "rows", "owner": "anna", "role": "viewer", "scope": "oven-3"}
+    assert post(boss, "/access/tokens", **token).status_code == 200
+    assert platform.access_tokens.all()[0].scope == ("oven-3",)
+    key = platform.access_tokens.all()[0].key
+    assert post(boss, "/access/scope", key=key, scope="").status_code == 303
+    assert platform.access_tokens.all()[0].scope is None
+    assert post(boss, "/access/scope", name="anna", scope="").status_code == 303
     assert platform.accounts.get("anna").scope is None
-    given = {"name": "gateway", "owner": "boss", "role": "sender", "days": "30", "scope": "line-1"}
-    assert post(boss, "/access/tokens", **given).status_code == 200
-    assert [token.scope for token in platform.access_tokens.all()] == [("line-1",)]
+    wanted = AuditFilter(actor="boss", subject="anna", what="scope changed")
+    changed = platform.audit.find(wanted, 9)
+    assert [(e.before["scope"], e.after["scope"]) for e in changed] == [
+        (("oven-3",), None),
+        (("line-1",), ("oven-3",)),
+    ]
+    for chosen, says in (("oven3", "oven-3"), ([], "at least one asset")):
+        refused = post(boss, "/access/scope", name="anna", scope=chosen)
+        assert (refused.status_code, says in refused.text) == (422, True)
 
 
 def test_a_refusal_stands_on_the_page(boss):

@@ -64,9 +64,9 @@ def test_a_pin_is_no_password_and_a_password_no_pin(platform):
     ids=["disabled", "viewer", "without PIN", "removed"],
 )
 def test_a_person_who_may_not_sign_is_neither_listed_nor_taken(platform, end):
-    assert [one.id for one in devices.list_signers(platform)] == ["anna"]
+    assert [one.id for one in devices.list_signers(platform, "tablet-1")] == ["anna"]
     end(platform)
-    assert devices.list_signers(platform) == []
+    assert devices.list_signers(platform, "tablet-1") == []
     with pytest.raises(WrongPin):
         sign(platform, now=at(3))
 

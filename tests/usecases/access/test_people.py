@@ -218,3 +218,19 @@ def test_a_token_never_sees_more_than_its_owner_also_after_the_owner_sees_less(p
     assert find_token_user(platform, token.id, at(4)).scopes == (("oven-1",), ("line-1",))
     with pytest.raises(UserError, match="anna does not see line-1"):
         create_token(platform, "more", "anna", "viewer", at(9_000), "ada", at(5), ["line-1"])
+
+
+def test_an_administrator_always_has_the_whole_plant(platform):
+    in_tree(platform)
+    with pytest.raises(UserError, match="always has the whole plant"):
+        people.add_person(platform, "boss", "admin", "ada", at(0), scope=["line-1"])
+    with_password(platform)
+    people.set_scope(platform, "anna", ["line-1"], "ada", at(1))
+    with pytest.raises(UserError, match="always has the whole plant"):
+        people.change_person(platform, "anna", "ada", at(2), "admin")
+    people.set_scope(platform, "anna", None, "ada", at(3))
+    assert people.change_person(platform, "anna", "ada", at(4), "admin").role == "admin"
+    with pytest.raises(UserError, match="always has the whole plant"):
+        people.set_scope(platform, "anna", ["line-1"], "ada", at(5))
+    with pytest.raises(UserError, match="always has the whole plant"):
+        create_token(platform, "all", "anna", "admin", at(9_000), "ada", at(5), ["line-1"])

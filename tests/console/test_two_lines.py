@@ -1,0 +1,377 @@
+"""A person of line 1 cannot learn from any answer that line 2 exists: every route answers in a
+plant of both lines as in a plant of line 1 alone, byte for byte."""
+
+import os
+import re
+from dataclasses import fields
+from html import unescape
+from itertools import product
+from urllib.parse import urlencode
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.adapters.predictions.job_files import JobFolder
+from alerting.console.app import create_app
+from tests.builders import at
+from tests.helpers.console.route_table import EXPECTED, OF_THE_PLANT, routes_of
+from tests.helpers.console.two_lines import (
+    BEGINNING,
+    FIRST,
+    NOW,
+    PLANT,
+    SECOND,
+    SHARED,
+    TOKENS_FILE,
+    UNKNOWN,
+    in_a_browser,
+    names_of,
+    plant,
+    sender,
+)
+
+LINES = (names_of(FIRST), names_of(SECOND))
+EPISODES = [id for line in LINES for id in (*line.episodes[:2], *line.episodes[-2:], UNKNOWN)]
+EPISODES.append(BEGINNING)
+DEFINITIONS = [name for line in LINES for name in (*line.definitions[:2], line.definitions[-1])]
+DEFINITIONS += [SHARED, "of-all-ovens", UNKNOWN, f"{SECOND}-ho"]
+ASSETS = [name for line in LINES for name in line.assets[:3]]
+ASSETS += [PLANT, UNKNOWN, f"{SECOND}-ove"]
+OF_BOTH = {
+    "route": [*(f"{line.line}-route" for line in LINES), "all", "of-both-lines", UNKNOWN],
+    "report": [id for line in LINES for id in line.reports] + [f"{SHARED}:2026-W02:1", UNKNOWN],
+    "job": [id for line in LINES for id in line.jobs] + ["0" * 12],
+    "shelf": [id for line in LINES for id in line.shelves] + [UNKNOWN],
+}
+PATHS = {
+    "/episodes/{id}": EPISODES,
+    "/definitions/{name}": DEFINITIONS,
+    "/models/{name}": DEFINITIONS,
+    "/reports/{id}": OF_BOTH["report"],
+    "/predict-jobs/{id}": OF_BOTH["job"],
+    "/shelves/{id}": OF_BOTH["shelf"],
+    "/routes/{name}": OF_BOTH["route"],
+    "/tables/{table}": [*(f"{line.line}-table" for line in LINES), UNKNOWN],
+    "/access/people/{name}": ["bea", UNKNOWN],
+    "/access/tokens/{key}": [UNKNOWN],
+    "/access/sessions/{key}": [UNKNOWN],
+    "/account/sessions/{key}": [UNKNOWN],
+    "/tokens/{id}": [UNKNOWN],
+    "/f/{token}": [UNKNOWN],
+    "/password/{code}": [UNKNOWN],
+}
+"""The values of each parameter of a path, by where it stands."""
+QUERIES = {
+    "definition": DEFINITIONS,
+    "asset": [*ASSETS, "*", "*-oven", f"{SECOND}*"],
+    "actor": [f"{line.line}-engineer" for line in LINES] + ["bea", "ada", "platform"],
+    "subject": [*DEFINITIONS, LINES[1].episodes[0], f"{SECOND}-source", f"{SECOND}-route", "bea"],
+    "what": ["definition applied", "scope changed", "signed in"],
+    "group": [f"{line.line}-crew" for line in LINES] + [FIRST, SECOND, "hall"],
+    "by": ["position", "line", "shift", "all"],
+    "past": ["true"],
+    "plant": ["true"],
+    "open": ["true"],
+    "days": ["7", "90"],
+    "from": ["2026-01-05T00:00Z", "2026-01-11T00:00Z"],
+    "to": ["2026-01-12T00:00Z"],
+    "since": ["2026-01-05T00:00Z"],
+    "at": ["2026-01-11T00:00Z"],
+    "limit": ["2"],
+    "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
+    "asset_column": ["asset"],
+    "time": ["ts"],
+    "cursor": [],
+    "next": [],
+}
+"""The values of each parameter of a query."""
+TOGETHER = (("definition", "asset"), ("by", "group"), ("by", "past"), ("actor", "limit"))
+"""Parameters that are also given together."""
+
+
+def values_at(path):
+    """Return the paths of a route with every value of its parameters."""
+    parts = re.split(r"(\{[^}]+\})", path)
+    choices = []
+    for n, part in enumerate(parts):
+        if not part.startswith("{"):
+            choices.append([part])
+            continue
+        before = f"{parts[n - 1]}{part}"
+        fits = [found for ending, found in PATHS.items() if before.endswith(ending)]
+        assert fits, f"say in PATHS which values {part} of {path} has"
+        choices.append(max(fits, key=len))
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
+def queries_of(route):
+    """Return the queries of a route: none, each parameter alone, and some together."""
+    parameters = route.dependant.query_params
+    names = [parameter.alias for parameter in parameters]
+    unknown = [name for name in names if name not in QUERIES]
+    assert not unknown, f"say in QUERIES which values {unknown} of {route.path} have"
+    required = {p.alias for p in parameters if p.field_info.is_required()}
+    sets = [set()] + [{name} for name in names if QUERIES[name]]
+    sets += [{*pair} for pair in TOGETHER if {*pair} <= {*names}]
+    found = []
+    for wanted in {frozenset(one | required) for one in sets}:
+        given = sorted(wanted)
+        found += [dict(zip(given, v, strict=True)) for v in product(*map(QUERIES.get, given))]
+    return found
+
+
+REAL_TIMES = re.compile(rb'"ended_at":"[^"]*","state":"cancelled"')
+"""All that may differ between two answers: the time at which a predict job is cancelled."""
+
+
+class Plant:
+    """A plant behind its application."""
+
+    def __init__(self, folder, *lines):
+        self.platform = plant(*lines)
+        files = JobFolder(folder / "-".join(lines))
+        for job in self.platform.predict_jobs.all():
+            files.create(job.id)
+            files.scores(job.id).write_text(f"scores of {job.definition}")
+            os.utime(files.scores(job.id), (0, 0))
+        app = create_app(
+            self.platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files, passwords=None
+        )
+        self.client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+        self.routes = routes_of(app)
+
+    def answer(self, who, method, address, **body):
+        """Return status, headers and body of the answer to a person, by token or by cookie."""
+        self.client.cookies.clear()
+        headers = dict(who.headers)
+        found = self.client.request(method, address, headers=headers, **body)
+        content = REAL_TIMES.sub(b"", found.content)
+        return found.status_code, sorted(found.headers.items()), content
+
+
+class Both:
+    """The same plant with line 1 alone, and with both lines."""
+
+    def __init__(self, folder):
+        self.alone = Plant(folder, FIRST)
+        self.both = Plant(folder, FIRST, SECOND)
+        self.routes = self.both.routes
+        self.last = 0
+        """The status of the last answer of the plant of both lines."""
+
+    def differences(self, who, method, address, **body):
+        """Return all differences between the two answers, also of the pages that follow."""
+        return list(self._compare(who, method, address, **body))
+
+    def _compare(self, who, method, address, **body):
+        """Yield in what the two answers differ, or name line 2."""
+        alone = self.alone.answer(who, method, address, **body)
+        both = self.both.answer(who, method, address, **body)
+        self.last = both[0]
+        where = f"{who.role} {method} {address}"
+        if both != alone:
+            yield f"{where}: {shorten(alone, both)}"
+        elif both[0] >= 500:
+            yield f"{where}: {both[0]}"
+        asked = f"{address}{body}"
+        if any(name in str(both) and name not in asked for name in TELLTALES):
+            yield f"{where}: names line 2"
+        for cursor in cursors_in(both[2]):
+            base = re.sub(r"[?&]cursor=[^&]*", "", address)
+            mark = "&" if "?" in base else "?"
+            following = f"{base}{mark}cursor={cursor}"
+            if following != address:
+                yield from self._compare(who, method, following, **body)
+
+
+TELLTALES = (SECOND, *LINES[1].episodes[:-1], *LINES[1].shelves, *LINES[1].jobs)
+
+
+def cursors_in(content):
+    """Return the cursors to older things that an answer names."""
+    text = unescape(content.decode("utf-8", "replace"))
+    found = re.findall(r'"next":"([^"]+)"', text) + re.findall(r"[?&]cursor=([^\"&]+)", text)
+    return sorted({*found})[-1:] if found else []
+
+
+def shorten(alone, both):
+    """Return the first place at which two answers differ."""
+    if alone[0] != both[0]:
+        return f"{alone[0]} alone, {both[0]} with both: {both[2][:300]!r}"
+    if alone[1] != both[1] and len(alone[2]) == len(both[2]):
+        return (
+            f"headers {[pair for pair in zip(alone[1], both[1], strict=False) if len({*pair}) > 1]}"
+        )
+    one = alone[2]
+    other = both[2]
+    place = next((n for n, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), 0)
+    return f"alone {one[place - 60 : place + 90]!r}, with both {other[place - 60 : place + 90]!r}"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    return Both(tmp_path_factory.mktemp("jobs"))
+
+
+def addresses_of(route):
+    for path in values_at(route.path):
+        for query in queries_of(route):
+            yield f"{path}?{urlencode(query)}" if query else path
+
+
+@pytest.mark.parametrize(
+    "who", [sender("viewer"), sender("engineer"), in_a_browser(sender("engineer"))], ids=str
+)
+def test_every_page_and_answer_is_that_of_a_plant_without_line_2(both, who):
+    found = []
+    for route in both.routes:
+        if "GET" in route.methods:
+            for address in addresses_of(route):
+                found += both.differences(who, "GET", address)
+    assert found == []
+
+
+def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
+    """A route that has nothing to show of line 1 proves nothing."""
+    who = in_a_browser(sender("engineer"))
+    silent = []
+    for route in both.routes:
+        line = f"GET {route.path}"
+        if line in EXPECTED and EXPECTED[line] and line not in OF_THE_PLANT:
+            answers = [both.alone.answer(who, "GET", address) for address in addresses_of(route)]
+            if not any(status == 200 and len(body) > 2 for status, _, body in answers):
+                silent.append(route.path)
+    assert silent == []
+
+
+# What changes something
+
+
+def bodies_of(path, line):
+    """Return the bodies of a route that name things of a line, or of both; `for` a program or as
+    the fields of a form."""
+    hot, oven, fan = (f"{line}-{name}" for name in ("hot", "oven", "fan"))
+    pairs = [(hot, oven), (f"{FIRST}-hot", oven), (hot, f"{FIRST}-oven"), (SHARED, oven)]
+    pairs += [("of-all-ovens", f"{FIRST}-oven")]
+    if line == FIRST:
+        pairs = [(hot, fan), (SHARED, oven)]
+    instant = at(NOW - 400).isoformat()
+    first = names_of(line).episodes[-3]
+    of = {
+        "/feedback": [{"verdict": "true_alarm", "acted": True}],
+        "/ack": [{}],
+        "/close": [{"reason": "over"}],
+        "/confirm": [{"action": "oil"}],
+        "/comment": [{"comment": "so"}],
+        "/assign": [{"to": "anna"}],
+        "/shelve": [{"lasting": "1h", "reason": "test"}],
+        "/end": [{"reason": "done"}],
+        "/cancel": [{}],
+        "/test": [{}],
+        "/acknowledge": [{"episode": [first]}],
+        "/shelves": [
+            {"definition": d, "asset": a, "for": "1h", "reason": "test"} for d, a in pairs
+        ],
+        "/misses": [
+            {"definition": d, "asset": a, "at": instant, "comment": "late"} for d, a in pairs
+        ],
+        "/predict": [{"asset": asset} for asset in (oven, fan, f"{FIRST}-oven")],
+        "/predict-jobs": [{"address": "s3://bucket/a.parquet"}],
+        "/retry": [
+            {"id": f"{names_of(line).episodes[1]}:raised:mail"},
+            {"id": f"{names_of(line).episodes[0]}:raised:mail"},
+            {"id": f"digest:{line}"},
+        ],
+        "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
+        "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
+    }
+    return next((found for ending, found in of.items() if path.endswith(ending)), None)
+
+
+OF_NO_ASSET = {
+    *("/access/people", "/access/scope", "/access/people/{name}", "/access/tokens", "/logout"),
+    *("/access/tokens/{key}/revoke", "/access/sessions/{key}/end", "/api/v1/tokens/{id}"),
+    *("/api/v1/tokens", "/account/password", "/account/preferences", "/login", "/language"),
+    *("/account/sessions/{key}/end", "/f/{token}", "/password/{code}"),
+}
+"""Routes to write that name nothing of a line."""
+
+
+def writes_of(route, line):
+    """Return address and body of the requests of a route that write, on things of a line, or of
+    both lines."""
+    if route.path in OF_NO_ASSET:
+        return []
+    bodies = bodies_of(route.path, line)
+    assert bodies, f"say in bodies_of what {route.path} takes, or that it names nothing of a line"
+    names = names_of(line)
+    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, f"{line}-route"}
+    if line == SECOND:
+        own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}
+    paths = [p for p in values_at(route.path) if p == route.path or {*p.split("/")} & own]
+    if any(parameter.alias == "source" for parameter in route.dependant.query_params):
+        paths.append(f"{route.path}?source={line}-source")
+    return list(product(paths, bodies))
+
+
+def send_writes(both, who, line):
+    """Send every request that writes on things of a line, or of both lines; return the differences
+    between the answers, and the statuses by route."""
+    found = []
+    statuses = {}
+    browser = in_a_browser(who)
+    page = both.both.answer(browser, "GET", "/account")[2].decode()
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', page)[1]
+    for route in both.routes:
+        for method in route.methods - {"GET", "HEAD"}:
+            for path, body in writes_of(route, line):
+                if path.startswith("/api/"):
+                    asked = {"who": who, "json": body}
+                else:
+                    asked = {"who": browser, "data": {"csrf": csrf, **body}}
+                found += both.differences(method=method, address=path, **asked)
+                statuses.setdefault(route.path, set()).add(both.last)
+    return found, statuses
+
+
+def contents(platform, sender):
+    """Return all that the stores of a platform hold, as text by port; but for the audit, and what
+    is counted of the deliveries of a sender."""
+    found = {}
+    for field in fields(platform):
+        stored = getattr(getattr(platform, field.name), "__dict__", {})
+        found[field.name] = repr(
+            {
+                name: {k: v for k, v in rows.items() if sender not in str(k)}
+                if isinstance(rows, dict)
+                else rows
+                for name, rows in stored.items()
+            }
+        )
+    return {name: text for name, text in found.items() if name not in ("audit", "clock")}
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "engineer"])
+def test_a_request_on_line_2_is_answered_as_on_an_unknown_thing_and_changes_nothing(tmp_path, role):
+    both = Both(tmp_path)
+    both.both.answer(sender(role), "GET", "/")  # the use of the token is stored
+    before = contents(both.both.platform, sender(role).name)
+    sent = list(both.both.platform.channels.values())
+    differences, _ = send_writes(both, sender(role), SECOND)
+    assert differences == []
+    after = contents(both.both.platform, sender(role).name)
+    assert [name for name in before if before[name] != after[name]] == []
+    assert [box.messages for box in sent if box.messages] == []
+
+
+def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path):
+    both = Both(tmp_path)
+    differences, statuses = send_writes(both, sender("engineer"), FIRST)
+    assert differences == []
+    refused = {path for path, found in statuses.items() if min(found) >= 400}
+    of_the_plant = {line.split()[1] for line in OF_THE_PLANT if line.startswith("POST ")}
+    assert refused == of_the_plant - OF_NO_ASSET | {
+        "/api/v1/definitions/{name}/predict-jobs",  # no object store is configured
+        "/api/v1/episodes/{id}/close",  # none was predicted
+        "/episodes/{id}/close",
+    }

@@ -1,0 +1,396 @@
+"""A plant of one line or two, with documents of every kind of each, and people of each scope.
+
+Every name and text of the second line holds its name, `zweitelinie`, so that an answer that tells
+of it shows that. What both lines share stands in a plant of both alone; but for one definition, of
+which an alarm is open on each line: in a plant of one it names an asset that does not exist.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import NamedTuple
+
+from alerting.console.gate import COOKIE
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.sources.source import parse_source
+from alerting.episodes.episode import Feedback, Transition
+from alerting.episodes.misses import ReportedMiss
+from alerting.kinds.validation import parse_definition
+from alerting.notifications.notification import Content
+from alerting.operators.actions import ROLES
+from alerting.operators.people import AccessToken, Account, Session, hash_secret
+from alerting.operators.shelves import new_shelf
+from alerting.ports import (
+    DecisionRecord,
+    EventRow,
+    PastEvaluation,
+    PredictJob,
+    ReadingRow,
+    Score,
+    Training,
+)
+from alerting.ports.late import Arrival, LatePart
+from alerting.ports.sources import DeadMessage
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.sources.deliver import deliver
+from alerting.usecases.sources.documents import apply_sources
+from tests.builders import at, revision, too_hot
+from tests.helpers.console.api import episode
+from tests.helpers.notifications import notice
+from tests.helpers.reports import store_report
+from tests.in_memory_platform import Mailbox, in_memory_platform
+
+FIRST = "line-1"
+SECOND = "zweitelinie"
+PLANT = "plant"
+SHARED = "of-both"
+NOW = 10 * 1440
+UNKNOWN = "no-such-thing"
+BEGINNING = "abcdef"
+"""With it begins the id of one episode of each line."""
+
+
+class Names(NamedTuple):
+    """The ids of what is of one line, by kind of thing."""
+
+    line: str
+    episodes: tuple[str, ...]
+    shelves: tuple[str, ...]
+    jobs: tuple[str, ...]
+    reports: tuple[str, ...]
+
+    @property
+    def definitions(self):
+        kinds = ("hot", "moist", "pressure", "drift", "unlike", "faulty")
+        return tuple(f"{self.line}-{kind}" for kind in kinds)
+
+    @property
+    def assets(self):
+        return (self.line, f"{self.line}-oven", f"{self.line}-fan", f"{self.line}-bake")
+
+
+def names_of(line):
+    """Return the names of a line, whether or not it stands in a plant."""
+    oven = f"{line}-oven"
+    return Names(
+        line,
+        (*(made.id for made in _episodes(line, oven)), _shared_episode(oven).id),
+        tuple(shelf.id for shelf in _shelves(line, oven)),
+        tuple(job.id for job in _jobs(line)),
+        (f"{line}-hot:2026-W02:1", f"{line}-hot:by-hand:1", "2026-W02:1"),
+    )
+
+
+def plant(*lines):
+    """Return a platform in memory with these lines."""
+    boxes = [Mailbox(name) for line in lines for name in ("mail", f"{line}-mail")]
+    made = in_memory_platform(*boxes)
+    _add_plant(made)
+    for line in lines:
+        _add_line(made, line)
+    made.clock.instant = at(NOW)
+    evaluate(made, [f"{line}-hot" for line in lines], at(NOW))
+    for line in lines:
+        assert made.episodes.insert(_shared_episode(f"{line}-oven"))
+    _add_shared_definition(made)
+    if len(lines) > 1:
+        _add_shared_things(made, lines)
+    _add_people(made)
+    if SECOND in lines:
+        _add_person(made, "bea", "engineer", (SECOND,))
+        made.audit.add("ada", "scope changed", "bea", at(3), {"scope": None}, {"scope": [SECOND]})
+        made.audit.add("bea", "signed in", "bea", at(4), after={"address": SECOND})
+    return made
+
+
+def _add_plant(made):
+    made.assets.store_assets([Asset(name=PLANT, title="The plant", position="hall")])
+    made.assets.put_event_types([EventType(name="stop", duration="lasting")])
+    apply_routes(made, [{"name": "all", "channels": ["mail"], "platform": True}], "ann", at(0))
+    store_report(made, page="<!DOCTYPE html><p>zweitelinie</p>", definition=None)
+    made.platform_alerts.report("disk full", "data", "little space", at(1))
+    made.platform_alerts.report("evaluation late", "", f"waits for {SECOND}", at(2))
+    made.audit.add("ann", "settings changed", PLANT, at(1), after={"zone": SECOND})
+
+
+def _add_line(made, line):
+    oven, fan, bake = (f"{line}-{part}" for part in ("oven", "fan", "bake"))
+    numbers = {
+        name: Variable(unit="°C", title=f"{name} of {line}")
+        for name in ("temperature", "moisture", "pressure")
+    }
+    made.assets.store_assets(
+        [
+            Asset(name=line, title=f"Line {line}", parent=PLANT, attributes={"model": line}),
+            Asset(name=oven, parent=line, position=f"{line}-crew", variables=numbers),
+            Asset(name=fan, parent=line, variables=numbers),
+            Asset(name=bake, parent=oven, variables=numbers),
+        ]
+    )
+    shift = 1 if line == SECOND else 0
+    rows = [
+        ReadingRow(asset, at(minute + shift), {"temperature": 200 + hot, "moisture": 1.0 + hot})
+        for asset in (oven, fan)
+        for minute in range(0, NOW, 300)
+        for hot in (20 if minute % 900 == 0 else minute % 7,)
+    ]
+    add_readings(made, rows, at(0))
+    add_events(made, [EventRow(oven, "stop", at(50 + shift), at(70), f"{line}-events")], at(70))
+    model = {"assets": [oven], "severity": "high", "title": f"T {line}"}
+    moist = {"problem": {"variable": "moisture", "above": 4.5}, "horizon": "30m"}
+    pressure = {"problem": {"variable": "pressure", "above": 4.5}, "horizon": "3h"}
+    documents = [
+        too_hot(
+            name=f"{line}-hot",
+            assets=[oven, fan],
+            title=f"Hot on {line}",
+            owner=f"{line}-owner",
+            tags=[f"{line}-tag"],
+            guidance={"cause": f"cause {line}", "action": f"action {line}"},
+            suppression={"when": {"event": "stop"}},
+        ),
+        {"name": f"{line}-moist", "kind": "classifier", **model, **moist},
+        {"name": f"{line}-pressure", "kind": "forecast", **model, **pressure},
+        {"name": f"{line}-drift", "kind": "control_chart", **model, "variable": "temperature"},
+        {"name": f"{line}-unlike", "kind": "anomaly", **model},
+    ]
+    apply(made, documents, f"{line}-engineer", at(shift), f"because of {line}")
+    faulty = {**too_hot(assets=[oven]), "name": f"{line}-faulty", "above": line}
+    made.definitions.store_document(faulty)
+    made.definitions.mark_faulty(f"{line}-faulty", [f"above: {line} is no number"])
+    for kind in ("definition faulty", "training failed"):
+        made.platform_alerts.report(kind, f"{line}-moist", f"because of {line}", at(5 + shift))
+    made.platform_alerts.report("source silent", f"{line}-source", f"no rows of {line}", at(5))
+    made.platform_alerts.report("model miscalibrated", f"{line}-moist", line, at(6))
+    made.platform_alerts.resolve("model miscalibrated", f"{line}-moist", at(NOW - 60))
+    _add_messages(made, line)
+    _add_operations(made, line, oven)
+    _add_models(made, line, oven)
+    _add_sources(made, line, oven)
+    for minute, (what, subject) in enumerate(
+        (
+            ("definition applied", f"{line}-hot"),
+            ("episode acknowledged", names_of(line).episodes[0]),
+            ("source applied", f"{line}-source"),
+            ("route applied", f"{line}-route"),
+        )
+    ):
+        made.audit.add(f"{line}-engineer", what, subject, at(minute), {"x": line}, why=line)
+
+
+def _episodes(line, oven):
+    changes = {
+        "definition": f"{line}-hot",
+        "title": f"Hot on {line}",
+        "guidance": {"action": f"do this on {line}"},
+        "transitions": (Transition("raised", at(0), "platform", f"too hot on {line}"),),
+        "assigned_to": f"{line}-person",
+    }
+    shift = 1 if line == SECOND else 0
+    made = [
+        episode(9000 + 10 * n + shift, oven, "open" if n == 40 else "closed", **changes)
+        for n in range(41)
+    ]
+    ids = [f"{line}{one.raised_at:%d%H%M}".encode().hex() for one in made]
+    ids[0] = BEGINNING + ids[0]  # as of the other line: a person may give the beginning alone
+    return [replace(one, id=id) for one, id in zip(made, ids, strict=True)]
+
+
+def _shared_episode(oven):
+    return replace(
+        episode(9500, oven, "open", definition=SHARED, title="Of several"),
+        id=f"{oven}-shared".encode().hex(),
+    )
+
+
+def _shelves(line, oven):
+    since = at(NOW - 90)
+    return [
+        new_shelf(f"{line}-hot", oven, "shelved", since, at(NOW + 240), line, line, 0),
+        new_shelf(f"{line}-drift", oven, "out_of_service", since, None, line, line, 1),
+    ]
+
+
+def _add_operations(made, line, oven):
+    for one in _episodes(line, oven):
+        assert made.episodes.insert(one)
+    first = names_of(line).episodes[0]
+    made.feedback.append(Feedback(first, "true_alarm", True, line, line, line, at(NOW - 5)))
+    for shelf in _shelves(line, oven):
+        assert made.shelves.insert(shelf)
+    miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))
+    made.misses.append(miss)
+    span = (at(0), at(1440), 1, None, at(2000))
+    made.past_evaluations.add(PastEvaluation(f"{line}-hot", oven, *span))
+    made.scores.add(f"{line}-moist", oven, [Score(at(60 * n), 0.5, 0.7, 1) for n in range(9)])
+    part = LatePart(oven, at(0), at(10), 3, ("temperature",))
+    made.arrivals.store_arrival(Arrival(f"{line}-a", at(NOW - 20), True, (part,), None, 2))
+    for by in ("2026-W02", None):
+        store_report(
+            made,
+            page=f"<!DOCTYPE html><body><p>report on {line}</p></body>",
+            metrics={"name": line},
+            tables={f"{line}-table": {"columns": ["a"], "rows": [[line]]}},
+            definition=f"{line}-hot",
+            period=by,
+            sentences=(f"Trust {line}.",),
+        )
+
+
+def _add_messages(made, line):
+    route = {
+        "name": f"{line}-route",
+        "match": {"assets": [f"{line}-*", line]},
+        "channels": [f"{line}-mail"],
+        "repeat": "30m",
+    }
+    apply_routes(made, [route], f"{line}-engineer", at(2))
+    first, second, *_ = names_of(line).episodes
+    of = {"asset": f"{line}-oven", "route": "all"}
+    made.notifications.add(
+        [
+            notice(f"{first}:raised:mail", 9000, episode=first, **of),
+            notice(f"{second}:raised:mail", 9010, episode=second, status="dead", error=line, **of),
+            notice(f"shelf:{line}", 9020, shelf=names_of(line).shelves[0], route="all"),
+            notice(
+                f"digest:{line}", 9030, content=Content(f"digest {line}", f"on {line}"), route="all"
+            ),
+            notice(f"sent:{line}", 9040, episode=first, status="sent", delivered_at=at(9041), **of),
+        ]
+    )
+
+
+def _jobs(line):
+    digit = 1 if line == FIRST else 2
+    failed = PredictJob(
+        f"{digit}a2b3c4d5e6f",
+        f"{line}-moist",
+        f"{line}-person",
+        at(900),
+        10,
+        {"asset": f"{line}-oven"},
+        state="failed",
+        fault=f"readings of {line}",
+        ended_at=at(901),
+    )
+    done = replace(failed, id=f"{digit}b2b3c4d5e6f", state="done", fault=None)
+    return failed, done, replace(failed, id=f"{digit}c2b3c4d5e6f", state="waiting", ended_at=None)
+
+
+def _add_models(made, line, oven):
+    name = f"{line}-moist"
+    made.models.register(name, f"run-{line}", {"model.txt": b"x"}, {"family": line})
+    made.models.set_alias(name, "champion", 1)
+    decision = DecisionRecord(
+        name, at(700), 1, 1, None, True, False, "better", f"for {line}", {}, f"run-{line}", line
+    )
+    made.decisions.add(decision, 1)
+    made.trainings.begin(Training(name, f"q-{line}", f"run-{line}", 1, at(600), at(610), line))
+    for job in _jobs(line):
+        made.predict_jobs.insert(job)
+
+
+def _add_sources(made, line, oven):
+    document = {"name": f"{line}-source", "kind": "http", "title": line, "asset": oven}
+    apply_sources(made, [document], f"{line}-engineer", at(1))
+    rows = [
+        {"ts": at(2).isoformat(), "asset": oven, "values": {"temperature": 201.5}},
+        {"asset": f"{oven} refused"},
+    ]
+    deliver(made, parse_source(document), rows, at(3), by=f"{line}-source")
+    dead = DeadMessage(f"dead-{line}", f"{line}-source", f"topic/{line}", b"x", line, at(5))
+    made.dead_messages.add_dead([dead])
+
+
+def _add_shared_definition(made):
+    ovens = [f"{line}-oven" for line in (FIRST, SECOND)]
+    document = too_hot(name=SHARED, assets=ovens, title="Of several", tags=[SECOND])
+    made.definitions.store_document(document)
+    made.definitions.add_revision(revision(parse_definition(document), at(4)))
+
+
+def _add_shared_things(made, lines):
+    document = too_hot(name="of-all-ovens", assets=["*-oven"], title=f"Pattern {SECOND}")
+    apply(made, [document], "engineer", at(4), f"for {SECOND}")
+    route = {"name": "of-both-lines", "match": {"assets": [*lines]}, "channels": [f"{SECOND}-mail"]}
+    apply_routes(made, [route], "engineer", at(4))
+    store_report(made, page=f"<p>{SECOND}</p>", definition=SHARED, sentences=(SECOND,))
+    made.misses.append(ReportedMiss(SHARED, f"{SECOND}-oven", at(801), SECOND, SECOND, at(901)))
+    made.shelves.insert(
+        new_shelf(SHARED, f"{SECOND}-oven", "shelved", at(NOW - 9), at(NOW + 9), SECOND, SECOND, 7)
+    )
+
+
+# People
+
+
+class Sender(NamedTuple):
+    """A person or program on both plants. `headers`: with which it sends."""
+
+    name: str
+    role: str
+    headers: dict[str, str]
+
+
+TOKENS_FILE = {f"{role}-of-the-plant-0123456789": (f"{role}-plant", role) for role in ROLES}
+
+
+def sender(role):
+    """Return a person of this role with the scope of the first line, who sends with a token."""
+    return Sender(f"{role}-{FIRST}", role, bearer(f"token-of-{role}-of-{FIRST}"))
+
+
+def of_the_plant(role):
+    """Return a person of this role without scope."""
+    return Sender(f"{role}-plant", role, bearer(f"{role}-of-the-plant-0123456789"))
+
+
+def in_a_browser(who):
+    """Return a person as one who is signed in."""
+    return who._replace(headers={"cookie": f"{COOKIE}={cookie_of(who.name)}"})
+
+
+def cookie_of(name):
+    return f"cookie-of-{name}-0123456789"
+
+
+def add_sessions(made):
+    """Sign all people in, also those who have signed out."""
+    for account in made.accounts.all():
+        cookie = hash_secret(cookie_of(account.id))
+        made.sessions.add(Session(cookie, account.id, at(0), at(NOW + 9000)))
+
+
+def bearer(token):
+    return {"authorization": f"Bearer {token}"}
+
+
+OVER = Sender("", "viewer", bearer("token-that-is-over"))
+DISABLED = Sender("gone", "engineer", bearer("token-of-a-disabled-person"))
+
+
+def _add_people(made):
+    for role in ("viewer", "operator", "engineer"):
+        name = f"{role}-{FIRST}"
+        _add_person(made, name, role, (FIRST,))
+        _add_token(made, name, role, f"token-of-{role}-of-{FIRST}")
+    for name, role in TOKENS_FILE.values():
+        _add_person(made, name, role, None)
+    _add_token(made, f"engineer-{FIRST}", "sender", f"token-of-sender-of-{FIRST}")
+    _add_token(made, f"viewer-{FIRST}", "viewer", "token-that-is-over", ends=at(1))
+    _add_person(made, "gone", "engineer", (FIRST,), disabled_at=at(1))
+    _add_token(made, "gone", "engineer", "token-of-a-disabled-person")
+    add_sessions(made)
+
+
+def _add_person(made, name, role, scope, **changes):
+    made.accounts.insert(Account(name, role, at(-9), "ada", at(-9), scope=scope, **changes))
+
+
+def _add_token(made, owner, role, secret, ends=None):
+    expires = ends or at(NOW) + timedelta(days=30)
+    made.access_tokens.insert(
+        AccessToken(hash_secret(secret), "token", owner, role, at(0), "ada", expires)
+    )
