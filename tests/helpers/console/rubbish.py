@@ -58,6 +58,15 @@ VALID = {
         "role": "sender",
         "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
     },
+    "DefinitionBody": too_hot(),
+    "ChangeBody": {"reason": "r", "accept_load": "a"},
+    "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
+    "RetireBody": {"reason": "r"},
+    "PreviewBody": {
+        "definition": too_hot(),
+        "from": "2026-01-05T00:00:00Z",
+        "to": "2026-01-05T02:00:00Z",
+    },
     "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
     "MissBody": {
         "definition": "too-hot",
