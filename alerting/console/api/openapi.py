@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
-from alerting.console.definitions.documents import DEFINITION_BODY
+from alerting.console.definitions.documents import DEFINITION_BODY, YAML
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
@@ -110,7 +110,7 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield from (401, 429)
     if any(hasattr(call, "permission") for call in _dependencies(route.dependant)):
         yield 403
-    if "{" in route.path or operation.keys() & MAY_NAME_NOTHING.keys():
+    if ("{" in route.path and method != "PUT") or operation.keys() & MAY_NAME_NOTHING.keys():
         yield 404
     if "parameters" in operation or "requestBody" in operation:
         yield 422
@@ -120,7 +120,8 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield from (411, 413)
     if "requestBody" in operation:
         yield 408
-        if "application/json" in operation["requestBody"]["content"]:
+        content = operation["requestBody"]["content"]
+        if "application/json" in content and YAML not in content:
             yield 400
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
@@ -25,6 +26,14 @@ from alerting.usecases.alarm_load.overview import definition_line, definition_li
 from alerting.usecases.definitions import sync
 from alerting.usecases.upkeep.maintain import close_orphans
 
+
+class WithoutColon(StringConvertor):
+    """Part of an address without a colon, after which an act stands."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("without_colon", WithoutColon())
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 _MOST = 2**31 - 1
 Number = Annotated[int, Path(ge=1, le=_MOST, description="Number of a revision.")]
@@ -33,15 +42,20 @@ AcceptLoad = Annotated[
     Short,
     Query(description="Why more alarms than the budget allows are accepted; else refused."),
 ]
+_ONE_REVISION = '^"?[0-9]{1,9}"?$'
+_ANY = r"^\*$"
 IfMatch = Annotated[
     str | None,
     Header(
-        pattern='^"[0-9]{1,9}"$',
+        pattern=_ONE_REVISION,
         description='The ETag of the revision that the change was made from, such as `"3"`.',
     ),
+    WithJsonSchema({"type": "string", "pattern": _ONE_REVISION}),
 ]
 IfNoneMatch = Annotated[
-    str | None, Header(pattern=r"^\*$", description="`*`: only if there is no such definition.")
+    str | None,
+    Header(pattern=_ANY, description="`*`: only if there is no such definition."),
+    WithJsonSchema({"type": "string", "pattern": _ANY}),
 ]
 ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
 
@@ -55,10 +69,16 @@ class ChangeBody(BaseModel):
     accept_load: Short = ""
 
 
+def _require_number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a number")
+    return value
+
+
 class RestoreBody(ChangeBody):
     """The revision that becomes the newest, and why."""
 
-    revision: int = Field(ge=1, le=_MOST, strict=True)
+    revision: Annotated[int, BeforeValidator(_require_number)] = Field(ge=1, le=_MOST)
 
 
 class RetireBody(BaseModel):
@@ -76,7 +96,7 @@ def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummar
 
 
 @router.post("/definitions:check", openapi_extra=TAKES_A_DOCUMENT)
-def check_definition(document: Sent, platform: Served, _: Engineer) -> views.CheckView:
+def check_definition(platform: Served, _: Engineer, document: Sent) -> views.CheckView:
     """Check a document without applying it: all its faults, or the changes, warnings and expected
     alarm load. Role: engineer."""
     return views.check_view(
@@ -84,7 +104,7 @@ def check_definition(document: Sent, platform: Served, _: Engineer) -> views.Che
     )
 
 
-@router.get("/definitions/{name}", responses={200: ETAG})
+@router.get("/definitions/{name:without_colon}", responses={200: ETAG})
 def show_definition(
     name: Id, platform: Served, _: Viewer, response: Response
 ) -> views.DefinitionDetail:
@@ -96,15 +116,15 @@ def show_definition(
 
 
 @router.put(
-    "/definitions/{name}",
+    "/definitions/{name:without_colon}",
     openapi_extra=TAKES_A_DOCUMENT,
     responses={200: ETAG, 201: {"model": views.AppliedView, "description": "Made."} | ETAG},
 )
 def apply_definition(
     name: Id,
-    document: Sent,
     platform: Served,
     person: Engineer,
+    document: Sent,
     response: Response,
     reason: Reason = "",
     accept_load: AcceptLoad = "",
@@ -162,10 +182,13 @@ def activate_definition(
 ) -> views.AppliedView:
     """Put a draft or a retired definition into service, within the alarm budget. Role: engineer."""
     given = body or ChangeBody(reason="")
+    expected = _expected(if_match, None)
+    if expected is not None:
+        sync.require_expected(platform, name, expected, platform.clock.now())
     applied = _change(
         platform,
         document_in_state(platform, name, "active"),
-        _expected(if_match, None),
+        expected,
         person,
         given.reason or "activated",
         given.accept_load,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
-from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served
+from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import Instant
 from alerting.console.api.plant_times import plant_times
 from alerting.console.api.views import View
@@ -92,7 +92,7 @@ def _previews(request: Request) -> Previews:
 RunningPreviews = Annotated[Previews, Depends(_previews)]
 
 
-@router.post("/definitions:preview", status_code=202, openapi_extra=MAY_NAME_NOTHING)
+@router.post("/definitions:preview", status_code=202)
 def start_preview(
     body: PreviewBody, platform: Served, person: Engineer, previews: RunningPreviews
 ) -> PreviewView:

@@ -161,7 +161,7 @@ def test_of_two_changes_of_one_revision_at_the_same_instant_one_is_refused(platf
 
 def test_a_change_must_say_what_it_was_made_from(client, platform):
     assert "If-Match" in expect_problem(put(client, too_hot(above=210)), 428)
-    expect_problem(put(client, too_hot(above=210), if_match="1"), 422)
+    expect_problem(put(client, too_hot(above=210), if_match="one"), 422)
     assert newest(platform).number == 1
 
 

@@ -98,13 +98,13 @@ def operations(client):
 def path_of(path, **names):
     return re.sub(
         r"\{(\w+)\}",
-        lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot"}.get(m[1], "x")),
+        lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot", "number": "1"}.get(m[1], "x")),
         path,
     )
 
 
 def required(operation, beside):
-    known = {"definition": "too-hot", "asset": "oven-1"}
+    known = {"definition": "too-hot", "asset": "oven-1", "from": "1"}
     return {
         p["name"]: known[p["name"]]
         for p in operation.get("parameters", ())
