@@ -96,11 +96,8 @@ def operations(client):
 
 
 def path_of(path, **names):
-    return re.sub(
-        r"\{(\w+)\}",
-        lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot", "number": "1"}.get(m[1], "x")),
-        path,
-    )
+    known = {"id": episode(1).id, "name": "too-hot", "number": "1"} | names
+    return re.sub(r"\{(\w+)\}", lambda m: known.get(m[1], "x"), path)
 
 
 def required(operation, beside):
