@@ -55,7 +55,7 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[
     str | None,
     Header(pattern=_ANY, description="`*`: only if there is no such definition."),
-    WithJsonSchema({"type": "string", "pattern": _ANY}),
+    WithJsonSchema({"type": "string", "enum": ["*"]}),
 ]
 ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
 
