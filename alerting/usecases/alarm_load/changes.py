@@ -1,4 +1,4 @@
-"""A change of one definition: what it would do, and how it is made, by whoever edits a document."""
+"""Changes of one definition: their effect before they are applied, and how they are applied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

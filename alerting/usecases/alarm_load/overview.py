@@ -15,7 +15,7 @@ from alerting.usecases.platform_health.last_runs import LastRuns, last_runs
 
 @dataclass(frozen=True)
 class DefinitionLine:
-    """One definition: its current document as stored, and what became of it.
+    """One definition: its current document as stored, its last runs, model and load.
 
     `latest`: its newest valid revision, None without one. `training`: a sentence, if one is due,
     under way or failed. `champion`: the version of its model in service. `alarms_per_day`: notified

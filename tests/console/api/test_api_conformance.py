@@ -38,8 +38,8 @@ BY_STATE = {
     "POST /api/v1/definitions/{name}:activate": "is active already|was changed by",
     "POST /api/v1/definitions/{name}:restore": "was changed by",
     "POST /api/v1/definitions/{name}:retire": "is already retired|was changed by",
-    "PUT /api/v1/definitions/{name}": f"{UNREADABLE}|has faults|of another definition|was changed by|"
-    "has another state|send If-Match",
+    "PUT /api/v1/definitions/{name}": f"{UNREADABLE}|has faults|of another definition|"
+    "was changed by|has another state|send If-Match",
     "POST /api/v1/episodes/{id}/close": (
         "only an alert whose predicted problem has come|no episode is open"
     ),
