@@ -69,12 +69,12 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
-    from alerting.usecases.definitions import sync
+    from alerting.usecases.definitions import checking, sync
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents = read_documents([file for file in files if file not in names])
     with platform() as p:
-        good = sync.check(
+        good = checking.check(
             p,
             documents + [sync.require_document(p.definitions, str(name)) for name in sorted(names)],
         )
@@ -99,19 +99,10 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
 
 
 def _show_warnings(definitions: "Sequence[Definition]", assets: "Sequence[Asset]") -> None:
-    from alerting.definitions.checks.trained import training_warnings
-    from alerting.definitions.matching import matching_assets
-    from alerting.definitions.model import TrainedDefinition
-    from alerting.kinds.normal.fields import NormalDefinition
+    from alerting.usecases.definitions.checking import warnings_of
 
     for definition in definitions:
-        targets = matching_assets(definition, assets)
-        warnings = list[str]()
-        if isinstance(definition, TrainedDefinition):
-            warnings += training_warnings(definition, targets)
-        elif isinstance(definition, NormalDefinition):
-            warnings += [*definition.horizon_warnings(targets), *definition.effect_warnings()]
-        for warning in warnings:
+        for warning in warnings_of(definition, assets):
             console.print(f"{definition.name}: {warning}", style="yellow", markup=False)
 
 

@@ -26,6 +26,8 @@ from alerting.console.api import (
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
 from alerting.console.attempts import WrongAttempts
+from alerting.console.definitions import definition_api, preview_api
+from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
@@ -65,6 +67,8 @@ from alerting.usecases.access.visible import VisibleParts
 PROGRAMS = (
     *(
         api.router,
+        definition_api.router,
+        preview_api.router,
         operate_api.router,
         report_api.router,
         ingest_api.router,
@@ -139,6 +143,7 @@ def create_app(
     app.state.entrance = entrance
     app.state.predict_files = predict_files
     app.state.deliveries = ingest_api.Deliveries()
+    app.state.previews = Previews()
     app.state.predictor = Predictor(platform)
     app.state.reader = PlatformReader(platform)
     handle_problems(app)

@@ -21,6 +21,7 @@ from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
+from alerting.usecases.definitions.sync import ChangedSince
 
 API = "/api/"
 METRICS = "/metrics"
@@ -111,14 +112,15 @@ def handle_problems(app: FastAPI) -> None:
         status = (
             404
             if isinstance(fault, NotFound)
+            else 412
+            if isinstance(fault, ChangedSince)
             else 503
             if isinstance(fault, DatabaseDown | Unreachable)
             else 422
         )
         zone = request.app.state.platform.zone
-        detail = (
-            plant_times(fault.message, zone) if is_for_programs(request.url.path) else fault.message
-        )
+        message = fault.detail if isinstance(fault, ChangedSince) else fault.message
+        detail = plant_times(message, zone) if is_for_programs(request.url.path) else fault.message
         return problem(request, status, detail)
 
     @app.exception_handler(ModelUnavailable)

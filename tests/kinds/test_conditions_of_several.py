@@ -9,7 +9,8 @@ from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.expected_load import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.definitions.checking import check
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings

@@ -11,7 +11,8 @@ from alerting.kinds.schema import json_schema, mongo_revision_validator, mongo_v
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.expected_load import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.definitions.checking import check
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings

@@ -5,7 +5,8 @@ import pytest
 
 from alerting.kinds.registry import registered, trained_kinds
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.definitions.checking import check
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings

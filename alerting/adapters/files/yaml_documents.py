@@ -1,5 +1,6 @@
 """Safe reader of YAML and JSON; refuses ambiguous, endless or unprintable content with its line."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from alerting.definitions.faults import UserError, close_names, shown
 
 _LARGEST_FILE = 50_000_000
 _DEEPEST = 50
+_TOO_DEEP = f"is nested too deeply; at most {_DEEPEST} levels are allowed"
 _MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
@@ -44,42 +46,89 @@ def _near(file: Path) -> str:
     return f"; did you mean {' or '.join(str(stems[stem]) for stem in close)}?" if close else ""
 
 
-def parse_yaml(text: str, origin: str) -> list[Any]:
+def parse_yaml(text: str, origin: str, most_nodes: int = _MOST_NODES) -> list[Any]:
     """Return every document of a text except empty ones.
 
-    Raises UserError for repeated keys, more than 50 levels, aliases that expand without end,
-    numbers of more than 30 digits, characters that cannot be stored, and invalid syntax.
+    Raises UserError for repeated keys, more than 50 levels, aliases that expand to more than
+    `most_nodes` values, numbers of more than 30 digits, characters that cannot be stored, and
+    invalid syntax.
     """
     try:
-        return [document for document in _documents(text, origin) if document is not None]
+        return [d for d in _documents(text, origin, most_nodes) if d is not None]
     except yaml.YAMLError as error:
         raise UserError(f"{origin}: is not YAML or JSON: {error}") from error
     except RecursionError as error:
-        raise UserError(
-            f"{origin}: is nested too deeply; at most {_DEEPEST} levels are allowed"
-        ) from error
+        raise UserError(f"{origin}: {_TOO_DEEP}") from error
     except (ValueError, OverflowError, TypeError) as error:  # e.g. 2026-02-31
         raise UserError(f"{origin}: holds a value that cannot be read: {error}") from error
 
 
-def _documents(text: str, origin: str) -> Iterator[Any]:
+def parse_json(text: str, origin: str) -> Any:
+    """Return the value of a JSON text. Raises UserError for what `parse_yaml` refuses, NaN and
+    infinities."""
+    try:
+        found = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
+        _check_json(found, 0)
+    except RecursionError as error:
+        raise UserError(f"{origin}: {_TOO_DEEP}") from error
+    except ValueError as error:  # also of `json`, with line and column
+        raise UserError(f"{origin}: is not legal JSON: {error}") from error
+    return found
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {shown(twice)} occurs twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _check_json(value: Any, depth: int) -> None:
+    """Raise ValueError for a value of JSON that no document may hold."""
+    if depth > _DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    if isinstance(value, dict):
+        for name, one in value.items():
+            _check_json(name, depth)
+            _check_json(one, depth + 1)
+    elif isinstance(value, list):
+        for one in value:
+            _check_json(one, depth + 1)
+    elif isinstance(value, str) and (wrong := _unstorable(value)) is not None:
+        raise ValueError(wrong)
+    elif isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
+        raise ValueError(f"a number of more than {_MOST_DIGITS} digits")
+
+
+def _unstorable(text: str) -> str | None:
+    for character in text:
+        if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
+            return f"holds U+{ord(character):04X}, which is not a legal character of a text"
+    return None
+
+
+def _documents(text: str, origin: str, most_nodes: int) -> Iterator[Any]:
     loader = yaml.SafeLoader(text)
     loader.name = origin  # in the positions of faults
     try:
         while loader.check_node():
             node = loader.get_node()
-            _size(node, origin, {}, 0)
+            _size(node, origin, most_nodes, {}, 0)
             yield loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
+def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) -> int:
     """Return the number of nodes in a node. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
-        raise UserError(
-            f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed"
-        )
+        raise UserError(f"{origin}: {_line(node)}: {_TOO_DEEP}")
     if id(node) in sizes:
         return sizes[id(node)]
     size = 1
@@ -88,9 +137,9 @@ def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
     else:
         if isinstance(node, yaml.MappingNode):
             _check_keys(node, origin)
-        size += sum(_size(below, origin, sizes, depth + 1) for below in _below(node))
-    if size > _MOST_NODES:
-        raise UserError(f"{origin}: {_line(node)}: unfolds to more than {_MOST_NODES} values")
+        size += sum(_size(below, origin, most, sizes, depth + 1) for below in _below(node))
+    if size > most:
+        raise UserError(f"{origin}: {_line(node)}: unfolds to more than {most} values")
     sizes[id(node)] = size
     return size
 
@@ -111,12 +160,8 @@ def _check_scalar(node: Any, origin: str) -> None:
             f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most "
             f"{_MOST_DIGITS} are allowed"
         )
-    for character in node.value:
-        if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
-            raise UserError(
-                f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal "
-                "character of a text"
-            )
+    if (wrong := _unstorable(node.value)) is not None:
+        raise UserError(f"{origin}: {_line(node)}: {wrong}")
 
 
 def _check_keys(node: Any, origin: str) -> None:

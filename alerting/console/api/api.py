@@ -16,11 +16,9 @@ from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.permissions import LEAST_ROLES, Permission, Target
-from alerting.ports import Document
 from alerting.usecases.access.narrow import narrow
 from alerting.usecases.access.rules import OUT_OF_SCOPE
 from alerting.usecases.access.visible import VisibleParts
-from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.notification.deliver import DeliveryCounts, deliver_due
 from alerting.usecases.operators.feedback import give_feedback
@@ -166,41 +164,11 @@ def record_feedback(
     )
 
 
-@router.get("/definitions", tags=["definitions"])
-def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummary]:
-    """List all definitions by name."""
-    latest = {revision.name: revision for revision in platform.definitions.latest_revisions()}
-    documents = [
-        (document, str(document.get("name"))) for document in platform.definitions.documents()
-    ]
-    states = describe_trainings(
-        platform.definitions,
-        platform.decisions,
-        platform.trainings,
-        list(latest.values()),
-        platform.zone,
-    )
-    return [
-        views.definition_summary(document, latest.get(name), states.get(name))
-        for document, name in documents
-    ]
-
-
-@router.get("/definitions/{name}", tags=["definitions"])
-def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDetail:
-    """Show a definition: the current document, its faults, its revisions."""
-    document = _document(platform, name)
-    revisions = platform.definitions.revisions(name)
-    states = describe_trainings(
-        platform.definitions, platform.decisions, platform.trainings, revisions[-1:], platform.zone
-    )
-    return views.definition_detail(document, revisions, states.get(name))
-
-
 @router.get("/models/{name}", tags=["models"])
 def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
     """Show the registered models of a definition and the decisions on them."""
-    _document(platform, name)
+    if all(one.get("name") != name for one in platform.definitions.documents()):
+        raise NotFound(f"there is no definition {name!r}")
     by_alias = {
         alias: platform.models.alias(name, alias)
         for alias in ("champion", "challenger", "previous")
@@ -226,10 +194,3 @@ def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAler
     without faults."""
     alerts = with_plant_times(platform.platform_alerts.open(), platform.zone)
     return [views.PlatformAlertView.model_validate(alert) for alert in alerts]
-
-
-def _document(platform: Platform, name: str) -> Document:
-    found = next((d for d in platform.definitions.documents() if d.get("name") == name), None)
-    if found is None:
-        raise NotFound(f"there is no definition {name!r}")
-    return found

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
+from alerting.console.definitions.documents import DEFINITION_BODY, YAML
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
@@ -27,8 +28,10 @@ _DESCRIPTIONS = {
     404: "The named object does not exist.",
     408: "The body did not arrive in time.",
     411: "The body came without its length.",
+    412: "It was changed since the revision in If-Match; the detail says by whom, when and what.",
     413: "The body is too large.",
     422: "A parameter or the body has a fault; the detail names the fault and its place.",
+    428: "The request names no revision that it changes.",
     429: (
         "This address sent too many wrong tokens, or too many deliveries or predictions are under "
         "way at once."
@@ -83,6 +86,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = ProblemDocument.model_json_schema() | {"title": "Problem"}
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
+    schemas["DefinitionBody"] = DEFINITION_BODY
     for route in app.routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
@@ -106,15 +110,18 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield from (401, 429)
     if any(hasattr(call, "permission") for call in _dependencies(route.dependant)):
         yield 403
-    if "{" in route.path or operation.keys() & MAY_NAME_NOTHING.keys():
+    if ("{" in route.path and method != "PUT") or operation.keys() & MAY_NAME_NOTHING.keys():
         yield 404
     if "parameters" in operation or "requestBody" in operation:
         yield 422
+    if any(one["name"] == "if-match" for one in operation.get("parameters", ())):
+        yield from (412, 428) if method == "PUT" else (412,)
     if method not in READING:
         yield from (411, 413)
     if "requestBody" in operation:
         yield 408
-        if "application/json" in operation["requestBody"]["content"]:
+        content = operation["requestBody"]["content"]
+        if "application/json" in content and YAML not in content:
             yield 400
 
 

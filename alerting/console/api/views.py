@@ -10,7 +10,7 @@ from alerting.console.api.body_rules import FEEDBACK_RULES
 from alerting.console.api.parameters import Instant, NameText, Short, Text
 from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import Revision, Severity
+from alerting.definitions.model import Severity
 from alerting.episodes.episode import (
     Condition,
     Contribution,
@@ -120,40 +120,6 @@ class FeedbackBody(BaseModel):
         if (self.action or self.acted_at) and not self.acted:
             raise ValueError("action and acted_at go together with acted: true")
         return self
-
-
-class DefinitionSummary(View):
-    """One definition as lists show it; `state` is faulty where the current document has faults.
-
-    `training`: its training in a sentence, e.g. that an earlier revision answers until the newest
-    one is trained.
-    """
-
-    name: str
-    title: str
-    kind: str
-    state: str
-    revision: int | None
-    since: datetime | None
-    faults: list[str]
-    training: str | None
-
-
-class RevisionSummary(View):
-    """The actor, time and reason of a revision."""
-
-    number: int
-    hash: str
-    author: str
-    at: datetime
-    reason: str
-
-
-class DefinitionDetail(DefinitionSummary):
-    """The current document as written, and its revisions, oldest first."""
-
-    document: Document
-    revisions: list[RevisionSummary]
 
 
 class ModelVersion(View):
@@ -295,37 +261,6 @@ def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
         "message": sentences.message(episode),
         "outcome": determined.outcome if determined else None,
         "outcome_reason": determined.reason if determined else None,
-    }
-
-
-def definition_summary(
-    document: Document, latest: Revision | None, training: str | None
-) -> DefinitionSummary:
-    """Return the view of a definition for lists: its current document and newest revision."""
-    return DefinitionSummary(**_definition(document, latest), training=training)
-
-
-def definition_detail(
-    document: Document, revisions: list[Revision], training: str | None
-) -> DefinitionDetail:
-    """Return the view of a definition: its current document and its revisions, oldest first."""
-    own = {key: value for key, value in document.items() if not key.startswith("_")}
-    shown = to_jsonable_python(own, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
-    made = [RevisionSummary.model_validate(revision) for revision in revisions]
-    about = _definition(document, revisions[-1] if revisions else None)
-    return DefinitionDetail(**about, training=training, document=shown, revisions=made)
-
-
-def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:
-    faults = list(document.get("_faults", ()))
-    return {
-        "name": str(document.get("name")),
-        "title": str(document.get("title") or document.get("name")),
-        "kind": str(document.get("kind")),
-        "state": "faulty" if faults else str(document.get("state", "active")),
-        "revision": latest.number if latest else None,
-        "since": latest.at if latest else None,
-        "faults": faults,
     }
 
 

@@ -100,12 +100,16 @@ def apply_within_budget(
     at: datetime,
     reason: str,
     accepted: str = "",
+    expected: sync.Expected | None = None,
 ) -> list[Plan]:
-    """Apply documents. Raises UserError if one breaks the budget and nothing is `accepted`."""
+    """Apply documents. Raises UserError if one breaks the budget and nothing is `accepted`.
+
+    `expected`: of a single document; see `sync.apply`.
+    """
     broken = [forecast for forecast in forecasts_made if forecast.breaks]
     if broken and platform.budget.mode == "refuse" and not accepted.strip():
         raise UserError(_refusal(broken))
-    plans = sync.apply(platform, documents, author, at, reason)
+    plans = sync.apply(platform, documents, author, at, reason, expected)
     for forecast in broken:
         platform.audit.add(
             author,
@@ -175,7 +179,8 @@ def _refusal(broken: Sequence[LoadForecast]) -> str:
             "the alarm budget is exceeded, and no definition was applied:",
             *(f"  - {line}" for line in lines),
             "Show the alerts that it would raise with `alerting backtest`; then widen its limits, "
-            "add `for:`, a clear limit or suppression; or accept the load: --accept-load REASON",
+            "add `for:`, a clear limit or suppression; or accept the load with a reason "
+            "(`alerting apply --accept-load REASON`)",
         ]
     )
 

@@ -1,12 +1,12 @@
 """Definitions: plan and apply documents, and make revisions of documents edited directly in the
 database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.assets import EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.faults import (
@@ -20,17 +20,20 @@ from alerting.definitions.faults import (
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
-from alerting.definitions.wording.language import template
-from alerting.kinds.validation import parse_definition, readable_part
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import (
-    Assets,
     Audit,
     Dags,
     DefinitionPorts,
     Definitions,
     Document,
-    FaultyDocument,
     PlatformAlerts,
+)
+from alerting.usecases.definitions.checking import (
+    check,
+    check_each,
+    index_assets,
+    parse_beside_assets,
 )
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
@@ -38,6 +41,9 @@ from alerting.usecases.definitions.platform_alerts import (
     record_document_faults,
 )
 
+Expected = int | Literal["new"]
+"""The number of the newest revision that a change was made from, 0 for a document without any; or
+that there is no such definition."""
 _BESIDE_ASSETS = ("archived_files", "event_types", "routes", "shelves", "sources")
 
 
@@ -54,96 +60,6 @@ class Synced:
     new: tuple[Revision, ...]
     faulty: dict[str, list[str]]
     assets: AssetIndex
-
-
-def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
-    """Read documents and check them against the known assets. Raises UserError with the faults of
-    all of them."""
-    read = [_read_definition(document) for document in documents]
-    assets = _assets_of(
-        platform.assets, [one.definition for one in read if one.definition is not None]
-    )
-    types = platform.assets.event_types()
-    definitions = [one.definition for one in read if one.definition is not None and not one.faults]
-    all_faults = [(one.name, _all_faults(one, assets, types)) for one in read]
-    messages = [str(DefinitionRefused(name, faults)) for name, faults in all_faults if faults]
-    messages += _inhibition_messages(platform, definitions, assets)
-    names = [d.name for d in definitions]
-    messages += [
-        f"definition {n!r} occurs twice in these documents"
-        for n in sorted({n for n in names if names.count(n) > 1})
-    ]
-    if messages:
-        raise UserError("\n".join(messages))
-    return definitions
-
-
-class _Read(NamedTuple):
-    """A document after reading: its definition, or of a faulty one what can be read of it, if
-    anything, with the faults."""
-
-    name: str
-    definition: Definition | None
-    faults: tuple[Fault, ...] = ()
-
-
-def _read_definition(document: Document) -> _Read:
-    try:
-        definition = parse_definition(document)
-    except DefinitionRefused as refusal:
-        return _Read(refusal.name, readable_part(document, refusal.faults), tuple(refusal.faults))
-    return _Read(definition.name, definition)
-
-
-def _all_faults(read: _Read, assets: AssetIndex, types: Sequence[EventType]) -> list[Fault]:
-    """Return the faults of a document, and those of its definition, or of its readable part, on the
-    assets."""
-    if read.definition is None or read.definition.state == "retired":
-        return list(read.faults)
-    paths = {fault.path for fault in read.faults}
-    on_assets = faults_against_assets(read.definition, assets, types)
-    return [*read.faults, *(fault for fault in on_assets if fault.path not in paths)]
-
-
-def _parse(document: Document, assets: AssetIndex, types: Sequence[EventType]) -> Definition:
-    """Return the definition of a document. Raises DefinitionRefused with all its faults, also those
-    of the rest on the assets."""
-    read = _read_definition(document)
-    if read.definition is None or read.faults:
-        raise DefinitionRefused(read.name, _all_faults(read, assets, types))
-    return read.definition
-
-
-def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
-    """Return the assets that decide about these definitions: without need not all of them, because
-    there may be very many.
-
-    All are needed to say what is near to an unknown or faulty one, and where other definitions that
-    inhibit apply.
-    """
-    if any(d.suppression and d.suppression.inhibited for d in definitions):
-        return all_assets(stored)
-    patterns = {pattern for d in definitions for pattern in d.assets}
-    found = AssetIndex(stored.find_matching(patterns))
-    return found if all(map(found.names_like, patterns)) else all_assets(stored)
-
-
-def _inhibition_messages(
-    platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex
-) -> list[str]:
-    """Return the faults of definitions that others inhibit, beside all definitions as they would
-    then be in force."""
-    if not any(d.suppression and d.suppression.inhibited for d in definitions):
-        return []
-    others = {r.name: r.definition for r in platform.definitions.latest_revisions()} | {
-        d.name: d for d in definitions
-    }
-    found = [
-        (d.name, list(inhibition_faults(d, others, assets)))
-        for d in definitions
-        if d.state != "retired"
-    ]
-    return [str(DefinitionRefused(name, faults)) for name, faults in found if faults]
 
 
 def require_document(definitions: Definitions, name: str) -> Document:
@@ -173,25 +89,128 @@ def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]
 
 
 def apply(
-    platform: DefinitionPorts, documents: Sequence[Document], author: str, at: datetime, reason: str
+    platform: DefinitionPorts,
+    documents: Sequence[Document],
+    author: str,
+    at: datetime,
+    reason: str,
+    expected: Expected | None = None,
 ) -> list[Plan]:
-    """Apply documents, each with its revision. If one of them is refused, none is written."""
+    """Apply documents, each with its revision. If one of them is refused, none is written.
+
+    `expected`: of a single document. Raises ChangedSince if its newest revision is another one.
+    """
     plans = plan(platform, documents)
     for item in plans:
+        if expected is not None:
+            require_expected(platform, item.name, expected, at)
         if item.action != "unchanged":
-            _store(platform, item.definition, author, at, reason)
+            _store(platform, item.definition, author, at, reason, expected)
     return plans
 
 
+class ChangedSince(UserError):
+    """Refusal of a change that was made from another revision than the newest.
+
+    `newest`: None if there is none; `changes`: fields that it changed, before and after.
+    """
+
+    def __init__(
+        self, name: str, newest: Revision | None, changes: Mapping[str, tuple[Any, Any]]
+    ) -> None:
+        self.newest = newest
+        self.changes = changes
+        if newest is None:
+            what = translatable("definition {name} has another state than expected", name=name)
+        else:
+            what = translatable(
+                "definition {name} was changed by {author} at {at} (revision {number}: {reason})",
+                name=name,
+                author=newest.author,
+                at=newest.at.isoformat(timespec="seconds"),
+                number=str(newest.number),
+                reason=newest.reason,
+            )
+        super().__init__(what)
+
+    @property
+    def detail(self) -> str:
+        """Return the message with the fields that changed, and what to do."""
+        fields = "; ".join(
+            f"{field}: {shown(before)} → {shown(after)}"
+            for field, (before, after) in self.changes.items()
+        )
+        what = f"; it changed {fields}" if fields else ""
+        return f"{self.message}{what}; read it again and apply your change to its newest revision"
+
+
+def require_expected(
+    platform: DefinitionPorts, name: str, expected: Expected, at: datetime
+) -> Revision | None:
+    """Return the newest revision of a definition if it is the expected one. Raises ChangedSince.
+
+    A document that was edited in the database gets its revision first, as `sync` does.
+    """
+    document = next((d for d in platform.definitions.documents() if d.get("name") == name), None)
+    newest = platform.definitions.newest_revision(name)
+    if document is not None:
+        edited = _edited(platform, document, newest)
+        if edited is not None:
+            newest = _add_edited(platform, edited, at)
+    if expected == "new":
+        if document is not None or newest is not None:
+            raise ChangedSince(name, newest, {})
+    elif (newest.number if newest else 0) != expected:
+        raise _changed_since(platform.definitions, name, newest, expected)
+    return newest
+
+
+def _changed_since(
+    definitions: Definitions, name: str, newest: Revision | None, expected: Expected
+) -> ChangedSince:
+    known = next((r for r in definitions.revisions(name) if r.number == expected), None)
+    compared = plan_change(newest.definition, known) if newest and known else None
+    return ChangedSince(name, newest, compared.changes if compared else {})
+
+
+def _edited(
+    platform: DefinitionPorts, document: Document, newest: Revision | None
+) -> Definition | None:
+    """Return the definition of a valid document without its own revision, None of any other."""
+    read = {key: value for key, value in document.items() if not key.startswith("_")}
+    try:
+        (found,) = check_each(platform, [read])
+    except Exception:  # any content of a document, as in `sync`, which marks it as faulty
+        return None
+    is_new = newest is None or newest.definition != found.definition
+    return found.definition if is_new and not found.faults else None
+
+
+def _add_edited(platform: DefinitionPorts, definition: Definition, at: datetime) -> Revision:
+    return _add_revision(
+        platform.definitions, platform.dags, definition, "database", at, "edited in the database"
+    )[0]
+
+
 def _store(
-    platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str
+    platform: DefinitionPorts,
+    definition: Definition,
+    author: str,
+    at: datetime,
+    reason: str,
+    expected: Expected | None = None,
 ) -> Revision:
     platform.definitions.store_document(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
-    revision, before = _add_revision(
-        platform.definitions, platform.dags, definition, author, at, reason
-    )
+    try:
+        revision, before = _add_revision(
+            platform.definitions, platform.dags, definition, author, at, reason, expected
+        )
+    except ChangedSince as changed:
+        if changed.newest is not None:  # whose document was written over a moment ago
+            platform.definitions.store_document(definition_document(changed.newest.definition))
+        raise
     platform.audit.add(
         author,
         template("definition applied"),
@@ -211,13 +230,17 @@ def _add_revision(
     author: str,
     at: datetime,
     reason: str,
+    expected: Expected | None = None,
 ) -> tuple[Revision, Revision | None]:
     """Store the next revision. If another process stored that number first, take it if it is equal,
-    else use the next number."""
+    else use the next number; raise ChangedSince where the number before it is not as expected."""
     while True:
         before = definitions.newest_revision(definition.name)
         if before is not None and before.definition == definition:
             return before, before
+        number = before.number if before is not None else 0
+        if expected is not None and number != (0 if expected == "new" else expected):
+            raise _changed_since(definitions, definition.name, before, expected)
         last_number = definitions.last_number(definition.name)
         revision = next_revision(definition, before, author, at, reason, last_number)
         if definitions.add_revision(revision):
@@ -256,7 +279,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
-    assets = _index(valid, faulty_assets)
+    assets = index_assets(valid, faulty_assets)
     types = platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
@@ -265,7 +288,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         document = {k: v for k, v in marked.items() if not k.startswith("_")}
         name = str(marked.get("_label", document.get("name")))
         try:
-            definition = _parse(document, assets, types)
+            definition = parse_beside_assets(document, assets, types)
             faults = _faults_in_force(definition, (*latest.values(), *new), assets, types)
         except DefinitionRefused as refusal:
             faults = list(refusal.faults)
@@ -276,16 +299,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         if faults:
             faulty[name] = [str(f) for f in faults]
         elif name not in latest or latest[name].definition != definition:
-            new.append(
-                _add_revision(
-                    platform.definitions,
-                    platform.dags,
-                    definition,
-                    "database",
-                    at,
-                    "edited in the database",
-                )[0]
-            )
+            new.append(_add_edited(platform, definition, at))
         _record_faults(
             platform.definitions,
             platform.audit,
@@ -336,15 +350,6 @@ def _record_faults(
     audit.add("platform", what, name, at, earlier, faults)
 
 
-def all_assets(assets: Assets) -> AssetIndex:
-    """Return all valid assets, and the names of those whose documents are faulty."""
-    return _index(*assets.read_all())
-
-
-def _index(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> AssetIndex:
-    return AssetIndex(valid, {document.name for document in faulty})
-
-
 def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
     """Return the newest valid revision of a definition for work on one of its targets, as an
     episode or a shelf; None without one.
@@ -372,9 +377,7 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
         return newest
     found = next((r for r in definitions.revisions(name) if r.number == number), None)
     if found is None:
-        raise UserError(
-            f"definition {name!r} has no revision {number}; it has 1 to {newest.number}"
-        )
+        raise NotFound(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
     return found
 
 

@@ -61,3 +61,19 @@ def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> 
             f"{training.failure}"
         )
     return None if serves else f"was trained at {since} without a champion"
+
+
+def champion_versions(
+    definitions: Definitions, decisions: Decisions, newest: Sequence[Revision]
+) -> dict[str, int]:
+    """Return the registry version that evaluates each trained definition in service, by name; one
+    without a model is absent."""
+    names = [
+        r.name
+        for r in newest
+        if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"
+    ]
+    histories = definitions.histories(names) if names else {}
+    made = decisions.histories(names) if names else {}
+    answers = {name: present_answer(histories.get(name, []), made.get(name, [])) for name in names}
+    return {name: a.version for name, a in answers.items() if a.version is not None}

@@ -66,7 +66,9 @@ def everywhere(stub):
         "access_tokens",
         "audit",
     )
-    return client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
+    client = client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
+    client.app.state.previews = stub
+    return client
 
 
 def come_true():
@@ -110,8 +112,10 @@ def bodied(operation, schemas):
 
 
 def wrong_path(path):
-    id = "0" * 12 if "/predict-jobs/" in path else "nothing-of-this-id"
-    return path.replace("{id}", id).replace("{name}", "nothing-of-this-name")
+    id = "0" * 12 if "/predict-jobs/" in path or "/previews/" in path else "nothing-of-this-id"
+    return (
+        path.replace("{id}", id).replace("{name}", "nothing-of-this-name").replace("{number}", "1")
+    )
 
 
 def named(client, path):
@@ -137,13 +141,31 @@ def named(client, path):
             job = replace(job, state="done", result=ScoredFile(1, 1, 1, {}))
         state.platform.predict_jobs.insert(job)
         return {"id": id}
-    if path.startswith("/api/v1/tokens/"):
-        made = client.post("/api/v1/tokens", json=VALID["TokenBody"], headers=ADMIN)
-        return {"id": made.json()["key"]}
+    for folder, made_at, body, key in (
+        ("/api/v1/tokens/", "/api/v1/tokens", "TokenBody", "key"),
+        ("/api/v1/previews/", "/api/v1/definitions:preview", "PreviewBody", "id"),
+    ):
+        if path.startswith(folder):
+            return {"id": client.post(made_at, json=VALID[body], headers=ADMIN).json()[key]}
+    if path.endswith("{name}:activate"):
+        client.post("/api/v1/definitions/too-hot:retire", headers=ADMIN)
     if path.startswith("/api/v1/definitions/{name}/predict"):
         return {"name": "too-moist"}
     closed = {"id": come_true().id} if path.endswith("/close") else {}
     return {"name": "all"} if path.startswith("/api/v1/routes/") else closed
+
+
+def provoke_preconditions(send, operation, body):
+    """Statuses of a change of another revision than the newest, of none, and of a new object."""
+    names = {parameter["name"] for parameter in operation.get("parameters", ())}
+    if "if-match" in names:
+        yield send(headers=ADMIN, **body)
+        yield send(headers={**ADMIN, "if-match": '"99"'}, **body)
+    if "if-none-match" in names:
+        new = {**body["json"], "name": "too-new"}
+        yield send(
+            at="/api/v1/definitions/too-new", headers={**ADMIN, "if-none-match": "*"}, json=new
+        )
 
 
 def provoke(clients, path, method, operation, schemas):
@@ -153,7 +175,9 @@ def provoke(clients, path, method, operation, schemas):
     body = bodied(operation, schemas)
     where = path_of(path, **named(client, path))
 
-    def send(to=client, at=where, headers=ADMIN, **request):
+    own = {**ADMIN, "if-match": '"1"'} if method == "PUT" else ADMIN
+
+    def send(to=client, at=where, headers=own, **request):
         return to.request(method, at, headers=headers, **({"params": query} | request))
 
     yield send(**body)
@@ -166,6 +190,7 @@ def provoke(clients, path, method, operation, schemas):
     yield send(headers={**ADMIN, "x-large": "x" * 40_000}, **body)
     yield send(at=wrong_path(path), **body)
     yield send(at=path_of(path, id="x" * 300, name="x" * 300), **body)
+    yield from provoke_preconditions(send, operation, body)
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "query":
             yield send(params=query | {parameter["name"]: "0001-01-01T00:00:00Z" + "x" * 300})

@@ -58,6 +58,15 @@ VALID = {
         "role": "sender",
         "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
     },
+    "DefinitionBody": too_hot(),
+    "ChangeBody": {"reason": "r", "accept_load": "a"},
+    "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
+    "RetireBody": {"reason": "r"},
+    "PreviewBody": {
+        "definition": too_hot(),
+        "from": "2026-01-05T00:00:00Z",
+        "to": "2026-01-05T02:00:00Z",
+    },
     "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
     "MissBody": {
         "definition": "too-hot",
@@ -87,15 +96,12 @@ def operations(client):
 
 
 def path_of(path, **names):
-    return re.sub(
-        r"\{(\w+)\}",
-        lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot"}.get(m[1], "x")),
-        path,
-    )
+    known = {"id": episode(1).id, "name": "too-hot", "number": "1"} | names
+    return re.sub(r"\{(\w+)\}", lambda m: known.get(m[1], "x"), path)
 
 
 def required(operation, beside):
-    known = {"definition": "too-hot", "asset": "oven-1"}
+    known = {"definition": "too-hot", "asset": "oven-1", "from": "1"}
     return {
         p["name"]: known[p["name"]]
         for p in operation.get("parameters", ())

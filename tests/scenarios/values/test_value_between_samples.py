@@ -9,7 +9,8 @@ from alerting.definitions.question import question_hash
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.reporting.page.decision_text import decision_markdown
-from alerting.usecases.definitions.sync import apply, check
+from alerting.usecases.definitions.checking import check
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.model_cache import ModelCache

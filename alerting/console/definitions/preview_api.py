@@ -1,0 +1,184 @@
+"""REST API, version 1: previews of drafts, as jobs in memory."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerting.adapters.platform import Platform
+from alerting.console.api.api import Engineer, Served
+from alerting.console.api.parameters import Instant
+from alerting.console.api.plant_times import plant_times
+from alerting.console.api.views import View
+from alerting.console.definitions.documents import EXAMPLE
+from alerting.console.definitions.previews import (
+    PreviewJob,
+    Previews,
+    PreviewsFull,
+    PreviewState,
+)
+from alerting.ports import Document
+from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.preview import require_preview
+
+router = APIRouter(prefix="/api/v1", tags=["definitions"])
+PreviewId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Id of a preview.")]
+USUAL_PERIOD = timedelta(weeks=4)
+
+
+class PreviewBody(BaseModel):
+    """A draft and the period over which it is tried."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    definition: Document = Field(json_schema_extra={"examples": [dict(EXAMPLE)]})
+    start: Instant | None = Field(
+        None, alias="from", description="Four weeks before `to` if left out."
+    )
+    end: Instant | None = Field(
+        None, alias="to", description="The last midnight (UTC) if left out."
+    )
+
+
+class PreviewEpisode(View):
+    """An episode that the draft would have raised; `closed_at` is null if it was still open."""
+
+    asset: str
+    severity: str
+    raised_at: datetime
+    closed_at: datetime | None
+    value: float | None
+    threshold: float | None
+    reason: str
+
+
+class PreviewResult(View):
+    """What a draft would have raised.
+
+    `episodes`: in all; `shown`: the newest 200. `alarms_per_day`: over the evaluated time; `peak`:
+    the most within ten minutes; `floods`: periods of ten minutes with more than the budget allows.
+    """
+
+    episodes: int
+    shown: list[PreviewEpisode]
+    alarms_per_day: float | None
+    peak: int | None
+    floods: int | None
+    days_without: int | None
+
+
+class PreviewView(View):
+    """A preview; of the person who asks."""
+
+    id: str
+    definition: str
+    start: datetime = Field(alias="from")
+    end: datetime = Field(alias="to")
+    state: PreviewState
+    progress: float = Field(description="Share that is done, from 0 to 1.")
+    step: str
+    created_at: datetime
+    ended_at: datetime | None
+    fault: str | None = Field(description="Why it failed.")
+    result: PreviewResult | None
+
+
+def _previews(request: Request) -> Previews:
+    found: Previews = request.app.state.previews
+    return found
+
+
+RunningPreviews = Annotated[Previews, Depends(_previews)]
+
+
+@router.post("/definitions:preview", status_code=202)
+def start_preview(
+    body: PreviewBody, platform: Served, person: Engineer, previews: RunningPreviews
+) -> PreviewView:
+    """Try a draft on past readings without applying it: the episodes it would have raised, and how
+    many a day. Role: engineer.
+
+    For definitions without a model, over at most 92 days, 10 million readings and 120 seconds. A
+    person has one preview: a new one takes the place of the one before, and the same draft over the
+    same period is the same preview. Results are in memory only.
+    """
+    try:
+        job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
+    except PreviewsFull as full:
+        raise HTTPException(429, full.message, {"retry-after": "60"}) from full
+    return preview_view(job, platform)
+
+
+@router.get("/previews/{id}")
+def show_preview(
+    id: PreviewId,
+    platform: Served,
+    person: Engineer,
+    previews: RunningPreviews,
+    wait: Annotated[
+        int, Query(ge=0, le=10, description="Seconds to wait for its end before the answer.")
+    ] = 0,
+) -> PreviewView:
+    """Show one's own preview with its progress, and its result or fault. Role: engineer."""
+    job = previews.find(person.name, id)
+    job.ended.wait(wait)
+    return preview_view(job, platform)
+
+
+@router.delete("/previews/{id}", status_code=204, response_class=Response)
+def cancel_preview(id: PreviewId, person: Engineer, previews: RunningPreviews) -> None:
+    """Cancel one's own preview, or forget its result. Role: engineer."""
+    previews.cancel(person.name, id)
+
+
+def begin_preview(
+    platform: Platform,
+    previews: Previews,
+    owner: str,
+    document: Document,
+    start: datetime | None,
+    end: datetime | None,
+) -> PreviewJob:
+    """Begin the preview of a draft, or find the same one. Raises UserError for a draft with faults
+    or with a model, and a wrong period; PreviewsFull if too many are under way."""
+    now = platform.clock.now()
+    until = end or now.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = start or until - USUAL_PERIOD
+    subject = written_subject(platform, document)
+    require_preview(subject, since, until, now)
+    return previews.start(platform, owner, subject, since, until)
+
+
+def preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
+    """Return the view of a preview."""
+    _, start, end = job.identity
+    fault = None if job.fault is None else plant_times(job.fault, platform.zone)
+    fields = {"from": start, "to": end, "fault": fault, "result": preview_result(job)}
+    return PreviewView.model_validate(vars(job) | fields)
+
+
+def preview_result(job: PreviewJob) -> PreviewResult | None:
+    """Return the result of a preview, None before it is done."""
+    made = job.made
+    if made is None:
+        return None
+    return PreviewResult(
+        episodes=made.episodes,
+        shown=[
+            PreviewEpisode(
+                asset=e.asset,
+                severity=e.severity,
+                raised_at=e.raised_at,
+                closed_at=e.closed_at,
+                value=e.evaluation.value,
+                threshold=e.evaluation.threshold,
+                reason=e.evaluation.reason,
+            )
+            for e in made.newest
+        ],
+        alarms_per_day=made.load.get("per_day"),
+        peak=made.load.get("peak"),
+        floods=made.load.get("floods"),
+        days_without=made.load.get("days_without"),
+    )

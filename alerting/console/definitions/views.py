@@ -1,0 +1,237 @@
+"""Answers of the API on definitions."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_core import to_jsonable_python
+
+from alerting.console.api.views import View
+from alerting.definitions.model import Revision
+from alerting.definitions.revisions import definition_document
+from alerting.ports import Document
+from alerting.usecases.alarm_load.changes import ChangeReview
+from alerting.usecases.alarm_load.overview import DefinitionLine
+
+
+class DefinitionSummary(View):
+    """One definition as lists show it; `state` is faulty where the current document has faults.
+
+    `training`: its training in a sentence, e.g. that an earlier revision answers until the newest
+    one is trained.
+    """
+
+    name: str
+    title: str
+    kind: str
+    state: str
+    severity: str | None = Field(description="null if no valid revision exists.")
+    assets: list[str] = Field(description="Names or patterns of the assets that it watches.")
+    revision: int | None
+    since: datetime | None
+    faults: list[str]
+    training: str | None
+    evaluated_at: datetime | None = Field(
+        description="Up to when all its assets are evaluated; null if one never was."
+    )
+    champion: int | None = Field(description="Version of the model in service; null without one.")
+    alarms_per_day: float | None = Field(
+        description="Notified alarms a day, over the days of the alarm budget; null if not active."
+    )
+
+
+class RevisionSummary(View):
+    """The actor, time and reason of a revision."""
+
+    number: int
+    hash: str
+    author: str
+    at: datetime
+    reason: str
+
+
+class RevisionDetail(RevisionSummary):
+    """A revision with its document."""
+
+    document: Document
+
+
+class RevisionPage(View):
+    """Revisions, newest first; `next` is `before` of the page after this one, null on the last."""
+
+    items: list[RevisionSummary]
+    next: int | None
+
+
+class DefinitionDetail(DefinitionSummary):
+    """The current document as written, and its revisions, oldest first."""
+
+    document: Document
+    revisions: list[RevisionSummary]
+
+
+class FaultView(View):
+    """A fault of a document: its place, the fault, and a hint, empty without one."""
+
+    path: str
+    message: str
+    hint: str
+
+
+class FieldChange(View):
+    """A field that differs; null where it is not written."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class LoadView(View):
+    """Alarms a day that a definition adds at a position: beside `now` of all others, and the budget
+    of the position. `before`: of the definition as it is in service now."""
+
+    position: str
+    expected: float
+    now: float
+    before: float
+    budget: float
+
+
+class ForecastView(View):
+    """Expected alarm load. `messages`: the same in sentences, with what is unknown and changes that
+    would bring it within the budget."""
+
+    loads: list[LoadView]
+    breaks_budget: bool
+    messages: list[str]
+
+
+class PlanView(View):
+    """What applying a document changes."""
+
+    action: Literal["create", "change", "unchanged"]
+    changes: list[FieldChange]
+    warnings: list[str]
+    load: ForecastView | None = Field(description="null if the change cannot cause alarms.")
+    next: str | None = Field(description="When it is evaluated or trained.")
+
+
+class CheckView(View):
+    """The check of a document: all its faults, or the plan."""
+
+    name: str
+    valid: bool
+    faults: list[FaultView]
+    plan: PlanView | None
+
+
+class AppliedView(View):
+    """A definition after a change. `revision`: its newest one."""
+
+    name: str
+    state: str
+    revision: int
+    plan: PlanView
+
+
+class RetiredView(View):
+    """A definition that was retired. `closed`: open episodes that this ended."""
+
+    name: str
+    state: str
+    revision: int
+    closed: int
+
+
+class DifferenceView(View):
+    """The fields that differ between two revisions."""
+
+    name: str
+    start: int = Field(alias="from")
+    end: int = Field(alias="to")
+    changes: list[FieldChange]
+
+
+def summary_view(line: DefinitionLine) -> DefinitionSummary:
+    """Return the view of a definition for lists."""
+    return DefinitionSummary(**_summary(line))
+
+
+def detail_view(line: DefinitionLine, revisions: list[Revision]) -> DefinitionDetail:
+    """Return the view of a definition with its document and its revisions, oldest first."""
+    made = [RevisionSummary.model_validate(revision) for revision in revisions]
+    return DefinitionDetail(
+        **_summary(line), document=shown_document(line.document), revisions=made
+    )
+
+
+def shown_document(document: Document) -> Document:
+    """Return a document as stored, with values that JSON does not know as text."""
+    own = {key: value for key, value in document.items() if not key.startswith("_")}
+    shown: Document = to_jsonable_python(
+        own, fallback=str, inf_nan_mode="strings", bytes_mode="base64"
+    )
+    return shown
+
+
+def revision_view(revision: Revision) -> RevisionDetail:
+    """Return the view of a revision with its document."""
+    head = RevisionSummary.model_validate(revision)
+    return RevisionDetail(**dict(head), document=definition_document(revision.definition))
+
+
+def check_view(review: ChangeReview) -> CheckView:
+    """Return the view of a review."""
+    return CheckView(
+        name=review.name,
+        valid=not review.faults,
+        faults=[FaultView.model_validate(fault) for fault in review.faults],
+        plan=plan_view(review) if review.plan is not None else None,
+    )
+
+
+def plan_view(review: ChangeReview) -> PlanView:
+    """Return the view of the plan of a valid document. Raises ValueError without a plan."""
+    if review.plan is None:
+        raise ValueError("a faulty document has no plan")
+    forecast = next(iter(review.load), None)
+    return PlanView(
+        action=review.plan.action,
+        changes=field_changes(review.plan.changes),
+        warnings=list(review.warnings),
+        load=ForecastView(
+            loads=[LoadView.model_validate(load) for load in forecast.loads],
+            breaks_budget=forecast.breaks,
+            messages=list(forecast.messages),
+        )
+        if forecast
+        else None,
+        next=review.next_step,
+    )
+
+
+def field_changes(changes: Any) -> list[FieldChange]:
+    """Return the view of fields with their values before and after."""
+    return [
+        FieldChange(field=field, before=before, after=after)
+        for field, (before, after) in changes.items()
+    ]
+
+
+def _summary(line: DefinitionLine) -> dict[str, Any]:
+    latest = line.latest
+    return {
+        "name": line.name,
+        "title": line.title,
+        "kind": line.kind,
+        "state": line.state,
+        "severity": latest.definition.severity if latest else None,
+        "assets": list(latest.definition.assets) if latest else [],
+        "revision": latest.number if latest else None,
+        "since": latest.at if latest else None,
+        "faults": list(line.faults),
+        "training": line.training,
+        "evaluated_at": line.runs.evaluated_at,
+        "champion": line.champion,
+        "alarms_per_day": line.alarms_per_day,
+    }

@@ -1,0 +1,141 @@
+"""Check documents of definitions: by themselves, against the known assets and beside each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.against_assets import faults_against_assets
+from alerting.definitions.checks.inhibition import inhibition_faults
+from alerting.definitions.checks.trained import training_warnings
+from alerting.definitions.faults import DefinitionRefused, Fault, UserError
+from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.kinds.normal.fields import NormalDefinition
+from alerting.kinds.validation import parse_definition, readable_part
+from alerting.ports import Assets, DefinitionPorts, Document, FaultyDocument
+
+
+@dataclass(frozen=True)
+class CheckedDocument:
+    """A document after its check: its definition, or of a faulty one what can be read of it, if
+    anything, with the faults."""
+
+    name: str
+    definition: Definition | None
+    faults: tuple[Fault, ...] = ()
+
+
+def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
+    """Read documents and check them against the known assets. Raises UserError with the faults of
+    all of them."""
+    checked = check_each(platform, documents)
+    messages = [str(DefinitionRefused(one.name, one.faults)) for one in checked if one.faults]
+    good = [one.definition for one in checked if one.definition is not None and not one.faults]
+    names = [d.name for d in good]
+    messages += [
+        f"definition {n!r} occurs twice in these documents"
+        for n in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if messages:
+        raise UserError("\n".join(messages))
+    return good
+
+
+def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list[CheckedDocument]:
+    """Return each document with all its faults: its own, on the known assets, and beside the other
+    definitions as they would then be in force."""
+    read = [_read_definition(document) for document in documents]
+    assets = _assets_of(
+        platform.assets, [one.definition for one in read if one.definition is not None]
+    )
+    types = platform.assets.event_types()
+    good = [one.definition for one in read if one.definition is not None and not one.faults]
+    inhibited = _inhibition_faults(platform, good, assets)
+    return [
+        replace(one, faults=tuple(_all_faults(one, assets, types) + inhibited.get(one.name, [])))
+        for one in read
+    ]
+
+
+def parse_beside_assets(
+    document: Document, assets: AssetIndex, types: Sequence[EventType]
+) -> Definition:
+    """Return the definition of a document. Raises DefinitionRefused with all its faults, also those
+    of the rest on the assets."""
+    read = _read_definition(document)
+    if read.definition is None or read.faults:
+        raise DefinitionRefused(read.name, _all_faults(read, assets, types))
+    return read.definition
+
+
+def warnings_of(definition: Definition, assets: Sequence[Asset]) -> list[str]:
+    """Return what an engineer should know of a valid definition before it serves."""
+    targets = matching_assets(definition, assets)
+    if isinstance(definition, TrainedDefinition):
+        return list(training_warnings(definition, targets))
+    if isinstance(definition, NormalDefinition):
+        return [*definition.horizon_warnings(targets), *definition.effect_warnings()]
+    return []
+
+
+def all_assets(assets: Assets) -> AssetIndex:
+    """Return all valid assets, and the names of those whose documents are faulty."""
+    return index_assets(*assets.read_all())
+
+
+def index_assets(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> AssetIndex:
+    """Return assets by name, with the names of those whose documents are faulty."""
+    return AssetIndex(valid, {document.name for document in faulty})
+
+
+def _read_definition(document: Document) -> CheckedDocument:
+    try:
+        definition = parse_definition(document)
+    except DefinitionRefused as refusal:
+        return CheckedDocument(
+            refusal.name, readable_part(document, refusal.faults), tuple(refusal.faults)
+        )
+    return CheckedDocument(definition.name, definition)
+
+
+def _all_faults(
+    read: CheckedDocument, assets: AssetIndex, types: Sequence[EventType]
+) -> list[Fault]:
+    """Return the faults of a document, and those of its definition, or of its readable part, on the
+    assets."""
+    if read.definition is None or read.definition.state == "retired":
+        return list(read.faults)
+    paths = {fault.path for fault in read.faults}
+    on_assets = faults_against_assets(read.definition, assets, types)
+    return [*read.faults, *(fault for fault in on_assets if fault.path not in paths)]
+
+
+def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
+    """Return the assets that decide about these definitions: without need not all of them, because
+    there may be very many.
+
+    All are needed to say what is near to an unknown or faulty one, and where other definitions that
+    inhibit apply.
+    """
+    if any(d.suppression and d.suppression.inhibited for d in definitions):
+        return all_assets(stored)
+    patterns = {pattern for d in definitions for pattern in d.assets}
+    found = AssetIndex(stored.find_matching(patterns))
+    return found if all(map(found.names_like, patterns)) else all_assets(stored)
+
+
+def _inhibition_faults(
+    platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex
+) -> dict[str, list[Fault]]:
+    """Return the faults of definitions that others inhibit, by name, beside all definitions as they
+    would then be in force."""
+    if not any(d.suppression and d.suppression.inhibited for d in definitions):
+        return {}
+    others = {r.name: r.definition for r in platform.definitions.latest_revisions()} | {
+        d.name: d for d in definitions
+    }
+    return {
+        d.name: list(inhibition_faults(d, others, assets))
+        for d in definitions
+        if d.state != "retired"
+    }

@@ -1,0 +1,273 @@
+"""Definitions over the REST API: check, apply, states, revisions, diff and restore."""
+
+import json
+
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.definitions.revisions import definition_document
+from alerting.usecases.definitions.sync import apply
+from tests.builders import at, too_hot
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
+from tests.helpers.console.often_hot import often_hot
+from tests.helpers.stores import audit_entries
+
+URL = "/api/v1/definitions"
+
+
+def put(client, document, name="too-hot", query="", **headers):
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    return client.put(f"{URL}/{name}{query}", json=document, headers=ADMIN | named)
+
+
+def newest(platform, name="too-hot"):
+    return platform.definitions.newest_revision(name)
+
+
+def test_a_list_shows_state_faults_assets_and_how_many_alarms_a_day_each_raised(client, platform):
+    platform.episodes.insert(episode(1))
+    platform.definitions.mark_faulty("too-moist", ["above: must be a number"])
+    hot, moist = client.get(URL, headers=VIEWER).json()
+    assert (hot["name"], hot["state"], hot["assets"]) == ("too-hot", "active", ["oven-1"])
+    assert hot["alarms_per_day"] == pytest.approx(1 / platform.budget.days)
+    assert (hot["champion"], hot["evaluated_at"]) == (None, None)
+    assert (moist["state"], moist["faults"]) == ("faulty", ["above: must be a number"])
+
+
+def test_a_check_names_every_fault_with_its_place_and_a_hint_and_writes_nothing(client, platform):
+    wrong = {**too_hot(), "abov": 215, "variable": "temprature"}
+    del wrong["above"]
+    found = client.post(f"{URL}:check", json=wrong, headers=ADMIN).json()
+    assert (found["valid"], found["plan"]) == (False, None)
+    by_path = {fault["path"]: fault for fault in found["faults"]}
+    assert by_path["abov"]["hint"] == "did you mean above?"
+    assert "temperature" in by_path["variable"]["hint"]
+    assert newest(platform).number == 1
+
+
+def test_a_check_says_what_applying_would_change_and_what_comes_next(client, platform):
+    found = client.post(f"{URL}:check", json=too_hot(above=210), headers=ADMIN).json()
+    assert found["valid"]
+    plan = found["plan"]
+    assert plan["action"] == "change"
+    assert {"field": "above", "before": 215.0, "after": 210.0} in plan["changes"]
+    assert "too-hot: evaluated every" in plan["next"]
+    assert newest(platform).number == 1
+
+
+def test_a_document_may_be_yaml(client):
+    text = "name: too-cold\nkind: threshold\nassets: [oven-1]\nvariable: temperature\nbelow: 150\n"
+    sent = ADMIN | {"content-type": "application/yaml; charset=utf-8"}
+    found = client.post(f"{URL}:check", content=text, headers=sent).json()
+    assert (found["name"], found["plan"]["action"]) == ("too-cold", "create")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "why"),
+    [
+        ("application/yaml", "a: 1\na: 2\n", "the key 'a' occurs twice, first in line 1"),
+        ("application/yaml", "a: 1\n---\nb: 2\n", "holds 2 documents"),
+        ("application/yaml", "- a\n", "holds no definition"),
+        ("application/yaml", "1: a\n", "is no name of a field"),
+        ("application/yaml", "!!python/object:os.system {}\n", "is not YAML"),
+        ("application/yaml", "[" * 60 + "]" * 60, "nested too deeply"),
+        ("application/yaml", "a: &a [1,1]\nb: &b [*a,*a]\n" + "".join(
+            f"c{i}: &c{i} [{', '.join([f'*c{i - 1}' if i else '*b'] * 9)}]\n" for i in range(9)
+        ), "unfolds to more than 20000 values"),
+        ("application/json", '{"a": 1, "a": 2}', "the key 'a' occurs twice"),
+        ("application/json", '{"a": NaN}', "NaN is no number"),
+        ("application/json", '{"a": "\\ud800"}', "U+D800"),
+        ("application/json", '{"a": 1' + "0" * 40 + "}", "a number of more than 30 digits"),
+        ("application/json", "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("application/json", "{", "is not legal JSON"),
+        ("application/json", b"\xff", "is not UTF-8"),
+        ("text/plain", "{}", "send one definition as application/json or application/yaml"),
+    ],
+)  # fmt: skip
+def test_a_body_that_is_no_document_is_refused_with_its_fault(client, kind, body, why):
+    sent = ADMIN | {"content-type": kind}
+    answer = client.post(f"{URL}:check", content=body, headers=sent)
+    assert why in expect_problem(answer, 422)
+
+
+def test_numbers_and_characters_of_json_arrive_as_sent(client, platform):
+    document = json.dumps(too_hot(title="Ofen 🔥", above=1e-05))
+    assert "\\ud83d" in document
+    assert "1e-05" in document
+    sent = ADMIN | {"content-type": "application/json", "if-match": '"1"'}
+    assert client.put(f"{URL}/too-hot", content=document, headers=sent).status_code == 200
+    made = newest(platform).definition
+    assert (made.title, made.above) == ("Ofen 🔥", 1e-05)
+
+
+def test_a_change_is_applied_on_the_revision_it_was_made_from_by_the_person_signed_in(
+    client, platform
+):
+    shown = client.get(f"{URL}/too-hot", headers=VIEWER)
+    assert shown.headers["etag"] == '"1"'
+    answer = put(client, too_hot(above=210), query="?reason=too%20late", if_match='"1"')
+    assert answer.status_code == 200
+    assert answer.headers["etag"] == '"2"'
+    assert answer.json()["plan"]["changes"]
+    made = newest(platform)
+    assert (made.number, made.author, made.reason) == (2, "ada", "too late")
+    entry = audit_entries(platform)[-1]
+    assert {key: entry[key] for key in ("actor", "subject", "before", "after", "why")} == {
+        "actor": "ada",
+        "subject": "too-hot",
+        "before": 1,
+        "after": 2,
+        "why": "too late",
+    }
+
+
+def test_a_change_of_an_older_revision_is_refused_with_who_changed_what_since(client, platform):
+    apply(platform, [too_hot(above=212)], "ben", at(300), "agreed with the shift")
+    detail = expect_problem(put(client, too_hot(above=210), if_match='"1"'), 412)
+    assert "changed by ben at 2026-01-05 05:00 UTC" in detail
+    assert "agreed with the shift" in detail
+    assert "above: 215.0 → 212.0" in detail
+    assert newest(platform).definition.above == 212
+    assert put(client, too_hot(above=210), if_match='"2"').status_code == 200
+
+
+def test_an_edit_in_the_database_is_no_less_a_change_by_another(client, platform):
+    platform.definitions.store_document(too_hot(above=180))
+    detail = expect_problem(put(client, too_hot(above=210), if_match='"1"'), 412)
+    assert "changed by database" in detail
+    assert newest(platform).definition.above == 180
+
+
+def test_of_two_changes_of_one_revision_at_the_same_instant_one_is_refused(platform, client):
+    """The second is applied between the check of the first and its revision."""
+    definitions = platform.definitions
+    store = definitions.store_document
+    hit = []
+
+    def store_late(document):
+        store(document)
+        if document.get("above") == 210 and not hit:
+            hit.append(True)
+            apply(platform, [too_hot(above=212)], "ben", at(600), "at once")
+
+    definitions.store_document = store_late
+    assert "changed by ben" in expect_problem(put(client, too_hot(above=210), if_match='"1"'), 412)
+    assert newest(platform).definition.above == 212
+    (document,) = [d for d in definitions.documents() if d["name"] == "too-hot"]
+    assert document["above"] == 212
+
+
+def test_a_change_must_say_what_it_was_made_from(client, platform):
+    assert "If-Match" in expect_problem(put(client, too_hot(above=210)), 428)
+    expect_problem(put(client, too_hot(above=210), if_match="one"), 422)
+    assert newest(platform).number == 1
+
+
+def test_a_new_definition_is_made_once(client, platform):
+    cold = too_hot(name="too-cold", below=150)
+    del cold["above"]
+    answer = put(client, cold, "too-cold", if_none_match="*")
+    assert (answer.status_code, answer.json()["plan"]["action"]) == (201, "create")
+    assert newest(platform, "too-cold").number == 1
+    expect_problem(put(client, cold, "too-cold", if_none_match="*"), 412)
+    expect_problem(put(client, too_hot(), if_none_match="*"), 412)
+
+
+def test_a_document_with_faults_or_another_name_is_not_applied(client, platform):
+    wrong = put(client, too_hot(above="much"), if_match='"1"')
+    assert "above" in expect_problem(wrong, 422)
+    other = put(client, too_hot(name="b"), if_match='"1"')
+    assert "another definition" in expect_problem(other, 422)
+    assert newest(platform).number == 1
+
+
+def test_only_an_engineer_may_check_apply_or_retire(client, platform):
+    for sent in (
+        client.post(f"{URL}:check", json=too_hot(), headers=OPERATOR),
+        client.put(f"{URL}/too-hot", json=too_hot(), headers=OPERATOR | {"if-match": '"1"'}),
+        client.post(f"{URL}/too-hot:retire", headers=OPERATOR),
+        client.post(f"{URL}/too-hot:activate", headers=OPERATOR),
+        client.post(f"{URL}/too-hot:restore", json={"revision": 1}, headers=OPERATOR),
+    ):
+        expect_problem(sent, 403)
+    assert newest(platform).number == 1
+
+
+def test_a_definition_is_retired_with_its_open_alarms_and_activated_again(client, platform):
+    platform.episodes.insert(episode(590, condition="open"))
+    retired = client.post(f"{URL}/too-hot:retire", json={"reason": "rebuilt"}, headers=ADMIN)
+    assert retired.json() == {"name": "too-hot", "state": "retired", "revision": 2, "closed": 1}
+    assert (newest(platform).author, newest(platform).reason) == ("ada", "rebuilt")
+    assert platform.episodes.find(open_only=True) == []
+    assert "already retired" in expect_problem(
+        client.post(f"{URL}/too-hot:retire", headers=ADMIN), 422
+    )
+    active = client.post(f"{URL}/too-hot:activate", headers=ADMIN)
+    assert (active.json()["state"], active.headers["etag"]) == ("active", '"3"')
+    assert "active already" in expect_problem(
+        client.post(f"{URL}/too-hot:activate", headers=ADMIN), 422
+    )
+    expect_problem(client.post(f"{URL}/nope:retire", headers=ADMIN), 404)
+    stale = client.post(f"{URL}/too-hot:retire", headers=ADMIN | {"if-match": '"1"'})
+    expect_problem(stale, 412)
+
+
+def test_revisions_are_paged_newest_first_and_shown_with_their_documents(client, platform):
+    for number in range(2, 6):
+        apply(platform, [too_hot(above=200 + number)], "ben", at(number), f"r{number}")
+    page = client.get(f"{URL}/too-hot/revisions?limit=3", headers=VIEWER).json()
+    assert [one["number"] for one in page["items"]] == [5, 4, 3]
+    rest = client.get(f"{URL}/too-hot/revisions?before={page['next']}", headers=VIEWER).json()
+    assert ([one["number"] for one in rest["items"]], rest["next"]) == ([2, 1], None)
+    shown = client.get(f"{URL}/too-hot/revisions/2", headers=VIEWER).json()
+    assert (shown["reason"], shown["document"]["above"]) == ("r2", 202)
+    expect_problem(client.get(f"{URL}/too-hot/revisions/9", headers=VIEWER), 404)
+    expect_problem(client.get(f"{URL}/nope/revisions", headers=VIEWER), 404)
+
+
+def test_two_revisions_are_compared_by_field_and_an_earlier_one_is_restored(client, platform):
+    apply(platform, [too_hot(above=212, severity="critical")], "ben", at(300), "hotter")
+    found = client.get(f"{URL}/too-hot/diff?from=1", headers=VIEWER).json()
+    assert (found["from"], found["to"]) == (1, 2)
+    assert {one["field"]: (one["before"], one["after"]) for one in found["changes"]} == {
+        "above": (215.0, 212.0),
+        "severity": (None, "critical"),
+        "title": ("Oven too hot", None),
+    }
+    restored = client.post(f"{URL}/too-hot:restore", json={"revision": 1}, headers=ADMIN)
+    assert restored.json()["revision"] == 3
+    third = newest(platform)
+    first = platform.definitions.revisions("too-hot")[0]
+    assert third.definition == first.definition
+    assert (third.author, third.reason) == ("ada", "revision 1 restored")
+    missing = client.post(f"{URL}/too-hot:restore", json={"revision": 8}, headers=ADMIN)
+    expect_problem(missing, 404)
+
+
+def test_what_the_api_shows_can_be_applied_unchanged(client, platform):
+    document = client.get(f"{URL}/too-hot", headers=VIEWER).json()["document"]
+    answer = put(client, document, if_match='"1"')
+    assert answer.json()["plan"]["action"] == "unchanged"
+    assert newest(platform).number == 1
+    text = yaml.safe_dump(definition_document(newest(platform).definition))
+    sent = ADMIN | {"content-type": "application/yaml", "if-match": '"1"'}
+    same = client.put(f"{URL}/too-hot", content=text, headers=sent)
+    assert same.json()["plan"]["action"] == "unchanged"
+
+
+def test_a_change_that_breaks_the_alarm_budget_is_refused_until_someone_says_why():
+    narrow = often_hot(per_day=5)
+    client = TestClient(create_app(narrow, TOKENS), raise_server_exceptions=False)
+    found = client.post(f"{URL}:check", json=too_hot(above=214), headers=ADMIN).json()
+    assert found["plan"]["load"]["breaks_budget"]
+    assert found["plan"]["load"]["loads"][0]["expected"] > 5
+    query = f"{URL}/too-hot"
+    sent = ADMIN | {"if-none-match": "*"}
+    refusal = expect_problem(client.put(query, json=too_hot(above=214), headers=sent), 422)
+    assert "the alarm budget is exceeded" in refusal
+    assert newest(narrow) is None
+    accepted = f"{query}?accept_load=first%20week"
+    assert client.put(accepted, json=too_hot(above=214), headers=sent).status_code == 201
+    assert "first week" in [entry["why"] for entry in audit_entries(narrow)]

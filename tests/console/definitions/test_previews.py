@@ -1,0 +1,189 @@
+"""Previews of drafts over the REST API: jobs of one person, in memory, bounded."""
+
+from threading import Event
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.console.definitions.previews import PreviewJob, Previews, PreviewsFull
+from alerting.definitions.faults import NotFound, UserError
+from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.preview import preview
+from tests.builders import at, too_hot, too_moist
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
+from tests.helpers.console.often_hot import DAYS, often_hot
+
+URL = "/api/v1/definitions:preview"
+DAY = 24 * 60
+PERIOD = {"from": at(DAY).isoformat(), "to": at(2 * DAY).isoformat()}
+OTHERS = {**TOKENS, "engineer-token-0123456789": ("emil", "engineer")}
+EMIL = {"authorization": "Bearer engineer-token-0123456789"}
+A_HANG_S = 60
+
+
+@pytest.fixture
+def platform():
+    return often_hot()
+
+
+@pytest.fixture
+def client(platform):
+    return TestClient(create_app(platform, OTHERS), raise_server_exceptions=False)
+
+
+def started(client, document, **period):
+    return client.post(URL, json={"definition": document, **(period or PERIOD)}, headers=ADMIN)
+
+
+def ended(client, id, headers=ADMIN):
+    for _ in range(A_HANG_S // 10):
+        found = client.get(f"/api/v1/previews/{id}?wait=10", headers=headers).json()
+        if found["ended_at"]:
+            return found
+    raise AssertionError(found)
+
+
+def test_a_preview_shows_the_alarms_a_draft_would_have_raised_and_stores_nothing(client, platform):
+    answer = started(client, too_hot(stale_after="1d"))
+    assert answer.status_code == 202
+    found = ended(client, answer.json()["id"])
+    assert (found["state"], found["progress"], found["fault"]) == ("done", 1.0, None)
+    result = found["result"]
+    assert result["episodes"] == 12
+    assert result["alarms_per_day"] == pytest.approx(12, rel=0.1)
+    assert result["shown"][0]["value"] == 230.0
+    assert result["shown"][0]["raised_at"] > result["shown"][-1]["raised_at"]
+    assert platform.episodes.find() == []
+    assert platform.definitions.documents() == []
+    assert platform.backtests.for_definition("too-hot") == []
+
+
+def test_without_a_period_it_covers_the_four_weeks_up_to_the_last_midnight(client):
+    answer = client.post(URL, json={"definition": too_hot(stale_after="1d")}, headers=ADMIN)
+    found = answer.json()
+    assert (found["from"][:10], found["to"][:10]) == ("2025-12-11", "2026-01-08")
+    assert ended(client, found["id"])["result"]["episodes"] == 12 * DAYS
+
+
+def test_the_same_draft_is_the_same_preview_and_another_takes_its_place(client):
+    first = started(client, too_hot(stale_after="1d")).json()["id"]
+    assert started(client, too_hot(stale_after="1d")).json()["id"] == first
+    second = started(client, too_hot(stale_after="1d", above=240)).json()["id"]
+    expect_problem(client.get(f"/api/v1/previews/{first}", headers=ADMIN), 404)
+    assert ended(client, second)["result"]["episodes"] == 0
+
+
+def test_a_preview_belongs_to_the_person_who_began_it(client):
+    id = started(client, too_hot(stale_after="1d")).json()["id"]
+    expect_problem(client.get(f"/api/v1/previews/{id}", headers=EMIL), 404)
+    expect_problem(client.delete(f"/api/v1/previews/{id}", headers=EMIL), 404)
+    expect_problem(client.get(f"/api/v1/previews/{id}", headers=OPERATOR), 403)
+    assert ended(client, id)["state"] == "done"
+    assert client.delete(f"/api/v1/previews/{id}", headers=ADMIN).status_code == 204
+    expect_problem(client.get(f"/api/v1/previews/{id}", headers=ADMIN), 404)
+
+
+@pytest.mark.parametrize(
+    ("document", "period", "why"),
+    [
+        (too_hot(above="much"), PERIOD, "above"),
+        (too_moist(), PERIOD, "needs a model"),
+        (too_hot(), {"from": PERIOD["to"], "to": PERIOD["from"]}, "must lie before"),
+        (too_hot(), {"to": at(DAYS * DAY + 1).isoformat()}, "lies after now"),
+        (too_hot(), {"from": at(-100 * DAY).isoformat()}, "at most 92d"),
+    ],
+)
+def test_a_draft_with_faults_or_a_model_and_a_wrong_period_are_refused_at_once(
+    client, document, period, why
+):
+    assert why in expect_problem(started(client, document, **period), 422)
+
+
+def test_a_period_without_readings_fails_with_the_reason(client):
+    before = {"from": at(-9 * DAY).isoformat(), "to": at(-8 * DAY).isoformat()}
+    found = ended(client, started(client, too_hot(), **before).json()["id"])
+    assert (found["state"], found["result"]) == ("failed", None)
+    assert "has readings from" in found["fault"]
+
+
+def test_a_preview_ends_where_it_needs_more_readings_than_allowed(platform):
+    subject = written_subject(platform, too_hot())
+    with pytest.raises(UserError, match="needs more than 50 readings; choose a shorter period"):
+        preview(platform, subject, at(0), at(DAY), lambda *_: None, lambda: None, most_readings=50)
+
+
+def job(owner, text="draft"):
+    return PreviewJob(owner, "too-hot", (text, at(0), at(1)))
+
+
+class Waiting:
+    """A computation that goes on until it is released or ended."""
+
+    def __init__(self):
+        self.begun = Event()
+        self.go_on = Event()
+
+    def __call__(self, progress, require_time):
+        self.begun.set()
+        assert self.go_on.wait(A_HANG_S)
+        require_time()
+
+
+def test_cancelling_ends_the_computation():
+    previews = Previews()
+    working = Waiting()
+    begun = previews.run(job("ann"), working)
+    assert working.begun.wait(A_HANG_S)
+    assert begun.state == "running"
+    previews.cancel("ann", begun.id)
+    working.go_on.set()
+    assert begun.ended.wait(A_HANG_S)
+    assert begun.state == "cancelled"
+    with pytest.raises(NotFound):
+        previews.find("ann", begun.id)
+
+
+def test_a_new_preview_cancels_the_one_before_of_the_same_person():
+    previews = Previews()
+    working = Waiting()
+    first = previews.run(job("ann"), working)
+    second = previews.run(job("ann", "another draft"), lambda *_: None)
+    working.go_on.set()
+    assert first.ended.wait(A_HANG_S)
+    assert second.ended.wait(A_HANG_S)
+    assert (first.state, second.state) == ("cancelled", "done")
+
+
+def test_beyond_its_time_a_preview_ends_and_says_what_to_do():
+    previews = Previews(longest_s=-1)
+    late = previews.run(job("ann"), lambda *_: None)
+    assert late.ended.wait(A_HANG_S)
+    assert late.state == "failed"
+    assert "choose a shorter period" in late.fault
+
+
+def test_when_too_many_are_under_way_another_is_refused_and_old_results_give_way():
+    previews = Previews(most=2)
+    working = [Waiting(), Waiting()]
+    begun = [previews.run(job(name), w) for name, w in zip(("ann", "ben"), working, strict=True)]
+    with pytest.raises(PreviewsFull):
+        previews.run(job("cleo"), lambda *_: None)
+    for one, waiting in zip(begun, working, strict=True):
+        waiting.go_on.set()
+        assert one.ended.wait(A_HANG_S)
+    third = previews.run(job("cleo"), lambda *_: None)
+    assert third.ended.wait(A_HANG_S)
+    with pytest.raises(NotFound):
+        previews.find("ann", begun[0].id)
+    assert previews.find("ben", begun[1].id) is begun[1]
+
+
+def test_a_fault_of_the_computation_is_no_result_and_no_secret():
+    def broken(progress, require_time):
+        raise RuntimeError("mongodb://user:secret@host")
+
+    failed = Previews().run(job("ann"), broken)
+    assert failed.ended.wait(A_HANG_S)
+    assert (failed.state, failed.made) == ("failed", None)
+    assert "secret" not in failed.fault
