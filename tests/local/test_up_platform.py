@@ -325,7 +325,9 @@ def test_a_taken_port_is_refused_before_anything_is_started(up, tmp_path):
 
 def test_a_killed_database_is_back_in_seconds_with_what_it_had(up):
     before = up.episodes()
-    (server,) = (process for name, process in up.of_processes(lambda p: (p.name(), p)) if name == "mongod")
+    (server,) = (
+        process for name, process in up.of_processes(lambda p: (p.name(), p)) if name == "mongod"
+    )
     server.kill()
     up.wait_for("mongod stopped (killed by SIGKILL), starting again in 1 s")
     up.wait_for("mongod runs again")
