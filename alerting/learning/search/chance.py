@@ -82,16 +82,17 @@ class _ShiftedFold:
         if ties.any():  # rows of one score are found together
             last = np.where(np.pad(ties, ((0, 0), (0, 1))), below.shape[1], found)
             found = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-        left_out = np.sort(at_or_above[self.after.shift(offsets)], axis=1)
-        # all shifts are searched at once, each in a range of its own
-        own = np.arange(len(offsets))[:, None] * (len(at_or_above) + 1)
-        before = np.searchsorted((left_out + own).ravel(), below + own, side="right")
-        before = before - np.arange(len(offsets))[:, None] * left_out.shape[1]
-        negative = len(at_or_above) - below.shape[1]
-        # the other rows without a problem count for those left out: their share stays
-        weight = negative / max(negative - left_out.shape[1], 1)
-        above = found + weight * (below - before - found)
-        return np.asarray((found / above).mean(axis=1), np.float64)
+        if count := len(self.after.position):
+            left_out = np.sort(at_or_above[self.after.shift(offsets)], axis=1)
+            # all shifts are searched at once, each in a range of its own
+            number = np.arange(len(offsets))[:, None]
+            own = number * (len(at_or_above) + 1)
+            before = np.searchsorted((left_out + own).ravel(), below + own, side="right")
+            negative = len(at_or_above) - below.shape[1]
+            # the other rows without a problem count for those left out: their share stays
+            weight = negative / max(negative - count, 1)
+            below = found + weight * (below - (before - number * count) - found)
+        return np.asarray((found / below).mean(axis=1), np.float64)
 
 
 class ShiftedLabels:
