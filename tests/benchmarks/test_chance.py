@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import chance
 
+FIRST = chance.FIRST_SEED
 pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 
 
@@ -27,13 +28,19 @@ def test_a_run_that_was_stopped_goes_on_with_the_trainings_that_are_left(tmp_pat
     done = {"version": chance.version(), "promoted": False, "trials": 16, "ap": 0.2, "bound": 0.3}
     made = [
         {"line": line, "seed": seed, "seconds": 1.0, **done, "promoted": line != "noise"}
-        for line, seed in [("noise", 0), ("signal", 0), ("alone", 0), ("noise", 1), ("signal", 1)]
+        for line, seed in [
+            ("noise", FIRST),
+            ("signal", FIRST),
+            ("alone", FIRST),
+            ("noise", FIRST + 1),
+            ("signal", FIRST + 1),
+        ]
     ]
     kept = tmp_path / "chance.jsonl"
     kept.write_text("".join(json.dumps(one) + "\n" for one in made) + '{"line": "alo')
     result = chance.run()
     lines = [json.loads(line) for line in kept.read_text().splitlines()[6:]]
-    assert [(one["line"], one["seed"]) for one in lines] == [("alone", 1)]
+    assert [(one["line"], one["seed"]) for one in lines] == [("alone", FIRST + 1)]
     assert result["promoted"]["noise"] == "0 of 2"
     assert result["promoted"]["signal"] == "2 of 2"
     assert result["intervals"]["noise"] == [0.0, 0.6576]

@@ -51,7 +51,7 @@ def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(da
     warm = {"C": 0.5, "class_weight": "balanced"}
     found = search_candidate(data, definition(), "logistic_regression", silent, warm)
     assert found.tried[0].params == dict(get_family("logistic_regression").defaults)
-    assert found.tried[1].params == warm
+    assert found.tried[1].params == found.tried[0].params | warm
     assert candidate_from_files(candidate_files(found)).warm_start == warm
 
 

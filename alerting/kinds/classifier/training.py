@@ -33,9 +33,12 @@ class ClassifierTraining:
         if choice.candidate is None:
             return choice.chance, None
         model, evidence = finish_challenger(dataset, choice.candidate, definition)
+        chance = replace(choice.chance, found=evidence.found)
+        if not chance.passed:
+            return chance, None
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
-        return choice.chance, Challenger(choice.candidate, model, evidence)
+        return chance, Challenger(choice.candidate, model, evidence)
 
     def save(self, model: TrainedModel) -> Files:
         return model_files(model) | requirements_file(model)

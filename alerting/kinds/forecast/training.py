@@ -39,7 +39,7 @@ from alerting.learning.search.ceiling import ReadTime, run_trials
 from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.search import SearchProgress
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.choice import LEAST_PROBLEMS, QUANTILE, ChanceTest
+from alerting.learning.selection.choice import LEAST_PROBLEMS, QUANTILE, ChanceTest, compare_best
 from alerting.learning.selection.importance import sample_shares
 from alerting.learning.selection.onset import evaluate_onset
 from alerting.learning.selection.refit import refit
@@ -118,7 +118,7 @@ class ForecastTraining:
             evidence,
             notes=(*evidence.notes, *_describe_test(estimator, matrix, dataset, definition)),
         )
-        return chance, Challenger(best, model, evidence)
+        return replace(chance, found=evidence.found), Challenger(best, model, evidence)
 
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
@@ -145,12 +145,8 @@ def _test_against_chance(
         return None
     folds, _, has_warnings = forecast_folds(dataset, definition.learning.folds)
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
-    chance = ChanceTest(
-        ap=best.ap if has_warnings else 0.0,
-        bound=float(np.quantile(np.max([one.chance for one in candidates], axis=0), QUANTILE)),
-        trials=sum(one.trials for one in candidates),
-        problems=shifted.problems if has_warnings else 0,
-    )
+    ap = best.ap if has_warnings else 0.0
+    chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
     if not chance.is_above:
         return chance
     onset = evaluate_onset(dataset, definition, candidates, LEAST_PROBLEMS, QUANTILE)

@@ -4,11 +4,16 @@ Labels are shifted circularly in time within each asset and fold, so their runs 
 problems stay while their relation to the scores is lost. Every trial is scored on the same shifts:
 the maximum over all trials is then what the best of a whole search reaches by chance, and no model
 is fitted again (Westfall and Young 1993, on shifts instead of permutations).
+
+The rows after a problem (its recovery) are no rows of a fold. A score that varies slowly, and is
+high before a problem by chance, would be high there too. So as many rows after a shifted problem
+are left out; otherwise noise exceeds its bound twice as often as stated.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,46 +30,68 @@ _AT_ONCE = 4_000_000  # ranks that are sorted together
 Ranks = npt.NDArray[np.int32]
 
 
-@dataclass(frozen=True)
-class _ShiftedFold:
-    """The scored rows of a fold, and where its positives lie after each shift.
+class _AssetRows(NamedTuple):
+    """Some rows of a fold: their `position` in the rows of their asset, where these `begin` among
+    the rows of the fold, how many they are (`length`), and the number of the `asset`."""
 
-    By positive: its `position` in the rows of its asset, where these `begin` among the rows of the
-    fold, how many they are (`length`), and the number of the `asset`. `offsets`: shifts x assets.
-    """
-
-    rows: Positions
     position: Positions
     begin: Positions
     length: Positions
     asset: Positions
+
+    def shift(self, offsets: npt.NDArray[np.int64]) -> Positions:
+        """Return where they lie after shifts (shifts x assets)."""
+        moved: Positions = (self.position + offsets[:, self.asset]) % self.length
+        return self.begin + moved
+
+
+@dataclass(frozen=True)
+class _ShiftedFold:
+    """The scored rows of a fold, and where its positives lie after each shift.
+
+    `after`: the rows after problems, which shifts leave out. `offsets`: shifts x assets.
+    """
+
+    rows: Positions
+    positive: _AssetRows
+    after: _AssetRows
     offsets: npt.NDArray[np.int64]
 
     @property
     def prevalence(self) -> float:
-        return len(self.position) / max(len(self.rows), 1)
+        return len(self.positive.position) / max(len(self.rows), 1)
 
     def average_precisions(self, score: Floats) -> Floats:
         """Return the average precision of the scores of the rows on each shift of the labels."""
-        if not len(self.position):
+        if not len(self.positive.position):
             return np.zeros(SHIFTS)
         at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(
             np.int32
         )
-        step = max(_AT_ONCE // len(self.position), 1)
+        moved = len(self.positive.position) + len(self.after.position)
+        step = max(_AT_ONCE // moved, 1)
         return np.concatenate(
             [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
         )
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
         """Return the same for some shifts. `at_or_above`: rows that score no lower."""
-        shifted = self.begin + (self.position + offsets[:, self.asset]) % self.length
-        below = np.sort(at_or_above[shifted], axis=1)
+        below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
         found = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
         ties = below[:, :-1] == below[:, 1:]
         if ties.any():  # rows of one score are found together
             last = np.where(np.pad(ties, ((0, 0), (0, 1))), below.shape[1], found)
             found = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+        if count := len(self.after.position):
+            left_out = np.sort(at_or_above[self.after.shift(offsets)], axis=1)
+            # all shifts are searched at once, each in a range of its own
+            number = np.arange(len(offsets))[:, None]
+            own = number * (len(at_or_above) + 1)
+            before = np.searchsorted((left_out + own).ravel(), below + own, side="right")
+            negative = len(at_or_above) - below.shape[1]
+            # the other rows without a problem count for those left out: their share stays
+            weight = negative / max(negative - count, 1)
+            below = found + weight * (below - (before - number * count) - found)
         return np.asarray((found / below).mean(axis=1), np.float64)
 
 
@@ -125,8 +152,31 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
         least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts))
     )
     positive = np.flatnonzero(dataset.label[rows] == 1)
-    asset = number[positive]
-    return _ShiftedFold(rows, positive - first[asset], first[asset], counts[asset], asset, offsets)
+    after = _rows_after(dataset, rows, near)
+
+    def locate(chosen: Positions) -> _AssetRows:
+        asset = number[chosen]
+        return _AssetRows(chosen - first[asset], first[asset], counts[asset], asset)
+
+    return _ShiftedFold(rows, locate(positive), locate(after), offsets)
+
+
+def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
+    """Return the rows (positions among `rows`) that stand for the rows without evaluation after a
+    problem: as many after each as are missing there, at most `most`, without those of a problem."""
+    label = dataset.label[rows]
+    at = dataset.at[rows]
+    asset = dataset.asset[rows]
+    if len(rows) < 2:
+        return np.empty(0, np.int64)
+    usual = max(dataset.plan.stride_ms, float(np.median(np.abs(np.diff(at)))))
+    missing = np.diff(at) / usual - 1
+    last = np.flatnonzero((label[:-1] == 1) & (asset[1:] == asset[:-1]) & (missing >= 1))
+    count = np.minimum(missing[last], most).astype(np.int64)
+    found = [last[count > number] + 1 + number for number in range(int(count.max(initial=0)))]
+    rows_after = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    rows_after = rows_after[rows_after < len(rows)]
+    return np.asarray(rows_after[label[rows_after] == 0], np.int64)
 
 
 def count_problems(dataset: Dataset, rows: Positions | BoolArray) -> int:

@@ -1,4 +1,5 @@
-"""The limit on columns: those remain that rank the fitted rows best, no more than rows."""
+"""The limit on columns: those remain that rank the fitted rows best, no more than rows, or than a
+parameter asks for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.families.contract import STRONGEST
 
 Positions = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int8]
@@ -33,16 +35,18 @@ class ColumnLimit:
     ) -> Positions:
         """Return the positions of the columns for a fit on `rows` (positions), in increasing order.
 
-        All, unless there are more columns than rows: then the best ranking ones, and the one that
-        `params` names (`column`). `matrix`, `label`: of all rows.
+        All, unless there are more columns than rows, or than `params` asks for (STRONGEST): then
+        the best ranking ones, and the one that `params` names (`column`). `matrix`, `label`: of all
+        rows.
         """
         every = np.arange(len(self.columns.names))
-        if len(every) <= len(rows):
+        most = min(len(rows), params.get(STRONGEST) or len(rows))
+        if len(every) <= most:
             return every
         strength = ranking_strength(matrix, rows, every, label[rows], self.columns.categorical)
         if params.get("column") is not None:
             strength[self.columns.names.index(params["column"])] = np.inf
-        return np.sort(np.argsort(-strength, kind="stable")[: len(rows)])
+        return np.sort(np.argsort(-strength, kind="stable")[:most])
 
     def take(self, chosen: Positions) -> Columns:
         """Return the chosen columns alone."""

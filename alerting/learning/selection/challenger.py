@@ -3,7 +3,7 @@ period once."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -107,7 +107,7 @@ class ChallengerEvidence:
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
-            "found_in_validation": self.found and self.found.to_document(),
+            "found_in_validation": self.found and asdict(self.found),
             "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],

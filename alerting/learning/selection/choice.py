@@ -13,11 +13,16 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.search.candidates import Candidate, draw_fold, usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels
+from alerting.learning.selection.found_by_chance import EpisodeChance, combine_shares
 from alerting.learning.selection.onset import OnsetTest, evaluate_onset
 from alerting.learning.selection.other_questions import ProblemsSeen, list_questions
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
+MOST_BY_CHANCE = 1 - QUANTILE  # probability: of the rows, or of them and validation together
+# probability: a figure of the rows beyond it is refused at once; the later ones hold a third as
+# many problems
+MOST_BY_ROWS = 0.2
 _ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
@@ -36,6 +41,8 @@ class ChanceTest:
     SHIFTS shifts of the labels. `problems`: in the rows that the folds score; `prevalence`: share
     of these rows with a problem ahead, None if `ap` is no average precision of such rows. `onset`:
     the same on the rows at which the problem is not there yet; None where these are all rows.
+    `share`: probability of such a figure by chance, 1 where it was not measured. `found`: the
+    problems of the validation period, which chose nothing, that the threshold finds; None before.
     """
 
     ap: float
@@ -44,12 +51,36 @@ class ChanceTest:
     problems: int
     prevalence: float | None = None
     onset: OnsetTest | None = None
+    share: float = 1.0
+    found: EpisodeChance | None = None
 
     @property
     def passed(self) -> bool:
-        """Return whether the figure is beyond chance, also before the problem is there; no where
-        there are too few problems to tell."""
-        return self.is_above and (self.onset is None or self.onset.passed)
+        """Return whether the figure is beyond chance, alone or with the problems found later, also
+        before the problem is there; no where there are too few problems to tell."""
+        return self.may_pass and (self.is_above or self.is_confirmed)
+
+    @property
+    def may_pass(self) -> bool:
+        """Return whether the validation period decides if the figure alone does not."""
+        enough = self.problems >= LEAST_PROBLEMS and self.share <= MOST_BY_ROWS
+        return (self.is_above or enough) and (self.onset is None or self.onset.passed)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether rows and validation together are beyond chance."""
+        return self.together is not None and self.together <= MOST_BY_CHANCE
+
+    @property
+    def together(self) -> float | None:
+        """Return the probability of both by chance; None before validation."""
+        return None if self.found is None else combine_shares(self.share, self.found.share)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what a sentence on rows and validation names."""
+        rows = {"rows": self.share, "together": self.together, "most": MOST_BY_CHANCE}
+        return rows | (asdict(self.found) if self.found else {})
 
     @property
     def is_above(self) -> bool:
@@ -67,13 +98,20 @@ class ChanceTest:
             )
         if self.onset is not None and not self.onset.passed:
             return self.onset.message
-        return (
+        rows = (
             f"The best average precision out of fold, {self.ap:.3f}, "
-            f"{'exceeds' if self.passed else 'does not exceed'} what "
+            f"{'exceeds' if self.is_above else 'does not exceed'} what "
             f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, "
             f"{self.bound:.3f} "
             f"(labels shifted in time {SHIFTS} times)."
         )
+        if self.is_above or not self.is_confirmed:
+            return rows
+        return rows + (
+            " But with the {found} of {problems} problems that its threshold finds in the "
+            "validation period, it comes by chance in {together:.1%} of the cases (at most "
+            "{most:.1%} are allowed)."
+        ).format_map(self.facts)
 
     @property
     def more_problems(self) -> int | None:
@@ -85,6 +123,7 @@ class ChanceTest:
         """
         if (
             self.is_above
+            or self.is_confirmed
             or self.prevalence is None
             or self.ap <= self.prevalence
             or self.problems < LEAST_PROBLEMS
@@ -123,7 +162,8 @@ class ChanceTest:
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate that becomes the challenger, or None; and the test against chance."""
+    """The candidate that becomes the challenger if it passes the test against chance, or None if it
+    cannot; and the test of its rows."""
 
     candidate: Candidate | None
     chance: ChanceTest
@@ -132,27 +172,21 @@ class Choice:
 def choose(
     dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
 ) -> Choice:
-    """Choose the candidate with the best average precision out of fold; none if the best does not
-    exceed chance.
+    """Choose the candidate with the best average precision out of fold; none if chance explains
+    the best too well for its validation to be asked.
 
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
     bootstrap samples; a note says so.
     """
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
-    chance = np.max([c.chance for c in candidates], axis=0)
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
-    test = ChanceTest(
-        ap=best.ap,
-        bound=float(np.quantile(chance, QUANTILE)),
-        trials=sum(c.trials for c in candidates),
-        problems=shifted.problems,
-        prevalence=shifted.prevalence,
-    )
-    if test.is_above:
+    test = compare_best(best.ap, candidates, shifted.problems)
+    test = replace(test, prevalence=shifted.prevalence)
+    if test.may_pass:
         onset = evaluate_onset(dataset, definition, candidates, LEAST_PROBLEMS, QUANTILE)
         test = replace(test, onset=onset)
-    if not test.passed:
+    if not test.may_pass:
         return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
     share = (
@@ -168,6 +202,18 @@ def choose(
         f"samples ({CONFIDENCE:.0%} needed)."
     )
     return Choice(replace(simple, notes=(*simple.notes, note)), test)
+
+
+def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
+    """Return the test of the best figure of these candidates; without that before the onset."""
+    chance = np.max([c.chance for c in candidates], axis=0)
+    return ChanceTest(
+        ap=ap,
+        bound=float(np.quantile(chance, QUANTILE)),
+        trials=sum(c.trials for c in candidates),
+        problems=problems,
+        share=float((chance >= ap - _ROUNDING).sum() + 1) / (len(chance) + 1),
+    )
 
 
 def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, folds: int) -> float:

@@ -1,9 +1,8 @@
 """Chance at the operating point: the problems that the episodes of a threshold find where their
 scores are shifted against the labels."""
 
-from dataclasses import asdict, dataclass
-from math import ceil
-from typing import Any
+from dataclasses import dataclass
+from math import ceil, log
 
 import numpy as np
 from scipy.special import bdtrc
@@ -12,9 +11,6 @@ from alerting.learning.metrics.metrics import Floats, count_found
 from alerting.learning.selection.operating_point import ObservedRows, asset_episodes
 
 SHIFTS = 200
-# probability of as many problems by chance: a validation period has few, and this is the second
-# test, after that of average precision
-MOST_BY_CHANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -31,19 +27,12 @@ class EpisodeChance:
     by_chance: float
     share: float
 
-    @property
-    def passed(self) -> bool:
-        """Return whether the episodes find more problems than chance explains."""
-        return self.found > 0 and self.share <= MOST_BY_CHANCE
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Return what the sentence of the decision names."""
-        return {**asdict(self), "most": MOST_BY_CHANCE}
-
-    def to_document(self) -> dict[str, Any]:
-        """Return figures and result; JSON-able."""
-        return {**asdict(self), "passed": self.passed}
+def combine_shares(first: float, second: float) -> float:
+    """Return the probability that chance makes the product of two independent probabilities so
+    small (Fisher 1932): of rows that chose a model, and of later ones."""
+    product = first * second
+    return product * (1 - log(product)) if product else 0.0
 
 
 def compare_with_chance(

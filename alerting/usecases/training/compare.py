@@ -99,11 +99,11 @@ def _compare_trained(
         decision = decide({"not_above_chance": True}, facts)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
-        found = chosen.evidence.found if isinstance(chosen.evidence, ChallengerEvidence) else None
+        by_chance = chance is not None and chance.found is not None and not chance.is_confirmed
         if decision.promote and not finds_problems(chosen):
             decision = add_objection(decision, "finds_nothing")
-        elif champion_version is None and decision.promote and found and not found.passed:
-            decision = add_objection(decision, "found_by_chance", found.facts)
+        elif champion_version is None and decision.promote and chance and by_chance:
+            decision = add_objection(decision, "found_by_chance", chance.facts)
         elif champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.models.families.contract import STRONGEST
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.search.column_limit import ColumnLimit, ranking_strength
 
 pytestmark = pytest.mark.fast
@@ -34,6 +36,16 @@ def test_a_fit_never_has_more_columns_than_rows_and_keeps_what_ranks_them():
     assert len(chosen) == 50
     assert {7, 123} <= set(chosen.tolist())
     assert np.all(np.diff(chosen) > 0)
+
+
+def test_a_fit_takes_the_few_columns_that_its_parameters_ask_for():
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((200, 50))
+    label = (np.arange(200) % 4 == 0).astype(np.int8)
+    matrix[:, [7, 31]] += label[:, None]
+    few = {**get_family("logistic_regression").defaults, STRONGEST: 2}
+    assert many(50).choose(few, matrix, np.arange(200), label).tolist() == [7, 31]
+    assert len(many(50).choose(few | {STRONGEST: 0}, matrix, np.arange(200), label)) == 50
 
 
 def test_labels_and_values_outside_of_the_rows_of_a_fit_choose_no_column():

@@ -62,8 +62,8 @@ def test_the_best_of_three_scores_by_chance_is_seldom_chosen_and_the_reason_says
             DEFINITION,
             [scored_by(data, f, score) for f, score in zip(FAMILIES, slow, strict=True)],
         )
-        taken += choice.candidate is not None
-        refused += [] if choice.candidate else [choice.chance.message]
+        taken += choice.chance.is_above
+        refused += [] if choice.chance.is_above else [choice.chance.message]
     assert taken <= 3
     assert all(
         "does not exceed what the best of 3 trials reaches by chance" in message

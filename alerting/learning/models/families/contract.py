@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
+# parameter of a family: a fit takes this many columns, those that alone rank its rows best; 0: all
+STRONGEST = "strongest"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ from threadpoolctl import threadpool_limits
 from alerting.learning.features.encoding import Columns, Dense, Encoding, Floats
 from alerting.learning.models.bounds import BoolArray, LinearBound
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
-from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.families.contract import (
+    STRONGEST,
+    LabelledRows,
+    ModelFamily,
+    Params,
+)
 from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
 from alerting.learning.models.trained import ModelRefused
 
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 50  # of Newton's method, which needs about ten
 # encoded columns from which a matrix of columns by columns takes too much memory and time
 WIDE = 2_000
+FEW_COLUMNS = 12  # those of one or two variables
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,19 @@ class Logistic(ModelFamily):
 
     name = "logistic_regression"
     packages = ("scikit-learn", "skops")
-    defaults = {"C": 0.01, "class_weight": None}  # noqa: RUF012
-    alternatives = ({"class_weight": "balanced"},)
+    defaults = {"C": 0.01, "class_weight": None, STRONGEST: 0}  # noqa: RUF012
+    alternatives = (
+        # one cause among many variables, and few problems: the other columns only add noise
+        {"C": 0.001, STRONGEST: FEW_COLUMNS},
+        {"class_weight": "balanced"},
+    )
 
     def suggest(self, trial: "optuna.Trial") -> Params:
         """Suggest one parameter set of a search."""
         return {
             "C": trial.suggest_float("C", 1e-4, 10.0, log=True),
             "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+            STRONGEST: trial.suggest_categorical(STRONGEST, [0, FEW_COLUMNS]),
         }
 
     def fit(
@@ -98,7 +109,8 @@ class Logistic(ModelFamily):
         encoded = encoding.encode(rows.matrix)
         wide = encoded.shape[1] > WIDE
         solver, steps = ("lbfgs", 500) if wide else ("newton-cholesky", MOST_STEPS)
-        linear = LogisticRegression(**params, solver=solver, max_iter=steps)
+        settings = {key: value for key, value in params.items() if key != STRONGEST}
+        linear = LogisticRegression(**settings, solver=solver, max_iter=steps)
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             linear.fit(encoded, rows.label, rows.weight)
