@@ -24,6 +24,19 @@ def python(code: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", code, *arguments)
 
 
+def on_a_full_disk(folder: Path) -> Part:
+    """Return a database that ends at once."""
+    return Part(
+        "database",
+        "database",
+        ("false",),
+        {},
+        ready=lambda: False,
+        writes_to=folder / "database.log",
+        cause=lambda: "the disk is full",
+    )
+
+
 def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
@@ -71,19 +84,7 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
         )
 
     if full_disk:
-        command = ("false",)
-        log = folder / "database.log"
-        parts = [
-            Part(
-                "database",
-                "database",
-                command,
-                {},
-                ready=lambda: False,
-                writes_to=log,
-                cause=lambda: "the disk is full",
-            )
-        ]
+        parts = [on_a_full_disk(folder)]
 
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")

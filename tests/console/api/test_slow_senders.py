@@ -89,7 +89,6 @@ def test_a_body_that_is_broken_off_logs_one_line(served, caplog, monkeypatch, pa
                 f"{head}content-type: application/x-ndjson\r\ncontent-length: 5000\r\n\r\n".encode()
                 + b"{"
             )
-            time.sleep(0.3)
         until = time.monotonic() + 600
         while not caplog.records and time.monotonic() < until:
             time.sleep(0.02)
