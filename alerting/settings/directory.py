@@ -32,11 +32,11 @@ def _issuer(address: str) -> str:
     return address
 
 
-class _Closed(BaseModel):
+class _DirectoryPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MappedGroup(_Closed):
+class MappedGroup(_DirectoryPart):
     """What the members of a group of the directory may do."""
 
     group: str = Field(min_length=1, max_length=400)
@@ -50,7 +50,7 @@ class MappedGroup(_Closed):
         return self
 
 
-class DirectorySettings(_Closed):
+class DirectorySettings(_DirectoryPart):
     """The provider, this platform as its client, and the rules of groups.
 
     `title`: of the link on the page of the login. `ca_file`: authorities of the provider's

@@ -27,7 +27,8 @@ class Page:
     """A page of 390 pixels without scripts."""
 
     def __init__(self, send, receive):
-        self._send, self._receive = send, receive
+        self._send = send
+        self._receive = receive
         self._number = 0
         self._session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
