@@ -20,6 +20,7 @@ from alerting.operators.permissions import (
     join_scopes,
     may,
 )
+from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
 from alerting.usecases.access.tokens import find_token_user
@@ -34,6 +35,8 @@ class Person:
     """The sender of a request. `session`: the value of the cookie, None for a bearer token.
 
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
+    `device`: the shared device of the session, if any. It may read; if it `signs`, people answer on
+    it with name and PIN.
     `scopes`: parts of the asset tree; the person sees what lies in each. Empty: the whole plant.
     """
 
@@ -46,6 +49,13 @@ class Person:
     session: str | None = None
     csrf: str | None = None
     scopes: Scopes = ()
+    device: str | None = None
+    signs: bool = False
+
+    @property
+    def may_answer(self) -> bool:
+        """Return whether pages offer this session the forms of operators."""
+        return self.csrf is not None and (self.signs or self.may("operate"))
 
     def may(self, permission: Permission) -> bool:
         """Return whether this person has a permission for anything."""
@@ -120,7 +130,7 @@ class Access:
 
 
 def _person(account: Account) -> Person:
-    return Person(
+    person = Person(
         account.id,
         account.role,
         account.display_name,
@@ -128,6 +138,9 @@ def _person(account: Account) -> Person:
         account.zone,
         scopes=join_scopes(account.scope),
     )
+    if account.kind != "device":
+        return person
+    return replace(person, role="viewer", device=account.id, signs=may_answer(account.role))
 
 
 def _csrf(cookie: str) -> str:

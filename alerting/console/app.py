@@ -24,7 +24,7 @@ from alerting.console.api import (
 )
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
-from alerting.console.attempts import WrongTokens
+from alerting.console.attempts import WrongAttempts
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
@@ -36,6 +36,7 @@ from alerting.console.people import (
     audit_page,
     directory_page,
     password_page,
+    signing,
 )
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
@@ -109,7 +110,7 @@ def create_app(
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
-    entrance = Entrance(platform, access, hashes, WrongTokens(), now, public_url, directory)
+    entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url, directory)
     app = FastAPI(
         title="Alerting",
         version="1",
@@ -127,6 +128,7 @@ def create_app(
     app.state.deliveries = ingest_api.Deliveries()
     app.state.predictor = Predictor(platform)
     handle_problems(app)
+    signing.sign_forms(app)
     describe(app)
     entrances = (
         links.link_routes(now),
@@ -141,7 +143,7 @@ def create_app(
     app.add_middleware(
         Gate,
         access=entrance.access,
-        wrong_tokens=entrance.wrong_tokens,
+        wrong_attempts=entrance.wrong_attempts,
         now=now,
         body_seconds=body_seconds,
     )

@@ -1,4 +1,4 @@
-"""Limits per client, in bounded memory: delay after wrong tokens, and feedback requests."""
+"""Limits in the memory of one process: delay after wrong tokens and passwords, and requests."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from threading import Lock
 from fastapi import Request
 
 FREE = 5
-"""Wrong tokens in a row without a wait, because people mistype."""
+"""Wrong attempts in a row without a wait, because people mistype."""
 LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 REQUESTS = 30
@@ -38,18 +38,21 @@ class _Client:
     people: set[str] = field(default_factory=set)
 
 
-class WrongTokens:
-    """Delay of token guesses: after five wrong tokens each further attempt of a client waits, twice
-    as long each time, at most a minute. A right token counts at once if it was used from this
-    client before, so a guesser (or a program with an old token) cannot lock out people who share
-    its address. Other clients are not affected."""
+class WrongAttempts:
+    """Delay of guesses of tokens and passwords: after five wrong attempts of a client (an address,
+    a name, or a known browser) each further one waits, twice as long each time, at most a minute.
+
+    A right token counts at once if it was used from this client before, so a guesser (or a program
+    with an old token) cannot lock out people who share its address. Other clients are not affected.
+    Tokens and passwords are long enough for a count of each process; PINs are not (`pins.py`).
+    """
 
     def __init__(self) -> None:
         self._clients: OrderedDict[str, _Client] = OrderedDict()
         self._lock = Lock()
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """Return the time until this client's token is accepted, or None. `person`: its owner."""
+        """Return the time until this client's attempt is taken, or None. `person`: its owner."""
         with self._lock:
             client_record = self._clients.get(client)
             if (
@@ -67,7 +70,7 @@ class WrongTokens:
             return left if left > timedelta(0) else None
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
-        """Record an attempt; `person` is the owner of the token, None for a wrong one."""
+        """Record an attempt; `person`: the owner of a right token, None for a wrong attempt."""
         with self._lock:
             client_record = self._clients.setdefault(client, _Client())
             self._clients.move_to_end(client)

@@ -16,13 +16,15 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.console.access import Access
-from alerting.console.attempts import WrongTokens, client_of
+from alerting.console.access import Access, Person
+from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
 from alerting.ports import AUDIT_ORIGIN
 
 COOKIE = "alerting_session"
+DEVICE_COOKIE = "alerting_device"
+"""Cookie of a shared device, in force while no person is signed in on it."""
 DIRECTORY = frozenset(f"/login/directory{end}" for end in ("", "/back", "/out", "/logout"))
 """Sign-in and log-out by the plant's directory, each checked by its route."""
 OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE}) | DIRECTORY
@@ -61,13 +63,13 @@ class Gate:
         self,
         app: ASGIApp,
         access: Access,
-        wrong_tokens: WrongTokens,
+        wrong_attempts: WrongAttempts,
         now: Callable[[], datetime],
         body_seconds: float,
     ) -> None:
         self._app = app
         self._access = access
-        self._wrong = wrong_tokens
+        self._wrong = wrong_attempts
         self._now = now
         self._body_seconds = body_seconds
 
@@ -79,6 +81,9 @@ class Gate:
         request.state.person = None
         AUDIT_ORIGIN.set(f"console {client_of(request)}")
         answer = await self._refusal(request) or self._app
+        person: Person | None = request.state.person
+        if person is not None and person.device is not None:
+            AUDIT_ORIGIN.set(f"console {client_of(request)}, {person.device}")
         seconds = UPLOAD_SECONDS if is_upload(request.url.path) else self._body_seconds
         await answer(scope, BodyDeadline(receive, seconds), _with_headers(send))
 
@@ -128,14 +133,16 @@ class Gate:
         return None
 
     async def _by_cookie(self, request: Request) -> Response | None:
-        cookie = request.cookies.get(COOKIE)
-        if cookie is None or (request.url.path.startswith(API) and request.method not in READING):
+        if request.url.path.startswith(API) and request.method not in READING:
             # a change through the API needs a token: another site could send a cookie alone
             return None
         try:
-            request.state.person = await run_in_threadpool(
-                self._access.find_by_session, cookie, self._now()
-            )
+            for cookie in (COOKIE, DEVICE_COOKIE):
+                value = request.cookies.get(cookie)
+                if value is not None and request.state.person is None:
+                    request.state.person = await run_in_threadpool(
+                        self._access.find_by_session, value, self._now()
+                    )
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
         return None

@@ -14,16 +14,21 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.oidc import OidcProvider
 from alerting.console.access import Access
-from alerting.console.attempts import RateLimit, WrongTokens, client_of
-from alerting.console.gate import COOKIE
+from alerting.console.attempts import RateLimit, WrongAttempts, client_of
+from alerting.console.gate import COOKIE, DEVICE_COOKIE
 from alerting.console.transport import is_confidential, is_https
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
-from alerting.operators.people import SESSION_LASTS, Account
+from alerting.operators.people import DEVICE_SESSION_LASTS, SESSION_LASTS, Account
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import Passwords
-from alerting.usecases.access.sign_in import check_password, record_refused, record_sign_in
+from alerting.usecases.access.sign_in import (
+    begin_session,
+    check_password,
+    record_refused,
+    record_sign_in,
+)
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -53,7 +58,7 @@ class Entrance:
     platform: AccessPorts
     access: Access
     passwords: Passwords
-    wrong_tokens: WrongTokens
+    wrong_attempts: WrongAttempts
     now: Callable[[], datetime]
     public_url: str | None = None
     directory: OidcProvider | None = None
@@ -83,6 +88,19 @@ class Entrance:
         self.set_cookie(answer, request, KNOWN_BROWSER, known, _KNOWN_FOR)
         return answer
 
+    def device_started(self, request: Request, device: Account) -> Response:
+        """Begin the long session of a shared device in this browser."""
+        session = begin_session(
+            self.platform,
+            device.id,
+            self.now(),
+            client_of(request),
+            lasts=DEVICE_SESSION_LASTS,
+        )
+        answer = RedirectResponse("/", 303)
+        self.set_cookie(answer, request, DEVICE_COOKIE, session, DEVICE_SESSION_LASTS)
+        return answer
+
     def signed_out(self, request: Request, target: str = "/login") -> Response:
         """Redirect to the login, and delete the cookie."""
         answer = RedirectResponse(target, 303)
@@ -105,8 +123,13 @@ class Entrance:
 
     def delay(self, keys: tuple[str, ...], now: datetime) -> timedelta | None:
         """Return the time until a password is taken again, None if it is taken now."""
-        waits = [self.wrong_tokens.wait(key, None, now) for key in keys]
+        waits = [self.wrong_attempts.wait(key, None, now) for key in keys]
         return max((wait for wait in waits if wait is not None), default=None)
+
+    def record_wrong(self, keys: tuple[str, ...], now: datetime) -> None:
+        """Count a wrong password."""
+        for key in keys:
+            self.wrong_attempts.record_attempt(key, None, now)
 
     def set_cookie(
         self, answer: Response, request: Request, name: str, value: str, lasts: timedelta
@@ -172,8 +195,7 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
         return _too_many(request, target, refusal, wait)
     account = check_password(entrance.platform, entrance.passwords, name, password)
     if account is None:
-        for key in keys:
-            entrance.wrong_tokens.record_attempt(key, None, now)
+        entrance.record_wrong(keys, now)
         why = "wrong name or password"
         record_refused(entrance.platform, name, client_of(request), why, now)
         refusal = translatable("Name or password is wrong.")
@@ -191,13 +213,13 @@ def _enter_by_token(request: Request, token: str, target: str) -> Response:
     now = entrance.now()
     person = entrance.access.find_by_token(token, now)
     owner = person.name if person else None
-    if (wait := entrance.wrong_tokens.wait(client, owner, now)) is not None:
+    if (wait := entrance.wrong_attempts.wait(client, owner, now)) is not None:
         refusal = translatable(
             "Your address sent too many wrong tokens. Wait {seconds} s, then try again.",
             seconds=_seconds(wait),
         )
         return _too_many(request, target, refusal, wait)
-    entrance.wrong_tokens.record_attempt(client, owner, now)
+    entrance.wrong_attempts.record_attempt(client, owner, now)
     if person is None:
         record_refused(entrance.platform, "token", client, "wrong token", now)
         refusal = translatable("This token is not valid.")

@@ -13,8 +13,9 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.actions import Role
 
-AccountKind = Literal["person", "service"]
+AccountKind = Literal["person", "service", "device"]
 SESSION_LASTS = timedelta(hours=12)
+DEVICE_SESSION_LASTS = timedelta(days=90)
 LINK_LASTS = timedelta(days=3)
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
@@ -25,14 +26,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 @dataclass(frozen=True)
 class Account:
-    """A person, or a service whose token stands in the tokens file.
+    """A person, a service whose token stands in the tokens file, or a device that people share.
 
-    `password`: argon2id hash, None until one is set. `link`: hash of the code of the one-time link
-    that sets it, valid until `link_ends`. `sessions_from`: sessions that began before are over.
-    `language` and `zone` (IANA): of the pages for this person, None for the usual ones. `scope`:
-    the assets that the account sees, each with all below it; None for the whole plant. `identity`:
-    issuer and subject of a person of the plant's directory, who has no password here; role, scope
-    and display name then come from there, at each sign-in.
+    `password`, `pin`: argon2id hashes, None until one is set. `link`: hash of the code of the
+    one-time link that sets one, or starts the device, valid until `link_ends`. `sessions_from`:
+    sessions that began before are over. `language` and `zone` (IANA): of the pages for this person,
+    None for the usual ones. `wrong_pins_until`: see `pins.py`; of a person, and of a device.
+    `signer`, `signed_at`: the person who signed last on a device, and when.
+    `scope`: the assets that the account sees, each with all below it; None for the whole plant.
+    `identity`: issuer and subject of a person of the plant's directory, who has no password here;
+    role, scope and display name then come from there, at each sign-in.
     """
 
     id: str
@@ -45,6 +48,10 @@ class Account:
     language: LanguageCode | None = None
     zone: str | None = None
     password: str | None = field(default=None, repr=False)
+    pin: str | None = field(default=None, repr=False)
+    wrong_pins_until: datetime | None = None
+    signer: str | None = None
+    signed_at: datetime | None = None
     link: str | None = field(default=None, repr=False)
     link_ends: datetime | None = None
     disabled_at: datetime | None = None

@@ -56,6 +56,19 @@ def test_a_person_is_changed_disabled_enabled_and_removed(platform):
     assert platform.accounts.get("anna") is None
 
 
+def test_a_shared_device_is_added_started_by_its_link_and_disabled(platform):
+    printed = alerting("access", "device", "add", "Tablet-1")
+    first = re.search(r"/password/([\w-]+)", printed)[1]
+    assert "open this link on tablet-1" in printed
+    account = platform.accounts.get("tablet-1")
+    assert (account.kind, account.role, account.link) == ("device", "operator", hash_secret(first))
+    assert "open this link on tablet-1" in alerting("access", "person", "link", "tablet-1")
+    listed = json.loads(alerting("access", "person", "list", "--json"))
+    assert [(row["name"], row["state"]) for row in listed] == [("tablet-1", "shared device")]
+    alerting("access", "person", "disable", "tablet-1")
+    assert platform.accounts.get("tablet-1").disabled_at is not None
+
+
 def test_a_token_is_printed_once_listed_without_it_and_revoked(platform):
     alerting("access", "person", "add", "anna", "--role", "engineer")
     printed = alerting("access", "token", "create", "line 3", "--owner", "anna", "--for", "30d")
@@ -84,6 +97,7 @@ def test_the_audit_lists_who_did_what(platform):
         (("access", "person", "add", "anna", "--role", "boss"), "there is no role 'boss'"),
         (("access", "person", "role", "anna", "viewer"), "no account 'anna'"),
         (("access", "person", "add", "with blank"), "is not possible"),
+        (("access", "device", "add", "t-1", "--role", "admin"), "viewer or operator, not admin"),
         (("access", "token", "create", "x", "--owner", "anna"), "no account 'anna'"),
         (("access", "token", "revoke", "abc"), "no token 'abc'"),
     ],

@@ -17,7 +17,7 @@ from tests.in_memory_platform import in_memory_platform
 TOKENS = {f"{role}-token-0123456789": (role, role) for role in ROLES} | {
     "disabled-token-0123456789": ("gone", "admin")
 }
-OPEN_BY_ADDRESS = {"/f/{token}", "/password/{code}"}
+OPEN_BY_ADDRESS = {"/f/{token}", "/password/{code}", "/password/{code}/pin"}
 """Routes whose address itself is the permission, each checked by the tests of its links."""
 
 

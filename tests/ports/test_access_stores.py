@@ -21,7 +21,13 @@ def session(n, account="anna", ends=600):
 
 def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores):
     assert (stores.accounts.insert(ANNA), stores.accounts.insert(ANNA)) == (True, False)
-    second = ANNA.next_version(role="viewer", link="code", identity="https://a.example s-1")
+    second = ANNA.next_version(
+        role="viewer",
+        link="code",
+        pin="hash",
+        wrong_pins_until=at(60),
+        identity="https://a.example s-1",
+    )
     assert (stores.accounts.replace(second), stores.accounts.replace(second)) == (True, False)
     assert stores.accounts.get("anna") == second
     assert stores.accounts.find_by_link("code") == second

@@ -24,11 +24,14 @@ from alerting.definitions.faults import UserError
 
 if TYPE_CHECKING:
     from alerting.operators.actions import Role
+    from alerting.operators.people import AccountKind
 
 access_group = command_group("People, tokens of programs, and who did what.")
 person_group = command_group("People who sign in to the console.")
+device_group = command_group("Devices that people share, and sign on with a PIN.")
 token_group = command_group("Tokens of programs.")
 access_group.add_typer(person_group, name="person")
+access_group.add_typer(device_group, name="device")
 access_group.add_typer(token_group, name="token")
 
 PersonName = Annotated[str, typer.Argument(metavar="NAME", help="Name to sign in with.")]
@@ -56,12 +59,13 @@ def add(
 @person_group.command("link")
 @writes
 def link(name: PersonName, as_json: Json = False) -> None:
-    """Print a new one-time link that sets a person's password."""
-    from alerting.usecases.access.people import make_link
+    """Print a new one-time link that sets a person's password or PIN, or starts a shared device."""
+    from alerting.usecases.access.people import find_account, make_link
 
     with platform() as p:
         code = make_link(p, name, user(), _now())
-    _print_link(name, code, as_json)
+        kind = find_account(p, name).kind
+    _print_link(name, code, as_json, kind)
 
 
 @person_group.command("role")
@@ -82,7 +86,7 @@ def role(
 @person_group.command("disable")
 @writes
 def disable(name: PersonName, as_json: Json = False) -> None:
-    """Refuse a person, or a service of the tokens file, from now on; sessions and tokens end."""
+    """Refuse a person, a device or a service from now on; sessions and tokens end."""
     from alerting.usecases.access.people import disable_account
 
     with platform() as p:
@@ -93,7 +97,7 @@ def disable(name: PersonName, as_json: Json = False) -> None:
 @person_group.command("enable")
 @writes
 def enable(name: PersonName, as_json: Json = False) -> None:
-    """Accept a disabled person or service again."""
+    """Accept a disabled person, device or service again."""
     from alerting.usecases.access.people import enable_account
 
     with platform() as p:
@@ -104,7 +108,7 @@ def enable(name: PersonName, as_json: Json = False) -> None:
 @person_group.command("remove")
 @writes
 def remove(name: PersonName, as_json: Json = False) -> None:
-    """Delete a person with tokens and sessions; what they did stays in the audit."""
+    """Delete a person or a shared device with tokens and sessions; the audit stays."""
     from alerting.usecases.access.people import remove_person
 
     with platform() as p:
@@ -115,7 +119,7 @@ def remove(name: PersonName, as_json: Json = False) -> None:
 @person_group.command("list")
 @command
 def list_people(as_json: Json = False) -> None:
-    """List people and services with role and state."""
+    """List people, shared devices and services with role and state."""
     from alerting.usecases.access.people import public_fields
 
     with platform() as p:
@@ -128,10 +132,14 @@ def list_people(as_json: Json = False) -> None:
             if account.disabled_at
             else "tokens file"
             if account.kind == "service"
+            else "shared device"
+            if account.kind == "device"
             else "directory"
             if account.identity
             else "active"
             if account.password
+            else "PIN alone"
+            if account.pin
             else "without password",
             "signed in": account.signed_in_at,
         }
@@ -139,6 +147,23 @@ def list_people(as_json: Json = False) -> None:
     ]
     columns = ["name", "display_name", "role", "state", "signed in"]
     show(rows, columns, as_json, "no account yet: alerting access person add NAME --role admin")
+
+
+@device_group.command("add")
+@writes
+def add_device(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as tablet-line-1.")],
+    role: Annotated[
+        str, typer.Option(help="operator: people answer on it with a PIN; viewer: it only shows.")
+    ] = "operator",
+    as_json: Json = False,
+) -> None:
+    """Add a device that people share, and print the one-time link that starts it."""
+    from alerting.usecases.access.people import add_person
+
+    with platform() as p:
+        account, code = add_person(p, name.lower(), _role(role), user(), _now(), kind="device")
+    _print_link(account.id, code, as_json, "device")
 
 
 @token_group.command("create")
@@ -272,7 +297,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _print_link(name: str, code: str, as_json: bool) -> None:
+def _print_link(name: str, code: str, as_json: bool, kind: "AccountKind" = "person") -> None:
     from alerting.settings.environment import read_settings
     from alerting.wiring import console_address
 
@@ -280,6 +305,8 @@ def _print_link(name: str, code: str, as_json: bool) -> None:
     show_result(
         {"name": name, "link": address},
         as_json,
-        f"{name} sets the password with this link, once, within three days:",
+        f"open this link on {name}, once, within three days:"
+        if kind == "device"
+        else f"{name} sets the password or a PIN with this link, once, within three days:",
         address,
     )

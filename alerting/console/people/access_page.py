@@ -17,8 +17,9 @@ from alerting.console.web.forms import FormAdministrator
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
-from alerting.operators.people import hash_secret
+from alerting.operators.people import Account, hash_secret
 from alerting.usecases.access import people, tokens
+from alerting.usecases.access.devices import remove_pin
 from alerting.usecases.access.sign_in import end_session
 
 api = APIRouter(prefix="/api/v1")
@@ -26,7 +27,7 @@ pages = APIRouter(include_in_schema=False)
 Administrator = Annotated[Person, Depends(require("administer"))]
 PERSON_ROLES = tuple(role for role in ROLES if role != "sender")
 USUAL_TOKEN_DAYS = 365
-Change = Literal["role", "disable", "enable", "link", "remove"]
+Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
 
 
 class TokenBody(BaseModel):
@@ -104,8 +105,9 @@ def add(
     name: FormField = "",
     display_name: FormField = "",
     role: Annotated[Role, Form()] = "viewer",
+    kind: Annotated[Literal["person", "device"], Form()] = "person",
 ) -> Response:
-    """Add a person, and show the link that sets the password."""
+    """Add a person, or a shared device, and show the link that sets the password, or starts it."""
     try:
         account, code = people.add_person(
             platform,
@@ -114,10 +116,11 @@ def add(
             person.name,
             _real_time(request),
             display_name.strip(),
+            kind,
         )
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
-    return HTMLResponse(_page(request, platform, link=(account.id, link_address(request, code))))
+    return HTMLResponse(_page(request, platform, link=(account, link_address(request, code))))
 
 
 @pages.post("/access/people/{name}", response_class=HTMLResponse)
@@ -129,15 +132,14 @@ def change(
     what: Annotated[Change, Form()],
     role: FormField = "",
 ) -> Response:
-    """Change, disable, enable or remove a person, or make a new link for a password."""
+    """Change, disable, enable or remove a person or a device, make a new link, or take the PIN
+    away."""
     now = _real_time(request)
     link = None
     try:
         if what == "link":
-            link = (
-                name,
-                link_address(request, people.make_link(platform, name, person.name, now)),
-            )
+            code = people.make_link(platform, name, person.name, now)
+            link = (people.find_account(platform, name), link_address(request, code))
         elif what == "role":
             wanted = next((known for known in PERSON_ROLES if known == role), None)
             people.change_person(platform, name, person.name, now, wanted)
@@ -145,6 +147,8 @@ def change(
             people.disable_account(platform, name, person.name, now)
         elif what == "enable":
             people.enable_account(platform, name, person.name, now)
+        elif what == "no-pin":
+            remove_pin(platform, name, person.name, now)
         else:
             people.remove_person(platform, name, person.name, now)
     except UserError as refusal:
@@ -210,20 +214,23 @@ def _page(
     platform: Platform,
     *,
     refusal: str = "",
-    link: tuple[str, str] | None = None,
+    link: tuple[Account, str] | None = None,
     secret: tuple[str, str] | None = None,
 ) -> str:
-    """Return the page. `link`: name and address, `secret`: name and token, shown this one time."""
+    """Return the page. `link`: account and address, `secret`: name and token, shown once."""
     now = _real_time(request)
     person = request.state.person
+    sessions = platform.sessions.all(now)
     return render(
         "access.html",
         request,
         accounts=platform.accounts.all(),
         access_tokens=platform.access_tokens.all(),
-        sessions=platform.sessions.all(now),
+        sessions=sessions,
         own_session=hash_secret(person.session or ""),
+        device_ends={session.account: session.ends_at for session in sessions},
         person_roles=PERSON_ROLES,
+        device_roles=people.DEVICE_ROLES,
         roles=ROLES,
         usual_days=USUAL_TOKEN_DAYS,
         refusal=refusal,

@@ -1,5 +1,6 @@
-"""The page of one's own account: password, language, time zone, sessions."""
+"""The page of one's own account: password, PIN, language, time zone, sessions."""
 
+from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
+from alerting.console.access import Person
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.login import NOT_CONFIDENTIAL, PASSWORD_BESIDE_DIRECTORY, Field, entrance_of
@@ -15,7 +17,8 @@ from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LANGUAGES, translatable
-from alerting.operators.people import hash_secret
+from alerting.operators.people import Account, hash_secret
+from alerting.usecases.access.devices import change_pin, remove_pin
 from alerting.usecases.access.people import change_password, set_preferences
 from alerting.usecases.access.sign_in import end_session
 
@@ -39,31 +42,74 @@ def set_own_password(
 ) -> Response:
     """Change one's own password; other browsers are logged out, this one stays."""
     entrance = entrance_of(request)
+
+    def change() -> Account:
+        return change_password(
+            platform, entrance.passwords, person.name, old, password, entrance.now()
+        )
+
+    differ = "" if password == again else translatable("The two passwords differ.")
+    changed = _changed(request, platform, person, differ, change)
+    if isinstance(changed, Response):
+        return changed
+    return entrance.signed_in_by_password(request, changed, "/account")
+
+
+@pages.post("/account/pin", response_class=HTMLResponse)
+def set_own_pin(
+    request: Request,
+    platform: Served,
+    person: FormViewer,
+    old: Field = "",
+    pin: Field = "",
+    again: Field = "",
+) -> Response:
+    """Set one's own PIN for shared devices, after one's password."""
+    entrance = entrance_of(request)
+
+    def change() -> Account:
+        return change_pin(platform, entrance.passwords, person.name, old, pin, entrance.now())
+
+    differ = "" if pin == again else translatable("The two PINs differ.")
+    changed = _changed(request, platform, person, differ, change)
+    return changed if isinstance(changed, Response) else RedirectResponse("/account#pin", 303)
+
+
+@pages.post("/account/pin/remove", response_class=HTMLResponse)
+def remove_own_pin(request: Request, platform: Served, person: FormViewer) -> Response:
+    """Remove one's own PIN."""
+    remove_pin(platform, person.name, person.name, entrance_of(request).now())
+    return RedirectResponse("/account#pin", 303)
+
+
+def _changed(
+    request: Request,
+    platform: Platform,
+    person: Person,
+    differ: str,
+    change: Callable[[], Account],
+) -> Account | Response:
+    """Return the account after a change that its password confirms, or the page with a refusal.
+
+    `differ`: the refusal of two inputs that are not the same, if so.
+    """
+    entrance = entrance_of(request)
     now = entrance.now()
-    refusal = ""
-    status = 422
     keys = entrance.attempt_keys(request, person.name)
     if not is_confidential(request, entrance.public_url):
-        refusal = NOT_CONFIDENTIAL
-        status = 403
-    elif (own := platform.accounts.get(person.name)) and not entrance.takes_password_of(own):
-        refusal = PASSWORD_BESIDE_DIRECTORY
-        status = 403
-    elif entrance.delay(keys, now) is not None:
+        return HTMLResponse(_page(request, platform, NOT_CONFIDENTIAL), 403)
+    if (own := platform.accounts.get(person.name)) and not entrance.takes_password_of(own):
+        return HTMLResponse(_page(request, platform, PASSWORD_BESIDE_DIRECTORY), 403)
+    if entrance.delay(keys, now) is not None:
         refusal = translatable("Too many wrong passwords. Wait a minute, then try again.")
-        status = 429
-    elif password != again:
-        refusal = translatable("The two passwords differ.")
-    else:
-        try:
-            changed = change_password(platform, entrance.passwords, person.name, old, password, now)
-        except UserError as fault:
-            refusal = fault.message
-            for key in keys:
-                entrance.wrong_tokens.record_attempt(key, None, now)
-        else:
-            return entrance.signed_in_by_password(request, changed, "/account")
-    return HTMLResponse(_page(request, platform, refusal), status)
+        return HTMLResponse(_page(request, platform, refusal), 429)
+    if differ:
+        return HTMLResponse(_page(request, platform, differ), 422)
+    try:
+        return change()
+    except UserError as fault:
+        entrance.record_wrong(keys, now)
+        return HTMLResponse(_page(request, platform, fault.message), 422)
 
 
 @pages.post("/account/preferences", response_class=HTMLResponse)

@@ -82,7 +82,7 @@ def episodes(
         unseen=unseen[:UNSEEN_SHOWN],
         unseen_unfolded=3,
         more_unseen=len(unseen) > UNSEEN_SHOWN,
-        may_acknowledge=person.may("operate") and bool(person.csrf),
+        may_acknowledge=person.may_answer,
         others=[e for e in shown if e.id not in listed],
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,

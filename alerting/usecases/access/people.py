@@ -12,6 +12,7 @@ from alerting.operators.actions import Role
 from alerting.operators.people import (
     LINK_LASTS,
     Account,
+    AccountKind,
     check_account_name,
     check_password_rules,
     hash_secret,
@@ -20,7 +21,13 @@ from alerting.ports import AccessPorts
 
 LONGEST_DISPLAY_NAME = 100
 MOST_ACCOUNTS = 10_000
-_SECRET_FIELDS = ("password", "link", "link_ends", "sessions_from", "version", "signed_in_at")
+DEVICE_ROLES: tuple[Role, ...] = ("viewer", "operator")
+"""Roles of a shared device: it shows alarms, or people sign answers on it as well."""
+_SECRET_FIELDS = (
+    *("password", "pin", "link", "link_ends", "sessions_from", "version", "signed_in_at"),
+    *("wrong_pins_until", "signer", "signed_at"),
+)
+LINK_IS_OVER = translatable("this link is no longer valid: ask an administrator for a new one")
 
 
 class Passwords(Protocol):
@@ -39,13 +46,15 @@ def add_person(
     actor: str,
     now: datetime,
     display_name: str = "",
+    kind: AccountKind = "person",
 ) -> tuple[Account, str]:
-    """Add a person; return the account, and the code of the link that sets its password.
+    """Add a person, or a device that people share; return the account, and the code of the link
+    that sets the password, or starts the device.
 
-    Raises UserError for a name that is not possible or taken, or a role of programs.
+    Raises UserError for a name that is not possible or taken, or a role that this kind cannot have.
     """
     check_account_name(name)
-    _check_person(role, display_name)
+    _check_role(kind, role, display_name)
     if len(platform.accounts.all()) >= MOST_ACCOUNTS:
         raise UserError(f"there are {MOST_ACCOUNTS} accounts already: remove some first")
     code = secrets.token_urlsafe(24)
@@ -55,13 +64,14 @@ def add_person(
         now,
         actor,
         now,
+        kind=kind,
         display_name=display_name,
         link=hash_secret(code),
         link_ends=now + LINK_LASTS,
     )
     if not platform.accounts.insert(account):
         raise UserError(f"the name {name} is taken")
-    platform.audit.add(actor, "person added", name, now, after=public_fields(account))
+    platform.audit.add(actor, f"{kind} added", name, now, after=public_fields(account))
     return account, code
 
 
@@ -88,8 +98,8 @@ def change_person(
     an account that is not a person's, and one's own role."""
 
     def change(account: Account) -> Account:
-        _check_person(role or account.role, display_name or "")
         _refuse_service(account)
+        _check_role(account.kind, role or account.role, display_name or "")
         _refuse_directory(account)
         if role not in (None, account.role):
             _refuse_own(account, actor, "change the role of")
@@ -98,7 +108,7 @@ def change_person(
             display_name=account.display_name if display_name is None else display_name,
         )
 
-    return _update(platform, name, change, "person changed", actor, now)
+    return update_account(platform, name, change, "person changed", actor, now)
 
 
 def set_scope(
@@ -116,7 +126,7 @@ def set_scope(
         _refuse_directory(account)
         return account.next_version(scope=checked)
 
-    return _update(platform, name, change, "scope changed", actor, now)
+    return update_account(platform, name, change, "scope changed", actor, now)
 
 
 def check_scope(platform: AccessPorts, scope: Sequence[str]) -> tuple[str, ...]:
@@ -139,7 +149,7 @@ def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime)
         _refuse_own(account, actor, "disable")
         return account.next_version(disabled_at=now, sessions_from=now, link=None, link_ends=None)
 
-    changed = _update(platform, name, change, "account disabled", actor, now)
+    changed = update_account(platform, name, change, "account disabled", actor, now)
     end_sessions(platform, name, now)
     return changed
 
@@ -150,7 +160,7 @@ def enable_account(platform: AccessPorts, name: str, actor: str, now: datetime) 
     def change(account: Account) -> Account:
         return account.next_version(disabled_at=None)
 
-    return _update(platform, name, change, "account enabled", actor, now)
+    return update_account(platform, name, change, "account enabled", actor, now)
 
 
 def remove_person(platform: AccessPorts, name: str, actor: str, now: datetime) -> None:
@@ -169,9 +179,11 @@ def remove_person(platform: AccessPorts, name: str, actor: str, now: datetime) -
 
 
 def make_link(platform: AccessPorts, name: str, actor: str, now: datetime) -> str:
-    """Return the code of a new one-time link that sets a password; an earlier link is void.
+    """Return the code of a new one-time link that sets a password or a PIN, or starts a device; an
+    earlier link is void.
 
-    The old password is good until then. Raises UserError for a service or a disabled account.
+    The old password, and the session of a device, are good until then. Raises UserError for a
+    service or a disabled account.
     """
     code = secrets.token_urlsafe(24)
 
@@ -182,7 +194,7 @@ def make_link(platform: AccessPorts, name: str, actor: str, now: datetime) -> st
             raise UserError(f"{name} is disabled: enable it first")
         return account.next_version(link=hash_secret(code), link_ends=now + LINK_LASTS)
 
-    _update(platform, name, change, "link for a password made", actor, now)
+    update_account(platform, name, change, "link made", actor, now)
     return code
 
 
@@ -194,6 +206,14 @@ def find_link(platform: AccessPorts, code: str, now: datetime) -> Account | None
     return account if account.link_ends is not None and now < account.link_ends else None
 
 
+def find_linked(platform: AccessPorts, code: str, kind: AccountKind, now: datetime) -> Account:
+    """Return the account of a one-time link of this kind. Raises UserError without one."""
+    account = find_link(platform, code, now)
+    if account is None or account.kind != kind:
+        raise UserError(LINK_IS_OVER)
+    return account
+
+
 def set_password(
     platform: AccessPorts, passwords: Passwords, code: str, password: str, now: datetime
 ) -> Account:
@@ -201,12 +221,9 @@ def set_password(
 
     Raises UserError for a link that is not valid, or a password that breaks a rule.
     """
-    account = find_link(platform, code, now)
-    if account is None:
-        raise UserError(
-            translatable("this link is no longer valid: ask an administrator for a new one")
-        )
-    return _store_password(platform, passwords, account, password, now)
+    return _store_password(
+        platform, passwords, find_linked(platform, code, "person", now), password, now
+    )
 
 
 def change_password(
@@ -220,9 +237,14 @@ def change_password(
     """Change one's own password, and end the sessions of before. Raises UserError for a wrong old
     password, or a new one that breaks a rule."""
     account = find_account(platform, name)
-    if not passwords.matches(account.password, old):
-        raise UserError(translatable("the password of now is wrong"))
+    check_own_password(passwords, account, old)
     return _store_password(platform, passwords, account, new, now)
+
+
+def check_own_password(passwords: Passwords, account: Account, password: str) -> None:
+    """Check that a person knows the password of now. Raises UserError."""
+    if not passwords.matches(account.password, password):
+        raise UserError(translatable("the password of now is wrong"))
 
 
 def set_preferences(
@@ -237,7 +259,7 @@ def set_preferences(
     def change(account: Account) -> Account:
         return account.next_version(language=language, zone=zone)
 
-    return _update(platform, name, change, "preferences changed", name, now)
+    return update_account(platform, name, change, "preferences changed", name, now)
 
 
 def register_services(platform: AccessPorts, services: Mapping[str, Role], now: datetime) -> None:
@@ -264,6 +286,7 @@ def public_fields(account: Account) -> dict[str, Any]:
     return {
         **{name: value for name, value in fields.items() if name not in _SECRET_FIELDS},
         "has_password": account.password is not None,
+        "has_pin": account.pin is not None,
     }
 
 
@@ -272,18 +295,30 @@ def _store_password(
 ) -> Account:
     check_password_rules(password, account)
     hashed = passwords.make_hash(password)
-    used = account.link
-
-    def change(newest: Account) -> Account:
-        if newest.link != used:  # another request used the link first
-            raise UserError(
-                translatable("this link is no longer valid: ask an administrator for a new one")
-            )
-        return newest.next_version(password=hashed, link=None, link_ends=None, sessions_from=now)
-
-    changed = _update(platform, account.id, change, "password set", account.id, now)
+    changed = use_link(
+        platform, account, "password set", account.id, now, password=hashed, sessions_from=now
+    )
     end_sessions(platform, account.id, now)
     return changed
+
+
+def use_link(
+    platform: AccessPorts,
+    account: Account,
+    what: str,
+    actor: str,
+    now: datetime,
+    **changes: object,
+) -> Account:
+    """Store changes of an account, whose one-time link, if any, is used up with them. Raises
+    UserError if another request used the link first."""
+
+    def change(newest: Account) -> Account:
+        if newest.link != account.link:
+            raise UserError(LINK_IS_OVER)
+        return newest.next_version(link=None, link_ends=None, **changes)
+
+    return update_account(platform, account.id, change, what, actor, now)
 
 
 def end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
@@ -292,7 +327,7 @@ def end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
         platform.sessions.end(session.id)
 
 
-def _update(
+def update_account(
     platform: AccessPorts,
     name: str,
     change: Callable[[Account], Account],
@@ -310,9 +345,14 @@ def _update(
     return after
 
 
-def _check_person(role: Role, display_name: str) -> None:
+def _check_role(kind: AccountKind, role: Role, display_name: str) -> None:
     if role == "sender":
         raise UserError("the role sender is for programs: make a token with it")
+    if kind == "device" and role not in DEVICE_ROLES:
+        raise UserError(
+            f"a shared device has the role {' or '.join(DEVICE_ROLES)}, not {role}: people who "
+            "may do more sign in for it with their password"
+        )
     if len(display_name) > LONGEST_DISPLAY_NAME or not display_name.isprintable():
         raise UserError(
             f"a display name has at most {LONGEST_DISPLAY_NAME} characters, all printable"

@@ -1,7 +1,7 @@
 """Sign in by password, and begin, check and end the sessions of browsers."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.definitions.faults import NotFound
 from alerting.operators.people import SESSION_LASTS, Account, Session, hash_secret, is_active
@@ -24,13 +24,16 @@ def check_password(
 
 
 def begin_session(
-    platform: AccessPorts, account: str, now: datetime, address: str, token: str | None = None
+    platform: AccessPorts,
+    account: str,
+    now: datetime,
+    address: str,
+    token: str | None = None,
+    lasts: timedelta = SESSION_LASTS,
 ) -> str:
     """Store a new session; return the value of its cookie. `token`: hash of the token, if any."""
     cookie = secrets.token_urlsafe(32)
-    platform.sessions.add(
-        Session(hash_secret(cookie), account, now, now + SESSION_LASTS, token, address)
-    )
+    platform.sessions.add(Session(hash_secret(cookie), account, now, now + lasts, token, address))
     return cookie
 
 

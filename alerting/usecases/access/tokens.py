@@ -45,6 +45,8 @@ def create_token(
     end that is past or too far.
     """
     account = find_account(platform, owner)
+    if account.kind == "device":
+        raise UserError(f"{owner} is a shared device: a token needs a person or a service as owner")
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise UserError(f"a token needs a name of 1 to {LONGEST_NAME} printable characters")
     if role not in ROLES or lesser_role(role, account.role) != role:

@@ -141,7 +141,7 @@ def test_a_person_who_mistypes_now_and_then_is_never_slowed(app, wall):
 
 
 def test_what_is_remembered_of_wrong_tokens_is_bounded(app, wall):
-    remembered = app.state.entrance.wrong_tokens
+    remembered = app.state.entrance.wrong_attempts
     for i in range(25_000):
         remembered.record_attempt(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", None, wall())
     assert len(remembered._clients) <= 10_000

@@ -2,7 +2,6 @@
 checks nothing."""
 
 import re
-import shutil
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,14 +15,13 @@ from oidc_provider_mock import User, run_server_in_thread
 from alerting.adapters.oidc import OidcProvider, open_directory
 from alerting.console.server import server_options
 from alerting.settings.directory import parse_directory
-from tests.helpers.console.chromium import open_page, wait_until
+from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
 from tests.helpers.console.django_provider import PASSWORD, running_provider
 from tests.helpers.console.fake_provider import PUBLIC, begin, document, refusals, write_files
 from tests.helpers.console.people import app_of, browser_of, person_on
 from tests.support import free_port
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 
 def now():
@@ -56,12 +54,12 @@ def console(tmp_path, platform):
 
 def sign_in_by_hand(page, console, provider):
     """Click, and fill in the form of the provider if it asks."""
-    page.open(f"{console}/login?next=/reports")
+    page.go(f"{console}/login?next=/reports")
     page.wait_for(f"{console}/login", "a.button")
     page.click("a.button")
     page.wait_for(f"{provider}/accounts/login/", "#enter")
-    page.fill("[name=username]", "anna")
-    page.fill("[name=password]", PASSWORD)
+    page.choose("[name=username]", "anna")
+    page.choose("[name=password]", PASSWORD)
     page.click("#enter")
     page.wait_for(f"{console}/reports")
 
@@ -70,11 +68,12 @@ def test_a_person_signs_in_and_out_in_a_browser_also_after_a_change_of_keys(
     console, platform, tmp_path
 ):
     console, provider = console
-    with open_page(BROWSER, tmp_path) as page:
+    with open_chromium(tmp_path / "profile") as page:
+        page.resize(390, 800)
         sign_in_by_hand(page, console, provider)
         account = platform.accounts.get("anna")
         assert (account.role, account.shown_name) == ("engineer", "Anna Berg")
-        page.open(f"{console}/account")
+        page.go(f"{console}/account")
         page.wait_for(f"{console}/account", "form[action='/logout'] button")
         assert "Anna Berg" in page.evaluate("document.body.innerText")
         page.click("form[action='/logout'] button")
@@ -87,7 +86,7 @@ def test_a_person_signs_in_and_out_in_a_browser_also_after_a_change_of_keys(
         httpx.post(f"{provider}/withdraw").raise_for_status()
         for session in platform.sessions.all(now(), "anna"):
             platform.sessions.end(session.id)
-        page.open(f"{console}/login")
+        page.go(f"{console}/login")
         page.wait_for(f"{console}/login", "a.button")
         page.click("a.button")  # still signed in there: no form
         page.wait_for(f"{console}/", "nav")
@@ -95,8 +94,9 @@ def test_a_person_signs_in_and_out_in_a_browser_also_after_a_change_of_keys(
 
 def test_the_page_of_the_login_fits_a_phone_without_scripts(console, platform, tmp_path):
     person_on(platform, now(), "adam", "admin")
-    with open_page(BROWSER, tmp_path) as page:
-        page.open(f"{console[0]}/login")
+    with open_chromium(tmp_path / "profile") as page:
+        page.resize(390, 800)
+        page.go(f"{console[0]}/login")
         page.wait_for(f"{console[0]}/login", "a.button")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert (

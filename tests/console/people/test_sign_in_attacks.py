@@ -1,20 +1,36 @@
 """Signing in as an attacker tries it: guesses, borrowed cookies, used links, plain HTTP."""
 
-import time
-from datetime import timedelta
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import PasswordHasher
+from fastapi.routing import APIRoute
 
-from alerting.adapters.passwords import Argon2Passwords
-from alerting.operators.people import SESSION_LASTS
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
+from alerting.console.gate import OPEN
+from alerting.operators.people import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
-from alerting.usecases.access.sign_in import check_password
-from alerting.usecases.access.tokens import create_token
+from alerting.usecases.access.sign_in import end_session
+from alerting.usecases.access.tokens import create_token, revoke_token
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.pages import csrf_of
-from tests.helpers.console.people import PASSWORD, app_of, browser_of, person_on, sign_in
+from tests.helpers.console.people import (
+    PASSWORD,
+    QUICK,
+    app_of,
+    browser_of,
+    person_on,
+    sign_in,
+)
+from tests.in_memory_platform import HandClock, MemoryModels
+
+OPEN_BY_ADDRESS = {"/f/{token}", "/password/{code}", "/password/{code}/pin"}
 
 
 @pytest.fixture
@@ -79,6 +95,66 @@ def test_what_is_revoked_on_one_replica_is_dead_on_the_other_at_once(app, platfo
     assert browser_of(other).get("/api/v1/episodes", headers=header).status_code == 401
 
 
+@pytest.fixture
+def replicas(real_server, wall):
+    """Two consoles, each with its own connection to one database, and the platform of a third."""
+    wall.instant = datetime.now(UTC)  # the server deletes sessions that are over by its clock
+    name = f"replicas_{uuid.uuid4().hex[:8]}"
+    with connect(real_server) as one, connect(real_server) as two, connect(real_server) as three:
+        prepare_database(three[name])
+        platforms = [
+            MongoStores(client[name]).platform(MemoryModels(), {}, HandClock(), memory_platform)
+            for client in (one, two, three)
+        ]
+        yield [app_of(made, wall) for made in platforms[:2]], platforms[2]
+        three.drop_database(name)
+
+
+@pytest.mark.server
+def test_replicas_with_connections_of_their_own_refuse_at_once_what_another_has_ended(
+    replicas, wall
+):
+    (here, there), platform = replicas
+    person_on(platform, wall(), "anna", "engineer")
+    ends = wall() + timedelta(days=1)
+    token, secret = create_token(platform, "rows", "anna", "viewer", ends, "ada", wall())
+
+    def signed_in(**data):
+        browser = browser_of(here)
+        assert browser.post("/login", data=data).status_code == 303
+        copy = browser_of(there)
+        copy.cookies.update(cookies_of(browser))
+        assert copy.get("/").status_code == 200
+        return browser, copy
+
+    by_password = {"name": "anna", "password": PASSWORD}
+    browser, copy = signed_in(**by_password)
+    people.change_person(platform, "anna", "ada", wall(), role="operator")
+    assert (browser.get("/audit").status_code, copy.get("/audit").status_code) == (403, 403)
+    browser.post("/logout", data={"csrf": csrf_of(browser.get("/"))})
+    assert copy.get("/").status_code == 303
+
+    _, copy = signed_in(token=secret)
+    bearer = {"authorization": f"Bearer {secret}"}
+    program = browser_of(there)
+    assert program.get("/api/v1/episodes", headers=bearer).status_code == 200
+    revoke_token(platform, token.key, "ada", wall())
+    assert copy.get("/").status_code == 303
+    assert program.get("/api/v1/episodes", headers=bearer).status_code == 401
+
+    for end in (
+        lambda hashed: end_session(platform, hashed[:10], "ada", wall()),
+        lambda _: people.set_password(
+            platform, QUICK, people.make_link(platform, "anna", "ada", wall()), PASSWORD, wall()
+        ),
+        lambda _: people.disable_account(platform, "anna", "ada", wall()),
+    ):
+        browser, copy = signed_in(**by_password)
+        wall.instant += timedelta(milliseconds=1)
+        end(hash_secret(browser.cookies["alerting_session"]))
+        assert (browser.get("/").status_code, copy.get("/").status_code) == (303, 303)
+
+
 def test_a_disabled_service_of_the_tokens_file_is_refused_within_a_second(app, platform, wall):
     people.register_services(platform, dict(TOKENS.values()), wall())
     header = {"authorization": f"Bearer {list(TOKENS)[1]}"}
@@ -95,6 +171,30 @@ def test_a_form_of_another_site_changes_nothing(app):
     for path in ("/account/preferences", "/logout", "/access/people"):
         assert browser.post(path, data={"csrf": "0" * 64}).status_code == 403
     assert browser.get("/").status_code == 200
+
+
+def test_no_form_of_any_page_takes_the_mark_of_another_session(app, platform, wall):
+    person_on(platform, wall(), "boss", "admin")
+    boss = browser_of(app)
+    mallory = browser_of(app, "10.0.0.8")
+    sign_in(boss, "boss")
+    sign_in(mallory)
+    marks = ("", "0" * 64, csrf_of(mallory.get("/account")))
+    before = list(platform.audit.entries)
+    taken = []
+    for route in app.routes:
+        if not isinstance(route, APIRoute) or route.path in OPEN | OPEN_BY_ADDRESS:
+            continue
+        for method in route.methods - {"GET", "HEAD"}:
+            for mark in marks:
+                path = re.sub(r"\{[^}]+\}", "anna", route.path)
+                status = boss.request(
+                    method, path, data={"csrf": mark, "what": "disable"}
+                ).status_code
+                if status != (401 if path.startswith("/api/") else 403):
+                    taken.append((method, route.path, status))
+    assert taken == []
+    assert platform.audit.entries == before
 
 
 # Guessing
@@ -138,20 +238,33 @@ def test_a_right_password_is_not_told_from_a_wrong_one_while_it_is_slowed(app):
     assert sign_in(browser).status_code == 429
 
 
-def test_an_unknown_name_takes_as_long_as_a_wrong_password(platform, wall):
-    passwords = Argon2Passwords(passes=1, memory_kib=8192)
-    _, code = people.add_person(platform, "anna", "operator", "ada", wall())
-    people.set_password(platform, passwords, code, PASSWORD, wall())
-    check_password(platform, passwords, "nobody", PASSWORD)
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(platform, wall, monkeypatch):
+    costs = []
+    verify = PasswordHasher.verify
+    monkeypatch.setattr(
+        PasswordHasher,
+        "verify",
+        lambda hasher, stored, given: (
+            costs.append(stored.split("$")[3]) or verify(hasher, stored, given)
+        ),
+    )
+    app = app_of(platform, wall)
+    person_on(platform, wall())
+    people.add_person(platform, "bob", "viewer", "ada", wall())
+    for n, name in enumerate(("anna", "bob", "nobody")):
+        assert guess(browser_of(app, f"10.0.1.{n}"), 1, name) == [401]
+    assert costs == ["m=8,t=1,p=1"] * 3
 
-    def cpu_seconds(name):
-        begun = time.process_time()
-        for _ in range(10):
-            check_password(platform, passwords, name, "wrong password")
-        return time.process_time() - begun
 
-    known = cpu_seconds("anna")
-    assert cpu_seconds("nobody") > known / 3
+def test_an_unknown_name_is_answered_and_slowed_as_a_known_one(app):
+    pages = {}
+    for network, name in enumerate(("anna", "nobody")):
+        answers = [
+            sign_in(browser_of(app, f"10.0.{network}.{n}"), name, "wrong password")
+            for n in range(8)
+        ]
+        pages[name] = [(a.status_code, a.text.replace(name, ""), a.headers.keys()) for a in answers]
+    assert pages["anna"] == pages["nobody"]
 
 
 def test_refused_sign_ins_are_in_the_audit_by_address_without_the_password(app, platform):
@@ -162,10 +275,26 @@ def test_refused_sign_ins_are_in_the_audit_by_address_without_the_password(app, 
 
 
 @pytest.mark.parametrize(
-    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "target",
+    [
+        *("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"),
+        *(
+            "///evil.example",
+            "/\t/evil.example",
+            "\\\\evil.example",
+            "evil.example",
+            "/\r\nx: y",
+            "",
+        ),
+    ],
 )
-def test_a_sign_in_never_leads_to_another_site(app, target):
-    assert sign_in(browser_of(app), to=target).headers["location"] == "/"
+def test_no_form_leads_to_another_site(app, target):
+    browser = browser_of(app)
+    assert sign_in(browser, to=target).headers["location"] == "/"
+    chosen = browser.post("/language", data={"language": "de", "next": target})
+    assert chosen.headers["location"] == "/"
+    page = browser_of(app).get("/login", params={"next": target}).text
+    assert re.findall(r'name="next" value="([^"]*)"', page)[:1] == ["/"]
 
 
 # Plain HTTP

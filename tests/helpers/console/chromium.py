@@ -1,113 +1,177 @@
-"""One page of a real browser, driven over the pipe of its DevTools."""
+"""A real Chromium, driven through its debugging pipe, with the scripts of pages switched off."""
 
+import base64
 import json
 import os
+import select
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 
-LONGEST_WAIT = 120
-"""Seconds: the limit of a hang."""
-
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-quic", "--disable-background-networking", "--disable-component-update"),
 )
+HANG_S = 300.0
 
 
 def wait_until(true, reason=lambda: "waited in vain"):
     """Ask until it is true. Raises AssertionError with a reason after the time of a hang."""
-    until = time.monotonic() + LONGEST_WAIT
+    until = time.monotonic() + HANG_S
     while not true():
         assert time.monotonic() < until, reason()
         time.sleep(0.02)
 
 
+@contextmanager
+def open_chromium(profile):
+    """Yield a browser whose profile is stored in this folder."""
+    commands, to_browser = os.pipe()
+    from_browser, answers = os.pipe()
+    # the browser reads its commands from descriptor 3 and writes to 4
+    shell = f'exec "$0" "$@" 3<&{commands} 4>&{answers}'
+    browser = subprocess.Popen(
+        [
+            *("bash", "-c", shell, CHROMIUM, *FLAGS, "--remote-debugging-pipe"),
+            *(f"--user-data-dir={profile}", "about:blank"),
+        ],
+        pass_fds=(commands, answers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(commands)
+    os.close(answers)
+    try:
+        yield Page(to_browser, from_browser)
+    finally:
+        browser.terminate()
+        browser.wait(60)
+        os.close(to_browser)
+        os.close(from_browser)
+
+
 class Page:
-    """A page of 390 pixels without scripts."""
+    """The one page of a browser."""
 
-    def __init__(self, send, receive):
-        self._send = send
-        self._receive = receive
+    def __init__(self, to_browser, from_browser):
+        self._to = to_browser
+        self._from = from_browser
+        self._received = b""
         self._number = 0
+        self._loads = 0
         self._session = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        self.call("Emulation.setScriptExecutionDisabled", value=True)
-        size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self._call("Page.enable")
+        self._call("Emulation.setScriptExecutionDisabled", value=True)
 
-    def call(self, method, **params):
-        """Send a command; return its result."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        self._send.write(json.dumps(message).encode() + b"\0")
-        self._send.flush()
-        while True:
-            answer = json.loads(self._read())
-            if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def _read(self):
-        text = bytearray()
-        while (byte := self._receive.read(1)) != b"\0":
-            assert byte, "the browser has ended"
-            text += byte
-        return bytes(text)
-
-    def evaluate(self, expression):
-        """Return a value of the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+    def resize(self, width, height):
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=True,
+        )
 
     def open(self, address):
-        """Go to an address."""
-        self.call("Page.navigate", url=address)
+        loads = self._loads
+        self._call("Page.navigate", url=address)
+        self._wait_for_load(loads)
+
+    def tap(self, selector):
+        """Tap the middle of an element, and wait for the page that follows."""
+        loads = self._loads
+        self.press(selector)
+        self._wait_for_load(loads)
+
+    def press(self, selector):
+        """Tap the middle of an element."""
+        x, y, width, height = self.box(selector)
+        for type in ("mousePressed", "mouseReleased"):
+            self._call(
+                "Input.dispatchMouseEvent",
+                type=type,
+                x=x + width / 2,
+                y=y + height / 2,
+                button="left",
+                clickCount=1,
+            )
+
+    def write(self, selector, text):
+        """Tap a field, and type into it."""
+        self.press(selector)
+        self._call("Input.insertText", text=text)
+
+    def go(self, address):
+        """Go to an address that redirects, or whose page a test waits for."""
+        self._call("Page.navigate", url=address)
 
     def wait_for(self, address, selector="body"):
         """Wait until the address of the page begins so, and it has an element."""
 
         def is_there():
-            there = f"location.href + ' ' + !!document.querySelector({json.dumps(selector)})"
+            there = f"location.href + ' ' + !!document.querySelector({selector!r})"
             found = self.evaluate(there) or ""
             return found.startswith(address) and found.endswith("true")
 
         wait_until(is_there, lambda: self.evaluate("location.href + document.body.innerText"))
 
-    def fill(self, selector, text):
-        """Write into a field."""
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(text)}")
-
     def click(self, selector):
-        """Click an element as a finger does."""
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+        """Click an element, wherever on the page it is; wait for nothing."""
+        self.evaluate(f"document.querySelector({selector!r}).click()")
 
+    def choose(self, selector, value):
+        self.evaluate(f"document.querySelector({selector!r}).value = {value!r}")
 
-@contextmanager
-def open_page(browser, folder):
-    """Start a browser with an empty profile; yield its page."""
-    to_browser, ours_to = os.pipe()
-    ours_from, from_browser = os.pipe()
-    command = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
-    process = subprocess.Popen(
-        [
-            *("bash", "-c", command, "bash", browser, *FLAGS, "--remote-debugging-pipe"),
-            f"--user-data-dir={folder / 'profile'}",
-        ],
-        pass_fds=(to_browser, from_browser),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(to_browser)
-    os.close(from_browser)
-    with os.fdopen(ours_to, "wb") as send, os.fdopen(ours_from, "rb") as receive:
-        try:
-            yield Page(send, receive)
-        finally:
-            process.terminate()
-            process.wait(30)
+    def box(self, selector):
+        """Return left, top, width and height of an element, scrolled into view."""
+        return self.evaluate(
+            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect();"
+            f" return [b.x, b.y, b.width, b.height]; }})(document.querySelector({selector!r}))"
+        )
+
+    def text(self):
+        return self.evaluate("document.body.innerText")
+
+    def evaluate(self, expression):
+        found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in found, (expression, found)
+        return found["result"].get("value")
+
+    def picture(self, file):
+        data = self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        file.write_bytes(base64.b64decode(data))
+
+    def _wait_for_load(self, loads):
+        while self._loads == loads:
+            self._receive()
+
+    def _call(self, method, **parameters):
+        self._number += 1
+        number = self._number
+        message = {"id": number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        os.write(self._to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._receive()
+            if answer.get("id") == number:
+                assert "error" not in answer, (method, answer)
+                return answer["result"]
+
+    def _receive(self):
+        deadline = time.monotonic() + HANG_S
+        while b"\0" not in self._received:
+            ready, _, _ = select.select([self._from], [], [], max(0, deadline - time.monotonic()))
+            assert ready, "the browser does not answer"
+            part = os.read(self._from, 1 << 20)
+            assert part, "the browser has ended"
+            self._received += part
+        message, _, self._received = self._received.partition(b"\0")
+        answer = json.loads(message)
+        self._loads += answer.get("method") == "Page.loadEventFired"
+        return answer

@@ -4,7 +4,8 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.console.app import create_app
-from alerting.usecases.access.people import add_person, set_password
+from alerting.usecases.access.devices import set_pin
+from alerting.usecases.access.people import add_person, make_link, set_password
 from tests.helpers.console.api import TOKENS
 
 PASSWORD = "correct horse battery"
@@ -15,6 +16,21 @@ def person_on(platform, now, name="anna", role="operator"):
     """Add a person with a password."""
     _, code = add_person(platform, name, role, "ada", now)
     return set_password(platform, QUICK, code, PASSWORD, now)
+
+
+def pin_of(platform, now, name="anna", role="operator", pin="4827"):
+    """Add a person without a password, with a PIN; return the account."""
+    _, code = add_person(platform, name, role, "ada", now)
+    return set_pin(platform, QUICK, code, pin, now)
+
+
+def device_on(platform, now, browser, name="tablet-1", role="operator"):
+    """Add a shared device, and start it in a browser."""
+    if platform.accounts.get(name) is None:
+        add_person(platform, name, role, "ada", now, kind="device")
+    code = make_link(platform, name, "ada", now)
+    assert browser.post(f"/password/{code}").status_code == 303
+    return browser
 
 
 def app_of(platform, wall, **options):

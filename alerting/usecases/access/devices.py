@@ -1,0 +1,159 @@
+"""Devices that people share: started by a link, and signed on with name and PIN."""
+
+from datetime import datetime
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
+from alerting.operators.people import Account
+from alerting.operators.pins import (
+    DEVICE_LIMIT,
+    PERSON_LIMIT,
+    PinLimit,
+    TooManyPins,
+    WrongPin,
+    check_pin_rules,
+    count_pin,
+    forget_pin,
+    may_sign,
+    minutes_of,
+    wait_for_pin,
+)
+from alerting.ports import AccessPorts
+from alerting.usecases.access.people import (
+    Passwords,
+    check_own_password,
+    end_sessions,
+    find_account,
+    find_linked,
+    update_account,
+    use_link,
+)
+from alerting.usecases.access.sign_in import record_refused
+
+
+def start_device(platform: AccessPorts, code: str, now: datetime) -> Account:
+    """Use up the one-time link of a device, and end its session of before; return its account.
+
+    Raises UserError for a link that is not valid, or not of a device.
+    """
+    device = find_linked(platform, code, "device", now)
+    started = use_link(
+        platform, device, "device started", device.id, now, sessions_from=now, signed_in_at=now
+    )
+    end_sessions(platform, device.id, now)
+    return started
+
+
+def set_pin(
+    platform: AccessPorts, passwords: Passwords, code: str, pin: str, now: datetime
+) -> Account:
+    """Set the PIN of a person by a one-time link, which is used up.
+
+    Raises UserError for a link that is not valid, or a PIN that breaks a rule.
+    """
+    account = find_linked(platform, code, "person", now)
+    check_pin_rules(pin)
+    hashed = passwords.make_hash(pin)
+    return use_link(
+        platform, account, "PIN set", account.id, now, pin=hashed, wrong_pins_until=None
+    )
+
+
+def change_pin(
+    platform: AccessPorts,
+    passwords: Passwords,
+    name: str,
+    password: str,
+    pin: str,
+    now: datetime,
+) -> Account:
+    """Set one's own PIN, after the password of now, if there is one. Raises UserError for a wrong
+    password, a PIN that breaks a rule, or an account that is not a person's."""
+    account = find_account(platform, name)
+    if account.kind != "person":
+        raise UserError(translatable("only people have a PIN"))
+    if account.password is not None:
+        check_own_password(passwords, account, password)
+    check_pin_rules(pin)
+    hashed = passwords.make_hash(pin)
+
+    def change(newest: Account) -> Account:
+        return newest.next_version(pin=hashed, wrong_pins_until=None)
+
+    return update_account(platform, name, change, "PIN set", name, now)
+
+
+def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
+    """Take the PIN of a person away, so that they sign on no device."""
+
+    def change(account: Account) -> Account:
+        return account.next_version(pin=None)
+
+    return update_account(platform, name, change, "PIN removed", actor, now)
+
+
+def list_signers(platform: AccessPorts) -> list[Account]:
+    """Return the people who may sign on a device, by their shown name."""
+    signers = filter(may_sign, platform.accounts.all())
+    return sorted(signers, key=lambda account: account.shown_name.casefold())
+
+
+def sign_by_pin(
+    platform: AccessPorts, passwords: Passwords, device: str, name: str, pin: str, now: datetime
+) -> Account:
+    """Return the person who signs with a PIN on a device, and remember the name there.
+
+    A PIN is counted as wrong before it is checked, so that no number of requests at once checks
+    more than the limits allow. Raises TooManyPins, with no check of the PIN, or WrongPin.
+    """
+    found = platform.accounts.get(name)
+    signer = found if found is not None and may_sign(found) else None
+    counted = {device: DEVICE_LIMIT} | ({signer.id: PERSON_LIMIT} if signer else {})
+    for id, limit in counted.items():
+        _refuse_too_many(find_account(platform, id), limit, now)
+    for id, limit in counted.items():
+        _count(platform, id, limit, now)
+    if not passwords.matches(signer.pin if signer else None, pin) or signer is None:
+        record_refused(platform, name, device, "wrong name or PIN", now)
+        raise WrongPin(translatable("The PIN is wrong."))
+    for id, limit in counted.items():
+        while not platform.accounts.replace(_forgotten(platform, id, limit, signer.id, now)):
+            pass
+    return signer
+
+
+def _count(platform: AccessPorts, id: str, limit: PinLimit, now: datetime) -> None:
+    while True:
+        account = find_account(platform, id)
+        _refuse_too_many(account, limit, now)
+        until = count_pin(account, limit, now)
+        if platform.accounts.replace(account.next_version(wrong_pins_until=until)):
+            return
+
+
+def _forgotten(
+    platform: AccessPorts, id: str, limit: PinLimit, signer: str, now: datetime
+) -> Account:
+    """Return the next version of an account after a right PIN. Raises NotFound if it is gone."""
+    account = find_account(platform, id)
+    last = {"signer": signer, "signed_at": now} if account.kind == "device" else {}
+    return account.next_version(wrong_pins_until=forget_pin(account, limit), **last)
+
+
+def _refuse_too_many(account: Account, limit: PinLimit, now: datetime) -> None:
+    wait = wait_for_pin(account, limit, now)
+    if wait is None:
+        return
+    if account.kind == "device":
+        message = translatable(
+            "Too many wrong PINs on this device. The next PIN is taken in {minutes} min.",
+            minutes=minutes_of(wait),
+        )
+    else:
+        message = translatable(
+            "Too many wrong PINs of {name}. The next one is taken in {minutes} min. Signing in "
+            "with the password works as before.",
+            name=account.shown_name,
+            minutes=minutes_of(wait),
+        )
+    raise TooManyPins(message, wait)

@@ -1,0 +1,115 @@
+"""PINs that are easy to guess are refused, and guesses are limited for months ahead."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.operators.actions import ROLES
+from alerting.operators.people import Account
+from alerting.operators.pins import (
+    DEVICE_LIMIT,
+    PERSON_LIMIT,
+    check_pin_rules,
+    count_pin,
+    forget_pin,
+    may_sign,
+    remembered_signer,
+    wait_for_pin,
+)
+from tests.builders import at
+
+pytestmark = pytest.mark.fast
+ANNA = Account("anna", "operator", at(0), "ada", at(0), pin="hash")
+TABLET = Account("tablet-1", "operator", at(0), "ada", at(0), kind="device")
+
+
+def is_taken(pin):
+    try:
+        check_pin_rules(pin)
+    except UserError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        *("0000", "1111", "1234", "4321", "0123", "7890", "2468", "1357", "1212", "1122", "7770"),
+        *("1987", "2026", "2580", "123456", "987654", "11111111", "123123", "48724872"),
+        *(
+            "",
+            "123",
+            "482",
+            "482915603",
+            "48a7",
+            " 4827",
+            "4827\n",
+            "\uff14\uff18\uff12\uff17",
+            "\u0664\u0668\u0662\u0667",
+        ),
+    ],
+)
+def test_a_pin_that_is_guessed_first_or_is_none_is_refused(pin):
+    assert not is_taken(pin)
+
+
+@pytest.mark.parametrize("pin", ["4827", "0394", "91735", "19870423", "402817"])
+def test_a_pin_of_four_to_eight_digits_is_taken(pin):
+    check_pin_rules(pin)
+
+
+def test_nine_of_ten_pins_of_four_digits_are_possible():
+    assert sum(is_taken(f"{n:04}") for n in range(10_000)) > 9_000
+
+
+def guesses_taken(account, limit, days, minutes=5):
+    """Count the guesses that are taken of one who tries every few minutes."""
+    taken = 0
+    for n in range(days * 24 * 60 // minutes):
+        now = at(n * minutes)
+        if wait_for_pin(account, limit, now) is None:
+            account = replace(account, wrong_pins_until=count_pin(account, limit, now))
+            taken += 1
+    return taken
+
+
+def test_half_of_all_pins_of_four_digits_take_a_guesser_half_a_year():
+    assert guesses_taken(ANNA, PERSON_LIMIT, days=180) < 9_000 / 2
+    assert guesses_taken(ANNA, PERSON_LIMIT, days=1) == 10 + 23
+
+
+def test_one_device_takes_so_few_guesses_for_all_people_that_a_hit_takes_months():
+    assert guesses_taken(TABLET, DEVICE_LIMIT, days=60, minutes=1) < 9_000 / 2
+
+
+def test_a_person_who_mistypes_waits_for_nothing_and_a_guesser_for_an_hour_at_most():
+    account = ANNA
+    for _ in range(10):
+        assert wait_for_pin(account, PERSON_LIMIT, at(0)) is None
+        account = replace(account, wrong_pins_until=count_pin(account, PERSON_LIMIT, at(0)))
+    assert wait_for_pin(account, PERSON_LIMIT, at(0)) == timedelta(hours=1)
+    assert wait_for_pin(account, PERSON_LIMIT, at(59)) == timedelta(minutes=1)
+    assert wait_for_pin(account, PERSON_LIMIT, at(60)) is None
+
+
+def test_a_right_pin_gives_no_further_guess_and_takes_none_away():
+    guessed = replace(ANNA, wrong_pins_until=count_pin(ANNA, PERSON_LIMIT, at(0)))
+    signed = replace(guessed, wrong_pins_until=count_pin(guessed, PERSON_LIMIT, at(1)))
+    assert forget_pin(signed, PERSON_LIMIT) == guessed.wrong_pins_until
+    assert forget_pin(ANNA, PERSON_LIMIT) is None
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_people_who_may_operate_sign_and_no_other_account(role):
+    assert may_sign(replace(ANNA, role=role)) == (role in ("operator", "engineer", "admin"))
+    assert not may_sign(replace(ANNA, role=role, disabled_at=at(1)))
+    assert not may_sign(replace(ANNA, role=role, pin=None))
+    assert not may_sign(replace(ANNA, role=role, kind="device"))
+
+
+def test_the_name_of_the_last_signer_is_remembered_for_ten_minutes():
+    used = replace(TABLET, signer="anna", signed_at=at(0))
+    assert (remembered_signer(used, at(9)), remembered_signer(used, at(10))) == ("anna", None)
+    assert remembered_signer(TABLET, at(0)) is None

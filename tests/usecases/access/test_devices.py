@@ -1,0 +1,227 @@
+"""Shared devices are started by a link that works once, and signed on with name and PIN."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.passwords import Argon2Passwords
+from alerting.definitions.faults import UserError
+from alerting.operators.pins import TooManyPins, WrongPin
+from alerting.ports import AuditFilter
+from alerting.usecases.access import devices, people
+from alerting.usecases.access.sign_in import begin_session, check_password, find_session
+from alerting.usecases.access.tokens import create_token
+from tests.builders import at
+
+QUICK = Argon2Passwords(passes=1, memory_kib=8)
+PASSWORD = "correct horse battery"
+
+
+def with_pin(platform, name="anna", pin="4827", role="operator"):
+    _, code = people.add_person(platform, name, role, "ada", at(0))
+    return devices.set_pin(platform, QUICK, code, pin, at(0))
+
+
+@pytest.fixture
+def platform():
+    made = memory_platform()
+    with_pin(made)
+    _, code = people.add_person(made, "tablet-1", "operator", "ada", at(0), kind="device")
+    devices.start_device(made, code, at(0))
+    return made
+
+
+def sign(platform, name="anna", pin="4827", now=None, passwords=QUICK):
+    now = now or at(1)
+    return devices.sign_by_pin(platform, passwords, "tablet-1", name, pin, now)
+
+
+def test_a_person_signs_with_the_pin_and_is_refused_with_another(platform):
+    assert sign(platform).id == "anna"
+    for name, pin in (("anna", "4828"), ("anna", ""), ("anna", PASSWORD), ("bob", "4827")):
+        with pytest.raises(WrongPin):
+            sign(platform, name, pin)
+    refused = platform.audit.find(AuditFilter(what="sign-in refused"), 10)
+    assert [(e.actor, e.subject) for e in refused][-1] == ("unknown at tablet-1", "anna")
+    assert "4828" not in str(platform.audit.entries)
+
+
+def test_a_pin_is_no_password_and_a_password_no_pin(platform):
+    assert check_password(platform, QUICK, "anna", "4827") is None
+    code = people.make_link(platform, "anna", "ada", at(1))
+    people.set_password(platform, QUICK, code, PASSWORD, at(1))
+    assert check_password(platform, QUICK, "anna", PASSWORD).id == "anna"
+    assert sign(platform).id == "anna"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda p: people.disable_account(p, "anna", "ada", at(2)),
+        lambda p: people.change_person(p, "anna", "ada", at(2), role="viewer"),
+        lambda p: devices.remove_pin(p, "anna", "ada", at(2)),
+        lambda p: people.remove_person(p, "anna", "ada", at(2)),
+    ],
+    ids=["disabled", "viewer", "without PIN", "removed"],
+)
+def test_a_person_who_may_not_sign_is_neither_listed_nor_taken(platform, end):
+    assert [one.id for one in devices.list_signers(platform)] == ["anna"]
+    end(platform)
+    assert devices.list_signers(platform) == []
+    with pytest.raises(WrongPin):
+        sign(platform, now=at(3))
+
+
+def wrong(platform, n, **options):
+    """Return how many of these wrong PINs were checked."""
+    checked = 0
+    for _ in range(n):
+        try:
+            sign(platform, pin="9999", **options)
+        except TooManyPins:
+            continue
+        except WrongPin:
+            checked += 1
+    return checked
+
+
+def test_after_ten_wrong_pins_a_person_waits_and_a_right_pin_is_not_told_from_a_wrong_one(platform):
+    assert wrong(platform, 15) == 10
+    with pytest.raises(TooManyPins, match="60 min"):
+        sign(platform)
+    assert sign(platform, now=at(61)).id == "anna"
+
+
+def test_a_person_who_waits_takes_no_attempt_from_the_others_on_the_device(platform):
+    with_pin(platform, "bob", "7315")
+    wrong(platform, 50)
+    assert sign(platform, "bob", "7315").id == "bob"
+
+
+def test_right_pins_between_give_a_guesser_no_more_attempts(platform):
+    checked = 0
+    for _ in range(30):
+        checked += wrong(platform, 1)
+        if checked < 10:
+            sign(platform)
+    assert checked == 10
+
+
+def test_a_device_takes_twenty_wrong_pins_whatever_the_name(platform):
+    assert sum(wrong(platform, 1, name=f"name{n}") for n in range(30)) == 20
+    with pytest.raises(TooManyPins, match="this device"):
+        sign(platform)
+
+
+def test_a_throttled_pin_leaves_the_sign_in_by_password_as_it_is(platform):
+    code = people.make_link(platform, "anna", "ada", at(1))
+    people.set_password(platform, QUICK, code, PASSWORD, at(1))
+    wrong(platform, 30)
+    assert check_password(platform, QUICK, "anna", PASSWORD) is not None
+
+
+def test_a_new_pin_forgets_the_wrong_ones(platform):
+    wrong(platform, 30)
+    devices.change_pin(platform, QUICK, "anna", "", "0394", at(2))
+    assert sign(platform, pin="0394").id == "anna"
+
+
+def test_requests_at_the_same_time_check_no_more_pins_than_one_after_the_other(platform):
+    class Overlapping:
+        checked = 0
+
+        def make_hash(self, password):
+            return QUICK.make_hash(password)
+
+        def matches(self, stored, password):  # a further request arrives during each check
+            self.checked += 1
+            with pytest.raises((WrongPin, TooManyPins)):
+                sign(platform, pin="9999", passwords=self)
+            return False
+
+    passwords = Overlapping()
+    with pytest.raises(WrongPin):
+        sign(platform, pin="9999", passwords=passwords)
+    assert passwords.checked == 10
+
+
+def test_an_unknown_name_costs_a_check_as_a_wrong_pin_does(platform):
+    class Counting(Argon2Passwords):
+        checked = 0
+
+        def matches(self, stored, password):
+            self.checked += 1
+            return super().matches(stored, password)
+
+    passwords = Counting(passes=1, memory_kib=8)
+    for name in ("anna", "bob"):
+        with pytest.raises(WrongPin):
+            sign(platform, name, "9999", passwords=passwords)
+    assert passwords.checked == 2
+
+
+# Links
+
+
+def test_the_link_of_a_device_starts_it_once_and_ends_its_session_of_before(platform):
+    before = begin_session(platform, "tablet-1", at(1), "10.0.0.7", lasts=timedelta(days=90))
+    code = people.make_link(platform, "tablet-1", "ada", at(2))
+    assert find_session(platform, before, at(2)) is not None
+    devices.start_device(platform, code, at(3))
+    assert find_session(platform, before, at(3)) is None
+    with pytest.raises(UserError, match="no longer valid"):
+        devices.start_device(platform, code, at(4))
+
+
+def test_a_link_does_for_another_kind_of_account_nothing(platform):
+    code = people.make_link(platform, "anna", "ada", at(1))
+    with pytest.raises(UserError, match="no longer valid"):
+        devices.start_device(platform, code, at(2))
+    code = people.make_link(platform, "tablet-1", "ada", at(1))
+    with pytest.raises(UserError, match="no longer valid"):
+        people.set_password(platform, QUICK, code, PASSWORD, at(2))
+    with pytest.raises(UserError, match="no longer valid"):
+        devices.set_pin(platform, QUICK, code, "4827", at(2))
+
+
+def test_a_weak_pin_leaves_the_link_as_it_is(platform):
+    code = people.make_link(platform, "anna", "ada", at(1))
+    with pytest.raises(UserError, match="guessed first"):
+        devices.set_pin(platform, QUICK, code, "1234", at(2))
+    assert devices.set_pin(platform, QUICK, code, "0394", at(2)).link is None
+
+
+def test_one_s_own_pin_needs_the_password_of_now(platform):
+    code = people.make_link(platform, "anna", "ada", at(1))
+    people.set_password(platform, QUICK, code, PASSWORD, at(1))
+    with pytest.raises(UserError, match="wrong"):
+        devices.change_pin(platform, QUICK, "anna", "not it at all", "0394", at(2))
+    assert devices.change_pin(platform, QUICK, "anna", PASSWORD, "0394", at(2)).pin is not None
+    with pytest.raises(UserError, match="only people"):
+        devices.change_pin(platform, QUICK, "tablet-1", "", "0394", at(2))
+
+
+@pytest.mark.parametrize("role", ["engineer", "admin", "sender"])
+def test_a_device_has_no_role_beyond_that_of_an_operator(platform, role):
+    with pytest.raises(UserError):
+        people.add_person(platform, "tablet-2", role, "ada", at(0), kind="device")
+    with pytest.raises(UserError):
+        people.change_person(platform, "tablet-1", "ada", at(0), role=role)
+
+
+def test_a_device_has_no_token(platform):
+    with pytest.raises(UserError, match="shared device"):
+        create_token(platform, "rows", "tablet-1", "viewer", at(60), "ada", at(0))
+
+
+def test_the_audit_of_pins_and_devices_holds_no_hash(platform):
+    found = [(e.actor, e.what, e.subject) for e in reversed(platform.audit.find(AuditFilter(), 9))]
+    assert found == [
+        ("ada", "person added", "anna"),
+        ("anna", "PIN set", "anna"),
+        ("ada", "device added", "tablet-1"),
+        ("tablet-1", "device started", "tablet-1"),
+    ]
+    assert "argon2" not in str(platform.audit.entries)
+    assert "argon2" not in repr(platform.accounts.get("anna"))
