@@ -11,6 +11,7 @@ from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.operators.directory import GroupRule
 
+MOST_GROUPS = 1000
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -32,11 +33,11 @@ def _issuer(address: str) -> str:
     return address
 
 
-class _Closed(BaseModel):
+class _DirectoryPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MappedGroup(_Closed):
+class MappedGroup(_DirectoryPart):
     """What the members of a group of the directory may do."""
 
     group: str = Field(min_length=1, max_length=400)
@@ -50,7 +51,13 @@ class MappedGroup(_Closed):
         return self
 
 
-class DirectorySettings(_Closed):
+def _groups(groups: tuple[MappedGroup, ...]) -> tuple[MappedGroup, ...]:
+    if not 1 <= len(groups) <= MOST_GROUPS:
+        raise ValueError(f"name 1 to {MOST_GROUPS} groups")
+    return groups
+
+
+class DirectorySettings(_DirectoryPart):
     """The provider, this platform as its client, and the rules of groups.
 
     `title`: of the link on the page of the login. `ca_file`: authorities of the provider's
@@ -65,7 +72,7 @@ class DirectorySettings(_Closed):
     ca_file: Path | None = None
     oauth_scopes: tuple[str, ...] = ("openid", "profile")
     groups_claim: str = Field("groups", min_length=1, max_length=200)
-    groups: tuple[MappedGroup, ...] = Field(min_length=1, max_length=1000)
+    groups: Annotated[tuple[MappedGroup, ...], AfterValidator(_groups)]
 
     @property
     def rules(self) -> tuple[GroupRule, ...]:

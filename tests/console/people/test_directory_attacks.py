@@ -185,7 +185,8 @@ def test_unknown_keys_do_not_make_the_platform_ask_without_end(app, platform, pr
 
 
 def test_an_answer_to_no_sign_in_of_this_browser_is_refused(app, platform, provider, wall):
-    victim, attacker = browser_of(app), browser_of(app)
+    victim = browser_of(app)
+    attacker = browser_of(app)
     path = provider.authorize(begin(attacker).headers["location"])
     expect_refused(victim.get(path), platform, "belongs to no sign-in")
     begin(victim)

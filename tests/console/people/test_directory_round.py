@@ -42,7 +42,8 @@ def served(app, port):
 @pytest.fixture
 def console(tmp_path, platform):
     """Yield the address of a console beside a real provider, and that of the provider."""
-    port, other = free_port(), free_port()
+    port = free_port()
+    other = free_port()
     public = f"http://127.0.0.1:{port}"
     with running_provider(tmp_path, other, public) as issuer:
         directory = open_directory(write_files(tmp_path, issuer=issuer), public)
@@ -133,7 +134,8 @@ def test_a_provider_that_checks_nothing_signs_its_people_in(lax, platform):
 
 def test_beside_a_provider_that_checks_nothing_no_foreign_code_signs_in(lax, platform):
     _, app = lax
-    victim, attacker = browser_of(app), browser_of(app)
+    victim = browser_of(app)
+    attacker = browser_of(app)
     of_victim = authorize(begin(victim).headers["location"])
     of_attacker = authorize(begin(attacker).headers["location"])
     (code,) = parse_qs(urlsplit(of_victim).query)["code"]
