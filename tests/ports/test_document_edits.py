@@ -94,6 +94,16 @@ def test_a_document_without_a_name_and_a_huge_one_stop_no_other(written):
     assert edits(written) == []
 
 
+@pytest.mark.server
+@pytest.mark.parametrize("junk", [None, 7, "x", [], [7], [{"hash": 3}]])
+def test_a_copy_that_someone_has_edited_is_made_anew(real, junk):
+    real.routes.store_document(ROUTE)
+    copies = real.database["written_documents"]
+    copies.update_one({"_id": "routes/shift"}, {"$set": {"versions": junk}})
+    assert [name for name, _, _ in edits(real)] == ["shift"]
+    assert edits(real) == []
+
+
 def test_a_platform_in_memory_has_no_edits(in_memory):
     assert in_memory.documents.edits() == []
     in_memory.documents.note(DocumentEdit("routes", "route", "shift", None, None))

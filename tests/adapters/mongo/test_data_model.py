@@ -7,7 +7,7 @@ from pathlib import Path
 from bson.codec_options import CodecOptions
 
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
+from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS, WRITTEN
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.demo.line_store import MongoLines
@@ -73,7 +73,7 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoClock(database)
     MongoLines(database)
     MongoArchivedFiles(database)
-    assert database.used | {SCHEMA} == INDEXES.keys() == ROWS.keys()
+    assert database.used | {SCHEMA, WRITTEN} == INDEXES.keys() == ROWS.keys()
     assert all(len(row) == 5 and all(row) for row in ROWS.values())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import bson
 from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, without_large
 from alerting.adapters.mongo.each import label
@@ -41,17 +42,18 @@ def note_written(
     database: MongoDatabase, collection: str, documents: Mapping[str, Document | None]
 ) -> None:
     """Store copies of documents by name, to be called before they are written; None: removed."""
-    if documents:
-        database[WRITTEN].bulk_write(
-            [
-                UpdateOne(
-                    {"_id": f"{collection}/{name}"},
-                    {"$push": {"versions": {"$each": [_version(document)], "$slice": -2}}},
-                    upsert=True,
-                )
-                for name, document in documents.items()
-            ]
-        )
+    changes = {
+        f"{collection}/{name}": {"$push": {"versions": {"$each": [_version(one)], "$slice": -2}}}
+        for name, one in documents.items()
+    }
+    if changes:
+        updates = [UpdateOne({"_id": id}, change, upsert=True) for id, change in changes.items()]
+        try:
+            database[WRITTEN].bulk_write(updates)
+        except BulkWriteError:  # a copy that someone has edited is made anew
+            edited: Document = {"versions": {"$not": {"$type": "array"}}}
+            database[WRITTEN].delete_many({"_id": {"$in": [*changes]}, **edited})
+            database[WRITTEN].bulk_write(updates)
 
 
 def note_existing(database: MongoDatabase) -> None:
@@ -95,14 +97,22 @@ def _version_hashes(
 ) -> Iterator[tuple[str, list[str | None]]]:
     start = f"{collection}/"
     found = database[WRITTEN].find({"_id": {"$regex": f"^{start}"}}, {"versions.hash": True})
-    return ((d["_id"].removeprefix(start), [v["hash"] for v in d["versions"]]) for d in found)
+    return ((d["_id"].removeprefix(start), [v["hash"] for v in _versions(d)]) for d in found)
+
+
+def _versions(copies: Document | None) -> list[Document]:
+    """Return the versions of a document; one that is no document without any that can be read."""
+    stored = (copies or {}).get("versions")
+    valid = [v for v in stored if isinstance(v, dict)] if isinstance(stored, list) else []
+    return [{"hash": v.get("hash"), "document": v.get("document")} for v in valid] or [
+        _version(None)
+    ]
 
 
 def _edit(database: MongoDatabase, collection: str, name: str) -> DocumentEdit | None:
     """Return the edit of one document, None if it is as written: it is read once more, after its
     copies."""
-    copies = database[WRITTEN].find_one({"_id": f"{collection}/{name}"}) or {}
-    versions = copies.get("versions") or [_version(None)]
+    versions = _versions(database[WRITTEN].find_one({"_id": f"{collection}/{name}"}))
     found = next((d for d in database[collection].find({"name": name})), None) or next(
         (d for d in database[collection].find({"name": None}) if label(d) == name), None
     )
