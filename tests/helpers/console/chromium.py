@@ -4,12 +4,10 @@ import base64
 import json
 import os
 import select
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
     *("--disable-quic", "--disable-background-networking", "--disable-component-update"),
@@ -18,16 +16,16 @@ HANG_S = 300.0
 
 
 @contextmanager
-def open_chromium(profile):
-    """Yield a browser whose profile is stored in this folder."""
+def open_page(browser, folder):
+    """Start a browser with an empty profile; yield its page."""
     commands, to_browser = os.pipe()
     from_browser, answers = os.pipe()
     # the browser reads its commands from descriptor 3 and writes to 4
     shell = f'exec "$0" "$@" 3<&{commands} 4>&{answers}'
-    browser = subprocess.Popen(
+    process = subprocess.Popen(
         [
-            *("bash", "-c", shell, CHROMIUM, *FLAGS, "--remote-debugging-pipe"),
-            *(f"--user-data-dir={profile}", "about:blank"),
+            *("bash", "-c", shell, browser, *FLAGS, "--remote-debugging-pipe"),
+            *(f"--user-data-dir={folder / 'profile'}", "about:blank"),
         ],
         pass_fds=(commands, answers),
         stdout=subprocess.DEVNULL,
@@ -38,8 +36,8 @@ def open_chromium(profile):
     try:
         yield Page(to_browser, from_browser)
     finally:
-        browser.terminate()
-        browser.wait(60)
+        process.terminate()
+        process.wait(60)
         os.close(to_browser)
         os.close(from_browser)
 
@@ -54,14 +52,14 @@ class Page:
         self._number = 0
         self._loads = 0
         self._session = None
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        self._call("Page.enable")
-        self._call("Emulation.setScriptExecutionDisabled", value=True)
+        self.call("Page.enable")
+        self.call("Emulation.setScriptExecutionDisabled", value=True)
 
     def resize(self, width, height):
-        self._call(
+        self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
@@ -70,9 +68,12 @@ class Page:
         )
 
     def open(self, address):
+        """Go to an address, and wait until its page is loaded."""
         loads = self._loads
-        self._call("Page.navigate", url=address)
+        self.call("Page.navigate", url=address)
         self._wait_for_load(loads)
+        while self.evaluate("location.protocol") == "about:":  # that was the empty page
+            self._wait_for_load(self._loads)
 
     def tap(self, selector):
         """Tap the middle of an element, and wait for the page that follows."""
@@ -84,7 +85,7 @@ class Page:
         """Tap the middle of an element."""
         x, y, width, height = self.box(selector)
         for type in ("mousePressed", "mouseReleased"):
-            self._call(
+            self.call(
                 "Input.dispatchMouseEvent",
                 type=type,
                 x=x + width / 2,
@@ -96,9 +97,10 @@ class Page:
     def write(self, selector, text):
         """Tap a field, and type into it."""
         self.press(selector)
-        self._call("Input.insertText", text=text)
+        self.call("Input.insertText", text=text)
 
-    def choose(self, selector, value):
+    def fill(self, selector, value):
+        """Set the value of a field, which may be a list."""
         self.evaluate(f"document.querySelector({selector!r}).value = {value!r}")
 
     def box(self, selector):
@@ -112,19 +114,20 @@ class Page:
         return self.evaluate("document.body.innerText")
 
     def evaluate(self, expression):
-        found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, (expression, found)
         return found["result"].get("value")
 
     def picture(self, file):
-        data = self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        data = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         file.write_bytes(base64.b64decode(data))
 
     def _wait_for_load(self, loads):
         while self._loads == loads:
             self._receive()
 
-    def _call(self, method, **parameters):
+    def call(self, method, **parameters):
+        """Send a command; return its result."""
         self._number += 1
         number = self._number
         message = {"id": number, "method": method, "params": parameters}
