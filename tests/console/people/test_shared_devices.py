@@ -12,6 +12,7 @@ from alerting.console.gate import OPEN
 from alerting.operators.people import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
+from alerting.usecases.access.tokens import create_token
 from alerting.usecases.operators.operate import shelves_now
 from tests.builders import at
 from tests.helpers.console.api import episode
@@ -362,6 +363,16 @@ def test_a_person_sets_and_removes_the_pin_on_the_page_of_the_account(app, platf
     assert sign(tablet, signer="emil", pin="0394").status_code == 303
     assert browser.post("/account/pin/remove", data=given).status_code == 303
     assert sign(tablet, signer="emil", pin="0394").status_code == 401
+
+
+def test_the_holder_of_a_token_sets_no_pin_of_its_owner(tablet, app, platform, wall):
+    ends = wall() + timedelta(days=1)
+    _, secret = create_token(platform, "screen", "anna", "viewer", ends, "ada", wall())
+    holder = browser_of(app, "10.0.0.8")
+    holder.post("/login", data={"token": secret})
+    given = {"csrf": csrf_of(holder.get("/account")), "pin": "0394", "again": "0394"}
+    assert holder.post("/account/pin", data=given).status_code == 403
+    assert sign(tablet).status_code == 303
 
 
 def test_an_administrator_takes_a_pin_away(tablet, app, platform, wall):
