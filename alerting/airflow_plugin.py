@@ -1,5 +1,5 @@
 """Plugin that shows the platform on Airflow's pages: a link to the console, and a note on the
-triggerer.
+triggerer. On SQLite it lets Airflow's API change one thing at a time.
 
 This is the only module of the package that imports Airflow.
 """
@@ -7,8 +7,10 @@ This is the only module of the package that imports Airflow.
 import os
 from typing import Any, ClassVar
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
+from alerting.adapters.airflow.one_writer import OneWriter
 from alerting.settings.environment import read_settings
 from alerting.wiring import console_address
 
@@ -33,6 +35,11 @@ class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {"name": "Alerting console", "href": _CONSOLE, "destination": "nav", "category": "browse"}
     ]
+    fastapi_root_middlewares: ClassVar[list[dict[str, Any]]] = (
+        [{"name": "one writer", "middleware": OneWriter}]
+        if conf.get("database", "sql_alchemy_conn").startswith("sqlite")
+        else []
+    )
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003 - Airflow's signature

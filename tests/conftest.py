@@ -1,6 +1,7 @@
 """Setup and fixtures of all tests."""
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -29,6 +30,11 @@ os.environ["TMPDIR"] = tempfile.tempdir = TEMPORARY
 Finalize(None, shutil.rmtree, (TEMPORARY, True), exitpriority=-200)
 # `alerting up` records its home there: the developer's own record stays unchanged.
 os.environ["XDG_STATE_HOME"] = TEMPORARY
+
+# Mail servers in threads of tests: their start may take long on a busy machine, and what they log
+# would be printed among the reports of tests, since importing Airflow prints every logger.
+os.environ["AIOSMTPD_CONTROLLER_TIMEOUT"] = "600"
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 # Examples of each Hypothesis test that states no number of its own, by HYPOTHESIS_PROFILE.
 EXAMPLES = {"quick": 20, "ci": 100, "night": 500}

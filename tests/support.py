@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import secrets
 import socket
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.prepare import create_indexes
 from alerting.adapters.mongo.transactions import MongoUnit
 from tests.mongomock_patches import patch_mongomock
+
+_CLAIMS: list[socket.socket] = []
 
 
 def mongomock_database() -> MongoDatabase:
@@ -38,10 +41,23 @@ def mongomock_stores() -> MongoStores:
 
 
 def free_port() -> int:
-    """Return an unused port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return an unused port of the loopback address, which no other test on this machine is given
+    before this process ends.
+
+    It is below those that the system deals to clients and to servers that name none.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0alerting-tests-port-{port}")  # ends with this process
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _CLAIMS.append(claim)
+        return port
 
 
 def require_real_server() -> None:

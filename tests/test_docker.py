@@ -96,8 +96,9 @@ def test_mongodb_is_healthy_when_its_server_answers_a_ping_with_ok(answer, code)
 
         def serve() -> None:
             connection, _ = server.accept()
-            with connection:
-                message = connection.recv(1000)
+            with connection, connection.makefile("rb") as stream:  # it may come in pieces
+                head = stream.read(16)
+                message = head + stream.read(struct.unpack_from("<i", head)[0] - 16)
                 asked.append(
                     (struct.unpack("<iiii", message[:16]), len(message), decode(message[21:]))
                 )
@@ -124,7 +125,7 @@ def check_mongodb(port: int) -> int:
     script = ENTRYPOINT.parent / "mongodb-healthy.sh"
     environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
     return subprocess.run(
-        ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60
+        ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=600
     ).returncode
 
 

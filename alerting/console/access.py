@@ -13,7 +13,13 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret, is_active
-from alerting.operators.permissions import Permission, may
+from alerting.operators.permissions import (
+    Permission,
+    Rights,
+    Scopes,
+    join_scopes,
+    may,
+)
 from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
 from alerting.usecases.access.sign_in import begin_session, find_session, find_session_account
@@ -31,6 +37,7 @@ class Person:
     `token`: hash of the token, None for a password. `language` and `zone`: of the pages, if chosen.
     `device`: the shared device of the session, if any. It may read; if it `signs`, people answer on
     it with name and PIN.
+    `scopes`: parts of the asset tree; the person sees what lies in each. Empty: the whole plant.
     """
 
     name: str
@@ -41,6 +48,7 @@ class Person:
     token: str | None = None
     session: str | None = None
     csrf: str | None = None
+    scopes: Scopes = ()
     device: str | None = None
     signs: bool = False
 
@@ -50,8 +58,8 @@ class Person:
         return self.csrf is not None and (self.signs or self.may("operate"))
 
     def may(self, permission: Permission) -> bool:
-        """Return whether this person's role has a permission."""
-        return may(self.role, permission)
+        """Return whether this person has a permission for anything."""
+        return may(Rights(self.role, frozenset() if self.scopes else None), permission)
 
 
 class Access:
@@ -110,7 +118,7 @@ class Access:
                 else Person(name, role, token=id)
             )
         user = find_token_user(self._platform, id, now)
-        return None if user is None else Person(user.name, user.role, token=id)
+        return None if user is None else Person(user.name, user.role, token=id, scopes=user.scopes)
 
     def _recent_account(self, name: str, now: datetime) -> Account | None:
         """Return an account of the tokens file, at most a second old."""
@@ -122,7 +130,14 @@ class Access:
 
 
 def _person(account: Account) -> Person:
-    person = Person(account.id, account.role, account.display_name, account.language, account.zone)
+    person = Person(
+        account.id,
+        account.role,
+        account.display_name,
+        account.language,
+        account.zone,
+        scopes=join_scopes(account.scope),
+    )
     if account.kind != "device":
         return person
     return replace(person, role="viewer", device=account.id, signs=may_answer(account.role))

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
+from alerting.adapters.oidc import OidcProvider
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
 from alerting.adapters.predictions.job_files import JobFolder
@@ -29,7 +30,14 @@ from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import metrics_routes
-from alerting.console.people import access_page, account_page, audit_page, password_page, signing
+from alerting.console.people import (
+    access_page,
+    account_page,
+    audit_page,
+    directory_page,
+    password_page,
+    signing,
+)
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
@@ -89,6 +97,7 @@ def create_app(
     body_seconds: float = BODY_SECONDS,
     predict_files: JobFolder | None = None,
     passwords: Passwords | None = None,
+    directory: OidcProvider | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
@@ -97,10 +106,11 @@ def create_app(
     the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
     time limit for the body of a request to arrive. `predict_files`: the files of predict
     jobs; without them none are taken. `passwords`: their hashes, argon2id if left out.
+    `directory`: the provider by which people sign in; it needs `public_url`.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
-    entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url)
+    entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url, directory)
     app = FastAPI(
         title="Alerting",
         version="1",
@@ -120,7 +130,11 @@ def create_app(
     handle_problems(app)
     signing.sign_forms(app)
     describe(app)
-    entrances = (links.link_routes(now), password_page.pages, login.routes, language_routes())
+    entrances = (
+        links.link_routes(now),
+        *(password_page.pages, directory_page.pages, login.routes),
+        language_routes(),
+    )
     for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
         # as `include_router` without arguments, which makes every route again: .1 s
         app.router.routes.extend(router.routes)

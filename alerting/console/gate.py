@@ -25,7 +25,9 @@ from alerting.ports import AUDIT_ORIGIN
 COOKIE = "alerting_session"
 DEVICE_COOKIE = "alerting_device"
 """Cookie of a shared device, in force while no person is signed in on it."""
-OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE})
+DIRECTORY = frozenset(f"/login/directory{end}" for end in ("", "/back", "/out", "/logout"))
+"""Sign-in and log-out by the plant's directory, each checked by its route."""
+OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE}) | DIRECTORY
 PASSWORD = "/password/"  # noqa: S105 - the one-time link of an account, checked by its route
 LINKS = (
     "/f/"  # feedback links: the address itself is the permission, and each route below checks it

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated
@@ -12,8 +12,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from alerting.adapters.oidc import OidcProvider
 from alerting.console.access import Access
-from alerting.console.attempts import WrongAttempts, client_of
+from alerting.console.attempts import RateLimit, WrongAttempts, client_of
 from alerting.console.gate import COOKIE, DEVICE_COOKIE
 from alerting.console.transport import is_confidential, is_https
 from alerting.console.web.forms import FormViewer
@@ -35,9 +36,14 @@ KNOWN_BROWSER = "alerting_browser"
 """Cookie of a browser in which a person signed in by password: guesses from elsewhere then do not
 slow it down."""
 _KNOWN_FOR = timedelta(days=180)
+DIRECTORY_LOGIN = "/login/directory"
 NOT_CONFIDENTIAL = translatable(
     "Passwords are taken over HTTPS only, because this connection can be read on its way. Open the "
     "address that begins with https, or sign in on the machine itself."
+)
+PASSWORD_BESIDE_DIRECTORY = translatable(
+    "People sign in through the plant's directory. A password is only for an administrator, while "
+    "the directory cannot be used."
 )
 
 
@@ -46,7 +52,8 @@ routes = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class Entrance:
-    """Shared parts of the login routes. `public_url`: the address of the pages, if set."""
+    """Shared parts of the login routes. `public_url`: the address of the pages, if set.
+    `directory`: the provider by which people sign in, if one is configured."""
 
     platform: AccessPorts
     access: Access
@@ -54,11 +61,18 @@ class Entrance:
     wrong_attempts: WrongAttempts
     now: Callable[[], datetime]
     public_url: str | None = None
+    directory: OidcProvider | None = None
+    directory_requests: RateLimit = field(default_factory=lambda: RateLimit(requests=120))
+
+    def takes_password_of(self, account: Account) -> bool:
+        """Return whether this account may sign in with a password: beside a directory only an
+        administrator, for the day on which the directory is away."""
+        return self.directory is None or account.role == "admin"
 
     def signed_in(self, request: Request, session: str, target: str = "/") -> Response:
         """Redirect to a page of the console with this session as the browser's cookie."""
         answer = RedirectResponse(local_target(target), 303)
-        self._set_cookie(answer, request, COOKIE, session, SESSION_LASTS)
+        self.set_cookie(answer, request, COOKIE, session, SESSION_LASTS)
         return answer
 
     def signed_in_by_password(
@@ -67,10 +81,11 @@ class Entrance:
         """Begin a session of a person, and remember the browser."""
         now = self.now()
         session = self.access.begin_session(account.id, now, client_of(request))
-        record_sign_in(self.platform, account.id, client_of(request), now)
+        why = "" if self.directory is None else "with a password, beside the directory"
+        record_sign_in(self.platform, account.id, client_of(request), now, why)
         answer = self.signed_in(request, session, target)
         known = _known_browser(account, secrets.token_hex(16))
-        self._set_cookie(answer, request, KNOWN_BROWSER, known, _KNOWN_FOR)
+        self.set_cookie(answer, request, KNOWN_BROWSER, known, _KNOWN_FOR)
         return answer
 
     def device_started(self, request: Request, device: Account) -> Response:
@@ -83,12 +98,12 @@ class Entrance:
             lasts=DEVICE_SESSION_LASTS,
         )
         answer = RedirectResponse("/", 303)
-        self._set_cookie(answer, request, DEVICE_COOKIE, session, DEVICE_SESSION_LASTS)
+        self.set_cookie(answer, request, DEVICE_COOKIE, session, DEVICE_SESSION_LASTS)
         return answer
 
-    def signed_out(self, request: Request) -> Response:
+    def signed_out(self, request: Request, target: str = "/login") -> Response:
         """Redirect to the login, and delete the cookie."""
-        answer = RedirectResponse("/login", 303)
+        answer = RedirectResponse(target, 303)
         answer.delete_cookie(
             COOKIE, secure=is_https(request, self.public_url), httponly=True, samesite="strict"
         )
@@ -116,9 +131,10 @@ class Entrance:
         for key in keys:
             self.wrong_attempts.record_attempt(key, None, now)
 
-    def _set_cookie(
+    def set_cookie(
         self, answer: Response, request: Request, name: str, value: str, lasts: timedelta
     ) -> None:
+        """Set a cookie that no script and no other site can use."""
         answer.set_cookie(
             name,
             value,
@@ -132,7 +148,7 @@ class Entrance:
 @routes.get("/login", response_class=HTMLResponse)
 def form(request: Request, next: Annotated[str, Query(max_length=LONGEST)] = "/") -> str:
     """Return the form of the login."""
-    return _page(request, next, "")
+    return login_page(request, next, "")
 
 
 @routes.post("/login", response_class=HTMLResponse)
@@ -153,7 +169,10 @@ def enter(
 def leave(request: Request, person: FormViewer) -> Response:
     """End the session of this browser."""
     entrance = entrance_of(request)
+    account = entrance.platform.accounts.get(person.name)
     entrance.access.end_session(person)
+    if entrance.directory is not None and account is not None and account.identity is not None:
+        return entrance.signed_out(request, f"{DIRECTORY_LOGIN}/out")
     return entrance.signed_out(request)
 
 
@@ -166,7 +185,7 @@ def entrance_of(request: Request) -> Entrance:
 def _enter_by_password(request: Request, name: str, password: str, target: str) -> Response:
     entrance = entrance_of(request)
     if not is_confidential(request, entrance.public_url):
-        return HTMLResponse(_page(request, target, NOT_CONFIDENTIAL), 403)
+        return HTMLResponse(login_page(request, target, NOT_CONFIDENTIAL), 403)
     now = entrance.now()
     keys = entrance.attempt_keys(request, name)
     if (wait := entrance.delay(keys, now)) is not None:
@@ -180,7 +199,11 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
         why = "wrong name or password"
         record_refused(entrance.platform, name, client_of(request), why, now)
         refusal = translatable("Name or password is wrong.")
-        return HTMLResponse(_page(request, target, refusal, name), 401)
+        return HTMLResponse(login_page(request, target, refusal, name), 401)
+    if not entrance.takes_password_of(account):
+        why = "with a password, beside the directory"
+        record_refused(entrance.platform, name, client_of(request), why, now)
+        return HTMLResponse(login_page(request, target, PASSWORD_BESIDE_DIRECTORY, name), 403)
     return entrance.signed_in_by_password(request, account, target)
 
 
@@ -200,23 +223,28 @@ def _enter_by_token(request: Request, token: str, target: str) -> Response:
     if person is None:
         record_refused(entrance.platform, "token", client, "wrong token", now)
         refusal = translatable("This token is not valid.")
-        return HTMLResponse(_page(request, target, refusal), 401)
+        return HTMLResponse(login_page(request, target, refusal), 401)
     record_sign_in(entrance.platform, person.name, client, now)
     session = entrance.access.begin_session(person.name, now, client, token)
     return entrance.signed_in(request, session, target)
 
 
 def _too_many(request: Request, target: str, refusal: str, wait: timedelta) -> Response:
-    return HTMLResponse(_page(request, target, refusal), 429, {"retry-after": _seconds(wait)})
+    return HTMLResponse(login_page(request, target, refusal), 429, {"retry-after": _seconds(wait)})
 
 
 def _seconds(wait: timedelta) -> str:
     return str(ceil(wait.total_seconds()))
 
 
-def _page(request: Request, target: str, refusal: str, name: str = "") -> str:
+def login_page(request: Request, target: str, refusal: str, name: str = "") -> str:
+    """Return the page of the login. `target`: the page to go on to."""
     entrance = entrance_of(request)
-    people = any(account.kind == "person" for account in entrance.platform.accounts.all())
+    people = any(
+        account.kind == "person" and account.identity is None
+        for account in entrance.platform.accounts.all()
+    )
+    provider = entrance.directory
     return render(
         "login.html",
         request,
@@ -224,6 +252,8 @@ def _page(request: Request, target: str, refusal: str, name: str = "") -> str:
         refusal=refusal,
         name=name,
         by_password=people and is_confidential(request, entrance.public_url),
+        directory=provider and provider.settings.title,
+        directory_address=f"{entrance.public_url}{DIRECTORY_LOGIN}",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from alerting.adapters.oidc import open_directory
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
@@ -33,6 +34,9 @@ def serve(
     tokens = read_tokens(tokens_file(settings, environ))
     configure_logging(environ, tokens)
     tls = tls_options(settings.tls_cert, settings.tls_key)
+    directory = (
+        open_directory(settings.oidc, settings.delivery.public_url or "") if settings.oidc else None
+    )
     options = server_options(settings.trusted_proxies) | tls
     with open_platform(settings) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
@@ -44,6 +48,7 @@ def serve(
             sign_in=settings.home / "secrets",
             public_url=settings.delivery.public_url,
             predict_files=predict_files(settings, environ),
+            directory=directory,
         )
         HealthMonitor(partial(open_platform, settings)).start()
         serve_app(app, host, port or settings.api_port, options)

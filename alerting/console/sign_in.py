@@ -42,8 +42,8 @@ def sign_in_routes(
             first = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))
             session = access.begin_session(tokens[first][0], now(), client_of(request), first)
         if session is None:
-            return HTMLResponse(render("sign_in.html", request, done=False), 410)
-        answer = HTMLResponse(render("sign_in.html", request, done=True))
+            return HTMLResponse(render("sign_in.html", request, done=False, target="/"), 410)
+        answer = HTMLResponse(render("sign_in.html", request, done=True, target="/"))
         seconds = int(SESSION_LASTS.total_seconds())
         answer.set_cookie(COOKIE, session, max_age=seconds, httponly=True, samesite="strict")
         return answer

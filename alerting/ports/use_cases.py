@@ -91,8 +91,9 @@ UNLIMITED = TrainingLimits()
 
 @dataclass(frozen=True, kw_only=True)
 class AccessPorts:
-    """Accounts, tokens of programs and sessions of browsers."""
+    """Accounts, tokens of programs and sessions of browsers. `assets`: named by scopes."""
 
+    assets: Assets
     accounts: Accounts
     access_tokens: AccessTokens
     sessions: Sessions

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from alerting.definitions.faults import UserError
+from alerting.settings.secrets import read_private_file
 from alerting.settings.variables import Variables, address, duration, listed, one_of, port_number
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
@@ -54,14 +54,7 @@ class Smtp:
         if self.password_file is None:
             return self.password
         named = f"ALERTING_SMTP_PASSWORD_FILE {self.password_file}"
-        try:
-            mode = self.password_file.stat().st_mode
-            text = self.password_file.read_text(encoding="utf-8")
-        except OSError as fault:
-            raise UserError(f"{named} cannot be read: {fault.strerror}") from fault
-        if mode & 0o077:
-            raise UserError(f"{named} may be read by others: run `chmod 600` on it")
-        return text.rstrip("\r\n")
+        return read_private_file(self.password_file, named)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from alerting.definitions.faults import UserError
 from alerting.settings.variables import Variables, listed
 
 NAMES = "ALERTING_SECRET_NAMES"
@@ -52,6 +53,20 @@ class SecretRules:
             f"sources may name secret files in {', '.join(self.folders)}, and {file} is in none of "
             f"these folders: {hint}"
         )
+
+
+def read_private_file(file: Path, named: str) -> str:
+    """Return the secret in a file without the end of its line. Raises UserError if the file cannot
+    be read, or others may read it. `named`: the setting and its value, for the message."""
+    try:
+        mode = file.stat().st_mode
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8 text"
+        raise UserError(f"{named} cannot be read: {reason}") from fault
+    if mode & 0o077:
+        raise UserError(f"{named} may be read by others: run `chmod 600` on it")
+    return text.rstrip("\r\n")
 
 
 def read_secret_rules(variables: Variables) -> SecretRules:

@@ -36,6 +36,13 @@ def platform(monkeypatch):
     return memory_platform()
 
 
+@pytest.fixture
+def patient(monkeypatch, platform):
+    """Limits of a hang, where what is waited for comes."""
+    monkeypatch.setattr(sources, "_SUBSCRIBED_WITHIN_S", 600)
+    monkeypatch.setattr(sources, "_SERVICE_WITHIN_S", 600)
+
+
 def wait(platform, capsys):
     sources._wait_for_brokers(platform, ["line"], at(1))
     return capsys.readouterr().out
@@ -53,6 +60,7 @@ def test_only_new_and_changed_sources_of_brokers_are_waited_for():
     )
 
 
+@pytest.mark.usefixtures("patient")
 def test_it_says_when_the_service_has_subscribed_since_the_change(platform, capsys):
     platform.stream_processes.note_process("one")
     platform.deliveries.note_read("line", at(0))  # before the change
@@ -66,6 +74,7 @@ def test_without_a_service_it_says_so(platform, capsys):
     assert "no stream service runs yet" in wait(platform, capsys)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_service_that_starts_at_the_same_time_is_waited_for(platform, capsys):
     timers = [
         Timer(0.02, platform.stream_processes.note_process, ("one",)),

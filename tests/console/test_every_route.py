@@ -10,7 +10,7 @@ from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.operators.actions import ROLES
 from alerting.operators.people import Account
-from alerting.operators.permissions import may
+from alerting.operators.permissions import Rights, may
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 
@@ -69,7 +69,7 @@ def test_every_route_refuses_whoever_lacks_its_permission(app):
             answers[""] = client.request(method, path_of(route)).status_code
             for name, status in answers.items():
                 refused = status in (401, 403, 303, 429)
-                allowed = name in ROLES and may(name, permission)
+                allowed = name in ROLES and may(Rights(name), permission)
                 if refused and name not in ("", "gone") and allowed and status == 303:
                     refused = False  # an allowed act that ends on another page
                 if allowed and status == 403 and method == "POST":

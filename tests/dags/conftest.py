@@ -17,8 +17,8 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import Revision
 from alerting.kinds.validation import parse_definition
-from alerting.settings.machine import free_port
 from tests.helpers.forked import Forked
+from tests.support import free_port
 
 AIRFLOW = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

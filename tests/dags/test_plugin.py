@@ -15,7 +15,16 @@ import json
 from airflow import plugins_manager, settings
 infos = plugins_manager.get_plugin_info()
 views = next(info["external_views"] for info in infos if info["name"] == "alerting")
-print(json.dumps({"views": views, "words": [alert.text for alert in settings.DASHBOARD_UIALERTS]}))
+_, middlewares = plugins_manager.get_fastapi_plugins()
+print(
+    json.dumps(
+        {
+            "views": views,
+            "words": [alert.text for alert in settings.DASHBOARD_UIALERTS],
+            "middlewares": [one["middleware"].__name__ for one in middlewares],
+        }
+    )
+)
 """
 
 
@@ -48,3 +57,13 @@ def test_the_home_page_says_that_the_triggerer_is_off_on_purpose_once(tmp_path):
     (words,) = found["words"]
     assert "triggerer is off on purpose" in words
     assert "http://127.0.0.1:8123/" in words
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [("sqlite:////nowhere/airflow.db?timeout=60", ["OneWriter"]), ("postgresql://db/airflow", [])],
+)
+def test_only_on_sqlite_changes_come_to_airflow_one_after_the_other(tmp_path, database, expected):
+    not_opened = {"_AIRFLOW_SKIP_DB_TESTS": "true"}  # whose driver need not be installed
+    found = loaded(tmp_path, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=database, **not_opened)
+    assert found["middlewares"] == expected

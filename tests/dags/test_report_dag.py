@@ -19,7 +19,6 @@ from alerting.ports import ReadingRow
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.delivery import Delivery, Smtp
 from alerting.settings.environment import Settings
-from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -27,6 +26,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at, oven, too_hot
 from tests.helpers.scheduler import Airflow, running_airflow
+from tests.support import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
 

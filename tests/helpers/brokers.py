@@ -126,7 +126,7 @@ class Mosquitto(Server):
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         for sent in [client.publish(topic, payload, qos=1) for payload in payloads]:
-            sent.wait_for_publish(20)
+            sent.wait_for_publish(600)
         client.disconnect()
         client.loop_stop()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = Path(__file__).with_name("forked_server.py")
-TIMEOUT_S = 300.0
+TIMEOUT_S = 600.0
 LIBRARIES_OF_COMMANDS = (
     "alerting.adapters.embedded.shared_mongod",
     "alerting.local.prepare",
@@ -52,7 +52,7 @@ class Forked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.communicate(timeout=60)
+        self._server.communicate(timeout=600)
 
     def run(
         self,

@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.seen.append((self.path, self.headers, body))
         self.server.look()
-        self.server.released.wait(60)
+        self.server.released.wait(600)
         self.send_response(self.server.status)
         self.send_header("location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
         self.send_header("content-length", "2")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-WAIT_S = 60
+WAIT_S = 600
 
 
 def suspend(process: psutil.Process) -> None:

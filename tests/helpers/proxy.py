@@ -36,6 +36,10 @@ class Proxy:
                 ours, _ = listener.accept()
                 theirs = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [ours, theirs]
+                if self._listener is not listener:  # it was cut meanwhile
+                    ours.close()
+                    theirs.close()
+                    return
                 for pair in ((ours, theirs), (theirs, ours)):
                     threading.Thread(target=_pass, args=pair, daemon=True).start()
 

@@ -175,28 +175,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
 
 
-class _Patient(httpx.HTTPTransport):
-    """Requests that are repeated, as the platform's own client does, where Airflow's API answers
-    500 or nothing: a change waits for its SQLite file in the event loop, which the task that holds
-    the file needs to let go of it. Such a change has been rolled back."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        deadline = time.monotonic() + HANG_S
-        while True:
-            try:
-                answer = super().handle_request(request)
-                if not answer.is_server_error or time.monotonic() > deadline:
-                    return answer
-                answer.read()
-            except httpx.ReadTimeout:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(POLL_S)
-
-
 def _signed_in(settings: Settings, password: str) -> httpx.Client:
     base = parts.airflow_uri(settings)
-    http = httpx.Client(base_url=base, trust_env=False, timeout=120, transport=_Patient())
+    http = httpx.Client(base_url=base, trust_env=False, timeout=HANG_S)
     deadline = time.monotonic() + HANG_S
     while True:
         try:

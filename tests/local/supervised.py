@@ -11,7 +11,9 @@ from alerting.local.supervisor import Part, StartFailed, Supervisor
 PARENT = """
 import pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(300)", sys.argv[1]], start_new_session=True)
-pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+draft = pathlib.Path(sys.argv[1] + ".new")
+draft.write_text(str(child.pid))
+draft.replace(sys.argv[1])
 time.sleep(300)
 """  # noqa: E501
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
@@ -22,7 +24,7 @@ def python(code: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", code, *arguments)
 
 
-def main(folder: Path, failing: bool, full_disk: bool) -> int:
+def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
     parts = [
@@ -48,7 +50,14 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
         Part(
             "later", "later", python("import time; time.sleep(300)", str(folder)), {}, ("prepare",)
         ),
-        Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("prepare",), grace_s=0.5),
+        Part(
+            "stubborn",
+            "stubborn",
+            python(STUBBORN, str(folder)),
+            {},
+            ("prepare",),
+            grace_s=300.0 if patient else 0.5,
+        ),
     ]
     if failing:
         parts.append(
@@ -98,4 +107,5 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), "--failing" in sys.argv, "--full-disk" in sys.argv))
+    options = ("--failing", "--full-disk", "--patient")
+    sys.exit(main(Path(sys.argv[1]), *(option in sys.argv for option in options)))

@@ -15,13 +15,13 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.local.parts import mlflow_part
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
-from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import models, running_mlflow
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import HandClock, platform_on
+from tests.support import free_port
 
 pytestmark = pytest.mark.server
 DATABASE = "json-of-a-training"
@@ -117,16 +117,22 @@ def test_the_server_lets_in_nobody_without_the_password_of_the_home(settings, se
             "/health/../version",
             "//health/",
         ):
-            assert httpx.get(f"{url}{path}", auth=strange).status_code in {401, 404}, (
+            assert httpx.get(f"{url}{path}", auth=strange, timeout=HANG_S).status_code in {
+                401,
+                404,
+            }, (
                 strange,
                 path,
             )
-        assert httpx.post(**search, auth=strange).status_code == 401
-        assert "experiments" not in httpx.post(**search, auth=strange).text
-    answer = httpx.get(url)
+        assert httpx.post(**search, auth=strange, timeout=HANG_S).status_code == 401
+        assert "experiments" not in httpx.post(**search, auth=strange, timeout=HANG_S).text
+    answer = httpx.get(url, timeout=HANG_S)
     assert (answer.status_code, answer.headers["www-authenticate"].split()[0]) == (401, "Basic")
-    assert httpx.post(**search, auth=("alerting", password(settings))).status_code == 200
-    assert httpx.get(f"{url}/health").text == "OK"
+    assert (
+        httpx.post(**search, auth=("alerting", password(settings)), timeout=HANG_S).status_code
+        == 200
+    )
+    assert httpx.get(f"{url}/health", timeout=HANG_S).text == "OK"
 
 
 def test_the_json_of_a_training_is_one_document_beside_the_running_server(
@@ -154,7 +160,7 @@ def test_the_json_of_a_training_is_one_document_beside_the_running_server(
     assert json.loads(done.stdout)["definition"] == NAME
     search = f"http://127.0.0.1:{settings.mlflow_port}/api/2.0/mlflow/experiments/search"
     signed_in = ("alerting", password(settings))
-    found = httpx.post(search, json={"max_results": 10}, auth=signed_in).json()
+    found = httpx.post(search, json={"max_results": 10}, auth=signed_in, timeout=HANG_S).json()
     assert NAME in str(found), "the run is on the server"
 
 
@@ -166,7 +172,7 @@ def test_runs_and_models_are_the_same_with_and_without_the_server(settings, serv
     during = register(online, "made-online", {"model.txt": b"forest"})
     again = register(online, "made-offline", {"model.txt": b"better tree"})
     page = f"http://127.0.0.1:{settings.mlflow_port}/get-artifact?path=curves/curve.json&run_uuid={made_offline[0]}"
-    found = httpx.get(page, auth=("alerting", password(settings)))
+    found = httpx.get(page, auth=("alerting", password(settings)), timeout=HANG_S)
     assert found.content == b"[1, 2]"  # people see it in MLflow's pages, too
     server.stop()
     assert running_mlflow(settings) is None

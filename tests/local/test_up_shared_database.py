@@ -135,12 +135,9 @@ def test_up_waits_until_commands_have_finished(tmp_path):
 def test_up_waits_for_a_server_that_is_slow_to_end_after_its_last_command(tmp_path):
     """On a busy machine no command holds the lock any more, and the server is still there."""
     server = EmbeddedMongod(tmp_path / "mongod", free_port()).start()
-    ending = threading.Timer(1.5, server.stop)
-    ending.start()
-    waited = []
-    with exclusive_mongod(tmp_path, lambda: waited.append(True)):
+    ending = threading.Thread(target=server.stop)
+    with exclusive_mongod(tmp_path, ending.start):  # starts once, when it has to be waited for
         assert servers_of(tmp_path) == []
-    assert waited == [True]
     ending.join()
 
 

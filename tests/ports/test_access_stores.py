@@ -21,7 +21,13 @@ def session(n, account="anna", ends=600):
 
 def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores):
     assert (stores.accounts.insert(ANNA), stores.accounts.insert(ANNA)) == (True, False)
-    second = ANNA.next_version(role="viewer", link="code", pin="hash", wrong_pins_until=at(60))
+    second = ANNA.next_version(
+        role="viewer",
+        link="code",
+        pin="hash",
+        wrong_pins_until=at(60),
+        identity="https://a.example s-1",
+    )
     assert (stores.accounts.replace(second), stores.accounts.replace(second)) == (True, False)
     assert stores.accounts.get("anna") == second
     assert stores.accounts.find_by_link("code") == second
@@ -30,6 +36,14 @@ def test_an_account_is_stored_once_and_replaced_only_by_its_next_version(stores)
     assert [account.id for account in stores.accounts.all()] == ["ada", "anna"]
     assert (stores.accounts.remove("anna"), stores.accounts.remove("anna")) == (True, False)
     assert stores.accounts.get("anna") is None
+
+
+def test_a_scope_is_stored_and_no_scope_is_not_an_empty_one(stores):
+    for n, scope in enumerate([None, (), ("line-1", "oven-2")]):
+        stores.accounts.insert(replace(ANNA, id=f"p{n}", scope=scope))
+        stores.access_tokens.insert(replace(token(n), scope=scope))
+        assert stores.accounts.get(f"p{n}").scope == scope
+        assert stores.access_tokens.get(token(n).id).scope == scope
 
 
 def test_tokens_are_found_by_hash_and_owner_and_are_gone_when_removed(stores):

@@ -27,13 +27,11 @@ def waiting(stores, real_server, tmp_path):
     alive = tmp_path / "alive"
     thread = Thread(target=await_source, args=(settings, alive, stopped, "here"))
     thread.start()
-    for _ in range(600):
-        if alive.exists():
-            break
+    while thread.is_alive() and not alive.exists():
         stopped.wait(0.1)
     yield stores
     stopped.set()
-    thread.join(20)
+    thread.join()
     assert not stores.stream_processes.has_processes(), "a service that ends is forgotten"
 
 

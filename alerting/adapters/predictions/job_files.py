@@ -4,6 +4,7 @@ Of each job a folder with its id as name: `readings.parquet` and `scores.parquet
 whole, and beside them a folder of the try under way.
 """
 
+import os
 import re
 import shutil
 from contextlib import suppress
@@ -48,9 +49,10 @@ class JobFolder:
 
     def size(self, id: str) -> int:
         found = 0
-        for path in self._job_folder(id).rglob("*"):
-            with suppress(FileNotFoundError):  # removed meanwhile
-                found += path.stat().st_size
+        for folder, _, files in os.walk(self._job_folder(id)):
+            for file in files:
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    found += Path(folder, file).stat().st_size
         return found
 
     def has_readings(self, id: str) -> bool:

@@ -134,6 +134,8 @@ def list_people(as_json: Json = False) -> None:
             if account.kind == "service"
             else "shared device"
             if account.kind == "device"
+            else "directory"
+            if account.identity
             else "active"
             if account.password
             else "PIN alone"

@@ -38,6 +38,11 @@ class TokenBody(BaseModel):
     name: str = Field(min_length=1, max_length=100, description="What it is for.")
     owner: str = Field(min_length=1, max_length=60, description="Name of an account.")
     role: Role = Field(description="What the program may do, at most as much as the owner.")
+    scope: tuple[str, ...] | None = Field(
+        None,
+        max_length=100,
+        description="Assets for which it holds, each with all below; all of the owner if left out.",
+    )
     ends_at: Instant = Field(description="From when it is refused.")
 
 
@@ -48,6 +53,7 @@ class TokenView(views.View):
     name: str
     owner: str
     role: str
+    scope: tuple[str, ...] | None
     made_at: datetime
     made_by: str
     ends_at: datetime
@@ -73,7 +79,7 @@ def create_by_api(
     """Make a token of an account for a program. Role: admin."""
     now = _real_time(request)
     token, secret = tokens.create_token(
-        platform, body.name, body.owner, body.role, body.ends_at, person.name, now
+        platform, body.name, body.owner, body.role, body.ends_at, person.name, now, body.scope
     )
     return NewTokenView(**tokens.token_fields(token), token=secret)
 

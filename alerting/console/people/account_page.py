@@ -11,7 +11,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.login import NOT_CONFIDENTIAL, Field, entrance_of
+from alerting.console.login import NOT_CONFIDENTIAL, PASSWORD_BESIDE_DIRECTORY, Field, entrance_of
 from alerting.console.transport import is_confidential
 from alerting.console.web.forms import FormViewer
 from alerting.console.web.rendering import render
@@ -101,6 +101,8 @@ def _changed(
     keys = entrance.attempt_keys(request, person.name)
     if not is_confidential(request, entrance.public_url):
         return HTMLResponse(_page(request, platform, NOT_CONFIDENTIAL), 403)
+    if (own := platform.accounts.get(person.name)) and not entrance.takes_password_of(own):
+        return HTMLResponse(_page(request, platform, PASSWORD_BESIDE_DIRECTORY), 403)
     if entrance.delay(keys, now) is not None:
         refusal = translatable("Too many wrong passwords. Wait a minute, then try again.")
         return HTMLResponse(_page(request, platform, refusal), 429)

@@ -3,7 +3,14 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from alerting.console.login import LONGEST, NOT_CONFIDENTIAL, Field, entrance_of
+from alerting.console.login import (
+    LONGEST,
+    NOT_CONFIDENTIAL,
+    PASSWORD_BESIDE_DIRECTORY,
+    Entrance,
+    Field,
+    entrance_of,
+)
 from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
@@ -33,8 +40,8 @@ def use_link(code: str, request: Request, password: Field = "", again: Field = "
     is_device = account is not None and account.kind == "device"
     if is_device and _logged_in(request):
         return _page(request, code)
-    if not is_device and password != again:
-        return _page(request, code, translatable("The two passwords differ."))
+    if not is_device and (refusal := _refusal(entrance, account, password, again)):
+        return _page(request, code, refusal)
     try:
         if is_device:
             return entrance.device_started(request, start_device(entrance.platform, code, now))
@@ -42,6 +49,12 @@ def use_link(code: str, request: Request, password: Field = "", again: Field = "
     except UserError as fault:
         return _page(request, code, fault.message)
     return entrance.signed_in_by_password(request, account)
+
+
+def _refusal(entrance: Entrance, account: Account | None, password: str, again: str) -> str | None:
+    if account is not None and not entrance.takes_password_of(account):
+        return PASSWORD_BESIDE_DIRECTORY
+    return translatable("The two passwords differ.") if password != again else None
 
 
 @pages.post("/password/{code}/pin", response_class=HTMLResponse)

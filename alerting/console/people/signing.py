@@ -13,6 +13,8 @@ from alerting.console.transport import is_confidential
 from alerting.console.web.rendering import render
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import ACTION_NAMES
+from alerting.operators.people import Account
+from alerting.operators.permissions import join_scopes
 from alerting.operators.pins import TooManyPins, WrongPin, remembered_signer
 from alerting.usecases.access.devices import list_signers, sign_by_pin
 
@@ -68,7 +70,18 @@ def sign(
         page = _page(request, device, name, typed, refusal.message, 429)
         page.headers["retry-after"] = str(ceil(refusal.wait.total_seconds()))
         raise NotSigned(page) from refusal
-    return replace(device, name=signer.id, role="operator", display_name=signer.display_name)
+    return signed_by(device, signer)
+
+
+def signed_by(device: Person, signer: Account) -> Person:
+    """Return the person of a form signed on a device: an operator who sees what both see."""
+    return replace(
+        device,
+        name=signer.id,
+        role="operator",
+        display_name=signer.display_name,
+        scopes=device.scopes + join_scopes(signer.scope),
+    )
 
 
 def _page(

@@ -90,17 +90,18 @@ def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | Non
 def delete_older(folder: Path, before: float) -> int:
     """Delete files written before an instant (s), and empty folders. Return how many files."""
     count = 0
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
-        try:
-            if path.is_symlink() or path.stat().st_mtime >= before:
+    for parent, folders, files in os.walk(folder, topdown=False):  # passes over what has gone
+        for path in (Path(parent, name) for name in (*files, *folders)):
+            try:
+                if path.is_symlink() or path.stat().st_mtime >= before:
+                    continue
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+                    count += 1
+            except OSError:  # not empty, or another process was first
                 continue
-            if path.is_dir():
-                path.rmdir()
-            else:
-                path.unlink()
-                count += 1
-        except OSError:  # not empty, or another process was first
-            continue
     return count
 
 

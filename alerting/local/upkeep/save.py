@@ -67,9 +67,8 @@ def save_backup(
 
 def _copy_tree(writer: BackupWriter, source: Path, name: str, progress: Progress) -> None:
     """Copy the files of a folder; one that is deleted meanwhile was needed by nothing."""
-    for done, file in enumerate(
-        path for path in sorted(source.rglob("*")) if path.is_file() and not path.is_symlink()
-    ):
+    found = sorted(Path(folder, one) for folder, _, files in os.walk(source) for one in files)
+    for done, file in enumerate(path for path in found if path.is_file() and not path.is_symlink()):
         progress(f"saving {name}", done, None)
         try:
             writer.copy(file, f"{name}/{file.relative_to(source).as_posix()}")

@@ -1,7 +1,7 @@
 """Add, change, disable and remove people; set their passwords by one-time links."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
@@ -100,6 +100,7 @@ def change_person(
     def change(account: Account) -> Account:
         _refuse_service(account)
         _check_role(account.kind, role or account.role, display_name or "")
+        _refuse_directory(account)
         if role not in (None, account.role):
             _refuse_own(account, actor, "change the role of")
         return account.next_version(
@@ -108,6 +109,36 @@ def change_person(
         )
 
     return update_account(platform, name, change, "person changed", actor, now)
+
+
+def set_scope(
+    platform: AccessPorts, name: str, scope: Sequence[str] | None, actor: str, now: datetime
+) -> Account:
+    """Limit an account to these assets and all below them, at once also where it is signed in.
+
+    None: the whole plant. Raises UserError for an asset that is not known, for no asset at all,
+    and for one's own account.
+    """
+    checked = None if scope is None else check_scope(platform, scope)
+
+    def change(account: Account) -> Account:
+        _refuse_own(account, actor, "change the scope of")
+        _refuse_directory(account)
+        return account.next_version(scope=checked)
+
+    return update_account(platform, name, change, "scope changed", actor, now)
+
+
+def check_scope(platform: AccessPorts, scope: Sequence[str]) -> tuple[str, ...]:
+    """Return a scope sorted and without repetition. Raises UserError for an asset that is not
+    known, and for no asset at all."""
+    known = [asset.name for asset in platform.assets.all()]
+    for asset in scope:
+        if asset not in known:
+            raise UserError(unknown_name("asset", asset, known, "a scope names assets"))
+    if not scope:
+        raise UserError("a scope names at least one asset")
+    return tuple(sorted(set(scope)))
 
 
 def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
@@ -158,6 +189,7 @@ def make_link(platform: AccessPorts, name: str, actor: str, now: datetime) -> st
 
     def change(account: Account) -> Account:
         _refuse_service(account)
+        _refuse_directory(account)
         if account.disabled_at is not None:
             raise UserError(f"{name} is disabled: enable it first")
         return account.next_version(link=hash_secret(code), link_ends=now + LINK_LASTS)
@@ -290,6 +322,7 @@ def use_link(
 
 
 def end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
+    """End every session of an account. Idempotent."""
     for session in platform.sessions.all(now, name):
         platform.sessions.end(session.id)
 
@@ -330,6 +363,14 @@ def _refuse_service(account: Account) -> None:
     if account.kind == "service":
         raise UserError(
             f"{account.id} is a service of the tokens file: change it there, or disable it"
+        )
+
+
+def _refuse_directory(account: Account) -> None:
+    if account.identity is not None:
+        raise UserError(
+            f"{account.id} signs in by the plant's directory: its groups give the role, the scope "
+            "and the name, and there is no password here"
         )
 
 

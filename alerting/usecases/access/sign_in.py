@@ -60,12 +60,14 @@ def end_session(platform: AccessPorts, key: str, actor: str, now: datetime) -> N
     platform.audit.add(actor, "session ended", session.account, now)
 
 
-def record_sign_in(platform: AccessPorts, name: str, address: str, now: datetime) -> None:
+def record_sign_in(
+    platform: AccessPorts, name: str, address: str, now: datetime, why: str = ""
+) -> None:
     """Audit a sign-in, and store its time with the account."""
     account = platform.accounts.get(name)
     if account is not None:
         platform.accounts.replace(account.next_version(signed_in_at=now))
-    platform.audit.add(name, "signed in", name, now, after={"address": address})
+    platform.audit.add(name, "signed in", name, now, after={"address": address}, why=why)
 
 
 def record_refused(platform: AccessPorts, name: str, address: str, why: str, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Tokens of programs: made once, stored hashed, revoked at once."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import LONGEST_TOKEN_LIFE, AccessToken, hash_secret, is_active
-from alerting.operators.permissions import lesser_role
+from alerting.operators.permissions import Scopes, join_scopes, lesser_role, visible_assets
 from alerting.ports import AccessPorts
-from alerting.usecases.access.people import find_account
+from alerting.usecases.access.people import check_scope, find_account
 
 MOST_TOKENS = 1000
 LONGEST_NAME = 100
@@ -19,11 +20,12 @@ USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class TokenUser:
-    """The account that a token speaks for, and the role that it has."""
+    """The account that a token speaks for, and the role and scopes that it has."""
 
     name: str
     role: Role
     token: str
+    scopes: Scopes = ()
 
 
 def create_token(
@@ -34,10 +36,13 @@ def create_token(
     ends_at: datetime,
     actor: str,
     now: datetime,
+    scope: Sequence[str] | None = None,
 ) -> tuple[AccessToken, str]:
     """Return a new token of an account, and its secret, which is stored nowhere.
 
-    Raises UserError for a role beyond that of the owner, or an end that is past or too far.
+    `scope`: the assets for which it holds, with all below them; None for all that the owner sees.
+    Raises UserError for a role or scope beyond that of the owner, a scope of unknown assets, or an
+    end that is past or too far.
     """
     account = find_account(platform, owner)
     if account.kind == "device":
@@ -51,10 +56,18 @@ def create_token(
             f"the token must end within {LONGEST_TOKEN_LIFE.days} days from now, not at "
             f"{ends_at:%Y-%m-%d}"
         )
+    checked = None if scope is None else check_scope(platform, scope)
+    if checked is not None and account.scope is not None:
+        parents = {asset.name: asset.parent for asset in platform.assets.all()}
+        beyond = set(checked) - (visible_assets((account.scope,), parents) or frozenset())
+        if beyond:
+            raise UserError(f"{owner} does not see {', '.join(sorted(beyond))}, nor can a token")
     if len(platform.access_tokens.all()) >= MOST_TOKENS:
         raise UserError(f"there are {MOST_TOKENS} tokens already: revoke some first")
     secret = f"al_{secrets.token_urlsafe(30)}"
-    token = AccessToken(hash_secret(secret), name.strip(), owner, role, now, actor, ends_at)
+    token = AccessToken(
+        hash_secret(secret), name.strip(), owner, role, now, actor, ends_at, scope=checked
+    )
     platform.access_tokens.insert(token)
     platform.audit.add(actor, "token made", _subject(token), now, after=token_fields(token))
     return token, secret
@@ -86,7 +99,7 @@ def find_token_user(platform: AccessPorts, id: str, now: datetime) -> TokenUser 
         return None
     if token.used_at is None or now - token.used_at >= USE_IS_RECORDED_EVERY:
         platform.access_tokens.record_use(id, now)
-    return TokenUser(account.id, role, id)
+    return TokenUser(account.id, role, id, join_scopes(account.scope, token.scope))
 
 
 def token_fields(token: AccessToken) -> dict[str, Any]:
@@ -96,6 +109,7 @@ def token_fields(token: AccessToken) -> dict[str, Any]:
         "name": token.name,
         "owner": token.owner,
         "role": token.role,
+        "scope": token.scope,
         "made_at": token.made_at,
         "made_by": token.made_by,
         "ends_at": token.ends_at,

@@ -119,7 +119,7 @@ def tls(folder):
 def channel(port, server=None, egress=LOOPBACK, **options):
     plain = Smtp("127.0.0.1", port, "none", "Alerting <alerting@plant.example>")
     return EmailChannel(
-        "shift", "shift@plant.example", server or plain, egress, timeout=2, **options
+        "shift", "shift@plant.example", server or plain, egress, **{"timeout": 600, **options}
     )
 
 
@@ -240,7 +240,7 @@ def test_tls_from_the_first_byte(certificate):
     listening = loop.create_server(
         lambda: SMTP(inbox, loop=loop), "127.0.0.1", port, ssl=tls(certificate)
     )
-    asyncio.run_coroutine_threadsafe(listening, loop).result(5)
+    asyncio.run_coroutine_threadsafe(listening, loop).result(600)
     try:
         smtp = Smtp(
             "localhost", port, "tls", "alerting@plant.example", ca_file=certificate / "cert.pem"
@@ -248,7 +248,7 @@ def test_tls_from_the_first_byte(certificate):
         channel(port, smtp).deliver(MESSAGE)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join()
     assert len(inbox.mails) == 1
 
 
@@ -304,7 +304,7 @@ def test_nobody_listening_and_a_server_that_never_speaks_are_tried_again():
         silent.listen()
         threading.Thread(target=silent.accept, daemon=True).start()
         with pytest.raises(DeliveryFailed, match="did not answer in time"):
-            channel(silent.getsockname()[1]).deliver(MESSAGE)
+            channel(silent.getsockname()[1], timeout=2).deliver(MESSAGE)
 
 
 def test_a_mail_server_inside_the_network_needs_to_be_allowed(serving):

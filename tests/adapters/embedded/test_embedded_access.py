@@ -137,8 +137,8 @@ def test_a_server_that_is_told_to_end_is_waited_for_by_its_successor(tmp_path):
     process = psutil.Process(first.pid)
     suspend(process)  # it takes its time
     waking = threading.Timer(2.0, lambda: (process.resume(), process.terminate()))
-    waking.start()
     began = time.monotonic()
+    waking.start()
     with EmbeddedMongod(tmp_path, free_port()) as second, MongoClient(second.uri) as client:
         assert time.monotonic() - began > 1.5
         assert second.pid != first.pid

@@ -76,7 +76,7 @@ def unprotected(tmp_path):
     ]
     server = subprocess.Popen([*command, "--nounixsocket"], stdout=subprocess.DEVNULL)
     with MongoClient(
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=600_000
     ) as client:
         client.admin.command("ping")
     yield port

@@ -17,7 +17,7 @@ def test_batches_come_in_order_and_the_next_one_is_made_meanwhile():
 
     found = prefetch(batches())
     assert next(found) == [1]
-    assert second.wait(5)
+    assert second.wait(600)
     assert list(found) == [[2]]
 
 

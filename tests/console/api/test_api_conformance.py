@@ -62,7 +62,7 @@ def address(tmp_path_factory):
         yield f"http://127.0.0.1:{port}", app
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join()
 
 
 def failures(address, folder, token, phases, most, *options):

@@ -59,7 +59,7 @@ def served(real_server, tmp_path_factory):
     assert "Traceback" not in words
 
 
-def trickle(port, head, piece, every=0.5, within=40.0):
+def trickle(port, head, piece, every=0.5, within=300.0):
     """Send a head, then a piece again and again; returns seconds until the server ended it, and
     what it said."""
     began = time.monotonic()
@@ -111,12 +111,13 @@ def test_what_trickles_in_is_ended_and_others_are_served_meanwhile(served):
         ended = {name: pool.submit(trickle, served, *what) for name, what in slow.items()}
         for _ in range(5):
             began = time.monotonic()
-            assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health").status_code == 200
-            assert time.monotonic() - began < 5
+            health = f"http://127.0.0.1:{served}/api/v1/health"
+            assert httpx.get(health, timeout=60).status_code == 200
+            assert time.monotonic() - began < 9  # the first of the slow ones is ended after 10 s
             time.sleep(0.5)
         found = {name: future.result() for name, future in ended.items()}
     assert [name for name, (seconds, _) in found.items() if seconds is None] == []
-    assert max(seconds for seconds, _ in found.values()) < 35
+    assert max(seconds for seconds, _ in found.values()) < 120
     for name in ("a body", "a form"):
         assert found[name][1].startswith(b"HTTP/1.1 408 "), name
     assert b"application/problem+json" in found["a body"][1]
@@ -154,7 +155,7 @@ def test_headers_of_200_kb_are_refused(served, pieces):
         + b"".join(b"x-%d: %s\r\n" % (i, value) for i in range(pieces))
         + b"\r\n"
     )
-    _, said = trickle(served, head, b"", within=30)
+    _, said = trickle(served, head, b"")
     # the connection may break before the answer is read
     assert said[:12] in (
         b"HTTP/1.1 400",
@@ -165,9 +166,13 @@ def test_headers_of_200_kb_are_refused(served, pieces):
 
 @pytest.mark.parametrize("size", [33_000, 60_000])
 def test_large_headers_are_refused_with_an_answer(served, size):
-    answer = httpx.get(f"http://127.0.0.1:{served}/api/v1/health", headers={"x-a": "a" * size})
+    answer = httpx.get(
+        f"http://127.0.0.1:{served}/api/v1/health", headers={"x-a": "a" * size}, timeout=60
+    )
     assert answer.status_code in (400, 431)
-    assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}").status_code in (
+    assert httpx.get(
+        f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}", timeout=60
+    ).status_code in (
         400,
         431,
     )
@@ -178,6 +183,7 @@ def guess(port, address):
         f"http://127.0.0.1:{port}/login",
         data={"token": "x" * 20},
         headers={"x-forwarded-for": address},
+        timeout=60,
     ).status_code
 
 
@@ -199,6 +205,7 @@ def test_the_setting_says_whose_word_on_addresses_is_taken(platform, trusted, sh
             f"http://127.0.0.1:{port}/login",
             data={"token": next(iter(TOKENS))},
             headers={"x-forwarded-for": "192.168.1.3"},
+            timeout=60,
         )
         assert answer.status_code == (429 if shared else 303)
         assert shared or "Secure" in answer.headers["set-cookie"]

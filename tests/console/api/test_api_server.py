@@ -65,10 +65,12 @@ def test_it_serves_this_machine_only_until_it_is_told_to_stop(tmp_path):
         }
         assert listening == {"127.0.0.1"}
         answer = httpx.get(
-            f"http://127.0.0.1:{port}/api/v1/episodes", headers={"authorization": f"Bearer {TOKEN}"}
+            f"http://127.0.0.1:{port}/api/v1/episodes",
+            headers={"authorization": f"Bearer {TOKEN}"},
+            timeout=60,
         )
         assert answer.json() == {"items": [], "next": None}
-        assert httpx.get(f"http://127.0.0.1:{port}/api/v1/episodes").status_code == 401
+        assert httpx.get(f"http://127.0.0.1:{port}/api/v1/episodes", timeout=60).status_code == 401
     finally:
         server.send_signal(signal.SIGTERM)
         _, words = server.communicate(timeout=600)

@@ -8,7 +8,9 @@ from html import unescape
 import pytest
 from fastapi.routing import APIRoute
 
+from alerting.console.access import Person
 from alerting.console.gate import OPEN
+from alerting.console.people.signing import signed_by
 from alerting.operators.people import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
@@ -137,6 +139,13 @@ def test_an_engineer_has_on_a_tablet_the_rights_of_an_operator(tablet, platform,
     long = sign(tablet, path, "emil", "7315", lasting="3d", reason="new belt")
     assert (long.status_code, shelves_now(platform.shelves, at(600))) == (422, [])
     assert sign(tablet, path, "emil", "7315", lasting="2h", reason="new belt").status_code == 303
+
+
+def test_a_person_sees_on_a_tablet_no_more_than_both_see(platform, wall):
+    tablet = Person("tablet-1", "viewer", device="tablet-1", signs=True, scopes=(("line-1",),))
+    anna = pin_of(platform, wall())
+    assert signed_by(tablet, anna).scopes == (("line-1",),)
+    assert signed_by(tablet, replace(anna, scope=("oven-1",))).scopes == (("line-1",), ("oven-1",))
 
 
 def test_after_too_many_wrong_pins_the_page_says_how_long_to_wait_and_holds_the_comment(

@@ -1,18 +1,15 @@
 """A tablet in a real browser without scripts, from its link to an answer signed with a PIN."""
 
-import shutil
-
 import pytest
 
 from alerting.console.app import create_app
 from alerting.usecases.access import people
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.chromium import open_page
+from tests.helpers.console.chromium import CHROMIUM, open_chromium
 from tests.helpers.console.people import QUICK, pin_of
 from tests.helpers.console.server import serving_thread
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 SCREENS = ((800, 1280), (390, 844))
 E = episode(590, condition="open")
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main summary, main input:not([type=hidden])')]
@@ -28,7 +25,7 @@ def test_an_operator_with_gloves_answers_an_alarm_on_a_tablet(
     pin_of(platform, wall())
     _, code = people.add_person(platform, "tablet-1", "operator", "ada", wall(), kind="device")
     app = create_app(platform, TOKENS, now=wall, passwords=QUICK)
-    with serving_thread(app) as port, open_page(BROWSER, tmp_path) as page:
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         page.resize(width, height)
 
         def look(name):
@@ -47,7 +44,7 @@ def test_an_operator_with_gloves_answers_an_alarm_on_a_tablet(
         look("name and PIN")
         assert "belt torn" in page.text()
         assert page.evaluate("document.querySelector('#pin').inputMode") == "numeric"
-        page.fill("#signer", "anna")
+        page.choose("#signer", "anna")
         page.write("#pin", "9998")
         look("typed")
         page.tap(".signing button")

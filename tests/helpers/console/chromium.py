@@ -4,10 +4,12 @@ import base64
 import json
 import os
 import select
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
     *("--disable-quic", "--disable-background-networking", "--disable-component-update"),
@@ -15,17 +17,25 @@ FLAGS = (
 HANG_S = 300.0
 
 
+def wait_until(true, reason=lambda: "waited in vain"):
+    """Ask until it is true. Raises AssertionError with a reason after the time of a hang."""
+    until = time.monotonic() + HANG_S
+    while not true():
+        assert time.monotonic() < until, reason()
+        time.sleep(0.02)
+
+
 @contextmanager
-def open_page(browser, folder):
-    """Start a browser with an empty profile; yield its page."""
+def open_chromium(profile):
+    """Yield a browser whose profile is stored in this folder."""
     commands, to_browser = os.pipe()
     from_browser, answers = os.pipe()
     # the browser reads its commands from descriptor 3 and writes to 4
     shell = f'exec "$0" "$@" 3<&{commands} 4>&{answers}'
-    process = subprocess.Popen(
+    browser = subprocess.Popen(
         [
-            *("bash", "-c", shell, browser, *FLAGS, "--remote-debugging-pipe"),
-            *(f"--user-data-dir={folder / 'profile'}", "about:blank"),
+            *("bash", "-c", shell, CHROMIUM, *FLAGS, "--remote-debugging-pipe"),
+            *(f"--user-data-dir={profile}", "about:blank"),
         ],
         pass_fds=(commands, answers),
         stdout=subprocess.DEVNULL,
@@ -36,8 +46,8 @@ def open_page(browser, folder):
     try:
         yield Page(to_browser, from_browser)
     finally:
-        process.terminate()
-        process.wait(60)
+        browser.terminate()
+        browser.wait(60)
         os.close(to_browser)
         os.close(from_browser)
 
@@ -52,14 +62,14 @@ class Page:
         self._number = 0
         self._loads = 0
         self._session = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        self.call("Page.enable")
-        self.call("Emulation.setScriptExecutionDisabled", value=True)
+        self._call("Page.enable")
+        self._call("Emulation.setScriptExecutionDisabled", value=True)
 
     def resize(self, width, height):
-        self.call(
+        self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
@@ -68,9 +78,8 @@ class Page:
         )
 
     def open(self, address):
-        """Go to an address, and wait until its page is loaded."""
         loads = self._loads
-        self.call("Page.navigate", url=address)
+        self._call("Page.navigate", url=address)
         self._wait_for_load(loads)
         while self.evaluate("location.protocol") == "about:":  # that was the empty page
             self._wait_for_load(self._loads)
@@ -85,7 +94,7 @@ class Page:
         """Tap the middle of an element."""
         x, y, width, height = self.box(selector)
         for type in ("mousePressed", "mouseReleased"):
-            self.call(
+            self._call(
                 "Input.dispatchMouseEvent",
                 type=type,
                 x=x + width / 2,
@@ -97,10 +106,27 @@ class Page:
     def write(self, selector, text):
         """Tap a field, and type into it."""
         self.press(selector)
-        self.call("Input.insertText", text=text)
+        self._call("Input.insertText", text=text)
 
-    def fill(self, selector, value):
-        """Set the value of a field, which may be a list."""
+    def go(self, address):
+        """Go to an address that redirects, or whose page a test waits for."""
+        self._call("Page.navigate", url=address)
+
+    def wait_for(self, address, selector="body"):
+        """Wait until the address of the page begins so, and it has an element."""
+
+        def is_there():
+            there = f"location.href + ' ' + !!document.querySelector({selector!r})"
+            found = self.evaluate(there) or ""
+            return found.startswith(address) and found.endswith("true")
+
+        wait_until(is_there, lambda: self.evaluate("location.href + document.body.innerText"))
+
+    def click(self, selector):
+        """Click an element, wherever on the page it is; wait for nothing."""
+        self.evaluate(f"document.querySelector({selector!r}).click()")
+
+    def choose(self, selector, value):
         self.evaluate(f"document.querySelector({selector!r}).value = {value!r}")
 
     def box(self, selector):
@@ -114,20 +140,19 @@ class Page:
         return self.evaluate("document.body.innerText")
 
     def evaluate(self, expression):
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, (expression, found)
         return found["result"].get("value")
 
     def picture(self, file):
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        data = self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         file.write_bytes(base64.b64decode(data))
 
     def _wait_for_load(self, loads):
         while self._loads == loads:
             self._receive()
 
-    def call(self, method, **parameters):
-        """Send a command; return its result."""
+    def _call(self, method, **parameters):
         self._number += 1
         number = self._number
         message = {"id": number, "method": method, "params": parameters}

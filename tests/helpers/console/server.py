@@ -36,7 +36,8 @@ def serving_thread(app, trusted=()):
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
     yield port
     server.should_exit = True
-    thread.join(30)
+    thread.join()

@@ -7,6 +7,7 @@ import inspect
 import os
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -84,9 +85,9 @@ def _read(file: Path) -> Platform | None:
     """Return a stored platform; none if there is none, or if it cannot be read."""
     try:
         stored = pickle.loads(file.read_bytes())  # noqa: S301 - written by _write, by this user
+        os.utime(file)
     except Exception:  # pickle raises anything for a file that is cut off or of other classes
         return None
-    os.utime(file)
     return replace(in_memory_platform(), **stored)
 
 
@@ -96,6 +97,9 @@ def _write(file: Path, made: Platform) -> None:
     own = file.with_suffix(f".{os.getpid()}")
     own.write_bytes(pickle.dumps(parts))
     own.replace(file)
-    files = [(path.stat().st_mtime, path) for path in file.parent.iterdir()]
+    files = []
+    for path in file.parent.iterdir():
+        with suppress(FileNotFoundError):  # another process of tests was first
+            files.append((path.stat().st_mtime, path))
     for _, old in sorted(files)[:-MOST_FILES]:
         old.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ PLAN = FeaturePlan(
     usual=tuple(UsualCount(name, 180_000, 3) for name in "abc"),
 )
 NOW = "levels_and_spreads"
-"""What a training fits; those of before count spreads as they are."""
+"""The features that a training fits; earlier models count spreads as they are."""
 READINGS = st.lists(
     st.tuples(
         st.sampled_from([1, 1, 1, 2, 9]),

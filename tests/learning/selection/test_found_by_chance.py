@@ -1,5 +1,5 @@
-"""What a threshold finds beside chance: a score that is always high, a random one, and one that
-knows."""
+"""How much more than chance a threshold finds: with a score that is always high, a random one, and
+one that knows."""
 
 import numpy as np
 import pandas as pd

@@ -103,7 +103,7 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
             found = inner.for_definition(name)
             self.met.reads = getattr(self.met, "reads", 0) + 1
             if self.met.reads == 2:
-                barrier.wait(10)
+                barrier.wait(600)
             return found
 
         def add(self, decision, rank=None):
@@ -121,7 +121,7 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert sorted(r.verdict for r in results.values()) == ["promote", "stale"]
     winner = next(r.challenger_version for r in results.values() if r.promote)
     assert (

@@ -23,7 +23,6 @@ from alerting.demo.line_store import MongoLines
 from alerting.demo.seed import fill
 from alerting.ports import PredictJob
 from alerting.settings.environment import Settings
-from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -34,6 +33,7 @@ from alerting.wiring import open_platform, open_stores, predict_files, prepare_d
 from tests.builders import at
 from tests.helpers.scheduler import Airflow, running_airflow
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
+from tests.support import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
 

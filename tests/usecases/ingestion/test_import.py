@@ -199,7 +199,7 @@ def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(comman
     while not command.count() and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(how)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode != 0, "it was done before the signal came"
     assert "Traceback" not in err
     before = command.settled_count()

@@ -423,18 +423,18 @@ def test_the_first_line_of_a_spreadsheet_that_names_the_separator_is_understood(
     ],
 )
 def test_rubbish_is_refused_with_a_sentence(folder, content, message):
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(folder.expect_refusal(content, message)) < 3000
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
 def test_one_endless_line_in_a_small_archive_is_refused_within_seconds(folder, pack):
-    started = time.perf_counter()
+    started = time.process_time()
     folder.expect_refusal(
         pack(b"ts,x\n2026-01-05," + b"1" * (60 << 20), 1), "line 2 is longer than 4 MiB"
     )
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8
 
 
 def test_a_quotation_mark_that_never_closes_is_refused_soon_and_its_line_named(folder, monkeypatch):

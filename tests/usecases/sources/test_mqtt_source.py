@@ -135,14 +135,14 @@ class Line:
                 self._client.publish("line-3/oven-1/readings", payload or json.dumps(row), qos=1)
             )
         for one in sent:
-            one.wait_for_publish(20)
+            one.wait_for_publish(600)
 
     def close(self):
         self._client.disconnect()
         self._client.loop_stop()
 
 
-def turns(service, until, seconds=120.0):
+def turns(service, until, seconds=600.0):
     """Let the service work until a condition holds."""
     end = time.monotonic() + seconds
     while not until():
@@ -212,7 +212,7 @@ def publish(broker, *messages):
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
     for topic, payload in messages:
-        client.publish(topic, payload, qos=1, retain=True).wait_for_publish(20)
+        client.publish(topic, payload, qos=1, retain=True).wait_for_publish(600)
     client.disconnect()
     client.loop_stop()
 

@@ -47,7 +47,7 @@ class Plant:
         self._do(self._start())
 
     def _do(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(600)
 
     async def _start(self):
         self._server = asyncua.Server()
@@ -109,7 +109,7 @@ class Reader:
         )
 
     def turns(self, until):
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not until():
             assert time.monotonic() < end, (
                 f"not in time: {self.platform.deliveries.progress('line')}, {self.stored()}"
