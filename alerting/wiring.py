@@ -96,7 +96,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     from alerting.adapters.memory.platform import memory_platform
     from alerting.adapters.mlflow.file_cache import FolderFileCache
     from alerting.adapters.mongo.demo.clock import MongoClock
-    from alerting.adapters.mongo.disk import list_disks
+    from alerting.adapters.mongo.disk import list_disks, read_database
     from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 
     delivers = _channels(settings) if channels else {}
@@ -128,6 +128,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         health_limits=settings.health_limits,
         declaration_limits=settings.declaration_limits,
         disks=lambda: list_disks(settings.home, stores.database),
+        database=lambda: read_database(stores.database),
     )
 
 

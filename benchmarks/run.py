@@ -20,6 +20,7 @@ HEAVY = (
     "alarm_rule",
     "anomaly",
     "archive",
+    "audit",
     "automl",
     "chance",
     "evaluate",

@@ -20,6 +20,7 @@ from alerting.cli.support import (
     platform,
     progress,
     require_past,
+    user,
     writes,
 )
 from alerting.reporting.base import messages
@@ -90,6 +91,10 @@ def evaluate(
                 (n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress))
                 for n in names
             ]
+            after = {"from": begin, "to": stop, "model": model, "revision": revision}
+            for name in names:
+                what = "past evaluated again"
+                p.audit.add(user(), what, name, p.clock.now(), after=after)
         else:
             now = p.clock.now()
             counts = [

@@ -33,6 +33,7 @@ from alerting.definitions.faults import UserError
 from alerting.reporting.base.messages import seconds
 
 if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
     from alerting.learning.selection.proposal import Proposal
 
 model_group = command_group("Models: approve, reject and roll back champions; repeat a training.")
@@ -85,6 +86,7 @@ def train(
         if not again:
             require_idle(p, name)
         result = training.train(p, name, now or p.clock.now(), report_progress)
+        _audit(p, result)
     if as_json:
         print_json(result)
     else:
@@ -101,10 +103,16 @@ def _train_due(as_json: bool) -> None:
             row = {"definition": one.definition, "run": one.run}
             try:
                 result = training.train(p, one.definition, p.clock.now(), report_progress)
+                _audit(p, result)
                 results.append(row | {"verdict": result.verdict, "reason": result.reason})
             except UserError as refusal:
                 results.append(row | {"verdict": "failed", "reason": str(refusal)})
     show(results, ["definition", "verdict", "reason"], as_json, "no training is due")
+
+
+def _audit(p: "Platform", result: "Proposal") -> None:
+    after = {"run": result.run_id, "verdict": result.verdict}
+    p.audit.add(user(), "trained by command", result.definition, p.clock.now(), after=after)
 
 
 def show_proposal(result: "Proposal", verbose: bool) -> None:

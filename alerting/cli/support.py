@@ -58,7 +58,6 @@ def platform() -> Iterator["Platform"]:
     Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
     """
     from alerting.adapters.mongo.mongo import DatabaseDown
-    from alerting.ports import AUDIT_ORIGIN
     from alerting.settings.environment import read_settings
     from alerting.settings.home import find_home
     from alerting.wiring import open_platform
@@ -75,11 +74,7 @@ def platform() -> Iterator["Platform"]:
     try:
         with open_platform(settings) as opened:
             note_line_clock(opened.line_speed())
-            origin = AUDIT_ORIGIN.set("command")
-            try:
-                yield opened
-            finally:
-                AUDIT_ORIGIN.reset(origin)
+            yield opened
     except DatabaseDown as down:
         if settings.mongodb_uri is None and (why := _why_stopped(settings.home)) is not None:
             raise DatabaseDown(f"the embedded database has stopped: {why}") from down
@@ -112,8 +107,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from alerting.ports import AUDIT_ORIGIN
         from alerting.settings.logs import configure_logging
 
+        origin = AUDIT_ORIGIN.set("command")
         with printing(as_json=bool(kwargs.get("as_json"))):
             try:
                 configure_logging(os.environ)
@@ -132,6 +129,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 )
                 print_refusal_as_json("interrupted")
                 raise typer.Exit(130) from None
+            finally:
+                AUDIT_ORIGIN.reset(origin)
 
     return run
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alerting.cli.printing.output import console, print_json, show, show_result
-from alerting.cli.support import DryRun, Json, command, command_group, platform, progress, writes
+from alerting.cli.support import (
+    DryRun,
+    Json,
+    command,
+    command_group,
+    platform,
+    progress,
+    user,
+    writes,
+)
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -38,7 +47,7 @@ def backup(
         disk_errors(unfinished, "delete it, and name a new folder with room that you may write"),
     ):
         settings = read_settings(os.environ)
-        made = save_backup(settings, folder, progress=report_progress)
+        made = save_backup(settings, folder, progress=report_progress, actor=user())
     documents = sum(made.database.values())
     archived = made.database.get("archived_files", 0)
     archive = (
@@ -86,7 +95,7 @@ def restore(
         progress() as report_progress,
         disk_errors(unfinished, "delete it, and restore into a home with room"),
     ):
-        made = restore_backup(settings, folder, report_progress)
+        made = restore_backup(settings, folder, report_progress, user())
     missing = [name for name in made.variables if name not in os.environ]
     text = (
         f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
@@ -113,7 +122,7 @@ def retain(dry_run: DryRun = False, as_json: Json = False) -> None:
     from alerting.usecases.upkeep.retention import retain as run
 
     with platform() as p:
-        found = run(p, p.clock.now(), dry_run)
+        found = run(p, p.clock.now(), dry_run, user())
     done = "would be deleted" if dry_run else "deleted"
     rows = [
         {"what": s.what.replace("_", " "), done: s.documents, "MiB": _mebibytes(s.bytes)}
@@ -189,7 +198,7 @@ def archive_run(as_json: Json = False) -> None:
     from alerting.usecases.upkeep.archive import archive_readings
 
     with platform() as p, progress() as report:
-        found = archive_readings(p, p.clock.now(), report)
+        found = archive_readings(p, p.clock.now(), report, user())
         about = _about_archive(p)
     written = (
         f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
@@ -234,7 +243,8 @@ def archive_restore(
     from alerting.usecases.upkeep.archive import restore_months
 
     with platform() as p, progress() as report:
-        rows = restore_months(p, asset, _month(first, "--from"), _month(last, "--until"), report)
+        months = (_month(first, "--from"), _month(last, "--until"))
+        rows = restore_months(p, asset, *months, report, user())
         again = p.archive is not None and p.archive.after is not None
     notes = (
         ["after a day a run archives them again if they are older than ALERTING_ARCHIVE_AFTER"]

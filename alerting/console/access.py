@@ -17,6 +17,7 @@ from alerting.operators.permissions import (
     Permission,
     Rights,
     Scopes,
+    Target,
     join_scopes,
     may,
 )
@@ -57,9 +58,9 @@ class Person:
         """Return whether pages offer this session the forms of operators."""
         return self.csrf is not None and (self.signs or self.may("operate"))
 
-    def may(self, permission: Permission) -> bool:
-        """Return whether this person has a permission for anything."""
-        return may(Rights(self.role, frozenset() if self.scopes else None), permission)
+    def may(self, permission: Permission, target: Target = "anything") -> bool:
+        """Return whether this person has a permission for anything, or for the whole plant."""
+        return may(Rights(self.role, frozenset() if self.scopes else None), permission, target)
 
 
 class Access:

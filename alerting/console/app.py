@@ -1,6 +1,7 @@
 """The application: the gate, the API, the pages, and the handlers of faults."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
-from alerting.console.metrics import metrics_routes
+from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.people import (
     access_page,
     account_page,
@@ -55,8 +56,11 @@ from alerting.console.web import (
 from alerting.console.web.line_clock import PageClock
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
+from alerting.operators.refusals import RefusalLog
 from alerting.settings.environment import UTC
+from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
+from alerting.usecases.access.visible import VisibleParts
 
 PROGRAMS = (
     *(
@@ -111,7 +115,15 @@ def create_app(
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url, directory)
+    refusals = RefusalLog()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        audit_refusals(platform.audit, refusals.due(now(), all_of_them=True))
+
     app = FastAPI(
+        lifespan=lifespan,
         title="Alerting",
         version="1",
         summary="Episodes, feedback, definitions, models and reports of production lines.",
@@ -120,6 +132,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.platform = platform
+    app.state.visible_parts = VisibleParts()
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)
@@ -127,6 +140,7 @@ def create_app(
     app.state.predict_files = predict_files
     app.state.deliveries = ingest_api.Deliveries()
     app.state.predictor = Predictor(platform)
+    app.state.reader = PlatformReader(platform)
     handle_problems(app)
     signing.sign_forms(app)
     describe(app)
@@ -135,7 +149,7 @@ def create_app(
         *(password_page.pages, directory_page.pages, login.routes),
         language_routes(),
     )
-    for router in (*PROGRAMS, metrics_routes(platform), *PEOPLE, *entrances):
+    for router in (*PROGRAMS, metrics_routes(app.state.reader), *PEOPLE, *entrances):
         # as `include_router` without arguments, which makes every route again: .1 s
         app.router.routes.extend(router.routes)
     if sign_in is not None:
@@ -146,6 +160,8 @@ def create_app(
         wrong_attempts=entrance.wrong_attempts,
         now=now,
         body_seconds=body_seconds,
+        audit=platform.audit,
+        refusals=refusals,
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)

@@ -1,9 +1,11 @@
 """First check of requests: token or session, size of body, headers against other sites."""
 
 import asyncio
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from math import ceil
 from urllib.parse import quote
 
@@ -11,7 +13,7 @@ from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from fastapi.security.utils import get_authorization_scheme_param
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import ConnectionFailure, PyMongoError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,7 +22,11 @@ from alerting.console.access import Access, Person
 from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
-from alerting.ports import AUDIT_ORIGIN
+from alerting.definitions.faults import first_line
+from alerting.definitions.wording.clean_text import clean_line
+from alerting.operators.refusals import JoinedRefusals, Refusal, RefusalLog
+from alerting.ports import AUDIT_ORIGIN, Audit
+from alerting.usecases.access.audit import audit_refusals
 
 COOKIE = "alerting_session"
 DEVICE_COOKIE = "alerting_device"
@@ -45,6 +51,9 @@ _QUESTION = re.compile(r"/api/v1/definitions/[^/]+/predict")
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
 READING = frozenset({"GET", "HEAD"})
+_REFUSED = frozenset({401, 403, 429})
+_LONGEST_PATH = 100
+_log = logging.getLogger(__name__)
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; form-action 'self'; "
@@ -66,12 +75,16 @@ class Gate:
         wrong_attempts: WrongAttempts,
         now: Callable[[], datetime],
         body_seconds: float,
+        audit: Audit,
+        refusals: RefusalLog,
     ) -> None:
         self._app = app
         self._access = access
         self._wrong = wrong_attempts
         self._now = now
         self._body_seconds = body_seconds
+        self._audit = audit
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +98,25 @@ class Gate:
         if person is not None and person.device is not None:
             AUDIT_ORIGIN.set(f"console {client_of(request)}, {person.device}")
         seconds = UPLOAD_SECONDS if is_upload(request.url.path) else self._body_seconds
-        await answer(scope, BodyDeadline(receive, seconds), _with_headers(send))
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await answer(scope, BodyDeadline(receive, seconds), _with_headers(sending))
+        refused = _refused(request, status)
+        now = self._now()
+        due = self._refusals.due(now) if refused is None else self._refusals.add(refused, now)
+        if due:
+            await run_in_threadpool(self._store, due)
+
+    def _store(self, due: Sequence[JoinedRefusals]) -> None:
+        try:
+            audit_refusals(self._audit, due)
+        except (PyMongoError, DatabaseDown) as fault:
+            _log.warning("refused requests are not in the audit: %s", first_line(fault))
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return a request's refusal, None if allowed; its state then has the person."""
@@ -189,6 +220,22 @@ def largest_body(path: str) -> int:
 def is_upload(path: str) -> bool:
     """Return whether this path gets a file, which may take up to half an hour."""
     return _UPLOAD.fullmatch(path) is not None
+
+
+def _refused(request: Request, status: int) -> Refusal | None:
+    """Return the refusal that a response states, without secrets; None if it states none."""
+    path = request.url.path
+    secret = next((start for start in (LINKS, SIGN_IN, PASSWORD) if path.startswith(start)), None)
+    refused = getattr(request.state, "refused", None)
+    if refused is None and status not in _REFUSED and not (status == 410 and secret):
+        return None
+    why = "link not valid" if status == 410 else HTTPStatus(status).phrase.lower()
+    shown = f"{secret}…" if secret else clean_line(path)[:_LONGEST_PATH]
+    usual = ("request refused", f"{request.method} {shown}", why)
+    what, subject, why = refused or usual
+    person = request.state.person
+    name = person.name if person is not None else ""
+    return Refusal(client_of(request), name, what, clean_line(subject)[:_LONGEST_PATH], why)
 
 
 def _refused_body(request: Request) -> Response | None:

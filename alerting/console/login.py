@@ -23,12 +23,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.operators.people import DEVICE_SESSION_LASTS, SESSION_LASTS, Account
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import Passwords
-from alerting.usecases.access.sign_in import (
-    begin_session,
-    check_password,
-    record_refused,
-    record_sign_in,
-)
+from alerting.usecases.access.sign_in import begin_session, check_password, record_sign_in
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -171,6 +166,7 @@ def leave(request: Request, person: FormViewer) -> Response:
     entrance = entrance_of(request)
     account = entrance.platform.accounts.get(person.name)
     entrance.access.end_session(person)
+    entrance.platform.audit.add(person.name, "signed out", person.name, entrance.now())
     if entrance.directory is not None and account is not None and account.identity is not None:
         return entrance.signed_out(request, f"{DIRECTORY_LOGIN}/out")
     return entrance.signed_out(request)
@@ -196,13 +192,12 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
     account = check_password(entrance.platform, entrance.passwords, name, password)
     if account is None:
         entrance.record_wrong(keys, now)
-        why = "wrong name or password"
-        record_refused(entrance.platform, name, client_of(request), why, now)
+        request.state.refused = ("sign-in refused", name, "wrong name or password")
         refusal = translatable("Name or password is wrong.")
         return HTMLResponse(login_page(request, target, refusal, name), 401)
     if not entrance.takes_password_of(account):
         why = "with a password, beside the directory"
-        record_refused(entrance.platform, name, client_of(request), why, now)
+        request.state.refused = ("sign-in refused", name, why)
         return HTMLResponse(login_page(request, target, PASSWORD_BESIDE_DIRECTORY, name), 403)
     return entrance.signed_in_by_password(request, account, target)
 
@@ -221,7 +216,7 @@ def _enter_by_token(request: Request, token: str, target: str) -> Response:
         return _too_many(request, target, refusal, wait)
     entrance.wrong_attempts.record_attempt(client, owner, now)
     if person is None:
-        record_refused(entrance.platform, "token", client, "wrong token", now)
+        request.state.refused = ("sign-in refused", "token", "wrong token")
         refusal = translatable("This token is not valid.")
         return HTMLResponse(login_page(request, target, refusal), 401)
     record_sign_in(entrance.platform, person.name, client, now)
@@ -230,6 +225,7 @@ def _enter_by_token(request: Request, token: str, target: str) -> Response:
 
 
 def _too_many(request: Request, target: str, refusal: str, wait: timedelta) -> Response:
+    request.state.refused = ("sign-in refused", "too many attempts", "too many wrong ones before")
     return HTMLResponse(login_page(request, target, refusal), 429, {"retry-after": _seconds(wait)})
 
 

@@ -11,11 +11,13 @@ from fastapi.responses import HTMLResponse, Response
 from alerting.console.access import Access
 from alerting.console.attempts import client_of
 from alerting.console.gate import COOKIE
+from alerting.console.login import entrance_of
 from alerting.console.transport import is_loopback_name, is_passed_on
 from alerting.console.web.rendering import render
 from alerting.local.sign_in import PATH, take_link
 from alerting.operators.actions import Role
 from alerting.operators.people import SESSION_LASTS
+from alerting.usecases.access.sign_in import record_sign_in
 
 _PREFERRED: tuple[Role, ...] = ("admin", "engineer", "operator", "viewer")
 
@@ -40,7 +42,9 @@ def sign_in_routes(
         if people and _is_local(request) and take_link(folder, code, now()):
             # may do all actions of the pages, and add the first people
             first = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))
-            session = access.begin_session(tokens[first][0], now(), client_of(request), first)
+            name = tokens[first][0]
+            session = access.begin_session(name, now(), client_of(request), first)
+            record_sign_in(entrance_of(request).platform, name, client_of(request), now())
         if session is None:
             return HTMLResponse(render("sign_in.html", request, done=False, target="/"), 410)
         answer = HTMLResponse(render("sign_in.html", request, done=True, target="/"))

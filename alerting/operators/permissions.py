@@ -52,8 +52,13 @@ def may(rights: Rights, permission: Permission, target: Target = "anything") -> 
     if permission in OF_THE_WHOLE_PLANT:
         return False
     if isinstance(target, frozenset):
-        return bool(target) and target <= rights.visible
+        return in_scope(rights.visible, target)
     return target == "anything"
+
+
+def in_scope(visible: frozenset[str], target: frozenset[str]) -> bool:
+    """Return whether all assets of something are visible; False for something without assets."""
+    return bool(target) and target <= visible
 
 
 def has_permission(role: Role, permission: Permission) -> bool:

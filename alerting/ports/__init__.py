@@ -12,6 +12,7 @@ from alerting.ports.definitions import (
     Definitions,
     DerivedFeatureStore,
     Document,
+    DocumentEdit,
     Documents,
     FaultyDocument,
     Files,
@@ -71,6 +72,7 @@ from alerting.ports.platform_alerts import (
     Audit,
     AuditEntry,
     AuditFilter,
+    DatabaseState,
     Disk,
     PlatformAlert,
     PlatformAlerts,
@@ -105,6 +107,7 @@ from alerting.ports.sources import (
     SourceProgress,
     SourceRevision,
     Sources,
+    StreamProcess,
     StreamProcesses,
 )
 from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept

@@ -21,8 +21,29 @@ class FaultyDocument:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class DocumentEdit:
+    """A document that was added, changed or removed in the database itself.
+
+    `what`: a definition, asset, event type, route or source. `before`: as the platform last wrote
+    or read it. None: there was, or is, none.
+    """
+
+    collection: str
+    what: str
+    name: str
+    before: Document | None
+    after: Document | None
+
+
 class Documents(Protocol):
-    """Faulty documents of collections that people may edit in the database."""
+    """Documents of collections that people may edit in the database."""
+
+    def edits(self) -> list[DocumentEdit]:
+        """Return edits that were not noted yet."""
+
+    def note(self, edit: DocumentEdit) -> None:
+        """Take an edit as known, so that it is not found again."""
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
         """Return omitted documents of these collections; by default of all except definitions and
@@ -34,6 +55,12 @@ class NoDocuments:
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:  # noqa: ARG002
         return []
+
+    def edits(self) -> list[DocumentEdit]:
+        return []
+
+    def note(self, edit: DocumentEdit) -> None:
+        """Do nothing: there is no edit."""
 
 
 class Dags(Protocol):

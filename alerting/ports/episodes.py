@@ -33,8 +33,8 @@ class Episodes(Protocol):
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
         """Return the stored episodes of these ids, by id."""
 
-    def starting_with(self, prefix: str) -> list[Episode]:
-        """Return episodes whose id has this prefix, at most ten."""
+    def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
+        """Return episodes whose id has this prefix, at most ten; `assets`: only of these."""
 
     def find(
         self,
@@ -45,9 +45,10 @@ class Episodes(Protocol):
         open_only: bool = False,
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
+        assets: Collection[str] | None = None,
     ) -> list[Episode]:
         """Return episodes raised in [start, end), newest first, those of one instant by descending
-        id.
+        id; with `assets` only those of these assets.
 
         `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order:
         the next page.
@@ -59,14 +60,21 @@ class Episodes(Protocol):
         """Return the episodes of one target that are raised by `end` and not over at `start`,
         newest first."""
 
-    def over_unacknowledged(self, limit: int) -> list[Episode]:
+    def over_unacknowledged(
+        self, limit: int, assets: Collection[str] | None = None
+    ) -> list[Episode]:
         """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state
-        D), newest first."""
+        D), newest first; with `assets` only those of these assets."""
 
     def alarms(
-        self, start: datetime, end: datetime, active_from: datetime | None = None
+        self,
+        start: datetime,
+        end: datetime,
+        active_from: datetime | None = None,
+        assets: Collection[str] | None = None,
     ) -> list[Alarm]:
-        """Return extracts of the episodes raised in [start, end), oldest first.
+        """Return extracts of the episodes raised in [start, end), oldest first; with `assets` only
+        those of these assets.
 
         With `active_from` also of those raised before `start` that were active then: raised from
         `active_from` on, or open still.
@@ -116,9 +124,10 @@ class Misses(Protocol):
         end: datetime | None = None,
         definition: str | None = None,
         limit: int = 0,
+        assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
-        """Return misses that happened in [start, end), newest first; of one definition or of all;
-        `limit` 0: any number."""
+        """Return misses that happened in [start, end), newest first; of one definition or of all,
+        of these assets or of all; `limit` 0: any number."""
 
 
 class FeedbackLog(Protocol):

@@ -1,5 +1,6 @@
 """Ports for alerts about the platform itself, which are for engineers, and for the audit log."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,16 @@ class Disk:
 
     name: str
     free: int
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """The database server: version, bytes of documents and indexes on its disk, and the state of
+    each member of its replica set, empty if the account may not read it."""
+
+    version: str
+    bytes: int
+    members: Mapping[str, str]
 
 
 class PlatformAlerts(Protocol):

@@ -1,6 +1,6 @@
 """Ports for performance reports and backtests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -94,9 +94,11 @@ class Reports(Protocol):
         """Return the newest revision of each report on a calendar period, by its definition; at
         `as_of`: those stored by then."""
 
-    def newest_reports(self, limit: int) -> list[ReportHead]:
-        """Return reports of the latest periods of all definitions and of the plant, newest first,
-        without revision 0."""
+    def newest_reports(
+        self, limit: int, definitions: Collection[str] | None = None
+    ) -> list[ReportHead]:
+        """Return reports of the latest periods of all definitions and of the plant, or of these
+        definitions, newest first, without revision 0."""
 
     def unannounced(self, limit: int) -> list[ReportHead]:
         """Return reports that are not announced yet, oldest first, without revision 0."""

@@ -233,6 +233,15 @@ class DeadMessages(Protocol):
         """Remove messages."""
 
 
+@dataclass(frozen=True)
+class StreamProcess:
+    """A process of the stream service, with the sources that it alone reads."""
+
+    name: str
+    reads: Sequence[str]
+    seen_at: datetime
+
+
 class StreamProcesses(Protocol):
     """Processes of the stream service that work now."""
 
@@ -247,6 +256,10 @@ class StreamProcesses(Protocol):
 
     def forget_process(self, process: str) -> None:
         """Remove a process that ends."""
+
+    def processes(self) -> list[StreamProcess]:
+        """Return the processes that noted within a day that they work, and have not ended in good
+        order, by name."""
 
     def has_processes(self) -> bool:
         """Return whether a process of the stream service has noted that it works or waits for a

@@ -36,7 +36,7 @@ from alerting.ports.models import (
     Trainings,
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
-from alerting.ports.platform_alerts import Audit, Disk, PlatformAlerts
+from alerting.ports.platform_alerts import Audit, DatabaseState, Disk, PlatformAlerts
 from alerting.ports.readings import Readings, ReadingWrites
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
@@ -290,6 +290,11 @@ def no_disks() -> Sequence[Disk]:
     return ()
 
 
+def no_database() -> DatabaseState | None:
+    """Return no state: of a platform that is stored in memory."""
+    return None
+
+
 class InMemory(Protocol):
     """Makes platforms with empty stores in memory."""
 
@@ -334,7 +339,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts):
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises
-    alerts about itself. `disks`: the disks on which it stores data.
+    alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
     """
 
     sweeps: Sweeps = NO_SWEEPS
@@ -342,3 +347,4 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts):
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks
+    database: Callable[[], DatabaseState | None] = no_database

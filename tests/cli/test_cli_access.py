@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from alerting.cli import support
 from alerting.cli.main import app
 from alerting.cli.operators import access
+from alerting.definitions.assets import Asset
 from alerting.operators.people import hash_secret
 from tests.in_memory_platform import in_memory_platform
 
@@ -67,6 +68,21 @@ def test_a_shared_device_is_added_started_by_its_link_and_disabled(platform):
     assert [(row["name"], row["state"]) for row in listed] == [("tablet-1", "shared device")]
     alerting("access", "person", "disable", "tablet-1")
     assert platform.accounts.get("tablet-1").disabled_at is not None
+
+
+def test_a_scope_is_set_listed_and_lifted(platform):
+    platform.assets.store_assets([Asset(name="line-1"), Asset(name="line-2")])
+    alerting("access", "person", "add", "anna")
+    assert "line-1" in alerting("access", "person", "scope", "anna", "line-1")
+    assert platform.accounts.get("anna").scope == ("line-1",)
+    assert "line-1" in alerting("access", "person", "list")
+    alerting("access", "person", "scope", "anna", "line-9", code=1)
+    made = ("access", "token", "create", "export", "--owner", "anna", "--role", "viewer")
+    alerting(*made, "--scope", "line-1")
+    alerting(*made, "--scope", "line-2", code=1)
+    assert [token.scope for token in platform.access_tokens.all()] == [("line-1",)]
+    assert "the whole plant" in alerting("access", "person", "scope", "anna")
+    assert platform.accounts.get("anna").scope is None
 
 
 def test_a_token_is_printed_once_listed_without_it_and_revoked(platform):

@@ -6,6 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from alerting.console.api.api import the_whole_platform
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.operators.actions import ROLES
@@ -46,6 +47,16 @@ def test_every_route_declares_a_permission_or_is_one_of_the_open_ones(app):
     undeclared = {route.path for route in routes_of(app) if permission_of(route) is None}
     assert undeclared <= OPEN | OPEN_BY_ADDRESS
     assert undeclared >= OPEN
+
+
+def test_only_what_needs_no_person_gets_the_platform_without_a_scope(app):
+    def calls(dependant):
+        yield dependant.call
+        for below in dependant.dependencies:
+            yield from calls(below)
+
+    whole = {route.path for route in routes_of(app) if the_whole_platform in calls(route.dependant)}
+    assert whole == {"/api/v1/health", "/f/{token}"}
 
 
 def path_of(route):

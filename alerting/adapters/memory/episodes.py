@@ -57,8 +57,9 @@ class MemoryEpisodes(MemoryTable[Episode]):
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
         return {id: self.rows[id] for id in ids if id in self.rows}
 
-    def starting_with(self, prefix: str) -> list[Episode]:
-        return [e for e in self.rows.values() if e.id.startswith(prefix)][:10]
+    def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
+        found = (e for e in self.rows.values() if e.id.startswith(prefix) and _is_of(e, assets))
+        return [*found][:10]
 
     def find(
         self,
@@ -69,6 +70,7 @@ class MemoryEpisodes(MemoryTable[Episode]):
         open_only: bool = False,
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
+        assets: Collection[str] | None = None,
     ) -> list[Episode]:
         found = (
             e
@@ -78,6 +80,7 @@ class MemoryEpisodes(MemoryTable[Episode]):
             and (start is None or e.raised_at >= start)
             and (end is None or e.raised_at < end)
             and (before is None or (e.raised_at, e.id) < before)
+            and _is_of(e, assets)
         )
         return _oldest_first(found)[::-1][:limit]
 
@@ -89,14 +92,23 @@ class MemoryEpisodes(MemoryTable[Episode]):
             e for e in found if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)
         ]
 
-    def over_unacknowledged(self, limit: int) -> list[Episode]:
+    def over_unacknowledged(
+        self, limit: int, assets: Collection[str] | None = None
+    ) -> list[Episode]:
         over = self._chosen(
-            lambda e: not (e.condition == "open" or e.acknowledged or e.backfilled or e.withdrawn)
+            lambda e: (
+                not (e.condition == "open" or e.acknowledged or e.backfilled or e.withdrawn)
+                and _is_of(e, assets)
+            )
         )
         return over[::-1][:limit]
 
     def alarms(
-        self, start: datetime, end: datetime, active_from: datetime | None = None
+        self,
+        start: datetime,
+        end: datetime,
+        active_from: datetime | None = None,
+        assets: Collection[str] | None = None,
     ) -> list[Alarm]:
         def is_active(e: Episode) -> bool:
             if active_from is None or e.raised_at >= start:
@@ -105,7 +117,7 @@ class MemoryEpisodes(MemoryTable[Episode]):
                 e.raised_at >= active_from and e.closed_at is not None and e.closed_at > start
             )
 
-        return [alarm_of(e) for e in self._chosen(is_active)]
+        return [alarm_of(e) for e in self._chosen(is_active) if _is_of(e, assets)]
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return self._chosen(lambda e: e.outcome_due_at is not None and e.outcome_due_at <= as_of)
@@ -123,6 +135,10 @@ class MemoryEpisodes(MemoryTable[Episode]):
 
     def _chosen(self, fits: Callable[[Episode], object]) -> list[Episode]:
         return _oldest_first(filter(fits, self.rows.values()))
+
+
+def _is_of(episode: Episode, assets: Collection[str] | None) -> bool:
+    return assets is None or episode.asset in assets
 
 
 def _oldest_first(episodes: Iterable[Episode]) -> list[Episode]:

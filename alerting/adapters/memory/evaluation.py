@@ -1,6 +1,6 @@
 """Scores, past evaluations, reports and backtests in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -133,8 +133,14 @@ class MemoryReports:
         ]
         return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
 
-    def newest_reports(self, limit: int) -> list[ReportHead]:
-        found = [head for head in self._heads.values() if head.revision]
+    def newest_reports(
+        self, limit: int, definitions: Collection[str] | None = None
+    ) -> list[ReportHead]:
+        found = [
+            head
+            for head in self._heads.values()
+            if head.revision and (definitions is None or head.definition in definitions)
+        ]
         return sorted(found, key=lambda head: (head.start, head.id), reverse=True)[:limit]
 
     def unannounced(self, limit: int) -> list[ReportHead]:

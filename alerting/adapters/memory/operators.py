@@ -1,6 +1,6 @@
 """In-memory stores of shelves, feedback, audit, links and platform alerts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -71,6 +71,7 @@ class MemoryMisses:
         end: datetime | None = None,
         definition: str | None = None,
         limit: int = 0,
+        assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
         found = [
             miss
@@ -78,6 +79,7 @@ class MemoryMisses:
             if (start is None or miss.missed_at >= start)
             and (end is None or miss.missed_at < end)
             and definition in (None, miss.definition)
+            and (assets is None or miss.asset in assets)
         ]
         return sorted(found, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[
             : limit or None

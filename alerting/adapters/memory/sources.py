@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from alerting.adapters.memory.tables import plain
 from alerting.definitions.faults import DocumentRefused
@@ -18,6 +18,7 @@ from alerting.ports.sources import (
     SourceLoss,
     SourceProgress,
     SourceRevision,
+    StreamProcess,
 )
 
 _RECENT = 20
@@ -33,7 +34,7 @@ class MemorySources:
         self._declared: dict[str, Declarations] = {}
         self._answers: dict[str, Document] = {}
         self._dead: dict[str, DeadMessage] = {}
-        self._processes: dict[str, Collection[str]] = {}
+        self._processes: dict[str, StreamProcess] = {}
         self._files: dict[tuple[str, str, int, str], FileMark] = {}
 
     def documents(self) -> list[Document]:
@@ -160,11 +161,14 @@ class MemorySources:
         self, process: str, reads: Collection[str] = ()
     ) -> Mapping[str, Collection[str]]:
         """Return all that did not end: memory has no process that is killed."""
-        self._processes[process] = list(reads)
-        return dict(sorted(self._processes.items()))
+        self._processes[process] = StreamProcess(process, list(reads), datetime.now(UTC))
+        return {one.name: one.reads for one in self.processes()}
 
     def forget_process(self, process: str) -> None:
         self._processes.pop(process, None)
+
+    def processes(self) -> list[StreamProcess]:
+        return [self._processes[name] for name in sorted(self._processes)]
 
     def has_processes(self) -> bool:
         return bool(self._processes)

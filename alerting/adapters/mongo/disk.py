@@ -1,4 +1,4 @@
-"""Free space of the disk on which the database server stores its data."""
+"""Free space of the disks, and the state of the database server."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import MongoDatabase
-from alerting.ports import Disk
+from alerting.ports import DatabaseState, Disk
 
 
 def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
@@ -19,3 +19,22 @@ def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
         return disks
     total, used = (int(stats.get(name, 0)) for name in ("fsTotalSize", "fsUsedSize"))
     return disks if total in (0, found.total) else [*disks, Disk("database", total - used)]
+
+
+def read_database(database: MongoDatabase) -> DatabaseState:
+    """Return version, size and members of the database server. Raises PyMongoError if it is away.
+
+    An account that may not read the state of the replica set gets the names of its members.
+    """
+    stats = database.command("dbStats")
+    size = int(stats.get("storageSize", 0)) + int(stats.get("indexSize", 0))
+    version = str(database.client.server_info()["version"])
+    try:
+        found = database.client.admin.command("replSetGetStatus")["members"]
+        members = {str(one["name"]): str(one["stateStr"]).lower() for one in found}
+    except OperationFailure:  # an account without this right
+        hello = database.client.admin.command("hello")
+        primary = hello.get("primary")
+        hosts = hello.get("hosts", [])
+        members = {host: "primary" if host == primary else "member" for host in hosts}
+    return DatabaseState(version, size, members)

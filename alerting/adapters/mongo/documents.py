@@ -17,6 +17,7 @@ from functools import lru_cache, partial
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
+import bson
 import numpy as np
 from bson import Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -167,6 +168,15 @@ def fingerprint(*parts: Any) -> str:
     """Return an identity for an append-only document: equal content, equal identity."""
     canonical = json.dumps(to_bson(list(parts)), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def without_large(document: Document, most: int = 1 << 20) -> Document:
+    """Return a document in which fields that are larger than this, in bytes, are their size."""
+    sizes = {name: len(bson.encode({name: value})) for name, value in document.items()}
+    return {
+        name: value if sizes[name] <= most else f"{sizes[name]} bytes, too many to show"
+        for name, value in document.items()
+    }
 
 
 def _make_converter() -> BsonConverter:

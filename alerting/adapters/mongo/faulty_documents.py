@@ -1,9 +1,10 @@
-"""Unreadable documents that people may edit, or miss, except definitions and revisions."""
+"""Unreadable documents that people may edit, or miss, and edits that they made in MongoDB."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from alerting.adapters.mongo.definitions.assets import read_whole, whole_collection
+from alerting.adapters.mongo.definitions.written import find_edits, note_written
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
@@ -19,7 +20,7 @@ from alerting.adapters.mongo.readings.archived_files import parse_archived_file
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.routes import parse_route
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import FaultyDocument
+from alerting.ports import DocumentEdit, FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
     ARCHIVED_FILES: parse_archived_file,
@@ -47,6 +48,12 @@ class MongoDocuments:
             if read.value is None
         ]
         return sorted(found, key=lambda one: (one.collection, one.name))
+
+    def edits(self) -> list[DocumentEdit]:
+        return find_edits(self._database)
+
+    def note(self, edit: DocumentEdit) -> None:
+        note_written(self._database, edit.collection, {edit.name: edit.after})
 
     def _read(self, collection: str) -> Iterable[Read[Any]]:
         if collection == ASSETS:

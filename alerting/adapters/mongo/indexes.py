@@ -70,6 +70,7 @@ BACKTEST_FILES = "backtest_files"
 CLOCK = "clock"
 LINES = "demo_lines"
 SCHEMA = "schema"
+WRITTEN = "written_documents"
 OVER_UNACKNOWLEDGED: Document = {
     "condition": "closed",
     "acknowledged": None,
@@ -194,6 +195,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     CLOCK: [],
     LINES: [],
     SCHEMA: [],
+    WRITTEN: [],
 }
 """Every collection, with the indexes beside the one on `_id`."""
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
+from alerting.adapters.mongo.definitions.written import note_existing
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
 from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
 from alerting.definitions.faults import UserError
@@ -62,6 +63,7 @@ def prepare_database(database: MongoDatabase) -> None:
     """
     create_collections(database)
     create_indexes(database)
+    note_existing(database)
     made = {"_id": _ID, "hash": schema_hash(), "version": version("alerting")}
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
 

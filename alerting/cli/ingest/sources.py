@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -265,6 +266,8 @@ def _read(name: str, *, again: bool, as_json: bool) -> None:
             again=again,
             report=lambda rows: report("reading", rows, None),
         )
+        what = "source read again" if again else "source read"
+        p.audit.add(user(), what, name, p.clock.now(), after=asdict(found))
     show_result(
         found, as_json, f"{found.rows} rows, {found.new} of them new; {found.refused} refused"
     )
@@ -315,7 +318,7 @@ def retry(name: Name, as_json: Json = False) -> None:
     from alerting.usecases.sources.stream import retry_dead
 
     with platform() as p:
-        found = retry_dead(p, name, p.clock.now(), is_outage)
+        found = retry_dead(p, name, user(), p.clock.now(), is_outage)
     show_result(
         found,
         as_json,

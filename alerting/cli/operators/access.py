@@ -76,44 +76,58 @@ def role(
     as_json: Json = False,
 ) -> None:
     """Change the role of a person, at once also where they are signed in."""
-    from alerting.usecases.access.people import change_person
+    _change("change_person", name, f"has the role {role}", as_json, _role(role))
+
+
+@person_group.command("scope")
+@writes
+def scope(
+    name: PersonName,
+    assets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ASSET]...", help="Seen with all below; none: the whole plant."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Limit what a person or service sees to parts of the plant, or lift the limit, at once."""
+    from alerting.usecases.access.people import set_scope
 
     with platform() as p:
-        change_person(p, name, user(), _now(), _role(role))
-    show_result({"name": name, "role": role}, as_json, f"{name} has the role {role}")
+        account = set_scope(p, name, assets or None, user(), _now())
+    done = f"{name} sees {', '.join(account.scope) if account.scope else 'the whole plant'}"
+    show_result({"name": name, "scope": account.scope}, as_json, done)
 
 
 @person_group.command("disable")
 @writes
 def disable(name: PersonName, as_json: Json = False) -> None:
     """Refuse a person, a device or a service from now on; sessions and tokens end."""
-    from alerting.usecases.access.people import disable_account
-
-    with platform() as p:
-        disable_account(p, name, user(), _now())
-    show_result({"name": name, "state": "disabled"}, as_json, f"{name} is disabled")
+    _change("disable_account", name, "is disabled", as_json)
 
 
 @person_group.command("enable")
 @writes
 def enable(name: PersonName, as_json: Json = False) -> None:
     """Accept a disabled person, device or service again."""
-    from alerting.usecases.access.people import enable_account
-
-    with platform() as p:
-        enable_account(p, name, user(), _now())
-    show_result({"name": name, "state": "enabled"}, as_json, f"{name} is enabled")
+    _change("enable_account", name, "is enabled", as_json)
 
 
 @person_group.command("remove")
 @writes
 def remove(name: PersonName, as_json: Json = False) -> None:
     """Delete a person or a shared device with tokens and sessions; the audit stays."""
-    from alerting.usecases.access.people import remove_person
+    _change("remove_person", name, "is removed", as_json)
+
+
+def _change(change: str, name: str, done: str, as_json: bool, *values: object) -> None:
+    """Apply a use case of people to an account, and print the account as it is then."""
+    from alerting.usecases.access import people
 
     with platform() as p:
-        remove_person(p, name, user(), _now())
-    show_result({"name": name, "state": "removed"}, as_json, f"{name} is removed")
+        getattr(people, change)(p, name, user(), _now(), *values)
+        account = p.accounts.get(name)
+    fields = people.public_fields(account) if account else {"id": name}
+    show_result(fields, as_json, f"{name} {done}")
 
 
 @person_group.command("list")
@@ -128,6 +142,7 @@ def list_people(as_json: Json = False) -> None:
         {
             **public_fields(account),
             "name": account.id,
+            "scope": ", ".join(account.scope or ()),
             "state": "disabled"
             if account.disabled_at
             else "tokens file"
@@ -145,7 +160,7 @@ def list_people(as_json: Json = False) -> None:
         }
         for account in accounts
     ]
-    columns = ["name", "display_name", "role", "state", "signed in"]
+    columns = ["name", "display_name", "role", "scope", "state", "signed in"]
     show(rows, columns, as_json, "no account yet: alerting access person add NAME --role admin")
 
 
@@ -175,6 +190,10 @@ def create(
     lasting: Annotated[
         str, typer.Option("--for", help="How long it is good.", metavar="DURATION")
     ] = "365d",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="Only this asset and all below it; repeat.", metavar="ASSET"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this one time."""
@@ -186,7 +205,9 @@ def create(
         raise typer.BadParameter(str(fault), param_hint="--for") from fault
     with platform() as p:
         now = _now()
-        token, secret = create_token(p, name, owner, _role(role), now + duration, user(), now)
+        token, secret = create_token(
+            p, name, owner, _role(role), now + duration, user(), now, scope or None
+        )
     if as_json:
         print_json({**token_fields(token), "token": secret})
     else:

@@ -1,6 +1,7 @@
 """REST API, version 1: request → use case → answer."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
@@ -14,10 +15,14 @@ from alerting.console.api.plant_times import with_plant_times
 from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
-from alerting.operators.permissions import LEAST_ROLES, Permission
+from alerting.operators.permissions import LEAST_ROLES, Permission, Target
 from alerting.ports import Document
+from alerting.usecases.access.narrow import narrow
+from alerting.usecases.access.rules import OUT_OF_SCOPE
+from alerting.usecases.access.visible import VisibleParts
 from alerting.usecases.definitions.training_state import describe_trainings
 from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.notification.deliver import DeliveryCounts, deliver_due
 from alerting.usecases.operators.feedback import give_feedback
 
 MAY_NAME_NOTHING = {"x-names-something": True}
@@ -25,8 +30,9 @@ MAY_NAME_NOTHING = {"x-names-something": True}
 _bearer = HTTPBearer(auto_error=False, description="A token of a program, or of the tokens file.")
 
 
-def require(permission: Permission) -> Callable[..., Person]:
-    """Return a dependency that gives the person of a request with this permission."""
+def require(permission: Permission, target: Target = "anything") -> Callable[..., Person]:
+    """Return a dependency that gives the person of a request with this permission, for anything or
+    for the whole plant."""
 
     def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
         found: Person | None = request.state.person
@@ -42,6 +48,8 @@ def require(permission: Permission) -> Callable[..., Person]:
                     own=found.role,
                 ),
             )
+        if not found.may(permission, target):
+            raise HTTPException(403, OUT_OF_SCOPE)
         return found
 
     # the description of the API states it, and a test that no route is without
@@ -50,20 +58,45 @@ def require(permission: Permission) -> Callable[..., Person]:
 
 
 def the_platform(request: Request) -> Platform:
-    """Return the platform that this application serves."""
+    """Return the platform as the person of a request sees it: narrowed to the scope, if any."""
+    platform = the_whole_platform(request)
+    person: Person | None = request.state.person
+    if person is None or not person.scopes:
+        return platform
+    parts: VisibleParts = request.app.state.visible_parts
+    now: datetime = request.app.state.entrance.now()
+    part = parts.find(
+        person.scopes, platform.assets, platform.definitions, platform.evaluation_plans, now
+    )
+    return narrow(platform, part, person.name)
+
+
+def the_whole_platform(request: Request) -> Platform:
+    """Return the platform that this application serves, whoever asks: for what needs no person, as
+    a link that is a permission by itself."""
     platform: Platform = request.app.state.platform
     return platform
 
 
+def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
+    """Return the function that delivers what is due now, as the platform does by itself."""
+    platform = the_whole_platform(request)
+    return lambda: deliver_due(platform, platform.clock.now())
+
+
 Served = Annotated[Platform, Depends(the_platform)]
+WholePlatform = Annotated[Platform, Depends(the_whole_platform)]
+Delivery = Annotated[Callable[[], DeliveryCounts], Depends(the_delivery)]
 Viewer = Annotated[Person, Depends(require("read"))]
 Operator = Annotated[Person, Depends(require("operate"))]
 Engineer = Annotated[Person, Depends(require("configure"))]
+PlantViewer = Annotated[Person, Depends(require("read", "whole plant"))]
+PlantEngineer = Annotated[Person, Depends(require("configure", "whole plant"))]
 router = APIRouter(prefix="/api/v1")
 
 
 @router.get("/health", tags=["health"])
-def health(platform: Served) -> dict[str, str]:
+def health(platform: WholePlatform) -> dict[str, str]:
     """Check that the API and its database answer. Needs no token."""
     platform.definitions.faulty()
     return {"status": "ok"}

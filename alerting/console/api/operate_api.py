@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alerting.console.access import Person
 from alerting.console.api import views
-from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
+from alerting.console.api.api import MAY_NAME_NOTHING, Delivery, Operator, Served, Viewer
 from alerting.console.api.body_rules import SHELF_ENDS
 from alerting.console.api.parameters import (
     Duration,
@@ -29,7 +29,6 @@ from alerting.operators.shelves import ShelfKind
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import SuppressedTarget, list_suppressed
 from alerting.usecases.explain.explain import why
-from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
 
 router = APIRouter(prefix="/api/v1")
@@ -222,7 +221,9 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
 
 
 @router.post("/shelves/{id}/end", tags=["operators"])
-def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
+def end(
+    id: Id, platform: Served, deliver: Delivery, person: Operator, body: EndBody | None = None
+) -> ShelfView:
     """End a shelf before its time; an episode that is still open is announced once. Role: operator;
     out of service: engineer."""
     shelf = operate.find_shelf(platform.shelves, id)
@@ -231,7 +232,7 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
     ended = operate.unshelve(
         platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind
     )
-    deliver_due(platform, now)
+    deliver()
     return ShelfView.model_validate(ended)
 
 

@@ -157,6 +157,8 @@ def _order_address(platform: Platform, files: JobFolder, job: PredictJob, body: 
 
 def _submit(platform: Platform, files: JobFolder, job: PredictJob, sha256: str | None) -> JobView:
     job = submit(platform.predict_jobs, job, sha256)
+    after = {"definition": job.definition, "bytes": job.size, "state": job.state}
+    platform.audit.add(job.actor, "predict job ordered", job.id, job.created_at, after=after)
     return _view(job, list_jobs(platform.predict_jobs), files)
 
 
@@ -213,9 +215,13 @@ def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileRes
 
 
 @router.post("/predict-jobs/{id}/cancel", tags=["predictions"])
-def cancel_job(id: JobId, _: Engineer, platform: Served, files: Files) -> JobView:
+def cancel_job(id: JobId, person: Engineer, platform: Served, files: Files) -> JobView:
     """Cancel a predict job that is not over. Role: engineer."""
-    job = cancel(platform.predict_jobs, files, id, datetime.now(UTC))
+    now = datetime.now(UTC)
+    before = {"state": find_job(platform.predict_jobs, id).state}
+    job = cancel(platform.predict_jobs, files, id, now)
+    after = {"state": job.state}
+    platform.audit.add(person.name, "predict job cancelled", id, now, before, after)
     return _view(job, [job], files)
 
 

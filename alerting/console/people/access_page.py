@@ -11,7 +11,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
-from alerting.console.api.parameters import FormField, Id, Instant
+from alerting.console.api.parameters import FormField, FormText, Id, Instant
 from alerting.console.login import entrance_of
 from alerting.console.web.forms import FormAdministrator
 from alerting.console.web.rendering import render
@@ -27,7 +27,7 @@ pages = APIRouter(include_in_schema=False)
 Administrator = Annotated[Person, Depends(require("administer"))]
 PERSON_ROLES = tuple(role for role in ROLES if role != "sender")
 USUAL_TOKEN_DAYS = 365
-Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
+Change = Literal["role", "scope", "disable", "enable", "link", "no-pin", "remove"]
 
 
 class TokenBody(BaseModel):
@@ -131,9 +131,13 @@ def change(
     person: FormAdministrator,
     what: Annotated[Change, Form()],
     role: FormField = "",
+    scope: FormText = "",
 ) -> Response:
     """Change, disable, enable or remove a person or a device, make a new link, or take the PIN
-    away."""
+    away.
+
+    `scope`: names of assets, separated by commas; empty for the whole plant.
+    """
     now = _real_time(request)
     link = None
     try:
@@ -143,6 +147,8 @@ def change(
         elif what == "role":
             wanted = next((known for known in PERSON_ROLES if known == role), None)
             people.change_person(platform, name, person.name, now, wanted)
+        elif what == "scope":
+            people.set_scope(platform, name, _names(scope), person.name, now)
         elif what == "disable":
             people.disable_account(platform, name, person.name, now)
         elif what == "enable":
@@ -167,6 +173,7 @@ def create_by_form(
     owner: FormField = "",
     role: FormField = "",
     days: FormField = str(USUAL_TOKEN_DAYS),
+    scope: FormText = "",
 ) -> Response:
     """Make a token, and show it this one time."""
     now = _real_time(request)
@@ -176,7 +183,7 @@ def create_by_form(
             raise UserError("choose a role, and the days until the token ends")
         ends_at = now + timedelta(days=int(days))
         token, secret = tokens.create_token(
-            platform, name, owner, wanted, ends_at, person.name, now
+            platform, name, owner, wanted, ends_at, person.name, now, _names(scope)
         )
     except UserError as refusal:
         return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
@@ -203,6 +210,11 @@ def link_address(request: Request, code: str) -> str:
     """Return the address of a one-time link: the public one, else that of the request."""
     base = entrance_of(request).public_url or str(request.base_url)
     return f"{base.rstrip('/')}/password/{code}"
+
+
+def _names(text: str) -> list[str] | None:
+    """Return the names in a field of a form, None for an empty one."""
+    return [name.strip() for name in text.split(",") if name.strip()] or None
 
 
 def _real_time(request: Request) -> datetime:

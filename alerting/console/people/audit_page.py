@@ -3,14 +3,15 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from alerting.console.api import views
-from alerting.console.api.api import Engineer, Served
+from alerting.console.api.api import PlantEngineer, Served
 from alerting.console.api.parameters import Cursor, Instant, NameQuery
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
@@ -49,7 +50,7 @@ class AuditPageView(views.View):
 @api.get("/audit", tags=["access"])
 def list_entries(
     platform: Served,
-    _: Engineer,
+    _: PlantEngineer,
     actor: NameQuery | None = None,
     subject: NameQuery | None = None,
     what: NameQuery | None = None,
@@ -67,46 +68,58 @@ def list_entries(
     )
 
 
+@dataclass(frozen=True)
+class AuditForm:
+    """The fields of the filter on the page, as they are typed: times in the zone of the page."""
+
+    actor: NameQuery = ""
+    subject: NameQuery = ""
+    what: NameQuery = ""
+    start: Annotated[str, Query(alias="from", max_length=30)] = ""
+    end: Annotated[str, Query(alias="to", max_length=30)] = ""
+
+    def wanted(self, request: Request) -> AuditFilter:
+        """Return the entries that the form asks for. Raises UserError for a time that is none."""
+        return AuditFilter(
+            self.actor.strip() or None,
+            self.subject.strip() or None,
+            self.what.strip() or None,
+            _local_time(request, self.start),
+            _local_time(request, self.end),
+        )
+
+
+WantedEntries = Annotated[AuditForm, Depends()]
+
+
 @pages.get("/audit", response_class=HTMLResponse)
 def audit(
     request: Request,
     platform: Served,
-    _: Engineer,
-    actor: NameQuery = "",
-    subject: NameQuery = "",
-    what: NameQuery = "",
-    start: Annotated[str, Query(alias="from", max_length=30)] = "",
-    end: Annotated[str, Query(alias="to", max_length=30)] = "",
+    _: PlantEngineer,
+    form: WantedEntries,
     cursor: Cursor | None = None,
 ) -> str:
     """Return one page of the audit, newest first."""
-    wanted = _filter(request, actor, subject, what, start, end)
-    found = platform.audit.find(wanted, PAGE + 1, views.read_cursor(cursor) if cursor else None)
+    before = views.read_cursor(cursor) if cursor else None
+    found = platform.audit.find(form.wanted(request), PAGE + 1, before)
     return render(
         "audit.html",
         request,
         entries=[(entry, changed_fields(entry)) for entry in found[:PAGE]],
         older=_cursor(found[PAGE - 1]) if len(found) > PAGE else None,
-        wanted={"actor": actor, "subject": subject, "what": what, "from": start, "to": end},
+        wanted=asdict(form),
         is_first=cursor is None,
     )
 
 
 @pages.get("/audit.csv")
 def export(
-    request: Request,
-    platform: Served,
-    _: Engineer,
-    actor: NameQuery = "",
-    subject: NameQuery = "",
-    what: NameQuery = "",
-    start: Annotated[str, Query(alias="from", max_length=30)] = "",
-    end: Annotated[str, Query(alias="to", max_length=30)] = "",
+    request: Request, platform: Served, _: PlantEngineer, form: WantedEntries
 ) -> StreamingResponse:
     """Return all wanted entries as CSV, times in UTC."""
-    wanted = _filter(request, actor, subject, what, start, end)
     return StreamingResponse(
-        csv_lines(entries_newest_first(platform.audit, wanted)),
+        csv_lines(entries_newest_first(platform.audit, form.wanted(request))),
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": 'attachment; filename="audit.csv"'},
     )
@@ -132,18 +145,6 @@ def _line(values: tuple[str, ...]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow(values)
     return line.getvalue()
-
-
-def _filter(
-    request: Request, actor: str, subject: str, what: str, start: str, end: str
-) -> AuditFilter:
-    return AuditFilter(
-        actor.strip() or None,
-        subject.strip() or None,
-        what.strip() or None,
-        _local_time(request, start),
-        _local_time(request, end),
-    )
 
 
 def _local_time(request: Request, text: str) -> datetime | None:

@@ -27,7 +27,7 @@ from alerting.operators.directory import BEGUN_LASTS, DirectoryPerson
 from alerting.operators.people import SESSION_LASTS
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.access.directory import sign_in_from_directory, sign_out_from_directory
-from alerting.usecases.access.sign_in import record_refused, record_sign_in
+from alerting.usecases.access.sign_in import record_sign_in
 
 pages = APIRouter(include_in_schema=False)
 BEGUN = "alerting_directory"
@@ -119,7 +119,7 @@ async def end_everywhere(
         subject = await provider.read_logout(logout_token, now)
     except DirectoryRefused as fault:
         _check_limit(request)
-        await run_in_threadpool(_record, request, "log-out of the directory", fault.why)
+        request.state.refused = ("log-out refused", "log-out of the directory", fault.why)
         return JSONResponse({"error": "invalid_request", "error_description": fault.why}, 400)
     identity = DirectoryPerson(provider.settings.issuer, subject, "", "", ()).identity
     await run_in_threadpool(sign_out_from_directory, entrance.platform, identity, now)
@@ -169,14 +169,9 @@ def _enter(
 def _refuse(
     request: Request, fault: UserError, why: str, target: str, name: str = "directory"
 ) -> Response:
-    _record(request, name, why)
+    request.state.refused = ("sign-in refused", name, why)
     status = 503 if isinstance(fault, DirectoryDown) else 403
     return HTMLResponse(login_page(request, target, fault.message), status)
-
-
-def _record(request: Request, name: str, why: str) -> None:
-    entrance = entrance_of(request)
-    record_refused(entrance.platform, name, client_of(request), why, entrance.now())
 
 
 def _seal(provider: OidcProvider, begun: BegunSignIn, target: str, now: datetime) -> str:

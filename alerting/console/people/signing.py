@@ -65,8 +65,10 @@ def sign(
             entrance.platform, entrance.passwords, device.name, name, pin.strip(), now
         )
     except WrongPin as refusal:
+        request.state.refused = ("sign-in refused", name, "wrong name or PIN")
         raise NotSigned(_page(request, device, name, typed, refusal.message, 401)) from refusal
     except TooManyPins as refusal:
+        request.state.refused = ("sign-in refused", name, "too many wrong PINs")
         page = _page(request, device, name, typed, refusal.message, 429)
         page.headers["retry-after"] = str(ceil(refusal.wait.total_seconds()))
         raise NotSigned(page) from refusal

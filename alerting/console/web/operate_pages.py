@@ -6,14 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.api.api import Served
+from alerting.console.api.api import Delivery, Served
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, read_duration
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.pages import UNSEEN_SHOWN, episode_page
 from alerting.definitions.faults import NotFound, UserError
 from alerting.usecases.episodes.store import find_episode
-from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operators import operate
 
 router = APIRouter(include_in_schema=False)
@@ -29,7 +28,12 @@ def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField 
 
 @router.post("/episodes/{id}/close", response_class=HTMLResponse)
 def close(
-    id: Id, request: Request, platform: Served, person: FormOperator, reason: FormField = ""
+    id: Id,
+    request: Request,
+    platform: Served,
+    deliver: Delivery,
+    person: FormOperator,
+    reason: FormField = "",
 ) -> Response:
     """Close by hand an alert whose problem has come, when no reading shows whether it goes on."""
     try:
@@ -38,7 +42,7 @@ def close(
         return HTMLResponse(
             episode_page(request, platform, person, id, closing=refusal.message), 422
         )
-    deliver_due(platform, platform.clock.now())
+    deliver()
     return RedirectResponse(f"/episodes/{id}", 303)
 
 
@@ -89,7 +93,7 @@ def shelve(
 
 
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)
-def end(id: Id, platform: Served, person: FormOperator) -> Response:
+def end(id: Id, platform: Served, deliver: Delivery, person: FormOperator) -> Response:
     """End a shelf, or return a target to service."""
     shelf = operate.find_shelf(platform.shelves, id)
     now = platform.clock.now()
@@ -102,5 +106,5 @@ def end(id: Id, platform: Served, person: FormOperator) -> Response:
         "ended in the console",
         shelf.kind,
     )
-    deliver_due(platform, now)
+    deliver()
     return RedirectResponse("/", 303)

@@ -1,29 +1,67 @@
-"""The page of the platform itself, for engineers: its faults, and who is told of them."""
+"""The page of the platform itself: its faults for everyone, and for engineers what it runs on."""
 
 from datetime import timedelta
+from importlib.metadata import version
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.api.api import Served, Viewer
+from alerting.adapters.mongo.mongo import is_outage
+from alerting.adapters.platform import Platform
+from alerting.console.api.api import PlantViewer, Served
+from alerting.console.api.parameters import Id
+from alerting.console.login import entrance_of
+from alerting.console.metrics import PlatformReader
+from alerting.console.web.forms import FormPlantEngineer
 from alerting.console.web.rendering import render
+from alerting.definitions.faults import UserError
 from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.platform_health.overview import mending_command, read_overview
+from alerting.usecases.scoring.jobs import unfinished
+from alerting.usecases.sources.stream import retry_dead
 
 pages = APIRouter(include_in_schema=False)
+SHOWN = 8
+"""Definitions with their lag, the most overdue first."""
 
 
 @pages.get("/platform", response_class=HTMLResponse)
-def faults(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of the platform's faults: open ones, and those of the last week."""
+def faults(request: Request, platform: Served, _: PlantViewer) -> str:
+    """Return the page of the platform: faults, and for engineers what runs, waits and is stored."""
+    return _page(request, platform)
+
+
+@pages.post("/platform/sources/{name}/retry", response_class=HTMLResponse)
+def retry_by_form(
+    name: Id, request: Request, platform: Served, person: FormPlantEngineer
+) -> Response:
+    """Store the dead messages of a source once more."""
+    try:
+        retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
+    except UserError as refusal:
+        return HTMLResponse(_page(request, platform, str(refusal)), 422)
+    return RedirectResponse("/platform#sources", 303)
+
+
+def _page(request: Request, platform: Platform, refusal: str = "") -> str:
+    """Return the page. `refusal`: why dead messages could not be tried again."""
     now = platform.clock.now()
     routes = read_routes(platform.routes)[0]
+    runs_it = request.state.person.may("configure")
+    reader: PlatformReader = request.app.state.reader
     return render(
         "platform.html",
         request,
-        still_open=platform.platform_alerts.open(),
+        still_open=[(alert, mending_command(alert)) for alert in platform.platform_alerts.open()],
         resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),
         recipients=platform_recipients(platform, routes, now),
         is_asked=any(route.platform for route in routes),
+        scrape=reader.read() if runs_it else None,
+        found=read_overview(platform, entrance_of(request).now()) if runs_it else None,
+        jobs=len(unfinished(platform.predict_jobs)) if runs_it else 0,
+        shown=SHOWN,
+        version=version("alerting"),
+        refusal=refusal,
         now=now,
     )

@@ -16,7 +16,7 @@ from alerting.console.language import language_of
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
-from alerting.operators.permissions import Permission
+from alerting.operators.permissions import Permission, Target
 from alerting.recommendation.messages import (
     describe_unusual,
     quantity_name,
@@ -28,21 +28,22 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the permission that it needs."""
+    """An entry of the menu: address, name, and the permission that it needs, for what."""
 
     address: str
     name: str
     permission: Permission
+    target: Target = "anything"
 
 
 MENU = (
     MenuEntry("/", translatable("Alarms"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
-    MenuEntry("/routes", translatable("Routes"), "configure"),
+    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant"),
     MenuEntry("/sources", translatable("Sources"), "configure"),
-    MenuEntry("/platform", translatable("Platform"), "configure"),
-    MenuEntry("/audit", translatable("Audit"), "configure"),
+    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant"),
+    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
     MenuEntry("/access", translatable("Access"), "administer"),
 )
 ROLE_NAMES = {

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.api import views
-from alerting.console.api.api import MAY_NAME_NOTHING, Engineer, Served, Viewer
+from alerting.console.api.api import MAY_NAME_NOTHING, PlantEngineer, PlantViewer, Served
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.web.forms import FormEngineer
+from alerting.console.web.forms import FormPlantEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.reporting.page.route_text import route_terms
@@ -46,14 +46,14 @@ class TestView(views.View):
 
 
 @api.get("/routes", tags=["notifications"])
-def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
+def show_routes(platform: Served, _: PlantViewer) -> RoutesOverview:
     """List routes and channels with pending notifications and dead letters. Channels appear by
     name, without addresses."""
     return routes_overview(platform, platform.clock.now())
 
 
 @api.post("/routes/{name}/test", tags=["notifications"])
-def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
+def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
     results = try_route(platform, name, person.name, platform.clock.now())
     faults = {channel: None if result == "sent" else result for channel, result in results.items()}
@@ -64,7 +64,7 @@ def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
 
 
 @api.post("/dead-letters/retry", tags=["notifications"], openapi_extra=MAY_NAME_NOTHING)
-def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryView:
+def retry_by_api(body: RetryBody, platform: Served, person: PlantEngineer) -> RetryView:
     """Deliver dead letters again under their old keys. Role: engineer."""
     retried = retry(platform, body.id, person.name, platform.clock.now())
     done = deliver_due(platform, platform.clock.now())
@@ -72,13 +72,15 @@ def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryVi
 
 
 @pages.get("/routes", response_class=HTMLResponse)
-def routes(request: Request, platform: Served, _: Viewer) -> str:
+def routes(request: Request, platform: Served, _: PlantViewer) -> str:
     """Return the page of routes."""
     return _page(request, platform)
 
 
 @pages.post("/routes/{name}/test", response_class=HTMLResponse)
-def test_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
+def test_by_form(
+    name: Id, request: Request, platform: Served, person: FormPlantEngineer
+) -> Response:
     """Send a test message and show its result."""
     results = try_route(platform, name, person.name, platform.clock.now())
     return HTMLResponse(_page(request, platform, tried=name, results=results))
@@ -86,7 +88,7 @@ def test_by_form(name: Id, request: Request, platform: Served, person: FormEngin
 
 @pages.post("/dead-letters/retry", response_class=HTMLResponse)
 def retry_by_form(
-    request: Request, platform: Served, person: FormEngineer, id: FormField = ""
+    request: Request, platform: Served, person: FormPlantEngineer, id: FormField = ""
 ) -> Response:
     """Retry dead letters."""
     now = platform.clock.now()

@@ -4,6 +4,7 @@ import gzip
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
@@ -11,6 +12,7 @@ from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mong
 from alerting.adapters.mlflow.store_copy import move_artifacts
 from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.adapters.mongo.dump import is_empty, load_collection
+from alerting.adapters.mongo.episodes.operators import MongoAudit
 from alerting.adapters.mongo.indexes import INDEXES
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
@@ -26,7 +28,9 @@ from alerting.settings.machine import free_port
 _ENDING = ".bson.gz"
 
 
-def restore_backup(settings: Settings, folder: Path, progress: Progress = silent) -> Manifest:
+def restore_backup(
+    settings: Settings, folder: Path, progress: Progress = silent, actor: str = "platform"
+) -> Manifest:
     """Restore a backup into the home and database of the settings, and return its manifest.
 
     Raises UserError if the backup is damaged, or if home or database is not empty; nothing is
@@ -43,6 +47,10 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = silent
         _load(database, folder, manifest, progress)
         _copy_files(settings, folder, manifest)
         prepare_database(database)
+        after = {"made_at": manifest.at, "documents": sum(manifest.database.values())}
+        subject = str(folder.absolute())
+        now = datetime.now(UTC)
+        MongoAudit(database).add(actor, "backup restored", subject, now, after=after)
     (settings.home / RESTORING).unlink()
     prepare_home(settings)
     return manifest

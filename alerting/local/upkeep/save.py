@@ -17,6 +17,7 @@ from alerting.adapters.mongo.dump import dump_database
 from alerting.local.upkeep.files import BackupWriter, Manifest
 from alerting.ports import Progress, silent
 from alerting.settings.environment import PREFIX, Settings
+from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.wiring import open_stores
 
 DATABASE = "mongodb"
@@ -30,6 +31,7 @@ def save_backup(
     folder: Path,
     environ: Mapping[str, str] = os.environ,
     progress: Progress = silent,
+    actor: str = "platform",
 ) -> Manifest:
     """Write a backup into a new folder, and return its manifest. Raises UserError if the folder is
     not empty.
@@ -62,6 +64,10 @@ def save_backup(
         files=writer.files,
     )
     writer.finish(manifest)
+    after = {"documents": sum(counts.values()), "files": len(manifest.files)}
+    with open_stores(settings) as stores:
+        now = datetime.now(UTC)
+        stores.audit.add(actor, BACKUP_MADE, str(folder.absolute()), now, after=after)
     return manifest
 
 

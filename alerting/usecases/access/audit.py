@@ -1,15 +1,18 @@
 """The audit as people read it: pages of entries, what changed in each, and an export."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from alerting.operators.refusals import JoinedRefusals
 from alerting.ports import Audit, AuditEntry, AuditFilter
 
-PAGE = 100
+PAGE = 50
 EXPORTED_AT_ONCE = 1000
 LONGEST_VALUE = 300
+BACKUP_MADE = "backup made"
+"""The action of the entry that each backup leaves, from which its age is known."""
 
 
 def entries_newest_first(audit: Audit, wanted: AuditFilter) -> Iterator[AuditEntry]:
@@ -44,3 +47,17 @@ def _flat(value: Any, path: str = "") -> dict[str, str]:
         return {path: value.isoformat(timespec="seconds")}
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return {path: text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"}
+
+
+def audit_refusals(audit: Audit, refused: Sequence[JoinedRefusals]) -> None:
+    """Store refused sign-ins and requests, one entry for each address and time."""
+    for one in refused:
+        after = {"address": one.address, "count": one.count, "since": one.since}
+        audit.add(
+            one.person or f"unknown at {one.address}",
+            one.what,
+            one.subjects[0],
+            one.at,
+            after=after | ({"also": one.subjects[1:]} if one.subjects[1:] else {}),
+            why="; ".join(one.reasons),
+        )

@@ -28,7 +28,6 @@ from alerting.usecases.access.people import (
     update_account,
     use_link,
 )
-from alerting.usecases.access.sign_in import record_refused
 
 
 def start_device(platform: AccessPorts, code: str, now: datetime) -> Account:
@@ -114,7 +113,6 @@ def sign_by_pin(
     for id, limit in counted.items():
         _count(platform, id, limit, now)
     if not passwords.matches(signer.pin if signer else None, pin) or signer is None:
-        record_refused(platform, name, device, "wrong name or PIN", now)
         raise WrongPin(translatable("The PIN is wrong."))
     for id, limit in counted.items():
         while not platform.accounts.replace(_forgotten(platform, id, limit, signer.id, now)):

@@ -24,7 +24,7 @@ MOST_ACCOUNTS = 10_000
 DEVICE_ROLES: tuple[Role, ...] = ("viewer", "operator")
 """Roles of a shared device: it shows alarms, or people sign answers on it as well."""
 _SECRET_FIELDS = (
-    *("password", "pin", "link", "link_ends", "sessions_from", "version", "signed_in_at"),
+    *("password", "pin", "link", "version", "signed_in_at"),
     *("wrong_pins_until", "signer", "signed_at"),
 )
 LINK_IS_OVER = translatable("this link is no longer valid: ask an administrator for a new one")
@@ -277,7 +277,11 @@ def register_services(platform: AccessPorts, services: Mapping[str, Role], now: 
                     "platform", "service added", name, now, after=public_fields(made)
                 )
         elif account.kind == "service" and account.role != role:
-            platform.accounts.replace(account.next_version(role=role))
+            changed = account.next_version(role=role)
+            if platform.accounts.replace(changed):
+                old = public_fields(account)
+                new = public_fields(changed)
+                platform.audit.add("platform", "service changed", name, now, old, new)
 
 
 def public_fields(account: Account) -> dict[str, Any]:

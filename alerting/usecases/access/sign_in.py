@@ -57,7 +57,8 @@ def end_session(platform: AccessPorts, key: str, actor: str, now: datetime) -> N
     if session is None:
         raise NotFound("this session is over already")
     platform.sessions.end(session.id)
-    platform.audit.add(actor, "session ended", session.account, now)
+    before = {"began_at": session.began_at, "address": session.address}
+    platform.audit.add(actor, "session ended", session.account, now, before)
 
 
 def record_sign_in(
@@ -68,15 +69,3 @@ def record_sign_in(
     if account is not None:
         platform.accounts.replace(account.next_version(signed_in_at=now))
     platform.audit.add(name, "signed in", name, now, after={"address": address}, why=why)
-
-
-def record_refused(platform: AccessPorts, name: str, address: str, why: str, now: datetime) -> None:
-    """Audit a refused sign-in by its address. `name`: as typed, cut; never the secret."""
-    platform.audit.add(
-        f"unknown at {address}",
-        "sign-in refused",
-        name[:60],
-        now,
-        after={"address": address},
-        why=why,
-    )

@@ -30,9 +30,9 @@ from alerting.usecases.alarm_load.expected_load import (
     position_by_asset,
 )
 from alerting.usecases.definitions import sync
+from alerting.usecases.definitions.platform_alerts import LOAD
 from alerting.usecases.definitions.versions import first_instant
 
-LOAD = template("alarm load")
 _MOST_YOUNG = (
     20  # definitions in service for less than a day whose load is not known from experience
 )

@@ -28,7 +28,7 @@ from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
-from alerting.usecases.definitions.sync import active
+from alerting.usecases.definitions.sync import active, newest_of_target
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.operate import shelves_now
 
@@ -188,7 +188,7 @@ def _read_target(name: str, text: str, default: object) -> object:
 def _advise(
     assets: Assets, readings: Readings, definitions: Definitions, chatter: Chatter, targets: Targets
 ) -> ChatteringAdvice:
-    revision = definitions.newest_revision(chatter.definition)
+    revision = newest_of_target(definitions, chatter.definition)
     asset = assets.get(chatter.asset)
     condition = single_condition(revision.definition) if revision is not None else None
     definition = revision.definition if revision is not None else None

@@ -18,6 +18,7 @@ DOCUMENT = template("document faulty")
 WAITING = template("approval waiting")
 MISCALIBRATED = template("model miscalibrated")
 DATABASE = template("database away")
+LOAD = template("alarm load")
 
 
 def record_model_faults(

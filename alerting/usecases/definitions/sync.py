@@ -345,6 +345,16 @@ def _index(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> AssetInd
     return AssetIndex(valid, {document.name for document in faulty})
 
 
+def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
+    """Return the newest valid revision of a definition for work on one of its targets, as an
+    episode or a shelf; None without one.
+
+    An account that sees this target, and not all assets of the definition, may do that work, while
+    the definition itself (`require_revision`) does not exist for it.
+    """
+    return next(reversed(definitions.revisions(name)), None)
+
+
 def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:
     """Return the newest (or the given) revision. Raises UserError if there is none; its message
     names the existing ones."""

@@ -21,7 +21,7 @@ from alerting.detection.suppression import (
 from alerting.episodes.episode import Episode
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings
 from alerting.readings.history import History
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.sync import newest_of_target, require_revision
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _out_of_force_since(
 
     Its episode then stays open, and means nothing any more.
     """
-    revision = definitions.newest_revision(episode.definition)
+    revision = newest_of_target(definitions, episode.definition)
     asset = assets.get(episode.asset)
     if revision is None or asset is None:
         return None

@@ -23,7 +23,7 @@ from alerting.ports import (
 )
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
-from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.sync import newest_of_target, require_revision
 from alerting.usecases.definitions.versions import (
     answer_at,
     first_instant,
@@ -203,7 +203,7 @@ def _latency(
     assets: Assets, definitions: Definitions, latency: timedelta, name: str, asset_name: str
 ) -> timedelta:
     asset = assets.get(asset_name)
-    latest = definitions.newest_revision(name)
+    latest = newest_of_target(definitions, name)
     return latest.definition.latency(asset, latency) if asset and latest else latency
 
 

@@ -319,7 +319,9 @@ def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
         [(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen]
     )
     for n in chosen:
-        platform.audit.add(actor, template("delivery tried again"), n.key, now)
+        before = {"status": n.status, "attempts": n.attempts, "error": n.error}
+        after = {"status": "pending", "attempts": 0, "error": n.error}
+        platform.audit.add(actor, template("delivery tried again"), n.key, now, before, after)
     return len(chosen)
 
 

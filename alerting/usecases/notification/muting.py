@@ -24,6 +24,7 @@ from alerting.notifications.policy import (
 )
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
 from alerting.ports import Audit, EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
+from alerting.usecases.definitions.sync import newest_of_target
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
@@ -199,7 +200,7 @@ def end_shelf(
 
 def unmute(platform: MutingPorts, episode: Episode, now: datetime) -> bool:
     """Notify of an episode that is no longer muted. Return True if notifications were added."""
-    revision = platform.definitions.newest_revision(episode.definition)
+    revision = newest_of_target(platform.definitions, episode.definition)
     definition = revision.definition if revision else None
     if silence_now(platform, definition, episode, now) is not None:
         return False
@@ -330,7 +331,7 @@ def _why_muted(
 def _remind(platform: MutingPorts, shelf: Shelf, now: datetime) -> None:
     if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
         return
-    revision = platform.definitions.newest_revision(shelf.definition)
+    revision = newest_of_target(platform.definitions, shelf.definition)
     definition = revision.definition if revision else None
     recipients = (
         recipients_now(

@@ -109,9 +109,10 @@ def apply_routes(
 
 def remove_route(platform: RoutePorts, name: str, actor: str, at: datetime) -> None:
     """Remove a route. Raises UserError if there is none of that name."""
+    before = _documents_by_name(platform.routes).get(name)
     if not platform.routes.remove(name):
         raise UserError(f"there is no route {name!r}; see: alerting route list")
-    platform.audit.add(actor, template("route removed"), name, at)
+    platform.audit.add(actor, template("route removed"), name, at, before)
 
 
 def recipients_now(

@@ -45,9 +45,16 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
             f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}"
         )
     stored = platform.feedback.append(feedback, once)
-    why = feedback.comment or feedback.action or ""
+    why = stored.comment or stored.action or ""
+    earlier = [one for one in platform.feedback.for_episode(stored.episode) if one.at < stored.at]
     platform.audit.add(
-        feedback.actor, "feedback", feedback.episode, stored.at, after=feedback.verdict, why=why
+        stored.actor,
+        "feedback",
+        stored.episode,
+        stored.at,
+        _audited(earlier[-1]) if earlier else None,
+        _audited(stored),
+        why,
     )
     update(
         platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored)
@@ -56,6 +63,11 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
     determined = platform.episodes.get(feedback.episode)
     assert determined is not None  # noqa: S101 - episodes are never deleted
     return determined
+
+
+def _audited(feedback: Feedback) -> dict[str, object]:
+    fields = ("verdict", "acted", "action", "comment", "recommendation_taken")
+    return {name: getattr(feedback, name) for name in fields}
 
 
 def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:

@@ -87,7 +87,8 @@ def revoke_links(
     chosen = find_episode(platform.episodes, episode).id if episode is not None else None
     platform.revocations.revoke(chosen, recipient, made_until)
     what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))
-    platform.audit.add(actor, template("feedback links revoked"), what, at)
+    after = {"refused_if_made_until": made_until}
+    platform.audit.add(actor, template("feedback links revoked"), what, at, after=after)
 
 
 def _answers_of(grant: Grant, episode: Episode) -> list[Feedback]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Severity
+from alerting.definitions.model import Definition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import LineCondition
 from alerting.episodes.episode import ActorStamp, Episode, Feedback
@@ -22,8 +22,8 @@ from alerting.operators.shelves import (
     new_shelf,
     reminder_time,
 )
-from alerting.ports import EpisodePorts, MutingPorts, OperatorPorts, Shelves
-from alerting.usecases.definitions.sync import require_revision
+from alerting.ports import Definitions, EpisodePorts, MutingPorts, OperatorPorts, Shelves
+from alerting.usecases.definitions.sync import newest_of_target, require_revision
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
@@ -122,7 +122,7 @@ def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: st
         ended = episode.with_transition(
             "closed", at, reason, actor.name, condition="closed", closed_at=at
         )
-        definition = require_revision(platform.definitions, episode.definition).definition
+        definition = _require_definition(platform.definitions, episode.definition)
         cause = translatable("closed by {person}: {reason}", person=actor.name, reason=reason)
         changes.notify(change_notifications(changes, definition, ended, "closed", cause, at))
         changes.drop_overtaken(ended)
@@ -241,7 +241,7 @@ def unshelve(
     """
     action = _END[kind]
     permit(action, actor.role)
-    require_revision(platform.definitions, definition)
+    _require_definition(platform.definitions, definition)
     while True:
         move(target_flags(platform, definition, asset, at), action)
         shelf = next(
@@ -310,7 +310,7 @@ def _read_line_condition(
 ) -> LineCondition:
     """Return the suppression by the newest revision. A severity in `still_notify` is not
     suppressed."""
-    revision = platform.definitions.newest_revision(name)
+    revision = newest_of_target(platform.definitions, name)
     suppression = revision.definition.suppression if revision else None
     if revision is None or suppression is None or severity in suppression.still_notify:
         return LineCondition(suppressed=False, reason="")
@@ -329,19 +329,28 @@ def _act(
     """Apply one permitted action to the newest version of an episode, and audit it if it changed
     anything."""
     permit(action, actor.role)
-    changed = False
+    before = find_episode(platform.episodes, id)
 
     def change_and_compare(current: Episode, changes: EpisodeChanges) -> Episode:
-        nonlocal changed
-        after = change(current, changes)
-        changed = after != current
-        return after
+        nonlocal before
+        before = current
+        return change(current, changes)
 
-    after = update(platform, find_episode(platform.episodes, id).id, change_and_compare)
-    if changed:
-        state = isa_state(operator_state(platform, after, at).flags)
-        platform.audit.add(actor.name, action, after.id, at, after=state, why=why)
+    after = update(platform, before.id, change_and_compare)
+    if after != before:
+        old = _audited(platform, before, at)
+        new = _audited(platform, after, at)
+        platform.audit.add(actor.name, action, after.id, at, old, new, why)
     return after
+
+
+def _audited(platform: MutingPorts, episode: Episode, at: datetime) -> dict[str, str | None]:
+    comments = [t.reason for t in episode.transitions if t.kind == "commented"]
+    return {
+        "state": isa_state(operator_state(platform, episode, at).flags),
+        "assigned_to": episode.assigned_to,
+        "comment": comments[-1] if comments else None,
+    }
 
 
 def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
@@ -369,9 +378,15 @@ def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf |
     return longer if shelves.replace(longer) else None
 
 
+def _require_definition(definitions: Definitions, name: str) -> Definition:
+    """Return the definition of a target. Raises NotFound for an unknown name."""
+    found = newest_of_target(definitions, name) or require_revision(definitions, name)
+    return found.definition
+
+
 def _require_target(platform: EpisodePorts, definition: str, asset: str) -> None:
-    revision = require_revision(platform.definitions, definition)
-    assets = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
+    found = _require_definition(platform.definitions, definition)
+    assets = [a.name for a in matching_assets(found, platform.assets.all())]
     if asset not in assets:
         raise NotFound(
             f"{definition!r} does not apply to {asset!r}; it applies to "

@@ -90,7 +90,7 @@ def predict(
     which it does not apply.
     """
     revisions = platform.definitions.revisions(name)
-    if not revisions:
+    if not revisions or platform.definitions.newest_revision(name) is None:
         known = [revision.name for revision in platform.definitions.latest_revisions()]
         raise NotFound(unknown_name("definition", name, known, "apply one first"))
     latest = revisions[-1]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import Unreachable, UserError, shown
 from alerting.definitions.sources.streamed import MessageSource, StreamedSource
+from alerting.definitions.wording.language import template
 from alerting.ports import (
     ArchiveAway,
     DeadMessage,
@@ -326,6 +327,7 @@ def list_dead(letters: DeadMessages, name: str | None) -> Iterator[DeadMessage]:
 def retry_dead(
     plant: SourcePorts,
     name: str,
+    actor: str,
     now: datetime,
     is_outage: Callable[[Exception], bool] = lambda _: True,
 ) -> StreamCount:
@@ -347,4 +349,7 @@ def retry_dead(
         if is_stored:
             plant.dead_messages.remove_dead([letter.id])
             stored += 1
+    before = {"dead": tried}
+    after = {"dead": tried - stored, "stored": stored}
+    plant.audit.add(actor, template("dead messages tried again"), name, now, before, after)
     return StreamCount(tried, stored, tried - stored)

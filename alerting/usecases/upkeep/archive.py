@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import template
 from alerting.ports import Archive, ArchivedFile, PlanPorts, Progress, UpkeepPorts, silent
 from alerting.usecases.upkeep.retention import assets_with_readings, latest_limit
 
@@ -43,7 +44,10 @@ class ArchivedAsset:
 
 
 def archive_readings(
-    platform: UpkeepPorts, as_of: datetime, progress: Progress = silent
+    platform: UpkeepPorts,
+    as_of: datetime,
+    progress: Progress = silent,
+    actor: str = "platform",
 ) -> ArchiveRun:
     """Archive every month older than the archive's age, also of an earlier run.
 
@@ -63,6 +67,9 @@ def archive_readings(
         for month in _due_months(platform, archive, asset, as_of):
             progress(f"archiving {asset} {month}", run.rows, None)
             _archive_month(archive, run, asset, month, as_of)
+    if run.rows or run.deleted:
+        after = {"files": run.files, "rows": run.rows, "deleted_from_mongodb": run.deleted}
+        platform.audit.add(actor, template("readings archived"), "archive", as_of, after=after)
     return run
 
 
@@ -140,7 +147,12 @@ def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[s
 
 
 def restore_months(
-    platform: UpkeepPorts, asset: str, first: str, last: str, progress: Progress = silent
+    platform: UpkeepPorts,
+    asset: str,
+    first: str,
+    last: str,
+    progress: Progress = silent,
+    actor: str = "platform",
 ) -> int:
     """Put an asset's archived months back into the database; return how many rows.
 
@@ -160,6 +172,10 @@ def restore_months(
     for file in reversed(files):
         progress(f"restoring {file.month}", rows, None)
         rows += archive.restore(file, platform.clock.now())
+    before = {"archived_months": sorted({file.month for file in files})}
+    now = platform.clock.now()
+    what = template("archived readings restored")
+    platform.audit.add(actor, what, asset, now, before, {"rows": rows})
     return rows
 
 

@@ -8,6 +8,7 @@ from alerting.definitions.revisions import out_of_service
 from alerting.episodes.episode import Episode
 from alerting.ports import EvaluationPorts, OutcomePorts, UpkeepPorts
 from alerting.usecases.alarm_load.budget_gate import check_edited
+from alerting.usecases.definitions.edits import audit_edits
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges, update
@@ -23,6 +24,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
     synced = sync(platform, as_of)
     return {
+        "edited_documents": audit_edits(platform, as_of),
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "over_budget": check_edited(platform, as_of),
         "edited_sources": record_edits(platform.sources, as_of),

@@ -7,6 +7,7 @@ from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Archive,
@@ -38,7 +39,9 @@ _AFTER_LATENESS = timedelta(days=1)
 _FAR = timedelta(days=3650)  # no outcome is due later
 
 
-def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Swept]:
+def retain(
+    platform: UpkeepPorts, as_of: datetime, dry: bool = False, actor: str = "platform"
+) -> list[Swept]:
     """Delete what is older than its retention; with `dry` only return how much that is. Idempotent.
 
     What an open episode, an outcome that is not determined yet or a training period with a date
@@ -78,7 +81,12 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
         # last: while it is away all else is deleted
         *_archived(platform, needed, limits["archive"], dry),
     ]
-    return _totals(found)
+    totals = _totals(found)
+    deleted = {one.what: one.documents for one in totals if one.documents}
+    if deleted and not dry:
+        before = {"documents": deleted}
+        platform.audit.add(actor, template("old documents deleted"), "retention", as_of, before)
+    return totals
 
 
 def latest_limit(platform: PlanPorts, as_of: datetime) -> datetime:

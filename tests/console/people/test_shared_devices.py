@@ -23,6 +23,7 @@ from tests.helpers.console.people import (
     PASSWORD,
     app_of,
     browser_of,
+    changes_of,
     device_on,
     person_on,
     pin_of,
@@ -213,7 +214,7 @@ def test_the_page_of_the_pin_is_in_the_language_of_the_browser(tablet):
 
 def test_a_tablet_changes_nothing_by_any_route_without_a_pin(app, tablet, platform):
     csrf = csrf_of(tablet.get(f"/episodes/{E.id}"))
-    before = list(platform.audit.entries)
+    before = changes_of(platform)
     accounts = platform.accounts.all()
     wrong = []
     for route in app.routes:
@@ -227,7 +228,7 @@ def test_a_tablet_changes_nothing_by_any_route_without_a_pin(app, tablet, platfo
             if not asks and answer.status_code not in (401, 403, 410):
                 wrong.append((method, route.path, answer.status_code))
     assert wrong == []
-    assert (platform.audit.entries, platform.accounts.all()) == (before, accounts)
+    assert (changes_of(platform), platform.accounts.all()) == (before, accounts)
 
 
 def test_a_tablet_reads_as_a_viewer_does(tablet):

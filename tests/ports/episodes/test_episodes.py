@@ -164,6 +164,11 @@ def test_episodes_are_found_newest_first_by_what_is_asked(stores):
     assert find(open_only=True) == [b]
     assert find(start=at(10), end=at(30)) == [c, b]
     assert find(limit=2) == [d, c]
+    assert find(limit=2, assets={"oven-1", "oven-9"}) == [d, b]
+    assert find(assets={"oven-1"}, before=(b.raised_at, b.id)) == [a]
+    assert find(asset="oven-2", assets={"oven-1"}) == find(assets=()) == []
+    assert {e.id for e in stores.episodes.starting_with("", {"oven-2"})} == {c.id}
+    assert [e.id for e in stores.episodes.alarms(at(0), at(60), at(0), {"oven-2"})] == [c.id]
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(stores):
@@ -212,6 +217,7 @@ QUERIES = {
     "of a definition and asset": {"definition": "d-3", "asset": "a-3", "limit": 50},
     "of an asset in a week": {"asset": "a-7", "start": at(20_000), "end": at(30_000)},
     "open ones": {"open_only": True},
+    "of the assets of a scope": {"assets": ["a-3", "a-7"], "limit": 50},
 }
 
 
@@ -304,6 +310,8 @@ def test_what_is_over_and_not_acknowledged_is_found_newest_first(stores):
         assert stores.episodes.insert(one)
     assert [e.id for e in stores.episodes.over_unacknowledged(10)] == [e.id for e in reversed(kept)]
     assert len(stores.episodes.over_unacknowledged(2)) == 2
+    of_two = stores.episodes.over_unacknowledged(2, {"oven-1", "oven-2", "oven-4"})
+    assert [e.id for e in of_two] == [kept[1].id, kept[0].id]
 
 
 def test_overlapping_episodes_are_those_of_one_target_that_meet_an_interval(stores):

@@ -122,6 +122,8 @@ def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_th
         stores.reports.add(one, ReportContent({}, "page"))
     assert [h.definition for h in stores.reports.newest_reports(9)] == [None, "too-hot"]
     assert [h.definition for h in stores.reports.newest_reports(1)] == [None]
+    assert [h.definition for h in stores.reports.newest_reports(1, {"too-hot"})] == ["too-hot"]
+    assert stores.reports.newest_reports(9, ()) == []
 
 
 def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(stores):
@@ -149,4 +151,6 @@ def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
     assert stores.misses.for_interval() == [later, other, first]
     assert stores.misses.for_interval(at(5), at(9)) == [other, first]
     assert stores.misses.for_interval(definition="too-hot", limit=1) == [later]
+    assert stores.misses.for_interval(assets=()) == []
+    assert stores.misses.for_interval(assets={later.asset}, limit=1) == [later]
     assert stores.feedback.for_episode("") == []

@@ -42,8 +42,6 @@ def test_a_person_signs_with_the_pin_and_is_refused_with_another(platform):
     for name, pin in (("anna", "4828"), ("anna", ""), ("anna", PASSWORD), ("bob", "4827")):
         with pytest.raises(WrongPin):
             sign(platform, name, pin)
-    refused = platform.audit.find(AuditFilter(what="sign-in refused"), 10)
-    assert [(e.actor, e.subject) for e in refused][-1] == ("unknown at tablet-1", "anna")
     assert "4828" not in str(platform.audit.entries)
 
 

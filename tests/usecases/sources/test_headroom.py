@@ -143,7 +143,7 @@ def test_messages_beyond_a_bound_are_put_aside_at_once_and_stored_by_a_retry_whe
     count = store_messages(platform, parse_source(LINE), batch, at(0), lambda _: False)
     assert (count.new, count.dead, names(platform)) == (3, 2, named("new", 3))
     assert "ALERTING_NEW_ASSETS_PER_DELIVERY" in platform.dead_messages.dead("line", 9)[0].reason
-    assert retry_dead(platform, "line", at(1)).new == 2
+    assert retry_dead(platform, "line", "ada", at(1)).new == 2
     assert names(platform) == named("new", 5)
 
 

@@ -86,7 +86,7 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
     ]
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
     assert (
-        retry_dead(platform, "line", at(3)).new,
+        retry_dead(platform, "line", "ada", at(3)).new,
         len(platform.dead_messages.dead("line", 10)),
     ) == (
         1,

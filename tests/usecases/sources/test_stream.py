@@ -141,7 +141,7 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
     }
     assert len(batch[5].payload) > 65536
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
-    assert stream.retry_dead(platform, "line", at(3)) == stream.StreamCount(7, 1, 6)
+    assert stream.retry_dead(platform, "line", "ada", at(3)) == stream.StreamCount(7, 1, 6)
     assert len(platform.dead_messages.dead("line", 10)) == 6
 
 
@@ -178,5 +178,5 @@ def test_a_retry_of_dead_messages_ends_while_the_archive_is_away():
         ArchiveAway("the archive is away", {("oven-1", to_millis(NOON))}),
     )
     with pytest.raises(UserError, match="the archive is away"):
-        stream.retry_dead(replace(platform, reading_writes=away), "line", at(2), is_outage)
+        stream.retry_dead(replace(platform, reading_writes=away), "line", "ada", at(2), is_outage)
     assert len(dead(platform)) == 1

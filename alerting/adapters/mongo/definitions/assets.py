@@ -16,6 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 
 from alerting.adapters.mongo.definitions.sources import source_latencies
+from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
     CODEC,
     Document,
@@ -105,7 +106,8 @@ class MongoAssets:
     def store_assets(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _store_documents(
-            self._assets,
+            self._database,
+            ASSETS,
             {asset.name: asset_document(asset) for asset in assets},
             parse_asset,
             "asset",
@@ -118,7 +120,8 @@ class MongoAssets:
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, before writing, for an unreadable one."""
         _store_documents(
-            self._types,
+            self._database,
+            EVENT_TYPES,
             {type_.name: to_document(type_) for type_ in types},
             parse_event_type,
             "event type",
@@ -163,15 +166,18 @@ def _read_asset(raw: bytes) -> Read[Asset]:
 
 
 def _store_documents(
-    collection: MongoCollection,
+    database: MongoDatabase,
+    name: str,
     documents: Mapping[str, Document],
     parse: Callable[[Document], Any],
     what: str,
 ) -> None:
+    collection = database[name]
     for document in documents.values():
         parse(document)
     _refuse_to_hide(collection, list(documents), parse, what)
     if documents:
+        note_written(database, name, documents)
         collection.bulk_write(
             [
                 ReplaceOne({"name": name}, document, upsert=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pymongo import DESCENDING
 from pymongo.errors import WriteError
 
+from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
@@ -29,6 +30,7 @@ class MongoDefinitions:
     """Port `Definitions`. The server refuses malformed documents once `ensure` has run."""
 
     def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
         self._documents = database[DEFINITIONS]
         self._revisions = database[REVISIONS]
         self._faults = database[FAULTS]
@@ -43,6 +45,7 @@ class MongoDefinitions:
         """Insert or replace the document of a name. Raises DefinitionRefused if refused."""
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
+        note_written(self._database, DEFINITIONS, {str(name): written})
         try:
             upsert(lambda: self._documents.replace_one({"name": name}, written, upsert=True))
         except WriteError as error:

@@ -2,6 +2,7 @@
 
 from pymongo.errors import WriteError
 
+from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.indexes import ROUTES
 from alerting.definitions.faults import UserError
@@ -11,6 +12,7 @@ class MongoRoutes:
     """Port `Routes`."""
 
     def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
         self._routes = database[ROUTES]
 
     def documents(self) -> list[Document]:
@@ -18,6 +20,7 @@ class MongoRoutes:
 
     def store_document(self, document: Document) -> None:
         """Insert or replace the route of that name. Raises UserError if the server refuses it."""
+        note_written(self._database, ROUTES, {document["name"]: document})
         try:
             self._routes.replace_one({"name": document["name"]}, document, upsert=True)
         except WriteError as error:
@@ -29,4 +32,5 @@ class MongoRoutes:
             ) from error
 
     def remove(self, name: str) -> bool:
+        note_written(self._database, ROUTES, {name: None})
         return self._routes.delete_one({"name": name}).deleted_count == 1

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pymongo import WriteConcern
 from pymongo.errors import WriteError
 
+from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
@@ -37,6 +38,7 @@ from alerting.ports.sources import (
     SourceLoss,
     SourceProgress,
     SourceRevision,
+    StreamProcess,
 )
 
 _RECENT = 20
@@ -47,6 +49,7 @@ class MongoSources:
     """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
         self._sources = database[SOURCES]
         self._revisions = database[SOURCE_REVISIONS]
         self._progress = database[SOURCE_PROGRESS]
@@ -65,6 +68,7 @@ class MongoSources:
     def store_document(self, document: Document) -> None:
         """Insert or replace the source of that name. Raises UserError if the server refuses it."""
         name = document["name"]
+        note_written(self._database, SOURCES, {name: document})
         try:
             upsert(lambda: self._sources.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
@@ -199,6 +203,11 @@ class MongoSources:
 
     def forget_process(self, process: str) -> None:
         self._processes.delete_one({"_id": process})
+
+    def processes(self) -> list[StreamProcess]:
+        working = {"waiting": {"$ne": True}, "at": {"$type": "date"}}
+        found = self._processes.find(working).sort("_id", 1)
+        return [StreamProcess(str(p["_id"]), p.get("reads", []), p["at"]) for p in found]
 
     def has_processes(self) -> bool:
         return self._processes.find_one({}, {"_id": True}) is not None

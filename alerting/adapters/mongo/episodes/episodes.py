@@ -91,6 +91,7 @@ class MongoEpisodes:
         open_only: bool = False,
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
+        assets: Collection[str] | None = None,
     ) -> list[Episode]:
         query: Document = {
             "definition": definition,
@@ -100,6 +101,8 @@ class MongoEpisodes:
         query = {field: value for field, value in query.items() if value is not None}
         if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
             query["raised_at"] = raised
+        if assets is not None:
+            query |= _of(assets if asset is None else {asset} & set(assets))
         if before is not None:
             at, last = before
             query["$and"] = [
@@ -115,30 +118,37 @@ class MongoEpisodes:
         query["$or"] = [{"closed_at": None}, {"closed_at": {"$gt": start}}]
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST))
 
-    def over_unacknowledged(self, limit: int) -> list[Episode]:
-        found = self._episodes.find(OVER_UNACKNOWLEDGED).sort(_NEWEST_FIRST).limit(limit)
-        return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
+    def over_unacknowledged(
+        self, limit: int, assets: Collection[str] | None = None
+    ) -> list[Episode]:
+        query = OVER_UNACKNOWLEDGED | _of(assets)
+        found = self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit)
+        return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX) if assets is None else found)
 
     def alarms(
-        self, start: datetime, end: datetime, active_from: datetime | None = None
+        self,
+        start: datetime,
+        end: datetime,
+        active_from: datetime | None = None,
+        assets: Collection[str] | None = None,
     ) -> list[Alarm]:
-        found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
+        raised: Document = {"raised_at": {"$gte": start, "$lt": end}}
+        found = [*self._episodes.find(raised | _of(assets), _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
             found += [
-                *self._episodes.find(ended, _EXTRACT),
-                *self._episodes.find(still_open, _EXTRACT),
+                *self._episodes.find(ended | _of(assets), _EXTRACT),
+                *self._episodes.find(still_open | _of(assets), _EXTRACT),
             ]
         return sorted(
             good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
             key=lambda alarm: (alarm.raised_at, alarm.id),
         )
 
-    def starting_with(self, prefix: str) -> list[Episode]:
-        return _episodes(
-            self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10)
-        )
+    def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
+        begins: Document = {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
+        return _episodes(self._episodes.find(begins | _of(assets)).limit(10))
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return _episodes(
@@ -159,6 +169,11 @@ class MongoEpisodes:
 
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
+
+
+def _of(assets: Collection[str] | None) -> Document:
+    """Return the condition that an episode is of one of these assets; none if that is None."""
+    return {} if assets is None else {"asset": {"$in": sorted(assets)}}
 
 
 def _alarm(document: Document) -> Alarm:

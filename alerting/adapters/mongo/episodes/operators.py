@@ -1,5 +1,6 @@
 """Feedback, audit log, revoked links, and alerts about the platform, in MongoDB."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from alerting.adapters.mongo.documents import (
     to_bson,
     to_document,
     upsert,
+    without_large,
 )
 from alerting.adapters.mongo.each import read_one, read_stored
 from alerting.adapters.mongo.indexes import (
@@ -63,6 +65,7 @@ class MongoMisses:
         end: datetime | None = None,
         definition: str | None = None,
         limit: int = 0,
+        assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
         within = {"$gte": to_bson(start), "$lt": to_bson(end)}
         query: dict[str, Any] = {
@@ -71,6 +74,8 @@ class MongoMisses:
         }
         if definition is not None:
             query["definition"] = definition
+        if assets is not None:
+            query["asset"] = {"$in": sorted(assets)}
         found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
         return read_stored(FEEDBACK, ReportedMiss, found)
 
@@ -92,17 +97,8 @@ class MongoAudit:
         why: str = "",
     ) -> None:
         """Store an entry. Idempotent."""
-        entry = to_bson(
-            {
-                "actor": actor,
-                "what": what,
-                "subject": subject,
-                "at": at,
-                "before": before,
-                "after": after,
-                "why": why,
-            }
-        )
+        values = {"actor": actor, "what": what, "subject": subject, "at": at}
+        entry = without_large(to_bson({**values, "before": before, "after": after, "why": why}))
         origin = AUDIT_ORIGIN.get()
         insert_new(self._audit, {**entry, "origin": origin, "key": fingerprint(entry)})
 
@@ -116,7 +112,9 @@ class MongoAudit:
         if older_than is not None:
             at = to_bson(older_than[0])
             id = _object_id(older_than[1])
-            query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": id}}]
+            # the first condition bounds the index: the second alone reads all that is newer
+            query["at"] = {**query.get("at", {}), "$lte": at}
+            query["$or"] = [{"at": {"$lt": at}}, {"_id": {"$lt": id}}]
         found = self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
         return read_stored(AUDIT, AuditEntry, ({**d, "id": str(d["_id"])} for d in found))
 

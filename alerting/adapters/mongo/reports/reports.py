@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import partial
 
@@ -75,11 +75,14 @@ class MongoReports:
             head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
         }
 
-    def newest_reports(self, limit: int) -> list[ReportHead]:
+    def newest_reports(
+        self, limit: int, definitions: Collection[str] | None = None
+    ) -> list[ReportHead]:
         newest_first = [("start", -1), ("_id", -1)]
-        return _heads(
-            self._reports.find({"revision": {"$ne": 0}}, _CONTENT).sort(newest_first).limit(limit)
-        )
+        query: Document = {"revision": {"$ne": 0}}
+        if definitions is not None:
+            query["definition"] = {"$in": sorted(definitions)}
+        return _heads(self._reports.find(query, _CONTENT).sort(newest_first).limit(limit))
 
     def unannounced(self, limit: int) -> list[ReportHead]:
         found = self._reports.find({"announced": False, "revision": {"$gt": 0}}, _CONTENT)

@@ -1,0 +1,132 @@
+"""The platform at one instant, for the people who run it: what works, what waits, and the command
+that mends each fault."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from shlex import quote
+
+from alerting.definitions.upkeep import HealthLimits
+from alerting.ports import (
+    AuditFilter,
+    DatabaseState,
+    Disk,
+    PlatformAlert,
+    StreamProcess,
+    UpkeepPorts,
+)
+from alerting.ports.sources import PROCESS_GONE
+from alerting.usecases.access.audit import BACKUP_MADE
+from alerting.usecases.definitions.platform_alerts import (
+    DATABASE,
+    DOCUMENT,
+    FAULTY,
+    LOAD,
+    MISCALIBRATED,
+    UNREADABLE,
+    WAITING,
+)
+from alerting.usecases.platform_health.conditions import (
+    DISK,
+    FAILED,
+    LATE,
+    LOST,
+    REFUSED,
+    REGISTRY,
+    STALE,
+    STOPPED,
+    SURPLUS,
+)
+
+_SOURCE = "source "
+_COMMANDS = {
+    LATE: "alerting evaluate",
+    STALE: "alerting source test {source}",
+    STOPPED: "alerting source resume {source}",
+    LOST: "alerting source show {source}",
+    SURPLUS: "alerting source show {source}",
+    FAILED: "alerting train {subject}",
+    REFUSED: "alerting models {subject}",
+    DISK: "alerting retain",
+    REGISTRY: "alerting up",
+    DATABASE: "alerting up",
+    UNREADABLE: "alerting train {subject}",
+    FAULTY: "alerting show {subject}",
+    WAITING: "alerting model approve {subject}",
+    MISCALIBRATED: "alerting train {subject}",
+    LOAD: "alerting backtest {first}",
+}
+_DOCUMENTS = {
+    "assets": "alerting import assets FILE",
+    "routes": "alerting route apply FILE",
+    "sources": "alerting source apply FILE",
+    "shelves": "alerting shelf list",
+    "archived_files": "alerting archive status",
+}
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """A process of the stream service. `silent`: since it last noted that it works."""
+
+    name: str
+    reads: tuple[str, ...]
+    silent: timedelta
+    is_gone: bool
+
+
+@dataclass(frozen=True)
+class DeadMessagesOfSource:
+    """Messages of a source that could not be stored."""
+
+    source: str
+    count: int
+
+
+@dataclass(frozen=True)
+class PlatformOverview:
+    """What of the platform is not a metric. `jobs`: predict jobs that wait or run; `backup_age`:
+    None without a backup that the platform knows of."""
+
+    processes: tuple[ProcessState, ...]
+    dead_messages: tuple[DeadMessagesOfSource, ...]
+    disks: tuple[tuple[Disk, bool], ...]
+    database: DatabaseState | None
+    backup_age: timedelta | None
+
+
+def read_overview(platform: UpkeepPorts, now: datetime) -> PlatformOverview:
+    """Read the overview. `now`: the real time, also beside a simulated line. Writes nothing."""
+    backups = platform.audit.find(AuditFilter(what=BACKUP_MADE), 1)
+    names = sorted(str(document.get("name")) for document in platform.sources.documents())
+    counted = ((name, platform.dead_messages.count_dead(name)) for name in names)
+    return PlatformOverview(
+        processes=_process_states(platform.stream_processes.processes(), now),
+        dead_messages=tuple(DeadMessagesOfSource(name, count) for name, count in counted if count),
+        disks=tuple((disk, _is_full(disk, platform.health_limits)) for disk in platform.disks()),
+        database=platform.database(),
+        backup_age=max(now - backups[0].at, timedelta(0)) if backups else None,
+    )
+
+
+def mending_command(alert: PlatformAlert) -> str:
+    """Return the one command that mends a fault, or shows what to correct in its documents."""
+    if alert.kind == DOCUMENT:
+        collection = alert.subject.partition("/")[0]
+        return _DOCUMENTS.get(collection, "alerting list")
+    if alert.kind in (STALE, LOST, SURPLUS) and not alert.subject.startswith(_SOURCE):
+        return "alerting source list"
+    return _COMMANDS.get(alert.kind, "alerting list").format(
+        subject=quote(alert.subject),
+        source=quote(alert.subject.removeprefix(_SOURCE)),
+        first=quote(alert.subject.partition(" ")[0]),
+    )
+
+
+def _process_states(processes: Sequence[StreamProcess], now: datetime) -> tuple[ProcessState, ...]:
+    silent = [(one, max(now - one.seen_at, timedelta(0))) for one in processes]
+    return tuple(ProcessState(p.name, tuple(p.reads), s, s > PROCESS_GONE) for p, s in silent)
+
+
+def _is_full(disk: Disk, limits: HealthLimits) -> bool:
+    return disk.free < limits.disk_least

@@ -1,0 +1,480 @@
+"""Every kind of write is in the audit: who, from where, before and after, on the page, by the
+command, in the API and in the export."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import alerting
+from alerting.adapters.mongo.episodes.operators import MongoAudit
+from alerting.operators.refusals import JOINED, MOST_ADDRESSES
+from alerting.ports import AuditFilter
+from alerting.usecases.access.people import make_link, register_services
+from alerting.usecases.notification.muting import tend_shelves
+from tests.builders import at, too_hot
+from tests.helpers.console.audited_plant import ACCOUNT, AuditedPlant
+from tests.helpers.console.people import PASSWORD, browser_of, sign_in
+from tests.helpers.streamed_messages import SOURCE
+
+PACKAGE = Path(alerting.__file__).parent
+BOSS = ("boss", "console 10.0.0.7")
+PROGRAM = ("ada", "console 10.0.0.9")
+COMMAND = (ACCOUNT, "command")
+MAIL = ("mail (by link)", "console 10.0.0.7")
+MONGODB = ("MongoDB", "MongoDB")
+PLATFORM = ("platform", "platform")
+NEW = {"password": "another long password", "again": "another long password"}
+ROUTE = {"name": "shift", "channels": ["mail"]}
+ROW = {"ts": "2026-01-05T02:00:00Z", "asset": "oven-9", "values": {"temperature": 1.5}}
+LINE = {"name": "oven-1", "title": "Oven one"}
+
+
+@pytest.fixture
+def plant(monkeypatch, tmp_path):
+    return AuditedPlant(monkeypatch, tmp_path)
+
+
+def add_person(plant):
+    plant.post("/access/people", name="carl", display_name="Carl", role="operator")
+
+
+def change(what, **data):
+    return lambda plant: plant.post("/access/people/anna", what=what, **data)
+
+
+def revoke_by_page(plant):
+    plant.post(f"/access/tokens/{plant.token()}/revoke")
+
+
+def make_token(plant):
+    plant.post("/access/tokens", name="gateway", owner="boss", role="sender", days="30")
+
+
+def end_session(plant):
+    plant.browser("anna")
+    key = next(s.key for s in plant.platform.sessions.all(plant.wall()) if s.account == "anna")
+    plant.post(f"/access/sessions/{key}/end")
+
+
+def sign_out(plant):
+    plant.post("/logout")
+    sign_in(plant.boss, "boss")
+
+
+def set_password(plant):
+    code = make_link(plant.platform, "anna", "boss", plant.wall())
+    data = {"password": PASSWORD + "!", "again": PASSWORD + "!"}
+    browser_of(plant.app, "10.0.0.8").post(f"/password/{code}", data=data)
+
+
+def own_password(plant):
+    plant.wall.instant += JOINED
+    plant.post("/account/password", old=PASSWORD, **NEW)
+
+
+def act(path, **body):
+    return lambda plant: plant.send(f"/episodes/{plant.episode.id}/{path}", **body)
+
+
+def on_page(path, **data):
+    def write(plant):
+        page = f"/episodes/{plant.episode.id}"
+        plant.post(f"{page}/{path}", page, **data)
+
+    return write
+
+
+def end_shelf(plant):
+    plant.post(f"/shelves/{plant.shelf()}/end")
+
+
+def shelf_is_over(plant):
+    plant.shelf()
+    plant.platform.clock.instant = at(900)
+    tend_shelves(plant.platform, at(900))
+
+
+def retry_letter(plant):
+    plant.letter()
+    plant.post("/dead-letters/retry", id="all")
+
+
+def retry_messages(plant):
+    plant.dead_message()
+    plant.post("/platform/sources/line/retry", "/platform")
+
+
+def retry_messages_by_command(plant):
+    plant.dead_message()
+    plant.run("source", "retry", "line")
+
+
+def apply_document(*words, document):
+    return lambda plant: plant.run(*words, plant.file(document))
+
+
+def after_route(write):
+    def done(plant):
+        apply_document("route", "apply", document=ROUTE)(plant)
+        write(plant)
+
+    return done
+
+
+def after_source(write):
+    def done(plant):
+        apply_document("source", "apply", document=SOURCE)(plant)
+        write(plant)
+
+    return done
+
+
+def import_readings(plant):
+    path = plant.folder / "readings.csv"
+    path.write_text("time,asset,temperature\n2026-01-05T02:00:00Z,oven-1,210\n", encoding="utf-8")
+    plant.run("import", "readings", path)
+
+
+def remove_in_mongodb(plant):
+    plant.stores.database["routes"].delete_one({"name": "shift"})
+    plant.upkeep()
+
+
+def add_in_mongodb(plant):
+    document = {"name": "stop", "duration": "lasting"}
+    plant.stores.database["event_types"].insert_one(document)
+    plant.upkeep()
+
+
+def edit(collection, name, **fields):
+    return lambda plant: plant.edit(collection, name, **fields)
+
+
+# name: the write, its action, actor and origin, and what stands in the changes
+WRITES = {
+    "page: sign in": (lambda plant: None, "signed in", BOSS, "address: - -> 10.0.0.7"),
+    "page: sign out": (sign_out, "signed out", BOSS, ""),
+    "page: add a person": (add_person, "person added", BOSS, "role: - -> operator"),
+    "page: role": (change("role", role="viewer"), "person changed", BOSS, "operator -> viewer"),
+    "page: disable": (change("disable"), "account disabled", BOSS, "disabled_at: - -> 20"),
+    "page: link": (change("link"), "link for a password made", BOSS, "link_ends: - -> 20"),
+    "page: remove": (change("remove"), "person removed", BOSS, "role: operator -> -"),
+    "page: make a token": (make_token, "token made", BOSS, "role: - -> sender"),
+    "page: revoke a token": (revoke_by_page, "token revoked", BOSS, "role: sender -> -"),
+    "API: make a token": (AuditedPlant.token, "token made", PROGRAM, "name: - -> gateway"),
+    "API: revoke a token": (
+        lambda plant: plant.send(f"/tokens/{plant.token()}", "delete"),
+        "token revoked",
+        PROGRAM,
+        "name: gateway -> -",
+    ),
+    "page: end a session": (end_session, "session ended", BOSS, "address: 10.0.0.8 -> -"),
+    "page: password by link": (
+        set_password,
+        "password set",
+        ("anna", "console 10.0.0.8"),
+        "link_ends: 20",
+    ),
+    "page: own password": (
+        own_password,
+        "password set",
+        BOSS,
+        "sessions_from: 20",
+    ),
+    "page: preferences": (
+        lambda plant: plant.post("/account/preferences", language="de", zone=""),
+        "preferences changed",
+        BOSS,
+        "language: - -> de",
+    ),
+    "page: acknowledge": (on_page("ack"), "acknowledge", BOSS, "unacknowledged -> acknowledged"),
+    "page: shelve": (
+        on_page("shelve", lasting="2h", reason="repair"),
+        "shelved",
+        BOSS,
+        ": - -> 2026-01-05T12:00:00",
+    ),
+    "page: end a shelf": (end_shelf, "unshelved", BOSS, "shelved -> -"),
+    "page: feedback": (
+        on_page("feedback", verdict="false_alarm"),
+        "feedback",
+        BOSS,
+        "verdict: - -> false_alarm",
+    ),
+    "page: miss": (
+        lambda plant: plant.post(
+            "/misses", definition="too-hot", asset="oven-1", at="2026-01-05T03:00"
+        ),
+        "miss reported",
+        BOSS,
+        "- -> 2026-01-05T03:00:00",
+    ),
+    "page: dead letters": (retry_letter, "delivery tried again", BOSS, "status: dead -> pending"),
+    "page: dead messages": (retry_messages, "dead messages tried again", BOSS, "dead: 1 -> 0"),
+    "page: test a route": (
+        after_route(lambda plant: plant.post("/routes/shift/test")),
+        "test message sent",
+        BOSS,
+        "mail: - -> sent",
+    ),
+    "API: acknowledge": (act("ack"), "acknowledge", PROGRAM, "unacknowledged -> acknowledged"),
+    "API: comment": (act("comment", comment="leak"), "comment", PROGRAM, "comment: - -> leak"),
+    "API: assign": (act("assign", to="bob"), "assign", PROGRAM, "assigned_to: - -> bob"),
+    "API: confirm": (act("confirm", action="cooled"), "confirm", PROGRAM, "state: "),
+    "API: feedback": (
+        act("feedback", verdict="true_alarm"),
+        "feedback",
+        PROGRAM,
+        "verdict: - -> true_alarm",
+    ),
+    "API: shelve": (AuditedPlant.shelf, "shelved", PROGRAM, "- -> 2026-01-05T12:00:00"),
+    "API: readings of a new asset": (
+        lambda plant: plant.send("/readings", **ROW),
+        "declared by data",
+        PROGRAM,
+        "oven-9",
+    ),
+    "mail: acknowledge": (
+        lambda plant: plant.follow(0),
+        "acknowledge",
+        MAIL,
+        "unacknowledged -> acknowledged",
+    ),
+    "mail: feedback": (lambda plant: plant.follow(1), "feedback", MAIL, "- -> true_alarm"),
+    "command: apply a definition": (
+        apply_document("apply", document=too_hot(above=220)),
+        "definition applied",
+        COMMAND,
+        ": 1 -> 2",
+    ),
+    "command: retire a definition": (
+        lambda plant: plant.run("definition", "retire", "too-hot"),
+        "definition applied",
+        COMMAND,
+        ": 1 -> 2",
+    ),
+    "command: apply a route": (
+        after_route(lambda plant: None),
+        "route applied",
+        COMMAND,
+        'channels: - -> ["mail"]',
+    ),
+    "command: remove a route": (
+        after_route(lambda plant: plant.run("route", "remove", "shift")),
+        "route removed",
+        COMMAND,
+        'channels: ["mail"] -> -',
+    ),
+    "command: apply a source": (
+        after_source(lambda plant: None),
+        "source applied",
+        COMMAND,
+        "kind: - -> mqtt",
+    ),
+    "command: pause a source": (
+        after_source(lambda plant: plant.run("source", "pause", "line")),
+        "source paused",
+        COMMAND,
+        "state: - -> paused",
+    ),
+    "command: dead messages": (
+        retry_messages_by_command,
+        "dead messages tried again",
+        COMMAND,
+        "dead: 1 -> 0",
+    ),
+    "command: import assets": (
+        apply_document("import", "assets", document=LINE),
+        "asset imported",
+        COMMAND,
+        "title: - -> Oven one",
+    ),
+    "command: import readings": (import_readings, "readings imported", COMMAND, "rows: - -> 1"),
+    "command: revoke links": (
+        lambda plant: plant.run("notification", "revoke-links", "--all"),
+        "feedback links revoked",
+        COMMAND,
+        "refused_if_made_until: - -> 20",
+    ),
+    "command: role": (
+        lambda plant: plant.run("access", "person", "role", "anna", "viewer"),
+        "person changed",
+        COMMAND,
+        "operator -> viewer",
+    ),
+    "MongoDB: definition": (
+        edit("alert_definitions", "too-hot", above=230),
+        "definition changed",
+        MONGODB,
+        "above: 215.0 -> 230",
+    ),
+    "MongoDB: faulty definition": (
+        edit("alert_definitions", "too-hot", above="hot"),
+        "definition changed",
+        MONGODB,
+        "above: 215.0 -> hot",
+    ),
+    "MongoDB: asset": (
+        edit("assets", "oven-1", title="Oven one"),
+        "asset changed",
+        MONGODB,
+        "title: - -> Oven one",
+    ),
+    "MongoDB: route": (
+        after_route(edit("routes", "shift", channels=["mail", "pager"])),
+        "route changed",
+        MONGODB,
+        'channels: ["mail"] -> ["mail", "pager"]',
+    ),
+    "MongoDB: source": (
+        after_source(edit("sources", "line", state="paused")),
+        "source changed",
+        MONGODB,
+        "state: - -> paused",
+    ),
+    "MongoDB: route removed": (
+        after_route(remove_in_mongodb),
+        "route removed",
+        MONGODB,
+        'channels: ["mail"] -> -',
+    ),
+    "MongoDB: event type added": (
+        add_in_mongodb,
+        "event type added",
+        MONGODB,
+        "duration: - -> lasting",
+    ),
+    "platform: end of a shelf": (shelf_is_over, "unshelved", PLATFORM, "shelved -> -"),
+    "platform: faulty definition": (
+        edit("alert_definitions", "too-hot", above="hot"),
+        "definition is faulty; its last valid revision stays in force",
+        PLATFORM,
+        "above",
+    ),
+    "platform: service of the tokens file": (
+        lambda plant: register_services(plant.platform, {"gateway-9": "sender"}, plant.wall()),
+        "service added",
+        PLATFORM,
+        "role: - -> sender",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_is_found_with_before_and_after_by_page_command_api_and_export(plant, name):
+    write, what, (actor, origin), changed = WRITES[name]
+    write(plant)
+    entry, changes, page = plant.found(what)
+    assert (entry["actor"], entry["origin"]) == (actor, origin)
+    assert changed in changes
+    for value in re.split(r" -> |: |^-$", changed):
+        assert value.strip("- ") in page.replace("&#34;", '"')
+
+
+def test_an_edit_in_mongodb_is_audited_once_and_so_is_its_undoing(plant):
+    plant.edit("assets", "oven-1", title="Oven one")
+    plant.edit("assets", "oven-1", title="Oven two")
+    plant.edit("assets", "oven-1", title="Oven one")
+    found = plant.platform.audit.find(AuditFilter(actor="MongoDB"), 9)
+    assert [(e.before.get("title"), e.after["title"]) for e in found] == [
+        ("Oven two", "Oven one"),
+        ("Oven one", "Oven two"),
+        (None, "Oven one"),
+    ]
+
+
+# Refusals
+
+
+def refusals(plant, **wanted):
+    return plant.platform.audit.find(AuditFilter(**wanted), 100)
+
+
+def test_a_refused_sign_in_names_the_account_and_the_address_but_no_secret(plant):
+    stranger = browser_of(plant.app, "10.9.9.9")
+    assert sign_in(stranger, "anna", "my secret guess").status_code == 401
+    stranger.post("/login", data={"token": "a-secret-token"})
+    [entry] = refusals(plant, actor="unknown at 10.9.9.9")
+    assert (entry.what, entry.subject, entry.after["count"]) == ("sign-in refused", "anna", 1)
+    assert "secret" not in str(plant.platform.audit.find(AuditFilter(), 100))
+
+
+def test_a_role_that_may_not_and_a_wrong_csrf_are_audited_under_the_name_of_the_person(plant):
+    anna = plant.browser("anna")
+    assert anna.get("/access").status_code == 403
+    assert plant.boss.post("/logout", data={"csrf": "wrong"}).status_code == 403
+    found = [(e.actor, e.subject) for e in refusals(plant, what="request refused")]
+    assert found == [("boss", "POST /logout"), ("anna", "GET /access")]
+
+
+def test_a_scan_of_many_requests_is_two_entries_with_the_whole_count(plant):
+    stranger = browser_of(plant.app, "10.9.9.9")
+    for n in range(300):
+        stranger.get(f"/api/v1/episodes/{n}", headers={"authorization": "Bearer wrong"})
+    assert len(refusals(plant, actor="unknown at 10.9.9.9")) == 1
+    plant.wall.instant += JOINED
+    plant.boss.get("/")
+    found = refusals(plant, actor="unknown at 10.9.9.9")
+    assert [e.after["count"] for e in found] == [299, 1]
+    assert len(str(found)) < 2_000
+
+
+def test_what_is_counted_is_stored_when_the_console_stops(plant):
+    with browser_of(plant.app, "10.9.9.9") as stranger:
+        for _ in range(3):
+            stranger.get("/api/v1/episodes")
+    found = refusals(plant, actor="unknown at 10.9.9.9")
+    assert sorted(e.after["count"] for e in found) == [1, 2]
+
+
+def test_many_addresses_are_joined_beyond_a_number(plant):
+    for n in range(MOST_ADDRESSES + 50):
+        browser_of(plant.app, f"10.9.{n // 250}.{n % 250}").get("/api/v1/episodes")
+    plant.wall.instant += JOINED
+    plant.boss.get("/")
+    found = plant.platform.audit.find(AuditFilter(what="request refused"), 1000)
+    assert len(found) == MOST_ADDRESSES + 2
+    assert sum(e.after["count"] for e in found) == MOST_ADDRESSES + 50
+
+
+def test_an_address_with_a_code_in_it_is_audited_without_the_code(plant):
+    assert browser_of(plant.app).get("/password/very-secret-code").status_code == 410
+    [entry] = refusals(plant, what="request refused")
+    assert entry.subject == "GET /password/…"
+
+
+# Append-only
+
+
+def test_only_retention_deletes_entries_none_before_its_time_and_says_so(
+    real, monkeypatch, tmp_path
+):
+    plant = AuditedPlant(monkeypatch, tmp_path, real)
+    audit = plant.platform.audit
+    audit.add("old", "of before", "old", at(0).replace(year=2020))
+    before = audit.find(AuditFilter(), 100)
+    plant.run("retain", "--dry-run")
+    assert audit.find(AuditFilter(), 100) == before
+    plant.run("retain")
+    after = audit.find(AuditFilter(), 100)
+    assert [e.actor for e in before if e not in after] == ["old"]
+    entry, changes, _ = plant.found("old documents deleted")
+    assert (entry["actor"], changes) == (ACCOUNT, "documents.audit: 1 -> -")
+
+
+def test_no_code_changes_an_entry_and_only_retention_deletes_one():
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bAUDIT\b", path.read_text(encoding="utf-8"))
+    }
+    assert users == {
+        "adapters/mongo/indexes.py",
+        "adapters/mongo/episodes/operators.py",
+        "adapters/mongo/sweeps.py",
+    }
+    source = inspect.getsource(MongoAudit)
+    assert set(re.findall(r"self\._audit\.(\w+)", source)) == {"find"}
+    assert "insert_new(self._audit" in source

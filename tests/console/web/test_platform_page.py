@@ -1,0 +1,73 @@
+"""The page of the platform: faults for everyone, the rest for engineers, in three languages."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.adapters.mongo.disk import read_database
+from alerting.ports import DatabaseState
+from alerting.usecases.definitions.platform_alerts import FAULTY
+from tests.builders import at
+from tests.helpers.console.audited_plant import AuditedPlant
+from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
+
+
+@pytest.fixture
+def plant(monkeypatch, tmp_path):
+    made = AuditedPlant(monkeypatch, tmp_path)
+    made.platform.platform_alerts.report(FAULTY, "too-hot", "above: is no number", at(0))
+    return made
+
+
+def test_an_engineer_sees_processes_queue_sources_storage_and_the_command(plant):
+    plant.dead_message()
+    plant.letter()
+    plant.platform.stream_processes.note_process("stream-1", ["line"])
+    page = plant.boss.get("/platform").text
+    for text in (
+        "alerting show too-hot",
+        "too-hot",
+        "stream-1",
+        "1 message of line could not be stored.",
+        "none known",
+        "Try all again",
+        "Version",
+    ):
+        assert text in page
+
+
+def test_an_operator_sees_faults_alone_and_may_not_try_again(plant):
+    plant.dead_message()
+    anna = plant.browser("anna")
+    page = anna.get("/platform").text
+    assert "is no number" in page
+    for text in ("alerting show too-hot", "could not be stored", "Last backup", "Version"):
+        assert text not in page
+    assert anna.post("/platform/sources/line/retry", data={"csrf": ""}).status_code == 403
+
+
+def test_dead_messages_are_tried_again_from_the_page_and_an_unknown_source_is_no_page(plant):
+    plant.dead_message()
+    assert plant.post("/platform/sources/line/retry", "/platform").status_code == 303
+    assert plant.platform.dead_messages.count_dead("line") == 0
+    csrf = {"csrf": "x"}
+    assert plant.boss.post("/platform/sources/none/retry", data=csrf).status_code == 403
+
+
+def test_members_that_do_not_answer_are_marked(plant):
+    state = DatabaseState("8.0.4", 3 << 30, {"db-1": "primary", "db-2": "(not reachable)"})
+    platform = replace(plant.platform, database=lambda: state)
+    person_on(platform, plant.wall(), "eva", "engineer")
+    browser = browser_of(app_of(platform, plant.wall))
+    sign_in(browser, "eva")
+    page = browser.get("/platform").text
+    assert "MongoDB 8.0.4" in page
+    assert '<div class="fault">db-2: (not reachable)</div>' in page
+
+
+@pytest.mark.server
+def test_a_real_server_tells_version_size_and_members(two_prepared):
+    state = read_database(two_prepared[0].database)
+    assert state.version.count(".") >= 1
+    assert state.bytes > 0
+    assert [*state.members.values()] == ["primary"]

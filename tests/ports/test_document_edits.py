@@ -1,0 +1,99 @@
+"""Edits of documents in MongoDB: found once, told from what the platform wrote itself."""
+
+import pytest
+
+from alerting.adapters.mongo.definitions.written import note_existing, note_written
+from alerting.definitions.assets import EventType
+from alerting.ports import DocumentEdit
+from tests.builders import at, oven, too_hot
+from tests.helpers.streamed_messages import SOURCE
+
+ROUTE = {"name": "shift", "channels": ["mail"]}
+
+
+@pytest.fixture
+def written(mongo_stores):
+    stores = mongo_stores
+    stores.assets.store_assets([oven()])
+    stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
+    stores.definitions.store_document(too_hot())
+    stores.routes.store_document(ROUTE)
+    stores.sources.store_document(SOURCE)
+    return stores
+
+
+def edits(stores):
+    """Return name, before and after of each edit, and note them all."""
+    found = stores.documents.edits()
+    for edit in found:
+        stores.documents.note(edit)
+    return [(edit.name, edit.before, edit.after) for edit in found]
+
+
+def test_what_the_platform_writes_replaces_and_removes_is_no_edit(written):
+    assert edits(written) == []
+    written.routes.store_document({**ROUTE, "channels": ["pager"]})
+    written.assets.store_assets([oven()])
+    assert edits(written) == []
+    written.routes.remove("shift")
+    written.definitions.mark_faulty("too-hot", ["a fault"])
+    assert edits(written) == []
+
+
+def test_a_changed_added_or_removed_document_is_found_once(written):
+    routes = written.database["routes"]
+    routes.update_one({"name": "shift"}, {"$set": {"channels": ["pager"]}})
+    assert edits(written) == [("shift", ROUTE, {**ROUTE, "channels": ["pager"]})]
+    routes.insert_one({"name": "night", "channels": ["mail"]})
+    assert edits(written) == [("night", None, {"name": "night", "channels": ["mail"]})]
+    routes.delete_one({"name": "night"})
+    assert edits(written) == [("night", {"name": "night", "channels": ["mail"]}, None)]
+    assert edits(written) == []
+
+
+def test_an_edit_back_to_an_earlier_version_is_an_edit_too(written):
+    changed = {**ROUTE, "channels": ["pager"]}
+    written.routes.store_document(changed)
+    assert edits(written) == []
+    written.database["routes"].update_one({"name": "shift"}, {"$set": {"channels": ["mail"]}})
+    assert edits(written) == [("shift", changed, ROUTE)]
+
+
+def test_a_process_that_dies_between_copy_and_document_causes_no_edit(written):
+    changed = {**ROUTE, "channels": ["pager"]}
+    note_written(written.database, "routes", {"shift": changed})
+    assert edits(written) == []
+    written.routes.store_document(changed)
+    assert edits(written) == []
+
+
+def test_documents_of_before_the_upgrade_are_no_edits(mongo_stores):
+    mongo_stores.database["routes"].insert_one(dict(ROUTE))
+    mongo_stores.database["assets"].insert_one({"name": "oven-1"})
+    note_existing(mongo_stores.database)
+    assert edits(mongo_stores) == []
+    mongo_stores.database["routes"].insert_one({"name": "night", "channels": ["mail"]})
+    note_existing(mongo_stores.database)
+    assert [name for name, _, _ in edits(mongo_stores)] == ["night"]
+
+
+def test_a_document_without_a_name_and_a_huge_one_stop_no_other(written):
+    written.database["event_types"].insert_one(
+        {"_id": 7, "duration": "lasting"}, bypass_document_validation=True
+    )
+    written.database["assets"].update_one(
+        {"name": "oven-1"},
+        {"$set": {"attributes.note": "x" * 2_000_000}},
+        bypass_document_validation=True,
+    )
+    found = {edit.name: edit for edit in written.documents.edits()}
+    assert found["_id 7"].after == {"duration": "lasting"}
+    for edit in found.values():
+        written.audit.add("MongoDB", "changed", edit.name, at(1), edit.before, edit.after)
+        written.documents.note(edit)
+    assert edits(written) == []
+
+
+def test_a_platform_in_memory_has_no_edits(in_memory):
+    assert in_memory.documents.edits() == []
+    in_memory.documents.note(DocumentEdit("routes", "route", "shift", None, None))
