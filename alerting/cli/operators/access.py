@@ -61,7 +61,13 @@ def add(
 
     with platform() as p:
         account, code = add_person(
-            p, name.lower(), _role(role), user(), _now(), display_name.strip(), scope or None
+            p,
+            name.lower(),
+            _role(role),
+            user(),
+            _now(),
+            display_name.strip(),
+            scope=scope or None,
         )
     _print_link(account.id, code, as_json)
 

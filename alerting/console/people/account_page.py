@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
@@ -64,8 +64,11 @@ def set_own_pin(
     pin: Field = "",
     again: Field = "",
 ) -> Response:
-    """Set one's own PIN for shared devices, after one's password."""
+    """Set one's own PIN for shared devices, after one's password. Raises HTTPException 403 in a
+    session of a token, whose holder need not be the person and may less."""
     entrance = entrance_of(request)
+    if person.token is not None:
+        raise HTTPException(403, translatable("a PIN is not set in a session of a token"))
 
     def change() -> Account:
         return change_pin(platform, entrance.passwords, person.name, old, pin, entrance.now())

@@ -70,12 +70,7 @@ def sign(
         page = _page(request, device, name, typed, refusal.message, 429)
         page.headers["retry-after"] = str(ceil(refusal.wait.total_seconds()))
         raise NotSigned(page) from refusal
-    return replace(
-        device,
-        name=signer.id,
-        role="operator",
-        display_name=signer.display_name,
-    )
+    return replace(device, name=signer.id, role="operator", display_name=signer.display_name)
 
 
 def _page(

@@ -12,6 +12,7 @@ from alerting.console.gate import OPEN
 from alerting.operators.people import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import people
+from alerting.usecases.access.tokens import create_token
 from alerting.usecases.operators.operate import shelves_now
 from tests.builders import at
 from tests.helpers.console.api import episode
@@ -20,6 +21,7 @@ from tests.helpers.console.people import (
     PASSWORD,
     app_of,
     browser_of,
+    changes_of,
     device_on,
     person_on,
     pin_of,
@@ -203,7 +205,7 @@ def test_the_page_of_the_pin_is_in_the_language_of_the_browser(tablet):
 
 def test_a_tablet_changes_nothing_by_any_route_without_a_pin(app, tablet, platform):
     csrf = csrf_of(tablet.get(f"/episodes/{E.id}"))
-    before = list(platform.audit.entries)
+    before = changes_of(platform)
     accounts = platform.accounts.all()
     wrong = []
     for route in app.routes:
@@ -217,7 +219,7 @@ def test_a_tablet_changes_nothing_by_any_route_without_a_pin(app, tablet, platfo
             if not asks and answer.status_code not in (401, 403, 410):
                 wrong.append((method, route.path, answer.status_code))
     assert wrong == []
-    assert (platform.audit.entries, platform.accounts.all()) == (before, accounts)
+    assert (changes_of(platform), platform.accounts.all()) == (before, accounts)
 
 
 def test_a_tablet_reads_as_a_viewer_does(tablet):
@@ -362,6 +364,16 @@ def test_a_person_sets_and_removes_the_pin_on_the_page_of_the_account(app, platf
     assert sign(tablet, signer="emil", pin="0394").status_code == 303
     assert browser.post("/account/pin/remove", data=given).status_code == 303
     assert sign(tablet, signer="emil", pin="0394").status_code == 401
+
+
+def test_the_holder_of_a_token_sets_no_pin_of_its_owner(tablet, app, platform, wall):
+    ends = wall() + timedelta(days=1)
+    _, secret = create_token(platform, "screen", "anna", "viewer", ends, "ada", wall())
+    holder = browser_of(app, "10.0.0.8")
+    holder.post("/login", data={"token": secret})
+    given = {"csrf": csrf_of(holder.get("/account")), "pin": "0394", "again": "0394"}
+    assert holder.post("/account/pin", data=given).status_code == 403
+    assert sign(tablet).status_code == 303
 
 
 def test_an_administrator_takes_a_pin_away(tablet, app, platform, wall):

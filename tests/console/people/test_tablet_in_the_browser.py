@@ -1,8 +1,5 @@
 """A tablet in a real browser without scripts, from its link to an answer signed with a PIN."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from alerting.console.app import create_app
@@ -13,7 +10,6 @@ from tests.helpers.console.people import QUICK, pin_of
 from tests.helpers.console.server import serving_thread
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
-LEAST_TARGET = 44
 SCREENS = ((800, 1280), (390, 844))
 E = episode(590, condition="open")
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main summary, main input:not([type=hidden])')]
@@ -29,12 +25,11 @@ def test_an_operator_with_gloves_answers_an_alarm_on_a_tablet(
     pin_of(platform, wall())
     _, code = people.add_person(platform, "tablet-1", "operator", "ada", wall(), kind="device")
     app = create_app(platform, TOKENS, now=wall, passwords=QUICK)
-    pictures = Path(os.environ.get("PICTURES", tmp_path))
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         page.resize(width, height)
 
         def look(name):
-            page.picture(pictures / f"{name}-{width}.png")
+            page.picture(tmp_path / f"{name}-{width}.png")
             assert (page.evaluate(SMALL), page.evaluate(CUT)) == ([], False), name
 
         page.open(f"http://127.0.0.1:{port}/password/{code}")

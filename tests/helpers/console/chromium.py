@@ -81,6 +81,8 @@ class Page:
         loads = self._loads
         self._call("Page.navigate", url=address)
         self._wait_for_load(loads)
+        while self.evaluate("location.protocol") == "about:":  # that was the empty page
+            self._wait_for_load(self._loads)
 
     def tap(self, selector):
         """Tap the middle of an element, and wait for the page that follows."""

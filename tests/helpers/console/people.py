@@ -4,6 +4,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.console.app import create_app
+from alerting.ports import AuditFilter
 from alerting.usecases.access.devices import set_pin
 from alerting.usecases.access.people import add_person, make_link, set_password
 from tests.helpers.console.api import TOKENS
@@ -52,3 +53,9 @@ def browser_of(app, address="10.0.0.7", url="https://plant.example", headers=())
 def sign_in(browser, name="anna", password=PASSWORD, to="/"):
     """Send the form of the login."""
     return browser.post("/login", data={"name": name, "password": password, "next": to})
+
+
+def changes_of(platform):
+    """Return the audit without refusals."""
+    entries = platform.audit.find(AuditFilter(), 1000)
+    return [entry for entry in entries if "refused" not in entry.what]
