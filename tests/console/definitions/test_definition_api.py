@@ -17,12 +17,12 @@ from tests.helpers.stores import audit_entries
 URL = "/api/v1/definitions"
 
 
-def put(client, document, name="too-hot", query="", **headers):
+def put_definition(client, document, name="too-hot", query="", **headers):
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     return client.put(f"{URL}/{name}{query}", json=document, headers=ADMIN | named)
 
 
-def newest(platform, name="too-hot"):
+def newest_revision(platform, name="too-hot"):
     return platform.definitions.newest_revision(name)
 
 
@@ -44,7 +44,7 @@ def test_a_check_names_every_fault_with_its_place_and_a_hint_and_writes_nothing(
     by_path = {fault["path"]: fault for fault in found["faults"]}
     assert by_path["abov"]["hint"] == "did you mean above?"
     assert "temperature" in by_path["variable"]["hint"]
-    assert newest(platform).number == 1
+    assert newest_revision(platform).number == 1
 
 
 def test_a_check_says_what_applying_would_change_and_what_comes_next(client, platform):
@@ -54,7 +54,7 @@ def test_a_check_says_what_applying_would_change_and_what_comes_next(client, pla
     assert plan["action"] == "change"
     assert {"field": "above", "before": 215.0, "after": 210.0} in plan["changes"]
     assert "too-hot: evaluated every" in plan["next"]
-    assert newest(platform).number == 1
+    assert newest_revision(platform).number == 1
 
 
 def test_a_document_may_be_yaml(client):
@@ -98,7 +98,7 @@ def test_numbers_and_characters_of_json_arrive_as_sent(client, platform):
     assert "1e-05" in document
     sent = ADMIN | {"content-type": "application/json", "if-match": '"1"'}
     assert client.put(f"{URL}/too-hot", content=document, headers=sent).status_code == 200
-    made = newest(platform).definition
+    made = newest_revision(platform).definition
     assert (made.title, made.above) == ("Ofen 🔥", 1e-05)
 
 
@@ -107,11 +107,11 @@ def test_a_change_is_applied_on_the_revision_it_was_made_from_by_the_person_sign
 ):
     shown = client.get(f"{URL}/too-hot", headers=VIEWER)
     assert shown.headers["etag"] == '"1"'
-    answer = put(client, too_hot(above=210), query="?reason=too%20late", if_match='"1"')
+    answer = put_definition(client, too_hot(above=210), query="?reason=too%20late", if_match='"1"')
     assert answer.status_code == 200
     assert answer.headers["etag"] == '"2"'
     assert answer.json()["plan"]["changes"]
-    made = newest(platform)
+    made = newest_revision(platform)
     assert (made.number, made.author, made.reason) == (2, "ada", "too late")
     entry = audit_entries(platform)[-1]
     assert {key: entry[key] for key in ("actor", "subject", "before", "after", "why")} == {
@@ -125,19 +125,19 @@ def test_a_change_is_applied_on_the_revision_it_was_made_from_by_the_person_sign
 
 def test_a_change_of_an_older_revision_is_refused_with_who_changed_what_since(client, platform):
     apply(platform, [too_hot(above=212)], "ben", at(300), "agreed with the shift")
-    detail = expect_problem(put(client, too_hot(above=210), if_match='"1"'), 412)
+    detail = expect_problem(put_definition(client, too_hot(above=210), if_match='"1"'), 412)
     assert "changed by ben at 2026-01-05 05:00 UTC" in detail
     assert "agreed with the shift" in detail
     assert "above: 215.0 → 212.0" in detail
-    assert newest(platform).definition.above == 212
-    assert put(client, too_hot(above=210), if_match='"2"').status_code == 200
+    assert newest_revision(platform).definition.above == 212
+    assert put_definition(client, too_hot(above=210), if_match='"2"').status_code == 200
 
 
 def test_an_edit_in_the_database_is_no_less_a_change_by_another(client, platform):
     platform.definitions.store_document(too_hot(above=180))
-    detail = expect_problem(put(client, too_hot(above=210), if_match='"1"'), 412)
+    detail = expect_problem(put_definition(client, too_hot(above=210), if_match='"1"'), 412)
     assert "changed by database" in detail
-    assert newest(platform).definition.above == 180
+    assert newest_revision(platform).definition.above == 180
 
 
 def test_of_two_changes_of_one_revision_at_the_same_instant_one_is_refused(platform, client):
@@ -153,34 +153,36 @@ def test_of_two_changes_of_one_revision_at_the_same_instant_one_is_refused(platf
             apply(platform, [too_hot(above=212)], "ben", at(600), "at once")
 
     definitions.store_document = store_late
-    assert "changed by ben" in expect_problem(put(client, too_hot(above=210), if_match='"1"'), 412)
-    assert newest(platform).definition.above == 212
+    assert "changed by ben" in expect_problem(
+        put_definition(client, too_hot(above=210), if_match='"1"'), 412
+    )
+    assert newest_revision(platform).definition.above == 212
     (document,) = [d for d in definitions.documents() if d["name"] == "too-hot"]
     assert document["above"] == 212
 
 
 def test_a_change_must_say_what_it_was_made_from(client, platform):
-    assert "If-Match" in expect_problem(put(client, too_hot(above=210)), 428)
-    expect_problem(put(client, too_hot(above=210), if_match="one"), 422)
-    assert newest(platform).number == 1
+    assert "If-Match" in expect_problem(put_definition(client, too_hot(above=210)), 428)
+    expect_problem(put_definition(client, too_hot(above=210), if_match="one"), 422)
+    assert newest_revision(platform).number == 1
 
 
 def test_a_new_definition_is_made_once(client, platform):
     cold = too_hot(name="too-cold", below=150)
     del cold["above"]
-    answer = put(client, cold, "too-cold", if_none_match="*")
+    answer = put_definition(client, cold, "too-cold", if_none_match="*")
     assert (answer.status_code, answer.json()["plan"]["action"]) == (201, "create")
-    assert newest(platform, "too-cold").number == 1
-    expect_problem(put(client, cold, "too-cold", if_none_match="*"), 412)
-    expect_problem(put(client, too_hot(), if_none_match="*"), 412)
+    assert newest_revision(platform, "too-cold").number == 1
+    expect_problem(put_definition(client, cold, "too-cold", if_none_match="*"), 412)
+    expect_problem(put_definition(client, too_hot(), if_none_match="*"), 412)
 
 
 def test_a_document_with_faults_or_another_name_is_not_applied(client, platform):
-    wrong = put(client, too_hot(above="much"), if_match='"1"')
+    wrong = put_definition(client, too_hot(above="much"), if_match='"1"')
     assert "above" in expect_problem(wrong, 422)
-    other = put(client, too_hot(name="b"), if_match='"1"')
+    other = put_definition(client, too_hot(name="b"), if_match='"1"')
     assert "another definition" in expect_problem(other, 422)
-    assert newest(platform).number == 1
+    assert newest_revision(platform).number == 1
 
 
 def test_only_an_engineer_may_check_apply_or_retire(client, platform):
@@ -192,14 +194,17 @@ def test_only_an_engineer_may_check_apply_or_retire(client, platform):
         client.post(f"{URL}/too-hot:restore", json={"revision": 1}, headers=OPERATOR),
     ):
         expect_problem(sent, 403)
-    assert newest(platform).number == 1
+    assert newest_revision(platform).number == 1
 
 
 def test_a_definition_is_retired_with_its_open_alarms_and_activated_again(client, platform):
     platform.episodes.insert(episode(590, condition="open"))
     retired = client.post(f"{URL}/too-hot:retire", json={"reason": "rebuilt"}, headers=ADMIN)
     assert retired.json() == {"name": "too-hot", "state": "retired", "revision": 2, "closed": 1}
-    assert (newest(platform).author, newest(platform).reason) == ("ada", "rebuilt")
+    assert (newest_revision(platform).author, newest_revision(platform).reason) == (
+        "ada",
+        "rebuilt",
+    )
     assert platform.episodes.find(open_only=True) == []
     assert "already retired" in expect_problem(
         client.post(f"{URL}/too-hot:retire", headers=ADMIN), 422
@@ -238,7 +243,7 @@ def test_two_revisions_are_compared_by_field_and_an_earlier_one_is_restored(clie
     }
     restored = client.post(f"{URL}/too-hot:restore", json={"revision": 1}, headers=ADMIN)
     assert restored.json()["revision"] == 3
-    third = newest(platform)
+    third = newest_revision(platform)
     first = platform.definitions.revisions("too-hot")[0]
     assert third.definition == first.definition
     assert (third.author, third.reason) == ("ada", "revision 1 restored")
@@ -248,10 +253,10 @@ def test_two_revisions_are_compared_by_field_and_an_earlier_one_is_restored(clie
 
 def test_what_the_api_shows_can_be_applied_unchanged(client, platform):
     document = client.get(f"{URL}/too-hot", headers=VIEWER).json()["document"]
-    answer = put(client, document, if_match='"1"')
+    answer = put_definition(client, document, if_match='"1"')
     assert answer.json()["plan"]["action"] == "unchanged"
-    assert newest(platform).number == 1
-    text = yaml.safe_dump(definition_document(newest(platform).definition))
+    assert newest_revision(platform).number == 1
+    text = yaml.safe_dump(definition_document(newest_revision(platform).definition))
     sent = ADMIN | {"content-type": "application/yaml", "if-match": '"1"'}
     same = client.put(f"{URL}/too-hot", content=text, headers=sent)
     assert same.json()["plan"]["action"] == "unchanged"
@@ -267,7 +272,7 @@ def test_a_change_that_breaks_the_alarm_budget_is_refused_until_someone_says_why
     sent = ADMIN | {"if-none-match": "*"}
     refusal = expect_problem(client.put(query, json=too_hot(above=214), headers=sent), 422)
     assert "the alarm budget is exceeded" in refusal
-    assert newest(narrow) is None
+    assert newest_revision(narrow) is None
     accepted = f"{query}?accept_load=first%20week"
     assert client.put(accepted, json=too_hot(above=214), headers=sent).status_code == 201
     assert "first week" in [entry["why"] for entry in audit_entries(narrow)]
