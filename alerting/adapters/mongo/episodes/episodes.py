@@ -102,7 +102,7 @@ class MongoEpisodes:
         if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
             query["raised_at"] = raised
         if assets is not None:
-            query |= _of(assets if asset is None else {asset} & set(assets))
+            query |= _condition_of(assets if asset is None else {asset} & set(assets))
         if before is not None:
             at, last = before
             query["$and"] = [
@@ -121,7 +121,7 @@ class MongoEpisodes:
     def over_unacknowledged(
         self, limit: int, assets: Collection[str] | None = None
     ) -> list[Episode]:
-        query = OVER_UNACKNOWLEDGED | _of(assets)
+        query = OVER_UNACKNOWLEDGED | _condition_of(assets)
         found = self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit)
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX) if assets is None else found)
 
@@ -133,13 +133,13 @@ class MongoEpisodes:
         assets: Collection[str] | None = None,
     ) -> list[Alarm]:
         raised: Document = {"raised_at": {"$gte": start, "$lt": end}}
-        found = [*self._episodes.find(raised | _of(assets), _EXTRACT)]
+        found = [*self._episodes.find(raised | _condition_of(assets), _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
             found += [
-                *self._episodes.find(ended | _of(assets), _EXTRACT),
-                *self._episodes.find(still_open | _of(assets), _EXTRACT),
+                *self._episodes.find(ended | _condition_of(assets), _EXTRACT),
+                *self._episodes.find(still_open | _condition_of(assets), _EXTRACT),
             ]
         return sorted(
             good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
@@ -148,7 +148,7 @@ class MongoEpisodes:
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
         begins: Document = {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
-        return _episodes(self._episodes.find(begins | _of(assets)).limit(10))
+        return _episodes(self._episodes.find(begins | _condition_of(assets)).limit(10))
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return _episodes(
@@ -171,7 +171,7 @@ class MongoEpisodes:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
 
-def _of(assets: Collection[str] | None) -> Document:
+def _condition_of(assets: Collection[str] | None) -> Document:
     """Return the condition that an episode is of one of these assets; none if that is None."""
     return {} if assets is None else {"asset": {"$in": sorted(assets)}}
 
