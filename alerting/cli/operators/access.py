@@ -110,7 +110,9 @@ def scope(
     with platform() as p:
         account = set_scope(p, name, scope or None, user(), _now())
     show_result(
-        {"name": name, "scope": account.scope}, as_json, f"{name} sees {_seen(account.scope)}"
+        {"name": name, "scope": account.scope},
+        as_json,
+        f"{name} sees {_describe_scope(account.scope)}",
     )
 
 
@@ -171,7 +173,7 @@ def list_people(as_json: Json = False) -> None:
             else "PIN alone"
             if account.pin
             else "without password",
-            "sees": _seen(account.scope),
+            "sees": _describe_scope(account.scope),
             "signed in": account.signed_in_at,
         }
         for account in accounts
@@ -236,7 +238,7 @@ def list_tokens(as_json: Json = False) -> None:
 
     with platform() as p:
         rows = [
-            {**token_fields(token), "sees": _seen(token.scope, "all of the owner")}
+            {**token_fields(token), "sees": _describe_scope(token.scope, "all of the owner")}
             for token in p.access_tokens.all()
         ]
     columns = ["key", "name", "owner", "role", "sees", "ends_at", "used_at"]
@@ -257,7 +259,7 @@ def token_scope(
     _require_one(scope, whole_plant)
     with platform() as p:
         token = set_token_scope(p, key, scope or None, user(), _now())
-    seen = _seen(token.scope, "all that its owner sees")
+    seen = _describe_scope(token.scope, "all that its owner sees")
     done = f"the token {token.name} of {token.owner} sees {seen}"
     show_result(token_fields(token), as_json, done)
 
@@ -353,7 +355,7 @@ def _require_one(scope: list[str] | None, whole_plant: bool) -> None:
         raise typer.BadParameter("name assets with --scope, or give --whole-plant")
 
 
-def _seen(scope: tuple[str, ...] | None, without: str = "the whole plant") -> str:
+def _describe_scope(scope: tuple[str, ...] | None, without: str = "the whole plant") -> str:
     """Return a scope in words."""
     return without if scope is None else ", ".join(scope)
 
