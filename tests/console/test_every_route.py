@@ -60,7 +60,7 @@ def test_every_route_declares_the_permission_of_the_table(app):
     }
     assert declared == EXPECTED
     undeclared = {line.split()[1] for line, permission in declared.items() if permission is None}
-    assert undeclared - {"/f/{token}", "/password/{code}"} == OPEN
+    assert undeclared - {"/f/{token}", "/password/{code}", "/password/{code}/pin"} == OPEN
 
 
 def test_only_what_needs_no_person_gets_the_platform_without_a_scope(app):

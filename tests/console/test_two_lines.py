@@ -46,6 +46,10 @@ OF_BOTH = {
 PATHS = {
     "/episodes/{id}": EPISODES,
     "/definitions/{name}": DEFINITIONS,
+    "/definitions/{name:without_colon}": DEFINITIONS,
+    "/revisions/{number}": ["1", "9"],
+    "/previews/{id}": ["0" * 12],
+    "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
@@ -73,8 +77,10 @@ QUERIES = {
     "plant": ["true"],
     "open": ["true"],
     "days": ["7", "90"],
-    "from": ["2026-01-05T00:00Z", "2026-01-11T00:00Z"],
-    "to": ["2026-01-12T00:00Z"],
+    "from": ["2026-01-05T00:00Z", "2026-01-11T00:00Z", "1"],
+    "to": ["2026-01-12T00:00Z", "1"],
+    "before": ["2"],
+    **dict.fromkeys(("wait", "code", "state", "iss", "error"), []),
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
     "limit": ["2"],
@@ -247,6 +253,12 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
 # What changes something
 
 
+def too_hot_on(asset, name):
+    """Return the document of a threshold alert on these assets."""
+    variables = {"variable": "temperature", "above": 215}
+    return {"name": name, "kind": "threshold", "assets": [asset], **variables}
+
+
 def bodies_of(path, line):
     """Return the bodies of a route that name things of a line, or of both; `for` a program or as
     the fields of a form."""
@@ -255,6 +267,9 @@ def bodies_of(path, line):
     pairs += [("of-all-ovens", f"{FIRST}-oven")]
     if line == FIRST:
         pairs = [(hot, fan), (SHARED, oven)]
+    drafts = [too_hot_on(oven, hot), too_hot_on(oven, f"{line}-new")]
+    if line == SECOND:
+        drafts += [too_hot_on(oven, f"{FIRST}-hot"), too_hot_on("*-oven", f"{FIRST}-new")]
     instant = at(NOW - 400).isoformat()
     first = names_of(line).episodes[-3]
     of = {
@@ -284,6 +299,12 @@ def bodies_of(path, line):
         ],
         "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
         "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
+        "/definitions:check": drafts,
+        "/definitions/{name:without_colon}": drafts,
+        "/definitions:preview": [{"definition": d} for d in drafts if line == SECOND],
+        ":retire": [{"reason": "test"}],
+        ":activate": [{"reason": "test"}],
+        ":restore": [{"revision": 1}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 

@@ -9,7 +9,8 @@ TABLE = {
     "read": """
         GET ~/openapi.json, HEAD ~/openapi.json, GET ~/episodes,
         GET ~/episodes/{id}, GET ~/episodes/{id}/state, GET ~/definitions,
-        GET ~/definitions/{name},
+        GET ~/definitions/{name:without_colon}, GET ~/definitions/{name}/revisions,
+        GET ~/definitions/{name}/revisions/{number}, GET ~/definitions/{name}/diff,
         POST ~/definitions/{name}/predict, GET ~/models/{name},
         GET ~/platform-alerts, GET ~/shelves, GET ~/suppressions, GET ~/why,
         GET ~/reports, GET ~/reports/{id}, GET ~/reports/{id}/metrics,
@@ -18,7 +19,7 @@ TABLE = {
         GET ~/predict-jobs/{id}/scores, GET ~/kpi,
         GET /, GET /episodes/{id}, GET /suppressed, GET /models/{name}, GET /reports,
         GET /reports/{id}, GET /kpi, GET /sources, GET /account,
-        POST /account/password, POST /account/preferences, POST /account/sessions/{key}/end,
+        POST /account/password, POST /account/pin, POST /account/pin/remove, POST /account/preferences, POST /account/sessions/{key}/end,
         POST /logout""",
     "operate": """
         POST ~/episodes/{id}/feedback, POST ~/episodes/{id}/ack,
@@ -28,11 +29,16 @@ TABLE = {
         POST /episodes/{id}/feedback, POST /episodes/{id}/ack, POST /episodes/{id}/close,
         POST /episodes/{id}/shelve, POST /acknowledge, POST /shelves/{id}/end, POST /misses""",
     "configure": """
-        POST ~/definitions/{name}/predict-jobs, POST ~/predict-jobs/{id}/cancel""",
+        POST ~/definitions/{name}/predict-jobs, POST ~/predict-jobs/{id}/cancel,
+        POST ~/definitions:check, PUT ~/definitions/{name:without_colon},
+        POST ~/definitions/{name}:retire, POST ~/definitions/{name}:activate,
+        POST ~/definitions/{name}:restore, POST ~/definitions:preview, GET ~/previews/{id},
+        DELETE ~/previews/{id}""",
     "read of the whole plant": "GET ~/routes, GET /metrics, GET /routes, GET /platform",
     "configure of the whole plant": """
         POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit, GET /audit,
-        GET /audit.csv, POST /routes/{name}/test, POST /dead-letters/retry""",
+        GET /audit.csv, POST /routes/{name}/test, POST /dead-letters/retry,
+        POST /platform/sources/{name}/retry""",
     "send": "POST ~/readings, POST ~/events",
     "administer": """
         GET ~/tokens, POST ~/tokens, DELETE ~/tokens/{id}, GET /access,
@@ -41,7 +47,9 @@ TABLE = {
         POST /access/sessions/{key}/end""",
     None: """
         GET ~/health, GET /style.css, GET /login, POST /login, POST /language,
-        GET /f/{token}, POST /f/{token}, GET /password/{code}, POST /password/{code}""",
+        GET /f/{token}, POST /f/{token}, GET /password/{code}, POST /password/{code},
+        POST /password/{code}/pin, GET /login/directory, GET /login/directory/back,
+        GET /login/directory/out, POST /login/directory/logout""",
 }
 """The routes with each permission, `~` for the beginning of the API; None: open to everyone, or to
 whoever knows the address. A person with a scope has none of the whole plant."""

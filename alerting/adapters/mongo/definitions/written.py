@@ -64,7 +64,7 @@ def note_existing(database: MongoDatabase) -> None:
             for document in database[collection].find():
                 if (name := label(document)) not in known:
                     note_written(database, collection, {name: _content(document)})
-        database[WRITTEN].insert_one({"_id": _BASELINE, "versions": []})
+        database[WRITTEN].replace_one({"_id": _BASELINE}, {"versions": []}, upsert=True)
 
 
 def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
