@@ -1,9 +1,7 @@
 """Documents of definitions in requests: as JSON or YAML, bounded; and their YAML for people."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-import yaml
 from fastapi import Depends, Request
 
 from alerting.adapters.files.yaml_documents import parse_json, parse_yaml
@@ -71,8 +69,3 @@ def _require_document(found: list[Any], origin: str) -> Document:
     if wrong := [key for key in found[0] if not isinstance(key, str)]:
         raise UserError(f"{origin}: {str(wrong[0])[:80]!r} is no name of a field")
     return found[0]
-
-
-def write_yaml(document: Mapping[str, Any]) -> str:
-    """Return a document as YAML, which `read_yaml_document` reads back unchanged."""
-    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=1 << 20)

@@ -95,16 +95,16 @@ def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> A
 def list_signers(platform: AccessPorts, device: str) -> list[Account]:
     """Return the people who may sign on a device, by their shown name: those with a PIN who see
     all that the device shows."""
-    shown = _seen_assets(platform, find_account(platform, device))
+    shown = _assets_of(platform, find_account(platform, device))
     signers = [
         one
         for one in platform.accounts.all()
-        if may_sign(one) and _includes(_seen_assets(platform, one), shown)
+        if may_sign(one) and _includes(_assets_of(platform, one), shown)
     ]
     return sorted(signers, key=lambda account: account.shown_name.casefold())
 
 
-def _seen_assets(platform: AccessPorts, account: Account) -> frozenset[str] | None:
+def _assets_of(platform: AccessPorts, account: Account) -> frozenset[str] | None:
     """Return the assets that an account sees, None for the whole plant."""
     if account.scope is None:
         return None
@@ -112,8 +112,8 @@ def _seen_assets(platform: AccessPorts, account: Account) -> frozenset[str] | No
     return visible_assets(join_scopes(account.scope), parents)
 
 
-def _includes(seen: frozenset[str] | None, shown: frozenset[str] | None) -> bool:
-    return seen is None or (shown is not None and shown <= seen)
+def _includes(visible: frozenset[str] | None, shown: frozenset[str] | None) -> bool:
+    return visible is None or (shown is not None and shown <= visible)
 
 
 def sign_by_pin(

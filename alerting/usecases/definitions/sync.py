@@ -351,12 +351,8 @@ def _record_faults(
 
 
 def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
-    """Return the newest valid revision of a definition for work on one of its targets, as an
-    episode or a shelf; None without one.
-
-    An account that sees this target, and not all assets of the definition, may do that work, while
-    the definition itself (`require_revision`) does not exist for it.
-    """
+    """Return the newest valid revision for work on a target of a definition, as an episode or a
+    shelf, which an account may do that does not see all its assets; None without one."""
     return next(reversed(definitions.revisions(name)), None)
 
 
