@@ -95,6 +95,9 @@ def access_commands():
         (*person, "add", "anna"),
         (*person, "role", "anna", "viewer"),
         (*person, "list"),
+        (*person, "scope", "anna", "--whole-plant"),
+        ("access", "device", "add", "tablet"),
+        ("access", "token", "scope", "unknown", "--whole-plant"),  # refused
         ("access", "token", "create", "line", "--owner", "anna", "--role", "viewer"),
         ("access", "token", "list"),
         ("access", "token", "revoke", "unknown"),  # refused

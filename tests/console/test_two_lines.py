@@ -1,6 +1,7 @@
 """A person of line 1 cannot learn from any answer that line 2 exists: every route answers in a
 plant of both lines as in a plant of line 1 alone, byte for byte."""
 
+import json
 import os
 import re
 from dataclasses import fields
@@ -46,7 +47,6 @@ OF_BOTH = {
 PATHS = {
     "/episodes/{id}": EPISODES,
     "/definitions/{name}": DEFINITIONS,
-    "/definitions/{name:without_colon}": DEFINITIONS,
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
@@ -80,7 +80,7 @@ QUERIES = {
     "from": ["2026-01-05T00:00Z", "2026-01-11T00:00Z", "1"],
     "to": ["2026-01-12T00:00Z", "1"],
     "before": ["2"],
-    **dict.fromkeys(("wait", "code", "state", "iss", "error"), []),
+    **{name: [] for name in ("wait", "code", "state", "iss", "error", "reason", "accept_load")},
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
     "limit": ["2"],
@@ -149,7 +149,7 @@ class Plant:
     def answer(self, who, method, address, **body):
         """Return status, headers and body of the answer to a person, by token or by cookie."""
         self.client.cookies.clear()
-        headers = dict(who.headers)
+        headers = {**who.headers, **body.pop("headers", {})}
         found = self.client.request(method, address, headers=headers, **body)
         content = REAL_TIMES.sub(b"", found.content)
         return found.status_code, sorted(found.headers.items()), content
@@ -182,7 +182,7 @@ class Both:
         asked = f"{address}{body}"
         if any(name in str(both) and name not in asked for name in TELLTALES):
             yield f"{where}: names line 2"
-        for cursor in cursors_in(both[2]):
+        for cursor in cursors_in(both[2]) if method == "GET" else ():
             base = re.sub(r"[?&]cursor=[^&]*", "", address)
             mark = "&" if "?" in base else "?"
             following = f"{base}{mark}cursor={cursor}"
@@ -247,10 +247,26 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
             answers = [both.alone.answer(who, "GET", address) for address in addresses_of(route)]
             if not any(status == 200 and len(body) > 2 for status, _, body in answers):
                 silent.append(route.path)
-    assert silent == []
+    assert {*silent} == {"/api/v1/previews/{id}"}  # which gives the preview of its own person
 
 
 # What changes something
+
+
+def test_a_preview_of_every_oven_tries_those_in_scope(both):
+    draft = too_hot_on("*-oven", f"{FIRST}-draft")
+    period = {"from": at(0).isoformat(), "to": at(NOW).isoformat()}
+    found = []
+    for one in (both.alone, both.both):
+        body = {"definition": draft, **period}
+        started = one.answer(sender("engineer"), "POST", "/api/v1/definitions:preview", json=body)
+        preview = json.loads(started[2])
+        while preview["state"] not in ("done", "failed"):
+            wait = f"/api/v1/previews/{preview['id']}?wait=5"
+            preview = json.loads(one.answer(sender("engineer"), "GET", wait)[2])
+        found.append(preview["result"])
+    assert found[0] == found[1]
+    assert {made["asset"] for made in found[1]["shown"]} == {f"{FIRST}-oven"}
 
 
 def too_hot_on(asset, name):
@@ -300,8 +316,7 @@ def bodies_of(path, line):
         "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
         "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
         "/definitions:check": drafts,
-        "/definitions/{name:without_colon}": drafts,
-        "/definitions:preview": [{"definition": d} for d in drafts if line == SECOND],
+        "/definitions/{name}": drafts,
         ":retire": [{"reason": "test"}],
         ":activate": [{"reason": "test"}],
         ":restore": [{"revision": 1}],
@@ -313,7 +328,9 @@ OF_NO_ASSET = {
     *("/access/people", "/access/scope", "/access/people/{name}", "/access/tokens", "/logout"),
     *("/access/tokens/{key}/revoke", "/access/sessions/{key}/end", "/api/v1/tokens/{id}"),
     *("/api/v1/tokens", "/account/password", "/account/preferences", "/login", "/language"),
-    *("/account/sessions/{key}/end", "/f/{token}", "/password/{code}"),
+    *("/account/sessions/{key}/end", "/f/{token}", "/password/{code}", "/password/{code}/pin"),
+    "/api/v1/definitions:preview",  # below
+    *("/account/pin", "/account/pin/remove", "/login/directory/logout", "/api/v1/previews/{id}"),
 }
 """Routes to write that name nothing of a line."""
 
@@ -324,9 +341,12 @@ def writes_of(route, line):
     if route.path in OF_NO_ASSET:
         return []
     bodies = bodies_of(route.path, line)
-    assert bodies, f"say in bodies_of what {route.path} takes, or that it names nothing of a line"
+    assert bodies is not None, (
+        f"say in bodies_of what {route.path} takes, or that it names nothing of a line"
+    )
     names = names_of(line)
-    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, f"{line}-route"}
+    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs}
+    own |= {f"{line}-route", f"{line}-source"}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}
     paths = [p for p in values_at(route.path) if p == route.path or {*p.split("/")} & own]
@@ -343,11 +363,14 @@ def send_writes(both, who, line):
     browser = in_a_browser(who)
     page = both.both.answer(browser, "GET", "/account")[2].decode()
     csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', page)[1]
-    for route in both.routes:
+    for route in sorted(both.routes, key=lambda route: "/definitions" in route.path):
         for method in route.methods - {"GET", "HEAD"}:
             for path, body in writes_of(route, line):
                 if path.startswith("/api/"):
                     asked = {"who": who, "json": body}
+                    if method == "PUT":
+                        is_new = body["name"].endswith("new")
+                        asked["headers"] = {"if-none-match": "*"} if is_new else {"if-match": "1"}
                 else:
                     asked = {"who": browser, "data": {"csrf": csrf, **body}}
                 found += both.differences(method=method, address=path, **asked)

@@ -159,7 +159,7 @@ WRITES = {
     "page: add a person": (add_person, "person added", BOSS, "role: - -> operator"),
     "page: role": (change("role", role="viewer"), "person changed", BOSS, "operator -> viewer"),
     "page: disable": (change("disable"), "account disabled", BOSS, "disabled_at: - -> 20"),
-    "page: link": (change("link"), "link for a password made", BOSS, "link_ends: - -> 20"),
+    "page: link": (change("link"), "link made", BOSS, "link_ends: - -> 20"),
     "page: remove": (change("remove"), "person removed", BOSS, "role: operator -> -"),
     "page: make a token": (make_token, "token made", BOSS, "role: - -> sender"),
     "page: revoke a token": (revoke_by_page, "token revoked", BOSS, "role: sender -> -"),

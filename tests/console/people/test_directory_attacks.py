@@ -222,6 +222,7 @@ def test_an_answer_is_good_once_also_beside_a_provider_that_does_not_count(
         {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()},
         {"sub": "s-1", "groups": ["engineers"]},
     )
+    thief = browser_of(app, "10.0.0.9")  # refusals of one address are joined
     thief.cookies.update(copied)
     assert thief.get(path).status_code == 403
     assert "finished before" in refusals(platform)[0]
