@@ -152,6 +152,7 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         "language",
         "plant_report",
         "line_speed",
+        "database",
     }
     assert shared == settings
 
