@@ -88,6 +88,7 @@ def _found_twice(world: World) -> None:
         found(world, calm)
         for name in set(calm.database.list_collection_names()) - {SCHEMA}:
             if documents := list(calm.database[name].find()):
+                stormy.database[name].delete_many({})  # as preparing left it
                 stormy.database[name].insert_many(documents)
         # the plant will move it
         MongoClock(stormy.database).start(START, speed=0, lease=timedelta(0))
