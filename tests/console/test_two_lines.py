@@ -47,6 +47,7 @@ OF_BOTH = {
 PATHS = {
     "/episodes/{id}": EPISODES,
     "/definitions/{name}": DEFINITIONS,
+    "/definitions/{name:without_colon}": DEFINITIONS,
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
@@ -316,7 +317,7 @@ def bodies_of(path, line):
         "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
         "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
         "/definitions:check": drafts,
-        "/definitions/{name}": drafts,
+        "/definitions/{name:without_colon}": drafts,
         ":retire": [{"reason": "test"}],
         ":activate": [{"reason": "test"}],
         ":restore": [{"revision": 1}],

@@ -110,7 +110,7 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield from (401, 429)
     if any(hasattr(call, "permission") for call in _dependencies(route.dependant)):
         yield 403
-    if ("{" in route.path and method != "PUT") or operation.keys() & MAY_NAME_NOTHING.keys():
+    if "{" in route.path or operation.keys() & MAY_NAME_NOTHING.keys():
         yield 404
     if "parameters" in operation or "requestBody" in operation:
         yield 422

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
@@ -25,6 +26,14 @@ from alerting.usecases.alarm_load.overview import definition_line, definition_li
 from alerting.usecases.definitions import sync
 from alerting.usecases.upkeep.maintain import close_orphans
 
+
+class WithoutColon(StringConvertor):
+    """Part of an address without a colon, after which an act stands."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("without_colon", WithoutColon())
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 _MOST = 2**31 - 1
 Number = Annotated[int, Path(ge=1, le=_MOST, description="Number of a revision.")]
@@ -95,7 +104,7 @@ def check_definition(platform: Served, _: Engineer, document: Sent) -> views.Che
     )
 
 
-@router.get("/definitions/{name}", responses={200: ETAG})
+@router.get("/definitions/{name:without_colon}", responses={200: ETAG})
 def show_definition(
     name: Id, platform: Served, _: Viewer, response: Response
 ) -> views.DefinitionDetail:
@@ -107,7 +116,7 @@ def show_definition(
 
 
 @router.put(
-    "/definitions/{name}",
+    "/definitions/{name:without_colon}",
     openapi_extra=TAKES_A_DOCUMENT,
     responses={
         200: ETAG,

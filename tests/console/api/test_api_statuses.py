@@ -166,6 +166,7 @@ def provoke_preconditions(send, operation, body):
         yield send(
             at="/api/v1/definitions/too-new", headers={**ADMIN, "if-none-match": "*"}, json=new
         )
+        yield send(at="/api/v1/definitions/too:new", **body)  # a name that no definition can have
 
 
 def provoke(clients, path, method, operation, schemas):

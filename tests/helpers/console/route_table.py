@@ -9,7 +9,7 @@ TABLE = {
     "read": """
         GET ~/openapi.json, HEAD ~/openapi.json, GET ~/episodes,
         GET ~/episodes/{id}, GET ~/episodes/{id}/state, GET ~/definitions,
-        GET ~/definitions/{name}, GET ~/definitions/{name}/revisions,
+        GET ~/definitions/{name:without_colon}, GET ~/definitions/{name}/revisions,
         GET ~/definitions/{name}/revisions/{number}, GET ~/definitions/{name}/diff,
         POST ~/definitions/{name}/predict, GET ~/models/{name},
         GET ~/platform-alerts, GET ~/shelves, GET ~/suppressions, GET ~/why,
@@ -31,7 +31,7 @@ TABLE = {
         POST /episodes/{id}/shelve, POST /acknowledge, POST /shelves/{id}/end, POST /misses""",
     "configure": """
         POST ~/definitions/{name}/predict-jobs, POST ~/predict-jobs/{id}/cancel,
-        POST ~/definitions:check, PUT ~/definitions/{name},
+        POST ~/definitions:check, PUT ~/definitions/{name:without_colon},
         POST ~/definitions/{name}:retire, POST ~/definitions/{name}:activate,
         POST ~/definitions/{name}:restore, POST ~/definitions:preview, GET ~/previews/{id},
         DELETE ~/previews/{id}""",
