@@ -181,13 +181,13 @@ def test_the_audit_shows_who_did_what_from_where_with_before_and_after(boss):
 
 def test_the_audit_is_read_page_by_page_and_by_filter(boss, platform):
     for n in range(70):
-        platform.audit.add("anna", "acknowledge", f"e{n:03}", at(n))
+        platform.audit.add("anna", "acknowledge", f"oven-{n:03}", at(n))
     first = boss.get("/audit?actor=anna")
-    assert "e069" in first.text
-    assert "e000" not in first.text
+    assert "oven-069" in first.text
+    assert "oven-000" not in first.text
     older = re.search(r'href="(/audit\?[^"]*cursor[^"]*)"', first.text)[1].replace("&amp;", "&")
-    assert "e000" in boss.get(older).text
-    assert "e069" not in boss.get("/audit?actor=anna&to=2026-01-05T01:00").text
+    assert "oven-000" in boss.get(older).text
+    assert "oven-069" not in boss.get("/audit?actor=anna&to=2026-01-05T01:00").text
     assert boss.get("/audit?from=yesterday").status_code == 422
 
 
