@@ -113,10 +113,11 @@ class Page:
         self._call("Page.navigate", url=address)
 
     def wait_for(self, address, selector="body"):
-        """Wait until the address of the page begins so, and it has an element."""
+        """Wait until the address of the page begins so, and it is loaded and has an element."""
 
         def is_there():
-            there = f"location.href + ' ' + !!document.querySelector({selector!r})"
+            loaded = "document.readyState == 'complete'"
+            there = f"location.href + ' ' + ({loaded} && !!document.querySelector({selector!r}))"
             found = self.evaluate(there) or ""
             return found.startswith(address) and found.endswith("true")
 
