@@ -18,7 +18,7 @@ _RESERVED = frozenset({"platform", "directory"})
 
 @dataclass(frozen=True)
 class GroupRule:
-    """What the members of a group may do. `scope`: assets, each with all below it; None for the
+    """The rights of the members of a group. `scope`: assets, each with all below it; None for the
     whole plant."""
 
     group: str

@@ -97,6 +97,17 @@ def visible_assets(scopes: Scopes, parents: Mapping[str, str | None]) -> frozens
     )
 
 
+def sees_all_of(
+    scope: tuple[str, ...] | None,
+    other: tuple[str, ...] | None,
+    parents: Mapping[str, str | None],
+) -> bool:
+    """Return whether everything in another scope lies in this one. `parents`: as above."""
+    visible = visible_assets(join_scopes(scope), parents)
+    wanted = visible_assets(join_scopes(other), parents)
+    return visible is None or (wanted is not None and wanted <= visible)
+
+
 def _line(name: str, parents: Mapping[str, str | None]) -> list[str]:
     """Return an asset and its known ancestors; the asset alone if they form a circle."""
     line = [name]

@@ -20,8 +20,8 @@ _MOST_NAMES = 5
 class Refusal:
     """A refused sign-in or request, without its secrets.
 
-    `person`: who was signed in, empty for nobody. `what`: the action of its entry; `subject`: the
-    name that was typed, or method and path.
+    `person`: name of the account, empty without one. `what`: the action of its entry;
+    `subject`: the name that was typed, or method and path.
     """
 
     address: str

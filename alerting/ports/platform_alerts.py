@@ -33,10 +33,10 @@ class Disk:
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """The database server: version, bytes of documents and indexes on its disk, and the state of
-    each member of its replica set, empty if the account may not read it."""
+    """The database server: its name with version, bytes of documents and indexes on its disk, and
+    the state of each member of its replica set, empty if the account may not read it."""
 
-    version: str
+    server: str
     bytes: int
     members: Mapping[str, str]
 

@@ -38,7 +38,7 @@ class _DirectoryPart(BaseModel):
 
 
 class MappedGroup(_DirectoryPart):
-    """What the members of a group of the directory may do."""
+    """The rights of the members of a group of the directory."""
 
     group: str = Field(min_length=1, max_length=400)
     role: Literal["viewer", "operator", "engineer", "admin"]

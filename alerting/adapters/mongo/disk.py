@@ -22,13 +22,13 @@ def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
 
 
 def read_database(database: MongoDatabase) -> DatabaseState:
-    """Return version, size and members of the database server. Raises PyMongoError if it is away.
+    """Return name, size and members of the database server. Raises PyMongoError if it is away.
 
     An account that may not read the state of the replica set gets the names of its members.
     """
     stats = database.command("dbStats")
     size = int(stats.get("storageSize", 0)) + int(stats.get("indexSize", 0))
-    version = str(database.client.server_info()["version"])
+    server = f"MongoDB {database.client.server_info()['version']}"
     try:
         found = database.client.admin.command("replSetGetStatus")["members"]
         members = {str(one["name"]): str(one["stateStr"]).lower() for one in found}
@@ -37,4 +37,4 @@ def read_database(database: MongoDatabase) -> DatabaseState:
         primary = hello.get("primary")
         hosts = hello.get("hosts", [])
         members = {host: "primary" if host == primary else "member" for host in hosts}
-    return DatabaseState(version, size, members)
+    return DatabaseState(server, size, members)

@@ -70,8 +70,8 @@ def the_platform(request: Request) -> Platform:
 
 
 def the_whole_platform(request: Request) -> Platform:
-    """Return the platform that this application serves, whoever asks: for what needs no person, as
-    a link that is a permission by itself."""
+    """Return the platform that this application serves, not narrowed to a person: for requests
+    that need none, as of a link that is a permission by itself."""
     platform: Platform = request.app.state.platform
     return platform
 

@@ -54,7 +54,7 @@ class PreviewEpisode(View):
 
 
 class PreviewResult(View):
-    """What a draft would have raised.
+    """The alarms that a draft would have raised.
 
     `episodes`: in all; `shown`: the newest 200. `alarms_per_day`: over the evaluated time; `peak`:
     the most within ten minutes; `floods`: periods of ten minutes with more than the budget allows.

@@ -107,7 +107,7 @@ class ForecastView(View):
 
 
 class PlanView(View):
-    """What applying a document changes."""
+    """The changes that applying a document makes."""
 
     action: Literal["create", "change", "unchanged"]
     changes: list[FieldChange]

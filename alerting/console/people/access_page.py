@@ -171,6 +171,8 @@ def change(
             link = (people.find_account(platform, name), link_address(request, code))
         elif what == "role":
             wanted = next((known for known in PERSON_ROLES if known == role), None)
+            if wanted is None:
+                raise UserError(f"choose one of the roles {', '.join(PERSON_ROLES)}")
             people.change_person(platform, name, person.name, now, wanted)
         elif what == "disable":
             people.disable_account(platform, name, person.name, now)

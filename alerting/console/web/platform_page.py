@@ -61,7 +61,6 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         found=read_overview(platform, entrance_of(request).now()) if runs_it else None,
         jobs=len(unfinished(platform.predict_jobs)) if runs_it else 0,
         shown=SHOWN,
-        server="MongoDB ",
         version=version("alerting"),
         refusal=refusal,
         now=now,

@@ -5,7 +5,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.people import Account
-from alerting.operators.permissions import join_scopes, visible_assets
+from alerting.operators.permissions import sees_all_of
 from alerting.operators.pins import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
@@ -95,25 +95,14 @@ def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> A
 def list_signers(platform: AccessPorts, device: str) -> list[Account]:
     """Return the people who may sign on a device, by their shown name: those with a PIN who see
     all that the device shows."""
-    shown = _assets_of(platform, find_account(platform, device))
+    shown = find_account(platform, device).scope
+    parents = {asset.name: asset.parent for asset in platform.assets.all()}
     signers = [
         one
         for one in platform.accounts.all()
-        if may_sign(one) and _includes(_assets_of(platform, one), shown)
+        if may_sign(one) and sees_all_of(one.scope, shown, parents)
     ]
     return sorted(signers, key=lambda account: account.shown_name.casefold())
-
-
-def _assets_of(platform: AccessPorts, account: Account) -> frozenset[str] | None:
-    """Return the assets that an account sees, None for the whole plant."""
-    if account.scope is None:
-        return None
-    parents = {asset.name: asset.parent for asset in platform.assets.all()}
-    return visible_assets(join_scopes(account.scope), parents)
-
-
-def _includes(visible: frozenset[str] | None, shown: frozenset[str] | None) -> bool:
-    return visible is None or (shown is not None and shown <= visible)
 
 
 def sign_by_pin(

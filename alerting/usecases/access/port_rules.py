@@ -1,4 +1,4 @@
-"""What an account with a scope may do with each port: the rule of every method.
+"""The rules of each method of a port for an account with a scope.
 
 An episode, a reading or a shelf is visible by its asset; a definition, its models and reports if
 all its assets are.

@@ -22,7 +22,7 @@ OUT_OF_SCOPE = translatable(
 
 @dataclass(frozen=True)
 class Sight:
-    """What one account sees, and the stores of the whole plant that rules ask about a thing."""
+    """The part that one account sees, and the stores of the whole plant that rules ask."""
 
     person: str
     part: VisiblePart

@@ -18,7 +18,7 @@ _RECENT = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class VisiblePart:
-    """What lies in some scopes, of all known assets and the newest revision of each definition.
+    """The things in some scopes, of all known assets and the newest revision of each definition.
 
     `assets`: names of the visible assets. `above`: their other ancestors, whose events and states
     count for them too; they are read for that, and never listed.
@@ -83,7 +83,7 @@ class VisiblePart:
 def find_visible(
     scopes: Scopes, assets: Iterable[Asset], latest: Iterable[Revision]
 ) -> VisiblePart:
-    """Return what lies in scopes, of which there is at least one."""
+    """Return the part in scopes, of which there is at least one."""
     index = AssetIndex(assets)
     visible = visible_assets(scopes, {a.name: a.parent for a in index.assets}) or frozenset()
     tree = AssetTree(index.assets)

@@ -12,12 +12,14 @@ def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
     """Audit edits made in the database since the last time; return what was edited."""
     found = platform.documents.edits()
     origin = AUDIT_ORIGIN.set(EDITOR)
-    for edit in found:
-        platform.audit.add(
-            EDITOR, describe_edit(edit), edit.name, at, edit.before, edit.after, "edited in MongoDB"
-        )
-        platform.documents.note(edit)
-    AUDIT_ORIGIN.reset(origin)
+    try:
+        for edit in found:
+            what = describe_edit(edit)
+            why = "edited in MongoDB"
+            platform.audit.add(EDITOR, what, edit.name, at, edit.before, edit.after, why)
+            platform.documents.note(edit)
+    finally:
+        AUDIT_ORIGIN.reset(origin)
     return [f"{edit.collection}/{edit.name}" for edit in found]
 
 

@@ -52,7 +52,7 @@ _COMMANDS = {
     DATABASE: "alerting up",
     UNREADABLE: "alerting train {subject}",
     FAULTY: "alerting show {subject}",
-    WAITING: "alerting model approve {subject}",
+    WAITING: "alerting models {subject}",
     MISCALIBRATED: "alerting train {subject}",
     LOAD: "alerting backtest {first}",
 }
@@ -85,8 +85,8 @@ class DeadMessagesOfSource:
 
 @dataclass(frozen=True)
 class PlatformOverview:
-    """What of the platform is not a metric. `jobs`: predict jobs that wait or run; `backup_age`:
-    None without a backup that the platform knows of."""
+    """The parts of the overview that are no metrics. `backup_age`: None without a backup that the
+    platform knows of."""
 
     processes: tuple[ProcessState, ...]
     dead_messages: tuple[DeadMessagesOfSource, ...]

@@ -152,7 +152,7 @@ class FakeProvider:
         } | self.metadata
 
     def redeem(self, form):
-        """Give the token of a code, once, to whoever has its verifier."""
+        """Give the token of a code, once, to a client with its verifier."""
         (code,) = form["code"]
         asked, _ = self.codes.get(code, (None, None))
         verifier = form["code_verifier"][0].encode()

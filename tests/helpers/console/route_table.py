@@ -53,7 +53,7 @@ TABLE = {
         GET /login/directory/out, POST /login/directory/logout""",
 }
 """The routes with each permission, `~` for the beginning of the API; None: open to everyone, or to
-whoever knows the address. A person with a scope has none of the whole plant."""
+anyone who knows the address. A person with a scope has none of the whole plant."""
 EXPECTED = {
     route.strip().replace("~", API): permission and permission.split()[0]
     for permission, text in TABLE.items()
