@@ -51,6 +51,20 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
     return Plan(definition.name, "change", definition, changed)
 
 
+def recorded_change(
+    before: Revision | None, after: Revision
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return the numbers of two revisions and their fields that differ, before and after."""
+    new = {"revision": after.number, **definition_document(after.definition)}
+    if before is None:
+        return None, new
+    old = {"revision": before.number, **definition_document(before.definition)}
+    return (
+        {field: value for field, value in old.items() if new.get(field) != value},
+        {field: value for field, value in new.items() if old.get(field) != value},
+    )
+
+
 def next_revision(
     definition: Definition,
     latest: Revision | None,

@@ -19,16 +19,15 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
-from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
-from alerting.definitions.wording.language import template, translatable
-from alerting.ports import (
-    Audit,
-    Dags,
-    DefinitionPorts,
-    Definitions,
-    Document,
-    PlatformAlerts,
+from alerting.definitions.revisions import (
+    Plan,
+    definition_document,
+    next_revision,
+    plan_change,
+    recorded_change,
 )
+from alerting.definitions.wording.language import template, translatable
+from alerting.ports import Audit, Dags, DefinitionPorts, Definitions, Document, PlatformAlerts
 from alerting.usecases.definitions.checking import (
     check,
     check_each,
@@ -216,8 +215,7 @@ def _store(
         template("definition applied"),
         definition.name,
         at,
-        before and before.number,
-        revision.number,
+        *recorded_change(before, revision),
         reason,
     )
     return revision

@@ -247,13 +247,13 @@ WRITES = {
         apply_document("apply", document=too_hot(above=220)),
         "definition applied",
         COMMAND,
-        ": 1 -> 2",
+        "above: 215.0 -> 220.0",
     ),
     "command: retire a definition": (
         lambda plant: plant.run("definition", "retire", "too-hot"),
         "definition applied",
         COMMAND,
-        ": 1 -> 2",
+        "state: - -> retired",
     ),
     "command: apply a route": (
         after_route(lambda plant: None),
