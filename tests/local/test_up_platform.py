@@ -62,7 +62,11 @@ class Up:
         self.output = self.home / f"output-{time.monotonic_ns()}"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                self.command("up"), env=self.environ, stdout=output, stderr=subprocess.STDOUT
+                self.command("up"),
+                env=self.environ,
+                stdin=subprocess.DEVNULL,  # a question would get no answer
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     def command(self, *words):
