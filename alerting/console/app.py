@@ -44,6 +44,8 @@ from alerting.console.people import (
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
+from alerting.console.sources import source_api, source_pages
+from alerting.console.sources.trials import SourceTrials
 from alerting.console.web import (
     links,
     model_pages,
@@ -53,7 +55,6 @@ from alerting.console.web import (
     quality,
     report_pages,
     routes,
-    sources,
 )
 from alerting.console.web.line_clock import PageClock
 from alerting.definitions.wording.language import LanguageCode
@@ -63,12 +64,14 @@ from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.visible import VisibleParts
+from alerting.usecases.sources.poll import Readers
 
 PROGRAMS = (
     *(
         api.router,
         definition_api.router,
         preview_api.router,
+        source_api.router,
         operate_api.router,
         report_api.router,
         ingest_api.router,
@@ -84,7 +87,7 @@ PEOPLE = (
         report_pages.router,
         quality.pages,
         routes.pages,
-        sources.pages,
+        source_pages.pages,
         platform_page.pages,
     ),
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
@@ -106,6 +109,7 @@ def create_app(
     predict_files: JobFolder | None = None,
     passwords: Passwords | None = None,
     directory: OidcProvider | None = None,
+    source_readers: Callable[[], Readers] | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
@@ -114,7 +118,8 @@ def create_app(
     the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
     time limit for the body of a request to arrive. `predict_files`: the files of predict
     jobs; without them none are taken. `passwords`: their hashes, argon2id if left out.
-    `directory`: the provider by which people sign in; it needs `public_url`.
+    `directory`: the provider by which people sign in; it needs `public_url`. `source_readers`:
+    makes what connects to sources, to look at their rows.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -144,6 +149,7 @@ def create_app(
     app.state.predict_files = predict_files
     app.state.deliveries = ingest_api.Deliveries()
     app.state.previews = Previews()
+    app.state.source_trials = SourceTrials(source_readers)
     app.state.predictor = Predictor(platform)
     app.state.reader = PlatformReader(platform)
     handle_problems(app)

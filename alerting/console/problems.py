@@ -15,13 +15,12 @@ from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.api.plant_times import plant_times
 from alerting.console.language import language_of
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import NotFound, Unreachable, UserError
+from alerting.definitions.faults import ChangedMeanwhile, NotFound, Unreachable, UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
-from alerting.usecases.definitions.sync import ChangedSince
 
 API = "/api/"
 METRICS = "/metrics"
@@ -113,13 +112,13 @@ def handle_problems(app: FastAPI) -> None:
             404
             if isinstance(fault, NotFound)
             else 412
-            if isinstance(fault, ChangedSince)
+            if isinstance(fault, ChangedMeanwhile)
             else 503
             if isinstance(fault, DatabaseDown | Unreachable)
             else 422
         )
         zone = request.app.state.platform.zone
-        message = fault.detail if isinstance(fault, ChangedSince) else fault.message
+        message = fault.detail if isinstance(fault, ChangedMeanwhile) else fault.message
         detail = plant_times(message, zone) if is_for_programs(request.url.path) else fault.message
         return problem(request, status, detail)
 

@@ -17,7 +17,7 @@ from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
-from alerting.wiring import open_platform, predict_files
+from alerting.wiring import open_platform, predict_files, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
 
@@ -49,6 +49,7 @@ def serve(
             public_url=settings.delivery.public_url,
             predict_files=predict_files(settings, environ),
             directory=directory,
+            source_readers=partial(source_readers, settings, environ),
         )
         HealthMonitor(partial(open_platform, settings)).start()
         serve_app(app, host, port or settings.api_port, options)

@@ -86,6 +86,18 @@ class NotFound(UserError):
     """Refusal because what was named does not exist."""
 
 
+class ChangedMeanwhile(UserError):
+    """Refusal of a change that was made from another state than the newest.
+
+    `detail`: the message, and what to do.
+    """
+
+    @property
+    def detail(self) -> str:
+        """Return the message and what to do."""
+        return f"{self.message}; read it again and repeat the change"
+
+
 class Unreachable(UserError):
     """Error: what a user's input needs is away, such as the archive; it can succeed later."""
 

@@ -51,6 +51,8 @@ PATHS = {
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
+    "/sources/{name}": [f"{line.line}-source" for line in LINES],
+    "/sources/{name:without_colon}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
@@ -85,6 +87,7 @@ QUERIES = {
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
     "limit": ["2"],
+    "kind": ["mqtt"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
     "asset_column": ["asset"],
     "time": ["ts"],
@@ -289,6 +292,7 @@ def bodies_of(path, line):
         drafts += [too_hot_on(oven, f"{FIRST}-hot"), too_hot_on("*-oven", f"{FIRST}-new")]
     instant = at(NOW - 400).isoformat()
     first = names_of(line).episodes[-3]
+    gate = {"name": f"{line}-source", "kind": "http", "stale_after": "9m"}
     of = {
         "/feedback": [{"verdict": "true_alarm", "acted": True}],
         "/ack": [{}],
@@ -321,6 +325,14 @@ def bodies_of(path, line):
         ":retire": [{"reason": "test"}],
         ":activate": [{"reason": "test"}],
         ":restore": [{"revision": 1}],
+        "/sources:check": [gate],
+        "/sources:test": [gate],
+        "/sources/{name:without_colon}": [gate],
+        **dict.fromkeys((":pause", ":resume", ":test", "/look"), [{}]),
+        "/dead-messages:retry": [{}],
+        "/new-source": [{"document": str(gate), "act": "apply"}],
+        "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
+        "/state": [{"act": "pause", "revision": "1"}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 

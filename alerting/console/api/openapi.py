@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
-from alerting.console.definitions.documents import DEFINITION_BODY, YAML
+from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
@@ -86,7 +86,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = ProblemDocument.model_json_schema() | {"title": "Problem"}
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
-    schemas["DefinitionBody"] = DEFINITION_BODY
+    schemas |= DOCUMENT_BODIES
     for route in app.routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue

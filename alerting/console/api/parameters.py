@@ -2,9 +2,9 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Form, Path, Query
+from fastapi import Form, Header, Path, Query
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -13,6 +13,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.fields.names import require_no_number
@@ -31,6 +32,15 @@ _UNSEEN = (
     r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
 )
 _NOT_BLANK = Field(json_schema_extra={"pattern": f"[^{_UNSEEN}]"})
+
+
+class WithoutColon(StringConvertor):
+    """Part of an address without a colon, after which an act stands."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("without_colon", WithoutColon())
 
 
 def _plus_as_sent(value: object) -> object:
@@ -120,3 +130,31 @@ Cursor = Annotated[
 ]
 FormField = Annotated[str, Form(max_length=FIELD)]
 FormText = Annotated[str, Form(max_length=TEXT * 4)]
+_ONE_REVISION = '^"?[0-9]{1,9}"?$'
+_ANY = r"^\*$"
+IfMatch = Annotated[
+    str | None,
+    Header(
+        pattern=_ONE_REVISION,
+        description='The ETag of the revision that the change was made from, such as `"3"`.',
+    ),
+    WithJsonSchema({"type": "string", "pattern": _ONE_REVISION}),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(pattern=_ANY, description="`*`: only if there is none of this name."),
+    WithJsonSchema({"type": "string", "enum": ["*"]}),
+]
+ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
+
+
+def etag_of(revision: int) -> str:
+    """Return the ETag of a document: the number of its newest revision, 0 without one."""
+    return f'"{revision}"'
+
+
+def expected_of(if_match: str | None, if_none_match: str | None) -> int | Literal["new"] | None:
+    """Return the revision that a change was made from; None without these headers."""
+    if if_match is not None:
+        return int(if_match.strip('"'))
+    return "new" if if_none_match is not None else None

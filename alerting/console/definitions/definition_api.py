@@ -3,14 +3,21 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from starlette.convertors import StringConvertor, register_url_convertor
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served, Viewer
-from alerting.console.api.parameters import Id, Short
+from alerting.console.api.parameters import (
+    ETAG,
+    Id,
+    IfMatch,
+    IfNoneMatch,
+    Short,
+    etag_of,
+    expected_of,
+)
 from alerting.console.definitions import views
 from alerting.console.definitions.documents import TAKES_A_DOCUMENT, Sent
 from alerting.definitions.faults import UserError
@@ -26,14 +33,6 @@ from alerting.usecases.alarm_load.overview import definition_line, definition_li
 from alerting.usecases.definitions import sync
 from alerting.usecases.upkeep.maintain import close_orphans
 
-
-class WithoutColon(StringConvertor):
-    """Part of an address without a colon, after which an act stands."""
-
-    regex = "[^/:]+"
-
-
-register_url_convertor("without_colon", WithoutColon())
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 _MOST = 2**31 - 1
 Number = Annotated[int, Path(ge=1, le=_MOST, description="Number of a revision.")]
@@ -42,22 +41,6 @@ AcceptLoad = Annotated[
     Short,
     Query(description="Why more alarms than the budget allows are accepted; else refused."),
 ]
-_ONE_REVISION = '^"?[0-9]{1,9}"?$'
-_ANY = r"^\*$"
-IfMatch = Annotated[
-    str | None,
-    Header(
-        pattern=_ONE_REVISION,
-        description='The ETag of the revision that the change was made from, such as `"3"`.',
-    ),
-    WithJsonSchema({"type": "string", "pattern": _ONE_REVISION}),
-]
-IfNoneMatch = Annotated[
-    str | None,
-    Header(pattern=_ANY, description="`*`: only if there is no such definition."),
-    WithJsonSchema({"type": "string", "enum": ["*"]}),
-]
-ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
 
 
 class ChangeBody(BaseModel):
@@ -140,7 +123,7 @@ def apply_definition(
     412: it was changed since, by whom and what. Nothing is written if the document has a fault, or
     breaks the alarm budget of a position and `accept_load` is empty.
     """
-    expected = _expected(if_match, if_none_match)
+    expected = expected_of(if_match, if_none_match)
     if expected is None:
         raise HTTPException(
             428,
@@ -169,7 +152,7 @@ def retire_definition(
 ) -> views.RetiredView:
     """Take a definition out of service; its history, models and episodes stay. Role: engineer."""
     reason = body.reason if body else ""
-    retired = retire(platform, name, _expected(if_match, None), person.name, reason)
+    retired = retire(platform, name, expected_of(if_match, None), person.name, reason)
     response.headers["etag"] = etag_of(retired.revision)
     return retired
 
@@ -185,7 +168,7 @@ def activate_definition(
 ) -> views.AppliedView:
     """Put a draft or a retired definition into service, within the alarm budget. Role: engineer."""
     given = body or ChangeBody(reason="")
-    expected = _expected(if_match, None)
+    expected = expected_of(if_match, None)
     if expected is not None:
         sync.require_expected(platform, name, expected, platform.clock.now())
     applied = _change(
@@ -215,7 +198,7 @@ def restore_revision(
     applied = _change(
         platform,
         definition_document(chosen.definition),
-        _expected(if_match, None),
+        expected_of(if_match, None),
         person,
         body.reason or f"revision {chosen.number} restored",
         body.accept_load,
@@ -276,11 +259,6 @@ def show_difference(
     )
 
 
-def etag_of(revision: int) -> str:
-    """Return the ETag of a definition: the number of its newest revision, 0 without one."""
-    return f'"{revision}"'
-
-
 def retire(
     platform: Platform, name: str, expected: sync.Expected | None, author: str, reason: str
 ) -> views.RetiredView:
@@ -291,12 +269,6 @@ def retire(
     revision = sync.retire(platform, name, author, now, reason or "retired")
     closed = close_orphans(platform, platform.clock.now())
     return views.RetiredView(name=name, state="retired", revision=revision.number, closed=closed)
-
-
-def _expected(if_match: str | None, if_none_match: str | None) -> sync.Expected | None:
-    if if_match is not None:
-        return int(if_match.strip('"'))
-    return "new" if if_none_match is not None else None
 
 
 def _change(

@@ -10,6 +10,7 @@ from alerting.definitions.assets import EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.faults import (
+    ChangedMeanwhile,
     DefinitionRefused,
     Fault,
     NotFound,
@@ -108,7 +109,7 @@ def apply(
     return plans
 
 
-class ChangedSince(UserError):
+class ChangedSince(ChangedMeanwhile):
     """Refusal of a change that was made from another revision than the newest.
 
     `newest`: None if there is none; `changes`: fields that it changed, before and after.

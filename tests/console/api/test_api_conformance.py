@@ -18,7 +18,7 @@ from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.rubbish import ADMIN_TOKEN, filled
+from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
@@ -49,6 +49,14 @@ BY_STATE = {
     "POST /api/v1/readings": "Idempotency-Key was used for another body",
     "POST /api/v1/events": "Idempotency-Key was used for another body",
     "POST /api/v1/shelves": "is not after now|at most",
+    "POST /api/v1/sources:check": f"{UNREADABLE}|has faults|on the host",
+    "POST /api/v1/sources:test": f"{UNREADABLE}|has faults|on the host|give a file",
+    "PUT /api/v1/sources/{name}": f"{UNREADABLE}|has faults|of another source|on the host|"
+    "was changed by|has another state|send If-Match",
+    **{
+        f"POST /api/v1/sources/{{name}}:{act}": "was changed by"
+        for act in ("pause", "resume", "retire")
+    },
 }
 """What a description cannot say: refusals that follow from the time, from the state, or from two
 parameters together."""
@@ -64,7 +72,12 @@ def address(tmp_path_factory):
     """A server of this process; a prediction, a report, a route and two episodes are there."""
     made = filled(in_memory_platform(LogChannel(lambda line: None)))
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
-    app = create_app(made, TOKENS, predict_files=JobFolder(tmp_path_factory.mktemp("predictions")))
+    app = create_app(
+        made,
+        TOKENS,
+        predict_files=JobFolder(tmp_path_factory.mktemp("predictions")),
+        source_readers=no_messages,
+    )
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))
     thread = threading.Thread(target=server.run, daemon=True)

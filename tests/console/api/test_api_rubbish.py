@@ -25,6 +25,7 @@ from tests.helpers.console.rubbish import (
     VALID,
     body_of,
     filled,
+    no_messages,
     operations,
     path_of,
     required,
@@ -103,7 +104,12 @@ def platform(two_prepared):
 def client(platform, tmp_path):
     """A client in one event loop: a client outside of a `with` starts one for each of many thousand
     requests."""
-    app = create_app(platform, TOKENS, predict_files=JobFolder(tmp_path / "predictions"))
+    app = create_app(
+        platform,
+        TOKENS,
+        predict_files=JobFolder(tmp_path / "predictions"),
+        source_readers=no_messages,
+    )
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as sending:
         yield sending
 
@@ -232,7 +238,7 @@ def test_rubbish_in_every_body_is_refused(client):
                 **request,
             )
     assert walk.wrong == []
-    assert bodies == len(VALID) + 1  # a definition is checked, or applied
+    assert bodies == len(VALID) + 3  # documents are checked, looked at, or applied
     assert walk.sent > 400
 
 

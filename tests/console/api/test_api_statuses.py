@@ -24,6 +24,7 @@ from tests.helpers.console.rubbish import (
     VALID,
     body_of,
     filled,
+    no_messages,
     operations,
     path_of,
     required,
@@ -65,6 +66,7 @@ def everywhere(stub):
         "predict_jobs",
         "access_tokens",
         "audit",
+        "sources",
     )
     client = client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
     client.app.state.previews = stub
@@ -94,7 +96,9 @@ def client(tmp_path_factory):
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
     files = JobFolder(tmp_path_factory.mktemp("predictions"))
     return client_of(
-        replace(made, channels={"log": LogChannel(lambda line: None)}), predict_files=files
+        replace(made, channels={"log": LogChannel(lambda line: None)}),
+        predict_files=files,
+        source_readers=no_messages,
     )
 
 
@@ -155,7 +159,7 @@ def named(client, path):
     return {"name": "all"} if path.startswith("/api/v1/routes/") else closed
 
 
-def provoke_preconditions(send, operation, body):
+def provoke_preconditions(send, operation, where, body):
     """Statuses of a change of another revision than the newest, of none, and of a new object."""
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
     if "if-match" in names:
@@ -163,10 +167,9 @@ def provoke_preconditions(send, operation, body):
         yield send(headers={**ADMIN, "if-match": '"99"'}, **body)
     if "if-none-match" in names:
         new = {**body["json"], "name": "too-new"}
-        yield send(
-            at="/api/v1/definitions/too-new", headers={**ADMIN, "if-none-match": "*"}, json=new
-        )
-        yield send(at="/api/v1/definitions/too:new", **body)  # a name that no definition can have
+        folder = where.rpartition("/")[0]
+        yield send(at=f"{folder}/too-new", headers={**ADMIN, "if-none-match": "*"}, json=new)
+        yield send(at=f"{folder}/too:new", **body)  # a name that none can have
 
 
 def provoke(clients, path, method, operation, schemas):
@@ -191,7 +194,7 @@ def provoke(clients, path, method, operation, schemas):
     yield send(headers={**ADMIN, "x-large": "x" * 40_000}, **body)
     yield send(at=wrong_path(path), **body)
     yield send(at=path_of(path, id="x" * 300, name="x" * 300), **body)
-    yield from provoke_preconditions(send, operation, body)
+    yield from provoke_preconditions(send, operation, where, body)
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "query":
             yield send(params=query | {parameter["name"]: "0001-01-01T00:00:00Z" + "x" * 300})

@@ -117,8 +117,8 @@ def test_a_change_is_applied_on_the_revision_it_was_made_from_by_the_person_sign
     assert {key: entry[key] for key in ("actor", "subject", "before", "after", "why")} == {
         "actor": "ada",
         "subject": "too-hot",
-        "before": 1,
-        "after": 2,
+        "before": {"revision": 1, "title": "Oven too hot", "above": 215.0},
+        "after": {"revision": 2, "above": 210.0},
         "why": "too late",
     }
 

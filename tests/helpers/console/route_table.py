@@ -16,7 +16,7 @@ TABLE = {
         GET ~/reports, GET ~/reports/{id}, GET ~/reports/{id}/metrics,
         GET ~/reports/{id}/tables/{table}, GET ~/reports/{id}/tables/{table}/csv,
         GET ~/misses, GET ~/predict-jobs, GET ~/predict-jobs/{id},
-        GET ~/predict-jobs/{id}/scores, GET ~/kpi,
+        GET ~/predict-jobs/{id}/scores, GET ~/kpi, GET ~/sources,
         GET /, GET /episodes/{id}, GET /suppressed, GET /models/{name}, GET /reports,
         GET /reports/{id}, GET /kpi, GET /sources, GET /account,
         POST /account/password, POST /account/pin, POST /account/pin/remove,
@@ -39,7 +39,13 @@ TABLE = {
     "configure of the whole plant": """
         POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit, GET /audit,
         GET /audit.csv, POST /routes/{name}/test, POST /dead-letters/retry,
-        POST /platform/sources/{name}/retry""",
+        POST /platform/sources/{name}/retry, POST ~/sources:check, POST ~/sources:test,
+        GET ~/sources/{name:without_colon}, PUT ~/sources/{name:without_colon},
+        POST ~/sources/{name}:pause, POST ~/sources/{name}:resume, POST ~/sources/{name}:retire,
+        POST ~/sources/{name}:test, GET ~/sources/{name}/dead-messages,
+        POST ~/sources/{name}/dead-messages:retry, GET /new-source, POST /new-source,
+        GET /sources/{name}, POST /sources/{name}, POST /sources/{name}/look,
+        POST /sources/{name}/retry, POST /sources/{name}/state""",
     "send": "POST ~/readings, POST ~/events",
     "administer": """
         GET ~/tokens, POST ~/tokens, DELETE ~/tokens/{id}, GET /access,

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from alerting.usecases.access.people import register_services
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.sources.documents import apply_sources
+from alerting.usecases.sources.poll import Readers
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, episode
 
@@ -12,6 +14,15 @@ ADMIN_TOKEN = list(TOKENS)[2]
 
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+BROKER = {"name": "too-hot", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-1/#"}
+"""A source, of the same name as a definition, so that one name fits all addresses."""
+
+
+def no_messages():
+    """Return readers of a broker that has none."""
+    return Readers(None, None)
 
 
 VALID = {
@@ -59,6 +70,7 @@ VALID = {
         "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
     },
     "DefinitionBody": too_hot(),
+    "SourceBody": {**BROKER, "stale_after": "5m"},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
     "RetireBody": {"reason": "r"},
@@ -84,6 +96,7 @@ def filled(platform):
     platform.episodes.insert(episode(1))
     platform.episodes.insert(episode(590, condition="open"))
     platform.routes.store_document({"name": "all", "match": {}, "channels": ["log"]})
+    apply_sources(platform, [BROKER], "engineer", at(0))
     platform.clock.instant = at(600)
     return platform
 

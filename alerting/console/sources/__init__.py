@@ -1,0 +1,1 @@
+"""Sources over HTTP: the REST API and the pages on top of it."""

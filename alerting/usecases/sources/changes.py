@@ -1,0 +1,147 @@
+"""Changes of sources by people at the console, from the revision that they have read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from alerting.definitions.faults import ChangedMeanwhile, UserError
+from alerting.definitions.sources.mapping import SourceState
+from alerting.definitions.sources.source import FilesSource, Source, SqlSource, source_document
+from alerting.definitions.sources.streamed import StreamedSource
+from alerting.ports import DeadMessage, SourcePorts, SourceRevision, Sources
+from alerting.usecases.sources.documents import (
+    SourcePlan,
+    apply_sources,
+    find_source,
+    plan_sources,
+    record_edits,
+    set_state,
+)
+from alerting.usecases.sources.status import SourceStatus, source_status
+
+ExpectedSource = int | Literal["new"]
+"""The number of the newest revision that a change was made from; or that there is no such source.
+"""
+DEAD_SHOWN = 20
+_PATHS = ("pattern", "done", "bad", "known_hosts", "key")
+
+
+@dataclass(frozen=True)
+class SourceDetail:
+    """A source with its state, its revisions, oldest first, and the first dead messages of it.
+
+    `dead_more`: there are more of them than these.
+    """
+
+    source: Source
+    document: Mapping[str, Any]
+    status: SourceStatus
+    revisions: tuple[SourceRevision, ...]
+    dead: tuple[DeadMessage, ...]
+    dead_more: bool
+
+    @property
+    def number(self) -> int:
+        """Return the number of the newest revision, 0 without one."""
+        return self.revisions[-1].number if self.revisions else 0
+
+    @property
+    def can_be_looked_at(self) -> bool:
+        """Return whether the platform connects to it, so that some of its rows can be shown."""
+        return isinstance(self.source, FilesSource | SqlSource | StreamedSource)
+
+
+def source_detail(plant: SourcePorts, name: str, now: datetime) -> SourceDetail:
+    """Return a source with all that is known of it. Raises NotFound, and UserError if its document
+    is faulty."""
+    source = find_source(plant.sources, name)
+    revisions = plant.sources.revisions(name)
+    dead = plant.dead_messages.dead(name, DEAD_SHOWN + 1)
+    return SourceDetail(
+        source,
+        source_document(source),
+        source_status(source, plant.deliveries.progress(name), revisions, now),
+        tuple(revisions),
+        tuple(dead[:DEAD_SHOWN]),
+        len(dead) > DEAD_SHOWN,
+    )
+
+
+def apply_source(
+    plant: SourcePorts,
+    document: Mapping[str, Any],
+    expected: ExpectedSource | None,
+    actor: str,
+    now: datetime,
+) -> SourcePlan:
+    """Apply a source that was made from the expected revision. Raises ChangedMeanwhile for another
+    newest one, and UserError for a faulty document and for paths that are not in use yet."""
+    plan = plan_source(plant.sources, document)
+    if expected is not None:
+        require_source_revision(plant, plan.name, expected, now)
+    return apply_sources(plant, [document], actor, now)[0]
+
+
+def change_state(
+    plant: SourcePorts,
+    name: str,
+    state: SourceState,
+    expected: ExpectedSource | None,
+    actor: str,
+    now: datetime,
+) -> Source:
+    """Pause, resume or retire a source, from the expected revision. Raises ChangedMeanwhile."""
+    find_source(plant.sources, name)
+    if expected is not None:
+        require_source_revision(plant, name, expected, now)
+    return set_state(plant, name, state, actor, now)
+
+
+def plan_source(sources: Sources, document: Mapping[str, Any]) -> SourcePlan:
+    """Return the change that a document makes. Raises UserError for a faulty one, and for one that
+    names paths of the host which its source does not use yet."""
+    (plan,) = plan_sources(sources, [document])
+    require_known_paths(plan.source, sources.get(plan.name))
+    return plan
+
+
+def require_known_paths(source: Source, before: Source | None) -> None:
+    """Require that a source of files names no path of the host but those that it uses already.
+
+    At the console this is refused, because its rows are shown there: the path of a secret would
+    show it. Raises UserError.
+    """
+    if not isinstance(source, FilesSource):
+        return
+    wrong = [
+        field
+        for field in _PATHS
+        if getattr(source, field) is not None
+        and getattr(source, field) != getattr(before, field, None)
+        and (source.url is None or field in ("known_hosts", "key"))
+    ]
+    if wrong:
+        raise UserError(
+            f"source {source.name!r}: {', '.join(wrong)}: a path on the host is given there: "
+            "`alerting source apply FILE`"
+        )
+
+
+def require_source_revision(
+    plant: SourcePorts, name: str, expected: ExpectedSource, now: datetime
+) -> None:
+    """Raise ChangedMeanwhile if the newest revision of a source is not the expected one. An edit of
+    the document in the database gets its revision first."""
+    record_edits(plant.sources, now)
+    revisions = plant.sources.revisions(name)
+    newest = revisions[-1] if revisions else None
+    exists = newest is not None or plant.sources.get(name) is not None
+    if (not exists) if expected == "new" else (newest.number if newest else 0) == expected:
+        return
+    if newest is None:
+        raise ChangedMeanwhile(f"source {name!r} has another state than expected")
+    raise ChangedMeanwhile(
+        f"source {name!r} was changed by {newest.actor} at "
+        f"{newest.at.isoformat(timespec='seconds')} (revision {newest.number})"
+    )
