@@ -328,7 +328,7 @@ def bodies_of(path, line):
         "/sources:check": [gate],
         "/sources:test": [gate],
         "/sources/{name:without_colon}": [gate],
-        **dict.fromkeys((":pause", ":resume", ":test", "/look"), [{}]),
+        **{act: [{}] for act in (":pause", ":resume", ":test", "/look")},
         "/dead-messages:retry": [{}],
         "/new-source": [{"document": str(gate), "act": "apply"}],
         "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
@@ -362,7 +362,7 @@ def writes_of(route, line):
     own |= {f"{line}-route", f"{line}-source"}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}
-    paths = [p for p in values_at(route.path) if p == route.path or {*p.split("/")} & own]
+    paths = [p for p in values_at(route.path) if p == route.path or {*re.split("[/:]", p)} & own]
     if any(parameter.alias == "source" for parameter in route.dependant.query_params):
         paths.append(f"{route.path}?source={line}-source")
     return list(product(paths, bodies))
@@ -426,7 +426,7 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path
     differences, statuses = send_writes(both, sender("engineer"), FIRST)
     assert differences == []
     refused = {path for path, found in statuses.items() if min(found) >= 400}
-    of_the_plant = {line.split()[1] for line in OF_THE_PLANT if line.startswith("POST ")}
+    of_the_plant = {one.split()[1] for one in OF_THE_PLANT if one.startswith(("POST ", "PUT "))}
     assert refused == of_the_plant - OF_NO_ASSET | {
         "/api/v1/definitions/{name}/predict-jobs",  # no object store is configured
         "/api/v1/episodes/{id}/close",  # none was predicted
