@@ -33,6 +33,7 @@ from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
+from alerting.console.models import decision_pages, model_api, model_pages
 from alerting.console.people import (
     access_page,
     account_page,
@@ -46,7 +47,6 @@ from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.web import (
     links,
-    model_pages,
     operate_pages,
     pages,
     platform_page,
@@ -69,6 +69,7 @@ PROGRAMS = (
         api.router,
         definition_api.router,
         preview_api.router,
+        model_api.router,
         operate_api.router,
         report_api.router,
         ingest_api.router,
@@ -81,6 +82,7 @@ PEOPLE = (
     *(
         pages.router,
         model_pages.router,
+        decision_pages.router,
         report_pages.router,
         quality.pages,
         routes.pages,
@@ -106,6 +108,7 @@ def create_app(
     predict_files: JobFolder | None = None,
     passwords: Passwords | None = None,
     directory: OidcProvider | None = None,
+    airflow: str | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
@@ -114,7 +117,8 @@ def create_app(
     the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
     time limit for the body of a request to arrive. `predict_files`: the files of predict
     jobs; without them none are taken. `passwords`: their hashes, argon2id if left out.
-    `directory`: the provider by which people sign in; it needs `public_url`.
+    `directory`: the provider by which people sign in; it needs `public_url`. `airflow`: the address
+    of its pages, for links.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -142,6 +146,7 @@ def create_app(
     app.state.line_clock = PageClock(platform.line_speed)
     app.state.entrance = entrance
     app.state.predict_files = predict_files
+    app.state.airflow = airflow
     app.state.deliveries = ingest_api.Deliveries()
     app.state.previews = Previews()
     app.state.predictor = Predictor(platform)

@@ -86,6 +86,10 @@ class NotFound(UserError):
     """Refusal because what was named does not exist."""
 
 
+class Conflicting(UserError):
+    """Refusal because of what another person or process did before."""
+
+
 class Unreachable(UserError):
     """Error: what a user's input needs is away, such as the archive; it can succeed later."""
 
