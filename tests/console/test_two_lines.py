@@ -52,6 +52,7 @@ PATHS = {
     "/previews/{id}": ["0" * 12],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
+    "/{act}": ["decide", "train", "cancel", "rollback", "point"],
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
     "/shelves/{id}": OF_BOTH["shelf"],
@@ -84,6 +85,7 @@ QUERIES = {
     **{name: [] for name in ("wait", "code", "state", "iss", "error", "reason", "accept_load")},
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
+    "at_most": ["2"],
     "limit": ["2"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
     "asset_column": ["asset"],
@@ -321,6 +323,12 @@ def bodies_of(path, line):
         ":retire": [{"reason": "test"}],
         ":activate": [{"reason": "test"}],
         ":restore": [{"revision": 1}],
+        "/models:approve": [{}],
+        "/models:reject": [{"reason": "test"}],
+        "/models:rollback": [{"reason": "test"}],
+        "/trainings": [{"reason": "test"}],
+        "/trainings:cancel": [{"reason": "test"}],
+        "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
@@ -419,4 +427,8 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path
         "/api/v1/definitions/{name}/predict-jobs",  # no object store is configured
         "/api/v1/episodes/{id}/close",  # none was predicted
         "/episodes/{id}/close",
+        # the page of the models was first
+        *(f"/api/v1/definitions/{{name}}/models:{act}" for act in ("approve", "reject")),
+        "/api/v1/definitions/{name}/models:rollback",  # the model before cannot be read
+        "/api/v1/definitions/{name}/trainings:cancel",  # the first one is due by itself
     }

@@ -10,6 +10,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import FormField, Id
+from alerting.console.language import language_of
 from alerting.console.models.model_pages import comparison_rows, describe_curve
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
@@ -147,11 +148,11 @@ def _page(
         title=report.line.title,
         line=report.line,
         waiting=report.waiting,
-        comparison=comparison_rows(report.waiting),
+        comparison=comparison_rows(report.waiting, language_of(request)),
         served=_served(report),
         revision=revision.number,
         present=next((p for p in points if p.chosen), None),
-        chosen=next((p for p in points if p.at_most == typed.get("at_most")), None),
+        chosen=next((p for p in points if p.at_most and p.at_most == typed.get("at_most")), None),
         by_limit=isinstance(revision.definition, TrainedDefinition)
         and revision.definition.operating_point.most_false_alarms is not None,
         typed=typed,

@@ -76,7 +76,7 @@ def list_models(platform: Served, _: Viewer) -> list[views.ModelSummary]:
 @router.get("/definitions/{name}/models")
 def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
     """Show the models of a definition: what waits, the candidates of the last training, curve and
-    evidence, versions and decisions. 422 for a definition without a model."""
+    evidence, versions and decisions."""
     report = model_report(platform, name)
     definition = require_revision(platform.definitions, name).definition
     return views.detail_view(report, definition, platform)
@@ -118,7 +118,7 @@ def roll_back(
 @router.get("/definitions/{name}/trainings")
 def list_trainings(name: Id, platform: Served, _: Viewer) -> views.TrainingsView:
     """Show the newest training of each question of a definition with its state and step, why it
-    failed or put nothing into service, and what to do. 422 for a definition without a model."""
+    failed or put nothing into service, and what to do."""
     return _trainings(platform, name)
 
 

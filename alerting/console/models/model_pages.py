@@ -1,6 +1,6 @@
 """Pages of models: what is trained, what waits for a decision, and what each model found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,11 @@ from alerting.console.language import language_of
 from alerting.console.web.rendering import render
 from alerting.console.web.values import value_shapes
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import Language, template, translatable
+from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import DecisionRecord
+from alerting.reporting.base.messages import NONE, number, seconds
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.figures.bars import importance_bars
 from alerting.reporting.figures.operating_curve import curve_line, operating_points
@@ -45,6 +47,16 @@ STATE_NAMES = {
     "due": translatable("not trained yet"),
     "refused": translatable("no model"),
     "serving": translatable("in service"),
+}
+
+
+_COMPARED = {
+    "event_recall": template("Problems found"),
+    "false_alarms_per_week": template("False alarms a week and asset"),
+    "median_lead_time": template("Median lead time"),
+    "episode_precision": template("Alarms that are right"),
+    "time_in_alarm": template("Time in alarm"),
+    "ap": template("Average precision of the scores"),
 }
 
 
@@ -94,7 +106,7 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
         importance=importance_bars(shown, variables, language_of(request)) if measured else None,
         measured=measured,
         waiting=report.waiting,
-        comparison=comparison_rows(report.waiting),
+        comparison=comparison_rows(report.waiting, language_of(request)),
         evidence=report.evidence,
         variables=variables,
         curve=describe_curve(report.evidence, definition),
@@ -110,28 +122,74 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
 
 def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> dict[str, Any] | None:
     """Return the operating points of a version, with their places in a plot; None if its training
-    stored less than two."""
+    stored none."""
     if evidence is None or not isinstance(definition, TrainedDefinition):
         return None
     points = operating_points(evidence.curve, definition.operating_point.max_time_in_alarm)
-    if len(points) < 2:
+    if not points:
         return None
     places = curve_line(points)
     return {
         "points": list(zip(points, places, strict=True)),
-        "path": " ".join(f"{x * 10:g},{y * 10:g}" for x, y in places),
+        "path": " ".join(
+            f"{x * 10:g},{y * 10:g}"
+            for point, (x, y) in zip(points, places, strict=True)
+            if point.at_most is not None
+        ),
         "chosen": next((p for p in points if p.chosen), None),
         "assets": points[0].assets or 1,
         "by": definition.operating_point.most_false_alarms,
     }
 
 
-def comparison_rows(proposal: Proposal | None) -> list[list[str]]:
-    """Return champion and challenger side by side as rows of cells, the first with the headings."""
+def comparison_rows(proposal: Proposal | None, language: Language) -> list[list[str]]:
+    """Return what a person compares as rows of cells, the first with the headings: the version in
+    service, if there is one, and the one that waits."""
     if proposal is None:
         return []
-    heading, _, *rows = side_by_side(proposal).splitlines()
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in (heading, *rows)]
+    evidence = proposal.evidence
+    if "compared" in evidence:
+        heading, _, *rows = side_by_side(proposal).splitlines()
+        return [[cell.strip() for cell in row.strip("|").split("|")] for row in (heading, *rows)]
+    waits = proposal.refreshed_version or proposal.challenger_version
+    models = {"challenger": language.say("version {version}, which waits", version=str(waits))}
+    measured = {"challenger": proposal.test}
+    if "rows" in evidence:
+        measured = {
+            model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
+            for model in ("champion", "challenger")
+        }
+        served = str(proposal.champion_version)
+        present = {"champion": language.say("version {version}, in service", version=served)}
+        models = present | models
+    return [
+        ["", *models.values()],
+        *(
+            [
+                language.translate(title),
+                *(_metric(measured[model], key, language) for model in models),
+            ]
+            for key, title in _COMPARED.items()
+            if any(measured[model].get(key) is not None for model in models)
+        ),
+    ]
+
+
+def _metric(metrics: Mapping[str, Any], key: str, language: Language) -> str:
+    """Return a metric with its interval in this language."""
+
+    def show(value: float) -> str:
+        if key == "median_lead_time":
+            return seconds(value, language)
+        is_share = key in ("event_recall", "episode_precision", "time_in_alarm")
+        return language.share(value) if is_share else number(value, 3, language)
+
+    value = metrics.get(key)
+    bounds = metrics.get("intervals", {}).get(key)
+    if value is None or not bounds:
+        return NONE if value is None else show(value)
+    low, high = map(show, bounds)
+    return f"{show(value)} ({language.say('{low} to {high}', low=low, high=high)})"
 
 
 def _links(

@@ -79,7 +79,8 @@ class CandidateView(View):
 
 class OperatingPointView(View):
     """A threshold, and what it would have found in the validation period. `at_most`: the
-    `operating_point.false_alarms_per_week` that chooses it."""
+    `operating_point.false_alarms_per_week` that chooses it, null where its time in alarm is beyond
+    the limit."""
 
     threshold: float
     chosen: bool
@@ -89,7 +90,7 @@ class OperatingPointView(View):
     false_alarms_per_week: float = Field(description="On each asset.")
     time_in_alarm: float
     precision: float | None
-    at_most: float
+    at_most: float | None
 
 
 class EffectView(View):

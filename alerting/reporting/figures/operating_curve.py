@@ -7,6 +7,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 MOST = 10
+_USUAL_STATE = 0.5  # an alarm that holds for longer is no choice
 _LEAST_LIMIT = 0.1  # false alarms a week and asset
 
 
@@ -17,7 +18,7 @@ class CurvePoint:
     `found` of `problems`: None in trainings of earlier versions, which stored `recall` alone.
     `false_alarms`: a week and asset; `assets`: their number, None as before. `chosen`: in force
     with this model. `at_most`: the `operating_point.false_alarms_per_week` by which a training with
-    these data would choose it.
+    these data would choose it, None where its time in alarm is beyond the limit.
     """
 
     threshold: float
@@ -29,7 +30,7 @@ class CurvePoint:
     problems: int | None
     assets: int | None
     chosen: bool
-    at_most: float
+    at_most: float | None
 
     @property
     def on_all(self) -> float:
@@ -40,11 +41,12 @@ class CurvePoint:
 def operating_points(
     curve: Sequence[Mapping[str, Any]], max_time_in_alarm: float, most: int = MOST
 ) -> list[CurvePoint]:
-    """Return the points that are worth a choice: each finds more problems than all with fewer false
-    alarms, within the time in alarm that the training allowed. By rising false alarms, at most
-    `most`, the chosen one among them.
+    """Return the points that are worth a choice, and the one in force: each finds more problems
+    than all with fewer false alarms. Points that find still more, but only with a longer time in
+    alarm than the training allowed, follow without `at_most`. At most `most`, by rising share found.
 
-    `curve`: as a training stores it.
+    `curve`: as a training stores it. `max_time_in_alarm`: of the definition; the training may have
+    allowed more.
     """
     known = [
         p
@@ -57,20 +59,33 @@ def operating_points(
     allowed_time = max(
         [max_time_in_alarm, *(p["time_in_alarm"] for p in known if p.get("within_budget"))]
     )
+    choosable = _best([p for p in known if p["time_in_alarm"] <= allowed_time])
+    rates = [p["false_alarms_per_week"] for p in choosable]
+    points = [
+        _point(p, limit_choosing(rate, following))
+        for p, rate, following in zip(choosable, rates, [*rates, None][1:], strict=True)
+    ]
+    points += [_point(p, None) for p in known if p.get("chosen") and p not in choosable]
+    most_found = max((p.recall for p in points), default=-1.0)
+    beyond = [
+        p
+        for p in known
+        if p["event_recall"] > most_found and allowed_time < p["time_in_alarm"] <= _USUAL_STATE
+    ]
+    points += [_point(p, None) for p in _best(beyond)]
+    return _thinned(sorted(points, key=lambda p: (p.recall, p.false_alarms)), most)
+
+
+def _best(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the points that find more than all with fewer false alarms; of equal ones the chosen
+    one, else the one with the shortest time in alarm."""
     best: list[Mapping[str, Any]] = []
-    for point in sorted(known, key=_order):
-        if point["time_in_alarm"] > allowed_time:
-            continue
+    for point in sorted(points, key=_order):
         if not best or point["event_recall"] > best[-1]["event_recall"]:
             best.append(point)
         elif point.get("chosen") and _order(point)[:2] == _order(best[-1])[:2]:
             best[-1] = point
-    rates = [p["false_alarms_per_week"] for p in best]
-    points = [
-        _point(p, limit_choosing(rate, following))
-        for p, rate, following in zip(best, rates, [*rates[1:], None], strict=True)
-    ]
-    return _thinned(points, most)
+    return best
 
 
 def limit_choosing(rate: float, following: float | None) -> float:
@@ -105,7 +120,7 @@ def _order(point: Mapping[str, Any]) -> tuple[float, float, float]:
     )
 
 
-def _point(p: Mapping[str, Any], at_most: float) -> CurvePoint:
+def _point(p: Mapping[str, Any], at_most: float | None) -> CurvePoint:
     return CurvePoint(
         p["threshold"],
         p["event_recall"],

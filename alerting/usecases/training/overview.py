@@ -14,7 +14,7 @@ from alerting.ports import DecisionRecord, ModelUnavailable, Training, TrainingP
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.page.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.missing_champion import waiting_proposal
-from alerting.usecases.definitions.platform_alerts import WAITING
+from alerting.usecases.definitions.platform_alerts import ANSWER, WAITING
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.registry.evidence import ModelEvidence, load_evidence
 from alerting.usecases.training.due import newest_trainings
@@ -106,8 +106,7 @@ def model_lines(platform: TrainingPorts) -> list[ModelLine]:
 
 
 def model_line(platform: TrainingPorts, name: str) -> ModelLine:
-    """Return the state of one definition. Raises NotFound, and UserError for one without a
-    model."""
+    """Return the state of one definition. Raises NotFound for one without a model."""
     revision = require_trained(platform, name)
     return describe_model(
         revision,
@@ -119,7 +118,12 @@ def model_line(platform: TrainingPorts, name: str) -> ModelLine:
 
 
 def _waiting(platform: TrainingPorts) -> dict[str, str]:
-    return {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == WAITING}
+    """Return why a version waits, by definition, without the commands that answer."""
+    return {
+        a.subject: a.reason.partition(ANSWER)[0]
+        for a in platform.platform_alerts.open()
+        if a.kind == WAITING
+    }
 
 
 def describe_model(
@@ -214,8 +218,8 @@ class ModelReport:
 
 
 def model_report(platform: TrainingPorts, name: str) -> ModelReport:
-    """Return all that is known of the models of a definition. Raises NotFound, and UserError for
-    one without a model."""
+    """Return all that is known of the models of a definition. Raises NotFound for one without a
+    model."""
     line = model_line(platform, name)
     made = platform.decisions.for_definition(name)
     history = model_history(platform, name)

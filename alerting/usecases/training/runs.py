@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.definitions.faults import Conflicting, UserError, shown
+from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.language import template, translatable
 from alerting.learning.selection.proposal import Proposal
@@ -88,6 +88,12 @@ def answer_waiting(
     return answer_run(platform, waiting.run_id, actor, rejected_reason)
 
 
+def is_decided(platform: TrainingPorts, run: str) -> bool:
+    """Return whether the proposal of a run has a decision."""
+    name = platform.runs.tags(run)["definition"]
+    return any(d.run_id == run for d in platform.decisions.for_definition(name))
+
+
 def _who_decided(platform: TrainingPorts, decided: DecisionRecord) -> str:
     facts = {
         "version": str(decided.challenger_version),
@@ -108,8 +114,8 @@ def request_training(
     minute or two. Return the training before it, None for the first one, which is due by itself.
     Idempotent.
 
-    Raises UserError for a definition that is not in service or has no model, Conflicting while a
-    training is under way.
+    Raises NotFound for a definition without a model, UserError for one that is not in service,
+    Conflicting while a training is under way.
     """
     revision = require_trained(platform, name)
     if revision.definition.state != "active":
@@ -178,11 +184,11 @@ def cancel_training(platform: TrainingPorts, name: str, actor: str, reason: str)
 
 
 def require_trained(platform: TrainingPorts, name: str) -> Revision:
-    """Return the newest revision of a definition with a model. Raises NotFound, and UserError for
-    one without."""
+    """Return the newest revision of a definition with a model. Raises NotFound without one, or
+    without a model."""
     revision = require_revision(platform.definitions, name)
     if not isinstance(revision.definition, ModelDefinition):
-        raise UserError(
+        raise NotFound(
             translatable("{definition} has fixed limits and needs no model", definition=shown(name))
         )
     return revision
