@@ -7,11 +7,10 @@ of one shard.
 
 from pathlib import Path
 
-from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import dag
 from alerting_tasks import trained_definitions
+from alerting_tasks.approval import Approval
 from alerting_tasks.training import (
-    APPROVAL,
     ask,
     candidate,
     candidate_timeout,
@@ -41,7 +40,7 @@ def build(definition: ModelDefinition, revision: int) -> None:
         if definition.promotion.mode == "automatic":
             decision >> promote(mlflow_run)
         else:
-            approve = HITLOperator(task_id="approve", **APPROVAL)
+            approve = Approval(task_id="approve", mlflow_run=mlflow_run)
             asked = ask(decision)
             promoted = promote(mlflow_run, approve.output)
             asked >> approve >> promoted

@@ -34,6 +34,7 @@ from alerting.console.head import HeadAsGet
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
+from alerting.console.models import decision_pages, model_api, model_pages
 from alerting.console.people import (
     access_page,
     account_page,
@@ -49,7 +50,6 @@ from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
 from alerting.console.web import (
     links,
-    model_pages,
     operate_pages,
     pages,
     platform_page,
@@ -73,6 +73,7 @@ PROGRAMS = (
         definition_api.router,
         preview_api.router,
         source_api.router,
+        model_api.router,
         operate_api.router,
         report_api.router,
         ingest_api.router,
@@ -86,6 +87,7 @@ PEOPLE = (
     *(
         pages.router,
         model_pages.router,
+        decision_pages.router,
         report_pages.router,
         quality.pages,
         routes.pages,
@@ -112,6 +114,7 @@ def create_app(
     passwords: Passwords | None = None,
     directory: OidcProvider | None = None,
     source_readers: Callable[[], Readers] | None = None,
+    airflow: str | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
@@ -121,7 +124,8 @@ def create_app(
     time limit for the body of a request to arrive. `predict_files`: the files of predict
     jobs; without them none are taken. `passwords`: their hashes, argon2id if left out.
     `directory`: the provider by which people sign in; it needs `public_url`. `source_readers`:
-    makes what connects to sources, to look at their rows.
+    makes what connects to sources, to look at their rows. `airflow`: the address of its pages, for
+    links.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -149,6 +153,7 @@ def create_app(
     app.state.line_clock = PageClock(platform.line_speed)
     app.state.entrance = entrance
     app.state.predict_files = predict_files
+    app.state.airflow = airflow
     app.state.deliveries = ingest_api.Deliveries()
     app.state.previews = Previews()
     app.state.source_trials = SourceTrials(source_readers)

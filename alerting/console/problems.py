@@ -15,7 +15,13 @@ from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.api.plant_times import plant_times
 from alerting.console.language import language_of
 from alerting.console.web.rendering import render
-from alerting.definitions.faults import ChangedMeanwhile, NotFound, Unreachable, UserError
+from alerting.definitions.faults import (
+    ChangedMeanwhile,
+    Conflicting,
+    NotFound,
+    Unreachable,
+    UserError,
+)
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable
@@ -39,6 +45,7 @@ _TITLES = (
     template("Bad Request"),
     template("Forbidden"),
     template("Not Found"),
+    template("Conflict"),
     template("Gone"),
     template("Unprocessable Entity"),
     template("Too Many Requests"),
@@ -111,6 +118,8 @@ def handle_problems(app: FastAPI) -> None:
         status = (
             404
             if isinstance(fault, NotFound)
+            else 409
+            if isinstance(fault, Conflicting)
             else 412
             if isinstance(fault, ChangedMeanwhile)
             else 503

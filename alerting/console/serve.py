@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from alerting.adapters.embedded.running import running
 from alerting.adapters.oidc import open_directory
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
 from alerting.console.server import serve_app, server_options, tls_options
 from alerting.definitions.faults import UserError
+from alerting.local.parts import airflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
@@ -50,9 +52,17 @@ def serve(
             predict_files=predict_files(settings, environ),
             directory=directory,
             source_readers=partial(source_readers, settings, environ),
+            airflow=airflow_pages(settings),
         )
         HealthMonitor(partial(open_platform, settings)).start()
         serve_app(app, host, port or settings.api_port, options)
+
+
+def airflow_pages(settings: Settings) -> str | None:
+    """Return the address of Airflow's pages: in the settings, or of `alerting up` on this home."""
+    if settings.airflow_uri is None and running(settings.home) is None:
+        return None
+    return settings.airflow_uri or airflow_uri(settings)
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:

@@ -98,6 +98,10 @@ class ChangedMeanwhile(UserError):
         return f"{self.message}; read it again and repeat the change"
 
 
+class Conflicting(UserError):
+    """Refusal because of what another person or process did before."""
+
+
 class Unreachable(UserError):
     """Error: what a user's input needs is away, such as the archive; it can succeed later."""
 

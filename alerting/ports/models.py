@@ -193,6 +193,8 @@ class Training:
     decision is proposed. `failure`: the reason of an end without a decision. `attempts`: trainings
     of the question so far; `failures`: how many of them failed in a row with this revision.
     `alarm_rule`: the version of the rule of predictions by which its threshold is chosen.
+    `requested_by`, `requested_at`: a person asked for another one after its end. `cancelled_by`:
+    the person who ended it.
     """
 
     definition: str
@@ -205,6 +207,9 @@ class Training:
     attempts: int = 1
     failures: int = 0
     alarm_rule: int = 1
+    requested_by: str | None = None
+    requested_at: datetime | None = None
+    cancelled_by: str | None = None
 
 
 class Trainings(Protocol):
@@ -218,8 +223,8 @@ class Trainings(Protocol):
         """Store a training that begins, instead of the one before it. Idempotent."""
 
     def end(self, training: Training) -> bool:
-        """Store the end of a training; return False if another one of its question has begun
-        since."""
+        """Store the end of a training, or what was decided after it; return False if another one of
+        its question has begun since."""
 
 
 class Decisions(Protocol):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSkipException
 from alerting_tasks import (
     BACKGROUND,
@@ -16,6 +16,7 @@ from alerting_tasks import (
     say,
     say_where,
 )
+from alerting_tasks.approval import LONGEST_WAIT
 from alerting_tasks.predictions import jobs_to_start
 
 from alerting.definitions.durations import format_duration
@@ -26,26 +27,6 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.usecases.training.due import DueTraining
 
-APPROVAL: dict[str, Any] = {
-    "doc_md": (
-        "Asks a person whether the challenger goes into service. Approve needs no reason, Reject "
-        "does."
-    ),
-    "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
-    "body": "{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
-    "options": ["Approve", "Reject"],
-    "defaults": "Reject",
-    "params": {
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            description="Reason of a rejection; stored with the decision.",
-        )
-    },
-    "execution_timeout": None,  # a person has the following time
-    # an unanswered question must not delay the next weekly training
-    "response_timeout": timedelta(days=6),
-}
 STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
 
 
@@ -234,7 +215,8 @@ def candidate_timeout(definition: ModelDefinition) -> timedelta:
 
 
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
-    """Return the answer of a person as arguments of promote_run; empty if no answer was needed."""
+    """Return the answer of a person as arguments of promote_run; empty if no answer was needed, or
+    it was given elsewhere."""
     if answer is None:
         return {}
     person = (answer["responded_by_user"] or {}).get("name")
@@ -243,7 +225,7 @@ def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     if person is None:
         return {
             "approved_by": "platform",
-            "rejected_reason": f"no answer within {format_duration(APPROVAL['response_timeout'])}",
+            "rejected_reason": f"no answer within {format_duration(LONGEST_WAIT)}",
         }
     reason = str((answer["params_input"] or {}).get("reason") or "").strip()
     if not reason:

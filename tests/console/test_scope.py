@@ -69,7 +69,7 @@ def test_a_list_of_a_scope_has_full_pages_and_an_exact_end(client):
     "address",
     [
         "/api/v1/episodes/{id}", "/api/v1/episodes/{id}/state", "/episodes/{id}",
-        "/api/v1/definitions/hot-2", "/api/v1/models/hot-2", "/models/hot-2",
+        "/api/v1/definitions/hot-2", "/api/v1/definitions/hot-2/trainings", "/models/hot-2",
         "/reports?definition=hot-2", "/api/v1/why?definition=hot-2&asset=oven-2",
         "/api/v1/why?definition=too-hot&asset=oven-2",
     ],

@@ -55,6 +55,7 @@ PATHS = {
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name:without_colon}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
+    "/{act}": ["decide", "train", "cancel", "rollback", "point"],
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
     "/shelves/{id}": OF_BOTH["shelf"],
@@ -87,6 +88,7 @@ QUERIES = {
     **{name: [] for name in ("wait", "code", "state", "iss", "error", "reason", "accept_load")},
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
+    "at_most": ["2"],
     "limit": ["2"],
     "kind": ["mqtt"],
     "after": ["pressure"],
@@ -339,6 +341,12 @@ def bodies_of(path, line):
         "/new-source": [{"document": str(gate), "act": "apply"}],
         "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
         "/state": [{"act": "pause", "revision": "1"}],
+        "/models:approve": [{}],
+        "/models:reject": [{"reason": "test"}],
+        "/models:rollback": [{"reason": "test"}],
+        "/trainings": [{"reason": "test"}],
+        "/trainings:cancel": [{"reason": "test"}],
+        "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
@@ -437,4 +445,8 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path
         "/api/v1/definitions/{name}/predict-jobs",  # no object store is configured
         "/api/v1/episodes/{id}/close",  # none was predicted
         "/episodes/{id}/close",
+        # the page of the models was first
+        *(f"/api/v1/definitions/{{name}}/models:{act}" for act in ("approve", "reject")),
+        "/api/v1/definitions/{name}/models:rollback",  # the model before cannot be read
+        "/api/v1/definitions/{name}/trainings:cancel",  # the first one is due by itself
     }

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.console.api.views import episode_summary
-from alerting.console.web.model_pages import newest_importance
+from alerting.console.models.model_pages import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
 from alerting.reporting.base.sentences import risk_since_raise

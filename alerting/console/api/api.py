@@ -12,7 +12,6 @@ from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
 from alerting.console.api.plant_times import with_plant_times
-from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode, Feedback
 from alerting.operators.permissions import LEAST_ROLES, Permission, Target
@@ -25,6 +24,8 @@ from alerting.usecases.operators.feedback import give_feedback
 
 MAY_NAME_NOTHING = {"x-names-something": True}
 """For operations that answer 404 to a name in their query or body; see `openapi.py`."""
+MAY_CONFLICT = {"x-may-conflict": True}
+"""For operations that answer 409 to what another person did before; see `openapi.py`."""
 _bearer = HTTPBearer(auto_error=False, description="A token of a program, or of the tokens file.")
 
 
@@ -162,30 +163,6 @@ def record_feedback(
             id, body.verdict, body.acted, action, comment, person.name, now, body.acted_at, taken
         ),
     )
-
-
-@router.get("/models/{name}", tags=["models"])
-def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
-    """Show the registered models of a definition and the decisions on them."""
-    if all(one.get("name") != name for one in platform.definitions.documents()):
-        raise NotFound(f"there is no definition {name!r}")
-    by_alias = {
-        alias: platform.models.alias(name, alias)
-        for alias in ("champion", "challenger", "previous")
-    }
-    versions = [
-        views.ModelVersion(
-            version=version,
-            aliases=[alias for alias, of in by_alias.items() if of == version],
-            tags=platform.models.version_tags(name, version),
-        )
-        for version in platform.models.versions(name)
-    ]
-    decisions = [
-        views.ModelDecision.model_validate(record)
-        for record in platform.decisions.for_definition(name)
-    ]
-    return views.ModelDetail(definition=name, versions=versions, decisions=decisions)
 
 
 @router.get("/platform-alerts", tags=["health"])

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from alerting.console.api.api import MAY_NAME_NOTHING, Viewer
+from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
@@ -27,6 +27,7 @@ _DESCRIPTIONS = {
     403: "The role of this token does not suffice.",
     404: "The named object does not exist.",
     408: "The body did not arrive in time.",
+    409: "Another person was first, or the state does not allow it; the detail says which.",
     411: "The body came without its length.",
     412: "It was changed since the revision in If-Match; the detail says by whom, when and what.",
     413: "The body is too large.",
@@ -99,7 +100,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
                 code: answer for code, answer in operation["responses"].items() if code != "422"
             }
             operation["responses"] = dict(sorted((others | answers).items()))
-            for mark in MAY_NAME_NOTHING:
+            for mark in MAY_NAME_NOTHING | MAY_CONFLICT:
                 operation.pop(mark, None)
     return schema
 
@@ -112,6 +113,8 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield 403
     if "{" in route.path or operation.keys() & MAY_NAME_NOTHING.keys():
         yield 404
+    if operation.keys() & MAY_CONFLICT.keys():
+        yield 409
     if "parameters" in operation or "requestBody" in operation:
         yield 422
     if any(one["name"] == "if-match" for one in operation.get("parameters", ())):

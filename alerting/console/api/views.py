@@ -122,38 +122,6 @@ class FeedbackBody(BaseModel):
         return self
 
 
-class ModelVersion(View):
-    """One registered model."""
-
-    version: int
-    aliases: list[str]
-    tags: dict[str, str]
-
-
-class ModelDecision(View):
-    """One promotion decision."""
-
-    at: datetime
-    revision: int
-    challenger_version: int | None
-    champion_version: int | None
-    promoted: bool
-    provisional: bool
-    verdict: str
-    reason: str
-    evidence: dict[str, Any]
-    run_id: str | None
-    actor: str
-
-
-class ModelDetail(View):
-    """All registered versions of a definition, and the decisions on them, oldest first."""
-
-    definition: str
-    versions: list[ModelVersion]
-    decisions: list[ModelDecision]
-
-
 class PlatformAlertView(View):
     """A fault of the platform itself that an engineer must fix."""
 

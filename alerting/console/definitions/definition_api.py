@@ -52,7 +52,8 @@ class ChangeBody(BaseModel):
     accept_load: Short = ""
 
 
-def _require_number(value: object) -> object:
+def require_number(value: object) -> object:
+    """Return a number as it was sent. Raises ValueError for anything else, such as `true`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("is not a number")
     return value
@@ -61,7 +62,7 @@ def _require_number(value: object) -> object:
 class RestoreBody(ChangeBody):
     """The revision that becomes the newest, and why."""
 
-    revision: Annotated[int, BeforeValidator(_require_number)] = Field(ge=1, le=_MOST)
+    revision: Annotated[int, BeforeValidator(require_number)] = Field(ge=1, le=_MOST)
 
 
 class RetireBody(BaseModel):

@@ -39,6 +39,7 @@ class MenuEntry(NamedTuple):
 MENU = (
     MenuEntry("/", translatable("Alarms"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
+    MenuEntry("/models", translatable("Models"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
     MenuEntry("/routes", translatable("Routes"), "configure", "whole plant"),
     MenuEntry("/sources", translatable("Sources"), "configure"),

@@ -320,7 +320,7 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
     return {
         "threshold": weighed.threshold,
         **{name: getattr(met, name) for name in CURVE_METRICS},
-        "n_episodes": met.n_episodes,
+        **{name: getattr(met, name) for name in ("n_episodes", "n_found", "n_events", "n_assets")},
         "cost": _cost(met, wanted),
         "intervals": {
             name: list(met.intervals[name]) for name in CURVE_METRICS if name in met.intervals

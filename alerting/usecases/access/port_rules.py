@@ -92,6 +92,12 @@ def _free(sight: Sight, name: Any) -> bool:
     return not sight.part.is_taken(name)
 
 
+def _on_run(sight: Sight, call: Call, given: Given) -> Any:
+    """Write on a training run of a visible definition; refuse on another one."""
+    name = call.port.tags(given["run_id"]).get("definition")
+    return call(**given) if sight.shows(name) else refuse()
+
+
 def _message(sight: Sight, message: Any) -> bool:
     return sight.sees(message.asset) or sight.sees_shelf(message.shelf)
 
@@ -301,6 +307,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "for_definition": _WORKS_ON,
         "histories": only("definitions", Sight.works_on),
         "newest_decisions": only("definitions", Sight.works_on),
+        "add": writing("decision", _of_definition),
         "file_hashes": _WORKS_ON,
     },
     "models": {
@@ -308,6 +315,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "version_tags": asked("definition", Sight.works_on, dict),
         "versions": _WORKS_ON,
         "alias": asked("definition", Sight.works_on, lambda: None),
+        "set_alias": asked("definition", Sight.shows, refuse),
     },
     "runs": {  # the id of a run is in the decisions of its definition alone; no link to its page
         "shown": allowed,
@@ -316,8 +324,13 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "tags": allowed,
         "files": allowed,
         "page": _none,
+        "log": _on_run,
+        "finish": _on_run,
     },
-    "trainings": {"for_definitions": only("definitions", Sight.works_on)},
+    "trainings": {
+        "for_definitions": only("definitions", Sight.works_on),
+        "end": writing("training", _of_definition),
+    },
     "reports": {
         "get": one(_of_definition),
         "content": _stored(_of_definition, lambda: None),

@@ -19,6 +19,7 @@ WAITING = template("approval waiting")
 MISCALIBRATED = template("model miscalibrated")
 DATABASE = template("database away")
 LOAD = template("alarm load")
+ANSWER = " Answer: "  # between the reason of a version that waits and how to answer
 
 
 def record_model_faults(
@@ -89,7 +90,7 @@ def record_waiting(alerts: PlatformAlerts, name: str, reason: str | None, at: da
         alerts.resolve(WAITING, name, at)
     else:
         answer = f"alerting model approve {name}, or reject; Required Actions in Airflow"
-        alerts.report(WAITING, name, f"{reason} Answer: {answer}", at)
+        alerts.report(WAITING, name, f"{reason}{ANSWER}{answer}", at)
 
 
 def record_document_faults(

@@ -26,12 +26,14 @@ from alerting.reporting.page.decision_text import decision_markdown, headline_me
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
+from alerting.usecases.registry.evidence import FOLDER as EVIDENCE
+from alerting.usecases.registry.evidence import effects_file
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.registry.onnx_export import log_onnx
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import acted_windows, suppressed_at
 from alerting.usecases.training.derived import histories_at
-from alerting.usecases.training.due import end_run
+from alerting.usecases.training.due import end_run, require_not_cancelled
 from alerting.usecases.training.own_values import (
     describe_remedy,
     describe_values,
@@ -64,6 +66,7 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     The proposal is stored on the run; `promote_run` carries it out.
     """
     run = read_run(platform.runs, run_id)
+    require_not_cancelled(platform.trainings, run.name, run.training)
     definition = load_model_definition(platform.definitions, run)
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
@@ -203,7 +206,9 @@ def _store(
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
 ) -> Proposal:
-    """Store the proposal of a training on its run, and record that the training has ended."""
+    """Store the proposal of a training on its run, and record that the training has ended. Raises
+    UserError if a person has cancelled it meanwhile."""
+    require_not_cancelled(platform.trainings, run.name, run.training)
     text = decision_markdown(proposal)
     platform.runs.log(
         run.id,
@@ -292,7 +297,10 @@ def _register(
     metrics = headline_metrics(evidence.summary) | evidence.metrics
     charts = _charts(platform, definition, evidence, decision) if platform.runs.shown else {}
     platform.runs.log(
-        run.id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence"
+        run.id,
+        metrics=metrics,
+        files={**evidence.files, **effects_file(model.effects), **charts},
+        folder=EVIDENCE,
     )
     log_onnx(platform.runs, run.id, model)
     return version, decision

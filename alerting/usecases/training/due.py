@@ -110,12 +110,12 @@ def next_attempt(
     """Return the number of the training of a question that is due; None if none is.
 
     `revision`: number of the newest, which asks it. `training`: the newest one of the question. A
-    question is trained once. A failed training is tried again after growing pauses, and at once
-    after an edit. `is_predicted`: one whose threshold was chosen by an earlier rule of predictions
-    is done again.
+    question is trained once, and again if a person asks for it. A failed training is tried again
+    after growing pauses, and at once after an edit; a cancelled one after an edit alone.
+    `is_predicted`: one whose threshold was chosen by an earlier rule of predictions is done again.
     """
-    if training is None:
-        return 1
+    if training is None or training.requested_by is not None:
+        return 1 if training is None else training.attempts + 1
     failure = training.failure
     ended = training.ended_at
     if ended is None and now - training.started_at > ABANDONED_AFTER:
@@ -127,7 +127,9 @@ def next_attempt(
         return None
     failures = training.failures + (training.failure is None)
     if training.revision == revision and (
-        failures > len(PAUSES) or now < ended + PAUSES[failures - 1]
+        training.cancelled_by is not None
+        or failures > len(PAUSES)
+        or now < ended + PAUSES[failures - 1]
     ):
         return None
     return training.attempts + 1
@@ -153,6 +155,7 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
         and run.startswith(_PREFIX)
         and before is not None
         and before.run != run
+        and before.requested_by is None
         and _has_succeeded(before)
         and not (isinstance(revision.definition, TrainedDefinition) and _is_earlier(before))
     ):
@@ -201,6 +204,13 @@ def end_run(
         found = begin_training(platform, require_revision(platform.definitions, definition), run)
     if found is not None and found.ended_at is None:
         end_training(platform, found, failure)
+
+
+def require_not_cancelled(trainings: Trainings, definition: str, run: str | None) -> None:
+    """Raise UserError if a person has cancelled the training of this run."""
+    for training in trainings.for_definitions([definition]):
+        if training.run == run and training.cancelled_by is not None:
+            raise UserError(str(training.failure))
 
 
 @contextmanager

@@ -2,16 +2,27 @@
 whose version waits."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
-from alerting.definitions.faults import UserError, shown
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
+from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.wording.language import template, translatable
 from alerting.learning.selection.proposal import Proposal
-from alerting.ports import Decisions, ModelUnavailable, PlatformAlerts, TrainingPorts, TrainingRuns
+from alerting.ports import (
+    DecisionRecord,
+    Decisions,
+    ModelUnavailable,
+    PlatformAlerts,
+    Training,
+    TrainingPorts,
+    TrainingRuns,
+)
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.training.due import ABANDONED_AFTER
+from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 from alerting.usecases.training.history import last_training
 from alerting.usecases.training.progress import describe_step
 from alerting.usecases.training.promote import promote_run
@@ -19,12 +30,178 @@ from alerting.usecases.training.promote import promote_run
 _LEAST_BEGINNING = 4
 
 
+REQUESTED = template("training requested")
+CANCELLED = template("training cancelled")
+
+
 def answer_run(
     platform: TrainingPorts, text: str, approved_by: str, rejected_reason: str | None = None
 ) -> Proposal:
     """Approve the promotion that a training proposed, or reject it with a reason, and carry it
-    out."""
-    return promote_run(platform, find_run(platform, text), approved_by, rejected_reason)
+    out. Idempotent for the same person and answer.
+
+    Raises Conflicting if another person was first, or gave another answer.
+    """
+    run = find_run(platform, text)
+    proposal = promote_run(platform, run, approved_by, rejected_reason)
+    made = platform.decisions.for_definition(proposal.definition)
+    decided = next(d for d in made if d.run_id == run)
+    is_rejected = decided.verdict == "rejected"
+    if decided.actor != approved_by or is_rejected != (rejected_reason is not None):
+        raise Conflicting(_who_decided(platform, decided))
+    return proposal
+
+
+def answer_waiting(
+    platform: TrainingPorts,
+    name: str,
+    actor: str,
+    rejected_reason: str | None = None,
+    run: str | None = None,
+) -> Proposal:
+    """Approve or reject, in the same way, the version of a definition that waits. `run`: that of
+    the proposal that the person has seen.
+
+    Raises Conflicting if nothing waits, or another proposal than the one that was seen.
+    """
+    require_revision(platform.definitions, name)
+    made = platform.decisions.for_definition(name)
+    if run is not None and any(d.run_id == run for d in made):
+        return answer_run(platform, run, actor, rejected_reason)
+    waiting = waiting_proposal(platform.runs, name, {d.run_id for d in made})
+    if waiting is None or not waiting.waiting:
+        last = next((d for d in reversed(made) if d.run_id is not None), None)
+        raise Conflicting(
+            translatable("no version of {definition} waits for approval", definition=shown(name))
+            if last is None
+            else _who_decided(platform, last)
+        )
+    if run not in (None, waiting.run_id):
+        raise Conflicting(
+            translatable(
+                "a newer training of {definition} waits now, version {version}: open the page "
+                "again and compare",
+                definition=shown(name),
+                version=str(waiting.refreshed_version or waiting.challenger_version),
+            )
+        )
+    return answer_run(platform, waiting.run_id, actor, rejected_reason)
+
+
+def is_decided(platform: TrainingPorts, run: str) -> bool:
+    """Return whether the proposal of a run has a decision."""
+    name = platform.runs.tags(run)["definition"]
+    return any(d.run_id == run for d in platform.decisions.for_definition(name))
+
+
+def _who_decided(platform: TrainingPorts, decided: DecisionRecord) -> str:
+    facts = {
+        "version": str(decided.challenger_version),
+        "actor": decided.actor,
+        "at": messages.moment(decided.at, platform.zone),
+    }
+    if decided.verdict == "rejected":
+        return translatable("{actor} rejected version {version} at {at} already", **facts)
+    if decided.promoted:
+        return translatable("{actor} put version {version} into service at {at} already", **facts)
+    return translatable("version {version} was decided on by {actor} at {at} already", **facts)
+
+
+def request_training(
+    platform: TrainingPorts, name: str, actor: str, reason: str
+) -> Training | None:
+    """Ask for a training of the present question of a definition; the platform starts it within a
+    minute or two. Return the training before it, None for the first one, which is due by itself.
+    Idempotent.
+
+    Raises NotFound for a definition without a model, UserError for one that is not in service,
+    Conflicting while a training is under way.
+    """
+    revision = require_trained(platform, name)
+    if revision.definition.state != "active":
+        raise UserError(
+            translatable(
+                "{definition} is not in service, so it is not trained: activate it first",
+                definition=shown(name),
+            )
+        )
+    newest = newest_training(platform, revision)
+    if newest is None or newest.requested_by is not None:
+        return newest
+    now = platform.clock.now()
+    if is_under_way(newest, now):
+        raise Conflicting(
+            translatable(
+                "a training of {definition} is under way since {at}; cancel it to start another",
+                definition=shown(name),
+                at=messages.moment(newest.started_at, platform.zone),
+            )
+        )
+    asked = replace(newest, ended_at=newest.ended_at or now, requested_by=actor, requested_at=now)
+    if platform.trainings.end(asked):
+        platform.audit.add(actor, REQUESTED, name, now, why=reason)
+        return asked
+    return newest_training(platform, revision)
+
+
+def cancel_training(platform: TrainingPorts, name: str, actor: str, reason: str) -> Training:
+    """End the training of a definition that is under way, at its next trial, or take back the
+    request for one. It is not tried again by itself, only by its schedule, a request or an edit.
+
+    Raises Conflicting if none is under way, UserError without a reason.
+    """
+    if not reason.strip():
+        raise UserError(translatable("a cancelled training needs a reason: write one"))
+    revision = require_trained(platform, name)
+    newest = newest_training(platform, revision)
+    now = platform.clock.now()
+    if newest is None or not (newest.requested_by or is_under_way(newest, now)):
+        raise Conflicting(
+            translatable("no training of {definition} is under way", definition=shown(name))
+        )
+    if newest.requested_by is not None:
+        ended = replace(newest, requested_by=None, requested_at=None)
+    else:
+        ended = replace(
+            newest,
+            ended_at=now,
+            failure=f"cancelled by {actor}: {reason.strip()}",
+            failures=newest.failures + 1,
+            cancelled_by=actor,
+        )
+    if not platform.trainings.end(ended):
+        raise Conflicting(
+            translatable(
+                "another training of {definition} began meanwhile; look again",
+                definition=shown(name),
+            )
+        )
+    for run in platform.runs.open_runs(name):
+        if run.tags.get("training") == newest.run and ended.cancelled_by is not None:
+            platform.runs.finish(run.id, failed=True)
+    platform.audit.add(actor, CANCELLED, name, now, why=reason.strip())
+    return ended
+
+
+def require_trained(platform: TrainingPorts, name: str) -> Revision:
+    """Return the newest revision of a definition with a model. Raises NotFound without one, or
+    without a model."""
+    revision = require_revision(platform.definitions, name)
+    if not isinstance(revision.definition, ModelDefinition):
+        raise NotFound(
+            translatable("{definition} has fixed limits and needs no model", definition=shown(name))
+        )
+    return revision
+
+
+def newest_training(platform: TrainingPorts, revision: Revision) -> Training | None:
+    """Return the newest training of the question that a revision asks; None without one."""
+    return newest_trainings(platform.trainings, [revision]).get(revision.name)
+
+
+def is_under_way(training: Training, now: datetime) -> bool:
+    """Return whether a training has begun and not ended, within a day."""
+    return training.ended_at is None and now - training.started_at <= ABANDONED_AFTER
 
 
 def find_run(platform: TrainingPorts, text: str) -> str:
@@ -80,10 +257,7 @@ def require_idle(platform: TrainingPorts, name: str) -> None:
     if one is."""
     revision = require_revision(platform.definitions, name)
     for training in platform.trainings.for_definitions([name]):
-        if (
-            training.ended_at is None
-            and platform.clock.now() - training.started_at <= ABANDONED_AFTER
-        ):
+        if is_under_way(training, platform.clock.now()):
             since = messages.moment(training.started_at, platform.zone)
             step = describe_step(platform, revision) if training.revision == revision.number else ""
             raise UserError(

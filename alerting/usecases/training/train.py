@@ -44,7 +44,12 @@ from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_model
 from alerting.usecases.training.derived import fix_features
-from alerting.usecases.training.due import begin_training, end_run, failure_recorded
+from alerting.usecases.training.due import (
+    begin_training,
+    end_run,
+    failure_recorded,
+    require_not_cancelled,
+)
 from alerting.usecases.training.promote import description, promote_run
 from alerting.usecases.training.readings import load_learning_data, read_histories
 from alerting.usecases.training.run import (
@@ -203,14 +208,21 @@ def fit(
     platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent
 ) -> CandidateSummary | EstimateSummary:
     """Search one family on the run's dataset, or estimate its model without one, and store the
-    candidate on a child run."""
+    candidate on a child run. Raises UserError, between two trials, once a person has cancelled the
+    training."""
     run = read_run(platform.runs, run_id)
     definition = load_model_definition(platform.definitions, run)
+
+    def report(step: str, done: int, total: int | None) -> None:
+        require_not_cancelled(platform.trainings, run.name, run.training)
+        progress(step, done, total)
+
+    require_not_cancelled(platform.trainings, run.name, run.training)
     child = platform.runs.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
-            fitted = _search(platform, run, definition, family, progress, platform.limits.read_time)
+            fitted = _search(platform, run, definition, family, report, platform.limits.read_time)
         else:
             fitted = _estimate(platform, run, definition, family)
     except BaseException:

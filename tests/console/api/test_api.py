@@ -360,12 +360,12 @@ def test_models_are_shown_with_aliases_and_decisions(client, platform):
             "platform",
         )
     )
-    shown = client.get("/api/v1/models/too-moist", headers=VIEWER).json()
+    shown = client.get("/api/v1/definitions/too-moist/models", headers=VIEWER).json()
     assert shown["versions"] == [
         {"version": 1, "aliases": ["champion", "challenger"], "tags": {"family": "lightgbm"}}
     ]
     assert shown["decisions"][0]["reason"] == "no champion yet"
-    assert client.get("/api/v1/models/nope", headers=VIEWER).status_code == 404
+    assert client.get("/api/v1/definitions/nope/models", headers=VIEWER).status_code == 404
 
 
 def test_reports_are_listed_and_their_page_is_html(client, platform):

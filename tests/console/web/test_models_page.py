@@ -54,14 +54,14 @@ def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_trai
     name = DOCUMENT["name"]
     platform.clock.instant = at(2 * DAY)
     browser = browser_of(platform)
-    assert f"Train it with alerting train {name}" in text_of(browser.get(f"/models/{name}"))
+    assert "It begins by itself within a minute or two" in text_of(browser.get(f"/models/{name}"))
     begin_training(platform, platform.definitions.newest_revision(name), None)
     platform.clock.instant += timedelta(minutes=4)
     page = text_of(browser.get(f"/models/{name}"))
     assert "A training is under way since today 00:00." in page
     assert "Building the dataset" in page
     assert "last progress 4 min ago" in page
-    assert "alerting train" not in page
+    assert "It begins by itself" not in page
     assert model_history(platform, name)["unfinished"]["step"] == "building the dataset"
     platform.clock.instant += timedelta(hours=1)
     assert "It was probably interrupted" in text_of(browser.get(f"/models/{name}"))
@@ -76,9 +76,10 @@ def test_a_model_that_waits_for_approval_is_shown_with_the_reason(browser, platf
     assert "This alert has fixed limits and needs no model." in browser.get("/models/other").text
     page = browser.get("/models/too-moist").text
     assert "No model is in service yet." in page
-    assert "Train it with" in page
+    assert "not trained yet" in page
     record_waiting(platform.platform_alerts, "too-moist", "Its threshold finds no problem.", at(0))
     page = browser.get("/models/too-moist").text
-    assert "A model waits for approval since" in page
+    assert "A model waits for approval." in page
     assert "Its threshold finds no problem." in page
-    assert "Train it with" not in page
+    assert "not trained yet" not in page
+    assert "/decide" not in page  # a viewer decides nothing

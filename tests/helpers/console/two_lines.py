@@ -38,6 +38,7 @@ from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, revision, too_hot
 from tests.helpers.console.api import episode
+from tests.helpers.learning.waiting import add_waiting
 from tests.helpers.notifications import notice
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -288,6 +289,7 @@ def _add_models(made, line, oven):
     )
     made.decisions.add(decision, 1)
     made.trainings.begin(Training(name, f"q-{line}", f"run-{line}", 1, at(600), at(610), line))
+    add_waiting(made, name, reason=f"Better on {line}.", champion_version=1)
     for job in _jobs(line):
         made.predict_jobs.insert(job)
 

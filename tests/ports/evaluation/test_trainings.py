@@ -18,6 +18,15 @@ def test_the_newest_training_of_each_question_is_kept_in_the_order_in_which_they
     assert stores.trainings.for_definitions([]) == []
 
 
+def test_a_request_for_another_training_and_a_cancellation_are_kept_with_it(stores):
+    stores.trainings.begin(FIRST)
+    cancelled = replace(FIRST, ended_at=at(2), failure="cancelled by ann: x", cancelled_by="ann")
+    assert stores.trainings.end(cancelled)
+    asked = replace(cancelled, requested_by="bea", requested_at=at(4))
+    assert stores.trainings.end(asked)
+    assert stores.trainings.for_definitions(["too-moist"]) == [asked]
+
+
 def test_only_the_newest_training_of_a_question_can_end(stores):
     stores.trainings.begin(FIRST)
     ended = replace(FIRST, ended_at=at(3), failure="too few rows", failures=1)

@@ -1,0 +1,49 @@
+"""A model that waits for a person, without a training."""
+
+import json
+
+from alerting.definitions.question import question_of
+from alerting.learning.selection.proposal import PROPOSAL
+from alerting.usecases.definitions.platform_alerts import record_waiting
+from alerting.usecases.registry.registration import register_model
+from tests.helpers.learning.curves import curve_point
+from tests.helpers.learning.proposals import proposal
+
+CURVE = [
+    curve_point(0.9, 0.5, 0.5),
+    curve_point(0.7, 0.8, 2.0, chosen=True),
+    curve_point(0.5, 0.9, 6.0),
+    curve_point(0.2, 1.0, 9.0, time=0.45),
+]
+
+
+def add_waiting(platform, name, files=None, **changes):
+    """Register the next version of a definition, with a proposal that waits; return its run.
+    `files`: of the model, which nothing can read if left out."""
+    runs = platform.models
+    question = question_of(platform.definitions.newest_revision(name))
+    tags = {"definition": name, "question": question}
+    run = runs.start_run(name, f"{name}-{len(runs.versions(name)) + 1}", tags)
+    of_run = {"training_run": run}
+    version = register_model(platform, name, run, files or {"model.txt": b"x"}, of_run, {})
+    waiting = proposal(
+        definition=name,
+        run_id=run,
+        waiting=True,
+        question=question,
+        challenger_version=version,
+        **{"as_of": platform.clock.now(), "test": {"event_recall": 0.8}, **changes},
+    )
+    runs.log(run, files={PROPOSAL: waiting.to_json()}, folder="decision")
+    reliability = [{"score": s, "observed": s, "rows": 50.0} for s in (0.1, 0.5, 0.9)]
+    effects = [
+        {"set_point": "speed", "variable": "moisture", "effect": -0.4, "error": 0.1, "relief": 0.2}
+    ]
+    files = {"threshold_curve": CURVE, "reliability": reliability, "effects": effects}
+    runs.log(
+        run,
+        files={f"{part}.json": json.dumps(rows).encode() for part, rows in files.items()},
+        folder="evidence",
+    )
+    record_waiting(platform.platform_alerts, name, waiting.reason, platform.clock.now())
+    return run

@@ -1,0 +1,179 @@
+"""People answer proposals, ask for trainings and cancel them: each decision is made once, and the
+second person is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.definitions.faults import Conflicting, NotFound, UserError
+from alerting.usecases.definitions.sync import apply, require_revision, retire
+from alerting.usecases.training.due import (
+    PAUSES,
+    begin_training,
+    end_training,
+    find_due_trainings,
+    require_not_cancelled,
+)
+from alerting.usecases.training.overview import model_line, model_lines, training_lines
+from alerting.usecases.training.promote import rollback
+from alerting.usecases.training.runs import (
+    answer_run,
+    answer_waiting,
+    cancel_training,
+    is_decided,
+    request_training,
+)
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.learning.waiting import add_waiting
+from tests.in_memory_platform import in_memory_platform
+
+NAME = "too-moist"
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.assets.store_assets([oven()])
+    apply(made, [too_moist(), too_hot()], "engineer", at(0), "test")
+    made.clock.instant = at(100)
+    return made
+
+
+def audited(platform):
+    return [
+        (e["actor"], e["what"], e["why"]) for e in platform.audit.entries if e["subject"] == NAME
+    ]
+
+
+def test_of_two_people_who_approve_the_second_is_told_who_was_first(platform):
+    run = add_waiting(platform, NAME)
+    assert not is_decided(platform, run)
+    assert answer_waiting(platform, NAME, "ann", run=run).promote
+    assert is_decided(platform, run)
+    assert platform.models.alias(NAME, "champion") == 1
+    assert answer_waiting(platform, NAME, "ann", run=run).promote  # sent twice
+    with pytest.raises(Conflicting, match=r"ann put version 1 into service at .* already"):
+        answer_waiting(platform, NAME, "bea", run=run)
+    with pytest.raises(Conflicting, match="ann put version 1 into service"):
+        answer_waiting(platform, NAME, "bea", "not yet", run)
+    with pytest.raises(Conflicting, match="ann put version 1 into service"):
+        answer_run(platform, run, "bea")
+    assert len(platform.decisions.for_definition(NAME)) == 1
+
+
+def test_a_rejection_needs_a_reason_and_is_told_to_the_next_person(platform):
+    run = add_waiting(platform, NAME)
+    with pytest.raises(UserError, match="needs a reason"):
+        answer_waiting(platform, NAME, "ann", " ", run)
+    assert not answer_waiting(platform, NAME, "ann", "not before the audit", run).promote
+    with pytest.raises(Conflicting, match="ann rejected version 1"):
+        answer_waiting(platform, NAME, "bea")
+    line = model_line(platform, NAME)
+    assert (line.state, line.version) == ("refused", None)
+    assert line.reason == "ann rejected it: not before the audit"
+    assert line.advice.startswith("The model in service stays")
+
+
+def test_an_answer_to_an_older_proposal_than_the_one_that_waits_is_refused(platform):
+    add_waiting(platform, NAME)
+    with pytest.raises(Conflicting, match="version 1: open the page again"):
+        answer_waiting(platform, NAME, "ann", run="another")
+    with pytest.raises(Conflicting, match="no version of 'too-hot' waits"):
+        answer_waiting(platform, "too-hot", "ann")
+    with pytest.raises(NotFound):
+        answer_waiting(platform, "nothing", "ann")
+
+
+def test_the_list_begins_with_what_waits_and_says_what_to_do(platform):
+    apply(platform, [too_moist(name="calm", title="A calm one")], "engineer", at(1), "test")
+    assert [(line.name, line.state) for line in model_lines(platform)] == [
+        ("calm", "due"),
+        (NAME, "due"),
+    ]
+    run = add_waiting(platform, NAME)
+    first, second = model_lines(platform)
+    assert (first.name, first.state, first.reason) == (NAME, "waiting", "It is better.")
+    assert second.advice.startswith("It begins by itself")
+    answer_run(platform, run, "ann")
+    assert [line.state for line in model_lines(platform)] == ["due", "serving"]
+    platform.clock.instant = at(200)
+    answer_run(platform, add_waiting(platform, NAME, champion_version=1), "ann")
+    assert [line.version for line in model_lines(platform)] == [None, 2]
+    with pytest.raises(UserError, match="cannot be read"):
+        rollback(platform, NAME, "worse", "ann")
+
+
+def begun(platform, minute=100):
+    platform.clock.instant = at(minute)
+    (due,) = find_due_trainings(platform, at(minute))
+    return begin_training(platform, require_revision(platform.definitions, NAME), due.run)
+
+
+def test_a_question_that_was_trained_is_trained_again_on_request_alone(platform):
+    assert request_training(platform, NAME, "ann", "") is None  # the first one is due by itself
+    end_training(platform, begun(platform))
+    assert find_due_trainings(platform, at(101)) == []
+    asked = request_training(platform, NAME, "ann", "new sensor")
+    assert (asked.requested_by, asked.requested_at) == ("ann", at(100))
+    assert request_training(platform, NAME, "bea", "me too").requested_by == "ann"
+    assert model_line(platform, NAME).state == "requested"
+    assert audited(platform)[-1] == ("ann", "training requested", "new sensor")
+    again = begun(platform, 102)
+    assert (again.attempts, again.requested_by) == (2, None)
+    assert model_line(platform, NAME).state == "training"
+    with pytest.raises(Conflicting, match="is under way since"):
+        request_training(platform, NAME, "bea", "")
+
+
+def test_a_cancelled_training_stops_and_is_started_again_by_an_edit_or_a_request_alone(platform):
+    training = begun(platform)
+    with pytest.raises(UserError, match="needs a reason"):
+        cancel_training(platform, NAME, "ann", " ")
+    require_not_cancelled(platform.trainings, NAME, training.run)
+    cancel_training(platform, NAME, "ann", "wrong period")
+    with pytest.raises(UserError, match="cancelled by ann: wrong period"):
+        require_not_cancelled(platform.trainings, NAME, training.run)
+    line = model_line(platform, NAME)
+    assert (line.state, line.reason) == ("cancelled", "cancelled by ann: wrong period")
+    assert [one.state for one in training_lines(platform, NAME)] == ["cancelled"]
+    assert find_due_trainings(platform, at(100) + 2 * sum(PAUSES, PAUSES[0])) == []
+    with pytest.raises(Conflicting, match="no training of 'too-moist' is under way"):
+        cancel_training(platform, NAME, "bea", "again")
+    request_training(platform, NAME, "ann", "")
+    assert [one.attempt for one in find_due_trainings(platform, at(200))] == [2]
+    cancel_training(platform, NAME, "ann", "a mistake")  # takes the request back
+    assert find_due_trainings(platform, at(200)) == []
+    apply(platform, [too_moist(title="Moist")], "engineer", at(201), "edited")
+    assert [one.attempt for one in find_due_trainings(platform, at(202))] == [2]
+
+
+def test_a_training_is_for_definitions_in_service_with_a_model(platform):
+    with pytest.raises(NotFound, match="needs no model"):
+        request_training(platform, "too-hot", "ann", "")
+    with pytest.raises(NotFound):
+        cancel_training(platform, "nothing", "ann", "x")
+    retire(platform, NAME, "ann", at(101), "over")
+    with pytest.raises(UserError, match="is not in service"):
+        request_training(platform, NAME, "ann", "")
+
+
+def test_a_training_that_failed_says_why_and_what_to_do(platform):
+    end_training(platform, begun(platform), "too few rows")
+    line = model_line(platform, NAME)
+    assert (line.state, line.reason) == ("failed", "too few rows")
+    assert line.advice.startswith("Correct what the reason names, then train again.")
+    (one,) = training_lines(platform, NAME)
+    assert (one.state, one.training.failure, one.is_present) == ("failed", "too few rows", True)
+
+
+def test_a_request_that_comes_while_another_training_begins_does_not_hide_it(platform, monkeypatch):
+    end_training(platform, begun(platform))
+    real = platform.trainings.end
+
+    def end(training):
+        if training.requested_by:
+            platform.trainings.begin(replace(training, run="scheduled", requested_by=None))
+        return real(training)
+
+    monkeypatch.setattr(platform.trainings, "end", end)
+    assert request_training(platform, NAME, "ann", "").run == "scheduled"
