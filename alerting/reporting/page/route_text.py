@@ -1,25 +1,47 @@
 """Routes as text for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
-from alerting.definitions.hours import DAYS, Hours
+from alerting.definitions.hours import DAYS, Day, Hours
+from alerting.definitions.model import SEVERITY_NAMES
 from alerting.definitions.routes import Match, Route
-from alerting.definitions.wording.language import NATIVE_NAMES
-from alerting.reporting.base.messages import seconds
+from alerting.definitions.wording.language import (
+    NATIVE_NAMES,
+    Styled,
+    join_with_or,
+    joined,
+    template,
+    translatable,
+)
+
+_DAY_NAMES: Mapping[Day, str] = {
+    "mon": template("mon"),
+    "tue": template("tue"),
+    "wed": template("wed"),
+    "thu": template("thu"),
+    "fri": template("fri"),
+    "sat": template("sat"),
+    "sun": template("sun"),
+}
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:
     """Return the terms of a route with their text: alerts, times, frequency, escalation."""
-    zone = f" ({route.timezone})"
-    quiet = (
-        f"{hours_text(route.quiet)}{zone}; critical alerts are sent nevertheless"
-        if route.quiet
-        else "never"
-    )
     return [
-        ("Alerts", match_text(route.match)),
-        ("In force", f"{hours_text(route.shifts)}{zone}" if route.shifts else "always"),
-        ("Quiet", quiet),
+        (translatable("Alerts"), match_text(route.match)),
+        (
+            translatable("In force"),
+            _in_zone(route.shifts, route) if route.shifts else translatable("always"),
+        ),
+        (
+            translatable("Quiet"),
+            translatable(
+                "{hours}; critical alerts are sent nevertheless", hours=_in_zone(route.quiet, route)
+            )
+            if route.quiet
+            else translatable("never"),
+        ),
         *_further_terms(route),
     ]
 
@@ -27,53 +49,88 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
 def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
     if route.repeat is not None:
         yield (
-            "Repeated",
-            f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or "
-            "it is over",
+            translatable("Repeated"),
+            translatable(
+                "every {duration}, until an operator acknowledges it or it is over",
+                duration=_duration(route.repeat),
+            ),
         )
     for step in route.escalation:
         yield (
-            "Escalation",
-            f"not acknowledged for {seconds(step.after.total_seconds())}: "
-            f"{', '.join(step.channels)}",
+            translatable("Escalation"),
+            translatable(
+                "not acknowledged for {duration}: {channels}",
+                duration=_duration(step.after),
+                channels=", ".join(step.channels),
+            ),
         )
     if flood := route.flood:
-        within = seconds(flood.within.total_seconds())
         yield (
-            "Flood",
-            f"more than {flood.more_than} alerts of one asset within {within} become one message",
+            translatable("Flood"),
+            translatable(
+                "more than {number} alerts of one asset within {duration} become one message",
+                number=flood.more_than,
+                duration=_duration(flood.within),
+            ),
         )
     if route.language is not None:
-        yield "Language", NATIVE_NAMES[route.language]
+        yield translatable("Language"), NATIVE_NAMES[route.language]
     if route.acknowledge_by_link:
-        yield "Links", "each message has a link that acknowledges the alert without a login"
+        yield (
+            translatable("Links"),
+            translatable("each message has a link that acknowledges the alert without a login"),
+        )
     if route.platform:
-        yield "Platform", "faults of the platform itself are sent as well"
+        yield (
+            translatable("Platform"),
+            translatable("faults of the platform itself are sent as well"),
+        )
 
 
 def match_text(match: Match) -> str:
     """Return which alerts a route matches: `critical or high, of oven-*, tagged line-3`."""
-    parts = [" or ".join(match.severity) if match.severity else "every severity"]
+    parts = [
+        join_with_or(*(translatable(SEVERITY_NAMES[one]) for one in match.severity))
+        if match.severity
+        else translatable("every severity")
+    ]
     if match.definitions != ("*",):
-        parts.append(f"alert {' or '.join(match.definitions)}")
+        parts.append(translatable("alert {names}", names=join_with_or(*match.definitions)))
     if match.assets != ("*",):
-        parts.append(f"of {' or '.join(match.assets)}")
+        parts.append(translatable("of {names}", names=join_with_or(*match.assets)))
     if match.tags:
-        parts.append(f"tagged {' or '.join(match.tags)}")
-    return ", ".join(parts) if len(parts) > 1 or match.severity else "every alert"
+        parts.append(translatable("tagged {names}", names=join_with_or(*match.tags)))
+    is_any = len(parts) == 1 and not match.severity
+    return translatable("every alert") if is_any else joined(", ", *parts)
 
 
 def hours_text(weekly: Sequence[Hours]) -> str:
     """Return hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
-    return "; ".join(
-        f"{_days(h)} {'all day' if h.start == h.to else f'{h.start} to {h.to}'}" for h in weekly
+    return joined("; ", *map(_hours, weekly))
+
+
+def _hours(hours: Hours) -> str:
+    days = _days(hours)
+    if hours.start == hours.to:
+        return translatable("{days} all day", days=days)
+    return translatable(
+        "{days} {start} to {end}", days=days, start=str(hours.start), end=str(hours.to)
     )
 
 
 def _days(hours: Hours) -> str:
     days = sorted(DAYS.index(day) for day in hours.days)
+    names = [translatable(_DAY_NAMES[DAYS[day]]) for day in days]
     if len(days) == len(DAYS):
-        return "daily"
+        return translatable("daily")
     if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
-        return f"{DAYS[days[0]]} to {DAYS[days[-1]]}"
-    return ", ".join(DAYS[day] for day in days)
+        return translatable("{first} to {last}", first=names[0], last=names[-1])
+    return joined(", ", *names)
+
+
+def _in_zone(weekly: Sequence[Hours], route: Route) -> str:
+    return translatable("{hours} ({zone})", hours=hours_text(weekly), zone=route.timezone)
+
+
+def _duration(value: timedelta) -> Styled:
+    return Styled(value.total_seconds(), "duration")
