@@ -70,14 +70,14 @@ export class Lanes {
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", title);
     figure.append(caption, canvas);
-    const isRaw = one.source === "readings";
+    const isRaw = one.low.every((value, n) => value === one.high[n]);
     const levels = one.variable === this.shown.find ? this.shown.levels : [];
-    const data = withGaps(one, isRaw);
+    const data = isRaw ? [one.t, one.mean] : [one.t, one.low, one.high, one.mean];
     const show = (plot) => this.describe(plot, one, data, output);
     const make = () => new uPlot({
       width: this.width(),
       height: HEIGHT + (isLast ? AXIS : 0),
-      padding: [8, 0, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), this.shown.zone),
       cursor: {
@@ -278,27 +278,6 @@ export class Lanes {
     if (clock === "00:00:00") return this.time(at, { day: "numeric", month: "short" });
     return seconds < 600 ? clock : clock.slice(0, 5);
   }
-}
-
-/** Return the columns of a series, with an empty row in each gap so that no line crosses it. */
-function withGaps(one, isRaw) {
-  const columns = isRaw ? [one.mean] : [one.low, one.high, one.mean];
-  const made = [[], ...columns.map(() => [])];
-  let gap = 0;
-  one.t.forEach((at, n) => {
-    for (; gap < one.gaps.length && one.gaps[gap][0] < at; gap += 1) {
-      const start = one.gaps[gap][0];
-      const last = made[0].length ? made[0][made[0].length - 1] : -Infinity;
-      const between = Math.max(start, last) + 0.0005;
-      if (between > last && between < at && made[0].length) {
-        made[0].push(between);
-        for (const column of made.slice(1)) column.push(null);
-      }
-    }
-    made[0].push(at);
-    columns.forEach((column, k) => made[k + 1].push(column[n]));
-  });
-  return made;
 }
 
 /** Return the range of an axis: all values and limits, with a margin. */

@@ -6,8 +6,7 @@ Everything that is shown is in the address, so that it can be sent to a colleagu
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Annotated, Any
 
 import yaml
 from fastapi import APIRouter, Query, Request
@@ -19,14 +18,14 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, NameQuery, read_duration
 from alerting.console.language import language_of
 from alerting.console.scripts.serving import has_uplot
-from alerting.console.trends.bands import bands_of
-from alerting.console.trends.picture import Span, bands_shape, lane, ticks
-from alerting.console.trends.provisional import series_of
-from alerting.console.trends.trend_api import MOST_VARIABLES, figure_views, title_of
+from alerting.console.trends.address import MOST_VARIABLES, Asked, numeric_names
+from alerting.console.trends.picture import Band, Span, bands_shape, lane, ticks
+from alerting.console.trends.trend_api import figure_views, title_of
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import Language, translatable
+from alerting.readings.instants import from_millis
 from alerting.usecases.explain.selected import (
     LONGEST_SELECTED,
     MOST_SELECTED,
@@ -35,53 +34,27 @@ from alerting.usecases.explain.selected import (
     find_times,
     numeric_variables,
 )
+from alerting.usecases.trends.bands import find_bands
+from alerting.usecases.trends.series import VariableSeries, read_series
 
 pages = APIRouter(include_in_schema=False)
 SPANS = {
-    "1h": (timedelta(hours=1), translatable("1 hour")),
-    "8h": (timedelta(hours=8), translatable("8 hours")),
+    "1h": (timedelta(hours=1), translatable("1 h")),
+    "8h": (timedelta(hours=8), translatable("8 h")),
     "1d": (timedelta(days=1), translatable("1 day")),
     "7d": (timedelta(days=7), translatable("1 week")),
     "28d": (timedelta(days=28), translatable("4 weeks")),
 }
 USUAL_SPAN = "8h"
 FIRST_VARIABLES = 3
+POINTS = 1000
+MOST_BANDS = 100
 MOST_ASSETS_OFFERED = 500
 MOST_VARIABLES_OFFERED = 200
 FIGURES_AT_ONCE = 100_000
 """Readings of which the page shows figures without being asked: reading more takes time."""
 _TEXT = 40
 Short = Annotated[str, Query(max_length=_TEXT)]
-
-
-class Asked(NamedTuple):
-    """The parameters of the page, as they are in its address."""
-
-    asset: str
-    variables: tuple[str, ...]
-    start: str
-    end: str
-    span: str
-    find: str
-    above: str
-    below: str
-    lasting: str
-
-    def address(self, **changes: Any) -> str:
-        """Return the address of the page with other parameters."""
-        it = self._replace(**changes)
-        pairs = [
-            ("asset", it.asset),
-            *(("variable", name) for name in it.variables),
-            *((name, getattr(it, name)) for name in ("start", "end", "span", "find", "above")),
-            ("below", it.below),
-            ("for", it.lasting),
-        ]
-        return f"/trends?{urlencode([pair for pair in pairs if pair[1]])}"
-
-    def over(self, start: datetime, end: datetime) -> str:
-        """Return the address of the page over another time."""
-        return self.address(start=stamp(start), end=stamp(end), span="")
 
 
 @pages.get("/trends", response_class=HTMLResponse)
@@ -107,13 +80,13 @@ def trends(
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
     listed. `figures`: also of many readings. `part`: without pictures, for a script that draws
     them."""
-    assets = [one for one in platform.assets.all() if _numeric(one)]
+    assets = [one for one in platform.assets.all() if numeric_names(one)]
     if not assets:
         return HTMLResponse(render("trends.html", request, of=None, assets=[]))
     chosen = platform.assets.get(asset) if asset else assets[0]
     if chosen is None:
         raise NotFound("there is no such asset")
-    usual = tuple(_numeric(chosen)[:FIRST_VARIABLES])
+    usual = tuple(numeric_names(chosen)[:FIRST_VARIABLES])
     names = tuple(dict.fromkeys(name for name in variable if name)) or usual
     numeric_variables(chosen, names)
     asked = Asked(chosen.name, names, start, end, span, find, above, below, lasting)
@@ -127,8 +100,9 @@ def trends(
     language = language_of(request)
     condition, found, wrong = _find(platform, chosen, asked, shown)
     levels = [v for v in (condition.above, condition.below) if v is not None] if condition else []
-    bands = bands_of(platform, chosen, shown, language)
-    series = [] if part else series_of(platform, chosen, names, *shown)
+    bands, are_cut = _bands(platform, chosen, shown, language)
+    series, unread = _series(platform, asked, shown, now, without=part)
+    offered = numeric_names(chosen)[:MOST_VARIABLES_OFFERED]
     many = MOST_SELECTED if figures or part else FIGURES_AT_ONCE
     return HTMLResponse(
         render(
@@ -136,7 +110,9 @@ def trends(
             request,
             of=chosen,
             assets=[(one.name, one.title) for one in assets[:MOST_ASSETS_OFFERED]],
-            offered=[(n, title_of(chosen, n)) for n in _numeric(chosen)[:MOST_VARIABLES_OFFERED]],
+            offered=[
+                (n, title_of(chosen, n)) for n in numeric_names(chosen)[:MOST_VARIABLES_OFFERED]
+            ],
             asked=asked,
             names=names,
             shown=shown,
@@ -147,14 +123,16 @@ def trends(
             usual=USUAL_SPAN,
             lanes=[
                 {
-                    "name": one["variable"],
-                    "series": one,
-                    **lane(one, shown, levels if one["variable"] == find else [], language),
+                    "name": one.variable,
+                    "count": one.count,
+                    **lane(one, shown, levels if one.variable == find else [], language),
                 }
                 for one in series
             ],
             titles={n: (title_of(chosen, n), chosen.variables[n].unit or "") for n in names},
             bands=bands,
+            are_cut=are_cut,
+            unread=unread,
             bands_data=[(b.kind, b.title, b.start.timestamp(), b.end.timestamp()) for b in bands],
             places=bands_shape(bands, shown),
             minute=timedelta(minutes=1),
@@ -171,21 +149,6 @@ def trends(
         ),
         422 if refusal or wrong else 200,
     )
-
-
-def trend_address(asset: str, variables: Sequence[str], start: datetime, end: datetime) -> str:
-    """Return the address of the trend of variables, for links of other pages."""
-    asked = Asked(asset, tuple(variables[:MOST_VARIABLES]), "", "", "", "", "", "", "")
-    return asked.over(start, end)
-
-
-def stamp(at: datetime) -> str:
-    """Return an instant as it stands in addresses."""
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _numeric(asset: Asset) -> list[str]:
-    return [name for name, declared in asset.variables.items() if declared.type == "number"]
 
 
 def _span_of(request: Request, platform: Platform, asked: Asked, now: datetime) -> tuple[Span, str]:
@@ -229,6 +192,42 @@ def _moved(asked: Asked, shown: Span) -> dict[str, str]:
     }
 
 
+def _series(
+    platform: Platform, asked: Asked, shown: Span, now: datetime, without: bool
+) -> tuple[list[VariableSeries], datetime | None]:
+    """Return the series of a page, none `without` pictures, and until when readings are too many to
+    be read."""
+    if without or not asked.variables:
+        return [], None
+    found = read_series(platform, asked.asset, asked.variables, *shown, POINTS, now)
+    return found.series, from_millis(found.unread[-1][1]) if found.unread else None
+
+
+def _bands(
+    platform: Platform, asset: Asset, shown: Span, language: Language
+) -> tuple[list[Band], bool]:
+    """Return alarms and events within a time, the newest hundred of each, and whether there are
+    more."""
+    found = find_bands(platform, asset.name, *shown)
+    alarms = [
+        Band(
+            "alarm",
+            language.translate(e.title),
+            max(e.raised_at, shown.start),
+            min(e.closed_at or shown.end, shown.end),
+            f"/episodes/{e.id}",
+        )
+        for e in reversed(found.episodes)
+        if not e.withdrawn
+    ]
+    events = [
+        Band("event", e.type, max(e.start, shown.start), min(e.end or shown.end, shown.end))
+        for e in reversed(found.events)
+    ]
+    are_cut = found.cut or max(len(alarms), len(events)) > MOST_BANDS
+    return [*alarms[:MOST_BANDS], *events[:MOST_BANDS]], are_cut
+
+
 def _find(
     platform: Platform, asset: Asset, asked: Asked, shown: Span
 ) -> tuple[HeldCondition | None, FoundTimes | None, str]:
@@ -262,7 +261,7 @@ def _number(text: str) -> float | None:
         found = float(text.replace(",", "."))
     except ValueError:
         found = float("nan")
-    if not abs(found) < 1e300:  # noqa: PLR2004 - neither infinite nor missing
+    if not abs(found) < 1e300:
         raise UserError(translatable("“{text}” is not a number", text=text))
     return found
 

@@ -5,20 +5,25 @@ Positions are in percent, paths in a square of 1000, which is stretched to any w
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from alerting.definitions.wording.language import Language
+from alerting.readings.instants import Millis
+from alerting.usecases.trends.series import VariableSeries
 
 SIDE = 1000.0
 _TICKS = 6
+_FEW = 60
+"""Readings of which each has a dot."""
 _STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
     *(86400, 172800, 345600, 604800, 1209600, 2419200, 4838400, 9676800),
 )
 Shape = dict[str, Any]
-SeriesData = Mapping[str, Any]
 
 
 class Band(NamedTuple):
@@ -43,27 +48,28 @@ class Span(NamedTuple):
         return min(max((at - first) / (self.end.timestamp() - first), 0.0), 1.0)
 
 
-def lane(series: SeriesData, span: Span, levels: Sequence[float], language: Language) -> Shape:
+def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: Language) -> Shape:
     """Return the shapes of one variable: the area from lowest to highest value, the line of means
     or readings, gaps, grid and levels."""
-    rows = _rows(series)
-    low, high = _value_range(rows, levels)
+    low, high = _value_range(series, levels)
 
     def y(value: float) -> float:
         return round(SIDE * (high - value) / (high - low), 1)
 
-    is_raw = series["source"] == "readings"
-    parts = list(_parts(rows, series["gaps"]))
+    is_raw = bool(np.array_equal(series.low, series.high, equal_nan=True))
+    parts = list(_parts(series))
+    few = sum(map(len, parts)) <= _FEW
     return {
         "area": "" if is_raw else "".join(_area(part, span, y) for part in parts),
-        "line": "".join(_line(part, span, y, stepped=is_raw) for part in parts),
+        "line": "".join(_line(part, span, y, is_stepped=is_raw) for part in parts),
         "dots": [
-            (round(100 * span.x(t), 2), round(y(mean) / SIDE * 100, 1)) for t, _, _, mean in rows
-        ]
-        if is_raw and len(rows) <= 60
-        else [],
-        "gaps": [_place(span, first, last) for first, last in series["gaps"]],
-        "bad": [_place(span, first, last) for first, last in series["bad"]],
+            (round(100 * span.x(row.at), 2), round(y(row.mean) / SIDE * 100, 1))
+            for part in parts
+            for row in part
+            if is_raw and few
+        ],
+        "gaps": _places(series.gaps, span),
+        "bad": _places(series.bad, span),
         "grid": [(round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}")) for v in grid(low, high)],
         "levels": [
             (round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}"))
@@ -114,51 +120,51 @@ def grid(low: float, high: float) -> list[float]:
     return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
 
 
-Row = tuple[float, float, float, float]
+class _Row(NamedTuple):
+    at: float
+    low: float
+    high: float
+    mean: float
 
 
-def _rows(series: SeriesData) -> list[Row]:
-    """Return stamp, lowest, highest and mean of each bucket with a value."""
-    columns = (series[name] for name in ("t", "low", "high", "mean"))
-    return [row for row in zip(*columns, strict=True) if None not in row]
-
-
-def _value_range(rows: Sequence[Row], levels: Sequence[float]) -> tuple[float, float]:
-    values = [*levels, *(row[1] for row in rows), *(row[2] for row in rows)] or [0.0, 1.0]
-    low, high = min(values), max(values)
+def _value_range(series: VariableSeries, levels: Sequence[float]) -> tuple[float, float]:
+    there = ~np.isnan(series.mean)
+    values = np.concatenate([series.low[there], series.high[there], levels])
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     pad = 0.06 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad
 
 
-def _parts(rows: Sequence[Row], gaps: Sequence[Sequence[float]]) -> Iterable[list[Row]]:
-    """Yield the rows between gaps."""
-    starts = [first for first, _ in gaps]
-    part: list[Row] = []
-    k = 0
-    for row in rows:
-        if k < len(starts) and row[0] > starts[k]:
+def _parts(series: VariableSeries) -> Iterable[list[_Row]]:
+    """Yield the points between those without a value, with instants in s."""
+    columns = (series.t / 1000, series.low, series.high, series.mean)
+    part: list[_Row] = []
+    for row in map(_Row._make, zip(*(column.tolist() for column in columns), strict=True)):
+        if math.isnan(row.mean):
             if part:
                 yield part
             part = []
-            while k < len(starts) and row[0] > starts[k]:
-                k += 1
-        part.append(row)
+        else:
+            part.append(row)
     if part:
         yield part
 
 
-def _line(part: Sequence[Row], span: Span, y: Any, stepped: bool) -> str:
-    points = [(round(SIDE * span.x(t), 1), y(mean)) for t, _, _, mean in part]
-    first, *others = points
-    mark = "H{0:g}V{1:g}" if stepped else "L{0:g} {1:g}"
+def _line(part: Sequence[_Row], span: Span, y: Callable[[float], float], is_stepped: bool) -> str:
+    first, *others = [(round(SIDE * span.x(row.at), 1), y(row.mean)) for row in part]
+    mark = "H{0:g}V{1:g}" if is_stepped else "L{0:g} {1:g}"
     return f"M{first[0]:g} {first[1]:g}" + "".join(mark.format(*point) for point in others)
 
 
-def _area(part: Sequence[Row], span: Span, y: Any) -> str:
-    xs = [round(SIDE * span.x(row[0]), 1) for row in part]
-    there = [f"{x:g} {y(row[2]):g}" for x, row in zip(xs, part, strict=True)]
-    back = [f"{x:g} {y(row[1]):g}" for x, row in zip(xs, part, strict=True)]
+def _area(part: Sequence[_Row], span: Span, y: Callable[[float], float]) -> str:
+    xs = [round(SIDE * span.x(row.at), 1) for row in part]
+    there = [f"{x:g} {y(row.high):g}" for x, row in zip(xs, part, strict=True)]
+    back = [f"{x:g} {y(row.low):g}" for x, row in zip(xs, part, strict=True)]
     return f"M{'L'.join([*there, *reversed(back)])}Z"
+
+
+def _places(spans: Millis, span: Span) -> list[Shape]:
+    return [_place(span, first / 1000, last / 1000) for first, last in spans.tolist()]
 
 
 def _place(span: Span, first: float, last: float) -> Shape:

@@ -11,6 +11,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.api.api import MAY_NAME_NOTHING, Served, Viewer
 from alerting.console.api.parameters import NAME, Duration, Instant, NameQuery
 from alerting.console.api.views import View
+from alerting.console.trends.address import MOST_VARIABLES
 from alerting.definitions.assets import Asset
 from alerting.usecases.explain.selected import (
     MOST_SELECTED,
@@ -21,7 +22,6 @@ from alerting.usecases.explain.selected import (
 )
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
-MOST_VARIABLES = 12
 Variables = Annotated[
     list[Annotated[str, Field(max_length=NAME)]], Query(min_length=1, max_length=MOST_VARIABLES)
 ]
