@@ -22,6 +22,7 @@ from alerting.console.api import (
     predict_api,
     predict_jobs_api,
     report_api,
+    series_api,
 )
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
@@ -77,6 +78,7 @@ PROGRAMS = (
         ingest_api.router,
         predict_api.router,
         predict_jobs_api.router,
+        series_api.router,
     ),
     *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
 )

@@ -50,6 +50,7 @@ PATHS = {
     "/definitions/{name:without_colon}": DEFINITIONS,
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
+    "/assets/{asset}": ASSETS,
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
     "/reports/{id}": OF_BOTH["report"],
@@ -85,6 +86,11 @@ QUERIES = {
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
     "limit": ["2"],
+    "after": ["pressure"],
+    "variable": ["temperature", "moisture"],
+    "start": ["2026-01-05T00:00Z"],
+    "end": ["2026-01-12T00:00Z"],
+    "points": ["50"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
     "asset_column": ["asset"],
     "time": ["ts"],
@@ -244,7 +250,7 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
     silent = []
     for route in both.routes:
         line = f"GET {route.path}"
-        if line in EXPECTED and EXPECTED[line] and line not in OF_THE_PLANT:
+        if "GET" in route.methods and EXPECTED.get(line) and line not in OF_THE_PLANT:
             answers = [both.alone.answer(who, "GET", address) for address in addresses_of(route)]
             if not any(status == 200 and len(body) > 2 for status, _, body in answers):
                 silent.append(route.path)

@@ -23,7 +23,7 @@ from tests.rubbish import VALUES
 
 def every_route(client):
     schema = client.get("/api/v1/openapi.json", headers=VIEWER).json()
-    names = dict.fromkeys(("id", "name", "table", "number"), "x")
+    names = dict.fromkeys(("id", "name", "table", "number", "asset"), "x")
     return [
         (method.upper(), path.format(**names))
         for path, methods in schema["paths"].items()

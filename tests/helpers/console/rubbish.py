@@ -96,12 +96,13 @@ def operations(client):
 
 
 def path_of(path, **names):
-    known = {"id": episode(1).id, "name": "too-hot", "number": "1"} | names
+    known = {"id": episode(1).id, "name": "too-hot", "number": "1", "asset": "oven-1"} | names
     return re.sub(r"\{(\w+)\}", lambda m: known.get(m[1], "x"), path)
 
 
 def required(operation, beside):
-    known = {"definition": "too-hot", "asset": "oven-1", "from": "1"}
+    known = {"definition": "too-hot", "asset": "oven-1", "from": "1", "variable": "moisture"}
+    known |= {"start": "2026-01-05T00:00Z", "end": "2026-01-06T00:00Z"}
     return {
         p["name"]: known[p["name"]]
         for p in operation.get("parameters", ())

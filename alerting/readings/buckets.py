@@ -1,0 +1,194 @@
+"""Samples of one variable in buckets of time: extremes, sum, numbers, first and last stamp, and the
+largest gap.
+
+A sample is a bucket of its own instant, and buckets of any width merge into wider ones, so the
+buckets of a time are the same however it was cut before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset
+from alerting.readings.cleaning import Floats, in_range
+from alerting.readings.instants import FAR_FUTURE, NO_TIME, Millis
+from alerting.readings.sample_quality import find_members
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+_GAP_SAMPLES = 10
+"""Usual times between two samples without one that are a gap; the chart of an episode breaks its
+line there, too."""
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Buckets with at least one sample, by `start` (ms, increasing).
+
+    `low`, `high` and `total` are of the good samples, of which there are `count`; `bad` others are
+    of bad quality, not finite, or outside the engineering range. `first` and `last`: stamps of the
+    good samples. `gap`: the longest time (ms) between two good samples of the bucket, after
+    `gap_start`. Without a good sample `low` and `high` are NaN, and the stamps NO_TIME.
+    """
+
+    start: Millis
+    low: Floats
+    high: Floats
+    total: Floats
+    count: Millis
+    bad: Millis
+    first: Millis
+    last: Millis
+    gap_start: Millis
+    gap: Millis
+
+    def take(self, rows: npt.NDArray[np.bool_] | Millis | slice) -> "Buckets":
+        """Return the buckets of these rows."""
+        return Buckets(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def between(self, start: int, end: int) -> "Buckets":
+        """Return the buckets that begin in [start, end)."""
+        first, last = np.searchsorted(self.start, [start, end])
+        return self.take(slice(int(first), int(last)))
+
+    def has_good(self) -> "Buckets":
+        """Return the buckets with a good sample."""
+        return self.take(self.count > 0)
+
+
+def sample_buckets(asset: Asset, variable: str, ts: Millis, values: Floats, bad: Millis) -> Buckets:
+    """Return each sample of a number as a bucket. `bad`: instants (ms) of samples of bad
+    quality."""
+    is_bad = find_members(ts, bad)
+    there = ~np.isnan(values) | is_bad
+    at = ts[there]
+    sound = in_range(asset, variable, values[there])
+    good = np.isfinite(sound) & ~is_bad[there]
+    number = np.where(good, sound, np.nan)
+    stamp = np.where(good, at, NO_TIME)
+    count = good.astype(np.int64)
+    none = np.zeros(len(at), np.int64)
+    total = np.where(good, sound, 0.0)
+    return Buckets(at, number, number, total, count, 1 - count, stamp, stamp, none, none)
+
+
+def join_buckets(pieces: Iterable[Buckets]) -> Buckets:
+    """Return buckets of pieces, each after the one before it, as one."""
+    found = [columns_of(piece) for piece in pieces]
+    if not found:
+        return NO_BUCKETS
+    return Buckets(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+
+
+def columns_of(buckets: Buckets) -> tuple[npt.NDArray[np.float64 | np.int64], ...]:
+    """Return the columns of buckets, not copied."""
+    return tuple(getattr(buckets, field.name) for field in fields(buckets))
+
+
+def merge_buckets(buckets: Buckets, width: int) -> Buckets:
+    """Return buckets as wider ones of this width (ms), which begin at its multiples."""
+    if not len(buckets.start):
+        return buckets
+    start = buckets.start // width * width
+    heads = np.flatnonzero(np.diff(start, prepend=start[0] - 1))
+    has_good = buckets.count > 0
+    first = np.minimum.reduceat(np.where(has_good, buckets.first, FAR_FUTURE), heads)
+    gap_start, gap = _largest_gaps(buckets, heads)
+    count = np.add.reduceat(buckets.count, heads)
+    return Buckets(
+        start[heads],
+        np.fmin.reduceat(buckets.low, heads),
+        np.fmax.reduceat(buckets.high, heads),
+        np.add.reduceat(buckets.total, heads),
+        count,
+        np.add.reduceat(buckets.bad, heads),
+        np.where(count > 0, first, NO_TIME),
+        np.maximum.reduceat(buckets.last, heads),
+        gap_start,
+        gap,
+    )
+
+
+def _largest_gaps(buckets: Buckets, heads: Millis) -> tuple[Millis, Millis]:
+    """Return start and length of the longest time between good samples, of the rows from each head
+    to the next."""
+    group = np.zeros(len(buckets.start), np.int64)
+    group[heads] = 1
+    group = np.cumsum(group) - 1
+    good = np.flatnonzero(buckets.count > 0)
+    starts = np.zeros(len(heads), np.int64)
+    lengths = np.zeros(len(heads), np.int64)
+    if not len(good):
+        return starts, lengths
+    follows = np.flatnonzero(group[good][1:] == group[good][:-1])
+    before = good[follows]
+    after = good[follows + 1]
+    which = np.concatenate([group[before], group[good]])
+    begin = np.concatenate([buckets.last[before], buckets.gap_start[good]])
+    length = np.concatenate([buckets.first[after] - buckets.last[before], buckets.gap[good]])
+    # of each group the longest comes last, and of equally long ones the earliest
+    order = np.lexsort((-begin, length, which))
+    last = np.flatnonzero(np.diff(which[order], append=len(heads)))
+    starts[which[order][last]] = begin[order][last]
+    lengths[which[order][last]] = length[order][last]
+    starts[lengths == 0] = 0
+    return starts, lengths
+
+
+def gap_limit(buckets: Buckets, declared: int | None) -> int | None:
+    """Return the time (ms) without a good sample that is a gap: ten times the usual time between
+    two.
+
+    `declared`: that usual time, if it is stated. None where too few samples tell it.
+    """
+    if declared:
+        return _GAP_SAMPLES * declared
+    good = buckets.has_good()
+    several = good.count > 1
+    within = (good.last - good.first)[several] / (good.count[several] - 1)
+    apart = within if len(within) * 2 > len(good.start) else good.first[1:] - good.last[:-1]
+    return None if not len(apart) else max(1, int(_GAP_SAMPLES * np.median(apart)))
+
+
+def find_gaps(buckets: Buckets, start: int, end: int, limit: int | None) -> Millis:
+    """Return the times of [start, end] without a good sample that are longer than a limit (ms), as
+    rows of two instants; all of it without a good sample.
+
+    Of several within one bucket, the longest.
+    """
+    good = buckets.has_good()
+    if not len(good.start):
+        return np.array([[start, end]], np.int64)
+    if limit is None:
+        return np.empty((0, 2), np.int64)
+    begin = np.concatenate([[start], good.last, good.gap_start])
+    until = np.concatenate([good.first, [end], good.gap_start + good.gap])
+    long = until - begin > limit
+    rows = np.stack([begin[long], until[long]], axis=1)
+    found: Millis = rows[np.argsort(rows[:, 0], kind="stable")]
+    return found
+
+
+def find_bad(buckets: Buckets, width: int, end: int) -> Millis:
+    """Return the times with samples that are not good, as rows of two instants (ms): of buckets of
+    a width whole buckets; of samples (width 0) until the next good one, or `end`."""
+    is_bad = buckets.bad > 0
+    heads = np.flatnonzero(np.diff(is_bad.astype(np.int64), prepend=0) == 1)
+    if not len(heads):
+        return np.empty((0, 2), np.int64)
+    tails = np.flatnonzero(np.diff(is_bad.astype(np.int64), append=0) == -1)
+    until = buckets.start[tails] + width
+    if not width:
+        until = np.append(buckets.start, end)[tails + 1]
+    rows: Millis = np.stack([buckets.start[heads], until], axis=1)
+    return rows
+
+
+_NONE: Millis = np.empty(0, np.int64)
+_NO_NUMBERS: Floats = np.empty(0, np.float64)
+NO_BUCKETS = Buckets(
+    *(_NONE, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE)
+)

@@ -1,0 +1,136 @@
+"""The catalogue: assets, and the variables of one with what came of them lately and what uses
+them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.ports import Definitions, EpisodePorts, PlantPorts, Readings
+from alerting.readings.buckets import DAY, Buckets, find_gaps
+from alerting.readings.instants import from_millis, to_millis
+from alerting.usecases.trends.samples import read_samples
+from alerting.usecases.trends.series import find_asset, longest_hold
+
+_MOST_READINGS = 4_000
+
+
+@dataclass(frozen=True)
+class AssetLine:
+    """An asset with the number of its variables and the instant of its newest reading."""
+
+    asset: Asset
+    last_reading: datetime | None
+
+
+class LastValue(NamedTuple):
+    """A good sample."""
+
+    at: datetime
+    value: float | str | bool
+
+
+@dataclass(frozen=True)
+class VariableLine:
+    """A variable with its newest good sample of the time that was looked at, how many were good and
+    bad there, the share of it that good samples cover, and the definitions that read it."""
+
+    name: str
+    variable: Variable
+    delay: timedelta
+    last: LastValue | None
+    good: int
+    bad: int
+    coverage: float
+    definitions: list[str]
+
+
+@dataclass(frozen=True)
+class VariablePage:
+    """Variables of an asset by name, looked at over [since, until). `next`: the last name, if there
+    are more."""
+
+    asset: str
+    since: datetime
+    until: datetime
+    items: list[VariableLine]
+    next: str | None
+
+
+def asset_lines(platform: PlantPorts, now: datetime) -> list[AssetLine]:
+    """Return all assets by name."""
+    assets = sorted(platform.assets.all(), key=lambda asset: asset.name)
+    newest = platform.readings.newest_readings(now)
+    return [
+        AssetLine(asset, newest[asset.name].ts if asset.name in newest else None)
+        for asset in assets
+    ]
+
+
+def variable_page(
+    platform: EpisodePorts, asset: str, now: datetime, limit: int, after: str | None = None
+) -> VariablePage:
+    """Return variables of an asset with names after one, over the last day, or over less where more
+    readings came than can be read. Raises NotFound for an unknown asset."""
+    found = find_asset(platform, asset)
+    following = sorted(name for name in found.variables if after is None or name > after)
+    names = following[:limit]
+    until = to_millis(now) + 1
+    samples = read_samples(platform.readings, found, names, until - DAY, until, _MOST_READINGS)
+    values = _last_values(platform.readings, found, samples.of)
+    users = _users(platform.definitions, found)
+    items = [
+        VariableLine(
+            name,
+            found.variables[name],
+            found.delay(name),
+            values.get(name),
+            int(samples.of[name].count.sum()),
+            int(samples.of[name].bad.sum()),
+            _coverage(found.variables[name], samples.of[name], samples.start, until),
+            users.get(name, []),
+        )
+        for name in names
+    ]
+    more = names[-1] if len(following) > limit else None
+    return VariablePage(found.name, from_millis(samples.start), now, items, more)
+
+
+def _coverage(declared: Variable, samples: Buckets, start: int, end: int) -> float:
+    gaps = find_gaps(samples, start, end, longest_hold(declared, samples))
+    return 1 - float((gaps[:, 1] - gaps[:, 0]).sum()) / (end - start)
+
+
+def _last_values(
+    readings: Readings, asset: Asset, samples: Mapping[str, Buckets]
+) -> dict[str, LastValue]:
+    """Return instant and value of the newest good sample of each variable with one."""
+    by_instant: dict[int, list[str]] = {}
+    for name, found in samples.items():
+        if len(good := found.has_good().last):
+            by_instant.setdefault(int(good[-1]), []).append(name)
+    values = {}
+    for at, names in by_instant.items():
+        instant = from_millis(at)
+        history = readings.load(
+            asset, instant - timedelta(milliseconds=1), instant, names, events_since=instant
+        )
+        for name in names:
+            value = history.readings[name].iloc[-1]
+            is_switch = asset.variables[name].type == "boolean"
+            values[name] = LastValue(instant, bool(value) if is_switch else value)
+    return values
+
+
+def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
+    """Return the names of the definitions in draft or in service that read each variable."""
+    index = AssetIndex([asset])
+    found: dict[str, list[str]] = {}
+    for revision in definitions.latest_revisions():
+        definition = revision.definition
+        if definition.state != "retired" and matching_assets(definition, index):
+            for name in asset.with_parts(definition.variables_read(asset)):
+                found.setdefault(name, []).append(definition.name)
+    return found
