@@ -3,6 +3,7 @@
 const HEIGHT = 170;
 const AXIS = 30;
 const MARGIN = 58;
+const FEW = 60; // readings of which each has a dot, and holds until the next one
 
 /**
  * @typedef {{start: number, end: number}} View the shown time, s since 1970
@@ -72,6 +73,7 @@ export class Lanes {
     figure.append(caption, canvas);
     const isRaw = one.low.every((value, n) => value === one.high[n]);
     const levels = one.variable === this.shown.find ? this.shown.levels : [];
+    const isFew = isRaw && one.t.length <= FEW;
     const data = isRaw ? [one.t, one.mean] : [one.t, one.low, one.high, one.mean];
     const show = (plot) => this.describe(plot, one, data, output);
     const make = () => new uPlot({
@@ -104,7 +106,7 @@ export class Lanes {
         },
       ],
       series: isRaw
-        ? [{}, this.line({ paths: uPlot.paths.stepped({ align: 1 }), points: { show: data[0].length <= 60 } })]
+        ? [{}, this.line(isFew ? { paths: uPlot.paths.stepped({ align: 1 }), points: { show: true } } : {})]
         : [{}, this.line({ width: 0 }), this.line({ width: 0 }), this.line({})],
       bands: isRaw ? [] : [{ series: [2, 1], fill: withAlpha(this.colours.line, 0.25) }],
       hooks: {

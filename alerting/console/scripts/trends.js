@@ -89,6 +89,7 @@ function zoom(first, last) {
   let [start, end] = [Math.min(first, last), Math.max(first, last)];
   if (end - start < SHORTEST) end = start + SHORTEST;
   if (end - start > LONGEST) end = start + LONGEST;
+  if (end - start > 60) [start, end] = [Math.round(start), Math.round(end)];
   const address = new URL(location.href);
   for (const name of ["span", "figures"]) address.searchParams.delete(name);
   address.searchParams.set("start", stamp(start));

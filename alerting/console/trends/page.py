@@ -102,7 +102,6 @@ def trends(
     levels = [v for v in (condition.above, condition.below) if v is not None] if condition else []
     bands, are_cut = _bands(platform, chosen, shown, language)
     series, unread = _series(platform, asked, shown, now, without=part)
-    offered = numeric_names(chosen)[:MOST_VARIABLES_OFFERED]
     many = MOST_SELECTED if figures or part else FIGURES_AT_ONCE
     return HTMLResponse(
         render(

@@ -18,7 +18,7 @@ from alerting.usecases.trends.series import VariableSeries
 SIDE = 1000.0
 _TICKS = 6
 _FEW = 60
-"""Readings of which each has a dot."""
+"""Readings of which each has a dot, and holds until the next one."""
 _STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
     *(86400, 172800, 345600, 604800, 1209600, 2419200, 4838400, 9676800),
@@ -58,15 +58,15 @@ def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: 
 
     is_raw = bool(np.array_equal(series.low, series.high, equal_nan=True))
     parts = list(_parts(series))
-    few = sum(map(len, parts)) <= _FEW
+    is_few = is_raw and sum(map(len, parts)) <= _FEW
     return {
         "area": "" if is_raw else "".join(_area(part, span, y) for part in parts),
-        "line": "".join(_line(part, span, y, is_stepped=is_raw) for part in parts),
+        "line": "".join(_line(part, span, y, is_stepped=is_few) for part in parts),
         "dots": [
             (round(100 * span.x(row.at), 2), round(y(row.mean) / SIDE * 100, 1))
             for part in parts
             for row in part
-            if is_raw and few
+            if is_few
         ],
         "gaps": _places(series.gaps, span),
         "bad": _places(series.bad, span),
