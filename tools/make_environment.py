@@ -24,6 +24,12 @@ WHAT = [
     "--constraint",
     str(ROOT / "config" / "constraints.txt"),
 ]
+FOR_BROWSERS = [
+    "--no-deps",
+    "--require-hashes",
+    "--requirement",
+    str(ROOT / "config" / "browser.txt"),
+]
 
 # pip's setting, uv's variable, and uv's separator of several values
 FROM_PIP = (
@@ -112,19 +118,9 @@ def with_uv(uv: Path, environ: dict[str, str]) -> None:
             [str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)],
             quiet,
         )
-    _run(
-        [
-            str(uv),
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            str(ENVIRONMENT),
-            "--compile-bytecode",
-            *WHAT,
-        ],
-        quiet,
-    )
+    install = [str(uv), "pip", "install", "--quiet", "--python", str(ENVIRONMENT)]
+    _run([*install, "--compile-bytecode", *WHAT], quiet)
+    _install_for_browsers(install, quiet)
 
 
 def with_pip() -> None:
@@ -144,7 +140,15 @@ def with_pip() -> None:
                 environ,
             )
             del environ["PYTHONPATH"]
-    _run([str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", *WHAT], environ)
+    install = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install"]
+    _run([*install, *WHAT], environ)
+    _install_for_browsers(install, environ)
+
+
+def _install_for_browsers(install: list[str], environ: dict[str, str]) -> None:
+    """Install what browsers load. Pages work without it, so that a failure is only printed."""
+    if subprocess.run([*install, *FOR_BROWSERS], env=environ, check=False).returncode != 0:
+        print("uPlot could not be installed: trends are drawn by the server alone", flush=True)
 
 
 def _fetched(package: str) -> bool:

@@ -45,9 +45,12 @@ from alerting.console.people import (
 )
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
+from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
+from alerting.console.trends import page as trend_page
+from alerting.console.trends import trend_api
 from alerting.console.web import (
     links,
     operate_pages,
@@ -81,7 +84,7 @@ PROGRAMS = (
         predict_jobs_api.router,
         series_api.router,
     ),
-    *(quality.api, routes.api, access_page.api, audit_page.api),
+    *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
 )
 PEOPLE = (
     *(
@@ -93,6 +96,8 @@ PEOPLE = (
         routes.pages,
         source_pages.pages,
         platform_page.pages,
+        trend_page.pages,
+        serving.router,
     ),
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
 )

@@ -56,8 +56,8 @@ _LONGEST_PATH = 100
 _log = logging.getLogger(__name__)
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+        "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",

@@ -51,6 +51,7 @@ PATHS = {
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/assets/{asset}": ASSETS,
+    "/scripts/{name}": ["trends.js", UNKNOWN],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name:without_colon}": [f"{line.line}-source" for line in LINES],
@@ -96,6 +97,13 @@ QUERIES = {
     "start": ["2026-01-05T00:00Z"],
     "end": ["2026-01-12T00:00Z"],
     "points": ["50"],
+    "span": ["28d"],
+    "find": ["temperature"],
+    "above": ["210"],
+    "below": ["201"],
+    "for": ["1m"],
+    "figures": ["true"],
+    "part": ["true"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
     "asset_column": ["asset"],
     "time": ["ts"],
@@ -103,7 +111,14 @@ QUERIES = {
     "next": [],
 }
 """The values of each parameter of a query."""
-TOGETHER = (("definition", "asset"), ("by", "group"), ("by", "past"), ("actor", "limit"))
+TOGETHER = (
+    ("find", "above"),
+    ("asset", "span"),
+    ("definition", "asset"),
+    ("by", "group"),
+    ("by", "past"),
+    ("actor", "limit"),
+)
 """Parameters that are also given together."""
 
 

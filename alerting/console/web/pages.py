@@ -13,6 +13,7 @@ from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer, record_feedback
 from alerting.console.api.parameters import Cursor, FormField, FormText, Id
 from alerting.console.language import language_of
+from alerting.console.trends.address import trend_of_episode
 from alerting.console.web.chart import chart_shape
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render, stylesheet, zone_of
@@ -207,6 +208,7 @@ def episode_page(
         caveat=CAVEAT,
         reasons_at=sentences.reasons_at(found),
         scale=max((abs(c.share) for c in (*strongest, *weaker)), default=1.0) or 1.0,
+        trend=trend_of_episode(asset, found, now),
         chart=None if chart is None else chart_shape(chart, zone_of(request), language),
         own=sentences.last_answer(found, person.name),
         acted=sentences.has_acted(found, person.name),

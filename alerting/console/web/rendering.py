@@ -38,6 +38,7 @@ class MenuEntry(NamedTuple):
 
 MENU = (
     MenuEntry("/", translatable("Alarms"), "read"),
+    MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),

@@ -22,6 +22,11 @@ from alerting.ports import ReportHead
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(include_in_schema=False)
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
 class PeriodTable(NamedTuple):
@@ -52,7 +57,7 @@ def reports(
 
 
 @router.get("/reports/{id}", response_class=HTMLResponse)
-def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
+def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
     """Return the report below the menu, in its language; then revisions and tables."""
     head, content = find_report(platform, id)
     revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
@@ -69,7 +74,8 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
             tables=list(content.tables),
         )
 
-    return framed(content.page, part("bar"), part("end"))
+    page = framed(content.page, part("bar"), part("end"))
+    return HTMLResponse(page, headers={"content-security-policy": _POLICY})
 
 
 def framed(page: str, head: str, end: str) -> str:

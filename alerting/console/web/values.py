@@ -9,6 +9,7 @@ from fastapi import Request
 
 from alerting.adapters.platform import Platform
 from alerting.console.language import language_of
+from alerting.console.trends.address import trend_of_variables
 from alerting.console.web.chart import chart_shape
 from alerting.console.web.rendering import zone_of
 from alerting.definitions.assets import Asset
@@ -46,7 +47,9 @@ def value_shapes(
             chart = _chart(served, title, definition, now)
             shape = chart_shape(chart, zone_of(request), language_of(request))
             described = _describe(served, language_of(request))
-            found.append({"asset": asset.name, "variable": title, "chart": shape, **described})
+            trend = trend_of_variables(asset, [served.variable], chart.start, now)
+            shown = {"asset": asset.name, "variable": title, "chart": shape, "trend": trend}
+            found.append({**shown, **described})
     return found
 
 

@@ -1,4 +1,4 @@
-"""A real Chromium, driven through its debugging pipe, with the scripts of pages switched off."""
+"""A real Chromium, driven through its debugging pipe; the scripts of pages are switched off at first."""
 
 import base64
 import json
@@ -62,11 +62,21 @@ class Page:
         self._number = 0
         self._loads = 0
         self._session = None
+        self.requests = []
+        """The addresses of all requests since scripts were switched on."""
+        self.complaints = []
+        """What the browser complained of: faults of scripts, violations of the policy."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         self._call("Page.enable")
         self._call("Emulation.setScriptExecutionDisabled", value=True)
+
+    def switch_scripts_on(self):
+        """Run the scripts of pages from now on, and note requests and complaints."""
+        self._call("Emulation.setScriptExecutionDisabled", value=False)
+        for domain in ("Log", "Runtime", "Network", "Audits"):
+            self._call(f"{domain}.enable")
 
     def resize(self, width, height):
         self._call(
@@ -89,6 +99,20 @@ class Page:
         loads = self._loads
         self.press(selector)
         self._wait_for_load(loads)
+
+    def mouse(self, type, x, y, **more):
+        """Send an event of the mouse at a place of the window."""
+        self._call("Input.dispatchMouseEvent", type=type, x=x, y=y, **more)
+
+    def touch(self, type, *points):
+        """Send an event of fingers at these places."""
+        places = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
+        self._call("Input.dispatchTouchEvent", type=type, touchPoints=places)
+
+    def prefer(self, scheme):
+        """Prefer a dark or light colour scheme."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", features=features)
 
     def press(self, selector):
         """Tap the middle of an element."""
@@ -176,5 +200,10 @@ class Page:
             self._received += part
         message, _, self._received = self._received.partition(b"\0")
         answer = json.loads(message)
-        self._loads += answer.get("method") == "Page.loadEventFired"
+        method = answer.get("method")
+        self._loads += method == "Page.loadEventFired"
+        if method == "Network.requestWillBeSent":
+            self.requests.append(answer["params"]["request"]["url"])
+        elif method in ("Runtime.exceptionThrown", "Log.entryAdded", "Audits.issueAdded"):
+            self.complaints.append(answer["params"])
         return answer

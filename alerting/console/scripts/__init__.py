@@ -1,0 +1,1 @@
+"""The scripts of the pages: plain modules, served as they are."""

@@ -1,0 +1,1 @@
+"""The trend of variables: a page, and its API."""

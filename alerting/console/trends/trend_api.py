@@ -1,0 +1,123 @@
+"""REST API, version 1: figures of a selected time, and the times at which a condition held."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from alerting.adapters.platform import Platform
+from alerting.console.api.api import MAY_NAME_NOTHING, Served, Viewer
+from alerting.console.api.parameters import NAME, Duration, Instant, NameQuery
+from alerting.console.api.views import View
+from alerting.console.trends.address import MOST_VARIABLES
+from alerting.definitions.assets import Asset
+from alerting.usecases.explain.selected import (
+    MOST_SELECTED,
+    HeldCondition,
+    find_times,
+    numeric_variables,
+    selected_figures,
+)
+
+router = APIRouter(prefix="/api/v1", tags=["trends"])
+Variables = Annotated[
+    list[Annotated[str, Field(max_length=NAME)]], Query(min_length=1, max_length=MOST_VARIABLES)
+]
+Start = Annotated[Instant, Query(description="Readings after this instant.")]
+End = Annotated[Instant, Query(description="Readings up to this instant.")]
+Limit = Annotated[float | None, Query(allow_inf_nan=False)]
+
+
+class VariableFigures(View):
+    """Figures of one variable, null without a value. `spread`: standard deviation, of one value
+    null; `low`, `high`: 5 and 95 % of the values are below."""
+
+    variable: str
+    title: str
+    unit: str | None
+    count: int
+    mean: float | None
+    spread: float | None
+    lowest: float | None
+    low: float | None
+    median: float | None
+    high: float | None
+    highest: float | None
+
+
+class FoundTime(View):
+    """A time at which a condition held."""
+
+    start: datetime
+    end: datetime
+
+
+class FoundTimesView(View):
+    """The times at which a condition held; `newest`: at most 200, the newest first."""
+
+    number: int
+    together: timedelta
+    newest: list[FoundTime]
+
+
+@router.get("/statistics", openapi_extra=MAY_NAME_NOTHING)
+def show_statistics(
+    platform: Served, _: Viewer, asset: NameQuery, variable: Variables, start: Start, end: End
+) -> list[VariableFigures]:
+    """Return figures of numeric variables over a time, of the readings themselves: at most
+    3 million readings within a year."""
+    return figure_views(platform, asset, variable, start, end)
+
+
+@router.get("/occurrences", openapi_extra=MAY_NAME_NOTHING)
+def show_occurrences(
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery,
+    variable: NameQuery,
+    start: Start,
+    end: End,
+    above: Limit = None,
+    below: Limit = None,
+    lasting: Annotated[Duration, Query(alias="for")] = timedelta(0),
+) -> FoundTimesView:
+    """Find the times at which a variable was above a value, below one, or outside of both, for at
+    least a time: as the problem of a definition is found."""
+    of = numeric_variables(platform.assets.get(asset), [variable])
+    condition = HeldCondition(variable, above, below, lasting)
+    found = find_times(platform.readings, of, condition, start, end)
+    newest = [FoundTime(start=first, end=last) for first, last in found.newest]
+    return FoundTimesView(number=found.number, together=found.together, newest=newest)
+
+
+def figure_views(
+    platform: Platform,
+    asset: str,
+    variables: Sequence[str],
+    start: datetime,
+    end: datetime,
+    most: int = MOST_SELECTED,
+) -> list[VariableFigures]:
+    """Return the figures of variables with title and unit. Raises UserError as the use case."""
+    of = numeric_variables(platform.assets.get(asset), variables)
+    found = selected_figures(platform.readings, of, variables, start, end, most)
+    return [
+        VariableFigures.model_validate(
+            {
+                **dict.fromkeys(VariableFigures.model_fields),
+                "count": 0,
+                **(vars(figures) if figures else {}),
+                "variable": name,
+                "title": title_of(of, name),
+                "unit": of.variables[name].unit,
+            }
+        )
+        for name, figures in found.items()
+    ]
+
+
+def title_of(asset: Asset, variable: str) -> str:
+    """Return the name of a variable for people."""
+    return asset.variables[variable].title or variable.replace("_", " ")

@@ -1,0 +1,155 @@
+"""A selected time of an asset: figures of its variables, and the times at which a condition held,
+both of the readings themselves."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import Problem
+from alerting.detection.problems import problem_intervals
+from alerting.ports import Readings
+from alerting.readings.cleaning import has_data
+from alerting.readings.history import History
+from alerting.readings.instants import from_millis
+from alerting.readings.selection import Figures, figures_of
+
+MOST_SELECTED = 3_000_000
+"""Readings of a selected time at most: four weeks at one a second are 2.4 million."""
+LONGEST_SELECTED = timedelta(days=366)
+MOST_TIMES = 200
+_PART = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class FoundTimes:
+    """The times at which a condition held: how many, how long together, and the newest of them, the
+    newest first."""
+
+    number: int
+    together: timedelta
+    newest: tuple[tuple[datetime, datetime], ...]
+
+
+@dataclass(frozen=True)
+class HeldCondition:
+    """A variable above a value, below one, or outside of both, for at least a time."""
+
+    variable: str
+    above: float | None = None
+    below: float | None = None
+    lasting: timedelta = timedelta(0)
+
+    def problem(self) -> Problem:
+        """Return it as the problem of a definition. Raises UserError without a limit, and for
+        limits of which every value is beyond one."""
+        if self.above is None and self.below is None:
+            raise UserError("give above, below or both")
+        if self.above is not None and self.below is not None and self.below > self.above:
+            raise UserError(f"below {self.below:g} must not exceed above {self.above:g}")
+        limits = {"above": self.above, "below": self.below}
+        given = {name: value for name, value in limits.items() if value is not None}
+        return Problem.model_validate({"variable": self.variable, "for": self.lasting, **given})
+
+
+def numeric_variables(asset: Asset | None, variables: Sequence[str]) -> Asset:
+    """Return the asset. Raises NotFound without it or one of the variables, UserError if one is no
+    number."""
+    if asset is None:
+        raise NotFound("there is no such asset")
+    for name in variables:
+        declared = asset.variables.get(name)
+        if declared is None:
+            raise NotFound(f"{asset.name} has no variable {name!r}")
+        if declared.type != "number":
+            raise UserError(f"{name} of {asset.name} is no number but a {declared.type}")
+    return asset
+
+
+def selected_figures(
+    readings: Readings,
+    asset: Asset,
+    variables: Sequence[str],
+    start: datetime,
+    end: datetime,
+    most: int = MOST_SELECTED,
+) -> dict[str, Figures | None]:
+    """Return the figures of numeric variables over (start, end], None of one without a value.
+
+    Values outside a variable's engineering range count as missing. Raises UserError for more than
+    `most` readings, and for a time that is empty or longer than a year.
+    """
+    history = _load(readings, asset, variables, start, end, most)
+    return {
+        name: figures_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
+        if name in history.readings
+        else None
+        for name in variables
+    }
+
+
+def find_times(
+    readings: Readings,
+    asset: Asset,
+    condition: HeldCondition,
+    start: datetime,
+    end: datetime,
+    most: int = MOST_SELECTED,
+) -> FoundTimes:
+    """Return the times in (start, end] at which a condition held, by the code that finds problems.
+    Raises UserError as `selected_figures`."""
+    problem = condition.problem()
+    history = _load(readings, asset, [condition.variable], start, end, most)
+    there = has_data(history, condition.variable)
+    found = problem_intervals(problem, replace(history, readings=history.readings[there]))
+    return FoundTimes(
+        len(found),
+        timedelta(milliseconds=sum(last - first for first, last in found)),
+        tuple(
+            (from_millis(first), from_millis(last)) for first, last in reversed(found[-MOST_TIMES:])
+        ),
+    )
+
+
+def _load(
+    readings: Readings,
+    asset: Asset,
+    variables: Sequence[str],
+    start: datetime,
+    end: datetime,
+    most: int,
+) -> History:
+    if start >= end:
+        raise UserError(f"start {start.isoformat()} must lie before end {end.isoformat()}")
+    if end - start > LONGEST_SELECTED:
+        raise UserError(f"a selected time has at most {LONGEST_SELECTED.days} days")
+    parts = []
+    count = 0
+    for part in _parts(readings, asset, variables, start, end):
+        parts.append(part)
+        count += len(part.readings) * len(variables)
+        if count > most:
+            raise UserError(f"these are more than {most:,} readings; select a shorter time")
+    frames = [part.readings for part in parts if len(part.readings)]
+    return replace(parts[-1], readings=pd.concat(frames)) if frames else parts[-1]
+
+
+def _parts(
+    readings: Readings, asset: Asset, variables: Sequence[str], start: datetime, end: datetime
+) -> Iterator[History]:
+    """Yield the readings in parts, so that the limit is noticed before all are read."""
+    first, last = readings.span(asset.name) or (end, end)
+    begin = start
+    until = max(start, first)
+    while True:
+        until = min(until + _PART, end)
+        is_last = until >= min(last, end)
+        stop = end if is_last else until
+        yield readings.load(asset, begin, stop, variables, events_since=stop)
+        if is_last:
+            return
+        begin = stop
