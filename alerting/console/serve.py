@@ -17,7 +17,7 @@ from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
-from alerting.wiring import open_platform, predict_files
+from alerting.wiring import import_files, open_platform, predict_files
 
 TOKENS_FILE = variable("api_tokens_file")
 
@@ -48,6 +48,7 @@ def serve(
             sign_in=settings.home / "secrets",
             public_url=settings.delivery.public_url,
             predict_files=predict_files(settings, environ),
+            import_files=import_files(settings, environ),
             directory=directory,
         )
         HealthMonitor(partial(open_platform, settings)).start()
