@@ -187,6 +187,10 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
+    def exact(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return language.digits(f"{value:.15g}") if is_number else str(value)
+
     first, *details = show(job.fault or "").split("\n")
     return render(
         "import_job.html",
@@ -204,6 +208,7 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
         columns_shown=COLUMNS_SHOWN,
         drawn=_drawn(view),
         local=local,
+        exact=exact,
         now=datetime.now(UTC),
         refusal=refusal,
     )
