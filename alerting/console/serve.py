@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from alerting.adapters.oidc import open_directory
+from alerting.adapters.platform import Platform
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
@@ -17,6 +18,7 @@ from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
+from alerting.usecases.ingestion.uploads import tidy
 from alerting.wiring import import_files, open_platform, predict_files
 
 TOKENS_FILE = variable("api_tokens_file")
@@ -37,6 +39,7 @@ def serve(
     directory = (
         open_directory(settings.oidc, settings.delivery.public_url or "") if settings.oidc else None
     )
+    files = import_files(settings, environ)
     options = server_options(settings.trusted_proxies) | tls
     with open_platform(settings) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
@@ -48,10 +51,14 @@ def serve(
             sign_in=settings.home / "secrets",
             public_url=settings.delivery.public_url,
             predict_files=predict_files(settings, environ),
-            import_files=import_files(settings, environ),
+            import_files=files,
             directory=directory,
         )
-        HealthMonitor(partial(open_platform, settings)).start()
+
+        def tidy_imports(opened: Platform, now: datetime) -> None:
+            tidy(opened.import_jobs, files, now)
+
+        HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
         serve_app(app, host, port or settings.api_port, options)
 
 

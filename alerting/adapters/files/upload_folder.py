@@ -44,6 +44,10 @@ class UploadFolder:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return shutil.disk_usage(self.folder).free
 
+    def ids(self) -> list[str]:
+        found = self.folder.iterdir() if self.folder.exists() else ()
+        return [path.name for path in found if re.fullmatch(IMPORT_ID, path.name)]
+
     def has_file(self, id: str) -> bool:
         return self.file(id).exists()
 

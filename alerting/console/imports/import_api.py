@@ -87,7 +87,9 @@ class Imports:
 
         def act(work: ImportWork) -> None:
             now = self.platform.clock.now()
-            write_upload(self.platform, self.files, work, now, may_add_assets=self.may_add_assets)
+            actor = self._person.name
+            allowed = self.may_add_assets
+            write_upload(self.platform, self.files, work, now, actor, may_add_assets=allowed)
 
         self._worker.start(self.jobs, begun, act)
         return begun
@@ -173,17 +175,17 @@ def show_import(
     return imports.view(imports.find(id, wait))
 
 
-@router.post("/imports/{id}:check", status_code=202)
-def check_import(id: ImportId, imports: OwnImports, body: ChoicesBody) -> ImportView:
-    """Check the file again with these choices; nothing is written. Role: engineer."""
-    return imports.view(imports.check(imports.find(id), body.choices()))
-
-
 @router.post("/imports/{id}:write", status_code=202)
 def write_import(id: ImportId, imports: OwnImports) -> ImportView:
     """Write the readings of a checked file, or go on with a write that was interrupted. Role:
     engineer."""
     return imports.view(imports.write(id))
+
+
+@router.post("/imports/{id}:check", status_code=202)
+def check_import(id: ImportId, imports: OwnImports, body: ChoicesBody) -> ImportView:
+    """Check the file again with these choices; nothing is written. Role: engineer."""
+    return imports.view(imports.check(imports.find(id), body.choices()))
 
 
 @router.delete("/imports/{id}", status_code=204, response_class=Response)

@@ -64,6 +64,9 @@ class ImportFiles(Protocol):
     def free(self) -> int:
         """Return the free bytes of the disk."""
 
+    def ids(self) -> list[str]:
+        """Return the ids of the imports that have files here."""
+
     def has_file(self, id: str) -> bool: ...
 
     def open(self, job: ImportJob) -> ReadingSource:
@@ -129,6 +132,16 @@ def clean(jobs: ImportJobs, files: ImportFiles, now: datetime) -> None:
         lasts = _LONGEST_ARRIVAL if job.state == "arriving" else LASTS
         if job.created_at < now - lasts and shown_state(job, now) not in ("checking", "writing"):
             remove(jobs, files, job)
+
+
+def tidy(jobs: ImportJobs, files: ImportFiles, now: datetime) -> None:
+    """Remove what is too old, and files whose import another process has removed. `jobs`: all."""
+    stored = files.ids()  # before the documents: a folder is made after its document
+    clean(jobs, files, now)
+    known = {job.id for job in jobs.all()}
+    for id in stored:
+        if id not in known:
+            files.drop(id)
 
 
 def remove(jobs: ImportJobs, files: ImportFiles, job: ImportJob) -> None:
@@ -264,6 +277,7 @@ def write_upload(
     files: ImportFiles,
     work: ImportWork,
     now: datetime,
+    actor: str,
     *,
     may_add_assets: bool,
 ) -> None:
@@ -271,7 +285,7 @@ def write_upload(
     try:
         with files.rejects(work.job) as reject:
             checked = _check(plant, files, work, reject, may_add_assets)
-            result = checked.write(now=now, actor=work.job.actor, progress=work)
+            result = checked.write(now=now, actor=actor, progress=work)
     except UserError as refusal:
         _refuse(files, work, refusal)
     else:

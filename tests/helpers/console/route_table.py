@@ -34,7 +34,10 @@ TABLE = {
         POST ~/definitions:check, PUT ~/definitions/{name:without_colon},
         POST ~/definitions/{name}:retire, POST ~/definitions/{name}:activate,
         POST ~/definitions/{name}:restore, POST ~/definitions:preview, GET ~/previews/{id},
-        DELETE ~/previews/{id}""",
+        DELETE ~/previews/{id}, POST ~/imports, GET ~/imports, GET ~/imports/{id},
+        POST ~/imports/{id}:check, POST ~/imports/{id}:write, DELETE ~/imports/{id},
+        GET ~/imports/{id}/rejects, GET /import, POST /import, GET /import/{id},
+        POST /import/{id}/check, POST /import/{id}/write, POST /import/{id}/delete""",
     "read of the whole plant": "GET ~/routes, GET /metrics, GET /routes, GET /platform",
     "configure of the whole plant": """
         POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit, GET /audit,
