@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from alerting.adapters.channels.egress import Egress
+    from alerting.adapters.files.upload_folder import UploadFolder
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions.job_files import JobFolder
@@ -147,7 +148,7 @@ def source_readers(
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
-    plant = settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
+    plant = plant_zone(settings, environ)
     resolve = allowed_secrets(environ, settings.secret_rules, connection)
     return Readers(
         SourceFiles(FolderDrop(plant), resolve),
@@ -164,6 +165,18 @@ def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -
 
     addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
     return JobFolder(settings.home / "predictions", addresses, settings.shared_home)
+
+
+def import_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "UploadFolder":
+    """Return the files that people import in the browser, in the home."""
+    from alerting.adapters.files.upload_folder import UploadFolder
+
+    return UploadFolder(settings.home / "imports", plant_zone(settings, environ))
+
+
+def plant_zone(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """Return the time zone of the plant, of stamps that name none; None if none is set."""
+    return settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":

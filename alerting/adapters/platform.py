@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alerting.ports import AccessPorts, OperatorPorts, PredictJobs, ReportPorts, UpkeepPorts
+from alerting.ports import (
+    AccessPorts,
+    ImportJobs,
+    OperatorPorts,
+    PredictJobs,
+    ReportPorts,
+    UpkeepPorts,
+)
 
 
 def real_time() -> None:
@@ -20,4 +27,5 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """
 
     predict_jobs: PredictJobs
+    import_jobs: ImportJobs
     line_speed: Callable[[], float | None] = real_time

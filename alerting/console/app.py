@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.oidc import OidcProvider
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
@@ -31,6 +32,8 @@ from alerting.console.definitions import definition_api, preview_api
 from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
+from alerting.console.imports import import_api, import_pages
+from alerting.console.imports.worker import ImportWorker
 from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
@@ -83,6 +86,7 @@ PROGRAMS = (
         predict_api.router,
         predict_jobs_api.router,
         series_api.router,
+        import_api.router,
     ),
     *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
 )
@@ -98,6 +102,7 @@ PEOPLE = (
         platform_page.pages,
         trend_page.pages,
         serving.router,
+        import_pages.pages,
     ),
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
 )
@@ -116,6 +121,7 @@ def create_app(
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
     predict_files: JobFolder | None = None,
+    import_files: UploadFolder | None = None,
     passwords: Passwords | None = None,
     directory: OidcProvider | None = None,
     source_readers: Callable[[], Readers] | None = None,
@@ -127,10 +133,10 @@ def create_app(
     browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
     the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
     time limit for the body of a request to arrive. `predict_files`: the files of predict
-    jobs; without them none are taken. `passwords`: their hashes, argon2id if left out.
-    `directory`: the provider by which people sign in; it needs `public_url`. `source_readers`:
-    makes what connects to sources, to look at their rows. `airflow`: the address of its pages, for
-    links.
+    jobs, `import_files` of imports; without them none are taken. `passwords`: their hashes,
+    argon2id if left out. `directory`: the provider by which people sign in; it needs `public_url`.
+    `source_readers`: makes what connects to sources, to look at their rows. `airflow`: the address
+    of its pages, for links.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -159,6 +165,8 @@ def create_app(
     app.state.entrance = entrance
     app.state.predict_files = predict_files
     app.state.airflow = airflow
+    app.state.import_files = import_files
+    app.state.import_worker = ImportWorker()
     app.state.deliveries = ingest_api.Deliveries()
     app.state.previews = Previews()
     app.state.source_trials = SourceTrials(source_readers)

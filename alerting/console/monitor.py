@@ -45,9 +45,12 @@ class HealthMonitor:
         self,
         open_platform: Callable[[], AbstractContextManager[Platform]],
         now: Callable[[], datetime] = wall_clock,
+        tidy: Callable[[Platform, datetime], None] | None = None,
     ) -> None:
+        """`tidy`: removes what is too old from the disk of the console, each time."""
         self._open = open_platform
         self._now = now
+        self._tidy = tidy
         self._known: Platform | None = None
         self._recipients: dict[str, str | None] = {}
         self._outage: PlatformAlert | None = None
@@ -83,6 +86,8 @@ class HealthMonitor:
             self._outage = None
             self._notified = {}
             deliver_due(platform, now)
+        if self._tidy is not None:
+            self._tidy(platform, self._now())
         if any(fault.kind == LATE for fault in check_platform(platform, now)):
             deliver_due(platform, now)
 

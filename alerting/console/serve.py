@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alerting.adapters.embedded.running import running
 from alerting.adapters.oidc import open_directory
+from alerting.adapters.platform import Platform
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
@@ -19,7 +20,8 @@ from alerting.local.parts import airflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
-from alerting.wiring import open_platform, predict_files, source_readers
+from alerting.usecases.ingestion.uploads import tidy
+from alerting.wiring import import_files, open_platform, predict_files, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
 
@@ -39,6 +41,7 @@ def serve(
     directory = (
         open_directory(settings.oidc, settings.delivery.public_url or "") if settings.oidc else None
     )
+    files = import_files(settings, environ)
     options = server_options(settings.trusted_proxies) | tls
     with open_platform(settings) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
@@ -50,11 +53,16 @@ def serve(
             sign_in=settings.home / "secrets",
             public_url=settings.delivery.public_url,
             predict_files=predict_files(settings, environ),
+            import_files=files,
             directory=directory,
             source_readers=partial(source_readers, settings, environ),
             airflow=airflow_pages(settings),
         )
-        HealthMonitor(partial(open_platform, settings)).start()
+
+        def tidy_imports(opened: Platform, now: datetime) -> None:
+            tidy(opened.import_jobs, files, now)
+
+        HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
         serve_app(app, host, port or settings.api_port, options)
 
 

@@ -80,6 +80,10 @@ from alerting.ports.platform_alerts import (
 from alerting.ports.readings import (
     ArchiveAway,
     EventRow,
+    ImportChoices,
+    ImportJob,
+    ImportJobs,
+    ImportState,
     NewestReading,
     ReadingBatch,
     ReadingColumns,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -227,3 +227,71 @@ class ReadingBatch(Sequence[ReadingRow]):
             ReadingRow(asset, ts, v, self.quality.get(i, {}))
             for i, (asset, ts, v) in enumerate(keyed)
         ]
+
+
+ImportState = Literal["arriving", "checking", "refused", "checked", "writing", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class ImportChoices:
+    """The choices of a person for the import of a file, as the options of `alerting import
+    readings`. None: as the file shows it. `rename`: pairs of title and name; `skip_bad`: import the
+    good lines of a file that has bad ones."""
+
+    asset: str | None = None
+    asset_column: str | None = None
+    time: str | None = None
+    time_format: str | None = None
+    zone: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    rename: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    duplicates: Literal["refuse", "last", "mean"] = "refuse"
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class ImportJob:
+    """A file that a person imports in the browser or over the API, and what became of it.
+
+    `name`: of the file as its sender named it. `understood`: what was recognised in it, `preview`:
+    its first rows as they will be stored. `fault`: why it was refused. `result`: counts of what was
+    written. `seen_at`: when its worker last showed that it is alive.
+    """
+
+    id: str
+    name: str
+    actor: str
+    created_at: datetime
+    size: int
+    choices: ImportChoices = field(default_factory=ImportChoices)
+    state: ImportState = "arriving"
+    step: str | None = None
+    progress: float = 0.0
+    seen_at: datetime | None = None
+    understood: Mapping[str, Any] | None = None
+    preview: tuple[Mapping[str, Any], ...] = ()
+    fault: str | None = None
+    result: Mapping[str, Any] | None = None
+    ended_at: datetime | None = None
+    version: int = 1
+
+
+class ImportJobs(Protocol):
+    """The documents of imports."""
+
+    def insert(self, job: ImportJob) -> bool: ...
+
+    def replace(self, job: ImportJob) -> bool:
+        """Store the next version of a job; return False unless the stored one is that before it."""
+
+    def get(self, id: str) -> ImportJob | None: ...
+
+    def all(self) -> list[ImportJob]:
+        """Return all jobs, newest first."""
+
+    def forget(self, id: str) -> None:
+        """Remove a job. Idempotent."""

@@ -6,6 +6,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.api.api import the_whole_platform
 from alerting.console.app import create_app
@@ -49,7 +50,10 @@ def platform():
 @pytest.fixture(scope="module")
 def app(platform, tmp_path_factory):
     files = JobFolder(tmp_path_factory.mktemp("jobs"))
-    return create_app(platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files)
+    uploads = UploadFolder(tmp_path_factory.mktemp("imports"))
+    return create_app(
+        platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files, import_files=uploads
+    )
 
 
 def test_every_route_declares_the_permission_of_the_table(app):
@@ -112,13 +116,16 @@ def ask(app, platform):
 def path_of(line, path):
     """Return the path of a route with ids of a line; of no thing at all without a line."""
     if line is None:
-        return re.sub(r"\{[^}]+\}", "0" * 12 if "/predict-jobs/" in path else UNKNOWN, path)
+        is_id = "/predict-jobs/" in path or "/imports/" in path
+        return re.sub(r"\{[^}]+\}", "0" * 12 if is_id else UNKNOWN, path)
     names = names_of(line)
     first = {
         "/episodes/": names.episodes[0],
         "/shelves/": names.shelves[0],
         "/reports/": names.reports[0],
         "/predict-jobs/": names.jobs[0],
+        "/imports/": names.imports[0],
+        "/import/": names.imports[0],
         "/routes/": f"{line}-route",
         "/tables/": f"{line}-table",
     }

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from tests.builders import at
@@ -42,6 +43,7 @@ OF_BOTH = {
     "route": [*(f"{line.line}-route" for line in LINES), "all", "of-both-lines", UNKNOWN],
     "report": [id for line in LINES for id in line.reports] + [f"{SHARED}:2026-W02:1", UNKNOWN],
     "job": [id for line in LINES for id in line.jobs] + ["0" * 12],
+    "import": [id for line in LINES for id in line.imports] + ["0" * 12],
     "shelf": [id for line in LINES for id in line.shelves] + [UNKNOWN],
 }
 PATHS = {
@@ -59,6 +61,8 @@ PATHS = {
     "/{act}": ["decide", "train", "cancel", "rollback", "point"],
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
+    "/imports/{id}": OF_BOTH["import"],
+    "/import/{id}": OF_BOTH["import"],
     "/shelves/{id}": OF_BOTH["shelf"],
     "/routes/{name}": OF_BOTH["route"],
     "/tables/{table}": [*(f"{line.line}-table" for line in LINES), UNKNOWN],
@@ -86,7 +90,10 @@ QUERIES = {
     "from": ["2026-01-05T00:00Z", "2026-01-11T00:00Z", "1"],
     "to": ["2026-01-12T00:00Z", "1"],
     "before": ["2"],
-    **{name: [] for name in ("wait", "code", "state", "iss", "error", "reason", "accept_load")},
+    **{
+        name: []
+        for name in ("wait", "code", "state", "iss", "error", "reason", "accept_load", "name")
+    },
     "since": ["2026-01-05T00:00Z"],
     "at": ["2026-01-11T00:00Z"],
     "at_most": ["2"],
@@ -167,9 +174,20 @@ class Plant:
             files.create(job.id)
             files.scores(job.id).write_text(f"scores of {job.definition}")
             os.utime(files.scores(job.id), (0, 0))
+        uploads = UploadFolder(folder / f"imports-{'-'.join(lines)}")
+        for job in self.platform.import_jobs.all():
+            uploads.create(job.id).write_bytes(b"ts,t\n2026-01-05,1\n")
+            uploads.rejects_file(job.id).write_text(f"rejects of {job.name}")
+            os.utime(uploads.rejects_file(job.id), (0, 0))
         app = create_app(
-            self.platform, TOKENS_FILE, now=lambda: at(NOW), predict_files=files, passwords=None
+            self.platform,
+            TOKENS_FILE,
+            now=lambda: at(NOW),
+            predict_files=files,
+            import_files=uploads,
+            passwords=None,
         )
+        app.state.import_worker = NoWorker()
         self.client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
         self.routes = routes_of(app)
 
@@ -180,6 +198,16 @@ class Plant:
         found = self.client.request(method, address, headers=headers, **body)
         content = REAL_TIMES.sub(b"", found.content)
         return found.status_code, sorted(found.headers.items()), content
+
+
+class NoWorker:
+    """A worker of imports that never begins: what it would do has no request to answer."""
+
+    def start(self, jobs, job, act):
+        pass
+
+    def wait(self, id, seconds):
+        pass
 
 
 class Both:
@@ -218,6 +246,7 @@ class Both:
 
 
 TELLTALES = (SECOND, *LINES[1].episodes[:-1], *LINES[1].shelves, *LINES[1].jobs)
+TELLTALES += LINES[1].imports
 
 
 def cursors_in(content):
@@ -362,6 +391,12 @@ def bodies_of(path, line):
         "/trainings": [{"reason": "test"}],
         "/trainings:cancel": [{"reason": "test"}],
         "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
+        "/imports/{id}:check": [{"asset": oven}],
+        "/import/{id}/check": [{"asset": oven}],
+        ":write": [{}],
+        "/write": [{}],
+        "/delete": [{}],
+        "/imports/{id}": [{}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
@@ -372,6 +407,7 @@ OF_NO_ASSET = {
     *("/api/v1/tokens", "/account/password", "/account/preferences", "/login", "/language"),
     *("/account/sessions/{key}/end", "/f/{token}", "/password/{code}", "/password/{code}/pin"),
     "/api/v1/definitions:preview",  # below
+    *("/api/v1/imports", "/import"),  # tests/console/imports/test_imports_of_a_scope.py
     *("/account/pin", "/account/pin/remove", "/login/directory/logout", "/api/v1/previews/{id}"),
 }
 """Routes to write that name nothing of a line."""
@@ -387,7 +423,7 @@ def writes_of(route, line):
         f"say in bodies_of what {route.path} takes, or that it names nothing of a line"
     )
     names = names_of(line)
-    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs}
+    own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, *names.imports}
     own |= {f"{line}-route", f"{line}-source"}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}
@@ -464,4 +500,5 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path
         *(f"/api/v1/definitions/{{name}}/models:{act}" for act in ("approve", "reject")),
         "/api/v1/definitions/{name}/models:rollback",  # the model before cannot be read
         "/api/v1/definitions/{name}/trainings:cancel",  # the first one is due by itself
+        *("/import/{id}/check", "/import/{id}/write", "/import/{id}/delete"),  # deleted by then
     }

@@ -15,7 +15,14 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.operators.shelves import Shelf
-from alerting.ports import DecisionRecord, PastEvaluation, PlatformAlert, PredictJob, Training
+from alerting.ports import (
+    DecisionRecord,
+    ImportJob,
+    PastEvaluation,
+    PlatformAlert,
+    PredictJob,
+    Training,
+)
 from alerting.ports.late import Arrival, ReprocessingRequest
 from alerting.ports.reports import ReportHead
 from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
@@ -107,6 +114,7 @@ def valid_documents() -> dict[str, Document]:
             "model_version": 1,
         },
         c.PREDICT_JOBS: _with_id(PredictJob, "0123456789ab"),
+        c.IMPORT_JOBS: _with_id(ImportJob, "0123456789ab"),
         c.PAST_EVALUATIONS: to_document(example(PastEvaluation)),
         c.REPORTS: {
             **_with_id(ReportHead, "report"),

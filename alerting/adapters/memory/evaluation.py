@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from alerting.adapters.memory.tables import MemoryTable, plain
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Document,
     Files,
+    ImportJob,
     PastEvaluation,
     PredictJob,
     ReportContent,
@@ -17,6 +18,8 @@ from alerting.ports import (
     Score,
     TargetScores,
 )
+
+J = TypeVar("J", PredictJob, ImportJob)
 
 
 class MemoryScores:
@@ -61,10 +64,10 @@ class MemoryPastEvaluations:
         return [e for e in self._evaluations if e.start < end and e.end > start]
 
 
-class MemoryPredictJobs(MemoryTable[PredictJob]):
-    """Port `PredictJobs`."""
+class MemoryJobs(MemoryTable[J]):
+    """Ports `PredictJobs` and `ImportJobs`."""
 
-    def all(self) -> list[PredictJob]:
+    def all(self) -> list[J]:
         jobs = list(self.rows.values())  # a copy: threads of the API add others meanwhile
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
 

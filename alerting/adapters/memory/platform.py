@@ -17,8 +17,8 @@ from alerting.adapters.memory.definitions import (
 from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import (
     MemoryBacktests,
+    MemoryJobs,
     MemoryPastEvaluations,
-    MemoryPredictJobs,
     MemoryReports,
     MemoryScores,
 )
@@ -73,7 +73,8 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         runs=models,
         scores=MemoryScores(),
         past_evaluations=MemoryPastEvaluations(),
-        predict_jobs=MemoryPredictJobs(),
+        predict_jobs=MemoryJobs(),
+        import_jobs=MemoryJobs(),
         reports=MemoryReports(),
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),

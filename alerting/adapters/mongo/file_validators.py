@@ -4,7 +4,10 @@ The platform alone writes them. They keep out what another program writes, so th
 of its folder.
 """
 
+from typing import get_args
+
 from alerting.adapters.mongo.documents import Document
+from alerting.ports import ImportState
 
 ARCHIVE_PATH = r"^asset=[^/\x00]+/month=[0-9]{4}-[0-9]{2}/[0-9]{4,}-[0-9a-f]{8}\.parquet$"
 """A file of the archive: two folders and a name, as `ReadingsArchive.write` makes them."""
@@ -74,6 +77,18 @@ def predict_job_validator() -> Document:
         layout={"bsonType": "object"},
         state={"enum": ["arriving", "waiting", "running", "done", "failed", "cancelled"]},
         tries=_COUNT,
+    )
+
+
+def import_job_validator() -> Document:
+    """Return the validator of imports, whose id is the name of their folder."""
+    return _validator(
+        _id={"bsonType": "string", "pattern": "^[0-9a-f]{12}$"},
+        name=_TEXT,
+        actor=_TEXT,
+        created_at=_INSTANT,
+        size=_COUNT,
+        state={"enum": list(get_args(ImportState))},
     )
 
 

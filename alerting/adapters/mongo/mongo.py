@@ -36,11 +36,12 @@ from alerting.adapters.mongo.episodes.shelves import MongoShelves
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
-from alerting.adapters.mongo.evaluation.predict_jobs import MongoPredictJobs
 from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, MongoScores
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
+from alerting.adapters.mongo.indexes import IMPORT_JOBS, PREDICT_JOBS
+from alerting.adapters.mongo.jobs import MongoJobs
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
@@ -88,7 +89,8 @@ class MongoStores:
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)
         self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)
-        self.predict_jobs: ports.PredictJobs = MongoPredictJobs(database)
+        self.predict_jobs: ports.PredictJobs = MongoJobs(database, PREDICT_JOBS, ports.PredictJob)
+        self.import_jobs: ports.ImportJobs = MongoJobs(database, IMPORT_JOBS, ports.ImportJob)
         self.reports: ports.Reports = MongoReports(database)
         self.backtests: ports.Backtests = MongoBacktests(database)
         self.audit: ports.Audit = MongoAudit(database)

@@ -78,7 +78,6 @@ def episodes(
         expected=[e for e in still_open if e.phase == "expected"],
         conflicts=opposite_advice(still_open),
         more_open=len(newest_open) > OPEN_SHOWN,
-        nothing_defined=not found and not platform.definitions.latest_revisions(),
         work=describe_work(platform, 12) if before is None and not found else None,
         unseen=unseen[:UNSEEN_SHOWN],
         unseen_unfolded=3,

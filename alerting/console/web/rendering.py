@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
 
 from alerting.console.language import language_of
@@ -103,7 +103,9 @@ def menu_style() -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("alerting.console.web", "."),
+        loader=ChoiceLoader(
+            [PackageLoader(f"alerting.console.{folder}", ".") for folder in ("web", "imports")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -65,6 +65,10 @@ def _own(sight: Sight, name: Any) -> bool:
     return bool(name == sight.person)
 
 
+def _own_job(sight: Sight, job: Any) -> bool:
+    return _own(sight, job.actor)
+
+
 def _own_account(sight: Sight, account: Any) -> bool:
     return _own(sight, account.id)
 
@@ -346,6 +350,13 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "get": one(_of_definition),
         "all": each(_of_definition),
         "forget": _stored(_of_definition, lambda: None),
+    },
+    "import_jobs": {
+        "insert": writing("job", _own_job),
+        "replace": writing("job", _own_job),
+        "get": one(_own_job),
+        "all": each(_own_job),
+        "forget": _stored(_own_job, lambda: None),
     },
     "sources": {
         "documents": each(lambda sight, document: sight.sees(document.get("asset"))),

@@ -19,11 +19,13 @@ from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.platform_health.conditions import is_refused
+from alerting.usecases.platform_health.first_steps import FirstCounts, FirstStep, first_steps
 from alerting.usecases.platform_health.metrics import Inventory, read_inventory
 from alerting.usecases.sources.documents import read_sources
 from alerting.usecases.training.due import newest_trainings
 from alerting.usecases.training.progress import unfinished_training
 
+_ASKED_FOR_DATA = 50  # assets; of an imported plant, one of the first has a reading
 ModelState = Literal["not trained", "training", "failed", "waiting", "refused", "trained"]
 
 
@@ -84,13 +86,17 @@ class DefinitionAtWork:
 
 @dataclass(frozen=True)
 class AtWork:
-    """A platform's work without alarms. `more`: hidden definitions; numbers of the rest."""
+    """A platform's work without alarms. `more`: hidden definitions; numbers of the rest.
+
+    `steps`: to a first alarm.
+    """
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int
     sources: int
     assets: int
     routes: int
+    steps: tuple[FirstStep, ...]
 
 
 def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
@@ -98,12 +104,22 @@ def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
     active = [r for r in platform.definitions.latest_revisions() if r.definition.state == "active"]
     runs = last_runs(platform, active)
     ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))
+    routes = len(read_routes(platform.routes)[0])
+    assets = platform.assets.all()
+    counts = FirstCounts(
+        has_data=bool(active)
+        or any(platform.readings.span(asset.name) for asset in assets[:_ASKED_FOR_DATA]),
+        definitions=len(active) or len(platform.definitions.documents()),
+        active=len(active),
+        routes=routes,
+    )
     return AtWork(
         tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
         max(0, len(active) - shown),
         sum(source.state == "active" for source in read_sources(platform.sources)[0]),
-        len(platform.assets.all()),
-        len(read_routes(platform.routes)[0]),
+        len(assets),
+        routes,
+        first_steps(counts),
     )
 
 

@@ -40,7 +40,10 @@ TABLE = {
         DELETE ~/previews/{id}, POST ~/definitions/{name}/models:approve,
         POST ~/definitions/{name}/models:reject, POST ~/definitions/{name}/models:rollback,
         POST ~/definitions/{name}/trainings, POST ~/definitions/{name}/trainings:cancel,
-        GET /models/{name}/{act}, POST /models/{name}/{act}""",
+        GET /models/{name}/{act}, POST /models/{name}/{act}, POST ~/imports, GET ~/imports, GET ~/imports/{id},
+        POST ~/imports/{id}:check, POST ~/imports/{id}:write, DELETE ~/imports/{id},
+        GET ~/imports/{id}/rejects, GET /import, POST /import, GET /import/{id},
+        POST /import/{id}/check, POST /import/{id}/write, POST /import/{id}/delete""",
     "read of the whole plant": "GET ~/routes, GET /metrics, GET /routes, GET /platform",
     "configure of the whole plant": """
         POST ~/routes/{name}/test, POST ~/dead-letters/retry, GET ~/audit, GET /audit,

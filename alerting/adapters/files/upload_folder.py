@@ -1,0 +1,92 @@
+"""Uploaded files below a folder of this machine that only its owner may enter.
+
+Of each import a folder with its id as name: the file, and beside it the lines that were rejected.
+"""
+
+import re
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rejects import RejectsFile
+from alerting.adapters.files.rows import Layout
+from alerting.ports import ImportJob
+from alerting.usecases.ingestion.sources import Reject
+
+IMPORT_ID = "[0-9a-f]{12}"
+_FILE = "file"
+_REJECTS = "rejects.csv"
+
+
+@dataclass(frozen=True)
+class UploadFolder:
+    """Port `ImportFiles`. `plant_zone`: of stamps that name none; None if the plant has none."""
+
+    folder: Path
+    plant_zone: str | None = None
+
+    def create(self, id: str) -> Path:
+        """Return the path for the file of a new import."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._import_folder(id).mkdir(mode=0o700)
+        return self.file(id)
+
+    def file(self, id: str) -> Path:
+        return self._import_folder(id) / _FILE
+
+    def rejects_file(self, id: str) -> Path:
+        """Return the path of the lines that an import rejected, which may not exist."""
+        return self._import_folder(id) / _REJECTS
+
+    def free(self) -> int:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return shutil.disk_usage(self.folder).free
+
+    def ids(self) -> list[str]:
+        found = self.folder.iterdir() if self.folder.exists() else ()
+        return [path.name for path in found if re.fullmatch(IMPORT_ID, path.name)]
+
+    def has_file(self, id: str) -> bool:
+        return self.file(id).exists()
+
+    def open(self, job: ImportJob) -> ReadingsFile:
+        choices = job.choices
+        layout = Layout(
+            time=choices.time,
+            time_format=choices.time_format,
+            asset=choices.asset,
+            asset_column=choices.asset_column,
+            zone=choices.zone,
+            plant_zone=self.plant_zone,
+            separator=choices.separator,
+            decimal=choices.decimal,
+            encoding=choices.encoding,
+            rename=dict(choices.rename),
+            only=choices.only,
+            missing=choices.missing,
+            duplicates=choices.duplicates,
+        )
+        source = ReadingsFile(self.file(job.id), layout)
+        source.name = job.name
+        return source
+
+    def rejects(self, job: ImportJob) -> AbstractContextManager[Reject | None]:
+        if not job.choices.skip_bad:
+            return nullcontext()
+        return RejectsFile(self.rejects_file(job.id), self.file(job.id))
+
+    def shorten(self, job: ImportJob, text: str) -> str:
+        return text.replace(str(self.file(job.id)), job.name)
+
+    def drop_file(self, id: str) -> None:
+        self.file(id).unlink(missing_ok=True)
+
+    def drop(self, id: str) -> None:
+        shutil.rmtree(self._import_folder(id), ignore_errors=True)
+
+    def _import_folder(self, id: str) -> Path:
+        if not re.fullmatch(IMPORT_ID, id):
+            raise ValueError(f"not the id of an import: {id!r}")
+        return self.folder / id

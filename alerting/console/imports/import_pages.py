@@ -1,0 +1,281 @@
+"""Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import ValidationError
+
+from alerting.adapters.files.stamps.formats import FORMATS, ISO, ORDERS
+from alerting.console.access import Person, confirms
+from alerting.console.api.api import Engineer
+from alerting.console.api.parameters import FormField, FormText, Id
+from alerting.console.imports.import_api import OwnImports
+from alerting.console.imports.receiving import Fields, receive_form
+from alerting.console.imports.views import (
+    LABELS,
+    ChoicesBody,
+    ImportView,
+    asked_choices,
+    name_choices,
+)
+from alerting.console.language import language_of
+from alerting.console.web.forms import submitted_by
+from alerting.console.web.rendering import render, zone_of
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.fault_messages import fault_of
+from alerting.definitions.wording.language import Language, translatable
+from alerting.ports import ImportChoices, ImportJob
+from alerting.usecases.ingestion.uploads import MOST_BYTES, list_imports
+
+pages = APIRouter(include_in_schema=False)
+FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
+SEVERAL = Annotated[list[str], Form(max_length=200)]
+MOST_OFFERED = 500
+COLUMNS_SHOWN = 100
+VARIABLES_DRAWN = 4
+_OTHER_SESSION = translatable(
+    "this form belongs to another session; open the page again and repeat"
+)
+FIRST = ("asset", "zone", "time_format", "time")
+"""Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
+OTHERS = ("asset_column", "separator", "decimal", "encoding", "missing", "duplicates", "skip_bad")
+
+
+@pages.get("/import", response_class=HTMLResponse)
+def start_page(request: Request, imports: OwnImports) -> str:
+    """Return the page to choose a file, with the imports of the last day."""
+    return _start_page(request, imports)
+
+
+@pages.post("/import", response_class=HTMLResponse)
+async def send_file(request: Request, person: Engineer, imports: OwnImports) -> Response:
+    """Take a file from the form, and lead to what is recognised in it."""
+    admitted: list[ImportJob] = []
+
+    def admit(fields: Fields, name: str) -> Path:
+        if not confirms(person, fields.get("csrf", "")) or person.device is not None:
+            raise HTTPException(403, _OTHER_SESSION)
+        asset = fields.get("asset", "").strip()[:200] or None
+        size = int(request.headers.get("content-length", "0"))
+        admitted.append(imports.admit(name, size, ImportChoices(asset=asset)))
+        return imports.files.file(admitted[0].id)
+
+    try:
+        await receive_form(request, admit)
+        job = await run_in_threadpool(imports.check, admitted[0], admitted[0].choices)
+    except BaseException as fault:
+        for job in admitted:
+            await run_in_threadpool(imports.abandon, job)
+        if isinstance(fault, UserError):
+            page = await run_in_threadpool(_start_page, request, imports, fault.message)
+            return HTMLResponse(page, 422)
+        raise
+    return _to(job)
+
+
+@pages.get("/import/{id}", response_class=HTMLResponse)
+def import_page(id: Id, request: Request, imports: OwnImports) -> str:
+    """Return the page of an import."""
+    return _import_page(request, imports, id)
+
+
+@pages.post("/import/{id}/check", response_class=HTMLResponse)
+def check_again(
+    id: Id,
+    request: Request,
+    imports: OwnImports,
+    _: FormEngineer,
+    asset: FormField = "",
+    asset_column: FormField = "",
+    time: FormField = "",
+    time_format: FormField = "",
+    zone: FormField = "",
+    separator: FormField = "",
+    decimal: FormField = "",
+    encoding: FormField = "",
+    missing: FormText = "",
+    duplicates: FormField = "refuse",
+    skip_bad: FormField = "",
+    title: SEVERAL = [],  # noqa: B006 - FastAPI copies it
+    name: SEVERAL = [],  # noqa: B006
+    before: SEVERAL = [],  # noqa: B006
+) -> Response:
+    """Check the file again with the choices of the form."""
+    given = {
+        "asset": asset, "asset_column": asset_column, "time": time, "time_format": time_format,
+        "zone": zone, "separator": separator, "decimal": decimal, "encoding": encoding,
+        "duplicates": duplicates,
+    }  # fmt: skip
+    job = imports.find(id)
+    try:
+        body = ChoicesBody.model_validate(
+            {
+                **{key: value for key, value in given.items() if value.strip()},
+                "rename": dict(job.choices.rename) | _renamed(title, name, before),
+                "only": job.choices.only,
+                "missing": [line.strip() for line in missing.splitlines() if line.strip()],
+                "skip_bad": skip_bad == "yes",
+            }
+        )
+        imports.check(job, body.choices())
+    except ValidationError as fault:
+        refusal = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
+        return HTMLResponse(_import_page(request, imports, id, refusal), 422)
+    except UserError as fault:
+        return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
+    return _to(job)
+
+
+@pages.post("/import/{id}/write", response_class=HTMLResponse)
+def write_file(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
+    """Begin to write the readings of a file, or go on."""
+    try:
+        return _to(imports.write(id))
+    except UserError as fault:
+        return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
+
+
+@pages.post("/import/{id}/delete", response_class=HTMLResponse)
+def delete_import(id: Id, imports: OwnImports, _: FormEngineer) -> RedirectResponse:
+    """Delete an import; one under way stops."""
+    imports.remove(id)
+    return RedirectResponse("/import", 303)
+
+
+def _to(job: ImportJob) -> RedirectResponse:
+    return RedirectResponse(f"/import/{job.id}", 303)
+
+
+def _renamed(titles: Sequence[str], names: Sequence[str], before: Sequence[str]) -> dict[str, str]:
+    """Return the names that a person changed, by title."""
+    rows = zip(titles, names, before, strict=False)
+    return {title: name.strip() for title, name, old in rows if name.strip() not in ("", old)}
+
+
+def _start_page(request: Request, imports: OwnImports, refusal: str = "") -> str:
+    names = sorted(asset.name for asset in imports.platform.assets.all())
+    return render(
+        "import.html",
+        request,
+        found=[imports.view(job) for job in list_imports(imports.jobs)],
+        assets=names[:MOST_OFFERED],
+        only_these=not imports.may_add_assets,
+        most_gib=MOST_BYTES >> 30,
+        refusal=refusal,
+    )
+
+
+def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = "") -> str:
+    job = imports.find(id)
+    view = imports.view(job)
+    zone = zone_of(request)
+    language = language_of(request)
+    notes = view.understood.notes if view.understood else []
+    asked = asked_choices(job.fault) | asked_choices(" ".join(notes))
+    labels = {field: f"“{language.translate(label)}”" for field, label in LABELS.items()}
+
+    def show(text: str) -> str:
+        return name_choices(text, labels)
+
+    def local(instant: datetime) -> str:
+        return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+    def exact(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return language.digits(f"{value:.15g}") if is_number else str(value)
+
+    first, *details = show(job.fault or "").split("\n")
+    return render(
+        "import_job.html",
+        request,
+        job=view,
+        labels=LABELS,
+        first_choices=[f for f in (*FIRST, *OTHERS) if f in asked or f in FIRST],
+        other_choices=[f for f in OTHERS if f not in asked],
+        asked=asked,
+        options=_options(view, job.fault or "", language),
+        offered=_offered(view, imports),
+        fault=first,
+        fault_details=[line.strip().removeprefix("- ") for line in details],
+        notes=[show(note) for note in notes],
+        columns_shown=COLUMNS_SHOWN,
+        drawn=_drawn(view),
+        local=local,
+        exact=exact,
+        now=datetime.now(UTC),
+        refusal=refusal,
+    )
+
+
+def _options(view: ImportView, fault: str, language: Language) -> dict[str, list[tuple[str, str]]]:
+    """Return the options of each choice from a list: its value and text; what a refusal names, or
+    was chosen, is first."""
+    form = dict(view.understood.form) if view.understood else {}
+    say: Callable[[str], str] = language.translate
+    detected = say(translatable("as recognised"))
+
+    def offer(field: str, found: str | None, values: Sequence[str]) -> list[tuple[str, str]]:
+        chosen = getattr(view.choices, field)
+        usual = ("", detected if chosen or not found else f"{found} ({detected})")
+        named = [value for value in values if value in fault]
+        rest = [value for value in values if value not in named]
+        ordered = [*named, *([chosen] if chosen and chosen not in named else []), *rest]
+        return [usual, *((value, value) for value in dict.fromkeys(ordered))]
+
+    return {
+        "zone": offer("zone", form.get("zone"), _zones()),
+        "time_format": offer("time_format", form.get("time_format"), _formats()),
+        "separator": offer("separator", form.get("separator"), (";", ",", "tab", "|")),
+        "decimal": offer("decimal", form.get("decimal"), (".", ",")),
+        "encoding": offer(
+            "encoding", form.get("encoding"), ("utf-8", "cp1252", "iso-8859-15", "utf-16")
+        ),
+        "duplicates": [
+            ("refuse", say(translatable("refuse them if their values differ"))),
+            ("last", say(translatable("the last value counts"))),
+            ("mean", say(translatable("the mean counts"))),
+        ],
+        "skip_bad": [
+            ("", say(translatable("refuse the file"))),
+            ("yes", say(translatable("leave them out"))),
+        ],
+    }
+
+
+def _offered(view: ImportView, imports: OwnImports) -> dict[str, list[str]]:
+    """Return what is offered while a name is typed."""
+    columns = [column.title for column in view.understood.columns] if view.understood else []
+    times = list(view.understood.form.time_columns) if view.understood else []
+    assets = sorted(asset.name for asset in imports.platform.assets.all())
+    return {
+        "asset": assets[:MOST_OFFERED],
+        "asset_column": columns[:MOST_OFFERED],
+        "time": [*times, *columns][:MOST_OFFERED],
+    }
+
+
+def _drawn(view: ImportView) -> tuple[str, list[str]]:
+    """Return the asset and the variables that the link to the data shows."""
+    if view.result is None:
+        return "", []
+    variables = view.result.variables
+    numbers = [name for name, kind in variables.items() if kind == "number"]
+    return (view.result.assets or [""])[0], (numbers or [*variables])[:VARIABLES_DRAWN]
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(name for name in available_timezones() if "/" in name or name == "UTC"))
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    orders = [one.name for both in ORDERS.values() for one in both]
+    return tuple(dict.fromkeys([ISO, *(found.name for found in FORMATS), *orders]))

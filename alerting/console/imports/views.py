@@ -1,0 +1,235 @@
+"""Answers and bodies of the API on imports."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerting.console.api.parameters import NameText, Short
+from alerting.console.api.views import View
+from alerting.definitions.wording.language import translatable
+from alerting.ports import ImportChoices, ImportJob
+from alerting.usecases.ingestion.uploads import ShownState, shown_state
+
+_MOST_NAMES = 1000
+FIELDS: Mapping[str, str] = {
+    "--asset-column": "asset_column",
+    "--asset": "asset",
+    "--time-format": "time_format",
+    "--time": "time",
+    "--tz": "zone",
+    "--sep": "separator",
+    "--decimal": "decimal",
+    "--encoding": "encoding",
+    "--rename": "rename",
+    "--only": "only",
+    "--missing": "missing",
+    "--duplicates": "duplicates",
+    "--skip-bad": "skip_bad",
+}
+"""The choice that does what an option of the command does, which messages of the import name."""
+LABELS: Mapping[str, str] = {
+    "asset": translatable("Asset"),
+    "asset_column": translatable("Column of the asset"),
+    "time": translatable("Column of the time"),
+    "time_format": translatable("Format of times"),
+    "zone": translatable("Time zone"),
+    "separator": translatable("Separator"),
+    "decimal": translatable("Decimal mark"),
+    "encoding": translatable("Encoding"),
+    "rename": translatable("Name"),
+    "only": translatable("Import"),
+    "missing": translatable("Texts that mean: no value"),
+    "duplicates": translatable("Lines of the same time"),
+    "skip_bad": translatable("Bad lines"),
+}
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+def asked_choices(fault: str | None) -> frozenset[str]:
+    """Return the choices that a refusal of the import asks for, by the options it names."""
+    return frozenset(FIELDS[o] for o in _OPTION.findall(fault or "") if o in FIELDS)
+
+
+def name_choices(text: str, names: Mapping[str, str]) -> str:
+    """Return a message of the import with the names of choices in place of options."""
+
+    def name(option: re.Match[str]) -> str:
+        field = FIELDS.get(option[0])
+        return option[0] if field is None else names.get(field, option[0])
+
+    return _OPTION.sub(name, text)
+
+
+class ChoicesBody(BaseModel):
+    """How a file is read, where it is left open or recognised wrongly; as the options of `alerting
+    import readings`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    asset: NameText | None = Field(None, description="The asset of all lines.")
+    asset_column: NameText | None = Field(
+        None, description="The column that names the asset of each line; `asset` if left out."
+    )
+    time: Short | None = Field(
+        None, description="The column of the time, or two: `Date + Time`.", examples=["ts"]
+    )
+    time_format: Short | None = Field(
+        None, description="iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y %H:%M."
+    )
+    zone: Short | None = Field(
+        None, description="Time zone of times that name none.", examples=["Europe/Berlin"]
+    )
+    separator: Short | None = Field(None, description="Between fields, such as `;` or `tab`.")
+    decimal: Literal[".", ","] | None = None
+    encoding: Short | None = Field(None, examples=["cp1252"])
+    rename: dict[str, NameText] = Field(
+        default_factory=dict, max_length=_MOST_NAMES, description="Names of variables by title."
+    )
+    only: list[Short] = Field(
+        default_factory=list, max_length=_MOST_NAMES, description="Only these columns; empty: all."
+    )
+    missing: list[Short] = Field(
+        default_factory=list, max_length=50, description="Further texts that mean: no value."
+    )
+    duplicates: Literal["refuse", "last", "mean"] = Field(
+        "refuse", description="What becomes of lines that state an instant again."
+    )
+    skip_bad: bool = Field(False, description="Import the good lines of a file with bad ones.")
+
+    def choices(self) -> ImportChoices:
+        """Return the choices of the use case; empty texts are none."""
+        given = {key: value or None for key, value in self if key in _TEXTS}
+        return ImportChoices(
+            **given,
+            rename=tuple(self.rename.items()),
+            only=tuple(self.only),
+            missing=tuple(self.missing),
+            duplicates=self.duplicates,
+            skip_bad=self.skip_bad,
+        )
+
+
+_TEXTS = frozenset(
+    {"asset", "asset_column", "time", "time_format", "zone", "separator", "decimal", "encoding"}
+)
+
+
+class FormView(View):
+    """The format of a file."""
+
+    encoding: str | None
+    separator: str | None
+    decimal: str | None
+    time_columns: list[str]
+    time_format: str | None
+    zone: str | None = Field(description="null if each time names its zone.")
+    zone_from: str | None
+
+
+class BadCellView(View):
+    """A text that is no value of its column, and how often it stands there."""
+
+    text: str
+    count: int
+
+
+class ColumnView(View):
+    """A column and its variable."""
+
+    title: str
+    name: str
+    type: str
+    unit: str | None
+    new: bool
+    values: int
+    missing: int
+    bad: int
+    bad_cells: list[BadCellView]
+    first_bad: list[str] = Field(description="The first bad cells: line, column, reason.")
+
+
+class UnderstoodView(View):
+    """What was recognised in a file. Of assets, the first 50; of columns, the first 500."""
+
+    form: FormView
+    lines: int
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    assets: list[str]
+    number_of_assets: int
+    new_assets: list[str]
+    number_of_new_assets: int
+    columns: list[ColumnView]
+    number_of_columns: int
+    notes: list[str]
+
+
+class RowView(View):
+    """A row as it will be stored."""
+
+    asset: str
+    ts: datetime
+    values: dict[str, Any]
+
+
+class WrittenView(View):
+    """What an import has written. `late`: rows that came after their time was evaluated."""
+
+    rows: int
+    new: int
+    rejected: int
+    repeated: int
+    first: datetime | None
+    last: datetime | None
+    assets: list[str]
+    number_of_assets: int
+    created: list[str]
+    variables: dict[str, str]
+    late: int
+    bad_quality: int
+    uncertain: int
+    notes: list[str]
+
+
+class ImportView(View):
+    """An import of a file."""
+
+    id: str
+    name: str
+    actor: str
+    created_at: datetime
+    ended_at: datetime | None
+    bytes: int
+    state: ShownState = Field(
+        description="`refused`: choose how to read it, and check it again; `checked`: it can be "
+        "written; `interrupted`: its worker has gone, check or write it again."
+    )
+    step: str | None
+    progress: float = Field(description="Share of the step that is done, from 0 to 1.")
+    choices: ChoicesBody
+    fault: str | None = Field(description="Why it was refused or failed.")
+    asks: list[str] = Field(description="The choices that the fault asks for.")
+    understood: UnderstoodView | None
+    preview: list[RowView] = Field(description="The first rows as they will be stored.")
+    result: WrittenView | None
+    rejects: str | None = Field(description="Address of the lines that were rejected: CSV.")
+
+
+def import_view(job: ImportJob, now: datetime, *, has_rejects: bool) -> ImportView:
+    """Return the view of an import."""
+    lists = {"only": list(job.choices.only), "missing": list(job.choices.missing)}
+    choices = {**vars(job.choices), "rename": dict(job.choices.rename), **lists}
+    shown = {
+        **vars(job),
+        "bytes": job.size,
+        "state": shown_state(job, now),
+        "choices": ChoicesBody.model_construct(**choices),
+        "fault": job.fault and name_choices(job.fault, {f: f for f in LABELS}),
+        "asks": sorted(asked_choices(job.fault)),
+        "rejects": f"/api/v1/imports/{job.id}/rejects" if has_rejects else None,
+    }
+    return ImportView.model_validate(shown)

@@ -1,0 +1,393 @@
+"""Imports of uploaded files: admitted within bounds, checked, written, and removed after a day.
+
+Check and write are those of `alerting import`. All of an import but its file stands in its
+document, so that every process shows it. A write that was interrupted is begun again: it writes
+nothing twice.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from threading import Lock
+from typing import Any, Literal, Protocol
+
+from pydantic_core import to_jsonable_python
+
+from alerting.definitions.faults import NotFound, UserError, storable
+from alerting.definitions.wording.language import translatable
+from alerting.ports import (
+    ImportChoices,
+    ImportJob,
+    ImportJobs,
+    ImportState,
+    IngestionPorts,
+    ReadingRow,
+    silent,
+)
+from alerting.readings.inference import BadLine
+from alerting.usecases.ingestion.sources import ReadingSource, Reject
+from alerting.usecases.ingestion.tables import CheckedReadings, ImportResult, check_readings
+from alerting.usecases.ingestion.understood import Understood
+
+MOST_BYTES = 2 << 30
+MOST_AT_ONCE = 4
+MOST_IMPORTS = 20
+LASTS = timedelta(days=1)
+SILENT_FOR = timedelta(seconds=60)
+_LONGEST_ARRIVAL = timedelta(hours=1)  # an upload that takes longer has ended without a trace
+_SPARE = 1 << 30  # bytes of the disk that uploads leave free
+_UNDER_WAY = ("arriving", "checking", "writing")
+_MAY_CHECK = ("checking", "refused", "checked", "failed")
+_MAY_WRITE = ("checked", "writing", "failed")
+_PREVIEW_ROWS = 10
+_COLUMNS = 500
+_NAMES = 50
+_LONGEST_NAME = 200
+_LONGEST_FAULT = 4000
+_PROGRESS_EVERY = timedelta(seconds=1)
+ShownState = ImportState | Literal["interrupted"]
+
+
+class ImportsFull(UserError):
+    """Refusal of a file because too many are there, or the disk is too full."""
+
+
+class ImportStopped(Exception):
+    """Signal: the import under way was deleted, or begun by another process."""
+
+
+class ImportFiles(Protocol):
+    """The uploaded files of imports, each in a folder of its own."""
+
+    def free(self) -> int:
+        """Return the free bytes of the disk."""
+
+    def ids(self) -> list[str]:
+        """Return the ids of the imports that have files here."""
+
+    def has_file(self, id: str) -> bool: ...
+
+    def open(self, job: ImportJob) -> ReadingSource:
+        """Open the file of an import with its choices. Raises UserError for one that is none."""
+
+    def rejects(self, job: ImportJob) -> AbstractContextManager[Reject | None]:
+        """Return the receiver of bad lines; None if a bad line refuses the file."""
+
+    def shorten(self, job: ImportJob, text: str) -> str:
+        """Return a text in which the file has its name instead of its path."""
+
+    def drop_file(self, id: str) -> None:
+        """Remove the file of an import, not its rejected lines. Idempotent."""
+
+    def drop(self, id: str) -> None:
+        """Remove all files of an import. Idempotent."""
+
+
+def admit(jobs: ImportJobs, files: ImportFiles, job: ImportJob) -> None:
+    """Store an import whose file will arrive. Raises ImportsFull beyond the bounds.
+
+    It is stored first and then counted with all others, so that two at once never take the same
+    place.
+    """
+    clean(jobs, files, job.created_at)
+    jobs.insert(job)
+    try:
+        _check_bounds(jobs, files, job)
+    except BaseException:
+        jobs.forget(job.id)
+        raise
+
+
+def _check_bounds(jobs: ImportJobs, files: ImportFiles, job: ImportJob) -> None:
+    if job.size > MOST_BYTES:
+        raise ImportsFull(
+            translatable(
+                "the file is larger than {most} GiB: import it with `alerting import readings`",
+                most=MOST_BYTES >> 30,
+            )
+        )
+    own = [other for other in jobs.all() if other.actor == job.actor]
+    busy = [other for other in own if shown_state(other, job.created_at) in _UNDER_WAY]
+    if len(busy) > MOST_AT_ONCE:
+        raise ImportsFull(
+            translatable(
+                "{number} of your files are being imported; send this one when some are done",
+                number=len(busy) - 1,
+            )
+        )
+    if len(own) > MOST_IMPORTS:
+        raise ImportsFull(translatable("you have too many imports; delete some"))
+    arriving = sum(other.size for other in jobs.all() if other.state == "arriving")
+    if files.free() < arriving + _SPARE:
+        raise ImportsFull(
+            translatable("the disk has too little free space for this file; delete some imports")
+        )
+
+
+def clean(jobs: ImportJobs, files: ImportFiles, now: datetime) -> None:
+    """Remove the imports of more than a day ago, and lost uploads."""
+    for job in jobs.all():
+        lasts = _LONGEST_ARRIVAL if job.state == "arriving" else LASTS
+        if job.created_at < now - lasts and shown_state(job, now) not in ("checking", "writing"):
+            remove(jobs, files, job)
+
+
+def tidy(jobs: ImportJobs, files: ImportFiles, now: datetime) -> None:
+    """Remove what is too old, and files whose import another process has removed. `jobs`: all."""
+    stored = files.ids()  # before the documents: a folder is made after its document
+    clean(jobs, files, now)
+    known = {job.id for job in jobs.all()}
+    for id in stored:
+        if id not in known:
+            files.drop(id)
+
+
+def remove(jobs: ImportJobs, files: ImportFiles, job: ImportJob) -> None:
+    """Remove an import and its files; a worker at it stops. Rows already written stay."""
+    jobs.forget(job.id)
+    files.drop(job.id)
+
+
+def find_import(jobs: ImportJobs, id: str) -> ImportJob:
+    """Return an import whose file has arrived. Raises NotFound for any other."""
+    job = jobs.get(id)
+    if job is None or job.state == "arriving":
+        raise NotFound(
+            translatable("there is no import {id}; imports are deleted after a day", id=id)
+        )
+    return job
+
+
+def list_imports(jobs: ImportJobs) -> list[ImportJob]:
+    """Return the imports whose files have arrived, newest first."""
+    return [job for job in jobs.all() if job.state != "arriving"]
+
+
+def shown_state(job: ImportJob, now: datetime) -> ShownState:
+    """Return the state of an import; `interrupted` if its worker has shown no sign for a minute."""
+    is_silent = now - (job.seen_at or job.created_at) > SILENT_FOR
+    return "interrupted" if job.state in ("checking", "writing") and is_silent else job.state
+
+
+def begin_check(
+    jobs: ImportJobs, files: ImportFiles, job: ImportJob, choices: ImportChoices, now: datetime
+) -> ImportJob:
+    """Return an import that is being checked with these choices. Raises UserError if it cannot."""
+    if job.state != "arriving":
+        _require_idle(job, files, now, _MAY_CHECK)
+    return _begin(jobs, job, now, "checking", choices=choices, understood=None, preview=())
+
+
+def begin_write(jobs: ImportJobs, files: ImportFiles, job: ImportJob, now: datetime) -> ImportJob:
+    """Return an import that is being written. Raises UserError if it has not been checked."""
+    _require_idle(job, files, now, _MAY_WRITE)
+    return _begin(jobs, job, now, "writing")
+
+
+def _require_idle(
+    job: ImportJob, files: ImportFiles, now: datetime, states: tuple[str, ...]
+) -> None:
+    is_busy = job.state in _UNDER_WAY and shown_state(job, now) != "interrupted"
+    if is_busy or job.state not in states:
+        raise UserError(_NOT_NOW[job.state])
+    if not files.has_file(job.id):
+        raise UserError(
+            translatable("the file of this import is not on this server; send it again")
+        )
+
+
+_NOT_NOW: Mapping[ImportState, str] = {
+    "arriving": translatable("the file is still arriving"),
+    "checking": translatable("the file is being checked; wait until that is over"),
+    "refused": translatable("the file was refused; choose how to read it, and check it again"),
+    "checked": translatable("the file is checked already"),
+    "writing": translatable("the file is being written; wait until that is over"),
+    "done": translatable("the file is imported already"),
+    "failed": translatable("the import failed; check the file again"),
+}
+
+
+def _begin(
+    jobs: ImportJobs, job: ImportJob, now: datetime, state: ImportState, **changes: Any
+) -> ImportJob:
+    begun = replace(
+        job,
+        **{**changes, "state": state, "version": job.version + 1, "seen_at": now},
+        step=None,
+        progress=0.0,
+        fault=None,
+        result=None,
+        ended_at=None,
+    )
+    if not jobs.replace(begun):
+        raise UserError(translatable("the import was changed meanwhile; look at it again"))
+    return begun
+
+
+class ImportWork:
+    """One check or write under way: shows its progress, at most once a second, and that its worker
+    is alive. Raises ImportStopped if the import was deleted or begun anew."""
+
+    def __init__(self, jobs: ImportJobs, job: ImportJob, now: Callable[[], datetime]) -> None:
+        self.job = job
+        self._jobs = jobs
+        self._now = now
+        self._lock = Lock()
+
+    def __call__(self, step: str, done: int, total: int | None) -> None:
+        """Record progress; the port `Progress`."""
+        seen_at = self.job.seen_at
+        if seen_at is None or self._now() - seen_at >= _PROGRESS_EVERY:
+            self.record(step=step, progress=done / total if total else 0.0)
+
+    def record(self, **changes: Any) -> None:
+        """Store changes of the import, and that its worker is alive."""
+        with self._lock:
+            job = replace(
+                self.job, **{"seen_at": self._now(), **changes}, version=self.job.version + 1
+            )
+            if not self._jobs.replace(job):
+                raise ImportStopped
+            self.job = job
+
+    def end(self, state: ImportState, **changes: Any) -> None:
+        """Store the end of the work."""
+        ended_at = self._now()
+        self.record(state=state, step=None, progress=1.0, ended_at=ended_at, **changes)
+
+
+def check_upload(
+    plant: IngestionPorts, files: ImportFiles, work: ImportWork, *, may_add_assets: bool
+) -> None:
+    """Check the file of an import, and store what was recognised or why it was refused."""
+    try:
+        checked = _check(plant, files, work, _ignore, may_add_assets)
+        preview = tuple(_preview(row) for row in first_rows(checked, _PREVIEW_ROWS))
+    except UserError as refusal:
+        _refuse(files, work, refusal)
+    else:
+        understood = _describe(checked.understood)
+        work.end("checked", understood=understood, preview=preview)
+
+
+def write_upload(
+    plant: IngestionPorts,
+    files: ImportFiles,
+    work: ImportWork,
+    now: datetime,
+    actor: str,
+    *,
+    may_add_assets: bool,
+) -> None:
+    """Check the file of an import again and write it. Idempotent."""
+    try:
+        with files.rejects(work.job) as reject:
+            checked = _check(plant, files, work, reject, may_add_assets)
+            result = checked.write(now=now, actor=actor, progress=work)
+    except UserError as refusal:
+        _refuse(files, work, refusal)
+    else:
+        work.end("done", result=_describe_result(result))
+        files.drop_file(work.job.id)
+
+
+def _refuse(files: ImportFiles, work: ImportWork, refusal: UserError) -> None:
+    fault = storable(files.shorten(work.job, str(refusal)), _LONGEST_FAULT)
+    work.end("refused", fault=fault)
+
+
+def _check(
+    plant: IngestionPorts,
+    files: ImportFiles,
+    work: ImportWork,
+    reject: Reject | None,
+    may_add_assets: bool,
+) -> CheckedReadings:
+    source = files.open(work.job)
+    used = reject if work.job.choices.skip_bad else None
+    checked = check_readings(source, plant, reject=used, progress=work)
+    if not may_add_assets and checked.understood.new_assets:
+        names = ", ".join(checked.understood.new_assets[:_NAMES])
+        raise UserError(
+            f"{source.name} was not imported: it is about assets outside of the part of the plant "
+            f"that this account may see ({names}); choose one of your assets, or ask an engineer "
+            "of the whole plant"
+        )
+    return checked
+
+
+def _ignore(_line: BadLine) -> None:
+    """Ignore a bad line in a check."""
+
+
+def first_rows(checked: CheckedReadings, most: int) -> list[ReadingRow]:
+    """Return the first rows of a checked file as they will be stored."""
+    batches = checked.source.read(checked.types, _ignore, silent)
+    try:
+        return list(islice(_rows(batches), most))
+    finally:
+        getattr(batches, "close", lambda: None)()
+
+
+def _rows(batches: Iterator[Any]) -> Iterator[ReadingRow]:
+    for batch in batches:
+        yield from batch
+
+
+def _preview(row: ReadingRow) -> dict[str, Any]:
+    shown = dict(islice(row.values.items(), _NAMES))
+    values = {k: _shorten(v) if isinstance(v, str) else v for k, v in shown.items()}
+    return {"asset": row.asset, "ts": row.ts.isoformat(), "values": values}
+
+
+def _shorten(text: str) -> str:
+    return storable(text, _LONGEST_NAME)
+
+
+def _describe(understood: Understood) -> dict[str, Any]:
+    """Return what was recognised as a document of bounded size."""
+    columns = [
+        {
+            **asdict(column),
+            "title": _shorten(column.title),
+            "bad_cells": [
+                {"text": _shorten(text), "count": count} for text, count in column.bad_cells.items()
+            ],
+            "first_bad": [_shorten(text) for text in column.first_bad],
+        }
+        for column in understood.columns[:_COLUMNS]
+    ]
+    shown = {
+        **vars(understood),
+        "form": asdict(understood.form),
+        "assets": understood.assets[:_NAMES],
+        "new_assets": understood.new_assets[:_NAMES],
+        "number_of_assets": len(understood.assets),
+        "number_of_new_assets": len(understood.new_assets),
+        "columns": columns,
+        "number_of_columns": len(understood.columns),
+        "notes": [storable(note) for note in understood.notes],
+    }
+    del shown["source"], shown["event_types"]
+    return _plain(shown)
+
+
+def _describe_result(result: ImportResult) -> dict[str, Any]:
+    """Return the result of an import as a document of bounded size."""
+    shown = {
+        **vars(result),
+        "assets": result.assets[:_NAMES],
+        "number_of_assets": len(result.assets),
+        "created": result.created[:_NAMES],
+        "variables": dict(islice(result.variables.items(), _COLUMNS)),
+        "notes": [storable(note) for note in result.notes],
+    }
+    del shown["understood"], shown["source"], shown["what"], shown["event_types"]
+    return _plain(shown)
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = to_jsonable_python(document)
+    return made

@@ -1,0 +1,179 @@
+"""Pages of imports: their forms, what they refuse, and what they say in each state."""
+
+import html
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.ports import ImportJob
+from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.uploads import (
+    ENGINEER_TOKEN,
+    URL,
+    checked,
+    client_of,
+    ended,
+    european_file,
+)
+from tests.in_memory_platform import in_memory_platform
+
+AMBIGUOUS = b"ts,t\n01/02/2026 06:00,1\n03/04/2026 06:00,2\n"
+
+
+@pytest.fixture
+def platform():
+    return in_memory_platform()
+
+
+@pytest.fixture
+def browser(platform, tmp_path):
+    made = client_of(platform, tmp_path / "imports")
+    made.post("/login", data={"token": ENGINEER_TOKEN, "next": "/"})
+    return made
+
+
+def form_of(browser):
+    return csrf_of(browser.get("/import"))
+
+
+def sent(browser, content, name="line.csv", **fields):
+    data = {"csrf": form_of(browser), **fields}
+    return browser.post("/import", data=data, files={"file": (name, content, "text/csv")})
+
+
+def text_of(answer):
+    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", answer.text).split()))
+
+
+def page_after(browser, address):
+    """Return the page of an import after its work."""
+    ended(browser, address.rpartition("/")[2], {})
+    return browser.get(address)
+
+
+def test_a_file_sent_by_the_form_is_on_the_disk_alone_and_leads_to_its_page(browser, tmp_path):
+    content = european_file()
+    answer = sent(browser, content, asset="oven-1", name="C:\\data\\Linie.csv")
+    assert answer.status_code == 303
+    (file,) = (tmp_path / "imports").glob("*/file")
+    assert file.read_bytes() == content
+    text = text_of(page_after(browser, answer.headers["location"]))
+    assert "Linie.csv" in text and "C:" not in text
+    assert "480 rows of oven-1" in text and "Import 480 rows" in text
+
+
+def test_a_form_of_another_session_stores_no_file(browser, tmp_path):
+    files = {"file": ("line.csv", european_file(), "text/csv")}
+    for data in ({"csrf": "0" * 64}, {}):
+        answer = browser.post("/import", data=data, files=files)
+        assert answer.status_code == 403
+        assert "another session" in text_of(answer)
+    assert list((tmp_path / "imports").glob("*")) == []
+
+
+def test_a_field_of_the_session_behind_the_file_comes_too_late(browser, tmp_path):
+    csrf = form_of(browser)
+    body = (
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.csv"\r\n\r\nts,t\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n' + csrf.encode() + b"\r\n"
+        b"--b--\r\n"
+    )
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    assert browser.post("/import", content=body, headers=kind).status_code == 403
+    assert list((tmp_path / "imports").glob("*")) == []
+
+
+def test_without_a_file_the_form_says_so(browser, platform):
+    answer = sent(browser, b"", name="")
+    assert (answer.status_code, platform.import_jobs.all()) == (422, [])
+    assert "Choose a file" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/csv", b"ts,t\n"),
+        ("multipart/form-data", b"ts,t\n"),
+        ("multipart/form-data; boundary=b", b"ts,t\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nx: " + b"y" * 9000 + b"\r\n\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n" + b"y" * 9000 + b"\r\n--b--\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n"),
+    ],
+)
+def test_a_body_that_is_no_form_with_a_file_is_refused(browser, platform, kind, body):
+    answer = browser.post("/import", content=body, headers={"content-type": kind})
+    assert answer.status_code == 422
+    assert platform.import_jobs.all() == []
+
+
+def test_what_is_ambiguous_is_chosen_on_the_page_with_the_likely_answers_first(browser):
+    address = sent(browser, AMBIGUOUS, asset="oven-1").headers["location"]
+    page = page_after(browser, address)
+    assert "whether the day or the month comes first; choose “Format of times” dd/mm/yyyy" in (
+        text_of(page)
+    )
+    choice = page.text.partition('name="time_format"')[2].partition("</select>")[0]
+    values = re.findall(r'value="([^"]*)"', choice)
+    assert {*values[1:3]} == {"dd/mm/yyyy", "mm/dd/yyyy"}
+    data = {"csrf": csrf_of(page), "asset": "oven-1", "time_format": "mm/dd/yyyy"}
+    assert browser.post(f"{address}/check", data=data).headers["location"] == address
+    assert "2026-01-02 05:00:00 UTC" in text_of(page_after(browser, address))
+
+
+def test_a_name_that_is_none_is_refused_in_a_sentence(browser):
+    address = sent(browser, european_file(), asset="oven-1").headers["location"]
+    page = page_after(browser, address)
+    titles = {"title": "Rezeptur", "before": "Rezeptur", "name": "2 x"}
+    data = {"csrf": csrf_of(page), "asset": "oven-1", **titles}
+    browser.post(f"{address}/check", data=data)
+    assert "'2 x' is not a legal name" in text_of(page_after(browser, address))
+    long = {**data, "name": "x" * 300}
+    assert browser.post(f"{address}/check", data=long).status_code == 422
+
+
+def test_a_file_is_written_from_the_page_and_leads_to_its_data_and_to_an_alert(browser):
+    address = sent(browser, european_file(), asset="oven-1").headers["location"]
+    csrf = csrf_of(page_after(browser, address))
+    assert browser.post(f"{address}/write", data={"csrf": csrf}).status_code == 303
+    page = page_after(browser, address)
+    assert "480 rows are stored." in text_of(page)
+    assert 'href="/trends?asset=oven-1&amp;variable=Temperatur_Zone_1&amp;from=' in page.text
+    assert 'href="/definitions/new?asset=oven-1&amp;variable=Temperatur_Zone_1"' in page.text
+    assert "imported" in text_of(browser.get("/import"))
+    browser.post(f"{address}/delete", data={"csrf": csrf})
+    assert browser.get(address).status_code == 404
+
+
+def test_a_write_under_way_shows_its_progress_and_one_without_a_worker_can_be_continued(
+    browser, platform
+):
+    now = datetime.now(UTC)
+    job = ImportJob("0" * 12, "line.csv", "emil", now, 9, state="writing", seen_at=now)
+    platform.import_jobs.insert(replace(job, step="writing", progress=0.25))
+    page = browser.get(f"/import/{job.id}")
+    assert 'http-equiv="refresh"' in page.text and 'value="25"' in page.text
+    silent = replace(job, version=2, seen_at=now - timedelta(minutes=2))
+    assert platform.import_jobs.replace(silent)
+    page = browser.get(f"/import/{job.id}")
+    assert 'http-equiv="refresh"' not in page.text
+    assert "The import was interrupted" in text_of(page)
+
+
+def test_a_cell_of_a_hostile_file_is_text_on_the_page(browser):
+    rows = "".join(f"2026-01-05T06:{n:02}:00Z,{n},<b>x</b>\n" for n in range(20))
+    bad = "2026-01-05T07:00:00Z,<script>alert(1)</script>,y\n"
+    content = f"ts,t,<i>title</i>\n{rows}{bad}".encode()
+    address = sent(browser, content, asset="oven-1", name="<u>a</u>.csv").headers["location"]
+    page = page_after(browser, address).text
+    for mark in ("<script>", "<b>", "<i>", "<u>"):
+        assert mark not in page
+
+
+def test_the_page_shows_stored_values_to_their_last_digit(browser):
+    content = b"ts,t\n2026-01-05T06:00:00Z,1234.5678\n2026-01-05T06:01:00Z,200.5\n"
+    found = checked(browser, content, asset="oven-1")
+    assert browser.get(f"{URL}/{found['id']}").json()["preview"][0]["values"] == {"t": 1234.5678}
+    german = browser.get(f"/import/{found['id']}", headers={"accept-language": "de"})
+    assert "1234,5678" in german.text and "200,5" in german.text
