@@ -26,26 +26,25 @@ class Approval(HITLOperator):
     template_fields = (*HITLOperator.template_fields, "mlflow_run")
 
     def __init__(self, *, mlflow_run: Any, **options: Any) -> None:
-        super().__init__(
-            subject="{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
-            body="{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
-            options=["Approve", "Reject"],
-            defaults="Reject",
-            params={
-                "reason": Param(
-                    None,
-                    type=["null", "string"],
-                    description="Reason of a rejection; stored with the decision.",
-                )
-            },
-            doc_md=(
+        reason = Param(
+            None,
+            type=["null", "string"],
+            description="Reason of a rejection; stored with the decision.",
+        )
+        own = {
+            "doc_md": (
                 "Asks a person whether the challenger goes into service. Approve needs no reason, "
                 "Reject does. Ends within minutes after a decision in the console or by command."
             ),
-            execution_timeout=None,  # a person has the response timeout
-            response_timeout=_FIRST_LOOK,
-            **options,
-        )
+            "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
+            "body": "{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
+            "options": ["Approve", "Reject"],
+            "defaults": "Reject",
+            "params": {"reason": reason},
+            "execution_timeout": None,  # a person has the response timeout
+            "response_timeout": _FIRST_LOOK,
+        }
+        super().__init__(**options | own)
         self.mlflow_run = mlflow_run
 
     def execute(self, context: Any) -> Any:
