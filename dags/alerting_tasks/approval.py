@@ -11,7 +11,7 @@ from alerting_tasks import opened_platform
 
 LONGEST_WAIT = timedelta(days=6)  # an unanswered question must not delay the next weekly training
 _FIRST_LOOK = timedelta(minutes=1)
-_LAST_LOOK = timedelta(minutes=10)
+_LAST_LOOK = timedelta(minutes=30)
 _SHARE = 10  # of the time waited so far: a question of an hour is looked at every 6 minutes
 
 
@@ -78,7 +78,13 @@ class Approval(HITLOperator):
             raise
 
     def _is_decided(self) -> bool:
+        """Return whether the proposal has a decision; False while that cannot be read, because the
+        next look comes soon, and retries are few."""
         from alerting.usecases.training.runs import is_decided
 
-        with opened_platform() as platform:
-            return is_decided(platform, self.mlflow_run)
+        try:
+            with opened_platform() as platform:
+                return is_decided(platform, self.mlflow_run)
+        except Exception as fault:  # of database or registry
+            self.log.warning("whether there is a decision cannot be read: %s", fault)
+            return False
