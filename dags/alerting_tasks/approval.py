@@ -11,7 +11,7 @@ from alerting_tasks import opened_platform
 
 LONGEST_WAIT = timedelta(days=6)  # an unanswered question must not delay the next weekly training
 _FIRST_LOOK = timedelta(minutes=1)
-_LAST_LOOK = timedelta(minutes=10)
+_LAST_LOOK = timedelta(minutes=30)
 _SHARE = 10  # of the time waited so far: a question of an hour is looked at every 6 minutes
 
 
@@ -26,26 +26,25 @@ class Approval(HITLOperator):
     template_fields = (*HITLOperator.template_fields, "mlflow_run")
 
     def __init__(self, *, mlflow_run: Any, **options: Any) -> None:
-        super().__init__(
-            subject="{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
-            body="{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
-            options=["Approve", "Reject"],
-            defaults="Reject",
-            params={
-                "reason": Param(
-                    None,
-                    type=["null", "string"],
-                    description="Reason of a rejection; stored with the decision.",
-                )
-            },
-            doc_md=(
+        reason = Param(
+            None,
+            type=["null", "string"],
+            description="Reason of a rejection; stored with the decision.",
+        )
+        own = {
+            "doc_md": (
                 "Asks a person whether the challenger goes into service. Approve needs no reason, "
                 "Reject does. Ends within minutes after a decision in the console or by command."
             ),
-            execution_timeout=None,  # a person has the response timeout
-            response_timeout=_FIRST_LOOK,
-            **options,
-        )
+            "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
+            "body": "{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
+            "options": ["Approve", "Reject"],
+            "defaults": "Reject",
+            "params": {"reason": reason},
+            "execution_timeout": None,  # a person has the response timeout
+            "response_timeout": _FIRST_LOOK,
+        }
+        super().__init__(**options | own)
         self.mlflow_run = mlflow_run
 
     def execute(self, context: Any) -> Any:
@@ -79,7 +78,13 @@ class Approval(HITLOperator):
             raise
 
     def _is_decided(self) -> bool:
+        """Return whether the proposal has a decision; False while that cannot be read, because the
+        next look comes soon, and retries are few."""
         from alerting.usecases.training.runs import is_decided
 
-        with opened_platform() as platform:
-            return is_decided(platform, self.mlflow_run)
+        try:
+            with opened_platform() as platform:
+                return is_decided(platform, self.mlflow_run)
+        except Exception as fault:  # of database or registry
+            self.log.warning("whether there is a decision cannot be read: %s", fault)
+            return False

@@ -89,7 +89,7 @@ def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_
         "promote": ["compare", "dataset"],
         "record_failure": ["candidate", "compare", "dataset"],
     }
-    assert dags["train__asked"]["tasks"]["approve"] == ["ask"]
+    assert dags["train__asked"]["tasks"]["approve"] == ["ask", "dataset"]
     assert dags["train__asked"]["tasks"]["promote"] == ["approve", "ask", "dataset"]
 
 

@@ -17,7 +17,8 @@ pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import in_numbers, opened_platform, read_instant, say_where
-from alerting_tasks.training import APPROVAL, answer_of, side_by_side
+from alerting_tasks.approval import Approval
+from alerting_tasks.training import answer_of, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.definitions.model import Problem, describe_problem
@@ -44,9 +45,7 @@ def test_approval_names_the_person():
 
 
 def test_approval_needs_no_reason():
-    from airflow.sdk.definitions.param import ParamsDict
-
-    asked = ParamsDict(APPROVAL["params"])
+    asked = Approval(task_id="approve", mlflow_run="run").params
     assert asked.validate() == {"reason": None}
     # Airflow's form asks for everything that may not be empty
     assert "null" in asked.get_param("reason").schema["type"]

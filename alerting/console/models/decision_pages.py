@@ -140,6 +140,7 @@ def _page(
     revision = require_revision(platform.definitions, name)
     curve = describe_curve(report.evidence, revision.definition)
     points = [] if curve is None else [point for point, _ in curve["points"]]
+    chosen = next((p for p in points if p.at_most and p.at_most == typed.get("at_most")), None)
     return render(
         "model_act.html",
         request,
@@ -152,7 +153,8 @@ def _page(
         served=_served(report),
         revision=revision.number,
         present=next((p for p in points if p.chosen), None),
-        chosen=next((p for p in points if p.at_most and p.at_most == typed.get("at_most")), None),
+        chosen=chosen,
+        setting=chosen and f"operating_point: {{false_alarms_per_week: {chosen.at_most:g}}}",
         by_limit=isinstance(revision.definition, TrainedDefinition)
         and revision.definition.operating_point.most_false_alarms is not None,
         typed=typed,

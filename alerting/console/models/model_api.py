@@ -48,7 +48,7 @@ class RollbackBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: SomeShort
-    to: Annotated[int, BeforeValidator(require_number)] | None = Field(None, ge=1, le=_MOST)
+    to: Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(require_number)] | None = None
 
 
 class TrainingBody(BaseModel):

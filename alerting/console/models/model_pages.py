@@ -136,9 +136,8 @@ def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> di
             for point, (x, y) in zip(points, places, strict=True)
             if point.at_most is not None
         ),
-        "chosen": next((p for p in points if p.chosen), None),
+        "most": max(point.on_all for point in points),
         "assets": points[0].assets or 1,
-        "by": definition.operating_point.most_false_alarms,
     }
 
 

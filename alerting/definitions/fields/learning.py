@@ -279,7 +279,8 @@ class PromotionMode(Closed):
     """Decision on a challenger that may go into service."""
 
     mode: Literal["automatic", "approval"] = Field(
-        "automatic", description="approval: a person decides in the Airflow UI."
+        "automatic",
+        description="approval: a person decides, in the console, by command or in Airflow.",
     )
 
 

@@ -43,7 +43,8 @@ def operating_points(
 ) -> list[CurvePoint]:
     """Return the points that are worth a choice, and the one in force: each finds more problems
     than all with fewer false alarms. Points that find still more, but only with a longer time in
-    alarm than the training allowed, follow without `at_most`. At most `most`, by rising share found.
+    alarm than the training allowed, follow without `at_most`. At most `most` points, by rising
+    share found.
 
     `curve`: as a training stores it. `max_time_in_alarm`: of the definition; the training may have
     allowed more.

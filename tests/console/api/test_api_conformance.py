@@ -34,6 +34,8 @@ BY_STATE = {
     "GET /api/v1/series": "must lie after start|a shorter span|is a category|is a boolean",
     "POST /api/v1/definitions/{name}/predict": "has no model|has no champion|there is no asset",
     "POST /api/v1/definitions/{name}/predict-jobs": "has no model|has no champion",
+    "POST /api/v1/definitions/{name}/models:rollback": "has no champion|was never in service",
+    "POST /api/v1/definitions/{name}/trainings": "is not in service",
     "POST /api/v1/definitions:check": UNREADABLE,
     "POST /api/v1/definitions:preview": "has faults|needs a model|must lie before|after now|"
     "at most",

@@ -2,9 +2,10 @@
 operation."""
 
 import json
+import re
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,6 +18,9 @@ from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.episodes.episode import episode_id
 from alerting.ports import DecisionRecord, PredictJob, ScoredFile
+from alerting.usecases.training.due import begin_training
+from alerting.usecases.training.overview import model_line
+from alerting.usecases.training.runs import answer_run
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import (
@@ -29,9 +33,14 @@ from tests.helpers.console.rubbish import (
     path_of,
     required,
 )
+from tests.helpers.learning.stored_platforms import stored_platform
+from tests.helpers.learning.waiting import add_waiting
 from tests.helpers.reports import store_report
+from tests.helpers.scored_lines import humid_line
+from tests.humid_line import NAME
 from tests.in_memory_platform import in_memory_platform
 
+pytestmark = pytest.mark.models
 PROBLEM = "application/problem+json"
 
 
@@ -153,10 +162,36 @@ def named(client, path):
             return {"id": client.post(made_at, json=VALID[body], headers=ADMIN).json()[key]}
     if path.endswith("{name}:activate"):
         client.post("/api/v1/definitions/too-hot:retire", headers=ADMIN)
-    if path.startswith("/api/v1/definitions/{name}/predict"):
-        return {"name": "too-moist"}
+    if re.match(r"/api/v1/definitions/\{name\}/(models|trainings|predict)", path):
+        prepare_models(client.app.state.platform, path.rpartition(":")[2])
+        return {"name": NAME}
     closed = {"id": come_true().id} if path.endswith("/close") else {}
     return {"name": "all"} if path.startswith("/api/v1/routes/") else closed
+
+
+def prepare_models(platform, act):
+    """Let a version wait, an earlier one be there to go back to, or a training be under way."""
+    files = stored_platform(humid_line).models.model_files(NAME, 1)
+    if act in ("approve", "reject"):
+        add_waiting(platform, NAME)
+    elif act == "rollback":
+        for _ in range(2):
+            line = model_line(platform, NAME)
+            answer_run(
+                platform, add_waiting(platform, NAME, files, champion_version=line.version), "ann"
+            )
+            platform.clock.instant += timedelta(minutes=1)
+    elif act == "cancel":
+        begin_training(platform, platform.definitions.newest_revision(NAME), None)
+
+
+def provoke_conflict(send, path, operation, platform, body):
+    """Status of a request that another one has answered before."""
+    if "409" not in operation["responses"]:
+        return
+    if path.endswith("/trainings"):
+        begin_training(platform, platform.definitions.newest_revision(NAME), None)
+    yield send(headers=ADMIN, **body)
 
 
 def provoke_preconditions(send, operation, where, body):
@@ -195,6 +230,7 @@ def provoke(clients, path, method, operation, schemas):
     yield send(at=wrong_path(path), **body)
     yield send(at=path_of(path, id="x" * 300, name="x" * 300), **body)
     yield from provoke_preconditions(send, operation, where, body)
+    yield from provoke_conflict(send, path, operation, client.app.state.platform, body)
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "query":
             yield send(params=query | {parameter["name"]: "0001-01-01T00:00:00Z" + "x" * 300})

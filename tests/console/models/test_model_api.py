@@ -44,7 +44,7 @@ def test_what_waits_is_shown_with_its_curve_and_evidence(client, run):
     assert shown["evidence"]["effects"][0]["set_point"] == "speed"
     assert len(shown["evidence"]["reliability"]) == 3
     listed = client.get("/api/v1/models", headers=VIEWER).json()
-    assert [(one["definition"], one["state"]) for one in listed][0] == (NAME, "waiting")
+    assert next((one["definition"], one["state"]) for one in listed) == (NAME, "waiting")
 
 
 def test_an_engineer_approves_and_the_next_one_is_told(client, platform, run):

@@ -116,7 +116,7 @@ def test_an_engineer_moves_the_operating_point_and_trains(console, platform):
     page.press("input[name=at_most][value='6.0']")
     page.tap("#curve button")
     console.look("point")
-    console.shows("8 of 10", "9 of 10", "operating_point: {false_alarms_per_week: 6.0}")
+    console.shows("8 of 10", "9 of 10", "operating_point: {false_alarms_per_week: 6}")
     page.tap("button.primary")
     newest = platform.definitions.newest_revision(NAME)
     assert newest.definition.operating_point.false_alarms_per_week == 6

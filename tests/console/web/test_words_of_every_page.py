@@ -64,6 +64,7 @@ def pages_of(platform, name, report):
     paths = [
         "/",
         *episodes,
+        "/models",
         f"/models/{name}",
         "/kpi",
         "/suppressed",

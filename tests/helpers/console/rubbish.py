@@ -74,6 +74,11 @@ VALID = {
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
     "RetireBody": {"reason": "r"},
+    "ApprovalBody": {},
+    "RejectionBody": {"reason": "r"},
+    "RollbackBody": {"reason": "r"},
+    "TrainingBody": {"reason": "r"},
+    "CancelBody": {"reason": "r"},
     "PreviewBody": {
         "definition": too_hot(),
         "from": "2026-01-05T00:00:00Z",

@@ -29,6 +29,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.scoring.jobs import order, submit, unfinished
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.training.due import find_due_trainings
+from alerting.usecases.training.runs import answer_waiting
 from alerting.wiring import open_platform, open_stores, predict_files, prepare_database
 from tests.builders import at
 from tests.helpers.scheduler import Airflow, running_airflow
@@ -192,6 +193,24 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
     assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
     assert "not before the audit" in decision.reason
     assert platform.models.alias(ASKED, "champion") is None
+
+
+def test_an_approval_outside_of_airflow_ends_its_waiting_task(
+    airflow: Airflow, platform: Platform
+) -> None:
+    airflow.unpause(f"train__{ASKED}")
+    run = airflow.trigger(f"train__{ASKED}", at(3 * DAY))
+    approve = f"{run}/taskInstances/approve"
+    airflow.until(
+        lambda: airflow.http.get(approve).json().get("state") == "awaiting_input", "a question"
+    )
+
+    assert answer_waiting(platform, ASKED, "ann").promote
+
+    tasks = airflow.finish(f"train__{ASKED}", run)
+    assert {t["task_id"]: t["state"] for t in tasks}["approve"] == "success"
+    decision = platform.decisions.for_definition(ASKED)[-1]
+    assert (decision.actor, decision.promoted) == ("ann", True)
 
 
 def test_a_challenger_trained_on_better_data_replaces_the_champion(
