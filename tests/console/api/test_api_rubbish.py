@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores
@@ -103,7 +104,12 @@ def platform(two_prepared):
 def client(platform, tmp_path):
     """A client in one event loop: a client outside of a `with` starts one for each of many thousand
     requests."""
-    app = create_app(platform, TOKENS, predict_files=JobFolder(tmp_path / "predictions"))
+    app = create_app(
+        platform,
+        TOKENS,
+        predict_files=JobFolder(tmp_path / "predictions"),
+        import_files=UploadFolder(tmp_path / "imports"),
+    )
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as sending:
         yield sending
 
