@@ -131,7 +131,7 @@ def path_of(line, path):
     }
     filled = path
     for before, id in first.items():
-        filled = re.sub(rf"(?<={before})\{{\w+\}}", id, filled)
+        filled = re.sub(rf"(?<={before})\{{[\w:]+\}}", id, filled)
     return re.sub(r"\{[^}]+\}", f"{line}-moist", filled)
 
 

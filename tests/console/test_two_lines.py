@@ -62,6 +62,7 @@ PATHS = {
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
     "/imports/{id}": OF_BOTH["import"],
+    "/imports/{id:without_colon}": OF_BOTH["import"],
     "/import/{id}": OF_BOTH["import"],
     "/shelves/{id}": OF_BOTH["shelf"],
     "/routes/{name}": OF_BOTH["route"],
@@ -396,7 +397,7 @@ def bodies_of(path, line):
         ":write": [{}],
         "/write": [{}],
         "/delete": [{}],
-        "/imports/{id}": [{}],
+        "/imports/{id:without_colon}": [{}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 

@@ -7,16 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
+from starlette.convertors import register_url_convertor
 
 from alerting.adapters.files.upload_folder import IMPORT_ID, UploadFolder
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
-from alerting.console.api.parameters import NAME
+from alerting.console.api.parameters import NAME, NameText
+from alerting.console.definitions.definition_api import WithoutColon
 from alerting.console.imports.receiving import file_name, receive_body
 from alerting.console.imports.views import ChoicesBody, ImportView, import_view
 from alerting.console.imports.worker import ImportWorker
-from alerting.definitions.faults import NotFound
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.uploads import (
@@ -33,13 +35,14 @@ from alerting.usecases.ingestion.uploads import (
 )
 
 CSV = "text/csv"
-_FILE = "application/octet-stream"
+FILE = "application/octet-stream"
+register_url_convertor("without_colon", WithoutColon())
 router = APIRouter(prefix="/api/v1", tags=["imports"])
 ImportId = Annotated[str, Path(pattern=f"^{IMPORT_ID}$", description="Id of an import.")]
 _TAKES_A_FILE = {
     "requestBody": {
         "required": True,
-        "content": {_FILE: {"schema": {"type": "string", "format": "binary"}}},
+        "content": {FILE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
@@ -135,9 +138,7 @@ async def upload_file(
     name: Annotated[
         str, Query(min_length=1, max_length=NAME, description="Name of the file.")
     ] = "file",
-    asset: Annotated[
-        str | None, Query(min_length=1, max_length=NAME, description="The asset of all lines.")
-    ] = None,
+    asset: Annotated[NameText | None, Query(description="The asset of all lines.")] = None,
 ) -> ImportView:
     """Send a file of readings, CSV (also compressed) or Parquet, at most 2 GiB, as `alerting import
     readings` reads it. It is checked at once, not written. Role: engineer.
@@ -146,6 +147,8 @@ async def upload_file(
     """
     choices = ImportChoices(asset=asset)
     size = int(request.headers.get("content-length", "0"))
+    if not size:
+        raise UserError("the body is empty: send the file as the body")
     job = await run_in_threadpool(imports.admit, file_name(name), size, choices)
     try:
         await receive_body(request, imports.files.file(job.id))
@@ -162,7 +165,7 @@ def list_all(imports: OwnImports) -> list[ImportView]:
     return [imports.view(job) for job in list_imports(imports.jobs)]
 
 
-@router.get("/imports/{id}")
+@router.get("/imports/{id:without_colon}")
 def show_import(
     id: ImportId,
     imports: OwnImports,
@@ -188,7 +191,7 @@ def check_import(id: ImportId, imports: OwnImports, body: ChoicesBody) -> Import
     return imports.view(imports.check(imports.find(id), body.choices()))
 
 
-@router.delete("/imports/{id}", status_code=204, response_class=Response)
+@router.delete("/imports/{id:without_colon}", status_code=204, response_class=Response)
 def delete_import(id: ImportId, imports: OwnImports) -> None:
     """Delete an import and its file; one under way stops, and what it has written stays. Role:
     engineer."""

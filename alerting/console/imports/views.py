@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from alerting.console.api.parameters import NameText, Short
 from alerting.console.api.views import View
@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.uploads import ShownState, shown_state
 
-_MOST_NAMES = 1000
+_MOST_NAMES = 200
 FIELDS: Mapping[str, str] = {
     "--asset-column": "asset_column",
     "--asset": "asset",
@@ -97,7 +97,9 @@ class ChoicesBody(BaseModel):
     duplicates: Literal["refuse", "last", "mean"] = Field(
         "refuse", description="What becomes of lines that state an instant again."
     )
-    skip_bad: bool = Field(False, description="Import the good lines of a file with bad ones.")
+    skip_bad: StrictBool = Field(
+        False, description="Import the good lines of a file with bad ones."
+    )
 
     def choices(self) -> ImportChoices:
         """Return the choices of the use case; empty texts are none."""

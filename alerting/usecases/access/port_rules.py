@@ -241,6 +241,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     },
     "arrivals": {
         "store_arrival": writing("arrival", _arrival),
+        "arrived_since": each(_arrival),
         "remove": allowed,
         "evaluated_until": allowed,
         "has_evaluated": allowed,

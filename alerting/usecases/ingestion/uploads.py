@@ -266,7 +266,7 @@ def check_upload(
         checked = _check(plant, files, work, _ignore, may_add_assets)
         preview = tuple(_preview(row) for row in first_rows(checked, _PREVIEW_ROWS))
     except UserError as refusal:
-        _refuse(files, work, refusal)
+        work.end("refused", fault=_fault(files, work.job, refusal))
     else:
         understood = _describe(checked.understood)
         work.end("checked", understood=understood, preview=preview)
@@ -282,20 +282,23 @@ def write_upload(
     may_add_assets: bool,
 ) -> None:
     """Check the file of an import again and write it. Idempotent."""
-    try:
-        with files.rejects(work.job) as reject:
+    with files.rejects(work.job) as reject:
+        try:
             checked = _check(plant, files, work, reject, may_add_assets)
+        except UserError as refusal:
+            work.end("refused", fault=_fault(files, work.job, refusal))
+            return
+        try:
             result = checked.write(now=now, actor=actor, progress=work)
-    except UserError as refusal:
-        _refuse(files, work, refusal)
-    else:
-        work.end("done", result=_describe_result(result))
-        files.drop_file(work.job.id)
+        except UserError as refusal:  # some rows are written
+            work.end("failed", fault=_fault(files, work.job, refusal))
+            return
+    work.end("done", result=_describe_result(result))
+    files.drop_file(work.job.id)
 
 
-def _refuse(files: ImportFiles, work: ImportWork, refusal: UserError) -> None:
-    fault = storable(files.shorten(work.job, str(refusal)), _LONGEST_FAULT)
-    work.end("refused", fault=fault)
+def _fault(files: ImportFiles, job: ImportJob, refusal: UserError) -> str:
+    return storable(files.shorten(job, str(refusal)), _LONGEST_FAULT)
 
 
 def _check(

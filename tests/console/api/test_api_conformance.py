@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.server import server_options
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.server
 UNREADABLE = (
     "not a legal character|is no name of a field|is not YAML|cannot be read|too deeply|digits"
 )
+UNDER_WAY = "being checked|being written|was refused|imported already|failed|not a legal name"
 BY_STATE = {
     "GET /api/v1/events": "must lie after start|a shorter span",
     "GET /api/v1/kpi": r"must lie before|days are too many|has shifts",
@@ -50,6 +52,9 @@ BY_STATE = {
     "POST /api/v1/episodes/{id}/confirm": "lies after now",
     "POST /api/v1/episodes/{id}/feedback": "lies after now",
     "POST /api/v1/misses": "lies in the future|did raise an alert",
+    "POST /api/v1/imports/{id}:check": UNDER_WAY,
+    "POST /api/v1/imports/{id}:write": UNDER_WAY,
+    "POST /api/v1/imports": "being imported|too many imports|body is empty",
     "POST /api/v1/readings": "Idempotency-Key was used for another body",
     "POST /api/v1/events": "Idempotency-Key was used for another body",
     "POST /api/v1/shelves": "is not after now|at most",
@@ -81,6 +86,7 @@ def address(tmp_path_factory):
         TOKENS,
         predict_files=JobFolder(tmp_path_factory.mktemp("predictions")),
         source_readers=no_messages,
+        import_files=UploadFolder(tmp_path_factory.mktemp("imports")),
     )
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))

@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores
@@ -109,6 +110,7 @@ def client(platform, tmp_path):
         TOKENS,
         predict_files=JobFolder(tmp_path / "predictions"),
         source_readers=no_messages,
+        import_files=UploadFolder(tmp_path / "imports"),
     )
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as sending:
         yield sending

@@ -12,12 +12,14 @@ from fastapi.testclient import TestClient
 from pymongo.errors import ServerSelectionTimeoutError
 
 from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.api.predict_jobs_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
+from alerting.console.imports.import_api import FILE
 from alerting.episodes.episode import episode_id
-from alerting.ports import DecisionRecord, PredictJob, ScoredFile
+from alerting.ports import DecisionRecord, ImportJob, PredictJob, ScoredFile
 from alerting.usecases.training.due import begin_training
 from alerting.usecases.training.overview import model_line
 from alerting.usecases.training.runs import answer_run
@@ -73,11 +75,14 @@ def everywhere(stub):
         "feedback",
         "misses",
         "predict_jobs",
+        "import_jobs",
         "access_tokens",
         "audit",
         "sources",
     )
-    client = client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
+    client = client_of(
+        replace(made, **dict.fromkeys(stores, stub)), predict_files=stub, import_files=stub
+    )
     client.app.state.previews = stub
     return client
 
@@ -108,6 +113,7 @@ def client(tmp_path_factory):
         replace(made, channels={"log": LogChannel(lambda line: None)}),
         predict_files=files,
         source_readers=no_messages,
+        import_files=UploadFolder(tmp_path_factory.mktemp("imports")),
     )
 
 
@@ -118,32 +124,39 @@ def clients(client):
 
 
 def bodied(operation, schemas):
-    if PARQUET in operation.get("requestBody", {}).get("content", {}):
+    if operation.get("requestBody", {}).get("content", {}).keys() & {PARQUET, FILE}:
         return {"content": b"PAR1 readings PAR1"}
     body = body_of(operation, schemas)
     return {"json": VALID[body[0]]} if body is not None else {}
 
 
 def wrong_path(path):
-    id = "0" * 12 if "/predict-jobs/" in path or "/previews/" in path else "nothing-of-this-id"
+    is_hash = any(folder in path for folder in ("/predict-jobs/", "/previews/", "/imports/"))
+    id = "0" * 12 if is_hash else "nothing-of-this-id"
     return (
         path.replace("{id}", id).replace("{name}", "nothing-of-this-name").replace("{number}", "1")
     )
 
 
+def checked_import(state):
+    """Return the id of an import that can be written and has rejected a line."""
+    id = uuid.uuid4().hex[:12]
+    state.import_files.create(id).write_bytes(b"ts,asset,t\n2026-01-05,a,1\n")
+    state.import_files.rejects_file(id).write_bytes(b"line")
+    job = ImportJob(id, "a.csv", "ada", datetime.now(UTC), 9, state="checked")
+    state.platform.import_jobs.insert(job)
+    return id
+
+
 def named(client, path):
     """Names of things that exist, for the path of an operation."""
-    if path.startswith("/api/v1/shelves/"):
-        return {
-            "id": client.post("/api/v1/shelves", json=VALID["ShelfBody"], headers=ADMIN).json()[
-                "id"
-            ]
-        }
     if path.startswith("/api/v1/reports/"):
         return {
             "id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"],
             "table": "episodes",
         }
+    if "/imports/" in path:
+        return {"id": checked_import(client.app.state)}
     if "/predict-jobs/" in path:
         state = client.app.state
         id = uuid.uuid4().hex[:12]
@@ -155,6 +168,7 @@ def named(client, path):
         state.platform.predict_jobs.insert(job)
         return {"id": id}
     for folder, made_at, body, key in (
+        ("/api/v1/shelves/", "/api/v1/shelves", "ShelfBody", "id"),
         ("/api/v1/tokens/", "/api/v1/tokens", "TokenBody", "key"),
         ("/api/v1/previews/", "/api/v1/definitions:preview", "PreviewBody", "id"),
     ):

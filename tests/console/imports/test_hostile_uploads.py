@@ -13,7 +13,15 @@ from alerting.console.imports.views import LABELS, name_choices
 from alerting.definitions.faults import storable
 from alerting.definitions.wording.clean_text import clean_line
 from tests.cli.test_import_hostile_files import HOSTILE
-from tests.helpers.console.uploads import checked, client_of, send, written
+from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.uploads import (
+    ENGINEER_TOKEN,
+    checked,
+    client_of,
+    ended,
+    send,
+    written,
+)
 from tests.helpers.hostile_files import GOOD, NAMES, contents
 from tests.in_memory_platform import in_memory_platform
 
@@ -34,10 +42,21 @@ def by_command(file, monkeypatch):
     return platform.assets.all(), refused
 
 
+def sent_by_form(client, platform):
+    """Return what comes of an empty file that a browser sends."""
+    client.post("/login", data={"token": ENGINEER_TOKEN, "next": "/"})
+    data = {"csrf": csrf_of(client.get("/import")), "asset": "oven-1"}
+    page = client.post("/import", data=data, files={"file": ("line.csv", b"", "text/csv")})
+    found = ended(client, page.headers["location"].rpartition("/")[2], {})
+    return platform.assets.all(), found["fault"], found["state"]
+
+
 def by_upload(content, folder):
     """Return the same of an upload, and the state of the import."""
     platform = in_memory_platform()
     client = client_of(platform, folder, zone=None)
+    if not content:  # an empty body is none; an empty file of a form is refused as by the command
+        return sent_by_form(client, platform)
     found = checked(client, content, asset="oven-1", name="line.csv")
     if found["state"] == "checked":
         found = written(client, found["id"])

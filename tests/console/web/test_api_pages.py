@@ -332,7 +332,7 @@ def test_an_empty_console_says_what_to_do(browser):
     assert "alerting apply FILE" not in browser.get("/").text
     empty = TestClient(create_app(in_memory_platform(), TOKENS), follow_redirects=False)
     log_in(empty)
-    assert "alerting apply FILE" in empty.get("/").text
+    assert "Nothing is watched yet." in empty.get("/").text
     assert "alerting report NAME" in empty.get("/reports").text
 
 

@@ -14,6 +14,7 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.training.due import begin_training, end_run
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
+from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, log_in
 from tests.humid_line import humid_oven
 from tests.in_memory_platform import in_memory_platform
 
@@ -25,9 +26,11 @@ def platform():
     return in_memory_platform()
 
 
-def work(platform, language="en"):
+def work(platform, language="en", role="operator"):
     """Return the text of the section on what the platform does, and the addresses that it names."""
-    page = browser_of(platform).get("/", headers={"accept-language": language}).text
+    browser = browser_of(platform)
+    log_in(browser, {"operator": OPERATOR_TOKEN, "admin": ADMIN_TOKEN}[role])
+    page = browser.get("/", headers={"accept-language": language}).text
     section = page.partition('<section id="work">')[2].partition("</section>")[0]
     text = html.unescape(" ".join(re.sub(r"<[^>]+>", " ", section).split()))
     return text, re.findall(r'href="([^"]+)"', section)
@@ -48,20 +51,26 @@ def put_in_training(platform):
     return begin_training(platform, revision, None)
 
 
-def test_without_data_it_says_how_a_line_is_connected(platform):
-    text, addresses = work(platform)
-    assert "No line is connected" in text and "alerting source apply FILE" in text
-    assert addresses == ["/sources"]
+def test_an_engineer_is_led_from_the_first_file_to_the_question(platform):
+    text, addresses = work(platform, role="admin")
+    assert "1" not in text and "Import past readings, or connect a source" in text
+    assert addresses[:2] == ["/import", "/sources"]
+    platform.assets.store_assets([oven()])
+    read(platform, {0: 205.0})
+    _, addresses = work(platform, role="admin")
+    assert addresses[:3] == ["/sources", "/trends", "/definitions/new"]
+    apply(platform, [too_hot(stale_after="1d", state="draft")], "engineer", at(0), "test")
+    _, addresses = work(platform, role="admin")
+    assert "/definitions" in addresses
+
+
+def test_an_operator_reads_that_nothing_is_watched_and_is_not_sent_to_configure(platform):
+    assert work(platform) == ("What comes next Nothing is watched yet.", [])
 
 
 def test_a_source_that_has_delivered_nothing_is_waited_for(platform):
     apply_sources(platform, [{"name": "gate", "kind": "http"}], "ada", at(0))
-    assert "has delivered nothing yet" in work(platform)[0]
-
-
-def test_with_values_and_no_definition_the_next_step_is_to_define_an_alarm(platform):
-    platform.assets.store_assets([oven()])
-    assert "alerting apply FILE" in work(platform)[0]
+    assert "has delivered nothing yet" in work(platform, role="admin")[0]
 
 
 def test_a_threshold_is_watched_and_evaluated_to_an_instant_and_a_missing_route_is_named(platform):
@@ -69,7 +78,8 @@ def test_a_threshold_is_watched_and_evaluated_to_an_instant_and_a_missing_route_
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
     text, addresses = work(platform)
     assert "Watched now 1 Oven too hot oven-1 Not evaluated yet" in text
-    assert addresses == ["/routes"]
+    assert addresses == []
+    assert "/routes" in work(platform, role="admin")[1]
     read(platform, dict.fromkeys(range(10), 205.0))
     tick(platform, 10)
     assert "Oven too hot oven-1 Evaluated up to " in work(platform)[0]
