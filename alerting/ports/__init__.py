@@ -91,6 +91,7 @@ from alerting.ports.readings import (
     ReadingRow,
     Readings,
     ReadingWrites,
+    Rollups,
     SampleColumn,
     Wanted,
 )
@@ -140,6 +141,7 @@ from alerting.ports.use_cases import (
     RegistryPorts,
     ReportPorts,
     RoutePorts,
+    SeriesPorts,
     SourcePorts,
     TrainingLimits,
     TrainingPorts,
