@@ -46,8 +46,8 @@ from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
+from alerting.console.trends import overlay, trend_api
 from alerting.console.trends import page as trend_page
-from alerting.console.trends import trend_api
 from alerting.console.web import (
     links,
     model_pages,
@@ -92,6 +92,7 @@ PEOPLE = (
         sources.pages,
         platform_page.pages,
         trend_page.pages,
+        overlay.pages,
         serving.router,
     ),
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),

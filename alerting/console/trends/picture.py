@@ -51,7 +51,7 @@ class Span(NamedTuple):
 def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: Language) -> Shape:
     """Return the shapes of one variable: the area from lowest to highest value, the line of means
     or readings, gaps, grid and levels."""
-    low, high = _value_range(series, levels)
+    low, high = _value_range([series], levels)
 
     def y(value: float) -> float:
         return round(SIDE * (high - value) / (high - low), 1)
@@ -79,6 +79,22 @@ def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: 
     }
 
 
+def overlay(series: Sequence[VariableSeries], spans: Sequence[Span], language: Language) -> Shape:
+    """Return a line for each of several times of one variable, over each other, and the grid."""
+    low, high = _value_range(series, ())
+
+    def y(value: float) -> float:
+        return round(SIDE * (high - value) / (high - low), 1)
+
+    return {
+        "lines": [
+            "".join(_line(part, span, y, is_stepped=False) for part in _parts(one))
+            for one, span in zip(series, spans, strict=True)
+        ],
+        "grid": [(round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}")) for v in grid(low, high)],
+    }
+
+
 def bands_shape(bands: Iterable[Band], span: Span) -> list[Shape]:
     """Return the places of marked times."""
     return [
@@ -94,7 +110,7 @@ def ticks(span: Span, zone: tzinfo, language: Language) -> list[tuple[float, str
     local = span.start.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     at = midnight + timedelta(seconds=step) * -(-(local - midnight) // timedelta(seconds=step))
-    found = []
+    found: list[tuple[float, str]] = []
     while at <= span.end and len(found) < 2 * _TICKS:
         place = round(100 * span.x(at.timestamp()), 2)
         whole_day = at.hour == at.minute == at.second == 0
@@ -127,9 +143,10 @@ class _Row(NamedTuple):
     mean: float
 
 
-def _value_range(series: VariableSeries, levels: Sequence[float]) -> tuple[float, float]:
-    there = ~np.isnan(series.mean)
-    values = np.concatenate([series.low[there], series.high[there], levels])
+def _value_range(series: Sequence[VariableSeries], levels: Sequence[float]) -> tuple[float, float]:
+    columns = [column for one in series for column in (one.low, one.high)]
+    values = np.concatenate([*columns, levels])
+    values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     pad = 0.06 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad

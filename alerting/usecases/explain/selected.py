@@ -11,6 +11,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Problem
+from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import problem_intervals
 from alerting.ports import Readings
 from alerting.readings.cleaning import has_data
@@ -48,9 +49,15 @@ class HeldCondition:
         """Return it as the problem of a definition. Raises UserError without a limit, and for
         limits of which every value is beyond one."""
         if self.above is None and self.below is None:
-            raise UserError("give above, below or both")
+            raise UserError(translatable("give above, below or both"))
         if self.above is not None and self.below is not None and self.below > self.above:
-            raise UserError(f"below {self.below:g} must not exceed above {self.above:g}")
+            raise UserError(
+                translatable(
+                    "below {low} must not exceed above {high}",
+                    low=measured(self.below, "g", None),
+                    high=measured(self.above, "g", None),
+                )
+            )
         limits = {"above": self.above, "below": self.below}
         given = {name: value for name, value in limits.items() if value is not None}
         return Problem.model_validate({"variable": self.variable, "for": self.lasting, **given})
@@ -133,7 +140,12 @@ def _load(
         parts.append(part)
         count += len(part.readings) * len(variables)
         if count > most:
-            raise UserError(f"these are more than {most:,} readings; select a shorter time")
+            raise UserError(
+                translatable(
+                    "these are more than {number} readings; choose a shorter time",
+                    number=Styled(most, ",.0f"),
+                )
+            )
     frames = [part.readings for part in parts if len(part.readings)]
     return replace(parts[-1], readings=pd.concat(frames)) if frames else parts[-1]
 

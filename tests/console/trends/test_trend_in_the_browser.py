@@ -1,5 +1,5 @@
-"""The trend in a real browser under the console's policy: zoomed, gone back, by finger, in the dark,
-and without a script."""
+"""The trend in a real browser under the console's policy: zoomed by mouse and by finger, gone back,
+in the dark, and without a script."""
 
 import re
 
