@@ -91,7 +91,7 @@ function zoom(first, last) {
   if (end - start > LONGEST) end = start + LONGEST;
   if (end - start > 60) [start, end] = [Math.round(start), Math.round(end)];
   const address = new URL(location.href);
-  for (const name of ["span", "figures"]) address.searchParams.delete(name);
+  for (const name of ["span", "statistics"]) address.searchParams.delete(name);
   address.searchParams.set("start", stamp(start));
   address.searchParams.set("end", stamp(end));
   address.hash = "";

@@ -16,7 +16,7 @@ from alerting.console.trends.address import (
     trend_of_episode,
     variables_of,
 )
-from alerting.console.trends.picture import Span, overlay
+from alerting.console.trends.picture import ShownTime, overlay
 from alerting.console.trends.trend_api import title_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound
@@ -55,7 +55,7 @@ def last_alarms(
     numbers = numeric_names(of)
     usual = [name for name in own if name in numbers] or numbers
     names = list(dict.fromkeys(variable)) or usual[:_USUAL_VARIABLES]
-    spans = [Span(one.raised_at - BEFORE, one.raised_at + AFTER) for one in found]
+    spans = [ShownTime(one.raised_at - BEFORE, one.raised_at + AFTER) for one in found]
     read = [
         read_series(platform, asset, names, *span, POINTS, now).series if names else []
         for span in spans

@@ -1,5 +1,5 @@
-"""A selected time of an asset: figures of its variables, and the times at which a condition held,
-both of the readings themselves."""
+"""A selected time of an asset: statistics of its variables, and the times at which a condition
+held, both of the readings themselves."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from alerting.ports import Readings
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History
 from alerting.readings.instants import from_millis
-from alerting.readings.selection import Figures, figures_of
+from alerting.readings.selection import Statistics, statistics_of
 
 MOST_SELECTED = 3_000_000
 """Readings of a selected time at most: four weeks at one a second are 2.4 million."""
@@ -37,7 +37,7 @@ class FoundTimes:
 
 
 @dataclass(frozen=True)
-class HeldCondition:
+class LimitCondition:
     """A variable above a value, below one, or outside of both, for at least a time."""
 
     variable: str
@@ -77,22 +77,22 @@ def numeric_variables(asset: Asset | None, variables: Sequence[str]) -> Asset:
     return asset
 
 
-def selected_figures(
+def selected_statistics(
     readings: Readings,
     asset: Asset,
     variables: Sequence[str],
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
-) -> dict[str, Figures | None]:
-    """Return the figures of numeric variables over (start, end], None of one without a value.
+) -> dict[str, Statistics | None]:
+    """Return the statistics of numeric variables over (start, end], None of one without a value.
 
     Values outside a variable's engineering range count as missing. Raises UserError for more than
     `most` readings, and for a time that is empty or longer than a year.
     """
     history = _load(readings, asset, variables, start, end, most)
     return {
-        name: figures_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
+        name: statistics_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
         if name in history.readings
         else None
         for name in variables
@@ -102,13 +102,13 @@ def selected_figures(
 def find_times(
     readings: Readings,
     asset: Asset,
-    condition: HeldCondition,
+    condition: LimitCondition,
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
 ) -> FoundTimes:
     """Return the times in (start, end] at which a condition held, by the code that finds problems.
-    Raises UserError as `selected_figures`."""
+    Raises UserError as `selected_statistics`."""
     problem = condition.problem()
     history = _load(readings, asset, [condition.variable], start, end, most)
     there = has_data(history, condition.variable)

@@ -66,7 +66,8 @@ def zoom_by_mouse(page):
     page.evaluate("scrollTo(0, 0)")
     x, y, width, height = page.evaluate(PLACE)
     middle = y + height / 2
-    start, end = x + width / 2, x + 3 * width / 4
+    start = x + width / 2
+    end = x + 3 * width / 4
     page.mouse("mouseMoved", start, middle)
     page.mouse("mousePressed", start, middle, button="left", clickCount=1)
     page.mouse("mouseMoved", end, middle, button="left", buttons=1)
