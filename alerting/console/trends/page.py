@@ -103,7 +103,7 @@ def trends(
     levels = [v for v in (condition.above, condition.below) if v is not None] if condition else []
     bands, are_cut = _bands(platform, chosen, shown, language)
     series, unread = _series(platform, asked, shown, now, without=part)
-    many = MOST_SELECTED if statistics or part else COMPUTED_AT_ONCE
+    many = MOST_SELECTED if statistics else COMPUTED_AT_ONCE
     return HTMLResponse(
         render(
             "trends.html",

@@ -23,7 +23,8 @@ MOST_SELECTED = 3_000_000
 """Readings of a selected time at most: four weeks at one a second are 2.4 million."""
 LONGEST_SELECTED = timedelta(days=366)
 MOST_TIMES = 200
-_PART = timedelta(days=2)
+_FIRST_PART = timedelta(hours=6)
+_LONGEST_PART = timedelta(days=4)
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,10 @@ def _parts(
     first, last = readings.span(asset.name) or (end, end)
     begin = start
     until = max(start, first)
+    length = _FIRST_PART
     while True:
-        until = min(until + _PART, end)
+        until = min(until + length, end)
+        length = min(2 * length, _LONGEST_PART)
         is_last = until >= min(last, end)
         stop = end if is_last else until
         yield readings.load(asset, begin, stop, variables, events_since=stop)
