@@ -52,8 +52,8 @@ from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
+from alerting.console.trends import overlay, trend_api
 from alerting.console.trends import page as trend_page
-from alerting.console.trends import trend_api
 from alerting.console.web import (
     links,
     operate_pages,
@@ -101,6 +101,7 @@ PEOPLE = (
         source_pages.pages,
         platform_page.pages,
         trend_page.pages,
+        overlay.pages,
         serving.router,
         import_pages.pages,
     ),

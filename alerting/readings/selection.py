@@ -1,4 +1,4 @@
-"""Figures of the values of a variable within a selected time."""
+"""Statistics of the values of a variable within a selected time."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Figures of values, in their unit. `spread`: standard deviation, None of one value. `low`,
+class Statistics:
+    """Statistics of values, in their unit. `spread`: standard deviation, None of one value. `low`,
     `high`: 5 and 95 % of the values are below."""
 
     count: int
@@ -21,11 +21,19 @@ class Figures:
     highest: float
 
 
-def figures_of(values: npt.NDArray[np.float64]) -> Figures | None:
-    """Return the figures of finite values; None of none."""
+def statistics_of(values: npt.NDArray[np.float64]) -> Statistics | None:
+    """Return the statistics of finite values; None of none."""
     if not len(values):
         return None
     low, median, high = np.percentile(values, (5, 50, 95)).tolist()
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    lowest, highest = float(values.min()), float(values.max())
-    return Figures(len(values), float(values.mean()), spread, lowest, low, median, high, highest)
+    return Statistics(
+        len(values),
+        float(values.mean()),
+        spread,
+        float(values.min()),
+        low,
+        median,
+        high,
+        float(values.max()),
+    )

@@ -110,7 +110,7 @@ QUERIES = {
     "above": ["210"],
     "below": ["201"],
     "for": ["1m"],
-    "figures": ["true"],
+    "statistics": ["true"],
     "part": ["true"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
     "asset_column": ["asset"],

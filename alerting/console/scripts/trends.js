@@ -34,7 +34,7 @@ async function series({ asset, variables, view }, signal) {
   query.append("end", stamp(view.end));
   query.append("points", String(Math.min(4000, Math.max(200, box.clientWidth))));
   const answer = await fetch(`/api/v1/series?${query}`, { signal });
-  if (answer.status === 401) location.reload();
+  if (answer.status === 401) return location.reload();
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.detail);
   return found.series;
@@ -50,7 +50,7 @@ async function load(address) {
     const part = new URL(address);
     part.searchParams.set("part", "true");
     const answer = await fetch(part, { signal });
-    if (answer.redirected) location.reload();
+    if (answer.redirected) return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.getElementById("lanes");
     if (!next) return location.reload();
@@ -91,16 +91,29 @@ function zoom(first, last) {
   if (end - start > LONGEST) end = start + LONGEST;
   if (end - start > 60) [start, end] = [Math.round(start), Math.round(end)];
   const address = new URL(location.href);
-  for (const name of ["span", "figures"]) address.searchParams.delete(name);
+  for (const name of ["span", "statistics"]) address.searchParams.delete(name);
   address.searchParams.set("start", stamp(start));
   address.searchParams.set("end", stamp(end));
   address.hash = "";
-  if (address.href === location.href) return;
+  go(address.href);
+}
+
+function go(address) {
+  if (address === location.href) return;
   history.pushState({ zoomed: (history.state?.zoomed ?? 0) + 1 }, "", address);
   load(address);
 }
 
+function follow(event) {
+  const link = event.target.closest(".moves a, .chips a");
+  const isPlain = !(event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+  if (!link || !isPlain) return;
+  event.preventDefault();
+  go(link.href);
+}
+
 const back = () => { if (history.state?.zoomed) history.back(); };
 const lanes = new Lanes(box, zoom, back);
+document.addEventListener("click", follow);
 addEventListener("popstate", () => load(location.href));
 draw(loading.signal).catch(complain);

@@ -57,16 +57,20 @@ def trend_of_variables(
 
 
 def trend_of_episode(asset: Asset | None, episode: Episode, now: datetime) -> str | None:
-    """Return the address of the trend of an episode's variables around it: those of its limits, its
-    reasons and its advice."""
+    """Return the address of the trend of an episode's variables around it."""
+    until = min((episode.closed_at or now) + _AFTER, max(now, episode.raised_at))
+    names = variables_of(episode)
+    return trend_of_variables(asset, names, episode.raised_at - _BEFORE, until)
+
+
+def variables_of(episode: Episode) -> list[str]:
+    """Return the names of an episode's limits, reasons and advice."""
     advised = episode.recommendation.changes if episode.recommendation else ()
-    names = [
+    return [
         *episode.inputs,
         *(one.variable for one in episode.contributions),
         *(change.variable for change in advised),
     ]
-    until = min((episode.closed_at or now) + _AFTER, max(now, episode.raised_at))
-    return trend_of_variables(asset, names, episode.raised_at - _BEFORE, until)
 
 
 def numeric_names(asset: Asset) -> list[str]:

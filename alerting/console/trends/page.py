@@ -19,8 +19,8 @@ from alerting.console.api.parameters import NAME, NameQuery, read_duration
 from alerting.console.language import language_of
 from alerting.console.scripts.serving import has_uplot
 from alerting.console.trends.address import MOST_VARIABLES, Asked, numeric_names
-from alerting.console.trends.picture import Band, Span, bands_shape, lane, ticks
-from alerting.console.trends.trend_api import figure_views, title_of
+from alerting.console.trends.picture import MarkedTime, ShownTime, lane, marks_shape, ticks
+from alerting.console.trends.trend_api import statistic_views, title_of
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
@@ -30,7 +30,7 @@ from alerting.usecases.explain.selected import (
     LONGEST_SELECTED,
     MOST_SELECTED,
     FoundTimes,
-    HeldCondition,
+    LimitCondition,
     find_times,
     numeric_variables,
 )
@@ -51,8 +51,8 @@ POINTS = 1000
 MOST_BANDS = 100
 MOST_ASSETS_OFFERED = 500
 MOST_VARIABLES_OFFERED = 200
-FIGURES_AT_ONCE = 100_000
-"""Readings of which the page shows figures without being asked: reading more takes time."""
+COMPUTED_AT_ONCE = 100_000
+"""Readings of which the page shows statistics without being asked: reading more takes time."""
 _TEXT = 40
 Short = Annotated[str, Query(max_length=_TEXT)]
 
@@ -73,12 +73,12 @@ def trends(
     above: Short = "",
     below: Short = "",
     lasting: Annotated[str, Query(alias="for", max_length=_TEXT)] = "",
-    figures: bool = False,
+    statistics: bool = False,
     part: bool = False,
 ) -> Response:
     """Return the page of a trend. `start`, `end`: ISO 8601, local times of the plant without a
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
-    listed. `figures`: also of many readings. `part`: without pictures, for a script that draws
+    listed. `statistics`: also of many readings. `part`: without pictures, for a script that draws
     them."""
     assets = [one for one in platform.assets.all() if numeric_names(one)]
     if not assets:
@@ -95,14 +95,15 @@ def trends(
     try:
         shown, note = _span_of(request, platform, asked, now)
     except UserError as fault:
-        refusal, note = fault.message, ""
-        shown = Span(now - SPANS[USUAL_SPAN][0], now)
+        refusal = fault.message
+        note = ""
+        shown = ShownTime(now - SPANS[USUAL_SPAN][0], now)
     language = language_of(request)
     condition, found, wrong = _find(platform, chosen, asked, shown)
     levels = [v for v in (condition.above, condition.below) if v is not None] if condition else []
     bands, are_cut = _bands(platform, chosen, shown, language)
     series, unread = _series(platform, asked, shown, now, without=part)
-    many = MOST_SELECTED if figures or part else FIGURES_AT_ONCE
+    many = MOST_SELECTED if statistics else COMPUTED_AT_ONCE
     return HTMLResponse(
         render(
             "trends.html",
@@ -133,10 +134,10 @@ def trends(
             are_cut=are_cut,
             unread=unread,
             bands_data=[(b.kind, b.title, b.start.timestamp(), b.end.timestamp()) for b in bands],
-            places=bands_shape(bands, shown),
+            places=marks_shape(bands, shown),
             minute=timedelta(minutes=1),
             ticks=ticks(shown, zone_of(request), language),
-            figures=_figures(platform, chosen, names, shown, many),
+            statistics=_statistics(platform, chosen, names, shown, many),
             condition=condition,
             levels=levels,
             found=found,
@@ -150,7 +151,9 @@ def trends(
     )
 
 
-def _span_of(request: Request, platform: Platform, asked: Asked, now: datetime) -> tuple[Span, str]:
+def _span_of(
+    request: Request, platform: Platform, asked: Asked, now: datetime
+) -> tuple[ShownTime, str]:
     """Return the time that is asked for, and a sentence if it is another one. Raises UserError for
     one that cannot be read, is empty or too long."""
     length = SPANS.get(asked.span or USUAL_SPAN, SPANS[USUAL_SPAN])[0]
@@ -161,12 +164,12 @@ def _span_of(request: Request, platform: Platform, asked: Asked, now: datetime) 
             raise UserError(translatable("the time must begin before it ends"))
         if end - start > LONGEST_SELECTED:
             raise UserError(translatable("show at most a year at once"))
-        return Span(start, end), ""
+        return ShownTime(start, end), ""
     last = platform.readings.span(asked.asset)
     if last is not None and last[1] < now - length:
         note = translatable("There are no newer readings; this is the time up to the last one.")
-        return Span(last[1] - length, last[1]), note
-    return Span(now - length, now), ""
+        return ShownTime(last[1] - length, last[1]), note
+    return ShownTime(now - length, now), ""
 
 
 def _instant(request: Request, text: str) -> datetime:
@@ -178,7 +181,7 @@ def _instant(request: Request, text: str) -> datetime:
         raise UserError(translatable("“{text}” is not a time", text=text)) from None
 
 
-def _moved(asked: Asked, shown: Span) -> dict[str, str]:
+def _moved(asked: Asked, shown: ShownTime) -> dict[str, str]:
     """Return the addresses of the time before and after, and of half and twice the time."""
     width = shown.end - shown.start
     middle = shown.start + width / 2
@@ -192,7 +195,7 @@ def _moved(asked: Asked, shown: Span) -> dict[str, str]:
 
 
 def _series(
-    platform: Platform, asked: Asked, shown: Span, now: datetime, without: bool
+    platform: Platform, asked: Asked, shown: ShownTime, now: datetime, without: bool
 ) -> tuple[list[VariableSeries], datetime | None]:
     """Return the series of a page, none `without` pictures, and until when readings are too many to
     be read."""
@@ -203,13 +206,13 @@ def _series(
 
 
 def _bands(
-    platform: Platform, asset: Asset, shown: Span, language: Language
-) -> tuple[list[Band], bool]:
+    platform: Platform, asset: Asset, shown: ShownTime, language: Language
+) -> tuple[list[MarkedTime], bool]:
     """Return alarms and events within a time, the newest hundred of each, and whether there are
     more."""
     found = find_bands(platform, asset.name, *shown)
     alarms = [
-        Band(
+        MarkedTime(
             "alarm",
             language.translate(e.title),
             max(e.raised_at, shown.start),
@@ -220,7 +223,7 @@ def _bands(
         if not e.withdrawn
     ]
     events = [
-        Band("event", e.type, max(e.start, shown.start), min(e.end or shown.end, shown.end))
+        MarkedTime("event", e.type, max(e.start, shown.start), min(e.end or shown.end, shown.end))
         for e in reversed(found.events)
     ]
     are_cut = found.cut or max(len(alarms), len(events)) > MOST_BANDS
@@ -228,15 +231,15 @@ def _bands(
 
 
 def _find(
-    platform: Platform, asset: Asset, asked: Asked, shown: Span
-) -> tuple[HeldCondition | None, FoundTimes | None, str]:
+    platform: Platform, asset: Asset, asked: Asked, shown: ShownTime
+) -> tuple[LimitCondition | None, FoundTimes | None, str]:
     """Return the condition that is asked for, the times at which it held, and why they cannot be
     found."""
     if not asked.find:
         return None, None, ""
     numeric_variables(asset, [asked.find])
     try:
-        condition = HeldCondition(
+        condition = LimitCondition(
             asked.find,
             _number(asked.above),
             _number(asked.below),
@@ -265,17 +268,17 @@ def _number(text: str) -> float | None:
     return found
 
 
-def _figures(
-    platform: Platform, asset: Asset, names: Sequence[str], shown: Span, most: int
+def _statistics(
+    platform: Platform, asset: Asset, names: Sequence[str], shown: ShownTime, most: int
 ) -> Sequence[Any] | None:
-    """Return the figures of what is shown; None of more readings than these."""
+    """Return the statistics of what is shown; None of more readings than these."""
     try:
-        return figure_views(platform, asset.name, names, *shown, most)
+        return statistic_views(platform, asset.name, names, *shown, most)
     except UserError:
         return None
 
 
-def _draft(asset: Asset, condition: HeldCondition) -> str:
+def _draft(asset: Asset, condition: LimitCondition) -> str:
     """Return the definition that raises an alarm at a condition, as YAML."""
     sides = {"above": condition.above, "below": condition.below}
     side = "high" if condition.above is not None else "low"

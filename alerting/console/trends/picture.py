@@ -26,7 +26,7 @@ _STEPS_S = (
 Shape = dict[str, Any]
 
 
-class Band(NamedTuple):
+class MarkedTime(NamedTuple):
     """A time that is marked in all lanes: an alarm, or an event."""
 
     kind: str
@@ -36,7 +36,7 @@ class Band(NamedTuple):
     link: str = ""
 
 
-class Span(NamedTuple):
+class ShownTime(NamedTuple):
     """The shown time."""
 
     start: datetime
@@ -48,10 +48,12 @@ class Span(NamedTuple):
         return min(max((at - first) / (self.end.timestamp() - first), 0.0), 1.0)
 
 
-def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: Language) -> Shape:
+def lane(
+    series: VariableSeries, span: ShownTime, levels: Sequence[float], language: Language
+) -> Shape:
     """Return the shapes of one variable: the area from lowest to highest value, the line of means
     or readings, gaps, grid and levels."""
-    low, high = _value_range(series, levels)
+    low, high = _value_range([series], levels)
 
     def y(value: float) -> float:
         return round(SIDE * (high - value) / (high - low), 1)
@@ -68,8 +70,8 @@ def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: 
             for row in part
             if is_few
         ],
-        "gaps": _places(series.gaps, span),
-        "bad": _places(series.bad, span),
+        "gaps": _positions(series.gaps, span),
+        "bad": _positions(series.bad, span),
         "grid": [(round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}")) for v in grid(low, high)],
         "levels": [
             (round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}"))
@@ -79,22 +81,44 @@ def lane(series: VariableSeries, span: Span, levels: Sequence[float], language: 
     }
 
 
-def bands_shape(bands: Iterable[Band], span: Span) -> list[Shape]:
+def overlay(
+    series: Sequence[VariableSeries], spans: Sequence[ShownTime], language: Language
+) -> Shape:
+    """Return a line for each of several times of one variable, over each other, and the grid."""
+    low, high = _value_range(series, ())
+
+    def y(value: float) -> float:
+        return round(SIDE * (high - value) / (high - low), 1)
+
+    return {
+        "lines": [
+            "".join(_line(part, span, y, is_stepped=False) for part in _parts(one))
+            for one, span in zip(series, spans, strict=True)
+        ],
+        "grid": [(round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}")) for v in grid(low, high)],
+    }
+
+
+def marks_shape(bands: Iterable[MarkedTime], span: ShownTime) -> list[Shape]:
     """Return the places of marked times."""
     return [
-        {**_place(span, b.start.timestamp(), b.end.timestamp()), "kind": b.kind, "title": b.title}
+        {
+            **_position(span, b.start.timestamp(), b.end.timestamp()),
+            "kind": b.kind,
+            "title": b.title,
+        }
         for b in bands
     ]
 
 
-def ticks(span: Span, zone: tzinfo, language: Language) -> list[tuple[float, str]]:
+def ticks(span: ShownTime, zone: tzinfo, language: Language) -> list[tuple[float, str]]:
     """Return round local times with their places in percent, the date where a day begins."""
     seconds = (span.end - span.start).total_seconds()
     step = next((s for s in _STEPS_S if seconds / s <= _TICKS), _STEPS_S[-1])
     local = span.start.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     at = midnight + timedelta(seconds=step) * -(-(local - midnight) // timedelta(seconds=step))
-    found = []
+    found: list[tuple[float, str]] = []
     while at <= span.end and len(found) < 2 * _TICKS:
         place = round(100 * span.x(at.timestamp()), 2)
         whole_day = at.hour == at.minute == at.second == 0
@@ -127,9 +151,10 @@ class _Row(NamedTuple):
     mean: float
 
 
-def _value_range(series: VariableSeries, levels: Sequence[float]) -> tuple[float, float]:
-    there = ~np.isnan(series.mean)
-    values = np.concatenate([series.low[there], series.high[there], levels])
+def _value_range(series: Sequence[VariableSeries], levels: Sequence[float]) -> tuple[float, float]:
+    columns = [column for one in series for column in (one.low, one.high)]
+    values = np.concatenate([*columns, levels])
+    values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     pad = 0.06 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad
@@ -150,23 +175,26 @@ def _parts(series: VariableSeries) -> Iterable[list[_Row]]:
         yield part
 
 
-def _line(part: Sequence[_Row], span: Span, y: Callable[[float], float], is_stepped: bool) -> str:
+def _line(
+    part: Sequence[_Row], span: ShownTime, y: Callable[[float], float], is_stepped: bool
+) -> str:
     first, *others = [(round(SIDE * span.x(row.at), 1), y(row.mean)) for row in part]
     mark = "H{0:g}V{1:g}" if is_stepped else "L{0:g} {1:g}"
     return f"M{first[0]:g} {first[1]:g}" + "".join(mark.format(*point) for point in others)
 
 
-def _area(part: Sequence[_Row], span: Span, y: Callable[[float], float]) -> str:
+def _area(part: Sequence[_Row], span: ShownTime, y: Callable[[float], float]) -> str:
     xs = [round(SIDE * span.x(row.at), 1) for row in part]
     there = [f"{x:g} {y(row.high):g}" for x, row in zip(xs, part, strict=True)]
     back = [f"{x:g} {y(row.low):g}" for x, row in zip(xs, part, strict=True)]
     return f"M{'L'.join([*there, *reversed(back)])}Z"
 
 
-def _places(spans: Millis, span: Span) -> list[Shape]:
-    return [_place(span, first / 1000, last / 1000) for first, last in spans.tolist()]
+def _positions(spans: Millis, span: ShownTime) -> list[Shape]:
+    return [_position(span, first / 1000, last / 1000) for first, last in spans.tolist()]
 
 
-def _place(span: Span, first: float, last: float) -> Shape:
-    left, right = span.x(first), span.x(last)
-    return {"x": round(100 * left, 2), "width": round(max(100 * (right - left), 0.15), 2)}
+def _position(span: ShownTime, first: float, last: float) -> Shape:
+    left = span.x(first)
+    width = max(100 * (span.x(last) - left), 0.15)
+    return {"x": round(100 * left, 2), "width": round(width, 2)}

@@ -1,4 +1,4 @@
-"""REST API, version 1: figures of a selected time, and the times at which a condition held."""
+"""REST API, version 1: statistics of a selected time, and the times at which a condition held."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,10 +15,10 @@ from alerting.console.trends.address import MOST_VARIABLES
 from alerting.definitions.assets import Asset
 from alerting.usecases.explain.selected import (
     MOST_SELECTED,
-    HeldCondition,
+    LimitCondition,
     find_times,
     numeric_variables,
-    selected_figures,
+    selected_statistics,
 )
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
@@ -30,8 +30,8 @@ End = Annotated[Instant, Query(description="Readings up to this instant.")]
 Limit = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
-class VariableFigures(View):
-    """Figures of one variable, null without a value. `spread`: standard deviation, of one value
+class VariableStatistics(View):
+    """Statistics of one variable, null without a value. `spread`: standard deviation, of one value
     null; `low`, `high`: 5 and 95 % of the values are below."""
 
     variable: str
@@ -65,10 +65,10 @@ class FoundTimesView(View):
 @router.get("/statistics", openapi_extra=MAY_NAME_NOTHING)
 def show_statistics(
     platform: Served, _: Viewer, asset: NameQuery, variable: Variables, start: Start, end: End
-) -> list[VariableFigures]:
-    """Return figures of numeric variables over a time, of the readings themselves: at most
+) -> list[VariableStatistics]:
+    """Return statistics of numeric variables over a time, of the readings themselves: at most
     3 million readings within a year."""
-    return figure_views(platform, asset, variable, start, end)
+    return statistic_views(platform, asset, variable, start, end)
 
 
 @router.get("/occurrences", openapi_extra=MAY_NAME_NOTHING)
@@ -86,35 +86,35 @@ def show_occurrences(
     """Find the times at which a variable was above a value, below one, or outside of both, for at
     least a time: as the problem of a definition is found."""
     of = numeric_variables(platform.assets.get(asset), [variable])
-    condition = HeldCondition(variable, above, below, lasting)
+    condition = LimitCondition(variable, above, below, lasting)
     found = find_times(platform.readings, of, condition, start, end)
     newest = [FoundTime(start=first, end=last) for first, last in found.newest]
     return FoundTimesView(number=found.number, together=found.together, newest=newest)
 
 
-def figure_views(
+def statistic_views(
     platform: Platform,
     asset: str,
     variables: Sequence[str],
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
-) -> list[VariableFigures]:
-    """Return the figures of variables with title and unit. Raises UserError as the use case."""
+) -> list[VariableStatistics]:
+    """Return the statistics of variables with title and unit. Raises UserError as the use case."""
     of = numeric_variables(platform.assets.get(asset), variables)
-    found = selected_figures(platform.readings, of, variables, start, end, most)
+    found = selected_statistics(platform.readings, of, variables, start, end, most)
     return [
-        VariableFigures.model_validate(
+        VariableStatistics.model_validate(
             {
-                **dict.fromkeys(VariableFigures.model_fields),
+                **dict.fromkeys(VariableStatistics.model_fields),
                 "count": 0,
-                **(vars(figures) if figures else {}),
+                **(vars(statistics) if statistics else {}),
                 "variable": name,
                 "title": title_of(of, name),
                 "unit": of.variables[name].unit,
             }
         )
-        for name, figures in found.items()
+        for name, statistics in found.items()
     ]
 
 

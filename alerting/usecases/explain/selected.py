@@ -1,5 +1,5 @@
-"""A selected time of an asset: figures of its variables, and the times at which a condition held,
-both of the readings themselves."""
+"""A selected time of an asset: statistics of its variables, and the times at which a condition
+held, both of the readings themselves."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +11,20 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Problem
+from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import problem_intervals
 from alerting.ports import Readings
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History
 from alerting.readings.instants import from_millis
-from alerting.readings.selection import Figures, figures_of
+from alerting.readings.selection import Statistics, statistics_of
 
 MOST_SELECTED = 3_000_000
 """Readings of a selected time at most: four weeks at one a second are 2.4 million."""
 LONGEST_SELECTED = timedelta(days=366)
 MOST_TIMES = 200
-_PART = timedelta(days=2)
+_FIRST_PART = timedelta(hours=6)
+_LONGEST_PART = timedelta(days=4)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class FoundTimes:
 
 
 @dataclass(frozen=True)
-class HeldCondition:
+class LimitCondition:
     """A variable above a value, below one, or outside of both, for at least a time."""
 
     variable: str
@@ -48,9 +50,15 @@ class HeldCondition:
         """Return it as the problem of a definition. Raises UserError without a limit, and for
         limits of which every value is beyond one."""
         if self.above is None and self.below is None:
-            raise UserError("give above, below or both")
+            raise UserError(translatable("give above, below or both"))
         if self.above is not None and self.below is not None and self.below > self.above:
-            raise UserError(f"below {self.below:g} must not exceed above {self.above:g}")
+            raise UserError(
+                translatable(
+                    "below {low} must not exceed above {high}",
+                    low=measured(self.below, "g", None),
+                    high=measured(self.above, "g", None),
+                )
+            )
         limits = {"above": self.above, "below": self.below}
         given = {name: value for name, value in limits.items() if value is not None}
         return Problem.model_validate({"variable": self.variable, "for": self.lasting, **given})
@@ -70,22 +78,22 @@ def numeric_variables(asset: Asset | None, variables: Sequence[str]) -> Asset:
     return asset
 
 
-def selected_figures(
+def selected_statistics(
     readings: Readings,
     asset: Asset,
     variables: Sequence[str],
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
-) -> dict[str, Figures | None]:
-    """Return the figures of numeric variables over (start, end], None of one without a value.
+) -> dict[str, Statistics | None]:
+    """Return the statistics of numeric variables over (start, end], None of one without a value.
 
     Values outside a variable's engineering range count as missing. Raises UserError for more than
     `most` readings, and for a time that is empty or longer than a year.
     """
     history = _load(readings, asset, variables, start, end, most)
     return {
-        name: figures_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
+        name: statistics_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
         if name in history.readings
         else None
         for name in variables
@@ -95,13 +103,13 @@ def selected_figures(
 def find_times(
     readings: Readings,
     asset: Asset,
-    condition: HeldCondition,
+    condition: LimitCondition,
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
 ) -> FoundTimes:
     """Return the times in (start, end] at which a condition held, by the code that finds problems.
-    Raises UserError as `selected_figures`."""
+    Raises UserError as `selected_statistics`."""
     problem = condition.problem()
     history = _load(readings, asset, [condition.variable], start, end, most)
     there = has_data(history, condition.variable)
@@ -133,7 +141,12 @@ def _load(
         parts.append(part)
         count += len(part.readings) * len(variables)
         if count > most:
-            raise UserError(f"these are more than {most:,} readings; select a shorter time")
+            raise UserError(
+                translatable(
+                    "these are more than {number} readings; choose a shorter time",
+                    number=Styled(most, ",.0f"),
+                )
+            )
     frames = [part.readings for part in parts if len(part.readings)]
     return replace(parts[-1], readings=pd.concat(frames)) if frames else parts[-1]
 
@@ -145,8 +158,10 @@ def _parts(
     first, last = readings.span(asset.name) or (end, end)
     begin = start
     until = max(start, first)
+    length = _FIRST_PART
     while True:
-        until = min(until + _PART, end)
+        until = min(until + length, end)
+        length = min(2 * length, _LONGEST_PART)
         is_last = until >= min(last, end)
         stop = end if is_last else until
         yield readings.load(asset, begin, stop, variables, events_since=stop)

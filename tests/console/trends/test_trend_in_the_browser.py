@@ -1,5 +1,5 @@
-"""The trend in a real browser under the console's policy: zoomed, gone back, by finger, in the dark,
-and without a script."""
+"""The trend in a real browser under the console's policy: zoomed by mouse and by finger, gone back,
+in the dark, and without a script."""
 
 import re
 
@@ -48,6 +48,11 @@ def test_a_person_looks_closer_at_a_trend(tmp_path, swinging):  # noqa: F811
 
         zoom_by_mouse(page)
         zoom_by_fingers(page)
+        loaded = page.evaluate("performance.timeOrigin")
+        shown = page.evaluate(SHOWN)
+        page.click(".moves a[rel=prev]")
+        wait_until(lambda: page.evaluate(SHOWN)[1] == shown[0], lambda: page.evaluate(SHOWN))
+        assert page.evaluate("performance.timeOrigin") == loaded  # no other page
 
         light = page.evaluate("document.querySelector('#lanes canvas').toDataURL()")
         page.prefer("dark")
@@ -66,7 +71,8 @@ def zoom_by_mouse(page):
     page.evaluate("scrollTo(0, 0)")
     x, y, width, height = page.evaluate(PLACE)
     middle = y + height / 2
-    start, end = x + width / 2, x + 3 * width / 4
+    start = x + width / 2
+    end = x + 3 * width / 4
     page.mouse("mouseMoved", start, middle)
     page.mouse("mousePressed", start, middle, button="left", clickCount=1)
     page.mouse("mouseMoved", end, middle, button="left", buttons=1)
@@ -102,3 +108,15 @@ def zoom_by_fingers(page):
     wait_until(lambda: page.evaluate("location.href") != before)
     wait_until(lambda: "04:4" in page.evaluate(SHOWN)[0], lambda: page.evaluate("location.href"))
     assert "07:2" in page.evaluate(SHOWN)[1] or "07:1" in page.evaluate(SHOWN)[1]
+
+
+def test_the_policy_stops_what_is_written_into_a_page(tmp_path, swinging):  # noqa: F811
+    """So that the walk above would hear of it."""
+    app = create_app(swinging, TOKENS, now=lambda: at(600))
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        page.switch_scripts_on()
+        page.open(f"http://127.0.0.1:{port}/login")
+        assert page.complaints == []
+        page.evaluate("document.body.innerHTML = '<p style=\"color: red\">red</p>'")
+        wait_until(lambda: page.evaluate("document.title") is not None and page.complaints)
+        assert page.evaluate("document.querySelector('p').style.color") != "red"

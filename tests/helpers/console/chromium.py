@@ -1,4 +1,4 @@
-"""A real Chromium, driven through its debugging pipe; the scripts of pages are switched off at first."""
+"""A real Chromium, driven through its debugging pipe; scripts of pages are off at first."""
 
 import base64
 import json

@@ -19,7 +19,7 @@ TABLE = {
         GET ~/misses, GET ~/predict-jobs, GET ~/predict-jobs/{id},
         GET ~/predict-jobs/{id}/scores, GET ~/kpi, GET ~/sources, GET ~/assets,
         GET ~/assets/{asset}/variables, GET ~/series, GET ~/events, GET ~/statistics,
-        GET ~/occurrences, GET /trends, GET /scripts/{name},
+        GET ~/occurrences, GET /trends, GET /trends/alarms, GET /scripts/{name},
         GET /, GET /episodes/{id}, GET /suppressed, GET /models, GET /models/{name}, GET /reports,
         GET /reports/{id}, GET /kpi, GET /sources, GET /account,
         POST /account/password, POST /account/pin, POST /account/pin/remove,
