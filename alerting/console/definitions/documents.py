@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import yaml
 from fastapi import Depends, Request
 
 from alerting.adapters.files.yaml_documents import parse_json, parse_yaml
@@ -11,6 +12,7 @@ from alerting.ports import Document
 YAML = "application/yaml"
 _JSON = "application/json"
 _MOST_VALUES = 20_000
+_WIDTH = 100
 EXAMPLE: dict[str, Any] = {
     "name": "oven-too-hot",
     "kind": "threshold",
@@ -59,6 +61,35 @@ Sent = Annotated[Document, Depends(read_sent)]
 def read_yaml_document(text: str, origin: str) -> Document:
     """Return the one document of a YAML text. Raises UserError for its first fault."""
     return _require_document(parse_yaml(text, origin, _MOST_VALUES), origin)
+
+
+def write_yaml_document(document: Document) -> str:
+    """Return a document as YAML for people: name, kind and assets first."""
+    first = {key: document[key] for key in ("name", "kind", "assets") if key in document}
+    return str(yaml.safe_dump(first | document, sort_keys=False, allow_unicode=True, width=_WIDTH))
+
+
+def line_of_path(text: str, path: str) -> int | None:
+    """Return the line of a field in a YAML text, or of the nearest field above it; None of a text
+    that is no YAML, and of a missing field at the top."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return None
+    line = None
+    for key in path.split("."):
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == key), None)
+            if found is None:
+                break
+            line = found[0].start_mark.line + 1
+            node = found[1]
+        elif isinstance(node, yaml.SequenceNode) and key.isdecimal() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def _require_document(found: list[Any], origin: str) -> Document:

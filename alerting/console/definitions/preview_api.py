@@ -13,6 +13,7 @@ from alerting.console.api.plant_times import plant_times
 from alerting.console.api.views import View
 from alerting.console.definitions.documents import EXAMPLE
 from alerting.console.definitions.previews import (
+    EditedDraft,
     PreviewJob,
     Previews,
     PreviewsFull,
@@ -53,6 +54,15 @@ class PreviewEpisode(View):
     reason: str
 
 
+class ComparisonView(View):
+    """Numbers of episodes of the draft alone, of the revision in service alone, and of both."""
+
+    revision: int
+    only_draft: int
+    only_served: int
+    both: int
+
+
 class PreviewResult(View):
     """The alarms that a draft would have raised.
 
@@ -66,6 +76,9 @@ class PreviewResult(View):
     peak: int | None
     floods: int | None
     days_without: int | None
+    compared: ComparisonView | None = Field(
+        description="With the revision in service; null without another one that needs no model."
+    )
 
 
 class PreviewView(View):
@@ -139,6 +152,7 @@ def begin_preview(
     document: Document,
     start: datetime | None,
     end: datetime | None,
+    draft: EditedDraft | None = None,
 ) -> PreviewJob:
     """Begin the preview of a draft, or find the same one. Raises UserError for a draft with faults
     or with a model, and a wrong period; PreviewsFull if too many are under way."""
@@ -147,7 +161,7 @@ def begin_preview(
     since = start or until - USUAL_PERIOD
     subject = written_subject(platform, document)
     require_preview(subject, since, until, now)
-    return previews.start(platform, owner, subject, since, until)
+    return previews.start(platform, owner, subject, since, until, draft)
 
 
 def preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
@@ -181,4 +195,5 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
+        compared=ComparisonView.model_validate(made.compared) if made.compared else None,
     )

@@ -64,5 +64,6 @@ def submitted_by(permission: Permission, target: Target = "anything") -> Callabl
 
 FormViewer = Annotated[Person, Depends(submitted_by("read"))]
 FormOperator = Annotated[Person, Depends(submitted_by("operate"))]
+FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
 FormPlantEngineer = Annotated[Person, Depends(submitted_by("configure", "whole plant"))]
 FormAdministrator = Annotated[Person, Depends(submitted_by("administer"))]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
 
 from alerting.console.language import language_of
@@ -38,6 +38,7 @@ class MenuEntry(NamedTuple):
 
 MENU = (
     MenuEntry("/", translatable("Alarms"), "read"),
+    MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
     MenuEntry("/routes", translatable("Routes"), "configure", "whole plant"),
@@ -101,7 +102,9 @@ def menu_style() -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("alerting.console.web", "."),
+        loader=ChoiceLoader(
+            [PackageLoader("alerting.console.web", "."), PackageLoader("alerting.console", ".")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,8 +1,9 @@
 """Preview of a draft: a bounded backtest of which nothing is stored."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
@@ -22,7 +23,8 @@ from alerting.ports import (
 )
 from alerting.readings.history import History
 from alerting.usecases.backtest.backtest import backtest
-from alerting.usecases.backtest.run import Subject
+from alerting.usecases.backtest.preview_drawing import PreviewDrawing, draw_preview
+from alerting.usecases.backtest.run import Backtest, Subject
 
 LONGEST_PREVIEW = timedelta(days=92)
 MOST_PREVIEW_READINGS = 10_000_000
@@ -31,15 +33,34 @@ million."""
 
 
 EPISODES_SHOWN = 200
+_END = datetime.max.replace(tzinfo=UTC)  # of an episode that is open
+
+
+@dataclass(frozen=True)
+class PreviewComparison:
+    """Numbers of episodes of a draft beside those of the revision in service: of the draft alone,
+    of that revision alone, and of both, which overlap on an asset."""
+
+    revision: int
+    only_draft: int
+    only_served: int
+    both: int
 
 
 @dataclass(frozen=True)
 class PreviewedAlarms:
-    """The alarms that a draft would have raised: how many, the newest of them, and their load."""
+    """The alarms that a draft would have raised: how many, the newest of them, and their load.
+
+    `compared`: with the revision in service, None without another one; `not_compared`: why it could
+    not be compared, if so. `drawn`: the values of one asset.
+    """
 
     episodes: int
     newest: tuple[Episode, ...]
     load: Document
+    compared: PreviewComparison | None = None
+    not_compared: str = ""
+    drawn: PreviewDrawing | None = None
 
 
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
@@ -76,18 +97,72 @@ def preview(
     beyond `most_readings`.
     """
 
-    def report_progress(step: str, done: int, total: int | None) -> None:
-        require_time()
-        progress(step, done, total)
+    served = _served(platform, subject)
+    parts = 1 if served is None else 2
 
-    bounded = replace(
-        platform,
-        readings=CountedReadings(platform.readings, most_readings, require_time),
-        backtests=platform.in_memory().backtests,
-    )
-    made = backtest(bounded, subject, start, end, progress=report_progress)
+    def run(tried: Subject, part: int) -> Backtest:
+        def report_progress(step: str, done: int, total: int | None) -> None:
+            require_time()
+            progress(step, part * (total or 0) + done, total and parts * total)
+
+        bounded = replace(
+            platform,
+            readings=CountedReadings(platform.readings, most_readings, require_time),
+            backtests=platform.in_memory().backtests,
+        )
+        return backtest(bounded, tried, start, end, progress=report_progress)
+
+    made = run(subject, 0)
+    before: tuple[Episode, ...] = ()
+    compared = None
+    not_compared = ""
+    if served is not None:
+        try:
+            before = run(served, 1).episodes
+            compared = compare_episodes(served.revision.number, made.episodes, before)
+        except UserError as refusal:
+            not_compared = refusal.message
     newest = sorted(made.episodes, key=lambda e: (e.raised_at, e.id), reverse=True)
-    return PreviewedAlarms(len(newest), tuple(newest[:EPISODES_SHOWN]), made.load or {})
+    return PreviewedAlarms(
+        len(newest),
+        tuple(newest[:EPISODES_SHOWN]),
+        made.load or {},
+        compared,
+        not_compared,
+        draw_preview(platform, subject.definition, made.episodes, before, start, end, require_time),
+    )
+
+
+def compare_episodes(
+    revision: int, draft: Sequence[Episode], served: Sequence[Episode]
+) -> PreviewComparison:
+    """Return how many episodes of two lists overlap one of the other list on the same asset. Those
+    of one list do not overlap on an asset."""
+    both = _count_overlapping(draft, served)
+    return PreviewComparison(
+        revision, len(draft) - both, len(served) - _count_overlapping(served, draft), both
+    )
+
+
+def _count_overlapping(episodes: Sequence[Episode], others: Sequence[Episode]) -> int:
+    by_asset: dict[str, list[Episode]] = {}
+    for other in sorted(others, key=lambda e: e.raised_at):
+        by_asset.setdefault(other.asset, []).append(other)
+    count = 0
+    for one in episodes:
+        there = by_asset.get(one.asset, [])
+        last = bisect_right(there, one.closed_at or _END, key=lambda e: e.raised_at)
+        count += bool(last) and (there[last - 1].closed_at or _END) >= one.raised_at
+    return count
+
+
+def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:
+    """Return the revision in service if it is another one than the draft and needs no model."""
+    newest = platform.definitions.newest_revision(subject.definition.name)
+    if newest is None or newest.definition.state != "active" or subject.applied:
+        return None
+    is_trained = isinstance(newest.definition, ModelDefinition)
+    return None if is_trained else Subject(newest, applied=True)
 
 
 class CountedReadings:
