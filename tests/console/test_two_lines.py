@@ -86,6 +86,10 @@ QUERIES = {
     "at": ["2026-01-11T00:00Z"],
     "limit": ["2"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
+    "text": ["hot", SECOND],
+    "state": ["active", "faulty"],
+    "start": ["threshold-1", "empty", UNKNOWN],
+    "after": [f"{FIRST}-hot"],
     "asset_column": ["asset"],
     "time": ["ts"],
     "cursor": [],
@@ -248,7 +252,8 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
             answers = [both.alone.answer(who, "GET", address) for address in addresses_of(route)]
             if not any(status == 200 and len(body) > 2 for status, _, body in answers):
                 silent.append(route.path)
-    assert {*silent} == {"/api/v1/previews/{id}"}  # which gives the preview of its own person
+    # which give the preview of its own person
+    assert {*silent} == {"/api/v1/previews/{id}", "/previews/{id}"}
 
 
 # What changes something
@@ -321,10 +326,26 @@ def bodies_of(path, line):
         ":retire": [{"reason": "test"}],
         ":activate": [{"reason": "test"}],
         ":restore": [{"revision": 1}],
+        "/definitions/new": [
+            {"do": do, "text": json.dumps(d)}
+            for do in EDITS
+            for d in drafts
+            if do == "check" or d["assets"] != ["*-oven"]  # who applies it must see all of them
+        ],
+        "/edit": [
+            {"do": do, "text": json.dumps({**d, "name": name}), "revision": 1}
+            for do in EDITS
+            for d in drafts
+            for name in (hot, f"{line}-moist")
+        ],
+        "/retire": [{"revision": "1", "reason": "test"}],
+        "/activate": [{"revision": "2", "reason": "test"}],
+        "/restore": [{"revision": "3", "number": "1", "reason": "test"}],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
 
+EDITS = ("check", "apply")
 OF_NO_ASSET = {
     *("/access/people", "/access/scope", "/access/people/{name}", "/access/tokens", "/logout"),
     *("/access/tokens/{key}/revoke", "/access/sessions/{key}/end", "/api/v1/tokens/{id}"),

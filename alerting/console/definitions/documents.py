@@ -1,5 +1,6 @@
 """Documents of definitions in requests: as JSON or YAML, bounded; and their YAML for people."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import yaml
@@ -13,6 +14,10 @@ YAML = "application/yaml"
 _JSON = "application/json"
 _MOST_VALUES = 20_000
 _WIDTH = 100
+_SHORT = 60
+_WHOLE = 1e15  # beyond it, not every whole number is a float
+_LIST = "tag:yaml.org,2002:seq"
+_MAP = "tag:yaml.org,2002:map"
 EXAMPLE: dict[str, Any] = {
     "name": "oven-too-hot",
     "kind": "threshold",
@@ -66,7 +71,46 @@ def read_yaml_document(text: str, origin: str) -> Document:
 def write_yaml_document(document: Document) -> str:
     """Return a document as YAML for people: name, kind and assets first."""
     first = {key: document[key] for key in ("name", "kind", "assets") if key in document}
-    return str(yaml.safe_dump(first | document, sort_keys=False, allow_unicode=True, width=_WIDTH))
+    return write_yaml(first | document) + "\n"
+
+
+def write_yaml(value: Any) -> str:
+    """Return a value as YAML, as people write it, without a line break at the end."""
+    options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": _WIDTH}
+    text = str(yaml.dump(value, Dumper=_Writer, **options))
+    return text.removesuffix("...\n").rstrip("\n")
+
+
+class _Writer(yaml.SafeDumper):
+    """Writer of YAML as people write it: whole numbers without a point, short parts in a line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal parts twice: people need no anchors."""
+        del data
+        return True
+
+    def represent_number(self, data: float) -> yaml.ScalarNode:
+        """Return the node of a number."""
+        is_whole = data.is_integer() and abs(data) < _WHOLE
+        return self.represent_int(int(data)) if is_whole else self.represent_float(data)
+
+    def represent_part(self, data: dict[str, Any] | list[Any]) -> yaml.Node:
+        """Return the node of a list or of a group of fields."""
+        if isinstance(data, list):
+            return self.represent_sequence(_LIST, data, flow_style=_is_short(data))
+        flow = "kind" not in data and _is_short(data.values())
+        return self.represent_mapping(_MAP, data.items(), flow_style=flow)
+
+
+_Writer.add_representer(float, _Writer.represent_number)
+_Writer.add_representer(list, _Writer.represent_part)
+_Writer.add_representer(dict, _Writer.represent_part)
+
+
+def _is_short(values: Iterable[Any]) -> bool:
+    """Return whether a part holds values without parts, short enough for a line."""
+    found = [*values]
+    return not any(isinstance(one, list | dict) for one in found) and len(str(found)) < _SHORT
 
 
 def line_of_path(text: str, path: str) -> int | None:

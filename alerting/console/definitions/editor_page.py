@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
@@ -16,6 +16,12 @@ from alerting.console.definitions.documents import (
     read_yaml_document,
     write_yaml_document,
 )
+from alerting.console.definitions.form import (
+    FormGroup,
+    draw_form,
+    variables_of,
+)
+from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.preview_api import PreviewId, RunningPreviews, begin_preview
 from alerting.console.definitions.preview_shapes import preview_shape
 from alerting.console.definitions.previews import EditedDraft, PreviewJob, Previews
@@ -35,8 +41,13 @@ LONGEST_TEXT = 40_000
 WEEKS = (1, 2, 4, 8, 13)
 USUAL_WEEKS = 4
 _PATIENCE_S = 1.5  # for a preview, before its page shows progress
+LONGEST_PATH = 300
 DraftText = Annotated[str, Form(max_length=LONGEST_TEXT)]
-Act = Annotated[Literal["check", "preview", "apply", "draft", "stop"], Form(alias="do")]
+Act = Annotated[
+    str, Form(max_length=LONGEST_PATH, pattern=r"^[a-z]+(:[A-Za-z0-9_.-]+(:[0-9]{1,2})?)?$")
+]
+SHAPES = frozenset({"form", "yaml", "add", "remove", "way"})
+"""What the buttons do that change the shape of a draft alone."""
 _ORIGIN = translatable("the text")
 
 
@@ -67,6 +78,27 @@ class Editor:
         return 422 if refused else 200
 
 
+async def read_draft(
+    request: Request,
+    text: DraftText = "",
+    reason: FormField = "",
+    accept_load: FormField = "",
+    weeks: Annotated[int, Form(ge=1, le=13)] = USUAL_WEEKS,
+    shape: FormField = "",
+) -> Editor:
+    """Return the editor's content as it was sent: as text, or as the inputs of a form."""
+    as_form = shape == "form"
+    if as_form:
+        items = (await request.form()).multi_items()
+        sent = [(name, value) for name, value in items if isinstance(value, str)]
+        text = write_yaml_document(read_form(sent))
+    draft = EditedDraft(text.replace("\r\n", "\n"), "", 0, as_form)
+    return Editor(draft, weeks=weeks, reason=reason.strip(), accept_load=accept_load.strip())
+
+
+SentDraft = Annotated[Editor, Depends(read_draft)]
+
+
 @router.get("/definitions/new", response_class=HTMLResponse)
 def choose_start(
     request: Request, platform: Served, _: Engineer, start: NameQuery = "", asset: NameQuery = ""
@@ -84,16 +116,11 @@ def submit_new(
     platform: Served,
     person: FormEngineer,
     previews: RunningPreviews,
+    sent: SentDraft,
     do: Act = "check",
-    text: DraftText = "",
-    reason: FormField = "",
-    accept_load: FormField = "",
-    weeks: Annotated[int, Form(ge=1, le=13)] = USUAL_WEEKS,
 ) -> Response:
     """Check, preview or apply a new definition, as the pressed button says."""
-    draft = EditedDraft(text.replace("\r\n", "\n"), "", 0)
-    editor = Editor(draft, weeks=weeks, reason=reason.strip(), accept_load=accept_load.strip())
-    return _submit(request, platform, person, previews, do, editor)
+    return _submit(request, platform, person, previews, do, sent)
 
 
 @router.get("/definitions/{name}/edit", response_class=HTMLResponse)
@@ -115,19 +142,15 @@ def submit_edit(
     platform: Served,
     person: FormEngineer,
     previews: RunningPreviews,
+    sent: SentDraft,
     do: Act = "check",
-    text: DraftText = "",
     revision: Annotated[int, Form(ge=0, le=2**31 - 1)] = 0,
-    reason: FormField = "",
-    accept_load: FormField = "",
-    weeks: Annotated[int, Form(ge=1, le=13)] = USUAL_WEEKS,
 ) -> Response:
     """Check, preview or apply a change of a definition, as the pressed button says."""
     if all(d.get("name") != name for d in platform.definitions.documents()):
         raise NotFound(f"there is no definition {name!r}")
-    draft = EditedDraft(text.replace("\r\n", "\n"), name, revision)
-    editor = Editor(draft, weeks=weeks, reason=reason.strip(), accept_load=accept_load.strip())
-    return _submit(request, platform, person, previews, do, editor)
+    draft = replace(sent.draft, name=name, revision=revision)
+    return _submit(request, platform, person, previews, do, replace(sent, draft=draft))
 
 
 @router.get("/previews/{id}", response_class=HTMLResponse)
@@ -150,19 +173,38 @@ def _submit(
     do: str,
     editor: Editor,
 ) -> Response:
+    act, _, where = do.partition(":")
+    now = platform.clock.now()
     try:
         document = _document(editor.draft)
-        if do == "preview":
+        if act == "preview":
             return _preview(platform, person, previews, document, editor)
-        if do in ("apply", "draft"):
-            return _apply(request, platform, person, document, editor, as_draft=do == "draft")
-        if do == "stop":
-            previews.cancel_newest(person.name)
-        review = review_change(platform, document, platform.clock.now(), datetime.now(UTC))
-        editor = replace(editor, review=review)
+        if act in ("apply", "draft"):
+            return _apply(request, platform, person, document, editor, as_draft=act == "draft")
+        if act in SHAPES:
+            editor = replace(editor, draft=_in_shape(editor.draft, document, act, where))
+        else:
+            if act == "stop":
+                previews.cancel_newest(person.name)
+            editor = replace(
+                editor, review=review_change(platform, document, now, datetime.now(UTC))
+            )
     except UserError as refusal:
         editor = replace(editor, fault=refusal.message)
     return HTMLResponse(_page(request, platform, editor), editor.status)
+
+
+def _in_shape(draft: EditedDraft, document: Document, act: str, where: str) -> EditedDraft:
+    """Return a draft as text or as a form, of which a field was added, removed or written in
+    another way."""
+    if act == "yaml":
+        return replace(draft, as_form=False)
+    if act == "form":
+        draw_form(document)  # refuses an unknown kind
+        return replace(draft, as_form=True)
+    path, _, way = where.partition(":")
+    changed = change_form(document, act, path, int(way or 0)) if path else document
+    return replace(draft, text=write_yaml_document(changed))
 
 
 def _document(draft: EditedDraft) -> Document:
@@ -227,9 +269,15 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
     newest = platform.definitions.newest_revision(name) if name else None
     state = newest.definition.state if newest else ""
     made = job.made if job else None
+    form = _form_of(editor.draft)
+    assets = platform.assets.all() if form else ()
     return render(
         "definitions/editor.html",
         request,
+        form=form,
+        by_path=_by_path(editor),
+        variables=variables_of(assets),
+        asset_names=[asset.name for asset in assets],
         editor=editor,
         draft=editor.draft,
         title=(newest.definition.title or name) if newest else name,
@@ -246,6 +294,20 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         rows=min(max(editor.draft.text.count("\n") + 4, 18), 40),
         now=platform.clock.now(),
     )
+
+
+def _form_of(draft: EditedDraft) -> FormGroup | None:
+    """Return the form of a draft that is shown as one; None where its text has none."""
+    if not draft.as_form:
+        return None
+    try:
+        return draw_form(_document(draft))
+    except UserError:
+        return None
+
+
+def _by_path(editor: Editor) -> dict[str, Fault]:
+    return {fault.path: fault for fault in editor.review.faults} if editor.review else {}
 
 
 def _placed(editor: Editor) -> list[dict[str, Any]]:

@@ -35,11 +35,12 @@ class _Cancelled(Exception):
 @dataclass(frozen=True)
 class EditedDraft:
     """A draft as it stands in the editor: its text, the definition that it changes (empty for a new
-    one), and the revision from which the change is made."""
+    one), the revision from which the change is made, and whether it is shown as a form."""
 
     text: str
     name: str
     revision: int
+    as_form: bool = False
 
 
 @dataclass
