@@ -338,9 +338,10 @@ def bodies_of(path, line):
             for d in drafts
             for name in (hot, f"{line}-moist")
         ],
-        "/retire": [{"revision": "1", "reason": "test"}],
-        "/activate": [{"revision": "2", "reason": "test"}],
-        "/restore": [{"revision": "3", "number": "1", "reason": "test"}],
+        # of which one is the newest
+        "/retire": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
+        "/activate": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
+        "/restore": [{"revision": str(n), "number": "1"} for n in range(1, 12)],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
