@@ -88,7 +88,7 @@ class Drawing:
             for name, one in value.items()
             if one is not None or names.get(name, {}).get("default") is not None
         }
-        ordered = sorted(names, key=lambda n: FIRST.index(n) if not path and n in FIRST else 99)
+        ordered = names if path else sorted(names, key=self._rank)
         for name in ordered:
             below = f"{path}.{name}" if path else name
             resolved = self.resolve(names[name])
@@ -99,6 +99,8 @@ class Drawing:
             else:
                 drawn = self.draw(resolved, below, value.get(name), name in required, name in value)
                 (first if is_used or at_top or len(names) <= 6 else rest).append(drawn)
+        if not first:
+            first, rest = rest, first
         return FormGroup(
             path,
             label,
@@ -109,6 +111,12 @@ class Drawing:
             tuple(more),
             **given,
         )
+
+    def _rank(self, name: str) -> int:
+        """Return where a field at the top stands: the first ones, those of its kind, the others."""
+        if name in FIRST:
+            return FIRST.index(name)
+        return len(FIRST) + (name not in self.starting)
 
     def draw(
         self, schema: Schema, path: str, value: Any, required: bool, written: bool

@@ -1,9 +1,8 @@
 """The document that a submitted form of a definition holds, and changes of its shape."""
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Any
-
-import yaml
 
 from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.console.definitions.form import Drawing, Schema
@@ -60,7 +59,7 @@ def change_form(document: Document, act: str, path: str, way: int = 0) -> Docume
         below = found[0]
     branches = drawing.branches(below)[0]
     branch = branches[way] if way < len(branches) else branches[0]
-    made: dict[str, Any] = yaml.safe_load(yaml.safe_dump(document))
+    made: dict[str, Any] = deepcopy(document)
     value = _blank(drawing, branch)
     if value is None:
         return _without_field(made, keys)

@@ -29,7 +29,6 @@ from alerting.usecases.alarm_load.changes import (
 from alerting.usecases.alarm_load.overview import (
     STATES,
     WantedDefinitions,
-    asset_patterns,
     definition_line,
     find_definitions,
 )
@@ -55,7 +54,6 @@ def definitions(
     """Return the list of definitions, those that are wanted, from a name on."""
     wanted = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
     found = find_definitions(platform, platform.clock.now(), wanted, after, LINES_SHOWN)
-    known = {p for one in platform.definitions.documents() for p in asset_patterns(one)}
 
     def address(**changed: str) -> str:
         given = {key: value for key, value in (vars(wanted) | changed).items() if value}
@@ -70,7 +68,6 @@ def definitions(
         states=STATES,
         number=sum(found.states.values()),
         address=address,
-        assets=sorted(name for name in known if "*" not in name),
         budget=platform.budget.per_day,
         first=not after,
         now=platform.clock.now(),

@@ -1,7 +1,7 @@
 """Overview of definitions: state, faults, last evaluation, model, raises, precision and load."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -16,6 +16,7 @@ from alerting.ports import BacktestPorts, Document
 from alerting.usecases.alarm_load.expected_load import DAY
 from alerting.usecases.definitions.training_state import champion_versions, describe_trainings
 from alerting.usecases.platform_health.last_runs import LastRuns, last_runs
+from alerting.usecases.platform_health.metrics import inventory_of
 
 RAISES_DAYS = 28
 """Days whose raises a line counts, each by itself, and over which precision is known."""
@@ -99,11 +100,13 @@ class WantedDefinitions:
 @dataclass(frozen=True)
 class FoundDefinitions:
     """A page of lines. `number`: of all that are wanted; `states`: numbers of all definitions, by
-    state; `next`: the name to go on after, None on the last page."""
+    state; `assets`: names of assets in any; `next`: the name to go on after, None on the last page.
+    """
 
     lines: tuple[DefinitionLine, ...]
     number: int
     states: Mapping[str, int]
+    assets: tuple[str, ...]
     next: str | None
 
 
@@ -121,35 +124,39 @@ def find_definitions(
     rest = [document for document in matching if str(document.get("name")) > after]
     shown = rest[:limit]
     return FoundDefinitions(
-        tuple(_lines(platform, now, shown, with_runs=False)),
+        tuple(_lines(platform, now, shown)),
         len(matching),
         Counter(map(state_of, documents)),
+        tuple(sorted({p for one in documents for p in _patterns(one) if "*" not in p})),
         str(shown[-1].get("name")) if len(rest) > limit else None,
     )
 
 
-def definition_lines(
-    platform: BacktestPorts, now: datetime, names: Sequence[str] | None = None
-) -> list[DefinitionLine]:
-    """Return the lines of these definitions, by default of all, by name. Writes nothing."""
-    documents = [
-        document
-        for document in platform.definitions.documents()
-        if names is None or document.get("name") in names
-    ]
-    return _lines(platform, now, documents, with_runs=True)
+def definition_lines(platform: BacktestPorts, now: datetime) -> list[DefinitionLine]:
+    """Return the lines of all definitions, by name. Writes nothing."""
+    documents = platform.definitions.documents()
+    return _lines(platform, now, documents, lambda newest: last_runs(platform, newest))
 
 
 def definition_line(platform: BacktestPorts, now: datetime, name: str) -> DefinitionLine:
     """Return the line of a definition. Raises NotFound without a document of this name."""
-    found = definition_lines(platform, now, [name])
+    documents = [one for one in platform.definitions.documents() if one.get("name") == name]
+    found = _lines(
+        platform,
+        now,
+        documents,
+        lambda newest: last_runs(platform, newest, inventory_of(platform, newest)),
+    )
     if not found:
         raise NotFound(f"there is no definition {name!r}")
     return found[0]
 
 
 def _lines(
-    platform: BacktestPorts, now: datetime, documents: Sequence[Document], with_runs: bool
+    platform: BacktestPorts,
+    now: datetime,
+    documents: Sequence[Document],
+    runs_of: Callable[[Sequence[Revision]], Mapping[str, LastRuns]] = lambda _: {},
 ) -> list[DefinitionLine]:
     """Return the lines of documents, by one query of the alarms of all of them."""
     names = {str(document.get("name")) for document in documents}
@@ -159,7 +166,7 @@ def _lines(
     trainings = describe_trainings(
         platform.definitions, platform.decisions, platform.trainings, newest, platform.zone
     )
-    runs = last_runs(platform, newest) if with_runs else {}
+    runs = runs_of(newest)
     champions = champion_versions(platform.definitions, platform.decisions, newest)
     assets = AssetIndex(
         platform.assets.find_matching({p for r in newest for p in r.definition.assets})
@@ -210,7 +217,7 @@ def _is_wanted(document: Document, wanted: WantedDefinitions) -> bool:
     if wanted.state and state_of(document) != wanted.state:
         return False
     if wanted.asset and not any(
-        fnmatchcase(wanted.asset, pattern) for pattern in asset_patterns(document)
+        fnmatchcase(wanted.asset, pattern) for pattern in _patterns(document)
     ):
         return False
     tags = document.get("tags")
@@ -220,7 +227,7 @@ def _is_wanted(document: Document, wanted: WantedDefinitions) -> bool:
     return not text or any(text in one.casefold() for one in texts if isinstance(one, str))
 
 
-def asset_patterns(document: Document) -> list[str]:
+def _patterns(document: Document) -> list[str]:
     """Return the names or patterns of assets in a document as people wrote it."""
     written = document.get("assets")
     return [one for one in written if isinstance(one, str)] if isinstance(written, list) else []

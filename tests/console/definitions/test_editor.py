@@ -189,7 +189,7 @@ def test_an_example_goes_through_the_form_and_back_unchanged(document):
     made = parse_definition(read_form(inputs_of(draw_form(document))))
     assert made == parse_definition(document)
     whole = made.model_dump(mode="json", by_alias=True)
-    assert parse_definition(read_form(inputs_of(draw_form(whole)))) == made
+    assert parse_definition(read_form(inputs_of(draw_form(whole)))) == parse_definition(whole)
 
 
 @pytest.mark.parametrize("document", EXAMPLES, ids=lambda one: one["name"])
@@ -202,7 +202,7 @@ def test_a_form_has_only_the_branches_in_use():
     assert len(list(inputs_of(draw_form(too_hot())))) < 40
     changed = change_form(too_hot(), "add", "suppression")
     changed = change_form(changed, "add", "suppression.when")
-    assert changed["suppression"] == {"when": [{"variable": ""}]}
+    assert changed["suppression"] == {"when": [{}]}
     learned = change_form(too_hot(), "way", "above", 2)
     assert learned["above"] == {"learned": {"quantile": ""}}
     assert read_form(inputs_of(draw_form(learned))) == learned
