@@ -44,8 +44,7 @@ from alerting.definitions.fields.learning import (
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.problem import Problem, describe_problem
 from alerting.definitions.fields.starts import Start
-from alerting.definitions.wording.language import Styled, translatable
-from alerting.definitions.wording.watched import Variables, watched_problem
+from alerting.definitions.wording.phrases import Variables, prediction_phrase, problem_phrase
 
 __all__ = [
     "LAST_NUMBER",
@@ -145,9 +144,9 @@ class Definition(CommonFields, ABC):
         """Return the severities that an episode of this definition can have, least severe first."""
         return (self.severity,)
 
-    def watched(self, variables: Variables) -> str:
+    def describe(self, variables: Variables) -> str:
         """Return what is watched, as a phrase: `Zone 2 temperature above 240 °C for 3 min`."""
-        return watched_problem(self.problem, variables) if self.problem else self.kind
+        return problem_phrase(self.problem, variables) if self.problem else self.kind
 
     def faults(self) -> Iterable[Fault]:
         """Return the faults across the fields of this kind."""
@@ -278,12 +277,8 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         default_factory=Recommendation, description="Advice on set-points."
     )
 
-    def watched(self, variables: Variables) -> str:
-        problem = watched_problem(self.problem, variables)
-        if self.is_of_unit:
-            return translatable("{problem} in the unit just made", problem=problem)
-        ahead = Styled(self.horizon.total_seconds(), "duration")
-        return translatable("{problem}, {duration} ahead", problem=problem, duration=ahead)
+    def describe(self, variables: Variables) -> str:
+        return prediction_phrase(self.problem, self.horizon, variables)
 
     @property
     def learns_from(self) -> datetime | None:

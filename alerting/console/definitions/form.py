@@ -66,7 +66,7 @@ class FormWay:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class FormBuilder:
     """Draws the fields of a schema whose references are to these models."""
 
     models: Mapping[str, Schema]
@@ -237,8 +237,8 @@ def draw_form(document: Document) -> FormGroup:
         raise UserError(f"kind: a form needs one of {', '.join(known)}; write it in the text")
     name = known[kind].__name__
     starting = frozenset(key for one in known[kind].starts for key in one.fields("", 0.0))
-    drawing = Drawing(schema["$defs"], starting)
-    return drawing.group(schema["$defs"][name], "", document, "", is_removable=False)
+    builder = FormBuilder(schema["$defs"], starting)
+    return builder.group(schema["$defs"][name], "", document, "", is_removable=False)
 
 
 def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from alerting.adapters.files.yaml_documents import parse_yaml
-from alerting.console.definitions.form import Drawing, Schema
+from alerting.console.definitions.form import FormBuilder, Schema
 from alerting.definitions.faults import UserError
 from alerting.kinds.registry import definition_types
 from alerting.kinds.schema import json_schema
@@ -48,44 +48,44 @@ def change_form(document: Document, act: str, path: str, way: int = 0) -> Docume
     kind = definition_types().get(document.get("kind", ""))
     if kind is None:
         return document
-    drawing = Drawing(schema["$defs"])
+    builder = FormBuilder(schema["$defs"])
     below: Schema = schema["$defs"][kind.__name__]
     for key in keys:
         found = [
-            one for branch in drawing.branches(below)[0] for one in _step(drawing, branch, key)
+            one for branch in builder.branches(below)[0] for one in _step(builder, branch, key)
         ]
         if not found:
             return document
         below = found[0]
-    branches = drawing.branches(below)[0]
+    branches = builder.branches(below)[0]
     branch = branches[way] if way < len(branches) else branches[0]
     made: dict[str, Any] = deepcopy(document)
-    value = _blank(drawing, branch)
+    value = _blank(builder, branch)
     if value is None:
         return _without_field(made, keys)
     _set_in(made, keys, value)
     return made
 
 
-def _step(drawing: Drawing, branch: Schema, key: str) -> list[Schema]:
+def _step(builder: FormBuilder, branch: Schema, key: str) -> list[Schema]:
     if key.isdecimal() and "items" in branch:
-        return [drawing.resolve(branch["items"])]
+        return [builder.resolve(branch["items"])]
     names = branch.get("properties", {})
-    return [drawing.resolve(names[key])] if key in names else []
+    return [builder.resolve(names[key])] if key in names else []
 
 
-def _blank(drawing: Drawing, branch: Schema) -> Any:
+def _blank(builder: FormBuilder, branch: Schema) -> Any:
     """Return the value with which a way to write a field begins; None for a single value."""
     if "properties" in branch:
         names = branch["properties"]
         firsts = {
-            name: drawing.branches(drawing.resolve(names[name]))[0][0]
+            name: builder.branches(builder.resolve(names[name]))[0][0]
             for name in branch.get("required", ())
         }
-        return {name: _blank(drawing, first) or "" for name, first in firsts.items()}
+        return {name: _blank(builder, first) or "" for name, first in firsts.items()}
     if "items" in branch:
-        item = drawing.resolve(branch["items"])
-        return [_blank(drawing, item)] if "properties" in item else []
+        item = builder.resolve(branch["items"])
+        return [_blank(builder, item)] if "properties" in item else []
     return None
 
 

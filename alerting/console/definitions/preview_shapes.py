@@ -7,7 +7,7 @@ from typing import Any
 from alerting.console.web.chart import chart_shape
 from alerting.definitions.wording.language import Language
 from alerting.reporting.figures.episode_chart import EpisodeChart, describe
-from alerting.usecases.backtest.preview_drawing import PreviewDrawing
+from alerting.usecases.backtest.preview_chart import PreviewChart
 
 MOST_BANDS = 400
 _BAR = 4  # width of a day, with the space beside it
@@ -15,7 +15,7 @@ _HEIGHT = 28
 _LEAST = 0.25  # share of the width, in percent, that a band has at least
 
 
-def preview_shape(drawn: PreviewDrawing, zone: tzinfo, language: Language) -> dict[str, Any]:
+def preview_shape(drawn: PreviewChart, zone: tzinfo, language: Language) -> dict[str, Any]:
     """Return what the template draws: panels with limits, and bands of times in percent."""
     before = drawn.start - timedelta(seconds=1)  # no episode of the chart lies within it
     panels = tuple(panel for panel in drawn.panels if len(panel.at))

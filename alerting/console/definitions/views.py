@@ -22,7 +22,7 @@ class PrecisionView(View):
     low: float
     high: float
     right: int
-    judged: int
+    counted: int
 
 
 class DefinitionSummary(View):

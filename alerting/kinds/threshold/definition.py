@@ -25,7 +25,7 @@ from alerting.definitions.model import (
     Severity,
 )
 from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.watched import Variables, watched_condition
+from alerting.definitions.wording.phrases import Variables, condition_phrase
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
@@ -121,8 +121,8 @@ class ThresholdDefinition(Conditions, Definition):
             )
         )
 
-    def watched(self, variables: Variables) -> str:
-        return watched_condition(self, self.combination, variables)
+    def describe(self, variables: Variables) -> str:
+        return condition_phrase(self, self.combination, variables)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset(one.variable for one in self.conditions)

@@ -28,14 +28,14 @@ class AlarmPrecision:
     """Share of right alarms among those with an outcome, with its 95 % interval (Wilson)."""
 
     right: int
-    judged: int
+    counted: int
     low: float
     high: float
 
     @property
     def share(self) -> float:
         """Return the share of right alarms."""
-        return self.right / self.judged
+        return self.right / self.counted
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class DefinitionLine:
         return state_of(self.document)
 
     @property
-    def watched(self) -> str:
+    def phrase(self) -> str:
         """Return what its newest valid revision watches, as a phrase; empty without one."""
-        return self.latest.definition.watched(self.variables) if self.latest else ""
+        return self.latest.definition.describe(self.variables) if self.latest else ""
 
 
 @dataclass(frozen=True)
@@ -209,8 +209,8 @@ def _raises(alarms: Sequence[Alarm], now: datetime) -> tuple[int, ...]:
 def _precision(alarms: Sequence[Alarm]) -> AlarmPrecision | None:
     counts = Counter(alarm.outcome for alarm in alarms)
     right = counts["hit"] + counts["avoided"]
-    judged = right + counts["false_alarm"]
-    return AlarmPrecision(right, judged, *wilson_interval(right, judged)) if judged else None
+    counted = right + counts["false_alarm"]
+    return AlarmPrecision(right, counted, *wilson_interval(right, counted)) if counted else None
 
 
 def _is_wanted(document: Document, wanted: WantedDefinitions) -> bool:

@@ -23,7 +23,7 @@ from alerting.ports import (
 )
 from alerting.readings.history import History
 from alerting.usecases.backtest.backtest import backtest
-from alerting.usecases.backtest.preview_drawing import PreviewDrawing, draw_preview
+from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview
 from alerting.usecases.backtest.run import Backtest, Subject
 
 LONGEST_PREVIEW = timedelta(days=92)
@@ -60,7 +60,7 @@ class PreviewedAlarms:
     load: Document
     compared: PreviewComparison | None = None
     not_compared: str = ""
-    drawn: PreviewDrawing | None = None
+    drawn: PreviewChart | None = None
 
 
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:

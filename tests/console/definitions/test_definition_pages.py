@@ -27,7 +27,7 @@ def send(browser, address, **fields):
     return browser.post(address, data={"csrf": csrf_of(browser.get(PAGE)), **fields})
 
 
-def judged(minute, outcome):
+def counted(minute, outcome):
     record = OutcomeRecord(outcome, "said so", None, None, False, False, 1)
     return episode(minute, outcome_record=record)
 
@@ -38,7 +38,7 @@ def lines_of(page):
 
 def test_a_line_says_what_is_watched_how_often_it_raised_and_how_often_rightly(engineer, platform):
     for minute, outcome in ((0, "hit"), (10, "hit"), (20, "false_alarm"), (30, "undetermined")):
-        platform.episodes.insert(judged(minute, outcome))
+        platform.episodes.insert(counted(minute, outcome))
     platform.episodes.insert(replace(episode(40), backfilled=True))
     page = engineer.get("/definitions").text
     assert "Zone 2 temperature above 215 °C" in page

@@ -35,7 +35,7 @@ def found(platform, after="", limit=10, **wanted):
     return [line.name for line in page.lines], page.number, page.next
 
 
-def judged(day, outcome):
+def counted(day, outcome):
     record = OutcomeRecord(outcome, "r", None, None, False, False, 1)
     return episode(day * DAY + 1, outcome_record=record)
 
@@ -59,11 +59,11 @@ def test_wanted_by_text_state_and_asset(platform):
 def test_raises_are_counted_by_day_and_precision_over_them(platform):
     days = {5: "hit", 13: "hit", 38: "false_alarm", 39: "avoided"}
     for day, outcome in days.items():
-        platform.episodes.insert(judged(day, outcome))
-    platform.episodes.insert(replace(judged(37, "hit"), backfilled=True))
+        platform.episodes.insert(counted(day, outcome))
+    platform.episodes.insert(replace(counted(37, "hit"), backfilled=True))
     line = definition_line(platform, NOW, "too-hot")
     assert line.raises == (0,) + (1,) + (0,) * 24 + (1, 1)
-    assert (line.precision.right, line.precision.judged) == (2, 3)
+    assert (line.precision.right, line.precision.counted) == (2, 3)
     assert line.precision.share == pytest.approx(2 / 3)
     assert isinstance(line.precision, AlarmPrecision)
     assert line.alarms_per_day == pytest.approx(2 / platform.budget.days)

@@ -12,7 +12,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition
-from alerting.definitions.wording.watched import variable_title
+from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.episode import Episode
 from alerting.ports import BacktestPorts, Readings
 from alerting.reporting.figures.episode_chart import Panel, condition_levels, new_panel, thin_out
@@ -23,11 +23,11 @@ MOST_PANELS = 3
 _PART = timedelta(days=2)
 """Time whose readings are in memory at once."""
 _COLUMNS = 96  # of a part
-Span = tuple[datetime, datetime]
+Interval = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
-class PreviewDrawing:
+class PreviewChart:
     """The variables of a draft on one asset over a period.
 
     `suppressed`: times in which an alarm would not be notified; `draft` and `served`: times of the
@@ -38,9 +38,9 @@ class PreviewDrawing:
     panels: tuple[Panel, ...]
     start: datetime
     end: datetime
-    suppressed: tuple[Span, ...]
-    draft: tuple[Span, ...]
-    served: tuple[Span, ...]
+    suppressed: tuple[Interval, ...]
+    draft: tuple[Interval, ...]
+    served: tuple[Interval, ...]
 
 
 def draw_preview(
@@ -51,7 +51,7 @@ def draw_preview(
     start: datetime,
     end: datetime,
     require_time: Callable[[], None],
-) -> PreviewDrawing | None:
+) -> PreviewChart | None:
     """Return the drawing of a draft, None of one without limits on numbers."""
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     if not isinstance(definition, Conditions) or not targets:
@@ -71,7 +71,7 @@ def draw_preview(
         if definition.suppression
         else []
     )
-    return PreviewDrawing(
+    return PreviewChart(
         asset.name,
         tuple(panel for panel in panels if panel is not None),
         start,
@@ -82,7 +82,7 @@ def draw_preview(
     )
 
 
-def _spans(episodes: Sequence[Episode], asset: Asset, end: datetime) -> tuple[Span, ...]:
+def _spans(episodes: Sequence[Episode], asset: Asset, end: datetime) -> tuple[Interval, ...]:
     return tuple(
         (one.raised_at, one.closed_at or end) for one in episodes if one.asset == asset.name
     )

@@ -20,23 +20,34 @@ Variables = Mapping[str, Variable]
 """Declarations of variables by name; one that is absent is shown by its name."""
 
 
-def watched_problem(problem: Problem, variables: Variables) -> str:
+def problem_phrase(problem: Problem, variables: Variables) -> str:
     """Return the phrase of a problem, e.g. `Moisture above 4.5 % for 5 min`."""
     if problem.event:
         return translatable("event {event}", event=problem.event)
     combination = problem.combination
-    said = _limits(problem, variables) if combination is None else _several(combination, variables)
-    return _held(said, problem.hold)
+    phrase = (
+        _limits(problem, variables) if combination is None else _several(combination, variables)
+    )
+    return _lasting(phrase, problem.hold)
 
 
-def watched_condition(
+def prediction_phrase(problem: Problem, horizon: timedelta, variables: Variables) -> str:
+    """Return the phrase of a problem that is predicted; horizon 0: that of the unit just made."""
+    phrase = problem_phrase(problem, variables)
+    if not horizon:
+        return translatable("{problem} in the unit just made", problem=phrase)
+    ahead = Styled(horizon.total_seconds(), "duration")
+    return translatable("{problem}, {duration} ahead", problem=phrase, duration=ahead)
+
+
+def condition_phrase(
     condition: Condition, combination: Combination | None, variables: Variables
 ) -> str:
     """Return the phrase of the condition of a definition, of one variable or of several."""
-    said = (
+    phrase = (
         _limits(condition, variables) if combination is None else _several(combination, variables)
     )
-    return _held(said, condition.hold)
+    return _lasting(phrase, condition.hold)
 
 
 def variable_title(name: str | None, variables: Variables) -> str:
@@ -45,11 +56,11 @@ def variable_title(name: str | None, variables: Variables) -> str:
     return (known.title if known else None) or name or "?"
 
 
-def _held(said: str, hold: timedelta) -> str:
+def _lasting(phrase: str, hold: timedelta) -> str:
     if not hold:
-        return said
+        return phrase
     held = Styled(hold.total_seconds(), "duration")
-    return translatable("{condition} for {duration}", condition=said, duration=held)
+    return translatable("{condition} for {duration}", condition=phrase, duration=held)
 
 
 def _several(combination: Combination, variables: Variables) -> str:
