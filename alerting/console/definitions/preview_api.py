@@ -63,6 +63,21 @@ class ComparisonView(View):
     both: int
 
 
+class PastProblemView(View):
+    """A time at which the problem of a draft happened."""
+
+    asset: str
+    start: datetime
+    end: datetime
+
+
+class PastProblemsView(View):
+    """The times of the problem from which a model would learn; `newest`: at most 200 of them."""
+
+    number: int
+    newest: list[PastProblemView]
+
+
 class PreviewResult(View):
     """The alarms that a draft would have raised.
 
@@ -78,6 +93,9 @@ class PreviewResult(View):
     days_without: int | None
     compared: ComparisonView | None = Field(
         description="With the revision in service; null without another one that needs no model."
+    )
+    problems: PastProblemsView | None = Field(
+        description="Instead of alarms, of a draft whose model is yet to be trained."
     )
 
 
@@ -112,9 +130,10 @@ def start_preview(
     """Try a draft on past readings without applying it: the episodes it would have raised, and how
     many a day. Role: engineer.
 
-    For definitions without a model, over at most 92 days, 10 million readings and 120 seconds. A
-    person has one preview: a new one takes the place of the one before, and the same draft over the
-    same period is the same preview. Results are in memory only.
+    Of a definition that predicts a problem: when that happened. For these, and for definitions
+    without a model, over at most 92 days, 10 million readings and 120 seconds. A person has one
+    preview: a new one takes the place of the one before, and the same draft over the same period is
+    the same preview. Results are in memory only.
     """
     try:
         job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
@@ -195,5 +214,6 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
+        problems=PastProblemsView.model_validate(made.problems) if made.problems else None,
         compared=ComparisonView.model_validate(made.compared) if made.compared else None,
     )

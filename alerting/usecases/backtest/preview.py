@@ -1,16 +1,20 @@
 """Preview of a draft: a bounded backtest of which nothing is stored."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, cast
 
 import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.detection.problems import first_lookback, problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     BacktestPorts,
@@ -21,9 +25,9 @@ from alerting.ports import (
     Readings,
     Wanted,
 )
-from alerting.readings.history import History
+from alerting.readings.history import History, from_millis, to_millis
 from alerting.usecases.backtest.backtest import backtest
-from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview
+from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
 from alerting.usecases.backtest.run import Backtest, Subject
 
 LONGEST_PREVIEW = timedelta(days=92)
@@ -47,9 +51,27 @@ class PreviewComparison:
     both: int
 
 
+class PastProblem(NamedTuple):
+    """A time at which the problem of a draft happened on an asset."""
+
+    asset: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class PastProblems:
+    """The times of a draft's problem, from which a model would learn: how many, the newest."""
+
+    number: int
+    newest: tuple[PastProblem, ...]
+
+
 @dataclass(frozen=True)
 class PreviewedAlarms:
     """The alarms that a draft would have raised: how many, the newest of them, and their load.
+
+    `problems`: instead of alarms, of a draft whose model is yet to be trained.
 
     `compared`: with the revision in service, None without another one; `not_compared`: why it could
     not be compared, if so. `drawn`: the values of one asset.
@@ -61,12 +83,13 @@ class PreviewedAlarms:
     compared: PreviewComparison | None = None
     not_compared: str = ""
     drawn: PreviewChart | None = None
+    problems: PastProblems | None = None
 
 
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
     """Raise UserError for a draft that must be trained first, and for a period that is empty, too
     long or not over."""
-    if isinstance(subject.definition, ModelDefinition):
+    if isinstance(subject.definition, ModelDefinition) and not _learns_from_problems(subject):
         raise UserError(
             f"definition {subject.definition.name!r} needs a model, which a preview does not "
             "train: apply it as a draft and run `alerting backtest`"
@@ -97,6 +120,11 @@ def preview(
     beyond `most_readings`.
     """
 
+    if _learns_from_problems(subject):
+        counted = CountedReadings(platform.readings, most_readings, require_time)
+        return _past_problems(
+            platform, counted, cast(TrainedDefinition, subject.definition), start, end, require_time
+        )
     served = _served(platform, subject)
     parts = 1 if served is None else 2
 
@@ -130,6 +158,45 @@ def preview(
         compared,
         not_compared,
         draw_preview(platform, subject.definition, made.episodes, before, start, end, require_time),
+    )
+
+
+def _learns_from_problems(subject: Subject) -> bool:
+    definition = subject.definition
+    return isinstance(definition, TrainedDefinition) and definition.problem.has_condition
+
+
+def _past_problems(
+    platform: BacktestPorts,
+    readings: "CountedReadings",
+    definition: TrainedDefinition,
+    start: datetime,
+    end: datetime,
+    require_time: Callable[[], None],
+) -> PreviewedAlarms:
+    """Return when the problem of a definition happened, with the asset of most of them drawn."""
+    problem = definition.problem
+    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
+    found: list[PastProblem] = []
+    for asset in targets:
+        since = start - first_lookback(problem)
+        history = readings.load(asset, since, end, problem.variables, events_since=start)
+        times = [
+            (from_millis(a), min(from_millis(b), end))
+            for a, b in problem_intervals(problem, history)
+            if to_millis(start) <= a < to_millis(end)
+        ]
+        found += [PastProblem(asset.name, *one) for one in times]
+    counts = Counter(one.asset for one in found)
+    most = max(targets, key=lambda one: counts[one.name])
+    own = [(one.start, one.end) for one in found if one.asset == most.name]
+    found.sort(key=lambda one: one.start, reverse=True)
+    return PreviewedAlarms(
+        0,
+        (),
+        {},
+        drawn=draw_problems(platform, problem, most, own, start, end, require_time),
+        problems=PastProblems(len(found), tuple(found[:EPISODES_SHOWN])),
     )
 
 

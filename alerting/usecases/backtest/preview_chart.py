@@ -11,11 +11,18 @@ import numpy as np
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition
+from alerting.definitions.model import Condition, Definition, Problem
 from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.episode import Episode
 from alerting.ports import BacktestPorts, Readings
-from alerting.reporting.figures.episode_chart import Panel, condition_levels, new_panel, thin_out
+from alerting.reporting.figures.episode_chart import (
+    ChartLevel,
+    Panel,
+    condition_levels,
+    new_panel,
+    problem_levels,
+    thin_out,
+)
 from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.chart import load_variable
 
@@ -23,6 +30,7 @@ MOST_PANELS = 3
 _PART = timedelta(days=2)
 """Time whose readings are in memory at once."""
 _COLUMNS = 96  # of a part
+_PROBLEM_HOLD = timedelta(hours=1)  # a problem says not how long a value holds
 Interval = tuple[datetime, datetime]
 
 
@@ -63,8 +71,16 @@ def draw_preview(
     for one in (definition,) if combination is None else combination.leaves():
         by_variable.setdefault(one.variable, []).append(one)
     panels = [
-        _panel(platform.readings, asset, conditions, start, end, require_time)
-        for conditions in list(by_variable.values())[:MOST_PANELS]
+        _panel(
+            platform.readings,
+            asset,
+            variable,
+            [level for one in conditions for level in condition_levels(one, asset)],
+            conditions[0].stale_after,
+            (start, end),
+            require_time,
+        )
+        for variable, conditions in list(by_variable.items())[:MOST_PANELS]
     ]
     suppressed = (
         suppressed_between(platform, definition.suppression, asset.name, start, end)
@@ -82,6 +98,32 @@ def draw_preview(
     )
 
 
+def draw_problems(
+    platform: BacktestPorts,
+    problem: Problem,
+    asset: Asset,
+    times: Sequence[Interval],
+    start: datetime,
+    end: datetime,
+    require_time: Callable[[], None],
+) -> PreviewChart:
+    """Return the values of a problem's variables on an asset, with the times of the problem."""
+    panels = [
+        _panel(
+            platform.readings,
+            asset,
+            variable,
+            problem_levels(problem),
+            _PROBLEM_HOLD,
+            (start, end),
+            require_time,
+        )
+        for variable in problem.variables[:MOST_PANELS]
+    ]
+    shown = tuple(panel for panel in panels if panel is not None)
+    return PreviewChart(asset.name, shown, start, end, (), tuple(times), ())
+
+
 def _spans(episodes: Sequence[Episode], asset: Asset, end: datetime) -> tuple[Interval, ...]:
     return tuple(
         (one.raised_at, one.closed_at or end) for one in episodes if one.asset == asset.name
@@ -91,16 +133,16 @@ def _spans(episodes: Sequence[Episode], asset: Asset, end: datetime) -> tuple[In
 def _panel(
     readings: Readings,
     asset: Asset,
-    conditions: Sequence[Condition],
-    start: datetime,
-    end: datetime,
+    variable: str,
+    levels: Sequence[ChartLevel],
+    hold: timedelta,
+    period: Interval,
     require_time: Callable[[], None],
 ) -> Panel | None:
     """Return the values of a variable, read part by part; None without a number."""
-    variable = conditions[0].variable
     at = []
     values = []
-    begin = start
+    begin, end = period
     while begin < end:
         require_time()
         stop = min(begin + _PART, end)
@@ -114,14 +156,13 @@ def _panel(
     if not sum(map(len, at)):
         return None
     known = asset.variables.get(variable)
-    levels = dict.fromkeys(level for one in conditions for level in condition_levels(one, asset))
     return new_panel(
         Panel(
             variable_title(variable, asset.variables),
             known.unit if known else None,
             np.concatenate(at),
             np.concatenate(values),
-            tuple(levels),
-            hold=conditions[0].stale_after,
+            tuple(dict.fromkeys(levels)),
+            hold=hold,
         )
     )
