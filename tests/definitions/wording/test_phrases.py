@@ -63,4 +63,4 @@ def test_a_phrase_says_what_a_definition_watches(phrase, document):
 def test_a_phrase_is_said_in_the_language_of_the_reader():
     phrase = parse_definition(too_hot(above=215.5, **{"for": "3m"})).describe(VARIABLES)
     said = language("de").translate(phrase).replace("\u00a0", " ")
-    assert said == "Zone 2 temperature über 215,5 °C seit 3 min"
+    assert said == "Zone 2 temperature über 215,5 °C für 3 min"
