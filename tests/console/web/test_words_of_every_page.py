@@ -65,6 +65,8 @@ def pages_of(platform, name, report):
         "/",
         *episodes,
         f"/models/{name}",
+        "/definitions",
+        f"/definitions/{name}",
         "/kpi",
         "/suppressed",
         "/reports",
