@@ -28,7 +28,7 @@ from alerting.console.api import (
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
 from alerting.console.attempts import WrongAttempts
-from alerting.console.definitions import definition_api, preview_api
+from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
 from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.head import HeadAsGet
@@ -93,6 +93,7 @@ PROGRAMS = (
 PEOPLE = (
     *(
         pages.router,
+        *(editor_page.router, list_page.router),
         model_pages.router,
         decision_pages.router,
         report_pages.router,

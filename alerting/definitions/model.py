@@ -6,14 +6,11 @@ A kind makes its own class of these (`kinds/<kind>/definition.py`): the source o
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zlib import crc32
 
-from croniter import croniter
 from pydantic import Field, SerializeAsAny
 
 from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
@@ -30,6 +27,7 @@ from alerting.definitions.fields.common import (
     CommonFields,
     ReportPeriod,
     Severity,
+    period_of_cron,
 )
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.costs import Costs
@@ -45,6 +43,8 @@ from alerting.definitions.fields.learning import (
 )
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.problem import Problem, describe_problem
+from alerting.definitions.fields.starts import Start
+from alerting.definitions.wording.phrases import Variables, prediction_phrase, problem_phrase
 
 __all__ = [
     "LAST_NUMBER",
@@ -138,11 +138,15 @@ class Definition(CommonFields, ABC):
         between its next ticks.
         """
         written = self.schedule.report
-        return written if written is None or written in REPORT_PERIODS else _period_of(written)
+        return written if written is None or written in REPORT_PERIODS else period_of_cron(written)
 
     def severities(self) -> tuple[Severity, ...]:
         """Return the severities that an episode of this definition can have, least severe first."""
         return (self.severity,)
+
+    def describe(self, variables: Variables) -> str:
+        """Return what is watched, as a phrase: `Zone 2 temperature above 240 °C for 3 min`."""
+        return problem_phrase(self.problem, variables) if self.problem else self.kind
 
     def faults(self) -> Iterable[Fault]:
         """Return the faults across the fields of this kind."""
@@ -160,6 +164,8 @@ class Definition(CommonFields, ABC):
         """Return the variables of the asset whose values change an evaluation or an outcome."""
         return self.variables_evaluated(asset).union(self.problem.variables if self.problem else ())
 
+    # the questions to which a definition of this kind is the answer
+    starts: ClassVar[tuple[Start, ...]] = ()
     # dotted paths: one that is there gives a definition of the kind a model
     model_fields_at: ClassVar[tuple[str, ...]] = ()
     # whether times in which the definition is suppressed are evaluated
@@ -271,6 +277,9 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         default_factory=Recommendation, description="Advice on set-points."
     )
 
+    def describe(self, variables: Variables) -> str:
+        return prediction_phrase(self.problem, self.horizon, variables)
+
     @property
     def learns_from(self) -> datetime | None:
         return self.periods.first
@@ -371,16 +380,6 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     def events_read(self) -> tuple[str, ...]:
         """Return the event types of the problem and of the features."""
         return super().events_read() + self.features.events
-
-
-@lru_cache(maxsize=10_000)
-def _period_of(cron: str) -> ReportPeriod:
-    ticks = croniter(cron, datetime(2026, 1, 1, tzinfo=UTC))
-    instants = [ticks.get_next(datetime) for _ in range(9)]
-    longest = max(after - before for before, after in pairwise(instants))
-    if longest <= timedelta(days=7):
-        return "week"
-    return "month" if longest <= timedelta(days=31) else "quarter"
 
 
 def _matches(variable: str, patterns: Sequence[str]) -> bool:

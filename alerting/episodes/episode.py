@@ -4,7 +4,7 @@ alert."""
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Evaluation
@@ -19,6 +19,7 @@ TransitionKind = Literal[
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Phase = Literal["expected", "happening", "over"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LateDataStatus = Literal["found_late", "refuted"]
 RecommendationTaken = Literal["yes", "partly", "other", "no"]
 Safety = Literal["aim", "threshold", "nominal"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, TransitionKind
+from alerting.episodes.episode import Episode, Outcome, TransitionKind
 
 # transitions without a notification
 _OF_ITSELF: tuple[TransitionKind, ...] = (
@@ -40,7 +40,7 @@ class Alarm:
 
     `silent`: no recipient was notified of it (see `was_silent`). `suppressed`: by design, at some
     time. `withdrawn`: false where late data alone withdrew the episode, because recipients were
-    notified of it.
+    notified of it. `outcome`: None while it is not determined.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Alarm:
     withdrawn: bool
     silent: bool
     suppressed: bool
+    outcome: Outcome | None = None
 
 
 def alarm_of(episode: Episode | Alarm) -> Alarm:
@@ -73,6 +74,7 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
         withdrawn=episode.withdrawn and episode.late_data_status is None,
         silent=was_silent(transitions, episode.detected_at),
         suppressed=was_suppressed(transitions),
+        outcome=episode.outcome_record.outcome if episode.outcome_record else None,
     )
 
 

@@ -72,9 +72,10 @@ class Episodes(Protocol):
         end: datetime,
         active_from: datetime | None = None,
         assets: Collection[str] | None = None,
+        definitions: Collection[str] | None = None,
     ) -> list[Alarm]:
         """Return extracts of the episodes raised in [start, end), oldest first; with `assets` only
-        those of these assets.
+        those of these assets, with `definitions` only those of these.
 
         With `active_from` also of those raised before `start` that were active then: raised from
         `active_from` on, or open still.

@@ -100,9 +100,9 @@ QUERIES = {
     "at_most": ["2"],
     "limit": ["2"],
     "kind": ["mqtt"],
-    "after": ["pressure"],
+    "after": ["pressure", f"{FIRST}-hot"],
     "variable": ["temperature", "moisture"],
-    "start": ["2026-01-05T00:00Z"],
+    "start": ["2026-01-05T00:00Z", "threshold-1", "empty", UNKNOWN],
     "end": ["2026-01-12T00:00Z"],
     "points": ["50"],
     "span": ["28d"],
@@ -113,6 +113,8 @@ QUERIES = {
     "statistics": ["true"],
     "part": ["true"],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
+    "text": ["hot", SECOND],
+    "state": ["active", "faulty"],
     "asset_column": ["asset"],
     "time": ["ts"],
     "cursor": [],
@@ -304,7 +306,8 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
             answers = [both.alone.answer(who, "GET", address) for address in addresses_of(route)]
             if not any(status == 200 and len(body) > 2 for status, _, body in answers):
                 silent.append(route.path)
-    assert {*silent} == {"/api/v1/previews/{id}"}  # which gives the preview of its own person
+    # which give the preview of its own person
+    assert {*silent} == {"/api/v1/previews/{id}", "/previews/{id}"}
 
 
 # What changes something
@@ -398,10 +401,27 @@ def bodies_of(path, line):
         "/write": [{}],
         "/delete": [{}],
         "/imports/{id:without_colon}": [{}],
+        "/definitions/new": [
+            {"do": do, "text": json.dumps(d)}
+            for do in EDITS
+            for d in drafts
+            if do == "check" or d["assets"] != ["*-oven"]  # who applies it must see all of them
+        ],
+        "/edit": [
+            {"do": do, "text": json.dumps({**d, "name": name}), "revision": 1}
+            for do in EDITS
+            for d in drafts
+            for name in (hot, f"{line}-moist")
+        ],
+        # of which one is the newest
+        "/retire": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
+        "/activate": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
+        "/restore": [{"revision": str(n), "number": "1"} for n in range(1, 12)],
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
 
+EDITS = ("check", "apply")
 OF_NO_ASSET = {
     *("/access/people", "/access/scope", "/access/people/{name}", "/access/tokens", "/logout"),
     *("/access/tokens/{key}/revoke", "/access/sessions/{key}/end", "/api/v1/tokens/{id}"),

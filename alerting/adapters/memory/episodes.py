@@ -109,6 +109,7 @@ class MemoryEpisodes(MemoryTable[Episode]):
         end: datetime,
         active_from: datetime | None = None,
         assets: Collection[str] | None = None,
+        definitions: Collection[str] | None = None,
     ) -> list[Alarm]:
         def is_active(e: Episode) -> bool:
             if active_from is None or e.raised_at >= start:
@@ -117,7 +118,11 @@ class MemoryEpisodes(MemoryTable[Episode]):
                 e.raised_at >= active_from and e.closed_at is not None and e.closed_at > start
             )
 
-        return [alarm_of(e) for e in self._chosen(is_active) if _is_of(e, assets)]
+        return [
+            alarm_of(e)
+            for e in self._chosen(is_active)
+            if _is_of(e, assets) and (definitions is None or e.definition in definitions)
+        ]
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return self._chosen(lambda e: e.outcome_due_at is not None and e.outcome_due_at <= as_of)

@@ -13,6 +13,7 @@ from alerting.console.api.plant_times import plant_times
 from alerting.console.api.views import View
 from alerting.console.definitions.documents import EXAMPLE
 from alerting.console.definitions.previews import (
+    EditedDraft,
     PreviewJob,
     Previews,
     PreviewsFull,
@@ -53,6 +54,30 @@ class PreviewEpisode(View):
     reason: str
 
 
+class ComparisonView(View):
+    """Numbers of episodes of the draft alone, of the revision in service alone, and of both."""
+
+    revision: int
+    only_draft: int
+    only_served: int
+    both: int
+
+
+class PastProblemView(View):
+    """A time at which the problem of a draft happened."""
+
+    asset: str
+    start: datetime
+    end: datetime
+
+
+class PastProblemsView(View):
+    """The times of the problem from which a model would learn; `newest`: at most 200 of them."""
+
+    number: int
+    newest: list[PastProblemView]
+
+
 class PreviewResult(View):
     """The alarms that a draft would have raised.
 
@@ -66,6 +91,12 @@ class PreviewResult(View):
     peak: int | None
     floods: int | None
     days_without: int | None
+    compared: ComparisonView | None = Field(
+        description="With the revision in service; null without another one that needs no model."
+    )
+    problems: PastProblemsView | None = Field(
+        description="Instead of alarms, of a draft whose model is yet to be trained."
+    )
 
 
 class PreviewView(View):
@@ -99,9 +130,10 @@ def start_preview(
     """Try a draft on past readings without applying it: the episodes it would have raised, and how
     many a day. Role: engineer.
 
-    For definitions without a model, over at most 92 days, 10 million readings and 120 seconds. A
-    person has one preview: a new one takes the place of the one before, and the same draft over the
-    same period is the same preview. Results are in memory only.
+    Of a definition that predicts a problem: when that happened. For these, and for definitions
+    without a model, over at most 92 days, 10 million readings and 120 seconds. A person has one
+    preview: a new one takes the place of the one before, and the same draft over the same period is
+    the same preview. Results are in memory only.
     """
     try:
         job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
@@ -139,6 +171,7 @@ def begin_preview(
     document: Document,
     start: datetime | None,
     end: datetime | None,
+    draft: EditedDraft | None = None,
 ) -> PreviewJob:
     """Begin the preview of a draft, or find the same one. Raises UserError for a draft with faults
     or with a model, and a wrong period; PreviewsFull if too many are under way."""
@@ -147,7 +180,7 @@ def begin_preview(
     since = start or until - USUAL_PERIOD
     subject = written_subject(platform, document)
     require_preview(subject, since, until, now)
-    return previews.start(platform, owner, subject, since, until)
+    return previews.start(platform, owner, subject, since, until, draft)
 
 
 def preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
@@ -181,4 +214,6 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
+        problems=PastProblemsView.model_validate(made.problems) if made.problems else None,
+        compared=ComparisonView.model_validate(made.compared) if made.compared else None,
     )

@@ -32,13 +32,26 @@ class _Cancelled(Exception):
     """Signal: the person no longer wants the preview."""
 
 
+@dataclass(frozen=True)
+class EditedDraft:
+    """A draft as it stands in the editor: its text, the definition that it changes (empty for a new
+    one), the revision from which the change is made, and whether it is shown as a form."""
+
+    text: str
+    name: str
+    revision: int
+    as_form: bool = False
+
+
 @dataclass
 class PreviewJob:
-    """A preview of one person. `identity`: of draft and period; `made`: its result, once done."""
+    """A preview of one person. `identity`: of draft and period; `made`: its result, once done;
+    `draft`: of the editor, None through the API."""
 
     owner: str
     definition: str
     identity: tuple[str, datetime, datetime]
+    draft: EditedDraft | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
@@ -64,7 +77,13 @@ class Previews:
         self._running = BoundedSemaphore(AT_ONCE)
 
     def start(
-        self, platform: Platform, owner: str, subject: Subject, start: datetime, end: datetime
+        self,
+        platform: Platform,
+        owner: str,
+        subject: Subject,
+        start: datetime,
+        end: datetime,
+        draft: EditedDraft | None = None,
     ) -> PreviewJob:
         """Return the preview of a draft, a new one unless this person's is of the same draft and
         period. Raises PreviewsFull if too many are under way."""
@@ -73,7 +92,7 @@ class Previews:
             return preview(platform, subject, start, end, progress, require_time)
 
         identity = (subject.revision.hash, start, end)
-        return self.run(PreviewJob(owner, subject.definition.name, identity), compute)
+        return self.run(PreviewJob(owner, subject.definition.name, identity, draft), compute)
 
     def run(self, job: PreviewJob, compute: Compute) -> PreviewJob:
         """Run a preview in a thread of its own, as `start`."""
@@ -81,6 +100,7 @@ class Previews:
             before = self._by_owner.get(job.owner)
             if before is not None:
                 if before.identity == job.identity and before.state not in ("cancelled", "failed"):
+                    before.draft = job.draft or before.draft
                     return before
                 before.cancelled.set()
             if len(self._under_way) >= self._most:
@@ -106,6 +126,13 @@ class Previews:
         with self._lock:
             self.find(owner, id).cancelled.set()
             del self._by_owner[owner]
+
+    def cancel_newest(self, owner: str) -> None:
+        """Cancel and forget a person's preview, if there is one."""
+        with self._lock:
+            job = self._by_owner.pop(owner, None)
+            if job is not None:
+                job.cancelled.set()
 
     def _make_headroom(self) -> None:
         over = [owner for owner, job in self._by_owner.items() if job.ended.is_set()]

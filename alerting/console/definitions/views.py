@@ -14,6 +14,17 @@ from alerting.usecases.alarm_load.changes import ChangeReview
 from alerting.usecases.alarm_load.overview import DefinitionLine
 
 
+class PrecisionView(View):
+    """Share of right alarms of the last 28 days among those with an outcome, with its 95 %
+    interval."""
+
+    share: float
+    low: float
+    high: float
+    right: int
+    counted: int
+
+
 class DefinitionSummary(View):
     """One definition as lists show it; `state` is faulty where the current document has faults.
 
@@ -38,6 +49,8 @@ class DefinitionSummary(View):
     alarms_per_day: float | None = Field(
         description="Notified alarms a day, over the days of the alarm budget; null if not active."
     )
+    raises: list[int] = Field(description="Alarms on each of the last 28 days, oldest first.")
+    precision: PrecisionView | None = Field(description="null without an alarm with an outcome.")
 
 
 class RevisionSummary(View):
@@ -234,4 +247,6 @@ def _summary(line: DefinitionLine) -> dict[str, Any]:
         "evaluated_at": line.runs.evaluated_at,
         "champion": line.champion,
         "alarms_per_day": line.alarms_per_day,
+        "raises": list(line.raises),
+        "precision": PrecisionView.model_validate(line.precision) if line.precision else None,
     }

@@ -7,14 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
-from starlette.convertors import register_url_convertor
 
 from alerting.adapters.files.upload_folder import IMPORT_ID, UploadFolder
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import NAME, NameText
-from alerting.console.definitions.definition_api import WithoutColon
 from alerting.console.imports.receiving import file_name, receive_body
 from alerting.console.imports.views import ChoicesBody, ImportView, import_view
 from alerting.console.imports.worker import ImportWorker
@@ -36,7 +34,6 @@ from alerting.usecases.ingestion.uploads import (
 
 CSV = "text/csv"
 FILE = "application/octet-stream"
-register_url_convertor("without_colon", WithoutColon())
 router = APIRouter(prefix="/api/v1", tags=["imports"])
 ImportId = Annotated[str, Path(pattern=f"^{IMPORT_ID}$", description="Id of an import.")]
 _TAKES_A_FILE = {

@@ -38,6 +38,7 @@ class MenuEntry(NamedTuple):
 
 MENU = (
     MenuEntry("/", translatable("Alarms"), "read"),
+    MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
@@ -104,7 +105,13 @@ def menu_style() -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=ChoiceLoader(
-            [PackageLoader(f"alerting.console.{folder}", ".") for folder in ("web", "imports")]
+            [
+                PackageLoader("alerting.console", "."),
+                *(
+                    PackageLoader(f"alerting.console.{folder}", ".")
+                    for folder in ("web", "imports")
+                ),
+            ]
         ),
         autoescape=True,
         undefined=StrictUndefined,

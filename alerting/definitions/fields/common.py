@@ -2,10 +2,13 @@
 suppression, lateness."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Literal, get_args
 
+from croniter import croniter
 from pydantic import Field, StringConstraints
 
 from alerting.definitions.assets import Closed, Line, Name, Paragraph, Tag
@@ -126,3 +129,14 @@ class CommonFields(Closed):
         "and the `delay` of the "
         "variables; older ones are counted as too late. 0s: never.",
     )
+
+
+@lru_cache(maxsize=10_000)
+def period_of_cron(cron: str) -> ReportPeriod:
+    """Return the shortest period that is not shorter than the longest time between ticks."""
+    ticks = croniter(cron, datetime(2026, 1, 1, tzinfo=UTC))
+    instants = [ticks.get_next(datetime) for _ in range(9)]
+    longest = max(after - before for before, after in pairwise(instants))
+    if longest <= timedelta(days=7):
+        return "week"
+    return "month" if longest <= timedelta(days=31) else "quarter"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,10 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, Severity
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.names import Number
+from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem
+from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import Variables
 from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 Candidate = Literal[
@@ -76,6 +79,14 @@ class AnomalyThreshold(Closed):
 class AnomalyDefinition(NormalDefinition):
     """Something is unlike normal: a detector, learned from unlabelled history of normal
     operation."""
+
+    starts: ClassVar[tuple[Start, ...]] = (
+        Start(
+            translatable("Several variables and mostly normal weeks, and no recorded problem"),
+            translatable("to know when they no longer fit together"),
+            lambda _, __: {},
+        ),
+    )
 
     kind: Literal["anomaly"] = Field(
         description="anomaly: the readings together are unlike normal operation."
@@ -187,6 +198,9 @@ class AnomalyDefinition(NormalDefinition):
     @property
     def families(self) -> tuple[str, ...]:
         return (DETECTOR,)
+
+    def describe(self, variables: Variables) -> str:
+        return translatable("variables that no longer fit together")
 
     @property
     def training_text(self) -> str:

@@ -1,18 +1,33 @@
 """The definition of kind `classifier`."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.trained import feature_faults, training_faults
 from alerting.definitions.faults import Fault
+from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
 
 
 class ClassifierDefinition(TrainedDefinition):
     """A trained model that predicts whether the problem occurs within the horizon."""
+
+    starts: ClassVar[tuple[Start, ...]] = (
+        Start(
+            translatable(
+                "A problem that happened some ten times, and variables that may announce it"
+            ),
+            translatable("a warning before it comes, with reasons and advice"),
+            lambda variable, limit: {
+                "problem": {"variable": variable, "above": limit, "for": "5m"},
+                "horizon": "30m",
+            },
+        ),
+    )
 
     kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,10 @@ from alerting.definitions.durations import Duration
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Dates, PromotionMode
 from alerting.definitions.fields.names import Number
+from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Definition, Problem
+from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import Variables, variable_title
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
@@ -28,6 +31,14 @@ _DAY = timedelta(days=1)
 class ControlChartDefinition(NormalDefinition):
     """The process has shifted: a control chart, whose limits are estimated from a normal period
     (phase I)."""
+
+    starts: ClassVar[tuple[Start, ...]] = (
+        Start(
+            translatable("A variable that should stay where it is"),
+            translatable("to find a small lasting shift"),
+            lambda variable, _: {"variable": variable, "chart": "ewma"},
+        ),
+    )
 
     kind: Literal["control_chart"] = Field(description="control_chart: the process has shifted.")
     variable: VariableName = Field(description="The number that is charted.")
@@ -129,6 +140,10 @@ class ControlChartDefinition(NormalDefinition):
     @property
     def families(self) -> tuple[str, ...]:
         return (self.chart,)
+
+    def describe(self, variables: Variables) -> str:
+        title = variable_title(self.variable, variables)
+        return translatable("a lasting shift of {variable}", variable=title)
 
     @property
     def training_text(self) -> str:

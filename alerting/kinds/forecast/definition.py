@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from math import ceil
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
@@ -13,7 +13,10 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.learning import Learning
+from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem, TrainedDefinition, describe_problem
+from alerting.definitions.wording.language import Styled, translatable
+from alerting.definitions.wording.phrases import Variables, variable_title
 
 _VARIABLE_NAME = TypeAdapter[str](VariableName)
 # fields that say when an alarm is raised, how it ends, and what it costs
@@ -46,6 +49,22 @@ class ForecastLearning(Learning):
 
 class ForecastDefinition(TrainedDefinition):
     """A model predicts a value ahead, with its distribution; it may leave its limits."""
+
+    starts: ClassVar[tuple[Start, ...]] = (
+        Start(
+            translatable("A number with a limit, whose course tells where it goes"),
+            translatable("to know before it reaches the limit"),
+            lambda variable, limit: {
+                "problem": {"variable": variable, "above": limit},
+                "horizon": "3h",
+            },
+        ),
+        Start(
+            translatable("A number that is measured seldom, or known late"),
+            translatable("its value in between, with an interval"),
+            lambda variable, _: {"variable": variable, "horizon": "3h"},
+        ),
+    )
 
     kind: Literal["forecast"] = Field(
         description="forecast: a model predicts a value, which may leave its limits."
@@ -88,6 +107,13 @@ class ForecastDefinition(TrainedDefinition):
     @property
     def has_alarm(self) -> bool:
         return self.variable is None
+
+    def describe(self, variables: Variables) -> str:
+        if self.has_alarm:
+            return super().describe(variables)
+        ahead = Styled(self.horizon.total_seconds(), "duration")
+        title = variable_title(self.variable, variables)
+        return translatable("value of {variable}, {duration} ahead", variable=title, duration=ahead)
 
     @property
     def training_text(self) -> str:

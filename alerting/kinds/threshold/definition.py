@@ -14,6 +14,7 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
+from alerting.definitions.fields.starts import Start
 from alerting.definitions.limits import key_of, learned_limits, severities
 from alerting.definitions.model import (
     SEVERITIES,
@@ -23,6 +24,8 @@ from alerting.definitions.model import (
     Problem,
     Severity,
 )
+from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import Variables, condition_phrase
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
@@ -44,6 +47,19 @@ class ThresholdDefinition(Conditions, Definition):
         f"{prefix}{side}"
         for prefix in ("", *(f"{one}." for one in (*(f"levels.{s}" for s in SEVERITIES), *_LISTS)))
         for side in _SIDES
+    )
+
+    starts: ClassVar[tuple[Start, ...]] = (
+        Start(
+            translatable("A limit that you can write down"),
+            translatable("to know when a value is beyond it"),
+            lambda variable, limit: {"variable": variable, "above": limit, "for": "3m"},
+        ),
+        Start(
+            translatable("No limit, but the usual range of past weeks"),
+            translatable("to know when a value is unusual"),
+            lambda variable, _: {"variable": variable, "above": {"learned": {"quantile": 0.999}}},
+        ),
     )
 
     kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
@@ -104,6 +120,9 @@ class ThresholdDefinition(Conditions, Definition):
                 name for _, learned in self.learned for name in learned.by if name != HOUR_OF_DAY
             )
         )
+
+    def describe(self, variables: Variables) -> str:
+        return condition_phrase(self, self.combination, variables)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset(one.variable for one in self.conditions)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
@@ -12,7 +12,7 @@ from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, template, templates, translatable
-from alerting.episodes.episode import Episode, Outcome, Verdict
+from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus, undetermined_reason
 from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per_week, share
 from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
@@ -38,7 +38,6 @@ from alerting.reporting.definition.reported_problems import (
 from alerting.reporting.definition.retune import Retune, compute_retune
 from alerting.reporting.definition.values import ValueMetrics, compute_values
 
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _FALSE_ALARMS = Cases(
     templates("{number} false alarm", "{number} false alarms"),

@@ -1,15 +1,20 @@
 """Preview of a draft: a bounded backtest of which nothing is stored."""
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, cast
 
 import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.detection.problems import first_lookback, problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     BacktestPorts,
@@ -20,9 +25,10 @@ from alerting.ports import (
     Readings,
     Wanted,
 )
-from alerting.readings.history import History
+from alerting.readings.history import History, from_millis, to_millis
 from alerting.usecases.backtest.backtest import backtest
-from alerting.usecases.backtest.run import Subject
+from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
+from alerting.usecases.backtest.run import Backtest, Subject
 
 LONGEST_PREVIEW = timedelta(days=92)
 MOST_PREVIEW_READINGS = 10_000_000
@@ -31,21 +37,59 @@ million."""
 
 
 EPISODES_SHOWN = 200
+_END = datetime.max.replace(tzinfo=UTC)  # of an episode that is open
+
+
+@dataclass(frozen=True)
+class PreviewComparison:
+    """Numbers of episodes of a draft beside those of the revision in service: of the draft alone,
+    of that revision alone, and of both, which overlap on an asset."""
+
+    revision: int
+    only_draft: int
+    only_served: int
+    both: int
+
+
+class PastProblem(NamedTuple):
+    """A time at which the problem of a draft happened on an asset."""
+
+    asset: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class PastProblems:
+    """The times of a draft's problem, from which a model would learn: how many, the newest."""
+
+    number: int
+    newest: tuple[PastProblem, ...]
 
 
 @dataclass(frozen=True)
 class PreviewedAlarms:
-    """The alarms that a draft would have raised: how many, the newest of them, and their load."""
+    """The alarms that a draft would have raised: how many, the newest of them, and their load.
+
+    `problems`: instead of alarms, of a draft whose model is yet to be trained.
+
+    `compared`: with the revision in service, None without another one; `not_compared`: why it could
+    not be compared, if so. `drawn`: the values of one asset.
+    """
 
     episodes: int
     newest: tuple[Episode, ...]
     load: Document
+    compared: PreviewComparison | None = None
+    not_compared: str = ""
+    drawn: PreviewChart | None = None
+    problems: PastProblems | None = None
 
 
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
     """Raise UserError for a draft that must be trained first, and for a period that is empty, too
     long or not over."""
-    if isinstance(subject.definition, ModelDefinition):
+    if isinstance(subject.definition, ModelDefinition) and not _learns_from_problems(subject):
         raise UserError(
             f"definition {subject.definition.name!r} needs a model, which a preview does not "
             "train: apply it as a draft and run `alerting backtest`"
@@ -76,18 +120,116 @@ def preview(
     beyond `most_readings`.
     """
 
-    def report_progress(step: str, done: int, total: int | None) -> None:
-        require_time()
-        progress(step, done, total)
+    if _learns_from_problems(subject):
+        counted = CountedReadings(platform.readings, most_readings, require_time)
+        return _past_problems(
+            platform, counted, cast(TrainedDefinition, subject.definition), start, end, require_time
+        )
+    served = _served(platform, subject)
+    parts = 1 if served is None else 2
 
-    bounded = replace(
-        platform,
-        readings=CountedReadings(platform.readings, most_readings, require_time),
-        backtests=platform.in_memory().backtests,
-    )
-    made = backtest(bounded, subject, start, end, progress=report_progress)
+    def run(tried: Subject, part: int) -> Backtest:
+        def report_progress(step: str, done: int, total: int | None) -> None:
+            require_time()
+            progress(step, part * (total or 0) + done, total and parts * total)
+
+        bounded = replace(
+            platform,
+            readings=CountedReadings(platform.readings, most_readings, require_time),
+            backtests=platform.in_memory().backtests,
+        )
+        return backtest(bounded, tried, start, end, progress=report_progress)
+
+    made = run(subject, 0)
+    before: tuple[Episode, ...] = ()
+    compared = None
+    not_compared = ""
+    if served is not None:
+        try:
+            before = run(served, 1).episodes
+            compared = compare_episodes(served.revision.number, made.episodes, before)
+        except UserError as refusal:
+            not_compared = refusal.message
     newest = sorted(made.episodes, key=lambda e: (e.raised_at, e.id), reverse=True)
-    return PreviewedAlarms(len(newest), tuple(newest[:EPISODES_SHOWN]), made.load or {})
+    return PreviewedAlarms(
+        len(newest),
+        tuple(newest[:EPISODES_SHOWN]),
+        made.load or {},
+        compared,
+        not_compared,
+        draw_preview(platform, subject.definition, made.episodes, before, start, end, require_time),
+    )
+
+
+def _learns_from_problems(subject: Subject) -> bool:
+    definition = subject.definition
+    return isinstance(definition, TrainedDefinition) and definition.problem.has_condition
+
+
+def _past_problems(
+    platform: BacktestPorts,
+    readings: "CountedReadings",
+    definition: TrainedDefinition,
+    start: datetime,
+    end: datetime,
+    require_time: Callable[[], None],
+) -> PreviewedAlarms:
+    """Return when the problem of a definition happened, with the asset of most of them drawn."""
+    problem = definition.problem
+    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
+    found: list[PastProblem] = []
+    for asset in targets:
+        since = start - first_lookback(problem)
+        history = readings.load(asset, since, end, problem.variables, events_since=start)
+        times = [
+            (from_millis(a), min(from_millis(b), end))
+            for a, b in problem_intervals(problem, history)
+            if to_millis(start) <= a < to_millis(end)
+        ]
+        found += [PastProblem(asset.name, *one) for one in times]
+    counts = Counter(one.asset for one in found)
+    most = max(targets, key=lambda one: counts[one.name])
+    own = [(one.start, one.end) for one in found if one.asset == most.name]
+    found.sort(key=lambda one: one.start, reverse=True)
+    return PreviewedAlarms(
+        0,
+        (),
+        {},
+        drawn=draw_problems(platform, problem, most, own, start, end, require_time),
+        problems=PastProblems(len(found), tuple(found[:EPISODES_SHOWN])),
+    )
+
+
+def compare_episodes(
+    revision: int, draft: Sequence[Episode], served: Sequence[Episode]
+) -> PreviewComparison:
+    """Return how many episodes of two lists overlap one of the other list on the same asset. Those
+    of one list do not overlap on an asset."""
+    both = _count_overlapping(draft, served)
+    return PreviewComparison(
+        revision, len(draft) - both, len(served) - _count_overlapping(served, draft), both
+    )
+
+
+def _count_overlapping(episodes: Sequence[Episode], others: Sequence[Episode]) -> int:
+    by_asset: dict[str, list[Episode]] = {}
+    for other in sorted(others, key=lambda e: e.raised_at):
+        by_asset.setdefault(other.asset, []).append(other)
+    count = 0
+    for one in episodes:
+        there = by_asset.get(one.asset, [])
+        last = bisect_right(there, one.closed_at or _END, key=lambda e: e.raised_at)
+        count += bool(last) and (there[last - 1].closed_at or _END) >= one.raised_at
+    return count
+
+
+def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:
+    """Return the revision in service if it is another one than the draft and needs no model."""
+    newest = platform.definitions.newest_revision(subject.definition.name)
+    if newest is None or newest.definition.state != "active" or subject.applied:
+        return None
+    is_trained = isinstance(newest.definition, ModelDefinition)
+    return None if is_trained else Subject(newest, applied=True)
 
 
 class CountedReadings:

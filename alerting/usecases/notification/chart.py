@@ -163,7 +163,7 @@ def _start(
             if pace * _MOST_READINGS > longer or not pace
             else max(before, pace * _MOST_READINGS)
         )
-        columns = _load(readings, asset, variable, raised - before, raised)
+        columns = load_variable(readings, asset, variable, raised - before, raised)
         values = columns.values.get(variable)
         pace = before / max(len(columns.ts), 1)
         if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
@@ -176,7 +176,7 @@ def _start(
     )
 
 
-def _load(
+def load_variable(
     readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime
 ) -> ReadingColumns:
     """Return the readings of one variable; a computed one is no column of what is stored."""
@@ -199,7 +199,7 @@ def _readings(
     charted: Charted,
     moving: tuple[MovingLevel, ...] = (),
 ) -> Panel | None:
-    columns = _load(readings, asset, variable, start, stop)
+    columns = load_variable(readings, asset, variable, start, stop)
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
         return None

@@ -43,9 +43,12 @@ class LastRuns:
     model: ModelState | None = None
 
 
-def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
-    """Return the last runs of these definitions, by name. Writes nothing."""
-    evaluated = _evaluated(platform.states, read_inventory(platform))
+def last_runs(
+    platform: EvaluationPorts, revisions: Sequence[Revision], inventory: Inventory | None = None
+) -> dict[str, LastRuns]:
+    """Return the last runs of these definitions, by name. Writes nothing. `inventory`: with their
+    targets, that of the platform if left out."""
+    evaluated = _evaluated(platform.states, inventory or read_inventory(platform))
     by_model = [
         revision for revision in revisions if isinstance(revision.definition, ModelDefinition)
     ]

@@ -1,12 +1,12 @@
 """Metrics of the platform: open episodes, lag, late readings, notifications, faults."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import SEVERITIES
+from alerting.definitions.model import SEVERITIES, Revision
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import EvaluationPorts, PlanPorts, Readings, States
 from alerting.readings.history import to_millis
@@ -82,6 +82,16 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
         pairs = answering_revisions(platform.definitions, platform.decisions, active)
         targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
     return Inventory(written, Counter(r.definition.state for r in revisions), targets)
+
+
+def inventory_of(platform: PlanPorts, revisions: Sequence[Revision]) -> Inventory:
+    """Return these definitions and their targets alone."""
+    active = [r for r in revisions if r.definition.state == "active"]
+    pairs = answering_revisions(platform.definitions, platform.decisions, active)
+    patterns = {pattern for r in revisions for pattern in r.definition.assets}
+    assets = AssetIndex(platform.assets.find_matching(patterns))
+    targets = tuple(list_targets(pairs, assets, platform.latency))
+    return Inventory("", Counter(r.definition.state for r in revisions), targets)
 
 
 def platform_metrics(

@@ -16,6 +16,7 @@ from tests.helpers.console.often_hot import DAYS, often_hot
 
 URL = "/api/v1/definitions:preview"
 DAY = 24 * 60
+UNLIKE = {"name": "unlike", "kind": "anomaly", "assets": ["oven-1"]}
 PERIOD = {"from": at(DAY).isoformat(), "to": at(2 * DAY).isoformat()}
 OTHERS = {**TOKENS, "engineer-token-0123456789": ("emil", "engineer")}
 EMIL = {"authorization": "Bearer engineer-token-0123456789"}
@@ -88,7 +89,7 @@ def test_a_preview_belongs_to_the_person_who_began_it(client):
     ("document", "period", "why"),
     [
         (too_hot(above="much"), PERIOD, "above"),
-        (too_moist(), PERIOD, "needs a model"),
+        (UNLIKE, PERIOD, "needs a model"),
         (too_hot(), {"from": PERIOD["to"], "to": PERIOD["from"]}, "must lie before"),
         (too_hot(), {"to": at(DAYS * DAY + 1).isoformat()}, "lies after now"),
         (too_hot(), {"from": at(-100 * DAY).isoformat()}, "at most 92d"),
@@ -187,3 +188,13 @@ def test_a_fault_of_the_computation_is_no_result_and_no_secret():
     assert failed.ended.wait(A_HANG_S)
     assert (failed.state, failed.made) == ("failed", None)
     assert "secret" not in failed.fault
+
+
+def test_of_a_draft_that_predicts_it_shows_when_its_problem_happened(client):
+    problem = {"variable": "temperature", "above": 215}
+    answer = started(client, too_moist(problem=problem))
+    result = ended(client, answer.json()["id"])["result"]
+    assert result["episodes"] == 0
+    assert result["problems"]["number"] == 12
+    newest = result["problems"]["newest"][0]
+    assert (newest["asset"], newest["start"][:16]) == ("oven-1", "2026-01-06T22:00")

@@ -66,6 +66,8 @@ def pages_of(platform, name, report):
         *episodes,
         "/models",
         f"/models/{name}",
+        "/definitions",
+        f"/definitions/{name}",
         "/kpi",
         "/suppressed",
         "/reports",

@@ -169,6 +169,8 @@ def test_episodes_are_found_newest_first_by_what_is_asked(stores):
     assert find(asset="oven-2", assets={"oven-1"}) == find(assets=()) == []
     assert {e.id for e in stores.episodes.starting_with("", {"oven-2"})} == {c.id}
     assert [e.id for e in stores.episodes.alarms(at(0), at(60), at(0), {"oven-2"})] == [c.id]
+    of_definition = stores.episodes.alarms(at(0), at(60), definitions={d.definition})
+    assert [e.id for e in of_definition] == [d.id]
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(stores):

@@ -20,7 +20,7 @@ from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.definitions.faults import shown
 from alerting.definitions.model import SEVERITIES
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import OUTCOMES, Episode, Outcome
 from alerting.episodes.extract import Alarm, was_silent, was_suppressed
 from alerting.ports.unit_of_work import Conflict, Unit
 
@@ -40,6 +40,7 @@ _EXTRACT = dict.fromkeys(
         "detected_at",
         "transitions.kind",
         "transitions.at",
+        "outcome_record.outcome",
     ),
     True,
 )
@@ -131,15 +132,19 @@ class MongoEpisodes:
         end: datetime,
         active_from: datetime | None = None,
         assets: Collection[str] | None = None,
+        definitions: Collection[str] | None = None,
     ) -> list[Alarm]:
         raised: Document = {"raised_at": {"$gte": start, "$lt": end}}
-        found = [*self._episodes.find(raised | _condition_of(assets), _EXTRACT)]
+        chosen = _condition_of(assets)
+        if definitions is not None:
+            chosen["definition"] = {"$in": sorted(definitions)}
+        found = [*self._episodes.find(raised | chosen, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
             found += [
-                *self._episodes.find(ended | _condition_of(assets), _EXTRACT),
-                *self._episodes.find(still_open | _condition_of(assets), _EXTRACT),
+                *self._episodes.find(ended | chosen, _EXTRACT),
+                *self._episodes.find(still_open | chosen, _EXTRACT),
             ]
         return sorted(
             good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
@@ -196,7 +201,12 @@ def _alarm(document: Document) -> Alarm:
         and document.get("late_data_status") is None,
         silent=was_silent(transitions, utc(document["detected_at"])),
         suppressed=was_suppressed(transitions),
+        outcome=_outcome(document.get("outcome_record")),
     )
+
+
+def _outcome(record: Any) -> Outcome | None:
+    return OUTCOMES[OUTCOMES.index(record["outcome"])] if record else None
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,301 @@
+"""The form of a definition, drawn from its JSON Schema: only the branches in use.
+
+The name of an input is the type of its value and its path: `n:problem.above`. A capital letter says
+that an empty value stays. So a submitted form is read without the schema.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alerting.console.definitions.documents import write_yaml
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.kinds.registry import definition_types
+from alerting.kinds.schema import json_schema
+from alerting.ports import Document
+
+Schema = dict[str, Any]
+FIRST = ("name", "title", "assets", "kind", "severity")
+"""Fields at the head of a form, whether they are written or not."""
+_LETTERS = {"string": "s", "number": "n", "integer": "i", "boolean": "b"}
+
+
+@dataclass(frozen=True)
+class FormInput:
+    """An input. `shape`: line, lines, choice, fixed or yaml; `usual`: what holds if it is empty;
+    `never`: whether null is chosen, None where it means nothing else than left out."""
+
+    name: str
+    path: str
+    label: str
+    help: str
+    shape: str
+    value: str
+    usual: str = ""
+    choices: tuple[str, ...] = ()
+    never: bool | None = None
+    suggest: str = ""
+    is_number: bool = False
+    ways: "tuple[FormWay, ...]" = ()
+
+
+@dataclass(frozen=True)
+class FormGroup:
+    """Inputs and groups below a field. `mark`: type of the field; `rest`: those not in use, folded;
+    `more`: fields that can be added; `item`: the path of the next item of a list."""
+
+    path: str
+    label: str
+    help: str
+    mark: str
+    parts: "tuple[FormInput | FormGroup, ...]"
+    rest: "tuple[FormInput | FormGroup, ...]" = ()
+    more: tuple[tuple[str, str, str], ...] = ()
+    item: str = ""
+    is_removable: bool = True
+    ways: "tuple[FormWay, ...]" = ()
+
+
+@dataclass(frozen=True)
+class FormWay:
+    """Another way to write a field."""
+
+    number: int
+    label: str
+
+
+@dataclass(frozen=True)
+class FormBuilder:
+    """Draws the fields of a schema whose references are to these models."""
+
+    models: Mapping[str, Schema]
+    starting: frozenset[str] = frozenset()
+    """Fields at the top that the starting texts of the kind have."""
+    named: frozenset[str] = field(default=frozenset({"variable", "by"}))
+
+    def group(
+        self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **given: Any
+    ) -> FormGroup:
+        """Return the fields of a group: those in use, the others folded, groups to be added."""
+        required = {*schema.get("required", ())}
+        first: list[FormInput | FormGroup] = []
+        rest: list[FormInput | FormGroup] = []
+        more = []
+        names = schema.get("properties", {})
+        value = {  # null is the same as left out, but where it means never
+            name: one
+            for name, one in value.items()
+            if one is not None or names.get(name, {}).get("default") is not None
+        }
+        ordered = names if path else sorted(names, key=self._rank)
+        for name in ordered:
+            below = f"{path}.{name}" if path else name
+            resolved = self.resolve(names[name])
+            is_used = name in value or name in required
+            at_top = not path and (name in FIRST or name in self.starting)
+            if not is_used and not self._is_line(resolved):
+                more.append((below, humanize(name), resolved.get("description", "")))
+            else:
+                drawn = self.draw(resolved, below, value.get(name), name in required, name in value)
+                (first if is_used or at_top or len(names) <= 6 else rest).append(drawn)
+        if not first:
+            first, rest = rest, first
+        return FormGroup(
+            path,
+            label,
+            schema.get("description", ""),
+            "g",
+            tuple(first),
+            tuple(rest),
+            tuple(more),
+            **given,
+        )
+
+    def _rank(self, name: str) -> int:
+        """Return where a field at the top stands: the first ones, those of its kind, the others."""
+        if name in FIRST:
+            return FIRST.index(name)
+        return len(FIRST) + (name not in self.starting)
+
+    def draw(
+        self, schema: Schema, path: str, value: Any, required: bool, written: bool
+    ) -> FormInput | FormGroup:
+        """Return the input or group of a field, in the way that its value is written."""
+        label = humanize(path.rpartition(".")[2])
+        branches, nullable = self.branches(schema)
+        chosen = _chosen(branches, value)
+        ways = tuple(
+            FormWay(number, _way_label(one))
+            for number, one in enumerate(branches)
+            if number != chosen
+        )
+        branch = branches[chosen]
+        if "properties" in branch and isinstance(value, dict | None):
+            help = schema.get("description") or branch.get("description", "")
+            return self.group(
+                {**branch, "description": help},
+                path,
+                value or {},
+                label,
+                is_removable=not required,
+                ways=ways,
+            )
+        items = self.resolve(branch.get("items", {}))
+        if "properties" in items and isinstance(value, list | None):
+            return self._list(items, path, value or [], label, schema.get("description", ""))
+        return self._input(schema, branch, path, value, required, written, nullable, ways)
+
+    def _list(
+        self, items: Schema, path: str, value: Sequence[Any], label: str, help: str
+    ) -> FormGroup:
+        parts = [
+            self.draw(items, f"{path}.{number}", one, required=False, written=True)
+            for number, one in enumerate(value)
+        ]
+        return FormGroup(path, label, help, "a", tuple(parts), item=f"{path}.{len(value)}")
+
+    def _input(
+        self,
+        schema: Schema,
+        branch: Schema,
+        path: str,
+        value: Any,
+        required: bool,
+        written: bool,
+        nullable: bool,
+        ways: tuple[FormWay, ...],
+    ) -> FormInput:
+        usual = schema.get("default")
+        letter, shape, choices = _letter(branch, value)
+        shown = "" if value is None else _shown(letter, value)
+        is_variable = path.rpartition(".")[2] in self.named and letter == "s"
+        return FormInput(
+            f"{letter.upper() if required else letter}:{path}",
+            path,
+            humanize(path.rpartition(".")[2]),
+            schema.get("description") or branch.get("description", ""),
+            shape,
+            shown,
+            usual="" if usual is None else _shown(letter, usual),
+            choices=choices,
+            never=(written and value is None) if nullable and usual is not None else None,
+            suggest="variables" if is_variable else "",
+            is_number=letter in "ni",
+            ways=ways,
+        )
+
+    def resolve(self, schema: Schema) -> Schema:
+        """Return a schema with its reference replaced; what is written beside it counts."""
+        if "$ref" not in schema:
+            return schema
+        return {
+            **self.models[schema["$ref"].removeprefix("#/$defs/")],
+            **{key: value for key, value in schema.items() if key != "$ref"},
+        }
+
+    def branches(self, schema: Schema) -> tuple[list[Schema], bool]:
+        """Return the ways to write a field, all single values as one, and whether null is legal."""
+        flat = [self.resolve(one) for one in self._flat(schema)]
+        nullable = any(one.get("type") == "null" for one in flat)
+        given = [one for one in flat if one.get("type") != "null"]
+        values = [one for one in given if one.get("type") in _LETTERS or "enum" in one]
+        others = [one for one in given if one not in values]
+        if len(values) > 1:
+            values = [{"scalar": True}]
+        return [*values, *others] or [schema], nullable
+
+    def _flat(self, schema: Schema) -> Iterable[Schema]:
+        below = schema.get("anyOf") or schema.get("oneOf")
+        if not below or "properties" in schema:
+            yield schema
+            return
+        for one in below:
+            yield from self._flat(one)
+
+    def _is_line(self, schema: Schema) -> bool:
+        """Return whether the first way to write a field is one input."""
+        first = self.branches(schema)[0][0]
+        items = self.resolve(first.get("items", {}))
+        return "properties" not in first and "properties" not in items
+
+
+def humanize(name: str) -> str:
+    """Return the name of a field for people: `clear_above_at` as `Clear above at`, `2` as `3.`."""
+    if name.isdecimal():
+        return f"{int(name) + 1}."
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def draw_form(document: Document) -> FormGroup:
+    """Return the form of a document. Raises UserError without a kind that is known."""
+    schema = json_schema()
+    kind = document.get("kind")
+    known = definition_types()
+    if kind not in known:
+        raise UserError(f"kind: a form needs one of {', '.join(known)}; write it in the text")
+    name = known[kind].__name__
+    starting = frozenset(key for one in known[kind].starts for key in one.fields("", 0.0))
+    builder = FormBuilder(schema["$defs"], starting)
+    return builder.group(schema["$defs"][name], "", document, "", is_removable=False)
+
+
+def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
+    """Return the variables of assets with title and unit, each once, by name."""
+    found = {
+        name: ", ".join(part for part in (one.title, one.unit) if part)
+        for asset in assets
+        for name, one in asset.variables.items()
+    }
+    return sorted(found.items())
+
+
+def _chosen(branches: Sequence[Schema], value: Any) -> int:
+    """Return the number of the way in which a value is written, the first if it is in none."""
+    for number, branch in enumerate(branches):
+        if isinstance(value, dict) and {*value} <= {*branch.get("properties", ())}:
+            return number
+        if isinstance(value, list) and "items" in branch:
+            return number
+    return 0
+
+
+def _way_label(branch: Schema) -> str:
+    if "properties" in branch:
+        return ", ".join(branch.get("required") or [*branch["properties"]][:3])
+    return "list" if "items" in branch else "value"
+
+
+def _letter(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
+    """Return type, shape and choices of an input; values that do not fit are edited as YAML."""
+    type_ = branch.get("type")
+    found: tuple[str, str, tuple[str, ...]] = ("y", "yaml", ())
+    if isinstance(value, list | None) and type_ == "array":
+        if all(isinstance(one, str) and "\n" not in one for one in value or ()):
+            found = ("l", "lines", ())
+    elif isinstance(value, dict | list):
+        pass
+    elif "const" in branch and type_ == "string":
+        found = ("s", "fixed", ())
+    elif "enum" in branch and isinstance(value, str | None):
+        found = ("s", "choice", tuple(branch["enum"]))
+    elif type_ == "boolean" and isinstance(value, bool | None):
+        found = ("b", "choice", ("true", "false"))
+    elif type_ in _LETTERS:
+        found = (_LETTERS[type_], "line", ())
+    elif "scalar" in branch:
+        found = ("y", "line", ())
+    return found
+
+
+def _shown(letter: str, value: Any) -> str:
+    if letter == "l":
+        return "\n".join(value)
+    if letter == "y":
+        return write_yaml(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,75 @@
+"""Lines of definitions: which are wanted, their raises, precision and load."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.episodes.episode import OutcomeRecord
+from alerting.usecases.alarm_load.overview import (
+    AlarmPrecision,
+    WantedDefinitions,
+    definition_line,
+    definition_lines,
+    find_definitions,
+)
+from alerting.usecases.definitions.sync import apply
+from tests.builders import at, oven, too_hot
+from tests.helpers.console.api import episode
+from tests.in_memory_platform import in_memory_platform
+
+DAY = 24 * 60
+NOW = at(40 * DAY)
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.assets.store_assets([oven()])
+    names = ("too-hot", "b", "c")
+    apply(made, [too_hot(name=name, tags=["heat"]) for name in names], "ann", at(0), "x")
+    return made
+
+
+def found(platform, after="", limit=10, **wanted):
+    page = find_definitions(platform, NOW, WantedDefinitions(**wanted), after, limit)
+    return [line.name for line in page.lines], page.number, page.next
+
+
+def counted(day, outcome):
+    record = OutcomeRecord(outcome, "r", None, None, False, False, 1)
+    return episode(day * DAY + 1, outcome_record=record)
+
+
+def test_a_page_goes_on_behind_a_name(platform):
+    assert found(platform, limit=2) == (["b", "c"], 3, "c")
+    assert found(platform, "c", limit=2) == (["too-hot"], 3, None)
+
+
+def test_wanted_by_text_state_and_asset(platform):
+    apply(platform, [too_hot(name="d", state="draft", assets=["oven-*"])], "ann", at(1), "x")
+    assert found(platform, text="HEAT")[1] == 3
+    assert found(platform, state="draft")[0] == ["d"]
+    assert found(platform, asset="oven-9")[0] == ["d"]
+    assert found(platform, text="temp", state="active")[1] == 3
+    page = find_definitions(platform, NOW, WantedDefinitions(), "", 1)
+    assert dict(page.states) == {"active": 3, "draft": 1}
+    assert page.assets == ("oven-1",)
+
+
+def test_raises_are_counted_by_day_and_precision_over_them(platform):
+    days = {5: "hit", 13: "hit", 38: "false_alarm", 39: "avoided"}
+    for day, outcome in days.items():
+        platform.episodes.insert(counted(day, outcome))
+    platform.episodes.insert(replace(counted(37, "hit"), backfilled=True))
+    line = definition_line(platform, NOW, "too-hot")
+    assert line.raises == (0,) + (1,) + (0,) * 24 + (1, 1)
+    assert (line.precision.right, line.precision.counted) == (2, 3)
+    assert line.precision.share == pytest.approx(2 / 3)
+    assert isinstance(line.precision, AlarmPrecision)
+    assert line.alarms_per_day == pytest.approx(2 / platform.budget.days)
+
+
+def test_one_line_is_the_same_by_itself_as_among_all(platform):
+    assert definition_line(platform, NOW, "b") == next(
+        line for line in definition_lines(platform, NOW) if line.name == "b"
+    )
