@@ -13,24 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from alerting.cli.main import app
-from tests.helpers.hostile_files import NAMES, make_files
+from tests.helpers.hostile_files import NAMES, UNREADABLE, make_files
 from tests.in_memory_platform import in_memory_platform
 
 ROOT = Path(__file__).parents[2]
 GOOD = b"ts,x\n2026-01-05T06:00:00Z,1\n2026-01-05T06:01:00Z,2\n"
 NO_ENCODINGS = ["rot13", "zlib_codec", "base64", "hex", "bz2", "idna", "unicode_escape"]
-HOSTILE = {
-    "a header of 20 MB": (b"ts," + b"x" * (20 << 20) + b"\n2026-01-05,1\n", "line 1"),
-    "100,000 columns": (
-        b"ts," + b",".join(b"c%d" % i for i in range(100_000)) + b"\n1\n",
-        "columns",
-    ),
-    "a surrogate": (b"ts,x\n2026-01-05,\xed\xa0\x80\n", "line 2"),
-    "a quotation mark that never closes": (
-        b'ts,x\n2026-01-05,"1\n' + b"2026-01-06,1\n" * 200_000,
-        "line 2",
-    ),
-}
 
 
 @pytest.fixture
@@ -71,9 +59,9 @@ def test_an_encoding_that_is_none_of_text_is_refused_with_those_that_are(run, en
     assert list(platform.assets.all()) == []
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("case", UNREADABLE)
 def test_a_file_that_cannot_be_read_is_refused_with_its_place_and_writes_nothing(run, case):
-    content, words = HOSTILE[case]
+    content, words = UNREADABLE[case]
     done, platform = run(content)
     assert_refused(done, words)
     assert list(platform.assets.all()) == []

@@ -322,6 +322,20 @@ def contents() -> Mapping[str, bytes]:
     return dict([*_stamps(), *_bytes(), *_tables(), *_cells(), *_parquets()])
 
 
+UNREADABLE = {
+    "a header of 20 MB": (b"ts," + b"x" * (20 << 20) + b"\n2026-01-05,1\n", "line 1"),
+    "100,000 columns": (
+        b"ts," + b",".join(b"c%d" % i for i in range(100_000)) + b"\n1\n",
+        "columns",
+    ),
+    "a surrogate": (b"ts,x\n2026-01-05,\xed\xa0\x80\n", "line 2"),
+    "a quotation mark that never closes": (
+        b'ts,x\n2026-01-05,"1\n' + b"2026-01-06,1\n" * 200_000,
+        "line 2",
+    ),
+}
+"""Content that cannot be read, each with what its refusal names."""
+
 NAMES = {
     "not UTF-8": b"m\xfcller.csv",
     "half a character": b"\xff\xfe.csv",

@@ -97,9 +97,7 @@ class ChoicesBody(BaseModel):
     duplicates: Literal["refuse", "last", "mean"] = Field(
         "refuse", description="What becomes of lines that state an instant again."
     )
-    skip_bad: StrictBool = Field(
-        False, description="Import the good lines of a file with bad ones."
-    )
+    skip_bad: StrictBool = Field(False, description="Import the good lines if some are bad.")
 
     def choices(self) -> ImportChoices:
         """Return the choices of the use case; empty texts are none."""

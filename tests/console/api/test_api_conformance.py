@@ -51,7 +51,7 @@ BY_STATE = {
     ),
     "POST /api/v1/episodes/{id}/confirm": "lies after now",
     "POST /api/v1/episodes/{id}/feedback": "lies after now",
-    "POST /api/v1/misses": "lies in the future|did raise an alert",
+    "POST /api/v1/misses": "lies in the future|is not evaluated on|did raise an alert",
     "POST /api/v1/imports/{id}:check": UNDER_WAY,
     "POST /api/v1/imports/{id}:write": UNDER_WAY,
     "POST /api/v1/imports": "being imported|too many imports|body is empty",

@@ -12,7 +12,6 @@ from alerting.cli.main import app
 from alerting.console.imports.views import LABELS, name_choices
 from alerting.definitions.faults import storable
 from alerting.definitions.wording.clean_text import clean_line
-from tests.cli.test_import_hostile_files import HOSTILE
 from tests.helpers.console.pages import csrf_of
 from tests.helpers.console.uploads import (
     ENGINEER_TOKEN,
@@ -22,10 +21,10 @@ from tests.helpers.console.uploads import (
     send,
     written,
 )
-from tests.helpers.hostile_files import GOOD, NAMES, contents
+from tests.helpers.hostile_files import GOOD, NAMES, UNREADABLE, contents
 from tests.in_memory_platform import in_memory_platform
 
-FILES = contents() | {name: content for name, (content, _) in HOSTILE.items()}
+FILES = contents() | {name: content for name, (content, _) in UNREADABLE.items()}
 NAMED = {field: field for field in LABELS}
 
 

@@ -36,12 +36,12 @@ def client(platform, tmp_path):
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 
 
-def of(asset):
+def rows_of(asset):
     return ROWS.format(asset=asset).encode()
 
 
 def test_readings_of_line_1_are_written_and_a_variable_is_added(client, platform):
-    content = of(f"{FIRST}-oven").replace(b"temperature", b"humidity")
+    content = rows_of(f"{FIRST}-oven").replace(b"temperature", b"humidity")
     done = written(client, checked(client, content, ENGINEER)["id"], ENGINEER)
     assert (done["state"], done["result"]["new"]) == ("done", 2)
     assert "humidity" in platform.assets.get(f"{FIRST}-oven").variables
@@ -49,12 +49,12 @@ def test_readings_of_line_1_are_written_and_a_variable_is_added(client, platform
 
 def test_a_file_of_line_2_is_refused_as_one_of_an_asset_that_does_not_exist(client, platform):
     before = platform.assets.get(OVEN), platform.readings.span(OVEN)
-    hidden = checked(client, of(OVEN), ENGINEER)
-    unknown = checked(client, of("no-such-oven"), ENGINEER)
+    hidden = checked(client, rows_of(OVEN), ENGINEER)
+    unknown = checked(client, rows_of("no-such-oven"), ENGINEER)
     assert (hidden["state"], unknown["state"]) == ("refused", "refused")
     assert hidden["fault"].replace(OVEN, "no-such-oven") == unknown["fault"]
     assert "outside of the part of the plant" in hidden["fault"]
-    by_choice = checked(client, of("x").replace(b",asset", b",a"), ENGINEER, asset=OVEN)
+    by_choice = checked(client, rows_of("x").replace(b",asset", b",a"), ENGINEER, asset=OVEN)
     assert by_choice["state"] == "refused"
     expect_problem(client.post(f"{URL}/{hidden['id']}:write", headers=ENGINEER), 422)
     assert (platform.assets.get(OVEN), platform.readings.span(OVEN)) == before
@@ -63,10 +63,10 @@ def test_a_file_of_line_2_is_refused_as_one_of_an_asset_that_does_not_exist(clie
 
 def test_imports_of_others_are_those_of_the_whole_plant_alone(client):
     whole = of_the_plant("engineer").headers
-    id = checked(client, of(OVEN), whole)["id"]
+    id = checked(client, rows_of(OVEN), whole)["id"]
     expect_problem(client.get(f"{URL}/{id}", headers=ENGINEER), 404)
     assert id not in client.get(URL, headers=ENGINEER).text
-    own = checked(client, of(f"{FIRST}-oven"), ENGINEER)["id"]
+    own = checked(client, rows_of(f"{FIRST}-oven"), ENGINEER)["id"]
     assert own in client.get(URL, headers=whole).text
 
 
