@@ -87,6 +87,7 @@ from alerting.ports.readings import (
     ReadingRow,
     Readings,
     ReadingWrites,
+    Rollups,
     SampleColumn,
     Wanted,
 )
@@ -136,6 +137,7 @@ from alerting.ports.use_cases import (
     RegistryPorts,
     ReportPorts,
     RoutePorts,
+    SeriesPorts,
     SourcePorts,
     TrainingLimits,
     TrainingPorts,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Unreachable
 from alerting.readings.instants import Millis, datetimes
+from alerting.readings.rollups import RollupSize, RollupState
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
 if TYPE_CHECKING:  # a process without histories needs no library of frames
@@ -166,6 +167,35 @@ class Readings(Protocol):
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading; None without readings."""
+
+
+HourlyParts = Mapping[str, Mapping[int, bytes]]
+"""Packed buckets by variable and beginning of their hour (ms); empty of an hour without any."""
+
+
+class Rollups(Protocol):
+    """Packed buckets of minutes and hours, and of what they were made."""
+
+    def state(self, asset: str) -> RollupState | None:
+        """Return what is rolled up of an asset; None before anything is."""
+
+    def states(self) -> dict[str, RollupState]:
+        """Return what is rolled up of each asset."""
+
+    def store_state(self, state: RollupState) -> None:
+        """Store what is rolled up of an asset."""
+
+    def store(self, asset: str, size: RollupSize, parts: HourlyParts) -> None:
+        """Store the buckets of hours in place of earlier ones of these hours."""
+
+    def load(
+        self, asset: str, variables: Collection[str], size: RollupSize, start: int, end: int
+    ) -> dict[str, dict[int, bytes]]:
+        """Return the buckets of the hours that begin in [start, end) (ms), by variable."""
+
+    def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
+        """Delete the documents that end by an instant (ms), of these variables or of all; return
+        their number."""
 
 
 @dataclass(frozen=True)

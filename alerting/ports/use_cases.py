@@ -37,7 +37,7 @@ from alerting.ports.models import (
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
 from alerting.ports.platform_alerts import Audit, DatabaseState, Disk, PlatformAlerts
-from alerting.ports.readings import Readings, ReadingWrites
+from alerting.ports.readings import Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
@@ -151,6 +151,13 @@ class EpisodePorts(PlantPorts):
     definitions: Definitions
     episodes: Episodes
     inhibiting: "EpisodePorts | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesPorts(EpisodePorts):
+    """Read series of readings, also from their rollups, and what stands beside them."""
+
+    rollups: Rollups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,7 +342,7 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts):
+class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises

@@ -49,7 +49,7 @@ class Buckets:
         """Return the buckets of these rows."""
         return Buckets(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def between(self, start: int, end: int) -> "Buckets":
+    def select(self, start: int, end: int) -> "Buckets":
         """Return the buckets that begin in [start, end)."""
         first, last = np.searchsorted(self.start, [start, end])
         return self.take(slice(int(first), int(last)))

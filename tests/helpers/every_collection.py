@@ -19,6 +19,7 @@ from alerting.ports import DecisionRecord, PastEvaluation, PlatformAlert, Predic
 from alerting.ports.late import Arrival, ReprocessingRequest
 from alerting.ports.reports import ReportHead
 from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
+from alerting.readings.rollups import RollupState
 from tests.builders import at
 
 NAMES = {
@@ -38,6 +39,7 @@ SIMPLE = {
     datetime: at(0),
     timedelta: timedelta(minutes=1),
 }
+HOURS = {"asset": "oven-1", "variable": "moisture", "size": "hours", "start": at(0), "parts": {}}
 MEGABYTE = "x" * 1_000_000
 
 
@@ -87,6 +89,8 @@ def valid_documents() -> dict[str, Document]:
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
         c.STREAM_PROCESSES: {"_id": "host-1", "at": at(0)},
+        c.ROLLUPS: HOURS,
+        c.ROLLUP_STATES: to_document(example(RollupState)),
         c.CHECKPOINTS: state,
         c.ARRIVALS: {**_with_id(Arrival, "arrival"), "waits": True, "written": True},
         c.REPROCESSING_REQUESTS: to_document(example(ReprocessingRequest)),

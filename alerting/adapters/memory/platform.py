@@ -33,6 +33,7 @@ from alerting.adapters.memory.operators import (
     MemoryShelves,
 )
 from alerting.adapters.memory.readings import MemoryReadings
+from alerting.adapters.memory.rollups import MemoryRollups
 from alerting.adapters.memory.sources import MemorySources
 from alerting.adapters.memory.states import (
     MemoryCheckpoints,
@@ -58,6 +59,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         assets=assets,
         readings=readings,
         reading_writes=readings,
+        rollups=MemoryRollups(),
         episodes=MemoryEpisodes(backfilled),
         states=MemoryStates(),
         unit_of_work=MemoryUnitOfWork(),

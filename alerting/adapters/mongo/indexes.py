@@ -40,6 +40,8 @@ DELIVERY_ANSWERS = "delivery_answers"
 STREAM_PROCESSES = "stream_processes"
 READINGS = "readings"
 ARCHIVED_FILES = "archived_files"
+ROLLUPS = "rollups"
+ROLLUP_STATES = "rollup_states"
 EVENTS = "events"
 STATES = "evaluation_shards"
 EVALUATION_PLANS = "evaluation_plans"
@@ -108,6 +110,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     STREAM_PROCESSES: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     READINGS: [_unique("asset", "ts")],
     ARCHIVED_FILES: [_unique("asset", "month", "number"), IndexModel([("last", ASCENDING)])],
+    ROLLUPS: [_unique("asset", "variable", "size", "start")],
+    ROLLUP_STATES: [_unique("asset")],
     EVENTS: [
         _unique("asset", "type", "start"),
         IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)]),

@@ -44,6 +44,7 @@ from alerting.adapters.mongo.faulty_documents import MongoDocuments
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
+from alerting.adapters.mongo.readings.rollups import MongoRollups
 from alerting.adapters.mongo.readings.writes import MongoReadingWrites
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
@@ -76,6 +77,7 @@ class MongoStores:
         self.assets: ports.Assets = MongoAssets(database)
         self.readings: ports.Readings = MongoReadings(database)
         self.reading_writes: ports.ReadingWrites = MongoReadingWrites(database)
+        self.rollups: ports.Rollups = MongoRollups(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
         self.states: ports.States = MongoStates(database)
         self.arrivals: ports.Arrivals = MongoArrivals(database)

@@ -1,5 +1,6 @@
 """REST API, version 1: assets, their variables, series of these, and events."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -12,14 +13,13 @@ from alerting.console.api.parameters import NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
-from alerting.readings.instants import Millis
 from alerting.usecases.trends.bands import find_bands
 from alerting.usecases.trends.catalogue import AssetLine, VariableLine, asset_lines, variable_page
 from alerting.usecases.trends.series import MOST_VARIABLES, SeriesAnswer, read_series
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
 Seconds = Annotated[float, Field(description="Unix time in seconds.")]
-Span = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
+Interval = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
 Start = Annotated[Instant, Query(description="Beginning of the span.")]
 End = Annotated[Instant, Query(description="End of the span, which is not part of it.")]
 _VariableName = Annotated[str, StringConstraints(max_length=NAME)]
@@ -40,8 +40,8 @@ class VariableView(View):
 
     `delay`: seconds after its stamp at which a value is known. `last_value`: the newest good one.
     `good`, `bad`: numbers of samples; bad ones are of bad quality or outside the range. `coverage`:
-    share of the time without gaps, from 0 to 1. `definitions`: those that read it, drafts among
-    them.
+    share of the time without gaps, from 0 to 1 (null if nothing was read). `definitions`: those
+    that read it, drafts among them.
     """
 
     name: str
@@ -57,16 +57,18 @@ class VariableView(View):
     last_at: datetime | None
     good: int
     bad: int
-    coverage: float
+    coverage: float | None
     definitions: list[str]
 
 
 class VariablePageView(View):
-    """Variables of an asset by name. `next`: for `after` of the next page."""
+    """Variables of an asset by name, with what came in [since, until), except for the times of
+    `unread`, whose readings are too many to read now. `next`: for `after` of the next page."""
 
     asset: str
     since: datetime
     until: datetime
+    unread: list[Interval]
     items: list[VariableView]
     next: str | None
 
@@ -87,8 +89,8 @@ class VariableSeriesView(View):
     low: list[float | None]
     high: list[float | None]
     mean: list[float | None]
-    gaps: list[Span]
-    bad: list[Span]
+    gaps: list[Interval]
+    bad: list[Interval]
     count: int
 
 
@@ -100,7 +102,7 @@ class SeriesView(View):
     start: datetime
     end: datetime
     series: list[VariableSeriesView]
-    unread: list[Span]
+    unread: list[Interval]
 
 
 class EventBandView(View):
@@ -151,16 +153,13 @@ def list_variables(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
 ) -> VariablePageView:
-    """List the variables of an asset with what came of them over the last day, page by page.
-
-    Where more readings came than can be read at once, they are looked at over less time: see
-    `since`.
-    """
+    """List the variables of an asset with what came of them over the last day, page by page."""
     found = variable_page(platform, asset, platform.clock.now(), limit, after)
     return VariablePageView(
         asset=found.asset,
         since=found.since,
         until=found.until,
+        unread=_spans(found.unread),
         items=[variable_view(line) for line in found.items],
         next=found.next,
     )
@@ -246,8 +245,8 @@ def series_json(found: SeriesAnswer) -> bytes:
             "source": one.source,
             "t": (one.t / 1000).tolist(),
             **{name: getattr(one, name).tolist() for name in columns},
-            "gaps": _seconds(one.gaps),
-            "bad": _seconds(one.bad),
+            "gaps": _spans(one.gaps),
+            "bad": _spans(one.bad),
             "count": one.count,
         }
         for one in found.series
@@ -257,10 +256,10 @@ def series_json(found: SeriesAnswer) -> bytes:
         "start": found.start,
         "end": found.end,
         "series": series,
-        "unread": [[first / 1000, last / 1000] for first, last in found.unread],
+        "unread": _spans(found.unread),
     }
     return to_json(answer, inf_nan_mode="null")
 
 
-def _seconds(spans: Millis) -> list[list[float]]:
-    return [] if not len(spans) else list((spans / 1000).tolist())
+def _spans(spans: Iterable[Sequence[int]]) -> list[list[float]]:
+    return [[start / 1000, end / 1000] for start, end in spans]

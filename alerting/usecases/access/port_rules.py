@@ -229,6 +229,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "stored_events": writing_all("rows", _on_asset),
         "write_events": writing_all("changes", _at(1, _on_asset)),
     },
+    "rollups": {
+        "state": asked("asset", Sight.reads, lambda: None),
+        "load": asked("asset", Sight.reads, dict),
+    },
     "arrivals": {
         "store_arrival": writing("arrival", _arrival),
         "remove": allowed,

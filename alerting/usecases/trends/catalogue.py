@@ -1,18 +1,19 @@
 """The catalogue: assets, and the variables of one with what came of them lately and what uses
 them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.ports import Definitions, EpisodePorts, PlantPorts, Readings
-from alerting.readings.buckets import DAY, Buckets, find_gaps
+from alerting.ports import Definitions, PlantPorts, Readings, SeriesPorts
+from alerting.readings.buckets import DAY, Buckets
 from alerting.readings.instants import from_millis, to_millis
-from alerting.usecases.trends.samples import read_samples
-from alerting.usecases.trends.series import find_asset, longest_hold
+from alerting.readings.rollups import Interval
+from alerting.usecases.trends.rolled import read_buckets
+from alerting.usecases.trends.series import find_asset, gaps_of
 
 _MOST_READINGS = 4_000
 
@@ -25,7 +26,7 @@ class AssetLine:
     last_reading: datetime | None
 
 
-class LastValue(NamedTuple):
+class LastSample(NamedTuple):
     """A good sample."""
 
     at: datetime
@@ -40,21 +41,22 @@ class VariableLine:
     name: str
     variable: Variable
     delay: timedelta
-    last: LastValue | None
+    last: LastSample | None
     good: int
     bad: int
-    coverage: float
+    coverage: float | None
     definitions: list[str]
 
 
 @dataclass(frozen=True)
 class VariablePage:
-    """Variables of an asset by name, looked at over [since, until). `next`: the last name, if there
-    are more."""
+    """Variables of an asset by name, looked at over [since, until). `unread`: times of it (ms) that
+    were left out; `next`: the last name, if there are more."""
 
     asset: str
     since: datetime
     until: datetime
+    unread: tuple[Interval, ...]
     items: list[VariableLine]
     next: str | None
 
@@ -70,15 +72,16 @@ def asset_lines(platform: PlantPorts, now: datetime) -> list[AssetLine]:
 
 
 def variable_page(
-    platform: EpisodePorts, asset: str, now: datetime, limit: int, after: str | None = None
+    platform: SeriesPorts, asset: str, now: datetime, limit: int, after: str | None = None
 ) -> VariablePage:
-    """Return variables of an asset with names after one, over the last day, or over less where more
-    readings came than can be read. Raises NotFound for an unknown asset."""
+    """Return variables of an asset with names after one, with what came over the last day. Raises
+    NotFound for an unknown asset."""
     found = find_asset(platform, asset)
     following = sorted(name for name in found.variables if after is None or name > after)
     names = following[:limit]
     until = to_millis(now) + 1
-    samples = read_samples(platform.readings, found, names, until - DAY, until, _MOST_READINGS)
+    day = (until - DAY, until)
+    samples = read_buckets(platform, found, names, *day, "hours", _MOST_READINGS)
     values = _last_values(platform.readings, found, samples.of)
     users = _users(platform.definitions, found)
     items = [
@@ -89,23 +92,31 @@ def variable_page(
             values.get(name),
             int(samples.of[name].count.sum()),
             int(samples.of[name].bad.sum()),
-            _coverage(found.variables[name], samples.of[name], samples.start, until),
+            _coverage(found.variables[name], samples.of[name], day, samples.unread),
             users.get(name, []),
         )
         for name in names
     ]
     more = names[-1] if len(following) > limit else None
-    return VariablePage(found.name, from_millis(samples.start), now, items, more)
+    return VariablePage(found.name, from_millis(day[0]), now, samples.unread, items, more)
 
 
-def _coverage(declared: Variable, samples: Buckets, start: int, end: int) -> float:
-    gaps = find_gaps(samples, start, end, longest_hold(declared, samples))
-    return 1 - float((gaps[:, 1] - gaps[:, 0]).sum()) / (end - start)
+def _coverage(
+    declared: Variable, buckets: Buckets, day: Interval, unread: Sequence[Interval]
+) -> float | None:
+    """Return the share of a time without gaps, beside what was not read; None without a rest."""
+    gaps = gaps_of(declared, buckets, day, unread)
+    read = _length([day]) - _length(unread)
+    return 1 - _length(gaps) / read if read else None
+
+
+def _length(spans: Iterable[Interval]) -> int:
+    return sum(end - start for start, end in spans)
 
 
 def _last_values(
     readings: Readings, asset: Asset, samples: Mapping[str, Buckets]
-) -> dict[str, LastValue]:
+) -> dict[str, LastSample]:
     """Return instant and value of the newest good sample of each variable with one."""
     by_instant: dict[int, list[str]] = {}
     for name, found in samples.items():
@@ -120,7 +131,7 @@ def _last_values(
         for name in names:
             value = history.readings[name].iloc[-1]
             is_switch = asset.variables[name].type == "boolean"
-            values[name] = LastValue(instant, bool(value) if is_switch else value)
+            values[name] = LastSample(instant, bool(value) if is_switch else value)
     return values
 
 

@@ -1,17 +1,19 @@
 """Series of several variables over a span, with few enough points to draw: extremes stay."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, UserError, name_hint
-from alerting.ports import PlantPorts
+from alerting.ports import PlantPorts, SeriesPorts
 from alerting.readings.buckets import (
+    DAY,
+    HOUR,
     Buckets,
     find_bad,
     find_gaps,
@@ -20,6 +22,8 @@ from alerting.readings.buckets import (
 )
 from alerting.readings.cleaning import Floats
 from alerting.readings.instants import Millis, duration_millis, to_millis
+from alerting.readings.rollups import WIDTHS, Interval, RollupSize, merge_intervals, subtract
+from alerting.usecases.trends.rolled import IntervalBuckets, read_buckets
 from alerting.usecases.trends.samples import read_samples
 
 MOST_VARIABLES = 12
@@ -29,6 +33,11 @@ AS_THEY_ARE = 4_000
 MOST_READINGS = 100_000
 """Instants of which one request reads the readings themselves."""
 
+_MOST_AMONG_OTHERS = 10_000
+"""Instants that are read for the sake of a variable with few samples."""
+_LONGEST_OF_MINUTES = 400 * DAY
+_LEAST: tuple[tuple[RollupSize, int], ...] = (("hours", 2), ("minutes", 4))
+"""Buckets are wide enough if they leave a half, or a fourth, of the points that are asked for."""
 Source = Literal["readings", "minutes", "hours"]
 
 
@@ -36,8 +45,8 @@ Source = Literal["readings", "minutes", "hours"]
 class VariableSeries:
     """One variable: each point is a reading, or a bucket that begins at `t` (ms).
 
-    `low`, `high`, `mean`: NaN where there is no good value. `gaps`, `bad`: rows of two instants
-    (ms). `count`: good samples in the span. `source`: of what the points were made.
+    `low`, `high`, `mean`: NaN where there is no good value. `gaps`, `bad`: times (ms). `count`:
+    good samples in the span. `source`: of what the points were made.
     """
 
     variable: str
@@ -48,8 +57,8 @@ class VariableSeries:
     low: Floats
     high: Floats
     mean: Floats
-    gaps: Millis
-    bad: Millis
+    gaps: tuple[Interval, ...]
+    bad: tuple[Interval, ...]
     count: int
 
 
@@ -62,11 +71,11 @@ class SeriesAnswer:
     start: datetime
     end: datetime
     series: list[VariableSeries]
-    unread: list[tuple[int, int]] = field(default_factory=list)
+    unread: tuple[Interval, ...]
 
 
 def read_series(
-    platform: PlantPorts,
+    platform: SeriesPorts,
     asset: str,
     variables: Sequence[str],
     start: datetime,
@@ -88,12 +97,15 @@ def read_series(
     require_span(start, end)
     first = to_millis(start)
     last = to_millis(end)
-    samples = read_samples(platform.readings, found, names, first, last, MOST_READINGS)
+    span = first, last
+    size = _rollup_size(last - first, points)
+    buckets = read_buckets(platform, found, names, *span, size, MOST_READINGS)
+    made = {name: _made(buckets, name, size) for name in names}
+    made |= _refined(platform, found, made, span)
     width = max(1, -(-(last - first) // points))
-    unread = [(first, samples.start)] if samples.start > first else []
-    shown = samples.start, max(samples.start, min(last, to_millis(now)))
-    series = [_series(found, name, samples.of[name], shown, width) for name in names]
-    return SeriesAnswer(found.name, start, end, series, unread)
+    known = first, max(first, min(last, to_millis(now)))
+    series = [_series(found, name, made[name], known, buckets.unread, width) for name in names]
+    return SeriesAnswer(found.name, start, end, series, buckets.unread)
 
 
 def find_asset(platform: PlantPorts, name: str) -> Asset:
@@ -126,40 +138,103 @@ def _require_number(asset: Asset, name: str) -> None:
         )
 
 
-def longest_hold(declared: Variable, samples: Buckets) -> int | None:
+class _Shown(NamedTuple):
+    """Buckets of a width (ms), 0 of the samples themselves, and of what they were made."""
+
+    buckets: Buckets
+    width: int
+    source: Source
+
+    @property
+    def good(self) -> int:
+        return int(self.buckets.count.sum())
+
+    def is_few(self) -> bool:
+        """Return whether the samples are few enough to be given as they are, but are not yet."""
+        return self.width > 0 and max(self.good, len(self.buckets.start)) <= AS_THEY_ARE
+
+
+def _made(found: IntervalBuckets, name: str, size: RollupSize | None) -> _Shown:
+    """Return the buckets of a variable; as samples, if each holds a single good one."""
+    buckets = found.of[name]
+    if size is None:
+        return _Shown(buckets, 0, "readings")
+    if not buckets.bad.any() and (buckets.count <= 1).all():
+        return _Shown(replace(buckets, start=buckets.first), 0, "readings")
+    return _Shown(buckets, WIDTHS[size], size if name in found.rolled else "readings")
+
+
+def _rollup_size(length: int, points: int) -> RollupSize | None:
+    """Return the widest buckets that leave enough points; None for the readings themselves."""
+    return next((size for size, least in _LEAST if length * least >= points * WIDTHS[size]), None)
+
+
+def _refined(
+    platform: SeriesPorts, asset: Asset, made: Mapping[str, _Shown], span: Interval
+) -> dict[str, _Shown]:
+    """Return the samples of variables with few: of minutes, if these hold one each, or of readings,
+    if there are not many of other variables among them."""
+    better: dict[str, _Shown] = {}
+    few = [name for name, one in made.items() if one.is_few()]
+    hourly = [name for name in few if made[name].width == HOUR]
+    if hourly and span[1] - span[0] <= _LONGEST_OF_MINUTES:
+        fine = read_buckets(platform, asset, hourly, *span, "minutes", MOST_READINGS)
+        better = {name: _made(fine, name, "minutes") for name in hourly if not fine.unread}
+    few = [name for name in few if better.get(name, made[name]).is_few()]
+    if few:
+        samples = read_samples(platform.readings, asset, few, *span, _MOST_AMONG_OTHERS)
+        if samples.start == span[0]:
+            better |= {name: _Shown(samples.of[name], 0, "readings") for name in few}
+    return better
+
+
+def longest_hold(declared: Variable, buckets: Buckets) -> int | None:
     """Return how long (ms) a value stands for itself before its absence is a gap."""
     if declared.carry_forward is not None:
         return duration_millis(declared.carry_forward)
     usual = declared.sampling
-    return gap_limit(samples, None if usual is None else duration_millis(usual))
+    return gap_limit(buckets, None if usual is None else duration_millis(usual))
+
+
+def gaps_of(
+    declared: Variable, buckets: Buckets, span: Interval, unread: Iterable[Interval]
+) -> tuple[Interval, ...]:
+    """Return the times of a span without a good sample, beside those that were not read."""
+    found = find_gaps(buckets, *span, longest_hold(declared, buckets))
+    return tuple(subtract(merge_intervals((a, b) for a, b in found.tolist()), unread))
 
 
 def _series(
-    asset: Asset, name: str, samples: Buckets, span: tuple[int, int], width: int
+    asset: Asset, name: str, made: _Shown, span: Interval, unread: Sequence[Interval], width: int
 ) -> VariableSeries:
-    few = int(samples.count.sum()) <= AS_THEY_ARE
-    shown = samples if few else merge_buckets(samples, width)
     declared = asset.variables[name]
-    gaps = find_gaps(samples, *span, longest_hold(declared, samples))
+    shown = made.buckets
+    shown_width = made.width
+    if made.good > AS_THEY_ARE or (made.width and width > made.width):
+        shown_width = -(-width // max(1, made.width)) * max(1, made.width)
+        shown = merge_buckets(made.buckets, shown_width)
+    gaps = gaps_of(declared, made.buckets, span, unread)
     t, low, high, mean = _points(shown, gaps, span[0])
     return VariableSeries(
         name,
         declared.title or name,
         declared.unit,
-        "readings",
+        made.source,
         t,
         low,
         high,
         mean,
         gaps,
-        find_bad(shown, 0 if few else width, span[1]),
-        int(samples.count.sum()),
+        tuple((a, b) for a, b in find_bad(shown, shown_width, span[1]).tolist()),
+        made.good,
     )
 
 
-def _points(shown: Buckets, gaps: Millis, start: int) -> tuple[Millis, Floats, Floats, Floats]:
+def _points(
+    shown: Buckets, gaps: Sequence[Interval], start: int
+) -> tuple[Millis, Floats, Floats, Floats]:
     """Return the points of buckets, with a missing one in each gap, so that no line crosses it."""
-    breaks = gaps[:, 0] + 1
+    breaks = np.array([begin + 1 for begin, _ in gaps], np.int64)
     breaks = breaks[~np.isin(breaks, shown.start)]
     nothing = np.full(len(breaks), np.nan)
     t = np.concatenate([np.maximum(shown.start, start), breaks])

@@ -16,6 +16,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.notification.routes import correct_if_known_late, read_routes
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sources.documents import record_edits
+from alerting.usecases.upkeep.rollups import roll_up
 
 _LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
 
@@ -31,6 +32,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
+        "rolled_up": roll_up(platform, as_of).rows,  # before the records of arrivals are forgotten
         "forgotten_late": forget_late(platform, as_of),
         "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": read_routes(platform.routes)[1],

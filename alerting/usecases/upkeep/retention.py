@@ -31,6 +31,7 @@ from alerting.usecases.alarm_load.budget_gate import checked_subjects
 from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.notification.platform_alerts import opening_keys
+from alerting.usecases.upkeep.rollups import forget_rollups
 
 # readings before a raise that evaluation, explanation or chart may read
 _BEFORE_EPISODE = timedelta(days=30)
@@ -81,6 +82,9 @@ def retain(
         # last: while it is away all else is deleted
         *_archived(platform, needed, limits["archive"], dry),
     ]
+    if not dry:
+        for asset in platform.rollups.states():
+            forget_rollups(platform, asset)
     totals = _totals(found)
     deleted = {one.what: one.documents for one in totals if one.documents}
     if deleted and not dry:
