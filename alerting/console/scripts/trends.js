@@ -37,7 +37,7 @@ async function series({ asset, variables, view }, signal) {
   if (answer.status === 401) return location.reload();
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.detail);
-  return found.series;
+  return found;
 }
 
 /** Show what an address says, without loading the page again. */
@@ -71,7 +71,8 @@ async function load(address) {
 async function draw(signal) {
   const wanted = shownOf(box);
   const found = await series(wanted, signal);
-  lanes.draw(found, wanted.view, wanted.shown);
+  lanes.draw(found.series, wanted.view, wanted.shown);
+  document.getElementById("unread").hidden = !found.unread.length;
   box.removeAttribute("aria-busy");
   document.querySelectorAll(".with-script").forEach((one) => { one.hidden = false; });
 }

@@ -25,7 +25,6 @@ from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable
-from alerting.readings.instants import from_millis
 from alerting.usecases.explain.selected import (
     LONGEST_SELECTED,
     MOST_SELECTED,
@@ -196,13 +195,13 @@ def _moved(asked: Asked, shown: ShownTime) -> dict[str, str]:
 
 def _series(
     platform: Platform, asked: Asked, shown: ShownTime, now: datetime, without: bool
-) -> tuple[list[VariableSeries], datetime | None]:
-    """Return the series of a page, none `without` pictures, and until when readings are too many to
-    be read."""
+) -> tuple[list[VariableSeries], bool]:
+    """Return the series of a page, none `without` pictures, and whether readings are too many to be
+    read."""
     if without or not asked.variables:
-        return [], None
+        return [], False
     found = read_series(platform, asked.asset, asked.variables, *shown, POINTS, now)
-    return found.series, from_millis(found.unread[-1][1]) if found.unread else None
+    return found.series, bool(found.unread)
 
 
 def _bands(

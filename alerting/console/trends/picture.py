@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alerting.definitions.wording.language import Language
-from alerting.readings.instants import Millis
+from alerting.readings.rollups import Interval
 from alerting.usecases.trends.series import VariableSeries
 
 SIDE = 1000.0
@@ -190,8 +190,8 @@ def _area(part: Sequence[_Row], span: ShownTime, y: Callable[[float], float]) ->
     return f"M{'L'.join([*there, *reversed(back)])}Z"
 
 
-def _positions(spans: Millis, span: ShownTime) -> list[Shape]:
-    return [_position(span, first / 1000, last / 1000) for first, last in spans.tolist()]
+def _positions(times: Iterable[Interval], span: ShownTime) -> list[Shape]:
+    return [_position(span, first / 1000, last / 1000) for first, last in times]
 
 
 def _position(span: ShownTime, first: float, last: float) -> Shape:
