@@ -78,7 +78,7 @@ def test_a_threshold_is_watched_and_evaluated_to_an_instant_and_a_missing_route_
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d")], "engineer", at(0), "test")
     text, addresses = work(platform)
     assert "Watched now 1 Oven too hot oven-1 Not evaluated yet" in text
-    assert addresses == []
+    assert addresses == ["/definitions/too-hot"]
     assert "/routes" in work(platform, role="admin")[1]
     read(platform, dict.fromkeys(range(10), 205.0))
     tick(platform, 10)
