@@ -30,7 +30,7 @@ from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Predicted
-from alerting.readings.history import History, to_millis
+from alerting.readings.history import History, Millis, to_millis
 from alerting.reporting.figures.episode_chart import Fan
 
 if TYPE_CHECKING:
@@ -55,18 +55,29 @@ def evaluate_forecast(
 
 
 def _with_values(rows: ScoredRows, history: History, shared: SharedInputs) -> ScoredRows:
-    """Return scored rows with the predicted values, of the refit after its training cutoff."""
-    matrix = shared.features(rows.model.plan, history, rows.at).matrix
-    refit = rows.model.refit
-    leads = forecast_of(rows.model).leads_ms
-    values = np.full((len(rows.at), len(leads), len(_NUMBERS)), np.nan)
-    is_known = rows.unknown == ""
-    is_later = rows.at > (np.inf if refit is None else to_millis(refit.training_cutoff))
-    for model, own in ((rows.model, is_known & ~is_later), (refit, is_known & is_later)):
-        if model is not None and own.any():
-            quantiles = forecast_of(model).quantiles(matrix[own])
+    """Return scored rows with the predicted values, NaN where they are not known."""
+    predicted = shared.predicted_values(
+        rows.model,
+        history.asset,
+        rows.at,
+        lambda: _predict_rows(
+            rows.model, shared.features(rows.model.plan, history, rows.at).matrix, rows.at
+        ),
+    )
+    values = np.where((rows.unknown == "")[:, None, None], predicted, np.nan)
+    return replace(rows, values=values, leads_ms=forecast_of(rows.model).leads_ms)
+
+
+def _predict_rows(model: TrainedModel, matrix: Floats, at: Millis) -> Floats:
+    """Return low, median and high at each lead, of the refit after its training cutoff."""
+    values = np.empty((len(at), len(forecast_of(model).leads_ms), len(_NUMBERS)))
+    refit = model.refit
+    is_later = at > (np.inf if refit is None else to_millis(refit.training_cutoff))
+    for one, own in ((model, ~is_later), (refit, is_later)):
+        if one is not None and own.any():
+            quantiles = forecast_of(one).quantiles(matrix[own])
             values[own] = quantiles[..., list(_NUMBERS.values())]
-    return replace(rows, values=values, leads_ms=leads)
+    return values
 
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:

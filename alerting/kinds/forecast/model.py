@@ -25,6 +25,7 @@ from alerting.learning.features.plan import STORED
 
 FILE = "forecast.json"
 MOST_LEADS = 16
+_AT_ONCE = 10_000  # rows that are predicted together at all leads
 Row = Annotated[tuple[float, ...], Field(max_length=1_000_000)]
 Rows = Annotated[tuple[Row, ...], Field(min_length=1, max_length=MOST_LEADS)]
 Column = Annotated[int, Field(ge=0)]
@@ -161,7 +162,8 @@ class Boosted:
 
     def quantiles(self, matrix: Floats) -> Floats:
         anchor = _anchor(matrix, self.last, self.missing)
-        return np.stack([self._at(matrix, lead) + anchor[:, None] for lead in self.leads], axis=1)
+        parts = [self._ahead(matrix[i : i + _AT_ONCE]) for i in range(0, len(matrix), _AT_ONCE)]
+        return np.asarray(np.concatenate(parts) + anchor[:, None, None])
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         at_lead = np.column_stack([row, [self.leads[lead]]])
@@ -174,9 +176,12 @@ class Boosted:
             gains[self.last] = 1.0
         return gains
 
-    def _at(self, matrix: Floats, lead: float) -> Floats:
-        rows = np.column_stack([matrix, np.full(len(matrix), lead)])
-        return np.asarray(self.trees.predict(rows), np.float64)
+    def _ahead(self, matrix: Floats) -> Floats:
+        """Return what is predicted beside the anchor, of all leads in one call of each booster."""
+        leads = np.repeat(self.leads, len(matrix))
+        rows = np.column_stack([np.tile(matrix, (len(self.leads), 1)), leads])
+        found = np.asarray(self.trees.predict(rows), np.float64)
+        return found.reshape(len(self.leads), len(matrix), -1).swapaxes(0, 1)
 
 
 def _filled(values: Floats, missing: float) -> Floats:

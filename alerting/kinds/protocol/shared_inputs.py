@@ -3,7 +3,7 @@ on it one after another.
 
 What is shared equals, bit for bit, what each evaluation would read and compute alone. Only the
 newest asset's is kept: at most `MOST_VALUES` values of readings, as many of parts of them (or one
-larger part), and as many of feature rows; of explanations the last hundred.
+larger part), as many of feature rows and of predicted values; of explanations the last hundred.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -98,7 +98,8 @@ class _Cache(Generic[K, T]):
 
 
 class _AssetInputs:
-    """Inputs of one asset: loaded readings, parts of them, older values, features, scores."""
+    """Inputs of one asset: loaded readings, parts of them, older values, features, scores, and
+    predicted values."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -108,6 +109,7 @@ class _AssetInputs:
         self.older: _Cache[tuple[Any, ...], pd.DataFrame] = _Cache(_MOST_PARTS)
         self.rows: _Cache[tuple[FeaturePlan, bytes], FeatureRows] = _Cache(_MOST, MOST_VALUES)
         self.scores: _Cache[tuple[ModelKey, bytes], ModelScores] = _Cache(_MOST)
+        self.values: _Cache[tuple[ModelKey, bytes], Floats] = _Cache(_MOST, MOST_VALUES)
 
 
 class SharedInputs:
@@ -213,6 +215,14 @@ class SharedInputs:
         key = model_key(model), at.tobytes()
         scores = self._inputs_for(history.asset).scores
         return rows, scores.get(key, lambda: _score(model, rows.matrix, at))
+
+    def predicted_values(
+        self, model: TrainedModel, asset: Asset, at: Millis, compute: Callable[[], Floats]
+    ) -> Floats:
+        """Return what `compute` predicts with a model at these instants. Equal models predict
+        once."""
+        values = self._inputs_for(asset).values
+        return values.get((model_key(model), at.tobytes()), compute, lambda found: found.size)
 
     def explain(
         self,

@@ -12,6 +12,8 @@ from alerting.console.web.chart import chart_shape
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
+from alerting.kinds.forecast.model import FittedForecast
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.readings.history import to_millis
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
@@ -118,6 +120,33 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
         segments(revisions, decisions, watermark, until),
     )
     assert [step.kind for step, _ in found.steps] == ["raised"]
+
+
+def test_evaluations_with_one_model_predict_its_values_once(platform, monkeypatch):
+    predict = FittedForecast.quantiles
+    predicted = []
+
+    def count(model, matrix):
+        predicted.append(len(matrix) > 1)  # one row: the values at a raise
+        return predict(model, matrix)
+
+    monkeypatch.setattr(FittedForecast, "quantiles", count)
+    revisions = platform.definitions.revisions(NAME)
+    decisions = platform.decisions.for_definition(NAME)
+    asset = platform.assets.get(AIR_FILTER)
+    state = ConditionState(watermark=at(TRAINED))
+    parts = segments(revisions, decisions, state.watermark, at(TRAINED + 600))
+
+    def values(shared):
+        found = evaluate_parts(platform, ModelCache(platform), asset, state, parts, shared=shared)
+        return [(part.at.tobytes(), part.values.tobytes()) for part in found.scores]
+
+    shared = SharedInputs(platform.readings)
+    first = values(shared)
+    before = sum(predicted)
+    assert before > 0
+    assert values(shared) == first == values(None)
+    assert sum(predicted) == 2 * before  # of the first, and of the one that shares nothing
 
 
 def evaluated_to(platform, cuts):

@@ -111,6 +111,16 @@ def test_contributions_add_up_to_the_margin(name):
     assert np.argmax(np.abs(shares)) == 0
 
 
+def test_trees_predict_many_rows_in_parts_as_they_predict_all_at_once(monkeypatch):
+    matrix, future = rising(rows=60)
+    family = FORECASTERS["boosted_trees"]
+    fitted = family.fit(family.proven[0], TASK, matrix, future, 3)
+    together = fitted.quantiles(matrix)
+    monkeypatch.setattr("alerting.kinds.forecast.model._AT_ONCE", 7)
+    assert fitted.quantiles(matrix).tobytes() == together.tobytes()
+    assert together.shape == (60, len(fitted.leads_ms), len(QUANTILES))
+
+
 def test_the_rounds_of_trees_are_a_parameter():
     matrix, future = rising()
     family = FORECASTERS["boosted_trees"]
