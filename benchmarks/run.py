@@ -32,6 +32,7 @@ HEAVY = (
     "reports_due",
     "restarts",
     "scheduler",
+    "series",
     "serve",
     "steps",
     "stream",

@@ -122,8 +122,9 @@ def unpack(parts: Mapping[int, bytes], size: RollupSize) -> Buckets:
         return NO_BUCKETS
     record = _RECORDS[size]
     in_order = sorted(parts)
-    records = np.frombuffer(b"".join(parts[hour] for hour in in_order), record)
-    lengths = [len(parts[hour]) // record.itemsize for hour in in_order]
+    packed = [parts[hour] for hour in in_order]
+    records = np.frombuffer(b"".join(packed), record)
+    lengths = np.array(list(map(len, packed)), np.int64) // record.itemsize
     hours = np.repeat(np.array(in_order, np.int64), lengths)
     start = hours + records["position"].astype(np.int64) * MINUTE
     count, bad, gap = (records[name].astype(np.int64) for name in _COUNTS)
