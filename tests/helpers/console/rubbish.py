@@ -135,11 +135,11 @@ def path_of(path, **names):
 
 def required(operation, beside):
     known = {"definition": "too-hot", "asset": "oven-1", "from": "1", "variable": "moisture"}
-    known |= {"start": "2026-01-05T00:00Z", "end": "2026-01-06T00:00Z"}
+    known |= {"start": "2026-01-05T00:00Z", "end": "2026-01-06T00:00Z", "above": "1"}
     return {
         p["name"]: known[p["name"]]
         for p in operation.get("parameters", ())
-        if p.get("required") and p["in"] == "query"
+        if p["in"] == "query" and (p.get("required") or p["name"] == "above")  # one limit at least
     } | beside
 
 
