@@ -157,7 +157,8 @@ def by_engineers(platform, revision):
             for name, v in asset.variables.items()
             for text in (name.replace("_", " "), v.title)
         }
-    return sorted({"otto", *filter(None, texts)}, key=lambda text: -len(text))
+    texts |= {"otto", revision.author, revision.reason}
+    return sorted(filter(None, texts), key=lambda text: -len(text))
 
 
 def test_no_page_has_a_word_outside_the_language_files(line, monkeypatch):
