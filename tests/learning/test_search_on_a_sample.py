@@ -85,7 +85,7 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
     _, hours = np.unique(data.at[test] // (DAY_MS // 6), return_inverse=True)
     difference = paired_differences(data.label[test], *scores, hours, seed=0)
     assert np.quantile(difference, 0.975) >= 0
-    assert abs(difference.mean()) < 0.02
+    assert difference.mean() > -0.02
 
     train = int((data.part == "train").sum())
     assert found.notes[0].startswith(f"searched on 3,000 of {train:,} training rows (all ")

@@ -162,7 +162,9 @@ class Boosted:
 
     def quantiles(self, matrix: Floats) -> Floats:
         anchor = _anchor(matrix, self.last, self.missing)
-        parts = [self._ahead(matrix[i : i + _AT_ONCE]) for i in range(0, len(matrix), _AT_ONCE)]
+        parts = [
+            self._predict_leads(matrix[i : i + _AT_ONCE]) for i in range(0, len(matrix), _AT_ONCE)
+        ]
         return np.asarray(np.concatenate(parts) + anchor[:, None, None])
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
@@ -176,7 +178,7 @@ class Boosted:
             gains[self.last] = 1.0
         return gains
 
-    def _ahead(self, matrix: Floats) -> Floats:
+    def _predict_leads(self, matrix: Floats) -> Floats:
         """Return what is predicted beside the anchor, of all leads in one call of each booster."""
         leads = np.repeat(self.leads, len(matrix))
         rows = np.column_stack([np.tile(matrix, (len(self.leads), 1)), leads])

@@ -111,13 +111,6 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     return usable, notes
 
 
-def is_better(later: Trial, earlier: Trial) -> bool:
-    """Return whether the lead over an earlier trial exceeds its standard error: no luck."""
-    advantage = np.subtract(later.folds, earlier.folds)
-    error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
-    return bool(advantage.mean() > error)
-
-
 def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
     """Return the average precision of scores of a fold's test rows."""
     return float(row_metrics(dataset.label[fold.test], score)["ap"] or 0.0)

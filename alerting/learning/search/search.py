@@ -19,7 +19,6 @@ from alerting.learning.search.candidates import (
     Fold,
     Trial,
     assemble,
-    is_better,
     usable_folds,
 )
 from alerting.learning.search.ceiling import ReadTime, run_trials
@@ -54,12 +53,11 @@ def search_candidate(
     (`ShiftedLabels`).
 
     The score of a set is its mean average precision over the walk-forward folds inside the training
-    period; for a family with rounds at the number of rounds that is best over all folds together. A
-    later set must beat an earlier one by more than the standard error over the folds; a set that is
-    worse than the median of those before it after the same folds is pruned. The time that a trial
-    takes decides nothing but where the ceiling ends the search (`run_trials`). Sets are tried on a
-    sample of a large training period (`search_sample`); the candidate's metrics are of
-    all its rows.
+    period; for a family with rounds at the number of rounds that is best over all folds together.
+    The best score wins, the earlier set where two are equal; a set that is worse than the median of
+    those before it after the same folds is pruned. The time that a trial takes decides nothing but
+    where the ceiling ends the search (`run_trials`). Sets are tried on a sample of a large training
+    period (`search_sample`); the candidate's metrics are of all its rows.
 
     Raises UserError if there is no such family, or if no fold has both classes.
     """
@@ -170,7 +168,7 @@ class _Search:
         tried, scores = self._evaluate(params, fitted)
         if pruned:
             tried = replace(tried, state="pruned")
-        elif self.best is None or is_better(tried, self.best):
+        elif self.best is None or tried.ap > self.best.ap:
             self.best = tried
             self.best_scores = (
                 [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
