@@ -335,6 +335,60 @@ def too_hot_on(asset, name):
     return {"name": name, "kind": "threshold", "assets": [asset], **variables}
 
 
+def bodies_of_definitions(line, hot, drafts):
+    """Return the bodies of routes that change definitions, by the ending of their path."""
+    return {
+        "/definitions:check": drafts,
+        "/definitions/{name:without_colon}": drafts,
+        ":retire": [{"reason": "test"}],
+        ":activate": [{"reason": "test"}],
+        ":restore": [{"revision": 1}],
+        "/definitions/new": [
+            {"do": do, "text": json.dumps(d)}
+            for do in EDITS
+            for d in drafts
+            if do == "check" or d["assets"] != ["*-oven"]  # who applies it must see all of them
+        ],
+        "/edit": [
+            {"do": do, "text": json.dumps({**d, "name": name}), "revision": 1}
+            for do in EDITS
+            for d in drafts
+            for name in (hot, f"{line}-moist")
+        ],
+        # of which one is the newest
+        "/retire": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
+        "/activate": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
+        "/restore": [{"revision": str(n), "number": "1"} for n in range(1, 12)],
+    }
+
+
+def bodies_of_the_plant(line, oven):
+    """Return the bodies of routes that change sources, models and imports, as the others."""
+    gate = {"name": f"{line}-source", "kind": "http", "stale_after": "9m"}
+    return {
+        "/sources:check": [gate],
+        "/sources:test": [gate],
+        "/sources/{name:without_colon}": [gate],
+        **{act: [{}] for act in (":pause", ":resume", ":test", "/look")},
+        "/dead-messages:retry": [{}],
+        "/new-source": [{"document": str(gate), "act": "apply"}],
+        "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
+        "/state": [{"act": "pause", "revision": "1"}],
+        "/models:approve": [{}],
+        "/models:reject": [{"reason": "test"}],
+        "/models:rollback": [{"reason": "test"}],
+        "/trainings": [{"reason": "test"}],
+        "/trainings:cancel": [{"reason": "test"}],
+        "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
+        "/imports/{id}:check": [{"asset": oven}],
+        "/import/{id}/check": [{"asset": oven}],
+        ":write": [{}],
+        "/write": [{}],
+        "/delete": [{}],
+        "/imports/{id:without_colon}": [{}],
+    }
+
+
 def bodies_of(path, line):
     """Return the bodies of a route that name things of a line, or of both; `for` a program or as
     the fields of a form."""
@@ -348,7 +402,6 @@ def bodies_of(path, line):
         drafts += [too_hot_on(oven, f"{FIRST}-hot"), too_hot_on("*-oven", f"{FIRST}-new")]
     instant = at(NOW - 400).isoformat()
     first = names_of(line).episodes[-3]
-    gate = {"name": f"{line}-source", "kind": "http", "stale_after": "9m"}
     of = {
         "/feedback": [{"verdict": "true_alarm", "acted": True}],
         "/ack": [{}],
@@ -376,47 +429,8 @@ def bodies_of(path, line):
         ],
         "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
         "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
-        "/definitions:check": drafts,
-        "/definitions/{name:without_colon}": drafts,
-        ":retire": [{"reason": "test"}],
-        ":activate": [{"reason": "test"}],
-        ":restore": [{"revision": 1}],
-        "/sources:check": [gate],
-        "/sources:test": [gate],
-        "/sources/{name:without_colon}": [gate],
-        **{act: [{}] for act in (":pause", ":resume", ":test", "/look")},
-        "/dead-messages:retry": [{}],
-        "/new-source": [{"document": str(gate), "act": "apply"}],
-        "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
-        "/state": [{"act": "pause", "revision": "1"}],
-        "/models:approve": [{}],
-        "/models:reject": [{"reason": "test"}],
-        "/models:rollback": [{"reason": "test"}],
-        "/trainings": [{"reason": "test"}],
-        "/trainings:cancel": [{"reason": "test"}],
-        "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
-        "/imports/{id}:check": [{"asset": oven}],
-        "/import/{id}/check": [{"asset": oven}],
-        ":write": [{}],
-        "/write": [{}],
-        "/delete": [{}],
-        "/imports/{id:without_colon}": [{}],
-        "/definitions/new": [
-            {"do": do, "text": json.dumps(d)}
-            for do in EDITS
-            for d in drafts
-            if do == "check" or d["assets"] != ["*-oven"]  # who applies it must see all of them
-        ],
-        "/edit": [
-            {"do": do, "text": json.dumps({**d, "name": name}), "revision": 1}
-            for do in EDITS
-            for d in drafts
-            for name in (hot, f"{line}-moist")
-        ],
-        # of which one is the newest
-        "/retire": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
-        "/activate": [{"revision": str(n), "reason": "test"} for n in range(1, 12)],
-        "/restore": [{"revision": str(n), "number": "1"} for n in range(1, 12)],
+        **bodies_of_definitions(line, hot, drafts),
+        **bodies_of_the_plant(line, oven),
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 

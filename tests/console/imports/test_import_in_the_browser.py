@@ -48,7 +48,7 @@ def test_a_european_file_is_recognised_and_written_without_a_terminal(tmp_path, 
         page.tap("form#choices button")
         page.wait_for(f"http://127.0.0.1:{port}/import/", "form[action$='/write'] button")
         page.tap("form[action$='/write'] button")
-        page.wait_for(f"http://127.0.0.1:{port}/import/", "a[href^='/trends']")
+        page.wait_for(f"http://127.0.0.1:{port}/import/", "main a[href^='/trends']")
         look("written")
         assert "480 rows are stored." in page.text()
         page.open(f"http://127.0.0.1:{port}/")
