@@ -299,7 +299,7 @@ def _register(
     platform.runs.log(
         run.id,
         metrics=metrics,
-        files={**evidence.files, **effects_file(model.effects), **charts},
+        files={**evidence.files, **effects_file(getattr(model, "effects", None)), **charts},
         folder=EVIDENCE,
     )
     log_onnx(platform.runs, run.id, model)

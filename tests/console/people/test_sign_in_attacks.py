@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi.routing import APIRoute
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
@@ -35,9 +36,9 @@ OPEN_BY_ADDRESS = {"/f/{token}", "/password/{code}", "/password/{code}/pin"}
 
 
 @pytest.fixture
-def app(platform, wall):
+def app(platform, wall, tmp_path):
     person_on(platform, wall())
-    return app_of(platform, wall)
+    return app_of(platform, wall, import_files=UploadFolder(tmp_path / "imports"))
 
 
 def cookies_of(browser):
@@ -189,9 +190,9 @@ def test_no_form_of_any_page_takes_the_mark_of_another_session(app, platform, wa
         for method in route.methods - {"GET", "HEAD"}:
             for mark in marks:
                 path = re.sub(r"\{[^}]+\}", "anna", route.path)
-                status = boss.request(
-                    method, path, data={"csrf": mark, "what": "disable"}
-                ).status_code
+                fields = {"csrf": mark, "what": "disable"}
+                files = {"file": ("line.csv", b"ts,zone\n")} if path == "/import" else None
+                status = boss.request(method, path, data=fields, files=files).status_code
                 if status != (401 if path.startswith("/api/") else 403):
                     taken.append((method, route.path, status))
     assert taken == []
