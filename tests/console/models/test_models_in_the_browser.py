@@ -19,7 +19,7 @@ pytestmark = [
     *(pytest.mark.models, pytest.mark.browser),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
-SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main a.act, main summary, main input:not([type=hidden])')]
+SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main a.go, main summary, main input:not([type=hidden])')]
   .map(e => e.closest('label') || e).filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
 CUT = "document.documentElement.scrollWidth > innerWidth"
 
@@ -80,7 +80,7 @@ def test_an_engineer_rejects_approves_and_rolls_back(console, platform):
     page.tap("a.card.model")
     console.look("model")
     console.shows("waits for a decision", "8 of 10", "too long in alarm", "Airflow")
-    page.tap("a.act.primary")
+    page.tap("a.go.primary")
     console.look("decide")
     page.tap("button[value=reject]")
     console.shows("a rejection needs a reason")
@@ -94,7 +94,7 @@ def test_an_engineer_rejects_approves_and_rolls_back(console, platform):
     console.look("approved")
     console.shows("Version 3 is in service since")
 
-    page.tap("a.act[href$=rollback]")
+    page.tap("a.go[href$=rollback]")
     console.look("rollback")
     page.write("input[name=reason]", "too many alarms")
     page.tap("button.primary")
@@ -126,7 +126,7 @@ def test_an_engineer_moves_the_operating_point_and_trains(console, platform):
     console.open(f"/models/{NAME}")
     console.look("requested")
     console.shows("ada asked for a training")
-    page.tap("a.act[href$=cancel]")
+    page.tap("a.go[href$=cancel]")
     console.look("cancel")
     page.write("input[name=reason]", "later")
     page.tap("button.primary")
