@@ -46,7 +46,7 @@ class RolledInterval:
 
 @dataclass(frozen=True)
 class RollupState:
-    """What is rolled up of an asset, by variable. `stale`: times (ms, whole hours) with later
+    """Rolled-up times of an asset, by variable. `stale`: times (ms, whole hours) with later
     readings; `arrivals`: arrival records that are in it already."""
 
     asset: str

@@ -88,7 +88,8 @@ def test_a_database_that_is_away_ends_no_wait(task, monkeypatch):
 
     monkeypatch.setattr(approval, "opened_platform", away)
     asked = parked(task.execute, CONTEXT)
-    parked(task.execute_complete, CONTEXT, answered(), **asked.kwargs)
+    again = parked(task.execute_complete, CONTEXT, answered(), **asked.kwargs)
+    assert again.kwargs == asked.kwargs
 
 
 def test_an_answer_in_airflow_is_returned_with_its_person(task):

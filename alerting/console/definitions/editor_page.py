@@ -47,7 +47,7 @@ Act = Annotated[
     str, Form(max_length=LONGEST_PATH, pattern=r"^[a-z]+(:[A-Za-z0-9_.-]+(:[0-9]{1,2})?)?$")
 ]
 SHAPES = frozenset({"form", "yaml", "add", "remove", "way"})
-"""What the buttons do that change the shape of a draft alone."""
+"""Values of the buttons that change the shape of a draft alone."""
 _ORIGIN = translatable("the text")
 
 

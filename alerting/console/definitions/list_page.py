@@ -15,7 +15,7 @@ from alerting.console.definitions import definition_api
 from alerting.console.definitions.documents import write_yaml_document
 from alerting.console.definitions.preview_shapes import raises_shape
 from alerting.console.definitions.views import shown_document
-from alerting.console.web.forms import FormEngineer
+from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import ModelDefinition, Revision
@@ -98,7 +98,7 @@ def retire(
 ) -> Response:
     """Take a definition out of service."""
     try:
-        expected = _number(revision)
+        expected = read_revision(revision)
         definition_api.retire(platform, name, expected, person.name, reason.strip())
     except UserError as refusal:
         return _refused(request, platform, name, refusal)
@@ -118,7 +118,9 @@ def activate(
     """Put a draft or a retired definition into service, within the alarm budget."""
     try:
         document = document_in_state(platform, name, "active")
-        _change(platform, document, _number(revision), person, reason or "activated", accept_load)
+        _change(
+            platform, document, read_revision(revision), person, reason or "activated", accept_load
+        )
     except UserError as refusal:
         return _refused(request, platform, name, refusal)
     return RedirectResponse(f"/definitions/{name}", 303)
@@ -137,21 +139,15 @@ def restore(
 ) -> Response:
     """Make the document of an earlier revision the newest one, within the alarm budget."""
     try:
-        chosen = sync.require_revision(platform.definitions, name, _number(number))
+        chosen = sync.require_revision(platform.definitions, name, read_revision(number))
         document = definition_document(chosen.definition)
         why = reason or f"revision {chosen.number} restored"
-        _change(platform, document, _number(revision), person, why, accept_load)
+        _change(platform, document, read_revision(revision), person, why, accept_load)
     except NotFound:
         raise
     except UserError as refusal:
         return _refused(request, platform, name, refusal)
     return RedirectResponse(f"/definitions/{name}", 303)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
-        raise UserError("the form does not name a revision; open the page again")
-    return int(text)
 
 
 def _change(

@@ -152,7 +152,7 @@ class ColumnView(View):
 
 
 class UnderstoodView(View):
-    """What was recognised in a file. Of assets, the first 50; of columns, the first 500."""
+    """The recognised content of a file. Of assets, the first 50; of columns, the first 500."""
 
     form: FormView
     lines: int
@@ -177,7 +177,7 @@ class RowView(View):
 
 
 class WrittenView(View):
-    """What an import has written. `late`: rows that came after their time was evaluated."""
+    """Counts of a written import. `late`: rows that came after their time was evaluated."""
 
     rows: int
     new: int

@@ -14,7 +14,7 @@ from alerting.console.api.parameters import FormField, Id
 from alerting.console.definitions.documents import read_yaml_document
 from alerting.console.sources import source_api
 from alerting.console.sources.starts import STARTS
-from alerting.console.web.forms import FormPlantEngineer
+from alerting.console.web.forms import FormPlantEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
 from alerting.definitions.sources.mapping import SourceState
@@ -90,7 +90,7 @@ def change_source(
     act: FormField = "",
 ) -> Response:
     """Check a changed document, show the rows that it would store, or apply it."""
-    expected = int(revision) if revision.isdigit() else 0
+    expected = read_revision(revision)
     return _answer(request, platform, person.name, text, act, name, expected)
 
 
@@ -128,7 +128,7 @@ def set_source_state(
     """Pause, resume or retire a source."""
     if act not in _STATES:
         raise UserError("act: pause, resume or retire")
-    expected = int(revision) if revision.isdigit() else 0
+    expected = read_revision(revision)
     try:
         change_state(platform, name, _STATES[act], expected, person.name, platform.clock.now())
     except ChangedMeanwhile as refusal:

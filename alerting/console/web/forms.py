@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from alerting.console.access import Person, confirms
 from alerting.console.api.api import require
 from alerting.console.api.parameters import FormField
+from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.permissions import Permission, Target
 
@@ -67,3 +68,10 @@ FormOperator = Annotated[Person, Depends(submitted_by("operate"))]
 FormEngineer = Annotated[Person, Depends(submitted_by("configure"))]
 FormPlantEngineer = Annotated[Person, Depends(submitted_by("configure", "whole plant"))]
 FormAdministrator = Annotated[Person, Depends(submitted_by("administer"))]
+
+
+def read_revision(text: str) -> int:
+    """Return the number of the revision that a form was made from. Raises UserError for none."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+        raise UserError("the form does not name a revision; open the page again")
+    return int(text)

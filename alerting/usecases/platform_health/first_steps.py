@@ -8,7 +8,7 @@ StepName = Literal["connect", "look", "ask", "preview", "apply", "notify"]
 
 @dataclass(frozen=True)
 class FirstCounts:
-    """What there is so far. `definitions`: stored ones, drafts among them; `active`: in service.
+    """Counts of things. `definitions`: stored ones, drafts among them; `active`: in service.
     `has_data`: whether any reading is stored."""
 
     has_data: bool

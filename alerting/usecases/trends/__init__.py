@@ -1,1 +1,1 @@
-"""What trends show: series of variables, events and episodes, and the catalogue of variables."""
+"""Content of trends: series of variables, events and episodes, and the catalogue of variables."""

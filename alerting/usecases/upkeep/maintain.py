@@ -18,12 +18,15 @@ from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sources.documents import record_edits
 from alerting.usecases.upkeep.rollups import roll_up
 
+MOST_FAULTS_NAMED = 20
+"""Reasons why variables are not rolled up that one run names."""
 _LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
 
 
 def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
     synced = sync(platform, as_of)
+    rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
     return {
         "edited_documents": audit_edits(platform, as_of),
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
@@ -32,7 +35,8 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
-        "rolled_up": roll_up(platform, as_of).rows,  # before the records of arrivals are forgotten
+        "rolled_up": rolled.rows,
+        "not_rolled_up": sorted(set(rolled.faults))[:MOST_FAULTS_NAMED],
         "forgotten_late": forget_late(platform, as_of),
         "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": read_routes(platform.routes)[1],

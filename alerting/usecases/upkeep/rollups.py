@@ -45,7 +45,7 @@ _VARIABLES_AT_ONCE = 50
 
 @dataclass
 class RollupRun:
-    """What a run did. `most`: instants that it reads at most, about; `rows`: those that it read;
+    """Progress of a run. `most`: instants that it reads at most, about; `rows`: those that it read;
     `behind`: assets with more to roll up; `faults`: why variables stay behind."""
 
     most: int

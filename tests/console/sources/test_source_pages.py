@@ -132,6 +132,10 @@ def test_a_source_is_paused_resumed_and_retired(browser, client, platform):
         assert platform.sources.get("gate").state == state
     late = browser.post("/sources/gate/state", data=fields)
     assert late.status_code == 412
+    for odd in ("", "²", "1" * 400):
+        refused = browser.post("/sources/gate/state", data=fields | {"revision": odd})
+        assert refused.status_code == 422
+        assert "does not name a revision" in refused.text
     answer = client.post("/api/v1/sources/gate:resume", headers={"if-match": '"4"'})
     assert answer.json() == {"name": "gate", "state": "active", "revision": 5}
     assert answer.headers["etag"] == '"5"'

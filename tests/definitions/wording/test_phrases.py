@@ -1,4 +1,4 @@
-"""What a definition watches, as a phrase."""
+"""The phrase of the thing that a definition watches."""
 
 import pytest
 

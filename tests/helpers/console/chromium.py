@@ -65,7 +65,7 @@ class Page:
         self.requests = []
         """The addresses of all requests since scripts were switched on."""
         self.complaints = []
-        """What the browser complained of: faults of scripts, violations of the policy."""
+        """Complaints of the browser: faults of scripts, violations of the policy."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
