@@ -60,5 +60,5 @@ ifneq ($(shell cat $(MADE) 2>/dev/null),$(CURDIR))
 $(MADE): moved
 endif
 
-$(MADE): pyproject.toml config/constraints.txt config/browser.txt
+$(MADE): pyproject.toml config/constraints.txt config/browser.txt config/browser_tests.txt
 	@$(PYTHON) tools/make_environment.py

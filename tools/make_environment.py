@@ -29,6 +29,8 @@ FOR_BROWSERS = [
     "--require-hashes",
     "--requirement",
     str(ROOT / "config" / "browser.txt"),
+    "--requirement",
+    str(ROOT / "config" / "browser_tests.txt"),
 ]
 
 # pip's setting, uv's variable, and uv's separator of several values

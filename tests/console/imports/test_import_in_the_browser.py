@@ -29,6 +29,8 @@ def test_a_european_file_is_recognised_and_written_without_a_terminal(tmp_path, 
             page.picture(tmp_path / f"{name}-{width}.png")
             assert (page.evaluate(SMALL), page.evaluate(CUT)) == ([], False), name
 
+        if width == SCREENS[-1][0]:
+            page.switch_scripts_on()  # then a script shows the progress, not the browser
         page.open(f"http://127.0.0.1:{port}/login")
         page.write("input[name=token]", ENGINEER_TOKEN)
         page.tap("form[action='/login'] button")

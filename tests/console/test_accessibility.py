@@ -1,0 +1,70 @@
+"""What axe-core finds on the pages of the console, by the rules of WCAG 2.2 AA, under the console's
+own policy: nothing, on a desk in the light and on a phone in the dark."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from alerting.adapters.files.upload_folder import UploadFolder
+from alerting.console.app import create_app
+from tests.builders import at
+from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.server import serving_thread
+from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, names_of, plant
+
+AXE = find_spec("axe_playwright_python")  # not imported: that would need its dependencies
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(AXE is None, reason="needs axe: make"),
+]
+SCREENS = ((1280, 800, "light"), (390, 844, "dark"))
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+LOOK = """window.found = null;
+  axe.run(document, {runOnly: {type: 'tag', values: %s}}).then(all => {
+    window.found = JSON.stringify(all.violations.flatMap(v => v.nodes.map(n => [v.id, n.html])));
+  });"""
+
+
+def pages_of(line):
+    names = names_of(line)
+    hot = f"/definitions/{names.definitions[0]}"
+    return [
+        *("/", "/suppressed", "/kpi", "/reports", "/routes", "/platform", "/audit", "/access"),
+        *("/account", "/import", "/sources", "/new-source", f"/sources/{line}-source"),
+        *(f"/episodes/{id}" for id in (names.episodes[0], names.episodes[-1])),
+        *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
+        *("/models", *(f"/models/{name}" for name in names.definitions)),
+        f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
+    ]
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)
+def test_no_page_hinders_a_person(tmp_path, width, height, scheme):
+    files = UploadFolder(tmp_path / "imports")
+    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW), import_files=files)
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    axe = Path(AXE.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
+    found = {}
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(width, height)
+        page.prefer(scheme)
+        page.open(f"{base}/login")
+        page.evaluate(f"document.querySelector('input[name=token]').value = {token!r}")
+        page.evaluate("document.querySelector('input[name=token]').form.submit()")
+        page.wait_for(f"{base}/", "nav form")
+        page.switch_scripts_on()
+        for path in pages_of(FIRST):
+            page.open(base + path)
+            assert page.evaluate("document.querySelector('nav form') != null"), path
+            page.evaluate(f"(() => {{ {axe} }})()")
+            page.evaluate(LOOK % json.dumps(RULES))
+            wait_until(lambda: page.evaluate("window.found"), lambda path=path: path)
+            if violations := json.loads(page.evaluate("window.found")):
+                found[path] = violations
+        complaints = [one for one in page.complaints if "ContentSecurityPolicy" in json.dumps(one)]
+    assert found == {}
+    assert complaints == []
