@@ -49,6 +49,8 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
     MenuEntry("/access", translatable("Access"), "administer"),
 )
+STYLED = ("web", "models", "trends", "imports", "definitions")
+"""Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
     "viewer": translatable("viewer"),
@@ -89,10 +91,9 @@ def _address(request: Request) -> str:
 
 @cache
 def stylesheet() -> str:
-    """Return the stylesheet of all pages."""
-    return menu_style() + files("alerting.console.web").joinpath("style.css").read_text(
-        encoding="utf-8"
-    )
+    """Return the stylesheet of all pages: that of every page, then those of single folders."""
+    sheets = [files(f"alerting.console.{folder}").joinpath("style.css") for folder in STYLED]
+    return menu_style() + "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 @cache
