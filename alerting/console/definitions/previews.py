@@ -13,6 +13,7 @@ from alerting.adapters.platform import Platform
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Progress
+from alerting.usecases.backtest.held_readings import HeldStore
 from alerting.usecases.backtest.preview import PreviewedAlarms, preview
 from alerting.usecases.backtest.run import Subject
 
@@ -75,6 +76,7 @@ class Previews:
         self._by_owner: dict[str, PreviewJob] = {}
         self._under_way: set[str] = set()
         self._running = BoundedSemaphore(AT_ONCE)
+        self.held = HeldStore()
 
     def start(
         self,
@@ -89,7 +91,7 @@ class Previews:
         period. Raises PreviewsFull if too many are under way."""
 
         def compute(progress: Progress, require_time: Callable[[], None]) -> PreviewedAlarms:
-            return preview(platform, subject, start, end, progress, require_time)
+            return preview(platform, subject, start, end, progress, require_time, self.held)
 
         identity = (subject.revision.hash, start, end)
         return self.run(PreviewJob(owner, subject.definition.name, identity, draft), compute)
