@@ -34,6 +34,7 @@ from alerting.definitions.faults import Fault, NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview, apply_change, review_change
+from alerting.usecases.backtest.held_readings import HELD_S
 from alerting.usecases.definitions.sync import ChangedSince, Expected
 
 router = APIRouter(include_in_schema=False)
@@ -165,6 +166,12 @@ def show_preview(
     return _page(request, platform, Editor(job.draft, preview=job, weeks=weeks))
 
 
+@router.post("/previews/{id}/end", response_class=Response, status_code=204)
+def end_preview(id: PreviewId, person: FormEngineer, previews: RunningPreviews) -> None:
+    """Stop one's own preview, because its page is left; a result stays."""
+    previews.find(person.name, id).cancelled.set()
+
+
 def _submit(
     request: Request,
     platform: Platform,
@@ -225,11 +232,20 @@ def _preview(
     document: Document,
     editor: Editor,
 ) -> Response:
-    end = platform.clock.now()
-    start = end - timedelta(weeks=editor.weeks)
+    start, end = _period(previews.newest(person.name), platform.clock.now(), editor.weeks)
     job = begin_preview(platform, previews, person.name, document, start, end, editor.draft)
     job.ended.wait(_PATIENCE_S)
     return RedirectResponse(f"/previews/{job.id}", 303)
+
+
+def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datetime, datetime]:
+    """Return the last weeks; those of a person's preview just before, whose series are held."""
+    length = timedelta(weeks=weeks)
+    if before is not None:
+        _, start, end = before.identity
+        if end - start == length and timedelta(0) <= now - end < timedelta(seconds=HELD_S):
+            return start, end
+    return now - length, now
 
 
 def _apply(
@@ -286,14 +302,22 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         job=job,
         running=job is not None and not job.ended.is_set(),
         made=made,
-        shape=preview_shape(made.drawn, zone_of(request), language_of(request))
-        if made and made.drawn
-        else None,
+        shape=_shape(request, job),
         budget=platform.budget.per_day,
         all_weeks=WEEKS,
         rows=min(max(editor.draft.text.count("\n") + 4, 18), 40),
         now=platform.clock.now(),
     )
+
+
+def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
+    """Return what is drawn of a preview: its result, or a sketch while it is under way."""
+    if job is None or job.draft is None:
+        return None
+    drawn = job.made.drawn if job.made else None if job.ended.is_set() else job.sketch
+    if drawn is None:
+        return None
+    return preview_shape(drawn, zone_of(request), language_of(request), _document(job.draft))
 
 
 def _form_of(draft: EditedDraft) -> FormGroup | None:

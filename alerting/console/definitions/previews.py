@@ -15,6 +15,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.ports import Progress
 from alerting.usecases.backtest.held_readings import HeldStore
 from alerting.usecases.backtest.preview import PreviewedAlarms, preview
+from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
 from alerting.usecases.backtest.run import Subject
 
 AT_ONCE = 2
@@ -47,12 +48,13 @@ class EditedDraft:
 @dataclass
 class PreviewJob:
     """A preview of one person. `identity`: of draft and period; `made`: its result, once done;
-    `draft`: of the editor, None through the API."""
+    `draft`: of the editor, None through the API; `sketch`: what its page draws meanwhile."""
 
     owner: str
     definition: str
     identity: tuple[str, datetime, datetime]
     draft: EditedDraft | None = None
+    sketch: PreviewChart | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
@@ -94,7 +96,9 @@ class Previews:
             return preview(platform, subject, start, end, progress, require_time, self.held)
 
         identity = (subject.revision.hash, start, end)
-        return self.run(PreviewJob(owner, subject.definition.name, identity, draft), compute)
+        sketch = sketch_preview(platform, subject.definition, start, end) if draft else None
+        job = PreviewJob(owner, subject.definition.name, identity, draft, sketch)
+        return self.run(job, compute)
 
     def run(self, job: PreviewJob, compute: Compute) -> PreviewJob:
         """Run a preview in a thread of its own, as `start`."""
@@ -122,6 +126,10 @@ class Previews:
         if job is None or job.id != id:
             raise NotFound(f"you have no preview {id!r}; a newer one takes the place of another")
         return job
+
+    def newest(self, owner: str) -> PreviewJob | None:
+        """Return a person's newest preview, None without one."""
+        return self._by_owner.get(owner)
 
     def cancel(self, owner: str, id: str) -> None:
         """Cancel and forget a person's own preview. Raises NotFound for any other."""

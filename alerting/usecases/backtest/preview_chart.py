@@ -11,11 +11,15 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.suppression import SuppressedInterval
-from alerting.ports import Readings
+from alerting.ports import Readings, SeriesPorts
+from alerting.readings.buckets import HOUR
+from alerting.readings.cleaning import Floats
 from alerting.readings.history import millis
+from alerting.readings.instants import Millis, to_millis
 from alerting.reporting.figures.episode_chart import (
     ChartLevel,
     Panel,
@@ -25,6 +29,7 @@ from alerting.reporting.figures.episode_chart import (
 )
 from alerting.usecases.backtest.comparison import ComparedAlarms
 from alerting.usecases.backtest.past_alarms import PastAlarm
+from alerting.usecases.trends.rolled import read_buckets
 
 MOST_PANELS = 3
 _PROBLEM_HOLD = timedelta(hours=1)  # a problem says not how long a value holds
@@ -94,6 +99,47 @@ def draw_preview(
     )
 
 
+def _limits_drawn(definition: Definition, asset: Asset) -> dict[str, Sequence[ChartLevel]]:
+    if isinstance(definition, Conditions):
+        found = limits_by_variable(definition, asset)
+        return {variable: levels for variable, (levels, _) in found.items()}
+    if isinstance(definition, TrainedDefinition):
+        levels = problem_levels(definition.problem)
+        return dict.fromkeys(definition.problem.variables[:MOST_PANELS], levels)
+    return {}
+
+
+def sketch_preview(
+    platform: SeriesPorts, definition: Definition, start: datetime, end: datetime
+) -> PreviewChart | None:
+    """Return the lowest and highest values of each hour from rollups alone, with limits: what is
+    drawn while readings are read. None where nothing is rolled up."""
+    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
+    if not targets:
+        return None
+    asset = targets[0]
+    limits = {
+        name: levels
+        for name, levels in _limits_drawn(definition, asset).items()
+        if name in asset.variables and asset.variables[name].type != "category"
+    }
+    span = to_millis(start), to_millis(end)
+    found = read_buckets(platform, asset, list(limits), *span, "hours", most=0).of
+    panels = [
+        _new_panel(
+            asset,
+            variable,
+            np.column_stack((found[variable].start, found[variable].start + HOUR // 2)).ravel(),
+            np.column_stack((found[variable].low, found[variable].high)).ravel(),
+            levels,
+            timedelta(milliseconds=HOUR),
+        )
+        for variable, levels in limits.items()
+        if len(found[variable].start)
+    ]
+    return PreviewChart(asset.name, tuple(panels), start, end) if panels else None
+
+
 def draw_problems(
     readings: Readings,
     definition: TrainedDefinition,
@@ -135,14 +181,19 @@ def draw_variable(
     values = frame[variable].to_numpy()
     if not len(values) or not np.issubdtype(values.dtype, np.number) or np.isnan(values).all():
         return None
+    at = millis(pd.DatetimeIndex(frame.index))
+    return _new_panel(asset, variable, at, values, levels, hold)
+
+
+def _new_panel(
+    asset: Asset,
+    variable: str,
+    at: Millis,
+    values: Floats,
+    levels: Sequence[ChartLevel],
+    hold: timedelta,
+) -> Panel:
     known = asset.variables.get(variable)
-    return new_panel(
-        Panel(
-            variable_title(variable, asset.variables),
-            known.unit if known else None,
-            millis(pd.DatetimeIndex(frame.index)),
-            values,
-            tuple(dict.fromkeys(levels)),
-            hold=hold,
-        )
-    )
+    unit = known.unit if known else None
+    title = variable_title(variable, asset.variables)
+    return new_panel(Panel(title, unit, at, values, tuple(dict.fromkeys(levels)), hold=hold))

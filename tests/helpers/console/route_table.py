@@ -116,6 +116,7 @@ TABLE = {
         GET /definitions/{name}/edit,
         POST /definitions/{name}/edit,
         GET /previews/{id},
+        POST /previews/{id}/end,
         POST /definitions/{name}/retire,
         POST /definitions/{name}/activate,
         POST /definitions/{name}/restore""",
