@@ -1,5 +1,6 @@
 """The editor of definitions as YAML: check, preview on the past, conflicts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -7,13 +8,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import FormField, Id, NameQuery
 from alerting.console.definitions.documents import (
+    MOST_VALUES,
+    SCENARIO_EXAMPLE,
     line_of_path,
     read_yaml_document,
+    write_yaml,
     write_yaml_document,
 )
 from alerting.console.definitions.form import (
@@ -35,6 +40,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview, apply_change, review_change
 from alerting.usecases.backtest.held_readings import HELD_S
+from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
 from alerting.usecases.definitions.sync import ChangedSince, Expected
 
 router = APIRouter(include_in_schema=False)
@@ -50,14 +56,16 @@ Act = Annotated[
 SHAPES = frozenset({"form", "yaml", "add", "remove", "way"})
 """Values of the buttons that change the shape of a draft alone."""
 _ORIGIN = translatable("the text")
+_SCENARIOS = translatable("the scenarios")
 
 
 @dataclass(frozen=True)
 class Editor:
     """The content of the editor's page. `draft`: text, name and revision, as of a preview.
 
-    `review`: the check of the text; `fault`: why there is none; `changed`: the change of somebody
-    else since; `over_budget`: it may only be applied with a reason.
+    `review`: the check of the text; `tested`: scenarios that were run; `fault`: why there is none;
+    `changed`: the change of somebody else since; `over_budget`: it may only be applied with a
+    reason.
     """
 
     draft: EditedDraft
@@ -66,6 +74,7 @@ class Editor:
     changed: ChangedSince | None = None
     over_budget: bool = False
     preview: PreviewJob | None = None
+    tested: Sequence[ScenarioResult] = ()
     weeks: int = USUAL_WEEKS
     reason: str = ""
     accept_load: str = ""
@@ -86,6 +95,7 @@ async def read_draft(
     accept_load: FormField = "",
     weeks: Annotated[int, Form(ge=1, le=13)] = USUAL_WEEKS,
     shape: FormField = "",
+    scenarios: DraftText = "",
 ) -> Editor:
     """Return the editor's content as it was sent: as text, or as the inputs of a form."""
     as_form = shape == "form"
@@ -93,8 +103,12 @@ async def read_draft(
         items = (await request.form()).multi_items()
         sent = [(name, value) for name, value in items if isinstance(value, str)]
         text = write_yaml_document(read_form(sent))
-    draft = EditedDraft(text.replace("\r\n", "\n"), "", 0, as_form)
+    draft = EditedDraft(_lines(text), "", 0, as_form, _lines(scenarios))
     return Editor(draft, weeks=weeks, reason=reason.strip(), accept_load=accept_load.strip())
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
 
 
 SentDraft = Annotated[Editor, Depends(read_draft)]
@@ -188,7 +202,9 @@ def _submit(
             return _preview(platform, person, previews, document, editor)
         if act in ("apply", "draft"):
             return _apply(request, platform, person, document, editor, as_draft=act == "draft")
-        if act in SHAPES:
+        if act == "test":
+            editor = replace(editor, tested=_run(document, editor.draft.scenarios))
+        elif act in SHAPES:
             editor = replace(editor, draft=_in_shape(editor.draft, document, act, where))
         else:
             if act == "stop":
@@ -199,6 +215,19 @@ def _submit(
     except UserError as refusal:
         editor = replace(editor, fault=refusal.message)
     return HTMLResponse(_page(request, platform, editor), editor.status)
+
+
+def _run(document: Document, text: str) -> Sequence[ScenarioResult]:
+    """Return the results of scenarios, of a text that is a list or a scenario file. Raises
+    UserError."""
+    found = parse_yaml(text, _SCENARIOS, MOST_VALUES)
+    written = found[0] if len(found) == 1 else None
+    listed = written.get("scenarios") if isinstance(written, dict) else written
+    if not isinstance(listed, list) or not listed:
+        raise UserError(
+            translatable("the scenarios: write a list, each with a title, readings, and expect")
+        )
+    return run_scenarios(document, listed, _SCENARIOS)
 
 
 def _in_shape(draft: EditedDraft, document: Document, act: str, where: str) -> EditedDraft:
@@ -305,6 +334,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         shape=_shape(request, job),
         budget=platform.budget.per_day,
         all_weeks=WEEKS,
+        example=write_yaml([SCENARIO_EXAMPLE]),
         rows=min(max(editor.draft.text.count("\n") + 4, 18), 40),
         now=platform.clock.now(),
     )

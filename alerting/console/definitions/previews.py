@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import BoundedSemaphore, Event, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Literal
 
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Progress
-from alerting.usecases.backtest.held_readings import HeldStore
+from alerting.usecases.backtest.held_readings import HELD_S, HeldStore
 from alerting.usecases.backtest.preview import PreviewedAlarms, preview
 from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
 from alerting.usecases.backtest.run import Subject
@@ -37,12 +37,14 @@ class _Cancelled(Exception):
 @dataclass(frozen=True)
 class EditedDraft:
     """A draft as it stands in the editor: its text, the definition that it changes (empty for a new
-    one), the revision from which the change is made, and whether it is shown as a form."""
+    one), the revision from which the change is made, whether it is shown as a form, and scenarios
+    as YAML."""
 
     text: str
     name: str
     revision: int
     as_form: bool = False
+    scenarios: str = ""
 
 
 @dataclass
@@ -78,7 +80,8 @@ class Previews:
         self._by_owner: dict[str, PreviewJob] = {}
         self._under_way: set[str] = set()
         self._running = BoundedSemaphore(AT_ONCE)
-        self.held = HeldStore()
+        self.held = HeldStore(time.monotonic)
+        self._sweep: Timer | None = None
 
     def start(
         self,
@@ -158,6 +161,21 @@ class Previews:
                 self._under_way.discard(job.id)
             job.ended_at = datetime.now(UTC)
             job.ended.set()
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        """Drop held series when they are old, also where no preview follows."""
+        with self._lock:
+            if self._sweep is None:
+                self._sweep = Timer(HELD_S + 1, self._drop_old)
+                self._sweep.daemon = True
+                self._sweep.start()
+
+    def _drop_old(self) -> None:
+        with self._lock:
+            self._sweep = None
+        if self.held.drop_old():
+            self._sweep_later()
 
     def _compute(self, job: PreviewJob, compute: Compute) -> None:
         until = time.monotonic() + self._longest_s

@@ -7,11 +7,10 @@ read an asset finds no series of it. What arrives late before the newest reading
 series, so a preview states at what time its readings were read.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from threading import Lock, Timer
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -75,16 +74,16 @@ class HeldStore:
 
     def __init__(
         self,
+        monotonic: Callable[[], float],
         most_bytes: int = MOST_HELD_BYTES,
         held_s: float = HELD_S,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`monotonic`: a clock in seconds."""
         self._most_bytes = most_bytes
         self._held_s = held_s
         self._monotonic = monotonic
         self._lock = Lock()
         self._held: list[tuple[float, HeldSeries]] = []
-        self._timer: Timer | None = None
 
     @property
     def bytes_held(self) -> int:
@@ -127,33 +126,16 @@ class HeldStore:
             while sum(one.size for _, one in self._held) + series.size > self._most_bytes:
                 del self._held[0]
             self._held.append((self._monotonic() + self._held_s, series))
-            self._watch()
 
-    def forget(self) -> None:
-        """Drop all series."""
+    def drop_old(self) -> bool:
+        """Drop what was held long enough; return whether anything is left."""
         with self._lock:
-            self._held = []
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._drop_old()
+            return bool(self._held)
 
     def _drop_old(self) -> None:
         now = self._monotonic()
         self._held = [(until, one) for until, one in self._held if until > now]
-
-    def _watch(self) -> None:
-        """Drop what is old after a while, also where no preview asks for anything any more."""
-        if self._timer is None:
-            self._timer = Timer(self._held_s + 1, self._drop_unused)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _drop_unused(self) -> None:
-        with self._lock:
-            self._timer = None
-            self._drop_old()
-            if self._held:
-                self._watch()
 
 
 class CountedReadings:

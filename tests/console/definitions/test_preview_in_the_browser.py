@@ -1,4 +1,4 @@
-"""A preview in a real browser with scripts: a limit is moved on the picture, by pointer and by keys,
+"""A preview in a real browser with scripts: a limit is moved on the picture by pointer and by keys,
 and the page shows what it would have raised, without loading anew."""
 
 import pytest
@@ -63,7 +63,7 @@ def test_a_limit_is_moved_on_the_picture_and_the_preview_follows(tmp_path):
             page.resize(width, height)
             page.prefer(scheme)
             page.open(f"{base}/definitions/too-hot/edit")
-            page.evaluate("document.getElementById('text').setRangeText('225', ...(m => [m.index + 7, m.index + 10])(/above: 205/.exec(document.getElementById('text').value)))")  # noqa: E501
+            page.evaluate("(t => { t.value = t.value.replace('205', '225'); })(text)")
             loaded = page.evaluate("performance.timeOrigin")
             page.press("button[value=preview]")
             shows(page, "It would have raised 36 alarms")

@@ -1,6 +1,7 @@
 """Previews of drafts over the REST API: jobs of one person, in memory, bounded."""
 
 from threading import Event
+from time import monotonic
 
 import pytest
 from fastapi.testclient import TestClient
@@ -114,7 +115,14 @@ def test_a_preview_ends_where_it_needs_more_readings_than_allowed(platform):
     subject = written_subject(platform, too_hot())
     with pytest.raises(UserError, match="needs more than 50 readings; choose a shorter period"):
         preview(
-            platform, subject, at(0), at(DAY), silent, lambda: None, HeldStore(), most_readings=50
+            platform,
+            subject,
+            at(0),
+            at(DAY),
+            silent,
+            lambda: None,
+            HeldStore(monotonic),
+            most_readings=50,
         )
 
 

@@ -84,6 +84,7 @@ TABLE = {
         POST ~/definitions/{name}/predict-jobs,
         POST ~/predict-jobs/{id}/cancel,
         POST ~/definitions:check,
+        POST ~/definitions:test,
         PUT ~/definitions/{name:without_colon},
         POST ~/definitions/{name}:retire,
         POST ~/definitions/{name}:activate,

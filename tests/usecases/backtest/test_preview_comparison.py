@@ -1,5 +1,7 @@
 """A draft beside what is in service, and the values that a preview draws."""
 
+from time import monotonic
+
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
@@ -15,7 +17,7 @@ END = at(DAYS * 24 * 60)
 
 def tried(platform, document):
     subject = written_subject(platform, document)
-    return preview(platform, subject, at(0), END, silent, lambda: None, HeldStore())
+    return preview(platform, subject, at(0), END, silent, lambda: None, HeldStore(monotonic))
 
 
 def alarm(minute, asset="oven-1", minutes=10):
