@@ -444,6 +444,7 @@ OF_NO_ASSET = {
     "/api/v1/definitions:preview",  # below
     *("/api/v1/imports", "/import"),  # tests/console/imports/test_imports_of_a_scope.py
     *("/account/pin", "/account/pin/remove", "/login/directory/logout", "/api/v1/previews/{id}"),
+    *("/previews/{id}/end", "/api/v1/definitions:test"),
 }
 """Routes to write that name nothing of a line."""
 

@@ -12,7 +12,8 @@ from alerting.ports import Document
 
 YAML = "application/yaml"
 _JSON = "application/json"
-_MOST_VALUES = 20_000
+MOST_VALUES = 20_000
+"""Values of a document in a request."""
 _WIDTH = 100
 _SHORT = 60
 _WHOLE = 1e15  # beyond it, not every whole number is a float
@@ -24,6 +25,12 @@ EXAMPLE: dict[str, Any] = {
     "assets": ["oven-1"],
     "variable": "zone_2_temperature",
     "above": 215,
+}
+SCENARIO_EXAMPLE: dict[str, Any] = {
+    "title": "too hot after three minutes",
+    "every": "1m",
+    "readings": {"zone_2_temperature": ["210 x 3", 220, 220, 210]},
+    "expect": [{"at": "3m", "raised": "medium"}, {"at": "5m", "closed": True}],
 }
 SOURCE_EXAMPLE: dict[str, Any] = {"name": "line-3", "kind": "http", "stale_after": "10m"}
 
@@ -82,7 +89,7 @@ SentSource = Annotated[Document, Depends(sent_as("source"))]
 
 def read_yaml_document(text: str, origin: str, what: str = "definition") -> Document:
     """Return the one document of a YAML text. Raises UserError for its first fault."""
-    return _require_document(parse_yaml(text, origin, _MOST_VALUES), origin, what)
+    return _require_document(parse_yaml(text, origin, MOST_VALUES), origin, what)
 
 
 def write_yaml_document(document: Document) -> str:
