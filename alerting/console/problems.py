@@ -16,6 +16,7 @@ from starlette.routing import Match
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.api.plant_times import plant_times
 from alerting.console.language import language_of
+from alerting.console.web.prefix import address_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import (
     ChangedMeanwhile,
@@ -78,7 +79,7 @@ def problem(
         "title": title,
         "status": status,
         "detail": _shorten(detail),
-        "instance": clean_line(request.url.path)[:500],
+        "instance": clean_line(address_of(request.url.path))[:500],
     }
     if faults:
         content["faults"] = [asdict(fault) for fault in faults]

@@ -21,6 +21,7 @@ from alerting.console.api.parameters import NAME, Id
 from alerting.console.api.predict_api import require_definition
 from alerting.console.api.views import View
 from alerting.console.gate import LARGEST_BODY
+from alerting.console.web.prefix import address_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.names import Closed
 from alerting.ports import PredictJob, ScoredFile
@@ -250,7 +251,7 @@ def _view(job: PredictJob, all_jobs: Sequence[PredictJob], files: JobFolder) -> 
         {
             **vars(job),
             "step": describe_wait(all_jobs, job, datetime.now(UTC)),
-            "scores": f"/api/v1/predict-jobs/{job.id}/scores" if has_scores else None,
+            "scores": address_of(f"/api/v1/predict-jobs/{job.id}/scores") if has_scores else None,
             "bytes": job.size,
         }
     )
