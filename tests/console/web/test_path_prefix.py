@@ -16,7 +16,12 @@ from alerting.console.scripts.serving import OWN, scripts
 from alerting.definitions.faults import UserError
 from alerting.settings.delivery import _public_url
 from tests.builders import at
+from tests.helpers.console.api import TOKENS
+from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.server import serving_thread
+from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
 from tests.helpers.console.two_lines import FIRST, NOW, SECOND, plant
+from tests.support import free_port
 
 HOST = "https://plant.example"
 TOKEN = "admin-token-0123456789"
@@ -155,6 +160,25 @@ def test_answers_of_the_api_name_addresses_with_the_prefix(platform, tmp_path):
     assert reports
     assert all(programs.get(one["url"]).status_code == 200 for one in reports)
     assert all(one["url"].startswith("/alerting/") for one in reports)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_scripts_reach_the_api_below_a_path(tmp_path, swinging):  # noqa: F811
+    port = free_port()
+    base = f"http://127.0.0.1:{port}/alerting"
+    app = create_app(swinging, TOKENS, now=lambda: at(600), public_url=base)
+    with serving_thread(app, port=port), open_chromium(tmp_path / "profile") as page:
+        page.open(f"{base}/login")
+        page.evaluate(f"document.querySelector('input[name=token]').value = {TOKEN!r}")
+        page.tap("form:has(input[name=token]) button")
+        page.switch_scripts_on()
+        page.open(base + TREND)
+        drawn = "document.querySelectorAll('#lanes.drawn canvas').length"
+        wait_until(lambda: page.evaluate(drawn) == 2, page.text)
+        assert page.complaints == []
+        own = {address for address in page.requests if str(port) in address}
+        assert {address for address in own if not address.startswith(base)} == set()
 
 
 def test_no_script_has_an_address_that_begins_at_the_host():
