@@ -64,6 +64,7 @@ from alerting.console.web import (
     routes,
 )
 from alerting.console.web.line_clock import PageClock
+from alerting.console.web.prefix import Prefix, prefix_of, require_free
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.operators.refusals import RefusalLog
@@ -133,12 +134,12 @@ def create_app(
 
     `tokens`: name and role by token. `zone`: time zone of the pages. `language`: of the pages, for
     browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
-    the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
-    time limit for the body of a request to arrive. `predict_files`: the files of predict
-    jobs, `import_files` of imports; without them none are taken. `passwords`: their hashes,
-    argon2id if left out. `directory`: the provider by which people sign in; it needs `public_url`.
-    `source_readers`: makes what connects to sources, to look at their rows. `airflow`: the address
-    of its pages, for links.
+    the one-time link. `public_url`: the address at which people reach the pages; its path comes
+    before that of every page. `body_seconds`: time limit for the body of a request to arrive.
+    `predict_files`: the files of predict jobs, `import_files` of imports; without them none are
+    taken. `passwords`: their hashes, argon2id if left out. `directory`: the provider by which
+    people sign in; it needs `public_url`. `source_readers`: makes what connects to sources, to
+    look at their rows. `airflow`: the address of its pages, for links.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -198,4 +199,7 @@ def create_app(
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
+    if prefix := prefix_of(public_url):
+        require_free(prefix, [getattr(route, "path", "/") for route in app.routes])
+        app.add_middleware(Prefix, prefix=prefix)
     return app

@@ -128,7 +128,7 @@ def the_imports(request: Request, platform: Served, person: Engineer) -> Imports
 OwnImports = Annotated[Imports, Depends(the_imports)]
 
 
-@router.post("/imports", status_code=202, openapi_extra=_TAKES_A_FILE)
+@router.post("/imports", status_code=202, openapi_extra=_TAKES_A_FILE, operation_id="upload_import")
 async def upload_file(
     request: Request,
     imports: OwnImports,
@@ -155,7 +155,7 @@ async def upload_file(
         raise
 
 
-@router.get("/imports")
+@router.get("/imports", operation_id="list_imports")
 def list_all(imports: OwnImports) -> list[ImportView]:
     """List imports, newest first: all of them for an engineer of the whole plant, else one's own.
     Role: engineer."""
@@ -199,6 +199,7 @@ def delete_import(id: ImportId, imports: OwnImports) -> None:
     "/imports/{id}/rejects",
     responses={200: {"description": "Line, column, reason, line as it was.", "content": {CSV: {}}}},
     response_class=FileResponse,
+    operation_id="download_rejects",
 )
 def send_rejects(id: ImportId, imports: OwnImports) -> FileResponse:
     """Send the bad lines that an import left out, with their reasons, as CSV. Role: engineer."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from alerting.console.api.parameters import NameText, Short
 from alerting.console.api.views import View
+from alerting.console.web.prefix import address_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.uploads import ShownState, shown_state
@@ -230,6 +231,6 @@ def import_view(job: ImportJob, now: datetime, *, has_rejects: bool) -> ImportVi
         "choices": ChoicesBody.model_construct(**choices),
         "fault": job.fault and name_choices(job.fault, {f: f for f in LABELS}),
         "asks": sorted(asked_choices(job.fault)),
-        "rejects": f"/api/v1/imports/{job.id}/rejects" if has_rejects else None,
+        "rejects": address_of(f"/api/v1/imports/{job.id}/rejects") if has_rejects else None,
     }
     return ImportView.model_validate(shown)

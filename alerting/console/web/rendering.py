@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pa
 from markupsafe import Markup
 
 from alerting.console.language import language_of
+from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
@@ -74,7 +75,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "language": language,
         "menu": MENU,
     }
-    return page.render(path=_address(request), **shared, **values)
+    return prefixed(page.render(path=_address(request), **shared, **values))
 
 
 def zone_of(request: Request) -> ZoneInfo:

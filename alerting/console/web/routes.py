@@ -52,7 +52,7 @@ def show_routes(platform: Served, _: PlantViewer) -> RoutesOverview:
     return routes_overview(platform, platform.clock.now())
 
 
-@api.post("/routes/{name}/test", tags=["notifications"])
+@api.post("/routes/{name}/test", tags=["notifications"], operation_id="test_route")
 def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
     results = try_route(platform, name, person.name, platform.clock.now())
@@ -63,7 +63,12 @@ def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestV
     ]
 
 
-@api.post("/dead-letters/retry", tags=["notifications"], openapi_extra=MAY_NAME_NOTHING)
+@api.post(
+    "/dead-letters/retry",
+    tags=["notifications"],
+    openapi_extra=MAY_NAME_NOTHING,
+    operation_id="retry_dead_letters",
+)
 def retry_by_api(body: RetryBody, platform: Served, person: PlantEngineer) -> RetryView:
     """Deliver dead letters again under their old keys. Role: engineer."""
     retried = retry(platform, body.id, person.name, platform.clock.now())
