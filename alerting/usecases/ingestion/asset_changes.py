@@ -1,7 +1,7 @@
 """Changes of one asset by people at the console: their effect before they are applied, and how."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from alerting.definitions.wording.language import template
 from alerting.ports import Assets, Document, IngestionPorts
 from alerting.usecases.definitions.checking import all_assets
 from alerting.usecases.definitions.edits import NEW, content_tag, require_content
-from alerting.usecases.ingestion.assets import AssetChange, asset_changes, faults_beside
+from alerting.usecases.ingestion.assets import asset_changes, faults_beside
 
 _VARIABLES = "variables."
 
@@ -45,13 +45,14 @@ class AffectedDefinition:
 class AssetReview:
     """The effect that applying a document of an asset would have; a faulty one has faults alone.
 
-    `dropped`: variables that it declares no more; their readings stay.
+    `changes`: field to its value before and after; `dropped`: variables that it declares no more,
+    whose readings stay.
     """
 
     name: str
     action: Literal["new", "changed", "unchanged"]
     faults: tuple[Fault, ...] = ()
-    changes: tuple[AssetChange, ...] = ()
+    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     affected: tuple[AffectedDefinition, ...] = ()
     dropped: tuple[str, ...] = ()
 
@@ -128,7 +129,7 @@ def _review(plant: IngestionPorts, document: Mapping[str, Any]) -> tuple[AssetRe
     faults = [*_parent_faults(asset, after), *faults_beside(asset, stored, plant.readings)]
     if faults:
         return AssetReview(asset.name, NEW, tuple(faults)), None
-    changes = tuple(asset_changes(stored, asset))
+    changes = {c.field: (c.before, c.after) for c in asset_changes(stored, asset)}
     is_same = stored is not None and asset_document(stored) == asset_document(asset)
     action: Literal["changed", "unchanged"] = "unchanged" if is_same else "changed"
     affected = [] if is_same else _affected(plant, asset.name, known, after, changes)
@@ -156,15 +157,15 @@ def _affected(
     name: str,
     before: AssetIndex,
     after: AssetIndex,
-    changes: Sequence[AssetChange],
+    changes: Iterable[str],
 ) -> list[AffectedDefinition]:
     """Return the definitions, drafts among them, that watch the asset before or after its change,
     and those that become faulty by it."""
     types = plant.assets.event_types()
     changed = {
-        change.field.removeprefix(_VARIABLES).partition(".")[0]
-        for change in changes
-        if change.field.startswith(_VARIABLES)
+        path.removeprefix(_VARIABLES).partition(".")[0]
+        for path in changes
+        if path.startswith(_VARIABLES)
     }
     found = []
     for revision in plant.definitions.latest_revisions():
