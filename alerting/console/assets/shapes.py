@@ -24,7 +24,7 @@ _VARIABLES = 8
 
 def spark_shape(line: VariableLine, page: VariablePage) -> str:
     """Return the path of the hourly means of a number, in a box of 150 by 36; empty without any.
-    The line is broken where an hour has no value."""
+    The line is broken where values are missing for much longer than usual."""
     hours = line.hours.has_good()
     if line.variable.type != "number" or len(hours.start) < 2:
         return ""
@@ -33,12 +33,15 @@ def spark_shape(line: VariableLine, page: VariablePage) -> str:
     height = float(np.max(means)) - low or 1.0
     start = to_millis(page.since)
     length = to_millis(page.until) - start
+    longest = 2.5 * max(_HOUR, float(np.median(np.diff(hours.start))))
     path = []
     before = None
     for at, mean in zip(hours.start.tolist(), means.tolist(), strict=True):
         x = WIDTH * min(max((at + _HOUR / 2 - start) / length, 0.0), 1.0)
         y = 3 + (HEIGHT - 6) * (1 - (mean - low) / height)
-        path.append(f"{'L' if before is not None and at - before <= _HOUR else 'M'}{x:.1f} {y:.1f}")
+        path.append(
+            f"{'L' if before is not None and at - before <= longest else 'M'}{x:.1f} {y:.1f}"
+        )
         before = at
     return "".join(path)
 
