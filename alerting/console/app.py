@@ -27,6 +27,7 @@ from alerting.console.api import (
 )
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
+from alerting.console.assets import asset_api, asset_pages
 from alerting.console.attempts import WrongAttempts
 from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
 from alerting.console.definitions.previews import Previews
@@ -48,6 +49,7 @@ from alerting.console.people import (
 )
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
+from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
@@ -61,7 +63,6 @@ from alerting.console.web import (
     platform_page,
     quality,
     report_pages,
-    routes,
 )
 from alerting.console.web.line_clock import PageClock
 from alerting.console.web.prefix import Prefix, prefix_of, require_free
@@ -87,9 +88,10 @@ PROGRAMS = (
         predict_api.router,
         predict_jobs_api.router,
         series_api.router,
+        asset_api.router,
         import_api.router,
     ),
-    *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
+    *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
 )
 PEOPLE = (
     *(
@@ -99,7 +101,8 @@ PEOPLE = (
         decision_pages.router,
         report_pages.router,
         quality.pages,
-        routes.pages,
+        route_pages.pages,
+        asset_pages.pages,
         source_pages.pages,
         platform_page.pages,
         trend_page.pages,

@@ -265,8 +265,11 @@ ImportState = Literal["arriving", "checking", "refused", "checked", "writing", "
 @dataclass(frozen=True)
 class ImportChoices:
     """The choices of a person for the import of a file, as the options of `alerting import
-    readings`. None: as the file shows it. `rename`: pairs of title and name; `skip_bad`: import the
-    good lines of a file that has bad ones."""
+    readings` or `alerting import events`. None: as the file shows it. `rename`: pairs of title and
+    name; `skip_bad`: import the good lines of a file that has bad ones.
+
+    `what`: the lines are readings or events; of events, `event_type`: of all lines, else
+    `type_column` names it; `duration`: of types that are new."""
 
     asset: str | None = None
     asset_column: str | None = None
@@ -281,6 +284,11 @@ class ImportChoices:
     missing: tuple[str, ...] = ()
     duplicates: Literal["refuse", "last", "mean"] = "refuse"
     skip_bad: bool = False
+    what: Literal["readings", "events"] | None = None
+    event_type: str | None = None
+    type_column: str | None = None
+    end_column: str | None = None
+    duration: Literal["instant", "lasting"] | None = None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ PATHS = {
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/assets/{asset}": ASSETS,
+    "/assets/{name}": ASSETS,
     "/scripts/{name}": ["trends.js", UNKNOWN],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
@@ -365,7 +366,16 @@ def bodies_of_definitions(line, hot, drafts):
 def bodies_of_the_plant(line, oven):
     """Return the bodies of routes that change sources, models and imports, as the others."""
     gate = {"name": f"{line}-source", "kind": "http", "stale_after": "9m"}
+    asset = {"name": oven, "variables": {"temperature": {"unit": "°F"}}}
+    route = {"name": f"{line}-route", "channels": ["mail"]}
     return {
+        **{path: [asset] for path in ("/assets:check", "/assets/{asset}")},
+        **{path: [route] for path in ("/routes:check", "/api/v1/routes/{name}")},
+        "/new-asset": [{"do": "apply", "text": json.dumps(asset)}],
+        "/assets/{name}/edit": [{"do": do, "text": json.dumps(asset)} for do in EDITS],
+        "/new-route": [{"do": "apply", "text": json.dumps(route)}],
+        "/routes/{name}/edit": [{"do": do, "text": json.dumps(route)} for do in EDITS],
+        "/remove": [{"tag": "0" * 16}],
         "/sources:check": [gate],
         "/sources:test": [gate],
         "/sources/{name:without_colon}": [gate],
@@ -429,8 +439,8 @@ def bodies_of(path, line):
         ],
         "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
         "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
-        **bodies_of_definitions(line, hot, drafts),
         **bodies_of_the_plant(line, oven),
+        **bodies_of_definitions(line, hot, drafts),
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 

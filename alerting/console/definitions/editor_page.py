@@ -322,7 +322,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         form=form,
         by_path=_by_path(editor),
         variables=variables_of(assets),
-        asset_names=[asset.name for asset in assets],
+        offered={"assets": [asset.name for asset in assets]},
         editor=editor,
         draft=editor.draft,
         title=(newest.definition.title or name) if newest else name,

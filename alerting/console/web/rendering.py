@@ -40,6 +40,7 @@ class MenuEntry(NamedTuple):
 MENU = (
     MenuEntry("/", translatable("Alarms"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
+    MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
@@ -50,7 +51,7 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
     MenuEntry("/access", translatable("Access"), "administer"),
 )
-STYLED = ("web", "models", "trends", "imports", "definitions")
+STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes")
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
