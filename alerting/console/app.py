@@ -38,7 +38,7 @@ from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
-from alerting.console.now import answer_pages
+from alerting.console.now import answer_pages, now_api
 from alerting.console.now import page as now_page
 from alerting.console.people import (
     access_page,
@@ -91,6 +91,7 @@ PROGRAMS = (
         series_api.router,
         import_api.router,
     ),
+    now_api.api,
     *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
 )
 PEOPLE = (

@@ -33,6 +33,7 @@ from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import watermark_of
 from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.now.experience import experience_of
 from alerting.usecases.now.overview import find_windows
 from alerting.usecases.operators.operate import operator_state
 
@@ -135,6 +136,7 @@ def episode_page(
         request,
         e=found,
         windows=find_windows([found], {d.name: d.definition for d in [definition] if d}),
+        experience=experience_of(platform.episodes, found),
         progress=current_progress(platform, found, now),
         evaluated_to=messages.data_up_to(reached[0], now, zone_of(request), language)
         if reached

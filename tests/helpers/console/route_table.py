@@ -12,6 +12,8 @@ TABLE = {
         GET ~/episodes,
         GET ~/episodes/{id},
         GET ~/episodes/{id}/state,
+        GET ~/episodes/{id}/experience,
+        GET ~/now,
         GET ~/definitions,
         GET ~/definitions/{name:without_colon},
         GET ~/definitions/{name}/revisions,
