@@ -39,6 +39,8 @@ from alerting.console.language import language_routes
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
+from alerting.console.now import answer_pages, now_api
+from alerting.console.now import page as now_page
 from alerting.console.people import (
     access_page,
     account_page,
@@ -73,6 +75,7 @@ from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.visible import VisibleParts
+from alerting.usecases.now.known_plant import KnownPlants
 from alerting.usecases.sources.poll import Readers
 
 PROGRAMS = (
@@ -91,10 +94,12 @@ PROGRAMS = (
         asset_api.router,
         import_api.router,
     ),
+    now_api.api,
     *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
 )
 PEOPLE = (
     *(
+        *(now_page.pages, answer_pages.pages),
         pages.router,
         *(editor_page.router, list_page.router),
         model_pages.router,
@@ -165,6 +170,7 @@ def create_app(
     )
     app.state.platform = platform
     app.state.visible_parts = VisibleParts()
+    app.state.known_plants = KnownPlants()
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)

@@ -38,7 +38,7 @@ class MenuEntry(NamedTuple):
 
 
 MENU = (
-    MenuEntry("/", translatable("Alarms"), "read"),
+    MenuEntry("/", translatable("Now"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
@@ -51,7 +51,7 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
     MenuEntry("/access", translatable("Access"), "administer"),
 )
-STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes")
+STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes", "now")
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
@@ -156,6 +156,9 @@ def _environment() -> Environment:
         quantity_usual=in_language(
             lambda language, shown: language.translate(quantity_usual(shown))
         ),
+        clock=_zoned(lambda value, zone: f"{value.astimezone(zone):%H:%M}"),
+        present_value=in_language(lambda language, line: line.describe(language)),
+        present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
         happening=sentences.happening_reason,
         range=_as_of_now(sentences.time_range),
