@@ -52,7 +52,7 @@ from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
-from alerting.console.trends import overlay, trend_api
+from alerting.console.trends import label_api, label_pages, overlay, trend_api
 from alerting.console.trends import page as trend_page
 from alerting.console.web import (
     links,
@@ -89,6 +89,7 @@ PROGRAMS = (
         import_api.router,
     ),
     *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
+    label_api.router,
 )
 PEOPLE = (
     *(
@@ -103,6 +104,7 @@ PEOPLE = (
         platform_page.pages,
         trend_page.pages,
         overlay.pages,
+        label_pages.pages,
         serving.router,
         import_pages.pages,
     ),
