@@ -56,7 +56,7 @@ from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
-from alerting.console.trends import overlay, trend_api
+from alerting.console.trends import label_api, label_pages, overlay, trend_api
 from alerting.console.trends import page as trend_page
 from alerting.console.web import (
     links,
@@ -96,6 +96,7 @@ PROGRAMS = (
     ),
     now_api.api,
     *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
+    label_api.router,
 )
 PEOPLE = (
     *(
@@ -112,6 +113,7 @@ PEOPLE = (
         platform_page.pages,
         trend_page.pages,
         overlay.pages,
+        label_pages.pages,
         serving.router,
         import_pages.pages,
     ),

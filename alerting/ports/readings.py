@@ -13,6 +13,7 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Unreachable
 from alerting.readings.instants import Millis, datetimes
+from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupSize, RollupState
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
@@ -167,6 +168,28 @@ class Readings(Protocol):
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading; None without readings."""
+
+
+class Labels(Protocol):
+    """Labels of times of assets; undone ones stay."""
+
+    def insert(self, label: IntervalLabel) -> bool:
+        """Insert; return False if this id is stored already."""
+
+    def store_undone(self, label: IntervalLabel) -> bool:
+        """Store that a label is undone; return False if it is stored already, or is unknown."""
+
+    def get(self, id: str) -> IntervalLabel | None: ...
+
+    def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
+        """Return the labels of assets that were in force at an instant (None: that nobody has
+        undone), by start."""
+
+    def newest(
+        self, asset: str, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[IntervalLabel]:
+        """Return labels of an asset, undone ones among them, those made last first. `before`: when
+        the last one of the page before was made, and its id."""
 
 
 HourlyParts = Mapping[str, Mapping[int, bytes]]

@@ -44,6 +44,7 @@ OF_BOTH = {
     "report": [id for line in LINES for id in line.reports] + [f"{SHARED}:2026-W02:1", UNKNOWN],
     "job": [id for line in LINES for id in line.jobs] + ["0" * 12],
     "import": [id for line in LINES for id in line.imports] + ["0" * 12],
+    "label": [id for line in LINES for id in line.labels] + ["0" * 16],
     "shelf": [id for line in LINES for id in line.shelves] + [UNKNOWN],
 }
 PATHS = {
@@ -66,6 +67,7 @@ PATHS = {
     "/imports/{id:without_colon}": OF_BOTH["import"],
     "/import/{id}": OF_BOTH["import"],
     "/shelves/{id}": OF_BOTH["shelf"],
+    "/labels/{id}": OF_BOTH["label"],
     "/routes/{name}": OF_BOTH["route"],
     "/tables/{table}": [*(f"{line.line}-table" for line in LINES), UNKNOWN],
     "/access/people/{name}": ["bea", UNKNOWN],
@@ -254,7 +256,7 @@ class Both:
 
 
 TELLTALES = (SECOND, *LINES[1].episodes[:-1], *LINES[1].shelves, *LINES[1].jobs)
-TELLTALES += LINES[1].imports
+TELLTALES += (*LINES[1].imports, *LINES[1].labels)
 
 
 def cursors_in(content):

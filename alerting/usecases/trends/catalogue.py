@@ -12,6 +12,7 @@ from alerting.ports import Definitions, PlantPorts, Readings, SeriesPorts
 from alerting.readings.buckets import DAY, Buckets
 from alerting.readings.instants import from_millis, to_millis
 from alerting.readings.rollups import Interval
+from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.trends.rolled import read_buckets
 from alerting.usecases.trends.series import find_asset, gaps_of
 
@@ -83,6 +84,7 @@ def variable_page(
     """Return variables of an asset with names after one, with what came over the last day. Raises
     NotFound for an unknown asset."""
     found = find_asset(platform, asset)
+    platform = without_bad_values(platform)
     following = sorted(name for name in found.variables if after is None or name > after)
     names = following[:limit]
     until = to_millis(now) + 1
