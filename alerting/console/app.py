@@ -35,6 +35,8 @@ from alerting.console.head import HeadAsGet
 from alerting.console.imports import import_api, import_pages
 from alerting.console.imports.worker import ImportWorker
 from alerting.console.language import language_routes
+from alerting.console.live import live_api
+from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
@@ -89,6 +91,7 @@ PROGRAMS = (
         import_api.router,
     ),
     *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
+    live_api.router,
 )
 PEOPLE = (
     *(
@@ -148,6 +151,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.live.close()
         audit_refusals(platform.audit, refusals.due(now(), all_of_them=True))
 
     app = FastAPI(
@@ -161,6 +165,7 @@ def create_app(
     )
     app.state.platform = platform
     app.state.visible_parts = VisibleParts()
+    app.state.live = LiveChanges(platform, app.state.visible_parts, now)
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)
