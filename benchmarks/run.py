@@ -26,6 +26,7 @@ HEAVY = (
     "evaluate",
     "forecast",
     "kinds",
+    "live",
     "plant",
     "rabbitmq",
     "report",

@@ -85,6 +85,11 @@ class LiveChanges:
         """Return the number of changes since the first one, which is a position."""
         return self._count
 
+    @property
+    def readers(self) -> int:
+        """Return the number of open streams."""
+        return self._people.total()
+
     def look(self, scopes: Scopes) -> None:
         """Find what is visible in scopes. Called in threads."""
         if scopes:
@@ -92,7 +97,7 @@ class LiveChanges:
 
     def is_full(self) -> bool:
         """Return whether this process has as many streams as it may."""
-        return self._people.total() >= MOST_STREAMS
+        return self.readers >= MOST_STREAMS
 
     def has_too_many(self, person: Person) -> bool:
         """Return whether a person has as many streams as one may."""

@@ -16,13 +16,25 @@ from alerting.ports.episodes import live_episode
 
 router = APIRouter(prefix="/api/v1")
 _DESCRIPTION = "Server-sent events, until one side ends the stream."
+_EVENT = {
+    "type": "object",
+    "description": "One event.",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "description": "Milliseconds."},
+    },
+}
 _ANSWER = {
     "description": _DESCRIPTION,
-    "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+    "content": {EVENT_STREAM: {"schema": _EVENT}},
 }
 
 
-@router.get("/live", tags=["episodes"], response_class=LiveStream, responses={200: _ANSWER})
+@router.get(
+    "/live", tags=["episodes"], status_code=200, response_class=LiveStream, responses={200: _ANSWER}
+)
 def live(
     request: Request,
     platform: Served,
