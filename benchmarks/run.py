@@ -27,6 +27,7 @@ HEAVY = (
     "evaluate",
     "forecast",
     "kinds",
+    "live",
     "plant",
     "rabbitmq",
     "report",

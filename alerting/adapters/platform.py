@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from alerting.ports import (
     AccessPorts,
+    ChangeFeed,
     ImportJobs,
     OperatorPorts,
     PredictJobs,
@@ -23,9 +24,10 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     group.
 
     `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a
-    second; None in real time.
+    second; None in real time. `changes`: None where the database gives none.
     """
 
     predict_jobs: PredictJobs
     import_jobs: ImportJobs
+    changes: ChangeFeed | None = None
     line_speed: Callable[[], float | None] = real_time

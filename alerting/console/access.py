@@ -102,6 +102,12 @@ class Access:
             return None
         return replace(person, session=cookie, csrf=_csrf(cookie))
 
+    def find_again(self, person: Person, now: datetime) -> Person | None:
+        """Return the person of the same session or token as of now; None if it is over."""
+        if person.session is not None:
+            return self.find_by_session(person.session, now)
+        return None if person.token is None else self._by_hash(person.token, now)
+
     def end_session(self, person: Person) -> None:
         """End this person's session, every copy of its cookie. Idempotent."""
         if person.session is not None:

@@ -36,6 +36,8 @@ from alerting.console.head import HeadAsGet
 from alerting.console.imports import import_api, import_pages
 from alerting.console.imports.worker import ImportWorker
 from alerting.console.language import language_routes
+from alerting.console.live import live_api
+from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
@@ -97,6 +99,7 @@ PROGRAMS = (
     now_api.api,
     *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
     label_api.router,
+    live_api.router,
 )
 PEOPLE = (
     *(
@@ -159,6 +162,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.live.close()
         audit_refusals(platform.audit, refusals.due(now(), all_of_them=True))
 
     app = FastAPI(
@@ -173,6 +177,7 @@ def create_app(
     app.state.platform = platform
     app.state.visible_parts = VisibleParts()
     app.state.known_plants = KnownPlants()
+    app.state.live = LiveChanges(platform, app.state.visible_parts, now)
     app.state.zone = zone
     app.state.language = language
     app.state.line_clock = PageClock(platform.line_speed)

@@ -6,7 +6,10 @@ from alerting.console.gate import SIGN_IN
 
 
 class HeadAsGet:
-    """Handles HEAD as GET, except where GET changes something: one-time links."""
+    """Handles HEAD as GET, except where GET changes something: one-time links.
+
+    The scope then has `is_head`, for an answer that would not end.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,4 +28,4 @@ class HeadAsGet:
                 {**message, "body": b""} if message["type"] == "http.response.body" else message
             )
 
-        await self._app({**scope, "method": "GET"}, receive, send_head)
+        await self._app({**scope, "method": "GET", "is_head": True}, receive, send_head)

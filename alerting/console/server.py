@@ -3,15 +3,19 @@
 import ssl
 from asyncio import TimerHandle, Transport
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import h11
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 from alerting.console.web.prefix import without_prefix
 from alerting.definitions.faults import UserError
+
+SHUTDOWN_SECONDS = 4
 
 
 class PatientProtocol(H11Protocol):
@@ -111,6 +115,8 @@ def server_options(trusted_proxies: tuple[str, ...], prefix: str = "") -> dict[s
         "h11_max_incomplete_event_size": LARGEST_HEAD,
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": ",".join(trusted_proxies),
+        # from the signal to the end of a request that is under way still
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
         "log_level": "warning",
         "log_config": None,  # the platform configures logs, see `settings.logs`
         "server_header": False,
@@ -138,6 +144,14 @@ def _refuse_password() -> str:
     raise ValueError("the key has a password")
 
 
-def serve_app(app: Any, host: str, port: int, options: dict[str, Any]) -> None:
-    """Serve until a signal asks to stop. `options`: of `uvicorn.run`."""
-    uvicorn.run(app, host=host, port=port, **options)
+class PunctualServer(uvicorn.Server):
+    """Server that ends streams of live pages when a signal asks it to stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.config.app.state.live.close()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
+
+
+def serve_app(app: FastAPI, host: str, port: int, options: dict[str, Any]) -> None:
+    """Serve until a signal asks to stop. `options`: of `uvicorn.Config`."""
+    PunctualServer(uvicorn.Config(app, host=host, port=port, **options)).run()

@@ -19,7 +19,17 @@ from alerting.ports.definitions import (
     NoDocuments,
     Routes,
 )
-from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
+from alerting.ports.episodes import (
+    ChangeFeed,
+    ChangeReader,
+    Episodes,
+    FeedbackLog,
+    LiveChange,
+    LiveEpisode,
+    Misses,
+    NoChangeFeed,
+    Shelves,
+)
 from alerting.ports.evaluation import (
     EvaluationPlans,
     JobFiles,

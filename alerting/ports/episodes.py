@@ -1,10 +1,13 @@
-"""Ports for episodes, and for shelves and feedback of operators."""
+"""Ports for episodes, for shelves and feedback of operators, and for what changes of them."""
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
-from alerting.episodes.episode import Episode, Feedback
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import Episode, Feedback, Phase
 from alerting.episodes.extract import Alarm
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
@@ -141,3 +144,70 @@ class FeedbackLog(Protocol):
         """
 
     def for_episode(self, episode: str) -> list[Feedback]: ...
+
+
+ChangedThing = Literal["episode", "shelf", "platform"]
+
+
+class NoChangeFeed(Exception):
+    """Error: the database gives no change stream, or not to this user."""
+
+
+@dataclass(frozen=True)
+class LiveEpisode:
+    """The part of an episode by which pages and programs know that they must look again."""
+
+    id: str
+    definition: str
+    asset: str
+    severity: Severity
+    state: Phase
+    acknowledged: bool
+    muted: bool
+
+
+@dataclass(frozen=True)
+class LiveChange:
+    """A change of an episode, of a shelf, or of the faults of the platform.
+
+    `mark`: where the change stands in the order of all changes of the database; texts of one
+    length, so that they compare as the changes do. `asset`: None for what is of no asset.
+    """
+
+    mark: str
+    thing: ChangedThing
+    asset: str | None = None
+    episode: LiveEpisode | None = None
+
+
+class ChangeReader(Protocol):
+    """The changes from one instant on."""
+
+    def open_episodes(self) -> list[LiveEpisode]:
+        """Return the live episodes that are open now."""
+
+    def mark(self) -> str:
+        """Return where the reader stands in the order of all changes."""
+
+    def next(self) -> list[LiveChange]:
+        """Return the changes since the last call, in their order; none after a short wait."""
+
+
+class ChangeFeed(Protocol):
+    """Changes of the database as they are committed."""
+
+    def read(self) -> AbstractContextManager[ChangeReader]:
+        """Yield a reader of the changes from now on. Raises NoChangeFeed."""
+
+
+def live_episode(episode: Episode) -> LiveEpisode:
+    """Return the part of an episode that is told live."""
+    return LiveEpisode(
+        episode.id,
+        episode.definition,
+        episode.asset,
+        episode.severity,
+        episode.phase,
+        episode.acknowledged is not None,
+        episode.muted_by is not None,
+    )

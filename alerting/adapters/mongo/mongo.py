@@ -42,6 +42,7 @@ from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
 from alerting.adapters.mongo.indexes import IMPORT_JOBS, PREDICT_JOBS
 from alerting.adapters.mongo.jobs import MongoJobs
+from alerting.adapters.mongo.live import MongoChangeFeed
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.labels import MongoLabels
@@ -82,6 +83,7 @@ class MongoStores:
         self.rollups: ports.Rollups = MongoRollups(database)
         self.labels: ports.Labels = MongoLabels(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
+        self.changes: ports.ChangeFeed = MongoChangeFeed(database)
         self.states: ports.States = MongoStates(database)
         self.arrivals: ports.Arrivals = MongoArrivals(database)
         self.checkpoints: ports.Checkpoints = MongoCheckpoints(database)

@@ -1,13 +1,15 @@
-// A page whose body states `data-refresh` is shown anew every so many seconds, while it is visible and nothing is typed in it.
-// Without scripts the browser loads it again.
+// A page whose body states `data-refresh` or `data-live` is shown anew every so many seconds, while it is visible and nothing is
+// typed in it. Without scripts the browser loads one with `data-refresh` again.
 
-const seconds = Number(document.body.dataset.refresh);
+const seconds = Number(document.body.dataset.refresh) || 60;
+const FOCUSABLE = "a[href], button, summary, select, input:not([type=hidden]), textarea, [tabindex]";
 
 /** Return whether a form has the cursor, or holds what was not sent yet. */
 function isInUse() {
   const fields = document.querySelectorAll("main :is(input:not([type=hidden]), textarea)");
   const isTyped = [...fields].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
-  return isTyped || document.activeElement?.matches("main :is(input, select, textarea)");
+  const chosen = [...document.querySelectorAll("main option")].some((option) => option.selected !== option.defaultSelected && option.parentElement.querySelector("option[selected]"));
+  return isTyped || chosen || document.activeElement?.matches("main :is(input, select, textarea)");
 }
 
 /** Return the titles of the parts that are open, by which they are opened again. */
@@ -15,18 +17,38 @@ function titlesOpen() {
   return new Set([...document.querySelectorAll("main details[open] > summary")].map((title) => title.textContent));
 }
 
-async function showAnew() {
-  if (document.hidden || isInUse()) return;
+/** Return by what an element is found again: its address, form and text. */
+function describe(element) {
+  const form = element.form;
+  const sent = form ? [...form.querySelectorAll("input[type=hidden]:not([name=csrf])")].map((field) => field.value) : [];
+  return [element.tagName, element.id, element.getAttribute("href"), form?.getAttribute("action"), ...sent, element.textContent].join("|");
+}
+
+/** Put the page's main part in the place of this one, with the same focus and scrolling. */
+function replaceMain(main) {
+  const focused = document.activeElement?.matches("main *") ? describe(document.activeElement) : null;
+  const scrolled = [...document.querySelectorAll("main .wide")].map((part) => [part.scrollLeft, part.scrollTop]);
+  document.querySelector("main").replaceWith(main);
+  main.querySelectorAll(".wide").forEach((part, n) => scrolled[n] && part.scrollTo(...scrolled[n]));
+  if (focused === null) return;
+  [...main.querySelectorAll(FOCUSABLE)].find((element) => describe(element) === focused)?.focus({ preventScroll: true });
+}
+
+/** Fetch the page again and show its main part. Return whether that was done: not while it is in use. */
+export async function showAnew() {
+  if (document.hidden || isInUse()) return false;
   const answer = await fetch(location.href, { cache: "no-store" });
   if (answer.redirected) location.reload(); // the session is over
-  if (!answer.ok || answer.redirected) return;
+  if (!answer.ok || answer.redirected) return false;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (!page.body.dataset.refresh) location.reload(); // what was waited for is there
+  if (document.body.dataset.refresh && !page.body.dataset.refresh) location.reload(); // what was waited for is there
   const open = titlesOpen();
   for (const title of page.querySelectorAll("main details > summary")) title.parentElement.open ||= open.has(title.textContent);
-  if (isInUse()) return;
+  if (isInUse()) return false;
   document.title = page.title;
-  document.querySelector("main").replaceWith(page.querySelector("main"));
+  replaceMain(document.adoptNode(page.querySelector("main")));
+  document.dispatchEvent(new Event("shown-anew"));
+  return true;
 }
 
 setInterval(() => showAnew().catch(() => {}), seconds * 1000); // an answer that does not come is asked for again

@@ -51,7 +51,7 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
     MenuEntry("/access", translatable("Access"), "administer"),
 )
-STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes", "now")
+STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live")
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),

@@ -7,6 +7,7 @@ from alerting.operators.permissions import OF_THE_WHOLE_PLANT
 API = "/api/v1"
 TABLE = {
     "read": """
+        GET ~/live,
         GET ~/openapi.json,
         HEAD ~/openapi.json,
         GET ~/episodes,

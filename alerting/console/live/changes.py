@@ -1,0 +1,264 @@
+"""The changes of one process, read once from the database for all open streams."""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from threading import Event, Thread
+from typing import Literal
+
+from pymongo.errors import PyMongoError
+
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.adapters.platform import Platform
+from alerting.console.access import Person
+from alerting.console.live.frames import Visible, frame, visible_changes
+from alerting.definitions.faults import first_line
+from alerting.operators.permissions import Scopes
+from alerting.ports import ChangeFeed, LiveChange, LiveEpisode, NoChangeFeed
+from alerting.usecases.access.visible import VisibleParts
+
+MOST_STREAMS = 1000
+MOST_OF_A_PERSON = 60
+"""Open streams of a process, and of one person: a browser needs one for all its pages."""
+MOST_CHANGES = 2000
+JOIN_S = 0.2
+"""For so long changes are gathered after those that were told."""
+READ_AGAIN_S = 1.0
+LINGER_S = 30.0
+"""For so long the database is read on after the last stream, for a person who changes the page."""
+START_S = 5.0
+FeedState = Literal["idle", "starting", "ready", "away", "none"]
+_log = logging.getLogger(__name__)
+
+
+class LiveChanges:
+    """The newest changes and the open episodes, while at least one stream is open.
+
+    All methods but `look` are called in the event loop. A stream holds a position alone, so that a
+    slow reader takes no memory: it gets what it missed in one frame.
+    """
+
+    def __init__(
+        self, platform: Platform, parts: VisibleParts, now: Callable[[], datetime]
+    ) -> None:
+        """`now`: the real time."""
+        self._platform = platform
+        self._parts = parts
+        self._now = now
+        self._state: FeedState = "idle" if platform.changes is not None else "none"
+        self._closed = False
+        self._stop = Event()
+        self._open: dict[str, LiveEpisode] = {}
+        self._changes: deque[LiveChange] = deque(maxlen=MOST_CHANGES)
+        self._first_mark = ""
+        self._count = 0
+        self._round = 0
+        self._visible: dict[Scopes, Visible] = {(): None}
+        self._frames: dict[tuple[Scopes, int], bytes | None] = {}
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._people: Counter[str] = Counter()
+        self._scopes: Counter[Scopes] = Counter()
+
+    @property
+    def state(self) -> FeedState:
+        """Return whether changes are read: `none` where the database gives none."""
+        return self._state
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether the process ends."""
+        return self._closed
+
+    @property
+    def round(self) -> int:
+        """Return how often reading has begun: positions are of one round."""
+        return self._round
+
+    def goes_on(self, round: int) -> bool:
+        """Return whether streams of a round may go on; else their readers begin again."""
+        return not self._closed and self._state == "ready" and self._round == round
+
+    @property
+    def count(self) -> int:
+        """Return the number of changes since the first one, which is a position."""
+        return self._count
+
+    @property
+    def readers(self) -> int:
+        """Return the number of open streams."""
+        return self._people.total()
+
+    def look(self, scopes: Scopes) -> None:
+        """Find what is visible in scopes. Called in threads."""
+        if scopes:
+            self._visible[scopes] = self._find(scopes)
+
+    def is_full(self) -> bool:
+        """Return whether this process has as many streams as it may."""
+        return self.readers >= MOST_STREAMS
+
+    def has_too_many(self, person: Person) -> bool:
+        """Return whether a person has as many streams as one may."""
+        return self._people[person.name] >= MOST_OF_A_PERSON
+
+    async def begin(self, person: Person) -> None:
+        """Count a stream, begin to read if it is the first, and wait until changes are known."""
+        self._people[person.name] += 1
+        self._scopes[person.scopes] += 1
+        if self._state == "idle":
+            self._state = "starting"
+            self._stop = Event()
+            feed = self._platform.changes
+            given = (feed, asyncio.get_running_loop(), self._stop)
+            Thread(target=self._read, args=given, name="live", daemon=True).start()
+        if self._state == "starting":
+            await self.wait(START_S)
+
+    def end(self, person: Person) -> None:
+        """Forget a stream; stop to read a while after the last one."""
+        self._people -= Counter((person.name,))
+        self._scopes -= Counter((person.scopes,))
+        if not self._people:
+            asyncio.get_running_loop().call_later(LINGER_S, self._rest)
+
+    async def wait(self, seconds: float, gone: "asyncio.Future[None] | None" = None) -> None:
+        """Wait for changes, the end of the process or of the reader (`gone`), or the time."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        wanted = {waiting} if gone is None else {waiting, gone}
+        try:
+            await asyncio.wait(wanted, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._waiting.discard(waiting)
+
+    def close(self) -> None:
+        """End all streams, for the end of the process."""
+        self._closed = True
+        self._stop.set()
+        self._wake()
+
+    def position_after(self, mark: str) -> int | None:
+        """Return the position of the changes at or after a mark; None if some may be forgotten."""
+        before = len(self._changes) < self._count
+        first = self._changes[0].mark if before else self._first_mark
+        if not mark or mark < first:
+            return None
+        later = sum(change.mark >= mark for change in self._changes)
+        return self._count - later
+
+    def first_frame(self, scopes: Scopes, since: int | None) -> bytes:
+        """Return the first event of a stream. `since`: None if its reader knows nothing."""
+        changes = self._since(scopes, self._count if since is None else since)
+        return frame(
+            self._mark(scopes),
+            changes,
+            self._open.values(),
+            self._visible[scopes],
+            look_again=since is None,
+        )
+
+    def frame_since(self, scopes: Scopes, since: int) -> bytes | None:
+        """Return the event of the changes after a position; None if none of them is visible.
+
+        Computed once for all streams of these scopes at this position.
+        """
+        key = (scopes, since)
+        if key not in self._frames:
+            self._frames[key] = self._frame(scopes, since)
+        return self._frames[key]
+
+    def _frame(self, scopes: Scopes, since: int) -> bytes | None:
+        forgotten = self._count - since > len(self._changes)
+        changes = self._since(scopes, since)
+        if not changes and not forgotten:
+            return None
+        visible = self._visible[scopes]
+        mark = self._mark(scopes)
+        return frame(mark, changes, self._open.values(), visible, look_again=forgotten)
+
+    def _since(self, scopes: Scopes, since: int) -> list[LiveChange]:
+        new = min(self._count - since, len(self._changes))
+        newest = [self._changes[n] for n in range(-new, 0)]
+        return visible_changes(newest, self._visible[scopes])
+
+    def _mark(self, scopes: Scopes) -> str:
+        """Return the mark of the last change that is visible."""
+        visible = self._visible[scopes]
+        for change in reversed(self._changes):
+            if visible is None or change.asset in visible:
+                return change.mark
+        return self._first_mark
+
+    # in the thread that reads
+
+    def _read(self, feed: ChangeFeed, loop: asyncio.AbstractEventLoop, stop: Event) -> None:
+        """Read changes until it is to stop. Never raises."""
+
+        def call(act: Callable[..., None], *given: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(lambda: None if stop.is_set() else act(*given))
+
+        while not stop.is_set():
+            try:
+                with feed.read() as reader:
+                    call(self._start_over, reader.open_episodes(), reader.mark())
+                    while not stop.is_set():
+                        if changes := reader.next():
+                            visible = {scopes: self._find(scopes) for scopes in [*self._scopes]}
+                            call(self._add, changes, visible)
+                            stop.wait(JOIN_S)
+            except NoChangeFeed as fault:
+                _log.warning("no live pages: the database gives no change stream: %s", fault)
+                call(self._become, "none")
+                return
+            except (PyMongoError, DatabaseDown) as fault:
+                _log.warning("changes cannot be read: %s", first_line(fault))
+                call(self._become, "away")
+                stop.wait(READ_AGAIN_S)
+
+    def _find(self, scopes: Scopes) -> Visible:
+        if not scopes:
+            return None
+        stores = self._platform
+        return self._parts.find(
+            scopes, stores.assets, stores.definitions, stores.evaluation_plans, self._now()
+        ).assets
+
+    # in the event loop
+
+    def _start_over(self, still_open: Sequence[LiveEpisode], mark: str) -> None:
+        self._open = {one.id: one for one in still_open}
+        self._changes.clear()
+        self._count = 0
+        self._round += 1
+        self._first_mark = mark
+        self._become("ready")
+
+    def _add(self, changes: Sequence[LiveChange], visible: dict[Scopes, Visible]) -> None:
+        for change in changes:
+            one = change.episode
+            if one is not None and one.state == "over":
+                self._open.pop(one.id, None)
+            elif one is not None:
+                self._open[one.id] = one
+        self._changes.extend(changes)
+        self._count += len(changes)
+        self._visible |= visible
+        self._wake()
+
+    def _become(self, state: FeedState) -> None:
+        self._state = state
+        self._wake()
+
+    def _wake(self) -> None:
+        self._frames.clear()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def _rest(self) -> None:
+        if not self._people and self._state != "none":
+            self._stop.set()
+            self._state = "idle"
