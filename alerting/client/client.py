@@ -1,5 +1,6 @@
 """The client: one method for each operation of the API. Made by `python -m tools.client`."""
 
+from alerting.client.calls.assets import AssetsCalls
 from alerting.client.calls.definitions import DefinitionsCalls
 from alerting.client.calls.episodes import EpisodesCalls
 from alerting.client.calls.kpi import KpiCalls
@@ -14,6 +15,7 @@ from alerting.client.calls.trends import TrendsCalls
 
 
 class Client(
+    AssetsCalls,
     DefinitionsCalls,
     EpisodesCalls,
     KpiCalls,

@@ -18,6 +18,8 @@ from alerting.client.shapes.definitions import (
     RevisionDetail,
     RevisionPage,
     RevisionSummary,
+    ScenariosBody,
+    ScenariosView,
 )
 from alerting.client.transport import Transport, segment
 from alerting.client.values import Document
@@ -35,6 +37,13 @@ class DefinitionsCalls(Transport):
         """Check a document without applying it: all its faults, or the changes, warnings and
         expected alarm load. Role: engineer."""
         answer: CheckView = self.call("POST", "/definitions:check", body=body)
+        return answer
+
+    def test_definition(self, body: ScenariosBody) -> ScenariosView:
+        """Run scenarios against a document: readings over time, and exactly the transitions
+        that must follow. Nothing is read or stored; at most 50 scenarios with 100,000
+        values. Role: engineer."""
+        answer: ScenariosView = self.call("POST", "/definitions:test", body=body)
         return answer
 
     def show_definition(self, name: str) -> DefinitionDetail:
@@ -146,7 +155,9 @@ class DefinitionsCalls(Transport):
         that happened. For these, and for definitions without a model, over at most 92 days,
         10 million readings and 120 seconds. A person has one preview: a new one takes the
         place of the one before, and the same draft over the same period is the same preview.
-        Results are in memory only."""
+        Results are in memory only. The readings are held for ten minutes, so that another
+        draft over the same period is tried at once; of what arrives late meanwhile,
+        `read_at` tells."""
         answer: PreviewView = self.call("POST", "/definitions:preview", body=body)
         return answer
 

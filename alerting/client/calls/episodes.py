@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from alerting.client.shapes.episodes import EpisodeDetail, EpisodePage, FeedbackBody
+from alerting.client.shapes.episodes import EpisodeDetail, EpisodePage, ExperienceView, FeedbackBody
 from alerting.client.shapes.shared import EpisodeSummary
 from alerting.client.transport import Transport, segment
 from alerting.client.values import Instant
@@ -68,3 +68,22 @@ class EpisodesCalls(Transport):
         its outcome. Role: operator."""
         answer: EpisodeDetail = self.call("POST", f"/episodes/{segment(id)}/feedback", body=body)
         return answer
+
+    def show_experience(self, id: str) -> ExperienceView:
+        """Show what helped last time: earlier episodes most like one, what was done, and what
+        came of it."""
+        answer: ExperienceView = self.call("GET", f"/episodes/{segment(id)}/experience")
+        return answer
+
+    def live(self, *, after: str | None = None, last_event_id: str | None = None) -> str:
+        """Tell what changes, as server-sent events: the state of episodes, and counts of open
+        ones. The data of an event is JSON. `episodes`: id, definition, asset, severity,
+        `state` (expected, happening, over), whether acknowledged and muted. `open`,
+        `unacknowledged`: counts by severity. `all`: more may have changed than is named;
+        read the lists again. `shelves`, `platform`: shelves or faults of the platform have
+        changed. Changes of a quarter of a second are one event. An event `alive` comes at
+        least every 15 seconds. Where the database has no change streams, the answer is one
+        event of the present state: ask again each second."""
+        return self.read_text(
+            "GET", "/live", query={"after": after}, headers={"last-event-id": last_event_id}
+        )

@@ -1,5 +1,7 @@
 """Calls about operators. Made by `python -m tools.client`."""
 
+from typing import Literal
+
 from alerting.client.shapes.operators import (
     AckBody,
     AssignBody,
@@ -7,6 +9,7 @@ from alerting.client.shapes.operators import (
     CommentBody,
     ConfirmBody,
     EndBody,
+    NowView,
     Operated,
     ShelfBody,
     ShelfView,
@@ -87,5 +90,28 @@ class OperatorsCalls(Transport):
         """Explain why an alarm was raised at an instant (now when left out), or why not."""
         answer: Why = self.call(
             "GET", "/why", query={"definition": definition, "asset": asset, "at": at}
+        )
+        return answer
+
+    def show_now(
+        self,
+        *,
+        line: str | None = None,
+        asset: str | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        shift: str | None = None,
+        mine: Literal["yes"] | None = None,
+    ) -> NowView:
+        """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
+        answer: NowView = self.call(
+            "GET",
+            "/now",
+            query={
+                "line": line,
+                "asset": asset,
+                "severity": severity,
+                "shift": shift,
+                "mine": mine,
+            },
         )
         return answer

@@ -1,6 +1,7 @@
 """Calls about platform. Made by `python -m tools.client`."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from alerting.client.shapes.platform import (
     AuditEntryView,
@@ -9,6 +10,9 @@ from alerting.client.shapes.platform import (
     PlatformAlertView,
     RetryBody,
     RetryView,
+    RouteBody,
+    RouteChangeView,
+    RouteDetail,
     RoutesOverview,
     TestView,
     TokenBody,
@@ -36,6 +40,49 @@ class PlatformCalls(Transport):
         """List routes and channels with pending notifications and dead letters. Channels appear
         by name, without addresses."""
         answer: RoutesOverview = self.call("GET", "/routes")
+        return answer
+
+    def show_route(self, name: str) -> RouteDetail:
+        """Show a route with its document. The ETag names its content. Role: engineer."""
+        answer: RouteDetail = self.call("GET", f"/routes/{segment(name)}")
+        return answer
+
+    def apply_route(
+        self,
+        name: str,
+        body: RouteBody | str,
+        *,
+        reason: str | None = None,
+        if_match: int | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> RouteChangeView:
+        """Apply a route: as a change of the content in If-Match, or, with If-None-Match: *, as
+        a new one. Role: engineer. 412: it was changed since, by whom and when. A route names
+        channels, never their addresses."""
+        answer: RouteChangeView = self.call(
+            "PUT",
+            f"/routes/{segment(name)}",
+            query={"reason": reason},
+            headers={"if-match": if_match, "if-none-match": if_none_match},
+            body=body,
+        )
+        return answer
+
+    def remove_route(
+        self, name: str, *, reason: str | None = None, if_match: int | None = None
+    ) -> None:
+        """Remove a route, valid or not; the audit holds its document. Role: engineer."""
+        self.call(
+            "DELETE",
+            f"/routes/{segment(name)}",
+            query={"reason": reason},
+            headers={"if-match": if_match},
+        )
+
+    def check_route(self, body: RouteBody | str) -> RouteChangeView:
+        """Check a route without applying it: all its faults, or what it would change. Role:
+        engineer."""
+        answer: RouteChangeView = self.call("POST", "/routes:check", body=body)
         return answer
 
     def test_route(self, name: str) -> list[TestView]:

@@ -1,6 +1,7 @@
 """Calls about readings. Made by `python -m tools.client`."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from alerting.client.shapes.readings import (
     ChoicesBody,
@@ -55,16 +56,21 @@ class ReadingsCalls(Transport):
         return answer
 
     def upload_import(
-        self, body: FileContent, *, name: str | None = None, asset: str | None = None
+        self,
+        body: FileContent,
+        *,
+        name: str | None = None,
+        asset: str | None = None,
+        what: Literal["readings", "events"] | None = None,
     ) -> ImportView:
-        """Send a file of readings, CSV (also compressed) or Parquet, at most 2 GiB, as
-        `alerting import readings` reads it. It is checked at once, not written. Role:
-        engineer. A person has at most four files under way and twenty in all; they are
-        deleted after a day."""
+        """Send a file of readings or events, CSV (also compressed) or Parquet, at most 2 GiB,
+        as `alerting import` reads it. It is checked at once, not written. Role: engineer. A
+        person has at most four files under way and twenty in all; they are deleted after a
+        day."""
         answer: ImportView = self.call(
             "POST",
             "/imports",
-            query={"name": name, "asset": asset},
+            query={"name": name, "asset": asset, "what": what},
             body=body,
             file_type="application/octet-stream",
         )
@@ -88,8 +94,8 @@ class ReadingsCalls(Transport):
         self.call("DELETE", f"/imports/{segment(id)}")
 
     def write_import(self, id: str) -> ImportView:
-        """Write the readings of a checked file, or go on with a write that was interrupted.
-        Role: engineer."""
+        """Write the lines of a checked file, or go on with a write that was interrupted. Role:
+        engineer."""
         answer: ImportView = self.call("POST", f"/imports/{segment(id)}:write")
         return answer
 

@@ -6,7 +6,11 @@ from alerting.client.shapes.trends import (
     AssetView,
     BandsView,
     FoundTimesView,
+    LabelBody,
+    LabelPage,
+    LabelView,
     SeriesView,
+    UndoBody,
     VariablePageView,
     VariableStatistics,
     VariableView,
@@ -114,4 +118,34 @@ class TrendsCalls(Transport):
                 "for": for_,
             },
         )
+        return answer
+
+    def list_marks(
+        self, *, asset: str, limit: int | None = None, cursor: str | None = None
+    ) -> LabelPage:
+        """List the labels of an asset, undone ones among them, page by page."""
+        answer: LabelPage = self.call(
+            "GET", "/labels", query={"asset": asset, "limit": limit, "cursor": cursor}
+        )
+        return answer
+
+    def iterate_marks(self, *, asset: str) -> Iterator[LabelView]:
+        """Yield all items of `list_marks`, page by page."""
+        cursor = None
+        while True:
+            page = self.list_marks(asset=asset, cursor=cursor)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def mark_time(self, body: LabelBody) -> LabelView:
+        """Label a time of an asset. Idempotent: the same label in force is returned as it is.
+        Role: engineer."""
+        answer: LabelView = self.call("POST", "/labels", body=body)
+        return answer
+
+    def undo_mark(self, id: str, body: UndoBody | None = None) -> LabelView:
+        """Undo a label; its document stays. Idempotent. Role: engineer."""
+        answer: LabelView = self.call("POST", f"/labels/{segment(id)}:undo", body=body)
         return answer

@@ -2,17 +2,8 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from alerting.client.shapes.shared import FaultView, FieldChange
 from alerting.client.values import Instant
-
-FieldChange = TypedDict(
-    "FieldChange",
-    {
-        "field": str,
-        "before": Any,
-        "after": Any,
-    },
-)
-"""A field that differs; null where it is not written."""
 
 LoadView = TypedDict(
     "LoadView",
@@ -69,16 +60,6 @@ ChangeBody = TypedDict(
     },
 )
 """Why a state is changed; `accept_load`: why alarms beyond the budget are accepted."""
-
-FaultView = TypedDict(
-    "FaultView",
-    {
-        "path": str,
-        "message": str,
-        "hint": str,
-    },
-)
-"""A fault of a document: its place, the fault, and a hint, empty without one."""
 
 CheckView = TypedDict(
     "CheckView",
@@ -200,10 +181,16 @@ PastProblemsView = TypedDict(
     "PastProblemsView",
     {
         "number": int,
+        "assets": int,
+        "median_s": float | None,
+        "longest_s": float | None,
+        "are_few": bool,
         "newest": list[PastProblemView],
     },
 )
-"""The times of the problem from which a model would learn; `newest`: at most 200 of them."""
+"""The times of the problem from which a model would learn; `newest`: at most 200 of them.
+`assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether
+they are too few to learn from."""
 
 PreviewBody = TypedDict(
     "PreviewBody",
@@ -238,6 +225,7 @@ PreviewResult = TypedDict(
         "peak": int | None,
         "floods": int | None,
         "days_without": int | None,
+        "read_at": str,
         "compared": ComparisonView | None,
         "problems": PastProblemsView | None,
     },
@@ -314,3 +302,33 @@ RevisionPage = TypedDict(
     },
 )
 """Revisions, newest first; `next` is `before` of the page after this one, null on the last."""
+
+ScenarioView = TypedDict(
+    "ScenarioView",
+    {
+        "title": str,
+        "passed": bool,
+        "found": list[str],
+        "difference": list[str],
+    },
+)
+"""A scenario that was run. `difference`: lines with `-` expected and not found, `+` found and
+not expected; empty if it passed."""
+
+ScenariosBody = TypedDict(
+    "ScenariosBody",
+    {
+        "definition": dict[str, Any],
+        "scenarios": list[dict[str, Any]],
+    },
+)
+"""A definition, and scenarios as in a scenario file."""
+
+ScenariosView = TypedDict(
+    "ScenariosView",
+    {
+        "passed": bool,
+        "scenarios": list[ScenarioView],
+    },
+)
+"""Scenarios that were run against a definition, and whether all passed."""

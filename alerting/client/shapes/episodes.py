@@ -5,6 +5,21 @@ from typing import Any, Literal, NotRequired, TypedDict
 from alerting.client.shapes.shared import Contribution, EpisodeSummary, Notification
 from alerting.client.values import Instant
 
+ActionView = TypedDict(
+    "ActionView",
+    {
+        "action": str,
+        "uses": int,
+        "avoided": int,
+        "came": int,
+        "actors": list[str],
+        "usual_minutes": float | None,
+        "is_advice": bool,
+    },
+)
+"""An action in similar episodes, with its uses, and how often the problem was avoided or came
+after it. `is_advice`: used often enough, and mostly helpful."""
+
 Change = TypedDict(
     "Change",
     {
@@ -224,6 +239,31 @@ EpisodePage = TypedDict(
     },
 )
 """Episodes, newest first; `next` is the cursor of the page after this one, null on the last."""
+
+SimilarView = TypedDict(
+    "SimilarView",
+    {
+        "id": str,
+        "asset": str,
+        "raised_at": str,
+        "likeness": float,
+        "outcome": Literal["hit", "avoided", "false_alarm", "undetermined"] | None,
+    },
+)
+"""An earlier episode, how much it is like the one asked for (1: the same), and its outcome."""
+
+ExperienceView = TypedDict(
+    "ExperienceView",
+    {
+        "similar": list[SimilarView],
+        "answered": int,
+        "is_enough": bool,
+        "actions": list[ActionView],
+        "contradicts": bool,
+    },
+)
+"""Earlier episodes like one. `is_enough`: at least three of them were answered; below that no
+action is listed. `contradicts`: following the recommendation mostly did not help."""
 
 FeedbackBody = TypedDict(
     "FeedbackBody",

@@ -30,6 +30,40 @@ AssignBody = TypedDict(
 )
 """An assignment to a person."""
 
+WindowView = TypedDict(
+    "WindowView",
+    {
+        "start": str,
+        "end": str,
+    },
+)
+"""When a problem is expected; it moves with the risk."""
+
+PresentAlarm = TypedDict(
+    "PresentAlarm",
+    {
+        "episode": EpisodeSummary,
+        "acknowledged_by": str | None,
+        "assigned_to": str | None,
+        "is_muted": bool,
+        "window": WindowView | None,
+        "value": float | None,
+        "limit": float | None,
+        "course": str | None,
+    },
+)
+"""An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it."""
+
+CauseView = TypedDict(
+    "CauseView",
+    {
+        "first": PresentAlarm,
+        "is_first_out": bool,
+        "others": list[PresentAlarm],
+    },
+)
+"""The first of several alarms that came together, and those that followed it."""
+
 CloseBody = TypedDict(
     "CloseBody",
     {
@@ -62,6 +96,51 @@ EndBody = TypedDict(
     },
 )
 """The reason to end a shelf early."""
+
+GapView = TypedDict(
+    "GapView",
+    {
+        "definition": str,
+        "kind": Literal["no model", "unknown", "late", "never"],
+        "reason": str,
+        "assets": list[str],
+        "since": str | None,
+    },
+)
+"""Assets on which a definition is not evaluated for one reason, since when."""
+
+TileView = TypedDict(
+    "TileView",
+    {
+        "asset": str,
+        "title": str,
+        "part": str,
+        "state": Literal[
+            "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
+        ],
+        "severity": Literal["low", "medium", "high", "critical"] | None,
+        "alarms": int,
+        "episode": str | None,
+    },
+)
+"""The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
+plant."""
+
+NowView = TypedDict(
+    "NowView",
+    {
+        "at": str,
+        "evaluated_until": str | None,
+        "unacknowledged": int,
+        "tiles": list[TileView],
+        "happening": list[CauseView],
+        "expected": list[CauseView],
+        "over": list[EpisodeSummary],
+        "not_evaluated": list[GapView],
+    },
+)
+"""The present state of the plant: tiles by state, open alarms by cause, urgent first, ended
+ones that wait to be acknowledged, and what is not evaluated."""
 
 ShelfView = TypedDict(
     "ShelfView",

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from alerting.client.shapes.shared import Notification
+from alerting.client.shapes.shared import FaultView, FieldChange, Notification
 from alerting.client.values import Instant
 
 AuditEntryView = TypedDict(
@@ -148,6 +148,32 @@ Route = TypedDict(
     },
 )
 """A route: recipients of alerts, and times."""
+
+RouteBody = TypedDict(
+    "RouteBody",
+    {},
+)
+"""A route, as in its file: see the route reference."""
+
+RouteChangeView = TypedDict(
+    "RouteChangeView",
+    {
+        "name": str,
+        "action": Literal["new", "changed", "unchanged"],
+        "faults": list[FaultView],
+        "changes": list[FieldChange],
+    },
+)
+"""The effect of a document of a route; a faulty one has faults alone."""
+
+RouteDetail = TypedDict(
+    "RouteDetail",
+    {
+        "name": str,
+        "document": Any,
+    },
+)
+"""A route. `document`: as people wrote it, valid or not."""
 
 RouteStatus = TypedDict(
     "RouteStatus",

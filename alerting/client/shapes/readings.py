@@ -27,6 +27,11 @@ ChoicesBody = TypedDict(
         "missing": NotRequired[list[str]],
         "duplicates": NotRequired[Literal["refuse", "last", "mean"]],
         "skip_bad": NotRequired[bool],
+        "what": NotRequired[Literal["readings", "events"] | None],
+        "event_type": NotRequired[str | None],
+        "type_column": NotRequired[str | None],
+        "end_column": NotRequired[str | None],
+        "duration": NotRequired[Literal["instant", "lasting"] | None],
     },
 )
 """How a file is read, where it is left open or recognised wrongly; as the options of `alerting
@@ -99,14 +104,18 @@ RowView = TypedDict(
     {
         "asset": str,
         "ts": str,
+        "type": NotRequired[str | None],
+        "end": NotRequired[str | None],
         "values": dict[str, Any],
     },
 )
-"""A row as it will be stored."""
+"""A row as it will be stored. Of an event `ts` is its start, and `values` are attributes."""
 
 UnderstoodView = TypedDict(
     "UnderstoodView",
     {
+        "what": NotRequired[Literal["readings", "events"]],
+        "event_types": NotRequired[dict[str, str]],
         "form": FormView,
         "lines": int,
         "rows": int,
@@ -121,11 +130,13 @@ UnderstoodView = TypedDict(
         "notes": list[str],
     },
 )
-"""The recognised content of a file. Of assets, the first 50; of columns, the first 500."""
+"""The recognised content of a file. Of assets, the first 50; of columns, the first 500.
+`event_types`: of events, `instant` or `lasting` by type."""
 
 WrittenView = TypedDict(
     "WrittenView",
     {
+        "what": NotRequired[Literal["readings", "events"]],
         "rows": int,
         "new": int,
         "rejected": int,
@@ -136,6 +147,7 @@ WrittenView = TypedDict(
         "number_of_assets": int,
         "created": list[str],
         "variables": dict[str, str],
+        "event_types": NotRequired[dict[str, str]],
         "late": int,
         "bad_quality": int,
         "uncertain": int,

@@ -81,6 +81,26 @@ EpisodeSummary = TypedDict(
 """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is
 determined."""
 
+FaultView = TypedDict(
+    "FaultView",
+    {
+        "path": str,
+        "message": str,
+        "hint": str,
+    },
+)
+"""A fault of a document: its place, the fault, and a hint, empty without one."""
+
+FieldChange = TypedDict(
+    "FieldChange",
+    {
+        "field": str,
+        "before": Any,
+        "after": Any,
+    },
+)
+"""A field that differs; null where it is not written."""
+
 Notification = TypedDict(
     "Notification",
     {

@@ -1,6 +1,8 @@
 """Bodies and answers about trends. Made by `python -m tools.client`."""
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
+
+from alerting.client.values import Instant
 
 AssetView = TypedDict(
     "AssetView",
@@ -73,6 +75,47 @@ FoundTimesView = TypedDict(
 )
 """The times at which a condition held; `newest`: at most 200, the newest first."""
 
+LabelBody = TypedDict(
+    "LabelBody",
+    {
+        "asset": str,
+        "variables": NotRequired[list[str]],
+        "start": Instant,
+        "end": Instant,
+        "kind": Literal["bad", "not_to_learn_from"],
+        "reason": str,
+    },
+)
+"""A time to label."""
+
+LabelView = TypedDict(
+    "LabelView",
+    {
+        "id": str,
+        "asset": str,
+        "variables": list[str],
+        "start": str,
+        "end": str,
+        "kind": Literal["bad", "not_to_learn_from"],
+        "reason": str,
+        "author": str,
+        "made_at": str,
+        "undone_at": str | None,
+        "undone_by": str | None,
+    },
+)
+"""A label of a time. It is in force until `undone_at` (null while nobody has undone it)."""
+
+LabelPage = TypedDict(
+    "LabelPage",
+    {
+        "items": list[LabelView],
+        "next": str | None,
+    },
+)
+"""Labels, those made last first; `next` is the cursor of the page after this one, null on the
+last."""
+
 VariableSeriesView = TypedDict(
     "VariableSeriesView",
     {
@@ -106,6 +149,14 @@ SeriesView = TypedDict(
 )
 """Series of an asset's variables. `unread`: times whose readings are too many to read now; they
 are missing in every series."""
+
+UndoBody = TypedDict(
+    "UndoBody",
+    {
+        "reason": NotRequired[str],
+    },
+)
+"""Why a label is undone."""
 
 VariableView = TypedDict(
     "VariableView",

@@ -96,6 +96,7 @@ def check_route(platform: Served, _: PlantEngineer, document: SentRoute) -> Rout
 
 @router.put(
     "/routes/{name}",
+    operation_id="apply_route",
     openapi_extra=TAKES_A_ROUTE,
     responses={
         200: CONTENT_ETAG,
@@ -142,7 +143,7 @@ def remove_route(
     remove_one_route(platform, name, expected, person.name, platform.clock.now(), why)
 
 
-@router.post("/routes/{name}/test")
+@router.post("/routes/{name}/test", operation_id="test_route")
 def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
     results = try_route(platform, name, person.name, platform.clock.now())
@@ -153,7 +154,9 @@ def test_by_api(name: Id, platform: Served, person: PlantEngineer) -> list[TestV
     ]
 
 
-@router.post("/dead-letters/retry", openapi_extra=MAY_NAME_NOTHING)
+@router.post(
+    "/dead-letters/retry", openapi_extra=MAY_NAME_NOTHING, operation_id="retry_dead_letters"
+)
 def retry_by_api(body: RetryBody, platform: Served, person: PlantEngineer) -> RetryView:
     """Deliver dead letters again under their old keys. Role: engineer."""
     retried = retry(platform, body.id, person.name, platform.clock.now())

@@ -79,7 +79,7 @@ class LabelPage(View):
     next: str | None
 
 
-@router.get("/labels", openapi_extra=MAY_NAME_NOTHING)
+@router.get("/labels", operation_id="list_marks", openapi_extra=MAY_NAME_NOTHING)
 def show_labels(
     platform: Served,
     _: Viewer,
@@ -95,7 +95,7 @@ def show_labels(
     return LabelPage(items=items, next=last and f"{to_millis(last.made_at)}_{last.id}")
 
 
-@router.post("/labels", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT)
+@router.post("/labels", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT, operation_id="mark_time")
 def label(body: LabelBody, platform: Served, person: Engineer) -> LabelView:
     """Label a time of an asset. Idempotent: the same label in force is returned as it is. Role:
     engineer."""
@@ -114,7 +114,7 @@ def label(body: LabelBody, platform: Served, person: Engineer) -> LabelView:
     return LabelView.model_validate(made)
 
 
-@router.post("/labels/{id}:undo")
+@router.post("/labels/{id}:undo", operation_id="undo_mark")
 def undo(id: Id, platform: Served, person: Engineer, body: UndoBody | None = None) -> LabelView:
     """Undo a label; its document stays. Idempotent. Role: engineer."""
     reason = body.reason if body else ""

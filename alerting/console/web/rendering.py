@@ -29,12 +29,14 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the permission that it needs, for what."""
+    """An entry of the menu: address, name, and the permission that it needs, for what; whether it
+    is folded under "Set up"."""
 
     address: str
     name: str
     permission: Permission
     target: Target = "anything"
+    is_setup: bool = False
 
 
 MENU = (
@@ -45,11 +47,11 @@ MENU = (
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
-    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant"),
-    MenuEntry("/sources", translatable("Sources"), "configure"),
-    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant"),
-    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
-    MenuEntry("/access", translatable("Access"), "administer"),
+    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", is_setup=True),
+    MenuEntry("/sources", translatable("Sources"), "configure", is_setup=True),
+    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", is_setup=True),
+    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", is_setup=True),
+    MenuEntry("/access", translatable("Access"), "administer", is_setup=True),
 )
 STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live")
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
