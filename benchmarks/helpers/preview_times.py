@@ -40,7 +40,7 @@ def measure(browser: TestClient, end: datetime) -> dict[str, Any]:
         "first_s": round(first, 2),
         "changed_limit_s": [round(seconds, 2) for seconds, _ in changes],
         "alarms": [alarms, *(count for _, count in changes)],
-        "held_MB": round(browser.app.state.previews.held.bytes_held / 1e6, 1),  # type: ignore[attr-defined]
+        "held_MB": round(browser.app.state.previews.cache.bytes_used / 1e6, 1),  # type: ignore[attr-defined]
     }
 
 

@@ -4,8 +4,8 @@ from time import monotonic
 
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
-from alerting.usecases.backtest.held_readings import HeldStore
 from alerting.usecases.backtest.past_alarms import PastAlarm
 from alerting.usecases.backtest.preview import preview
 from alerting.usecases.definitions.sync import apply
@@ -17,7 +17,7 @@ END = at(DAYS * 24 * 60)
 
 def tried(platform, document):
     subject = written_subject(platform, document)
-    return preview(platform, subject, at(0), END, silent, lambda: None, HeldStore(monotonic))
+    return preview(platform, subject, at(0), END, silent, lambda: None, SeriesCache(monotonic))
 
 
 def alarm(minute, asset="oven-1", minutes=10):

@@ -18,35 +18,35 @@ def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | No
     """Return documents {ts, v} of a batch as columns of numbers, a missing variable as NaN.
 
     None unless all documents have the same fields, and every value is a float: then each document
-    has the same length, and the instants and values lie at the same places.
+    has the same length, and the instants and values lie at the same offsets.
     """
     size = int.from_bytes(batch[:4], "little")
     if not batch or len(batch) % size:
         return None
-    places = _places(batch[:size])
-    if places is None or "ts" not in places:
+    offsets = _offsets(batch[:size])
+    if offsets is None or "ts" not in offsets:
         return None
     rows = np.frombuffer(batch, np.uint8).reshape(-1, size)
     fixed = np.ones(size, np.bool_)
-    for place in places.values():
-        fixed[place : place + 8] = False
+    for offset in offsets.values():
+        fixed[offset : offset + 8] = False
     edges = np.flatnonzero(np.diff(np.r_[False, fixed, False])).tolist()
     for first, last in list(pairwise(edges))[::2]:
         if not (rows[:, first:last] == rows[0, first:last]).all():
             return None
     values = {
-        name: _eight(rows, places[f"v.{name}"]).view("<f8").astype(np.float64, copy=False)
-        if f"v.{name}" in places
+        name: _eight(rows, offsets[f"v.{name}"]).view("<f8").astype(np.float64, copy=False)
+        if f"v.{name}" in offsets
         else np.full(len(rows), np.nan)
         for name in names
     }
     return ReadingColumns(
-        _eight(rows, places["ts"]).view("<i8").astype(np.int64, copy=False), values
+        _eight(rows, offsets["ts"]).view("<i8").astype(np.int64, copy=False), values
     )
 
 
-def _places(document: bytes) -> dict[str, int] | None:
-    """Return where the eight bytes of each field of a document {ts, v} are; None of another one."""
+def _offsets(document: bytes) -> dict[str, int] | None:
+    """Return the offset of the eight bytes of each field of a document {ts, v}; None of another one."""
     found: dict[str, int] = {}
     prefix = ""
     at = 4
@@ -70,5 +70,5 @@ def _places(document: bytes) -> dict[str, int] | None:
     return found
 
 
-def _eight(rows: Bytes, place: int) -> Bytes:
-    return np.ascontiguousarray(rows[:, place : place + 8]).reshape(-1)
+def _eight(rows: Bytes, offset: int) -> Bytes:
+    return np.ascontiguousarray(rows[:, offset : offset + 8]).reshape(-1)
