@@ -46,7 +46,7 @@ def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | No
 
 
 def _offsets(document: bytes) -> dict[str, int] | None:
-    """Return the offset of the eight bytes of each field of a document {ts, v}; None of another one."""
+    """Return the offset of the eight bytes of each field of a document {ts, v}, or None."""
     found: dict[str, int] = {}
     prefix = ""
     at = 4
