@@ -22,6 +22,7 @@ def patch_mongomock() -> None:
     mongomock.collection.Collection.aggregate = _aggregate
     mongomock.collection.Collection.with_options = _with_options
     mongomock.collection.Collection.aggregate_raw_batches = _aggregate_raw_batches
+    mongomock.collection.Collection.find_raw_batches = _find_raw_batches
     mongomock.collection.Cursor.to_list = _to_list
     mongomock.collection.Collection.insert_many = _insert_many
 
@@ -92,3 +93,10 @@ def _with_options(self, codec_options=None, **options):
     if codec_options is not None and codec_options.document_class is RawBSONDocument:
         return _RawDocuments(self)
     return _WITH_OPTIONS(self, codec_options, **options)
+
+
+def _find_raw_batches(self, filter=None, projection=None, sort=None, batch_size=0):
+    """Find documents as batches of BSON."""
+    found = iter(self.find(filter, projection, sort=sort))
+    while batch := list(islice(found, batch_size or 101)):
+        yield b"".join(bson.encode(document) for document in batch)

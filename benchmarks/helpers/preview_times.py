@@ -14,19 +14,19 @@ from alerting.readings.instants import to_millis
 
 WEEKS = timedelta(weeks=4)
 KILN = Asset(name="kiln-1", variables={"temperature": Variable(unit="°C")})
-LIMITS = (211.0, 211.5, 212.0, 212.5, 213.0, 210.5, 211.2, 211.7, 212.2, 212.7)
+LIMITS = (208.0, 208.5, 209.0, 209.5, 207.5, 207.0, 206.0, 205.0, 203.0, 201.0)
 SECOND = 1000
 _BATCH = 10_000 * SECOND
 
 
 def fill(platform: Platform, end: datetime) -> None:
-    """Store four weeks of a temperature that swings by 10 °C in six hours, with noise of 1 °C."""
+    """Store four weeks of a temperature that swings by 10 °C in six hours, with noise of 0.2 °C."""
     platform.assets.store_assets([KILN])
     rng = np.random.default_rng(3)
     first = to_millis(end - WEEKS)
     for start in range(first, to_millis(end), _BATCH):
         at = np.arange(start, min(start + _BATCH, to_millis(end)), SECOND)
-        values = np.round(200 + 10 * np.sin(at / 3.6e6) + rng.normal(0, 1, len(at)), 2)
+        values = np.round(200 + 10 * np.sin(at / 3.6e6) + rng.normal(0, 0.2, len(at)), 2)
         column = SampleColumn(values, np.ones(len(at), np.bool_))
         names = np.array([KILN.name] * len(at), object)
         platform.reading_writes.insert(ReadingBatch(names, at, {"temperature": column}), end)
@@ -40,7 +40,7 @@ def measure(browser: TestClient, end: datetime) -> dict[str, Any]:
         "first_s": round(first, 2),
         "changed_limit_s": [round(seconds, 2) for seconds, _ in changes],
         "alarms": [alarms, *(count for _, count in changes)],
-        "held_MB": round(browser.app.state.previews.held.bytes_held / 1e6, 1),  # type: ignore[attr-defined]
+        "held_MB": round(browser.app.state.previews.cache.bytes_used / 1e6, 1),  # type: ignore[attr-defined]
     }
 
 

@@ -50,6 +50,17 @@ def readings_frame(
     return frame_of(found), found.doubts
 
 
+def joined_frame(
+    pieces: Sequence[ReadingColumns], types: Mapping[str, VariableType]
+) -> tuple[pd.DataFrame, Doubts]:
+    """Return pieces, each after the one before it, as `readings_frame` does. Raises UserError if a
+    value is not of its variable's type."""
+    found = join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
+    for fault in found.faults.values():
+        raise UserError(fault)
+    return frame_of(found), found.doubts
+
+
 def columns_of(history: History) -> ReadingColumns:
     """Return the readings of a history by column; the arrays are those of its frame."""
     values = {str(name): column.to_numpy() for name, column in history.readings.items()}

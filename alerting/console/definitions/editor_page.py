@@ -39,7 +39,7 @@ from alerting.definitions.faults import Fault, NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview, apply_change, review_change
-from alerting.usecases.backtest.held_readings import HELD_S
+from alerting.usecases.backtest.cached_readings import CACHED_S
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
 from alerting.usecases.definitions.sync import ChangedSince, Expected
 
@@ -261,7 +261,7 @@ def _preview(
     document: Document,
     editor: Editor,
 ) -> Response:
-    start, end = _period(previews.newest(person.name), platform.clock.now(), editor.weeks)
+    start, end = _period(previews.find_newest(person.name), platform.clock.now(), editor.weeks)
     job = begin_preview(platform, previews, person.name, document, start, end, editor.draft)
     job.ended.wait(_PATIENCE_S)
     return RedirectResponse(f"/previews/{job.id}", 303)
@@ -272,7 +272,7 @@ def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datet
     length = timedelta(weeks=weeks)
     if before is not None:
         _, start, end = before.identity
-        if end - start == length and timedelta(0) <= now - end < timedelta(seconds=HELD_S):
+        if end - start == length and timedelta(0) <= now - end < timedelta(seconds=CACHED_S):
             return start, end
     return now - length, now
 

@@ -8,6 +8,7 @@ from typing import Any
 from alerting.console.web.chart import chart_shape
 from alerting.definitions.wording.language import Language
 from alerting.ports import Document
+from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, describe, value_range
 from alerting.usecases.backtest.preview_chart import PreviewChart
 
@@ -35,7 +36,7 @@ def preview_shape(
     }
     return {
         "panels": [
-            {**one, **_limits(panel, one["levels"], limits)}
+            {**one, **_limits(panel, one["levels"], limits, language)}
             for one, panel in zip(shape["panels"], panels, strict=True)
         ],
         "ticks": shape["ticks"],
@@ -58,9 +59,11 @@ def _movable(document: Document) -> dict[str, float]:
     }
 
 
-def _limits(panel: Panel, spots: Sequence[Any], limits: Mapping[str, float]) -> dict[str, Any]:
+def _limits(
+    panel: Panel, spots: Sequence[Any], limits: Mapping[str, float], language: Language
+) -> dict[str, Any]:
     """Return the range of a panel, the step by which a limit moves, and its limits with the path
-    of their field; an empty path of a limit that has none."""
+    of their field, empty without one; `words`: the label with a place for another value."""
     low, high = value_range(panel)
     step = 10.0 ** floor(log10((high - low) / 100))
     shown = [level.value for level in panel.levels if low <= level.value <= high]
@@ -70,7 +73,13 @@ def _limits(panel: Panel, spots: Sequence[Any], limits: Mapping[str, float]) -> 
         "high": high,
         "step": f"{step:.12g}",
         "limits": [
-            {"at": spot.at, "label": spot.label, "value": value, "path": paths.get(value, "")}
+            {
+                "at": spot.at,
+                "label": spot.label,
+                "words": spot.label.replace(number(value, 4, language), "{value}"),
+                "value": f"{value:.12g}",
+                "path": paths.get(value, ""),
+            }
             for spot, value in zip(spots, shown, strict=True)
         ],
     }

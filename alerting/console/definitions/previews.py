@@ -13,7 +13,7 @@ from alerting.adapters.platform import Platform
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Progress
-from alerting.usecases.backtest.held_readings import HELD_S, HeldStore
+from alerting.usecases.backtest.cached_readings import CACHED_S, SeriesCache
 from alerting.usecases.backtest.preview import PreviewedAlarms, preview
 from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
 from alerting.usecases.backtest.run import Subject
@@ -80,7 +80,7 @@ class Previews:
         self._by_owner: dict[str, PreviewJob] = {}
         self._under_way: set[str] = set()
         self._running = BoundedSemaphore(AT_ONCE)
-        self.held = HeldStore(time.monotonic)
+        self.cache = SeriesCache(time.monotonic)
         self._sweep: Timer | None = None
 
     def start(
@@ -96,7 +96,7 @@ class Previews:
         period. Raises PreviewsFull if too many are under way."""
 
         def compute(progress: Progress, require_time: Callable[[], None]) -> PreviewedAlarms:
-            return preview(platform, subject, start, end, progress, require_time, self.held)
+            return preview(platform, subject, start, end, progress, require_time, self.cache)
 
         identity = (subject.revision.hash, start, end)
         sketch = sketch_preview(platform, subject.definition, start, end) if draft else None
@@ -130,7 +130,7 @@ class Previews:
             raise NotFound(f"you have no preview {id!r}; a newer one takes the place of another")
         return job
 
-    def newest(self, owner: str) -> PreviewJob | None:
+    def find_newest(self, owner: str) -> PreviewJob | None:
         """Return a person's newest preview, None without one."""
         return self._by_owner.get(owner)
 
@@ -167,14 +167,14 @@ class Previews:
         """Drop held series when they are old, also where no preview follows."""
         with self._lock:
             if self._sweep is None:
-                self._sweep = Timer(HELD_S + 1, self._drop_old)
+                self._sweep = Timer(CACHED_S + 1, self._drop_old)
                 self._sweep.daemon = True
                 self._sweep.start()
 
     def _drop_old(self) -> None:
         with self._lock:
             self._sweep = None
-        if self.held.drop_old():
+        if self.cache.drop_old():
             self._sweep_later()
 
     def _compute(self, job: PreviewJob, compute: Compute) -> None:

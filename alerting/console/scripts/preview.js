@@ -28,6 +28,8 @@ function write(path, value) {
   else if (place) place.text.setRangeText(value, place.start, place.end);
 }
 
+const spoken = (limit, value) => `↕ ${limit.dataset.words.replace("{value}", value)}`;
+
 /** Draw a limit at a value, and write it where it is edited. */
 function move(limit, value) {
   const { low, high, step } = limit.ownerSVGElement.dataset;
@@ -38,9 +40,10 @@ function move(limit, value) {
   const at = `${((Number(high) - Number(text)) / (Number(high) - Number(low))) * 100}%`;
   for (const line of limit.querySelectorAll("line")) for (const side of ["y1", "y2"]) line.setAttribute(side, at);
   words.setAttribute("y", at);
-  words.textContent = text;
+  words.textContent = spoken(limit, text);
   limit.dataset.value = text;
   limit.setAttribute("aria-valuenow", text);
+  limit.setAttribute("aria-valuetext", limit.dataset.words.replace("{value}", text));
   write(limit.dataset.path, text);
   askSoon();
 }
@@ -52,6 +55,7 @@ function makeMovable() {
     const grip = limit.querySelector(".level").cloneNode();
     grip.setAttribute("class", "grip");
     limit.append(grip);
+    limit.querySelector("text").prepend("↕ ");
     plot.setAttribute("role", "group");
     const states = { role: "slider", tabindex: 0, "aria-orientation": "vertical", "aria-label": limit.dataset.label };
     const range = { "aria-valuemin": plot.dataset.low, "aria-valuemax": plot.dataset.high, "aria-valuenow": limit.dataset.value };

@@ -36,7 +36,7 @@ class PastAlarm:
 
 
 @dataclass(frozen=True)
-class PastAlarms:
+class FoundAlarms:
     """Alarms of one revision, by asset in the order of time.
 
     `evaluated`: by asset with any known value, the instant up to which there is one.
@@ -49,7 +49,7 @@ class PastAlarms:
     targets: tuple[Asset, ...]
     evaluations: dict[str, Sequence[TargetEvaluation]]
 
-    def newest(self, count: int) -> tuple[Episode, ...]:
+    def newest_episodes(self, count: int) -> tuple[Episode, ...]:
         """Return the newest episodes with their reasons, newest first."""
         newest = sorted(self.alarms, key=lambda one: (one.raised_at, one.asset))[-count:]
         found: list[Episode] = []
@@ -89,7 +89,7 @@ def find_past_alarms(
     start: datetime,
     end: datetime,
     require_time: Callable[[], None],
-) -> PastAlarms:
+) -> FoundAlarms:
     """Return the alarms of a revision without a model that is in service since `start`, evaluated
     up to `end` less the latency. `require_time` is called often; it raises to end the work."""
     definition = revision.definition
@@ -105,7 +105,7 @@ def find_past_alarms(
         known = _known_until(platform, revision, asset, start, last, found)
         if known is not None:
             evaluated[asset.name] = known
-    return PastAlarms(revision, start, tuple(alarms), evaluated, tuple(targets), evaluations)
+    return FoundAlarms(revision, start, tuple(alarms), evaluated, tuple(targets), evaluations)
 
 
 def _evaluate(

@@ -19,9 +19,9 @@ from alerting.ports import BacktestPorts, Document, Progress
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.metrics import to_document
 from alerting.usecases.backtest.backtest import in_service, require_past
+from alerting.usecases.backtest.cached_readings import CachedReadings, SeriesCache
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
-from alerting.usecases.backtest.held_readings import HeldReadings, HeldStore
-from alerting.usecases.backtest.past_alarms import PastAlarms, find_past_alarms
+from alerting.usecases.backtest.past_alarms import FoundAlarms, find_past_alarms
 from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
 from alerting.usecases.backtest.run import Subject
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
@@ -109,7 +109,7 @@ def preview(
     end: datetime,
     progress: Progress,
     require_time: Callable[[], None],
-    store: HeldStore,
+    store: SeriesCache,
     most_readings: int = MOST_PREVIEW_READINGS,
 ) -> PreviewedAlarms:
     """Return the alarms of a draft over (start, end], as a backtest would find them.
@@ -118,7 +118,7 @@ def preview(
     the preview. Raises UserError without readings, and beyond `most_readings`.
     """
     require_past(platform, subject, start, end)
-    readings = HeldReadings(
+    readings = CachedReadings(
         platform.readings,
         store,
         (start, end),
@@ -127,35 +127,35 @@ def preview(
         require_time,
         progress,
     )
-    held = replace(platform, readings=readings)
+    caching = replace(platform, readings=readings)
     if _learns_from_problems(subject):
         return _past_problems(
-            held, readings, cast(TrainedDefinition, subject.definition), start, end
+            caching, readings, cast(TrainedDefinition, subject.definition), start, end
         )
     served = _served(platform, subject)
     tried = [subject, *([served] if served else [])]
     wanted = {
         (asset.name, names)
         for one in tried
-        for asset, _, names in _wanted(held, one.definition, start)
+        for asset, _, names in _wanted(caching, one.definition, start)
     }
     readings.expect(len(wanted))
-    made = _find(held, readings, subject, start, end, require_time)
-    before: PastAlarms | None = None
+    made = _find(caching, readings, subject, start, end, require_time)
+    before: FoundAlarms | None = None
     not_compared = ""
     if served is not None:
         try:
-            before = _find(held, readings, served, start, end, require_time)
+            before = _find(caching, readings, served, start, end, require_time)
         except UserError as refusal:
             not_compared = refusal.message
     progress("counting", 1, 1)
     definition = subject.definition
-    suppressed = suppressed_intervals_by_asset(held, definition, made.targets, start, end)
+    suppressed = suppressed_intervals_by_asset(caching, definition, made.targets, start, end)
     load = made.load(suppressed, end, platform.budget.flood_above)
     beside = compare_alarms(made.alarms, before.alarms if before else ())
     return PreviewedAlarms(
         len(made.alarms),
-        made.newest(EPISODES_SHOWN),
+        made.newest_episodes(EPISODES_SHOWN),
         to_document(load) or {},
         readings.read_at,
         beside.count(before.revision.number) if before else None,
@@ -175,12 +175,12 @@ def _wanted(
 
 def _find(
     platform: BacktestPorts,
-    readings: HeldReadings,
+    readings: CachedReadings,
     tried: Subject,
     start: datetime,
     end: datetime,
     require_time: Callable[[], None],
-) -> PastAlarms:
+) -> FoundAlarms:
     for asset, since, names in _wanted(platform, tried.definition, start):
         readings.hold(asset, since, end, names)
     revision = in_service(tried.revision, start)
@@ -194,7 +194,7 @@ def _learns_from_problems(subject: Subject) -> bool:
 
 def _past_problems(
     platform: BacktestPorts,
-    readings: HeldReadings,
+    readings: CachedReadings,
     definition: TrainedDefinition,
     start: datetime,
     end: datetime,

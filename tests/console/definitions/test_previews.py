@@ -11,7 +11,7 @@ from alerting.console.definitions.previews import PreviewJob, Previews, Previews
 from alerting.definitions.faults import NotFound, UserError
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.held_readings import HeldStore
+from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.preview import preview
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
@@ -121,7 +121,7 @@ def test_a_preview_ends_where_it_needs_more_readings_than_allowed(platform):
             at(DAY),
             silent,
             lambda: None,
-            HeldStore(monotonic),
+            SeriesCache(monotonic),
             most_readings=50,
         )
 

@@ -79,6 +79,10 @@ VALID = {
     "RollbackBody": {"reason": "r"},
     "TrainingBody": {"reason": "r"},
     "CancelBody": {"reason": "r"},
+    "ScenariosBody": {
+        "definition": too_hot(),
+        "scenarios": [{"title": "warm", "readings": {"temperature": [200]}, "expect": []}],
+    },
     "PreviewBody": {
         "definition": too_hot(),
         "from": "2026-01-05T00:00:00Z",

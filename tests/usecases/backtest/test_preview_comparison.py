@@ -1,15 +1,18 @@
 """A draft beside what is in service, and the values that a preview draws."""
 
+from datetime import timedelta
 from time import monotonic
 
-from alerting.ports import silent
+from alerting.definitions.assets import EventType
+from alerting.ports import EventRow, silent
 from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
-from alerting.usecases.backtest.held_readings import HeldStore
 from alerting.usecases.backtest.past_alarms import PastAlarm
 from alerting.usecases.backtest.preview import preview
 from alerting.usecases.definitions.sync import apply
-from tests.builders import at, too_hot
+from alerting.usecases.ingestion.arrivals import add_events
+from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.often_hot import DAYS, often_hot
 
 END = at(DAYS * 24 * 60)
@@ -17,7 +20,7 @@ END = at(DAYS * 24 * 60)
 
 def tried(platform, document):
     subject = written_subject(platform, document)
-    return preview(platform, subject, at(0), END, silent, lambda: None, HeldStore(monotonic))
+    return preview(platform, subject, at(0), END, silent, lambda: None, SeriesCache(monotonic))
 
 
 def alarm(minute, asset="oven-1", minutes=10):
@@ -64,3 +67,16 @@ def test_suppressed_times_are_drawn():
     hours = {"windows": [{"days": ["mon"], "from": "06:00", "to": "08:00"}]}
     drawn = tried(often_hot(), too_hot(suppression=hours)).drawn
     assert (at(360), at(480)) in drawn.suppressed
+
+
+def test_a_problem_that_events_show_is_drawn_beside_a_variable_of_its_asset():
+    platform = often_hot()
+    platform.assets.put_event_types([EventType(name="jam", duration="lasting")])
+    jams = [EventRow("oven-1", "jam", at(60 * n), at(60 * n + 7), "test") for n in range(1, 6)]
+    add_events(platform, jams, at(400))
+    made = tried(platform, too_moist(problem={"event": "jam"}))
+    found = made.problems
+    assert (found.number, found.assets, found.are_few) == (5, 1, True)
+    assert found.median == found.longest == timedelta(minutes=7)
+    assert made.drawn.draft[0] == (at(60), at(67))
+    assert [panel.name for panel in made.drawn.panels] == ["Zone 2 temperature"]

@@ -22,14 +22,14 @@ from alerting.ports import NewestReading, Progress, ReadingColumns, Readings, Wa
 from alerting.readings.history import History, to_millis
 from alerting.readings.sample_quality import Doubts, join_instants
 
-MOST_HELD_BYTES = 256 << 20
-HELD_S = 600.0
+MOST_CACHED_BYTES = 256 << 20
+CACHED_S = 600.0
 PART = timedelta(days=1)
 """Time of readings that are read at once."""
 
 
 @dataclass(frozen=True)
-class HeldSeries:
+class CachedSeries:
     """Readings of an asset in (start, end] and its events up to `end`, as read at `read_at`.
 
     `newest`: the asset's newest reading up to `end` at that time.
@@ -68,29 +68,29 @@ class HeldSeries:
         )
 
 
-class HeldStore:
-    """Held series of all previews of a process: at most `most_bytes`, each for `held_s` seconds.
+class SeriesCache:
+    """Held series of all previews of a process: at most `most_bytes`, each for `cached_s` seconds.
     The oldest give way; a larger one is not held."""
 
     def __init__(
         self,
         monotonic: Callable[[], float],
-        most_bytes: int = MOST_HELD_BYTES,
-        held_s: float = HELD_S,
+        most_bytes: int = MOST_CACHED_BYTES,
+        cached_s: float = CACHED_S,
     ) -> None:
         """`monotonic`: a clock in seconds."""
         self._most_bytes = most_bytes
-        self._held_s = held_s
+        self._cached_s = cached_s
         self._monotonic = monotonic
         self._lock = Lock()
-        self._held: list[tuple[float, HeldSeries]] = []
+        self._cached: list[tuple[float, CachedSeries]] = []
 
     @property
-    def bytes_held(self) -> int:
+    def bytes_used(self) -> int:
         """Return the bytes of all series that are held now."""
         with self._lock:
             self._drop_old()
-            return sum(one.size for _, one in self._held)
+            return sum(one.size for _, one in self._cached)
 
     def find(
         self,
@@ -99,43 +99,43 @@ class HeldStore:
         end: datetime,
         names: Collection[str],
         newest: NewestReading,
-    ) -> HeldSeries | None:
+    ) -> CachedSeries | None:
         """Return a series with these readings, None unless the newest reading is still the same."""
         with self._lock:
             self._drop_old()
             return next(
                 (
                     one
-                    for _, one in self._held
+                    for _, one in self._cached
                     if one.covers(asset, start, end, names) and one.newest == newest
                 ),
                 None,
             )
 
-    def hold(self, series: HeldSeries) -> None:
+    def hold(self, series: CachedSeries) -> None:
         """Hold a series, in place of those that it contains, and of the oldest if need be."""
         with self._lock:
             self._drop_old()
-            self._held = [
+            self._cached = [
                 (until, one)
-                for until, one in self._held
+                for until, one in self._cached
                 if not series.covers(one.history.asset, one.start, one.end, one.names)
             ]
             if series.size > self._most_bytes:
                 return
-            while sum(one.size for _, one in self._held) + series.size > self._most_bytes:
-                del self._held[0]
-            self._held.append((self._monotonic() + self._held_s, series))
+            while sum(one.size for _, one in self._cached) + series.size > self._most_bytes:
+                del self._cached[0]
+            self._cached.append((self._monotonic() + self._cached_s, series))
 
     def drop_old(self) -> bool:
         """Drop what was held long enough; return whether anything is left."""
         with self._lock:
             self._drop_old()
-            return bool(self._held)
+            return bool(self._cached)
 
     def _drop_old(self) -> None:
         now = self._monotonic()
-        self._held = [(until, one) for until, one in self._held if until > now]
+        self._cached = [(until, one) for until, one in self._cached if until > now]
 
 
 class CountedReadings:
@@ -167,7 +167,7 @@ class CountedReadings:
         return found
 
 
-class HeldReadings:
+class CachedReadings:
     """Port `Readings` of one preview over about (start, end].
 
     What covers at least half of that time is read whole and held; other requests are answered from
@@ -177,7 +177,7 @@ class HeldReadings:
     def __init__(
         self,
         live: Readings,
-        store: HeldStore,
+        store: SeriesCache,
         period: tuple[datetime, datetime],
         now: datetime,
         most: int,
@@ -190,7 +190,7 @@ class HeldReadings:
         self._least = (period[1] - period[0]) / 2
         self._now = now
         self._progress = progress
-        self._used: list[HeldSeries] = []
+        self._used: list[CachedSeries] = []
         self._steps = 1
         self._done = 0
 
@@ -227,7 +227,7 @@ class HeldReadings:
 
     def hold(
         self, asset: Asset, start: datetime, end: datetime, names: Sequence[str]
-    ) -> HeldSeries | None:
+    ) -> CachedSeries | None:
         """Return a series from the store, else read it; None of an asset without readings."""
         used = next((one for one in self._used if one.covers(asset, start, end, names)), None)
         if used is not None:
@@ -237,7 +237,7 @@ class HeldReadings:
             return None
         found = self._store.find(asset, start, end, names, newest)
         if found is None:
-            found = HeldSeries(
+            found = CachedSeries(
                 start,
                 end,
                 frozenset(names),

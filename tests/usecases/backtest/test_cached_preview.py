@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import NotFound
 from alerting.ports import ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
-from alerting.usecases.backtest.held_readings import HeldStore
+from alerting.usecases.backtest.cached_readings import SeriesCache
 from alerting.usecases.backtest.preview import preview
+from alerting.usecases.backtest.preview_chart import sketch_preview
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.upkeep.rollups import roll_up
 from tests.builders import at, too_hot
 from tests.in_memory_platform import in_memory_platform
 
@@ -122,15 +125,15 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_preview_on_held_readings_equals_one_made_anew_and_the_backtest(seed):
+def test_a_preview_on_cached_readings_equals_one_made_anew_and_the_backtest(seed):
     random = Random(seed)
     platform = a_line(random, seed)
     apply(platform, [too_hot(above=211)], "ann", at(0), "in service")
-    store = HeldStore(monotonic)
+    store = SeriesCache(monotonic)
     raised = 0
     for document in map(without_nothing, drafts(random)):
         made = tried(platform, document, store)
-        assert_same(made, tried(platform, document, HeldStore(monotonic)))
+        assert_same(made, tried(platform, document, SeriesCache(monotonic)))
         subject = written_subject(platform, document)
         found = backtest(platform, subject, at(0), END, fresh=True)
         newest = sorted(found.episodes, key=lambda e: (e.raised_at, e.id), reverse=True)
@@ -165,7 +168,7 @@ def watched():
 
 
 def test_the_period_is_read_once_and_a_changed_limit_reads_nothing(watched):
-    store = HeldStore(monotonic)
+    store = SeriesCache(monotonic)
     apply(watched, [too_hot(above=211)], "ann", at(0), "in service")
     tried(watched, too_hot(above=212), store)
     assert watched.readings.loads == [(at(d * 1440), at((d + 1) * 1440)) for d in range(DAYS)]
@@ -175,18 +178,18 @@ def test_the_period_is_read_once_and_a_changed_limit_reads_nothing(watched):
 
 
 def test_a_newer_reading_makes_it_read_again(watched):
-    store = HeldStore(monotonic)
+    store = SeriesCache(monotonic)
     before = tried(watched, too_hot(above=212, stale_after="1d"), store)
     watched.readings.loads.clear()
     add_readings(watched, [ReadingRow(OVEN.name, END, {"temperature": 299.0})], END)
     after = tried(watched, too_hot(above=212, stale_after="1d"), store)
     assert len(watched.readings.loads) == DAYS
-    assert_same(after, tried(watched, too_hot(above=212, stale_after="1d"), HeldStore(monotonic)))
+    assert_same(after, tried(watched, too_hot(above=212, stale_after="1d"), SeriesCache(monotonic)))
     assert before.read_at == after.read_at == END
 
 
 def test_an_asset_that_is_declared_in_another_way_is_read_again(watched):
-    store = HeldStore(monotonic)
+    store = SeriesCache(monotonic)
     tried(watched, too_hot(), store)
     variables = {**OVEN.variables, "temperature": Variable(unit="°C", high=214.0)}
     watched.assets.store_assets([OVEN.model_copy(update={"variables": variables})])
@@ -195,26 +198,26 @@ def test_an_asset_that_is_declared_in_another_way_is_read_again(watched):
     assert len(watched.readings.loads) == DAYS
 
 
-def test_series_are_held_for_a_time_and_within_a_size(watched):
+def test_series_are_stored_for_a_time_and_within_a_size(watched):
     now = [0.0]
-    store = HeldStore(lambda: now[0], held_s=600)
+    store = SeriesCache(lambda: now[0], cached_s=600)
     tried(watched, too_hot(), store)
-    size = store.bytes_held
+    size = store.bytes_used
     assert size > 0
     now[0] = 599.0
-    assert store.bytes_held == size
+    assert store.bytes_used == size
     now[0] = 601.0
-    assert store.bytes_held == 0
-    small = HeldStore(monotonic, most_bytes=size + 8)
+    assert store.bytes_used == 0
+    small = SeriesCache(monotonic, most_bytes=size + 8)
     tried(watched, too_hot(), small)
     tried(watched, too_hot(variable="belt", above=14), small)  # takes the place of the other
-    assert 0 < small.bytes_held <= size + 8
+    assert 0 < small.bytes_used <= size + 8
     watched.readings.loads.clear()
     tried(watched, too_hot(), small)
     assert len(watched.readings.loads) == DAYS
-    none = HeldStore(monotonic, most_bytes=8)
+    none = SeriesCache(monotonic, most_bytes=8)
     assert tried(watched, too_hot(), none).episodes == tried(watched, too_hot(), store).episodes
-    assert none.bytes_held == 0
+    assert none.bytes_used == 0
 
 
 def test_progress_is_a_share_of_the_reading(watched):
@@ -227,6 +230,39 @@ def test_progress_is_a_share_of_the_reading(watched):
         END,
         lambda step, done, total: shares.append((step, done / total)),
         lambda: None,
-        HeldStore(monotonic),
+        SeriesCache(monotonic),
     )
     assert shares == [("reading", n / DAYS) for n in range(DAYS)] + [("counting", 1.0)]
+
+
+class Closed(Watched):
+    """Port `Readings` of a person who may not read any asset."""
+
+    def newest_readings(self, until=None, assets=None):
+        return {}
+
+    def load(self, asset, start, end, variables=None, events_since=None):
+        raise NotFound("there is no asset 'oven-1'")
+
+
+def test_a_series_read_for_another_person_is_not_for_one_who_may_not_read_the_asset(watched):
+    store = SeriesCache(monotonic)
+    assert tried(watched, too_hot(), store).episodes >= 0
+    with pytest.raises(NotFound):
+        tried(replace(watched, readings=Closed(watched.readings)), too_hot(), store)
+
+
+def test_while_readings_are_read_the_hours_of_rollups_are_drawn(watched):
+    definition = written_subject(watched, too_hot()).definition
+    assert sketch_preview(watched, definition, at(0), END) is None
+    while (done := roll_up(watched, END)).behind and done.rows:
+        pass
+    watched.readings.loads.clear()
+    drawn = sketch_preview(watched, definition, at(0), END)
+    assert watched.readings.loads == []
+    (panel,) = drawn.panels
+    (whole,) = tried(watched, too_hot(), SeriesCache(monotonic)).drawn.panels
+    in_range = whole.values[whole.values <= 300]
+    assert panel.values.min() == in_range.min()
+    assert panel.values.max() == in_range.max()
+    assert [level.value for level in panel.levels] == [215.0]
