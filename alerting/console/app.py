@@ -47,6 +47,7 @@ from alerting.console.people import (
     signing,
 )
 from alerting.console.problems import handle_problems
+from alerting.console.reference import api_page
 from alerting.console.request_log import RequestLog
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
@@ -106,6 +107,7 @@ PEOPLE = (
         overlay.pages,
         serving.router,
         import_pages.pages,
+        api_page.pages,
     ),
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
 )

@@ -50,7 +50,7 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
     MenuEntry("/access", translatable("Access"), "administer"),
 )
-STYLED = ("web", "models", "trends", "imports", "definitions")
+STYLED = ("web", "models", "trends", "imports", "definitions", "reference")
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),

@@ -42,6 +42,7 @@ TABLE = {
         GET ~/events,
         GET ~/statistics,
         GET ~/occurrences,
+        GET /api,
         GET /trends,
         GET /trends/alarms,
         GET /scripts/{name},
