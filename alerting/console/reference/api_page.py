@@ -24,7 +24,7 @@ def api_page(
     description = request.app.openapi()
     subjects = by_subject(description, base)
     if subject is not None and subject not in subjects:
-        raise NotFound(translatable("there is no subject “{name}”", name=subject))
+        raise NotFound(translatable("there is no page at this address"))
     return render(
         "reference/api.html",
         request,
