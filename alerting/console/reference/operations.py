@@ -31,7 +31,7 @@ class ParameterLine(NamedTuple):
     """A parameter of an operation, for people."""
 
     name: str
-    place: str
+    sent_in: str
     type: str
     required: bool
     text: str
