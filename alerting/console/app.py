@@ -52,6 +52,7 @@ from alerting.console.people import (
     signing,
 )
 from alerting.console.problems import handle_problems
+from alerting.console.reference import api_page
 from alerting.console.request_log import RequestLog
 from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
@@ -119,6 +120,7 @@ PEOPLE = (
         label_pages.pages,
         serving.router,
         import_pages.pages,
+        api_page.pages,
     ),
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
 )

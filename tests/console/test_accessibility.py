@@ -33,7 +33,14 @@ def pages_of(line):
     hot = f"/definitions/{names.definitions[0]}"
     return [
         *("/", "/suppressed", "/kpi", "/reports", "/routes", "/platform", "/audit", "/access"),
-        *("/account", "/import", "/sources", "/new-source", f"/sources/{line}-source"),
+        *(
+            "/account",
+            "/import",
+            "/sources",
+            "/new-source",
+            "/api?subject=definitions",
+            f"/sources/{line}-source",
+        ),
         *(f"/episodes/{id}" for id in (names.episodes[0], names.episodes[-1])),
         *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
         *("/models", *(f"/models/{name}" for name in names.definitions)),

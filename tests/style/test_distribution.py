@@ -17,6 +17,7 @@ def test_all_files_that_start_airflow_run_in_one_process():
         for file in files
         if "running_airflow" in (text := file.read_text())
         or '.follow_until("demo-line is ready"' in text
+        or "RunningPlatform(" in text
     ]
     assert {str(file.relative_to(ROOT)) for file in starting} == distribution.START_AIRFLOW
 

@@ -36,7 +36,7 @@ def open_amqp(
 
 
 class AmqpClient:
-    """Port `Client`: the broker sends at most MOST_UNACKNOWLEDGED messages ahead."""
+    """Port `BrokerClient`: the broker sends at most MOST_UNACKNOWLEDGED messages ahead."""
 
     sends_again = True
 

@@ -77,7 +77,7 @@ def _stamp(record: Any) -> datetime | None:
 
 
 class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a library without types
-    """Port `Client`: offsets are committed up to the first message that is not acknowledged."""
+    """Port `BrokerClient`: commits offsets up to the first message that is not acknowledged."""
 
     sends_again = True
 

@@ -123,7 +123,7 @@ class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library withou
 
 
 class MqttClient:
-    """Port `Client`. The broker holds messages of a session for a week; of a trial, none."""
+    """Port `BrokerClient`. The broker holds messages of a session for a week; of a trial, none."""
 
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come

@@ -51,7 +51,7 @@ def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], li
 
 
 class NatsClient:
-    """Port `Client`; its event loop runs only while it is called."""
+    """Port `BrokerClient`; its event loop runs only while it is called."""
 
     sends_again = True
 

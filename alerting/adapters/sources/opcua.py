@@ -78,7 +78,7 @@ def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], l
 
 
 class OpcUaClient:
-    """Port `Client`; its event loop runs only when called. Values need no acknowledgement."""
+    """Port `BrokerClient`; its event loop runs only when called. Values need no acknowledgement."""
 
     sends_again = False
 

@@ -60,7 +60,7 @@ def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], l
 
 
 class RedisClient:
-    """Port `Client`: a consumer named as this machine, first of what it did not acknowledge."""
+    """Port `BrokerClient`: a consumer named as this machine, first of its unacknowledged rest."""
 
     sends_again = True
 

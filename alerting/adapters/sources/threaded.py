@@ -46,7 +46,7 @@ class Received:
     at: datetime | None = None
 
 
-class Client(Protocol):
+class BrokerClient(Protocol):
     """A connection to a broker, used by one thread. Any exception means that it is broken, and it
     is opened again.
 
@@ -189,7 +189,7 @@ class ThreadedStream:
     def __init__(
         self,
         name: str,
-        connect: Callable[[], Client],
+        connect: Callable[[], BrokerClient],
         now: Callable[[], datetime],
         losses: Losses | None = None,
         is_sent_once: bool = False,
@@ -309,7 +309,9 @@ class ThreadedStream:
             connection.add(received, at)
         return []
 
-    def _add_last(self, client: Client, connection: _Connection, waiting: list[Received]) -> None:
+    def _add_last(
+        self, client: BrokerClient, connection: _Connection, waiting: list[Received]
+    ) -> None:
         with suppress(Exception):
             waiting = [*waiting, *client.receive(0)]
         if left := self._add(connection, waiting):

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Viewer
+from alerting.console.api.examples import EXAMPLES
 from alerting.console.api.ingest_api import BODIES
 from alerting.console.api.predict_jobs_api import JobBody
 from alerting.console.definitions.documents import DOCUMENT_BODIES, YAML
@@ -100,6 +101,8 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas |= _problem_schemas()
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
     schemas |= DOCUMENT_BODIES
+    for name in EXAMPLES.keys() & schemas.keys():
+        schemas[name] = schemas[name] | {"examples": [EXAMPLES[name]]}
     for route in app.routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue

@@ -53,7 +53,10 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", is_setup=True),
     MenuEntry("/access", translatable("Access"), "administer", is_setup=True),
 )
-STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live")
+STYLED = (
+    *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
+    "reference",
+)
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),

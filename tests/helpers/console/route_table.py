@@ -49,6 +49,7 @@ TABLE = {
         GET ~/statistics,
         GET ~/labels,
         GET ~/occurrences,
+        GET /api,
         GET /trends,
         GET /trends/alarms,
         GET /scripts/{name},
