@@ -34,6 +34,7 @@ HEAVY = (
     "scheduler",
     "series",
     "serve",
+    "similar",
     "steps",
     "stream",
     "training_scale",

@@ -63,9 +63,12 @@ def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
 
 
 def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
-    """Return the part of each asset, by name."""
+    """Return the part of each asset, by name: the topmost asset above it; if all are below the same
+    one, and several of those next to it have others below, the one next to it."""
     roots = [one.name for one in assets.values() if one.parent not in assets]
-    is_plant = len(roots) == 1 and any(one.parent == roots[0] for one in assets.values())
+    above = {one.parent for one in assets.values()}
+    lines = [one for one in assets.values() if one.parent in roots and one.name in above]
+    is_plant = len(roots) == 1 and len(lines) > 1
     found: dict[str, str] = {}
     for name in assets:
         chain = chain_above(name, assets)
