@@ -74,8 +74,8 @@ def test_what_somebody_must_look_at_comes_first():
 def test_ended_alarms_of_one_target_are_one_group():
     ended = [closed(episode(n)) for n in (1, 30, 60)] + [closed(episode(5, asset="oven-2"))]
     groups = group_ended(ended)
-    assert [(g.newest.asset, g.size) for g in groups] == [("oven-1", 3), ("oven-2", 1)]
-    assert groups[0].newest.raised_at == at(60)
+    assert [(g.newest_alarm.asset, g.size) for g in groups] == [("oven-1", 3), ("oven-2", 1)]
+    assert groups[0].newest_alarm.raised_at == at(60)
 
 
 def test_earlier_alarms_are_counted_by_day_with_their_outcomes():

@@ -71,4 +71,6 @@ def test_the_plant_is_read_again_once_a_document_has_changed(platform):
     plants = KnownPlants()
     first = plants.find((), platform)
     apply(platform, [too_hot(name="hotter", above=230)], "ann", at(1), "test")
-    assert plants.find((), platform).watched == {"oven-1": first.watched["oven-1"] + 1}
+    assert plants.find((), platform).definition_counts == {
+        "oven-1": first.definition_counts["oven-1"] + 1
+    }
