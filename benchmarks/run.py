@@ -36,6 +36,7 @@ HEAVY = (
     "scheduler",
     "series",
     "serve",
+    "similar",
     "steps",
     "stream",
     "training_scale",

@@ -111,7 +111,7 @@ class EndedAlarms:
     episodes: tuple[Episode, ...]
 
     @property
-    def newest(self) -> Episode:
+    def newest_alarm(self) -> Episode:
         return self.episodes[0]
 
     @property
@@ -128,7 +128,7 @@ def group_ended(episodes: Iterable[Episode]) -> list[EndedAlarms]:
         (EndedAlarms(tuple(group)) for group in found.values()),
         key=lambda g: (
             -max(SEVERITIES.index(e.severity) for e in g.episodes),
-            -g.newest.raised_at.timestamp(),
+            -g.newest_alarm.raised_at.timestamp(),
         ),
     )
 
@@ -142,7 +142,7 @@ class DayOfAlarms:
     outcomes: Mapping[str, int]
 
     @property
-    def newest(self) -> Episode:
+    def newest_alarm(self) -> Episode:
         return self.episodes[0]
 
     @property

@@ -49,7 +49,7 @@ class PartTiles:
     title: str
     tiles: tuple[Tile, ...]
     normal: int = 0
-    not_watched: int = 0
+    without_definition: int = 0
 
 
 def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
@@ -63,9 +63,12 @@ def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
 
 
 def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
-    """Return the part of each asset, by name."""
+    """Return the part of each asset, by name: the topmost asset above it; if all are below the same
+    one, and several of those next to it have others below, the one next to it."""
     roots = [one.name for one in assets.values() if one.parent not in assets]
-    is_plant = len(roots) == 1 and any(one.parent == roots[0] for one in assets.values())
+    above = {one.parent for one in assets.values()}
+    lines = [one for one in assets.values() if one.parent in roots and one.name in above]
+    is_plant = len(roots) == 1 and len(lines) > 1
     found: dict[str, str] = {}
     for name in assets:
         chain = chain_above(name, assets)
@@ -76,15 +79,15 @@ def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
 def make_tiles(
     assets: Mapping[str, PlantAsset],
     parts: Mapping[str, str],
-    watched: Mapping[str, int],
+    definition_counts: Mapping[str, int],
     still_open: Sequence[Episode],
     unacknowledged: Iterable[Episode],
     unknown: Mapping[str, int],
 ) -> list[PartTiles]:
     """Return the parts of the plant with their tiles, the worst first.
 
-    `watched`: how many definitions are evaluated on each asset; `unknown`: on how many of these it
-    is not known whether all is well.
+    `definition_counts`: how many definitions are evaluated on each asset; `unknown`: on how many of
+    these it is not known whether all is well.
     """
     open_on = _by_asset(still_open)
     over_on = _by_asset(unacknowledged)
@@ -93,13 +96,13 @@ def make_tiles(
         one = assets.get(name) or PlantAsset(name, name, None)
         tile = _tile(
             one,
-            watched.get(name, 0),
+            definition_counts.get(name, 0),
             open_on.get(name, ()),
             over_on.get(name, ()),
             unknown.get(name, 0),
         )
         tiles.setdefault(parts.get(name, name), []).append(tile)
-    shows_normal = sum(watched.get(name, 0) > 0 for name in assets) <= MOST_NORMAL
+    shows_normal = sum(definition_counts.get(name, 0) > 0 for name in assets) <= MOST_NORMAL
     found = [
         _part(assets.get(name) or PlantAsset(name, name, None), of_part, shows_normal)
         for name, of_part in tiles.items()
@@ -116,7 +119,7 @@ def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
 
 def _tile(
     asset: PlantAsset,
-    watched: int,
+    definition_counts: int,
     still_open: Sequence[Episode],
     over: Sequence[Episode],
     unknown: int,
@@ -134,7 +137,7 @@ def _tile(
         return _alarm_tile(asset, "over", over, len(over), unknown)
     if still_open:
         return _alarm_tile(asset, "muted", still_open, len(still_open), unknown)
-    return Tile(asset.name, asset.title, "normal" if watched else "not watched")
+    return Tile(asset.name, asset.title, "normal" if definition_counts else "not watched")
 
 
 def _alarm_tile(

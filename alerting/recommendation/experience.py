@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import sqrt
-from statistics import median
 
 from alerting.episodes.episode import Episode, Feedback, Outcome
 
@@ -160,12 +159,12 @@ def outcome_of(episode: Episode) -> Outcome | None:
 
 
 def _record(action: str, taken: Sequence[tuple[Episode, Feedback]]) -> ActionRecord:
-    lasted = [e.closed_at - e.raised_at for e, _ in taken if e.closed_at is not None]
+    lasted = sorted(e.closed_at - e.raised_at for e, _ in taken if e.closed_at is not None)
     return ActionRecord(
         action,
         len(taken),
         sum(outcome_of(e) == "avoided" for e, _ in taken),
         sum(outcome_of(e) == "hit" for e, _ in taken),
         tuple(dict.fromkeys(f.actor for _, f in taken)),
-        median(lasted) if lasted else None,
+        lasted[len(lasted) // 2] if lasted else None,
     )

@@ -48,6 +48,7 @@ def pages_of(line):
         *("/new-asset", f"/assets/{names.assets[1]}/edit?variable=temperature"),
         *("/new-route", "/routes/all/edit"),
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
+        *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
     ]
 
 

@@ -145,7 +145,7 @@ def _days(
         passed = (today - at.date()).days
         return language.translate(_NEAR[passed]) if passed in _NEAR else language.day(at)
 
-    return [(name(local[groups[0].newest.id]), groups) for groups in found.values()]
+    return [(name(local[groups[0].newest_alarm.id]), groups) for groups in found.values()]
 
 
 def _older(request: Request, platform: Platform, cursor: str) -> str:

@@ -32,7 +32,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationCoverage:
     """How far the targets are evaluated: `until`, the earliest of those that are evaluated on time,
     None without one; and the gaps, those of most assets first."""
 
@@ -50,11 +50,11 @@ class Evaluated:
 
 def find_gaps(
     states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
-) -> Evaluated:
+) -> EvaluationCoverage:
     """Return how far targets are evaluated. `late`: the delay behind schedule and latency from
     which on an evaluation is late."""
     if not targets:
-        return Evaluated(None, ())
+        return EvaluationCoverage(None, ())
     table = states.load_many([target.key for target in targets])
     instant = to_millis(now)
     allowed = np.array([t.every + t.latency for t in targets], np.int64)
@@ -70,13 +70,17 @@ def find_gaps(
         kind: GapKind
         reason: str
         if has_state[row] and is_late[row]:
-            kind, reason = "late", LATE
+            kind = "late"
+            reason = LATE
         elif is_unknown[row]:
-            kind, reason = "unknown", table.unknown_reason[row] or ""
+            kind = "unknown"
+            reason = table.unknown_reason[row] or ""
         elif targets[row].needs_model:
-            kind, reason = "no model", NO_MODEL
+            kind = "no model"
+            reason = NO_MODEL
         else:
-            kind, reason = "never", NEVER
+            kind = "never"
+            reason = NEVER
         found.setdefault((targets[row].definition, kind, reason), []).append(row)
     on_time = np.setdiff1d(np.flatnonzero(has_state), suspects)
     until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
@@ -84,7 +88,7 @@ def find_gaps(
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
         for (definition, kind, reason), rows in found.items()
     ]
-    return Evaluated(
+    return EvaluationCoverage(
         until, tuple(sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason)))
     )
 

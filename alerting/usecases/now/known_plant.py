@@ -27,12 +27,12 @@ class KnownPlant:
     positions: Mapping[str, str]
     latest: Mapping[str, Revision]
     targets: tuple[EvaluationTarget, ...]
-    watched: Mapping[str, int]
+    definition_counts: Mapping[str, int]
 
     @property
     def lines(self) -> dict[str, str]:
         """Return the parts of the plant with an evaluated asset: titles by name."""
-        names = {self.parts[name] for name in self.watched if name in self.parts}
+        names = {self.parts[name] for name in self.definition_counts if name in self.parts}
         return {name: self.assets[name].title for name in sorted(names)}
 
     @property
@@ -70,9 +70,9 @@ def read_plant(platform: EvaluationPorts) -> KnownPlant:
         name: PlantAsset(name, one.title or name, one.parent) for name, one in documents.items()
     }
     tree = AssetTree(documents.values())
-    watched: dict[str, int] = {}
+    definition_counts: dict[str, int] = {}
     for target in inventory.targets:
-        watched[target.asset] = watched.get(target.asset, 0) + 1
+        definition_counts[target.asset] = definition_counts.get(target.asset, 0) + 1
     return KnownPlant(
         inventory.written,
         documents,
@@ -81,5 +81,5 @@ def read_plant(platform: EvaluationPorts) -> KnownPlant:
         {name: tree.position(one) for name, one in documents.items()},
         {one.name: one for one in platform.definitions.latest_revisions()},
         inventory.targets,
-        watched,
+        definition_counts,
     )

@@ -20,7 +20,7 @@ from alerting.operators.causes import (
 from alerting.operators.tiles import PartTiles, make_tiles
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
-from alerting.usecases.now.gaps import Evaluated, Gap, find_gaps
+from alerting.usecases.now.gaps import EvaluationCoverage, Gap, find_gaps
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.now.present_values import present_values
 
@@ -57,7 +57,7 @@ class Now:
     `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
     acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
     the id of an episode. `gaps`: what is not evaluated; `evaluated_until`: up to when the rest is.
-    `watched`: number of evaluated targets.
+    `target_count`: number of evaluated targets.
     """
 
     at: datetime
@@ -67,7 +67,7 @@ class Now:
     over: tuple[EndedAlarms, ...]
     gaps: tuple[Gap, ...]
     evaluated_until: datetime | None
-    watched: int
+    target_count: int
     more_open: bool
     more_over: bool
     windows: Mapping[str, ExpectedWindow]
@@ -98,7 +98,7 @@ def read_now(
     hours = _hours_of(filters.shift, routes, now)
     shows = [e for e in newest[:OPEN_READ] if _lets_through(e, filters, plant, person, hours)]
     shown_over = [e for e in over[:OVER_READ] if _lets_through(e, filters, plant, person, hours)]
-    evaluated = _within(
+    evaluated = _gaps_within(
         find_gaps(platform.states, plant.targets, now, platform.health_limits.evaluation_late),
         filters,
         plant,
@@ -109,7 +109,7 @@ def read_now(
     parts = make_tiles(
         {name: one for name, one in plant.assets.items() if _is_part(name, filters, plant)},
         plant.parts,
-        plant.watched,
+        plant.definition_counts,
         shows,
         shown_over,
         evaluated.unknown_by_asset(),
@@ -122,7 +122,7 @@ def read_now(
         over=tuple(group_ended(shown_over)),
         gaps=evaluated.gaps,
         evaluated_until=evaluated.until,
-        watched=len(plant.targets),
+        target_count=len(plant.targets),
         more_open=len(newest) > OPEN_READ,
         more_over=len(over) > OVER_READ,
         windows=find_windows(shows, definitions),
@@ -188,11 +188,13 @@ def _lets_through(
     )
 
 
-def _within(evaluated: Evaluated, filters: NowFilters, plant: KnownPlant) -> Evaluated:
+def _gaps_within(
+    evaluated: EvaluationCoverage, filters: NowFilters, plant: KnownPlant
+) -> EvaluationCoverage:
     """Return the gaps of the assets that a person looks at."""
     gaps = []
     for gap in evaluated.gaps:
         assets = tuple(a for a in gap.assets if _is_part(a, filters, plant))
         if assets:
             gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
-    return Evaluated(evaluated.until, tuple(gaps))
+    return EvaluationCoverage(evaluated.until, tuple(gaps))

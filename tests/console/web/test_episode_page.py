@@ -311,7 +311,11 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
 
 
 def pressed(page):
-    return re.findall(r'<button name="verdict" value="(\w+)"[^>]*aria-pressed="true"', page)
+    """Return the verdicts that are seen as chosen, in the form and in the bar of a phone alike."""
+    pattern = r'<button name="verdict" value="(\w+)"[^>]*aria-pressed="true"'
+    form, _, bar = page.partition('class="now-bar"')
+    assert re.findall(pattern, form) == re.findall(pattern, bar)
+    return re.findall(pattern, form)
 
 
 def test_the_chosen_answer_stays_visible_and_can_be_changed(platform, browser):

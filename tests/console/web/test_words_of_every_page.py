@@ -149,7 +149,7 @@ def by_engineers(platform, revision):
         revision.name,
         definition.title,
         *definition.guidance.model_dump().values(),
-        *(asset.name for asset in assets),
+        *(text for asset in assets for text in (asset.name, asset.title)),
     }
     for asset in assets:
         texts |= {

@@ -1,0 +1,33 @@
+from datetime import timedelta
+
+import pytest
+
+from alerting.episodes.window import expected_window
+from tests.builders import at
+from tests.helpers.episodes import closed, episode
+
+pytestmark = pytest.mark.fast
+HORIZON = timedelta(minutes=30)
+
+
+def predicted(**changes):
+    return episode(0, **{"is_prediction": True, "valid_until": at(35), **changes})
+
+
+def test_the_window_begins_after_the_gap_and_moves_with_the_risk():
+    assert expected_window(predicted(), HORIZON) == (at(5), at(35))
+    assert expected_window(predicted(valid_until=at(47)), HORIZON) == (at(17), at(47))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        predicted(happening_at=at(20)),
+        closed(predicted()),
+        predicted(valid_until=None),
+        episode(0, valid_until=at(9)),
+    ],
+    ids=["it has come", "over", "without an end", "no prediction"],
+)
+def test_nothing_is_expected_any_more(one):
+    assert expected_window(one, HORIZON) is None

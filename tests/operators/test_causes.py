@@ -1,0 +1,99 @@
+from datetime import timedelta
+
+import pytest
+
+from alerting.episodes.episode import ActorStamp, OutcomeRecord
+from alerting.operators.causes import group_by_cause, group_by_day, group_ended, is_of
+from tests.builders import at
+from tests.helpers.episodes import closed, episode
+
+pytestmark = pytest.mark.fast
+
+PARENTS = {"line-1": None, "oven": "line-1", "mixer": "line-1", "oven-fan": "oven", "far": "line-2"}
+
+
+def raised(seconds, asset="oven", **changes):
+    moment = at(0) + timedelta(seconds=seconds)
+    return episode(seconds, f"d-{asset}-{seconds}", asset, **{"raised_at": moment, **changes})
+
+
+def test_a_flood_is_one_cause_and_its_first_alarm_leads():
+    flood = [raised(10 * n, ("oven", "mixer", "oven-fan")[n % 3]) for n in range(12)]
+    [cause] = group_by_cause(reversed(flood), PARENTS)
+    assert cause.first == flood[0]
+    assert cause.is_first_out
+    assert {e.id for e in cause.others} == {e.id for e in flood[1:]}
+
+
+@pytest.mark.parametrize(
+    ("second", "causes"),
+    [
+        (raised(60, "mixer"), 1),
+        (raised(61, "mixer"), 2),
+        (raised(20, "far"), 2),
+        (raised(20, "unknown"), 2),
+        (raised(20, "line-1"), 1),
+        (raised(20, "mixer", muted_by="shelf"), 2),
+    ],
+    ids=["a minute later", "later", "another line", "an unknown asset", "above it", "muted"],
+)
+def test_an_alarm_follows_a_cause_close_to_it_in_time_and_place(second, causes):
+    assert len(group_by_cause([raised(0), second], PARENTS)) == causes
+
+
+def test_of_one_instant_none_came_first_and_the_worst_leads():
+    mild = raised(0, "oven", severity="low")
+    bad = raised(0, "mixer", severity="critical")
+    [cause] = group_by_cause([mild, bad], PARENTS)
+    assert (cause.first, cause.is_first_out, cause.severity) == (bad, False, "critical")
+
+
+def test_a_severe_alarm_that_followed_makes_the_cause_severe():
+    [cause] = group_by_cause(
+        [raised(0, severity="low"), raised(9, "mixer", severity="critical")], PARENTS
+    )
+    assert (cause.first.severity, cause.severity) == ("low", "critical")
+
+
+def test_a_flood_that_goes_on_for_long_is_not_hidden_under_its_first_alarm():
+    assert len(group_by_cause([raised(50 * n) for n in range(20)], PARENTS)) == 2
+
+
+def test_what_somebody_must_look_at_comes_first():
+    seen = ActorStamp("anna", at(1))
+    ordered = [
+        raised(0, severity="critical"),
+        raised(1000, severity="high"),
+        raised(2000, severity="critical", acknowledged=seen),
+        raised(3000, severity="critical", muted_by="shelf"),
+    ]
+    found = group_by_cause(reversed(ordered), PARENTS)
+    assert [cause.first for cause in found] == ordered
+
+
+def test_ended_alarms_of_one_target_are_one_group():
+    ended = [closed(episode(n)) for n in (1, 30, 60)] + [closed(episode(5, asset="oven-2"))]
+    groups = group_ended(ended)
+    assert [(g.newest_alarm.asset, g.size) for g in groups] == [("oven-1", 3), ("oven-2", 1)]
+    assert groups[0].newest_alarm.raised_at == at(60)
+
+
+def test_earlier_alarms_are_counted_by_day_with_their_outcomes():
+    outcome = OutcomeRecord("hit", "", True, None, False, False, 1)
+    unknown = OutcomeRecord("undetermined", "", None, None, False, False, 1)
+    found = [
+        closed(episode(9), outcome_record=outcome),
+        closed(episode(5), outcome_record=unknown),
+        closed(episode(1), outcome_record=outcome),
+    ]
+    days = group_by_day(found, {found[0].id: "b", found[1].id: "a", found[2].id: "a"})
+    assert [(day, [(g.size, g.outcomes) for g in groups]) for day, groups in days.items()] == [
+        ("b", [(1, {"hit": 1})]),
+        ("a", [(2, {"hit": 1})]),
+    ]
+
+
+def test_an_alarm_is_of_whoever_took_it_over_or_acknowledged_it():
+    assert is_of(episode(1, assigned_to="anna"), "anna")
+    assert is_of(episode(1, acknowledged=ActorStamp("anna", at(1))), "anna")
+    assert not is_of(episode(1, assigned_to="otto"), "anna")

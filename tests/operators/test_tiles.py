@@ -1,0 +1,87 @@
+import pytest
+
+from alerting.operators.tiles import PlantAsset, find_parts, make_tiles
+from tests.builders import at
+from tests.helpers.episodes import closed, episode
+
+pytestmark = pytest.mark.fast
+
+
+def plant(*names, parent="line-1"):
+    made = {name: PlantAsset(name, name, parent) for name in names}
+    return {"line-1": PlantAsset("line-1", "Line 1", None), **made}
+
+
+def tiles_of(assets, still_open=(), over=(), unknown=None, watched=None):
+    watched = watched if watched is not None else dict.fromkeys(assets, 1)
+    parts = find_parts(assets)
+    found = make_tiles(assets, parts, watched, list(still_open), list(over), unknown or {})
+    return {tile.asset: tile for part in found for tile in part.tiles}
+
+
+PREDICTED = {"is_prediction": True, "valid_until": at(30)}
+
+
+def test_each_state_of_an_asset_has_a_tile_and_the_worst_comes_first():
+    assets = plant("a", "b", "c", "d", "e", "f", "g")
+    found = tiles_of(
+        assets,
+        [
+            episode(1, asset="a", severity="low"),
+            episode(1, asset="b", severity="critical", **PREDICTED),
+            episode(1, asset="e", muted_by="shelf"),
+        ],
+        [closed(episode(1, asset="d"))],
+        {"c": 2},
+        {**dict.fromkeys(assets, 1), "g": 0},
+    )
+    assert [(t.asset, t.state) for t in found.values()] == [
+        ("a", "happening"),
+        ("b", "expected"),
+        ("c", "not evaluated"),
+        ("d", "over"),
+        ("e", "muted"),
+        ("line-1", "normal"),
+        ("f", "normal"),
+    ]
+    assert found["c"].unknown == 2
+
+
+def test_a_tile_leads_to_the_worst_of_its_alarms_and_counts_them():
+    mild = episode(1, asset="a", severity="low")
+    bad = episode(2, "other", "a", severity="high")
+    tile = tiles_of(plant("a"), [mild, bad])["a"]
+    assert (tile.severity, tile.alarms, tile.episode) == ("high", 2, bad.id)
+
+
+def test_of_many_normal_assets_the_number_is_shown():
+    assets = plant(*(f"a-{n}" for n in range(100)))
+    [part] = make_tiles(
+        assets, find_parts(assets), dict.fromkeys(assets, 1), [episode(1, asset="a-7")], [], {}
+    )
+    assert [tile.asset for tile in part.tiles] == ["a-7"]
+    assert part.normal == 100  # 99, and the line
+
+
+def test_the_parts_of_a_plant_are_below_its_one_topmost_asset():
+    assets = {
+        "plant": PlantAsset("plant", "Plant", None),
+        "line-1": PlantAsset("line-1", "Line 1", "plant"),
+        "line-2": PlantAsset("line-2", "Line 2", "plant"),
+        "oven": PlantAsset("oven", "Oven", "line-1"),
+        "fan": PlantAsset("fan", "Fan", "oven"),
+        "mixer": PlantAsset("mixer", "Mixer", "line-2"),
+    }
+    assert find_parts(assets) == {
+        "plant": "plant",
+        "line-1": "line-1",
+        "line-2": "line-2",
+        "oven": "line-1",
+        "fan": "line-1",
+        "mixer": "line-2",
+    }
+
+
+def test_assets_that_name_each_other_as_parent_end():
+    ring = {"a": PlantAsset("a", "A", "b"), "b": PlantAsset("b", "B", "a")}
+    assert find_parts(ring).keys() == {"a", "b"}

@@ -1,0 +1,102 @@
+from datetime import timedelta
+
+import pytest
+
+from alerting.episodes.episode import Contribution, Feedback, OutcomeRecord
+from alerting.recommendation.experience import find_similar, summarise
+from tests.builders import at
+from tests.helpers.episodes import closed, episode
+
+pytestmark = pytest.mark.fast
+
+
+def outcome(name):
+    return OutcomeRecord(name, "", name == "hit", None, False, True, 1)
+
+
+def like(minute, shares, action=None, came_of_it="avoided", taken=None, **changes):
+    contributions = tuple(
+        Contribution(name, abs(share), 10.0 if share > 0 else -10.0, 0.0, "")
+        for name, share in shares.items()
+    )
+    made = closed(episode(minute, contributions=contributions), **changes)
+    if action is None and taken is None:
+        return made
+    said = Feedback(made.id, None, True, action, None, "anna", at(minute + 3), None, taken)
+    return closed(
+        made, feedback=(said,), outcome_record=came_of_it and outcome(came_of_it), **changes
+    )
+
+
+WET = {"dough": 0.5, "belt": 0.1}
+HOT = {"zone_2": 0.6, "belt": 0.1}
+
+
+def test_the_most_similar_have_the_same_reasons_in_the_same_direction():
+    earlier = [like(1, WET), like(2, HOT), like(3, {"dough": -0.5}), like(4, WET), like(5, HOT)]
+    found = find_similar(like(9, {"dough": 0.4, "belt": 0.09}), earlier)
+    assert [one.episode.raised_at for one in found] == [at(4), at(1)]
+    assert all(one.likeness > 0.99 for one in found)
+
+
+def test_later_ones_withdrawn_ones_and_those_of_other_alerts_do_not_count():
+    other = like(1, WET)
+    others = [
+        like(10, WET),
+        like(2, WET, withdrawn=True),
+        closed(episode(3, "other", contributions=other.contributions)),
+    ]
+    assert find_similar(like(9, WET), others) == []
+
+
+def test_without_reasons_all_of_the_same_asset_are_alike():
+    earlier = [closed(episode(1)), closed(episode(2, asset="oven-2"))]
+    assert [s.episode for s in find_similar(episode(9), earlier)] == [earlier[0]]
+
+
+def test_what_was_done_is_counted_with_what_came_of_it_and_by_whom():
+    earlier = [
+        *(like(n, WET, "slow the belt") for n in (1, 2, 3)),
+        like(4, WET, "raise zone 3", "hit"),
+        like(5, WET, "Raise zone 3", "hit"),
+    ]
+    found = summarise(find_similar(like(9, WET), earlier))
+    assert found.is_enough
+    [best, *_] = found.actions
+    assert (best.action, best.uses, best.avoided, best.came) == ("slow the belt", 3, 3, 0)
+    assert (best.actors, best.took) == (("anna",), timedelta(minutes=5))
+    assert best.is_advice
+
+
+@pytest.mark.parametrize("uses", [1, 2])
+def test_an_action_of_few_uses_is_a_count_and_no_advice(uses):
+    earlier = [like(n, WET, "slow the belt") for n in range(1, uses + 1)]
+    [action] = summarise(find_similar(like(9, WET), earlier)).actions
+    assert (action.uses, action.is_advice) == (uses, False)
+
+
+def test_an_action_that_mostly_did_not_help_is_no_advice():
+    earlier = [like(n, WET, "wait", "avoided" if n == 1 else "hit") for n in (1, 2, 3, 4)]
+    [action] = summarise(find_similar(like(9, WET), earlier)).actions
+    assert not action.is_advice
+
+
+def test_below_three_answered_alarms_nothing_is_said():
+    earlier = [like(1, WET, "slow the belt"), like(2, WET, "slow the belt"), like(3, WET)]
+    assert not summarise(find_similar(like(9, WET), earlier)).is_enough
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "contradicts"),
+    [
+        (("hit", "hit", "hit"), True),
+        (("hit", "hit", "avoided"), True),
+        (("avoided", "avoided", "hit"), False),
+        (("hit", "hit"), False),
+    ],
+)
+def test_experience_contradicts_advice_that_was_followed_in_vain(outcomes, contradicts):
+    earlier = [
+        like(n, WET, came_of_it=name, taken="yes") for n, name in enumerate(outcomes, start=1)
+    ]
+    assert summarise(find_similar(like(9, WET), earlier)).contradicts is contradicts

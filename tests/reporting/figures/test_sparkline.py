@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from alerting.definitions.wording.language import language
+from alerting.reporting.figures.episode_chart import ChartLevel
+from alerting.reporting.figures.sparkline import sparkline
+
+pytestmark = pytest.mark.fast
+LIMIT = (ChartLevel(4.5, "limit"), ChartLevel(0.5, "limit"))
+
+
+def line(values, levels=LIMIT):
+    at = np.arange(len(values), dtype=np.int64) * 60_000
+    return sparkline(at, np.array(values, np.float64), levels, "%")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.linspace(3, 3.9, 40), "3.9 %, rising"),
+        (np.linspace(3.9, 3, 40), "3 %, falling"),
+        (3 + 0.1 * (np.arange(40) % 2), "3.1 %, steady"),
+        ([3.0] * 40, "3 %, steady"),
+        ([3.0, 3.9], "3.9 %"),
+    ],
+)
+def test_the_present_value_is_told_with_its_course(values, said):
+    assert line(values).describe() == said
+
+
+def test_the_limit_is_the_one_nearest_to_the_present_value():
+    assert line([3.0, 4.0]).limit == 4.5
+    assert line([3.0, 1.0]).limit == 0.5
+    assert line([3.0, 4.0]).describe_limit(language("de")) == "Grenze 4,5 %"
+    assert line([3.0, 4.0], ()).describe_limit() is None
+
+
+def test_line_and_limit_lie_within_the_picture():
+    made = line(np.linspace(3, 6, 500))
+    heights = [float(point.split()[1]) for point in made.path[1:].split("L")]
+    assert 0 <= min(heights) <= max(heights) <= 100
+    assert 0 <= made.limit_y <= 100
+    assert made.path.count("L") <= 120
+
+
+def test_without_a_value_there_is_no_line():
+    assert line([]) is None
+    assert line([float("nan")] * 9) is None

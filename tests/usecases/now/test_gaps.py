@@ -1,0 +1,76 @@
+from datetime import timedelta
+
+import pytest
+
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.now.gaps import find_gaps
+from alerting.usecases.now.known_plant import KnownPlants, read_plant
+from tests.builders import at, oven, too_hot, too_moist
+from tests.in_memory_platform import in_memory_platform
+
+LATE = timedelta(minutes=15)
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.assets.store_assets([oven()])
+    apply(made, [too_hot(stale_after="5m")], "ann", at(0), "test")
+    add_readings(
+        made, [ReadingRow("oven-1", at(n), {"temperature": 200.0}) for n in range(60)], at(0)
+    )
+    return made
+
+
+def gaps(platform, now):
+    return find_gaps(platform.states, read_plant(platform).targets, now, LATE)
+
+
+def test_what_is_evaluated_in_time_is_no_gap(platform):
+    platform.clock.instant = at(60)
+    evaluate(platform, ["too-hot"], at(59))
+    found = gaps(platform, at(60))
+    assert found.gaps == ()
+    assert at(55) <= found.until <= at(60)
+
+
+def test_a_silent_sensor_is_a_gap_with_its_reason(platform):
+    platform.clock.instant = at(120)
+    evaluate(platform, ["too-hot"], at(120))
+    [gap] = gaps(platform, at(120)).gaps
+    assert (gap.definition, gap.kind, gap.assets) == ("too-hot", "unknown", ("oven-1",))
+    assert gap.reason
+
+
+def test_an_evaluation_that_stands_still_is_a_gap(platform):
+    platform.clock.instant = at(60)
+    evaluate(platform, ["too-hot"], at(59))
+    [gap] = gaps(platform, at(120)).gaps
+    assert gap.kind == "late"
+    assert at(55) <= gap.since <= at(60)
+
+
+def test_what_waits_for_its_model_is_a_gap_and_a_new_threshold_is_none(platform):
+    apply(platform, [too_moist()], "ann", at(60), "test")
+    platform.clock.instant = at(60)
+    evaluate(platform, ["too-hot"], at(59))
+    [gap] = gaps(platform, at(61)).gaps
+    assert (gap.definition, gap.kind, gap.since) == ("too-moist", "no model", None)
+
+
+def test_what_was_never_evaluated_is_a_gap_after_a_while(platform):
+    assert gaps(platform, at(5)).gaps == ()
+    [gap] = gaps(platform, at(60)).gaps
+    assert gap.kind == "never"
+
+
+def test_the_plant_is_read_again_once_a_document_has_changed(platform):
+    plants = KnownPlants()
+    first = plants.find((), platform)
+    apply(platform, [too_hot(name="hotter", above=230)], "ann", at(1), "test")
+    assert plants.find((), platform).definition_counts == {
+        "oven-1": first.definition_counts["oven-1"] + 1
+    }
