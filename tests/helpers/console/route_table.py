@@ -45,6 +45,7 @@ TABLE = {
         GET ~/occurrences,
         GET /trends,
         GET /trends/alarms,
+        GET /trends/scatter,
         GET /scripts/{name},
         GET /,
         GET /episodes/{id},
