@@ -38,6 +38,7 @@ def pages_of(line):
         *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
         *("/models", *(f"/models/{name}" for name in names.definitions)),
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
+        f"/trends/scatter?asset={names.assets[1]}&span=28d",
     ]
 
 

@@ -29,6 +29,7 @@ from alerting.readings.history import History, from_millis, to_millis
 from alerting.usecases.backtest.backtest import backtest
 from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
 from alerting.usecases.backtest.run import Backtest, Subject
+from alerting.usecases.labels.overlay import without_bad_values
 
 LONGEST_PREVIEW = timedelta(days=92)
 MOST_PREVIEW_READINGS = 10_000_000
@@ -120,6 +121,7 @@ def preview(
     beyond `most_readings`.
     """
 
+    platform = without_bad_values(platform)
     if _learns_from_problems(subject):
         counted = CountedReadings(platform.readings, most_readings, require_time)
         return _past_problems(
