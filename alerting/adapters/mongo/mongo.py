@@ -80,7 +80,7 @@ class MongoStores:
         self.readings: ports.Readings = MongoReadings(database)
         self.reading_writes: ports.ReadingWrites = MongoReadingWrites(database)
         self.rollups: ports.Rollups = MongoRollups(database)
-        self.labels: ports.Labels = MongoLabels(database)
+        self.labels: ports.IntervalLabels = MongoLabels(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
         self.states: ports.States = MongoStates(database)
         self.arrivals: ports.Arrivals = MongoArrivals(database)

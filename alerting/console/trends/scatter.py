@@ -62,9 +62,8 @@ def scatter(
     first = x or next(iter(numbers), "")
     second = y or next((name for name in numbers if name != first), first)
     numeric_variables(of, [name for name in (first, second) if name])
-    asked = Asked(
-        of.name, (), start, end, span, *[""] * 4, x=first, y=second, definition=definition, by=by
-    )
+    plain = Asked(of.name, (), start, end, span, "", "", "", "")
+    asked = plain._replace(x=first, y=second, definition=definition, by=by)
     now = platform.clock.now()
     shown, note, refusal = read_time(request, platform, asked, now)
     definitions = _definitions(platform, of)

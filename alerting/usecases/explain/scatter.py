@@ -140,7 +140,7 @@ def _mark_episodes(kinds: Ranks, ts: Millis, episodes: Sequence[Episode]) -> Non
             if outcome == "false_alarm"
             else "undetermined"
         )
-        until = episode.closed_at and to_millis(episode.closed_at)
+        until = None if episode.closed_at is None else to_millis(episode.closed_at)
         _mark(kinds, ts, to_millis(episode.raised_at), until, kind)
 
 

@@ -19,7 +19,7 @@ FORM = {
     "end": "2026-01-05T02:30:00",
     "kind": "bad",
     "whole": "",
-    "reason": "sensor exchanged",
+    "reason": "probe replaced",
     "back": f"{TREND}&span=8h",
 }
 BODY = {
@@ -28,7 +28,7 @@ BODY = {
     "start": at(120).isoformat(),
     "end": at(150).isoformat(),
     "kind": "bad",
-    "reason": "sensor exchanged",
+    "reason": "probe replaced",
 }
 
 
@@ -54,13 +54,13 @@ def test_a_time_is_marked_by_the_form_and_undone(console, swinging):  # noqa: F8
     assert (label.start, label.end, label.variables) == (at(120), at(150), ("temperature",))
 
     page = unescape(console.get(f"{TREND}&span=8h").text)
-    assert "sensor exchanged" in page
+    assert "probe replaced" in page
     lanes = page.split('<figure class="chart lane-of"')[1:]
     assert ["marked-bad" in lane.split("</figure>")[0] for lane in lanes] == [True, False]
     assert 'class="bad"' in lanes[0]
     assert send(console, f"/trends/labels/{label.id}/undo", back=FORM["back"]).status_code == 303
     assert swinging.labels.in_force(["oven-1"], None) == []
-    assert "sensor exchanged" not in console.get(f"{TREND}&span=8h").text
+    assert "probe replaced" not in console.get(f"{TREND}&span=8h").text
 
 
 def test_a_refused_mark_is_shown_with_what_was_typed(console, swinging):  # noqa: F811
@@ -85,7 +85,7 @@ def test_who_may_not_configure_sees_marks_and_no_form(console):
     send(console, "/trends/labels", **FORM)
     log_in(console, VIEWER_TOKEN)
     page = console.get(f"{TREND}&span=8h").text
-    assert "sensor exchanged" in page
+    assert "probe replaced" in page
     assert "/trends/labels" not in page
 
 

@@ -72,9 +72,9 @@ def test_a_value_stands_beside_nothing_that_is_too_old(platform):
 def test_points_are_coloured_by_the_problem_and_the_time_before_it(platform):
     definition = parse_definition(too_moist(horizon="10m"))
     found = points(platform, definition=definition)
-    assert [y for _, y in found["problem"]] == [float(n) for n in range(51, 61)]
+    assert [y for _, y in found["problem"]] == [float(n) for n in range(51, 71)]
     assert [y for _, y in found["before"]] == [float(n) for n in range(41, 51)]
-    assert len(found["other"]) == 80
+    assert len(found["other"]) == 70
 
 
 def test_points_are_coloured_by_what_came_of_alarms(platform):
@@ -102,13 +102,13 @@ def test_few_points_are_shown_evenly_and_all_are_counted(platform, monkeypatch):
     assert (found.number, found.shown) == (100, 30)
     by_kind = {cloud.kind: cloud for cloud in found.clouds}
     assert {kind: (cloud.number, len(cloud.x)) for kind, cloud in by_kind.items()} == {
-        "other": (80, 20),
+        "other": (70, 20),
         "before": (10, 5),
-        "problem": (10, 5),
+        "problem": (20, 5),
     }
     shown = by_kind["other"].y
     assert (shown[0], shown[-1]) == (0.0, 99.0)
-    assert np.diff(shown).max() <= 25
+    assert np.diff(shown).max() <= 35
 
 
 def test_what_is_marked_as_bad_is_left_out(platform):

@@ -131,16 +131,6 @@ def test_a_training_uses_the_labels_of_its_instant_so_it_can_be_repeated(platfor
     assert dataset_of(platform, "too-moist", at(MINUTES)).hash == marked
 
 
-def test_a_label_of_a_variable_that_is_not_read_changes_nothing(platform):
-    learn(platform)
-    before = dataset_of(platform, "too-moist", at(MINUTES)).hash
-    mark(platform, "not_to_learn_from", variables=("temperature",))
-    assert dataset_of(platform, "too-moist", at(MINUTES)).hash != before  # it is a feature
-    learn(platform, features={"stride": "5m", "windows": ["1h"], "exclude": ["temperature"]})
-    excluded = dataset_of(platform, "too-moist", at(MINUTES))
-    assert [m for m in minutes(excluded) if FROM <= m < TO]
-
-
 def test_the_past_of_a_backtest_knows_the_labels_of_today(platform):
     learn(platform)
     mark(platform, "bad", variables=("moisture",))
@@ -191,3 +181,12 @@ def test_a_kind_that_learns_from_readings_alone_leaves_the_time_out_and_says_so(
         "hours_bad": 1.0,
     }
     assert model_history(platform, "drift")["training"]["labels"] == proposal.evidence["labels"]
+
+
+def test_a_label_of_a_variable_that_is_not_read_changes_nothing(platform):
+    apply(platform, [CHART], "engineer", at(0), "test")
+    definition = require_revision(platform.definitions, "drift").definition
+    mark(platform, "not_to_learn_from", variables=("moisture",))
+    assert labelled_times(platform, definition, at(MINUTES)).left_out == 0
+    mark(platform, "not_to_learn_from", variables=("moisture", "humidity"))
+    assert labelled_times(platform, definition, at(MINUTES)).left_out == 1
