@@ -59,7 +59,7 @@ from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
-from alerting.console.trends import label_api, label_pages, overlay, trend_api
+from alerting.console.trends import label_api, label_pages, overlay, scatter, trend_api
 from alerting.console.trends import page as trend_page
 from alerting.console.web import (
     links,
@@ -118,6 +118,7 @@ PEOPLE = (
         trend_page.pages,
         overlay.pages,
         label_pages.pages,
+        scatter.pages,
         serving.router,
         import_pages.pages,
         api_page.pages,

@@ -94,7 +94,7 @@ from alerting.ports.readings import (
     ImportJob,
     ImportJobs,
     ImportState,
-    Labels,
+    IntervalLabels,
     NewestReading,
     ReadingBatch,
     ReadingColumns,

@@ -170,7 +170,7 @@ class Readings(Protocol):
         """Return first and last instant with a reading; None without readings."""
 
 
-class Labels(Protocol):
+class IntervalLabels(Protocol):
     """Labels of times of assets; undone ones stay."""
 
     def insert(self, label: IntervalLabel) -> bool:
@@ -185,7 +185,7 @@ class Labels(Protocol):
         """Return the labels of assets that were in force at an instant (None: that nobody has
         undone), by start."""
 
-    def newest(
+    def newest_labels(
         self, asset: str, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[IntervalLabel]:
         """Return labels of an asset, undone ones among them, those made last first. `before`: when

@@ -37,7 +37,7 @@ from alerting.ports.models import (
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
 from alerting.ports.platform_alerts import Audit, DatabaseState, Disk, PlatformAlerts
-from alerting.ports.readings import Labels, Readings, ReadingWrites, Rollups
+from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
@@ -112,7 +112,7 @@ class PlantPorts:
 class LabelPorts(PlantPorts):
     """Label times of assets, and read readings with these labels."""
 
-    labels: Labels
+    labels: IntervalLabels
 
 
 @dataclass(frozen=True, kw_only=True)

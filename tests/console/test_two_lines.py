@@ -86,7 +86,7 @@ QUERIES = {
     "subject": [*DEFINITIONS, LINES[1].episodes[0], f"{SECOND}-source", f"{SECOND}-route", "bea"],
     "what": ["definition applied", "scope changed", "signed in"],
     "group": [f"{line.line}-crew" for line in LINES] + [FIRST, SECOND, "hall"],
-    "by": ["position", "line", "shift", "all"],
+    "by": ["position", "line", "shift", "all", "problem", "episodes"],
     "past": ["true"],
     "plant": ["true"],
     "open": ["true"],
@@ -114,6 +114,8 @@ QUERIES = {
     "mine": ["yes"],
     "span": ["28d"],
     "find": ["temperature"],
+    "x": ["temperature"],
+    "y": ["moisture"],
     "above": ["210"],
     "below": ["201"],
     "for": ["1m"],
@@ -131,6 +133,7 @@ QUERIES = {
 TOGETHER = (
     ("find", "above"),
     ("asset", "span"),
+    ("asset", "x"),
     ("definition", "asset"),
     ("by", "group"),
     ("by", "past"),
@@ -435,6 +438,13 @@ def bodies_of(path, line):
         "/shelves": [
             {"definition": d, "asset": a, "for": "1h", "reason": "test"} for d, a in pairs
         ],
+        "/labels": [
+            {"asset": oven, "start": instant, "end": at(NOW - 390).isoformat(), "kind": kind}
+            | {"reason": "test"}
+            for kind in ("bad", "not_to_learn_from")
+        ],
+        "/labels/{id}:undo": [{}],
+        "/undo": [{}],
         "/misses": [
             {"definition": d, "asset": a, "at": instant, "comment": "late"} for d, a in pairs
         ],
@@ -478,6 +488,7 @@ def writes_of(route, line):
     )
     names = names_of(line)
     own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, *names.imports}
+    own |= {*names.labels}
     own |= {f"{line}-route", f"{line}-source"}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}

@@ -148,13 +148,7 @@ def valid_documents() -> dict[str, Document]:
         },
         c.BACKTEST_EPISODES: {**to_document(example(Episode)), "backtest": "run"},
         c.BACKTEST_FILES: {"backtest": "run", "segment": 1, "name": "a", "piece": 0, "data": b"x"},
-        c.CLOCK: {
-            "_id": "another clock",
-            "base": at(0),
-            "speed": 1.0,
-            "anchored": at(0),
-            "until": at(0),
-        },
+        c.CLOCK: {"_id": "other", "base": at(0), "speed": 1.0, "anchored": at(0), "until": at(0)},
         c.LINES: {
             "_id": "oven-9",
             "version": 1,

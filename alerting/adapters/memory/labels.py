@@ -7,7 +7,7 @@ from alerting.readings.interval_labels import IntervalLabel
 
 
 class MemoryLabels:
-    """Port `Labels`."""
+    """Port `IntervalLabels`."""
 
     def __init__(self) -> None:
         self._labels: dict[str, IntervalLabel] = {}
@@ -29,7 +29,7 @@ class MemoryLabels:
         found = [o for o in self._labels.values() if o.asset in assets and o.in_force(at)]
         return sorted(found, key=lambda one: (one.start, one.id))
 
-    def newest(
+    def newest_labels(
         self, asset: str, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[IntervalLabel]:
         found = [

@@ -81,7 +81,7 @@ class MongoStores:
         self.readings: ports.Readings = MongoReadings(database)
         self.reading_writes: ports.ReadingWrites = MongoReadingWrites(database)
         self.rollups: ports.Rollups = MongoRollups(database)
-        self.labels: ports.Labels = MongoLabels(database)
+        self.labels: ports.IntervalLabels = MongoLabels(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
         self.changes: ports.ChangeFeed = MongoChangeFeed(database)
         self.states: ports.States = MongoStates(database)

@@ -12,7 +12,7 @@ const FEW = 60; // readings of which each has a dot, and holds until the next on
  * @typedef {{start: number, end: number}} View the shown time, s since 1970
  * @typedef {{variable: string, unit: ?string, source: string, t: number[], low: (?number)[],
  *   high: (?number)[], mean: (?number)[], gaps: number[][], bad: number[][]}} Series
- * @typedef {{zone: string, language: string, bands: [string, string, number, number][],
+ * @typedef {{zone: string, language: string, bands: [string, string, number, number, string[]][],
  *   titles: Object<string, [string, string]>, find: string, levels: number[],
  *   words: Object<string, string>}} Shown
  */
@@ -150,7 +150,8 @@ export class Lanes {
     };
     ctx.save();
     for (const [start, end] of one.gaps) fill(this.colours.missing, start, end);
-    for (const [kind, , start, end] of this.shown.bands) {
+    for (const [kind, , start, end, of] of this.shown.bands) {
+      if (of.length && !of.includes(one.variable)) continue;
       fill(this.colours[BAND_COLOURS[kind]], start, end);
     }
     for (const [start, end] of one.bad) fill(this.colours.critical, start, end, 0.97, 0.03);

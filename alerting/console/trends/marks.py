@@ -75,4 +75,6 @@ def _labels(
 def _band(label: IntervalLabel, shown: ShownTime, language: Language) -> MarkedTime:
     kind = "marked-bad" if label.kind == "bad" else "marked-out"
     title = f"{language.translate(KIND_NAMES[label.kind])}: {label.reason} ({label.author})"
-    return MarkedTime(kind, title, max(label.start, shown.start), min(label.end, shown.end))
+    start = max(label.start, shown.start)
+    end = min(label.end, shown.end)
+    return MarkedTime(kind, title, start, end, variables=label.variables)

@@ -171,7 +171,9 @@ def _background(
     drawn = marks.pop("drawn")
     return {
         **marks,
-        "bands_data": [(b.kind, b.title, b.start.timestamp(), b.end.timestamp()) for b in drawn],
+        "bands_data": [
+            (b.kind, b.title, b.start.timestamp(), b.end.timestamp(), b.variables) for b in drawn
+        ],
         "places": marks_shape(drawn, shown),
         "minute": timedelta(minutes=1),
         "ticks": ticks(shown, zone, language),

@@ -27,13 +27,15 @@ Shape = dict[str, Any]
 
 
 class MarkedTime(NamedTuple):
-    """A time that is marked in all lanes: an alarm, or an event."""
+    """A time that is marked: an alarm, an event, or a label, in the lanes of these variables (none:
+    in all)."""
 
     kind: str
     title: str
     start: datetime
     end: datetime
     link: str = ""
+    variables: tuple[str, ...] = ()
 
 
 class ShownTime(NamedTuple):
@@ -106,6 +108,7 @@ def marks_shape(bands: Iterable[MarkedTime], span: ShownTime) -> list[Shape]:
             **_position(span, b.start.timestamp(), b.end.timestamp()),
             "kind": b.kind,
             "title": b.title,
+            "variables": b.variables,
         }
         for b in bands
     ]

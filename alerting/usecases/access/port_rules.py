@@ -244,11 +244,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "load": asked("asset", Sight.reads, dict),
     },
     "labels": {
-        "insert": writing("label", _on_asset),
-        "store_undone": writing("label", _on_asset),
+        **dict.fromkeys(("insert", "store_undone"), writing("label", _on_asset)),
         "get": one(_on_asset),
         "in_force": only("assets", Sight.reads),
-        "newest": asked("asset", Sight.sees, list),
+        "newest_labels": asked("asset", Sight.sees, list),
     },
     "arrivals": {
         "store_arrival": writing("arrival", _arrival),
@@ -311,10 +310,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     },
     "evaluation_plans": {"source_hash": allowed, "get": _none},
     "scores": {"for_interval": _scores},
-    "past_evaluations": {
-        "for_definition": each(_on_asset),
-        "for_interval": each(_on_asset),
-    },
+    "past_evaluations": dict.fromkeys(("for_definition", "for_interval"), each(_on_asset)),
     "derived_features": {
         "get": asked("definition", Sight.works_on, lambda: None),
         "fix": asked("definition", Sight.works_on, refuse),
@@ -387,10 +383,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "routes": {"documents": _routes},
     "documents": {"faulty": _nothing},
     "platform_alerts": {
-        "open": _alerts,
-        "resolved_since": _alerts,
-        "report": _alert,
-        "resolve": _alert,
+        **dict.fromkeys(("open", "resolved_since"), _alerts),
+        **dict.fromkeys(("report", "resolve"), _alert),
     },
     "audit": {"add": allowed},
     "accounts": {

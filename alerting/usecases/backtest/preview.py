@@ -26,6 +26,7 @@ from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview,
 from alerting.usecases.backtest.run import Subject
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
+from alerting.usecases.labels.overlay import without_bad_values
 
 LONGEST_PREVIEW = timedelta(days=92)
 MOST_PREVIEW_READINGS = 10_000_000
@@ -127,7 +128,8 @@ def preview(
         require_time,
         progress,
     )
-    caching = replace(platform, readings=readings)
+    # over the cache, so that a mark made since is seen
+    caching = without_bad_values(replace(platform, readings=readings))
     if _learns_from_problems(subject):
         return _past_problems(
             caching, readings, cast(TrainedDefinition, subject.definition), start, end
@@ -160,7 +162,7 @@ def preview(
         readings.read_at,
         beside.count(before.revision.number) if before else None,
         not_compared,
-        draw_preview(readings, definition, made.targets, beside, suppressed, start, end),
+        draw_preview(caching.readings, definition, made.targets, beside, suppressed, start, end),
     )
 
 
@@ -207,7 +209,7 @@ def _past_problems(
     for asset in targets:
         # of a problem that events show, no reading is needed
         since = start - first_lookback(problem) if problem.variables else end
-        history = readings.load(asset, since, end, problem.variables, events_since=start)
+        history = platform.readings.load(asset, since, end, problem.variables, events_since=start)
         times = [
             (from_millis(a), min(from_millis(b), end))
             for a, b in problem_intervals(problem, history)
@@ -224,7 +226,7 @@ def _past_problems(
         (),
         {},
         readings.read_at,
-        drawn=draw_problems(readings, definition, most, own, start, end),
+        drawn=draw_problems(platform.readings, definition, most, own, start, end),
         problems=PastProblems(
             len(found),
             len(counts),

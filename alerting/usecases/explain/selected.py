@@ -91,7 +91,7 @@ def selected_statistics(
     Values outside a variable's engineering range count as missing. Raises UserError for more than
     `most` readings, and for a time that is empty or longer than a year.
     """
-    history = _load(readings, asset, variables, start, end, most)
+    history = load_selected(readings, asset, variables, start, end, most)
     return {
         name: statistics_of(history.readings[name].to_numpy(np.float64)[has_data(history, name)])
         if name in history.readings
@@ -111,7 +111,7 @@ def find_times(
     """Return the times in (start, end] at which a condition held, by the code that finds problems.
     Raises UserError as `selected_statistics`."""
     problem = condition.problem()
-    history = _load(readings, asset, [condition.variable], start, end, most)
+    history = load_selected(readings, asset, [condition.variable], start, end, most)
     there = has_data(history, condition.variable)
     found = problem_intervals(problem, replace(history, readings=history.readings[there]))
     return FoundTimes(
@@ -123,7 +123,7 @@ def find_times(
     )
 
 
-def _load(
+def load_selected(
     readings: Readings,
     asset: Asset,
     variables: Sequence[str],
@@ -131,6 +131,7 @@ def _load(
     end: datetime,
     most: int,
 ) -> History:
+    """Return the readings of a selected time. Raises UserError as `selected_statistics`."""
     if start >= end:
         raise UserError(f"start {start.isoformat()} must lie before end {end.isoformat()}")
     if end - start > LONGEST_SELECTED:

@@ -11,7 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.selection.proposal import DatasetProfile, Proposal
-from alerting.ports import LabelPorts, Labels
+from alerting.ports import IntervalLabels, LabelPorts
 from alerting.readings.instants import to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import Interval, merge_intervals
@@ -74,7 +74,8 @@ def labelled_times(
             used.append(label)
             interval = (to_millis(start), to_millis(end))
             times[label.kind].setdefault(label.asset, []).append(interval)
-    bad, left_out = times["bad"], times["not_to_learn_from"]
+    bad = times["bad"]
+    left_out = times["not_to_learn_from"]
     return LabelledTimes(tuple(used), _count(left_out), _hours(left_out), _count(bad), _hours(bad))
 
 
@@ -94,7 +95,7 @@ def record_labels(
 
 
 def labels_read(
-    labels: Labels, definition: ModelDefinition, assets: Sequence[Asset], at: datetime
+    labels: IntervalLabels, definition: ModelDefinition, assets: Sequence[Asset], at: datetime
 ) -> list[IntervalLabel]:
     """Return the labels in force at an instant on variables that a definition reads."""
     by_name = {asset.name: asset for asset in assets}
@@ -106,24 +107,24 @@ def labels_read(
 
 
 def labelled_intervals(
-    labels: Labels,
+    labels: IntervalLabels,
     definition: ModelDefinition,
     assets: Sequence[Asset],
     at: datetime,
-    ahead: timedelta = _NONE,
-    behind: Mapping[str, timedelta] | None = None,
+    lead: timedelta = _NONE,
+    past: Mapping[str, timedelta] | None = None,
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the times of each asset that a definition does not learn from, by labels in force at
     an instant.
 
-    They begin earlier by `ahead`, how far labels of rows look into the future, and end later by
-    `behind`, how far windows of an asset look into the past.
+    They begin earlier by `lead`, how far labels of rows look into the future, and end later by
+    `past`, how far windows of an asset look into the past.
     """
     found: dict[str, list[SuppressedInterval]] = {}
     for one in labels_read(labels, definition, assets, at):
         if one.kind == "not_to_learn_from":
-            end = one.end + (behind or {}).get(one.asset, _NONE)
-            interval = SuppressedInterval(one.start - ahead, end, f"marked: {one.reason}")
+            end = one.end + (past or {}).get(one.asset, _NONE)
+            interval = SuppressedInterval(one.start - lead, end, f"marked: {one.reason}")
             found.setdefault(one.asset, []).append(interval)
     return found
 

@@ -80,7 +80,7 @@ def list_labels(
     """Return labels of an asset, undone ones among them, those made last first. Raises NotFound."""
     if platform.assets.get(asset) is None:
         raise NotFound(f"there is no asset {asset!r}")
-    return platform.labels.newest(asset, limit, before)
+    return platform.labels.newest_labels(asset, limit, before)
 
 
 def _shown(label: IntervalLabel) -> dict[str, Any]:

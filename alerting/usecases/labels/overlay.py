@@ -11,7 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.ports import LabelPorts, Labels, NewestReading, ReadingColumns, Readings, Wanted
+from alerting.ports import (
+    IntervalLabels,
+    LabelPorts,
+    NewestReading,
+    ReadingColumns,
+    Readings,
+    Wanted,
+)
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, millis
 from alerting.readings.instants import Millis
@@ -32,11 +39,11 @@ class LabelledReadings:
     """Port `Readings`: those of another one, without the values that are labelled bad. `at`: the
     instant of whose labels; None for those that nobody has undone."""
 
-    def __init__(self, stored: Readings, labels: Labels, at: datetime | None) -> None:
+    def __init__(self, stored: Readings, labels: IntervalLabels, at: datetime | None) -> None:
         self._stored = stored
         self._labels = labels
         self._at = at
-        self._known: dict[str, tuple[IntervalLabel, ...]] = {}
+        self._bad_of: dict[str, tuple[IntervalLabel, ...]] = {}
 
     def load(
         self,
@@ -47,17 +54,17 @@ class LabelledReadings:
         events_since: datetime | None = None,
     ) -> History:
         found = self._stored.load(asset, start, end, variables, events_since)
-        return _without_bad(found, self._bad([asset.name])[asset.name])
+        return _without_bad(found, self._bad_labels([asset.name])[asset.name])
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         found = self._stored.load_many(wanted, end)
-        bad = self._bad(found)
+        bad = self._bad_labels(found)
         return {name: _columns_without_bad(one, name, bad[name]) for name, one in found.items()}
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
-        labels = self._bad([asset.name])[asset.name]
+        labels = self._bad_labels([asset.name])[asset.name]
         masked = {name: at for name, at in since.items() if bad_intervals(labels, asset, name)}
         if not masked:
             return self._stored.newest_values(asset, since, until)
@@ -83,15 +90,15 @@ class LabelledReadings:
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         return self._stored.span(asset)
 
-    def _bad(self, assets: Iterable[str]) -> Mapping[str, tuple[IntervalLabel, ...]]:
-        new = [name for name in assets if name not in self._known]
+    def _bad_labels(self, assets: Iterable[str]) -> Mapping[str, tuple[IntervalLabel, ...]]:
+        new = [name for name in assets if name not in self._bad_of]
         if new:
             found = self._labels.in_force(new, self._at)
             for name in new:
-                self._known[name] = tuple(
+                self._bad_of[name] = tuple(
                     one for one in found if one.asset == name and one.kind == "bad"
                 )
-        return self._known
+        return self._bad_of
 
 
 def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:

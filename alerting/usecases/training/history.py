@@ -72,4 +72,5 @@ def last_training(
         "chance": chance_lines(proposal.evidence),
         "test": proposal.test,
         "waiting": waiting,
+        "labels": proposal.evidence.get("labels"),
     }

@@ -52,6 +52,7 @@ TABLE = {
         GET /api,
         GET /trends,
         GET /trends/alarms,
+        GET /trends/scatter,
         GET /scripts/{name},
         GET /,
         GET /now,

@@ -1,4 +1,4 @@
-"""Port `Labels`: labels of times, in force or undone."""
+"""Port `IntervalLabels`: labels of times, in force or undone."""
 
 from dataclasses import replace
 
@@ -66,11 +66,11 @@ def test_pages_of_labels_are_complete_also_of_those_made_at_one_instant(stores):
     stores.labels.store_undone(made[4].undo("bea", at(50)))
     found = []
     before = None
-    while page := stores.labels.newest("oven-1", 2, before):
+    while page := stores.labels.newest_labels("oven-1", 2, before):
         found += page
         before = (page[-1].made_at, page[-1].id)
     assert [one.id for one in found] == [one.id for one in reversed(made)]
-    assert stores.labels.newest("oven-2", 2) == []
+    assert stores.labels.newest_labels("oven-2", 2) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from alerting.readings.interval_labels import IntervalLabel
 
 
 class MongoLabels:
-    """Port `Labels`. A faulty document is left out: it labels nothing."""
+    """Port `IntervalLabels`. A faulty document is left out: it labels nothing."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._labels = database[LABELS]
@@ -37,7 +37,7 @@ class MongoLabels:
             }
         return self._read(query, ("start", 1), ("_id", 1))
 
-    def newest(
+    def newest_labels(
         self, asset: str, limit: int, before: tuple[datetime, str] | None = None
     ) -> list[IntervalLabel]:
         query: Document = {"asset": asset}

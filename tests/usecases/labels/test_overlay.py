@@ -1,0 +1,132 @@
+"""Readings without the values that were labelled bad: stored ones stay as they are."""
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.fields.variables import Computed
+from alerting.ports import ReadingRow, Wanted
+from alerting.readings.buckets import columns_of
+from alerting.readings.instants import to_millis
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.labels.marking import mark_interval, undo_label
+from alerting.usecases.labels.overlay import without_bad_values
+from alerting.usecases.trends.rolled import read_buckets
+from alerting.usecases.trends.series import read_series
+from alerting.usecases.upkeep.rollups import roll_up
+from tests.builders import at
+from tests.in_memory_platform import in_memory_platform
+
+OVEN = Asset(
+    name="oven-1",
+    variables={
+        "a": Variable(),
+        "b": Variable(),
+        "recipe": Variable(type="category"),
+        "more": Variable(computed=Computed(kind="difference", of="a", minus="b")),
+    },
+)
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.assets.store_assets([OVEN])
+    rows = [ReadingRow("oven-1", at(n), {"a": n, "b": 100.0, "recipe": "x"}) for n in range(180)]
+    add_readings(made, rows, at(180))
+    made.clock.instant = at(180)
+    return made
+
+
+def mark(platform, start, end, variables=("a",), kind="bad", now=180):
+    return mark_interval(
+        platform,
+        platform.audit,
+        "oven-1",
+        variables,
+        at(start),
+        at(end),
+        kind,
+        "broken",
+        "anna",
+        at(now),
+    )
+
+
+def missing(platform, name, when=None):
+    history = without_bad_values(platform, when).readings.load(OVEN, None, at(180), [name])
+    there = history.readings[name].notna().to_numpy()
+    return [n for n, is_there in enumerate(there) if not is_there]
+
+
+def test_values_of_the_interval_are_missing_and_of_bad_quality_and_no_others(platform):
+    mark(platform, 10, 20)
+    history = without_bad_values(platform).readings.load(OVEN, None, at(180))
+    assert missing(platform, "a") == list(range(10, 20))
+    assert history.doubts.bad["a"].tolist() == [to_millis(at(n)) for n in range(10, 20)]
+    assert missing(platform, "b") == []
+    assert missing(platform, "recipe") == []
+    stored = platform.readings.load(OVEN, None, at(180))
+    assert stored.readings["a"].notna().all()
+
+
+def test_a_computed_variable_is_bad_where_a_part_is(platform):
+    mark(platform, 10, 20)
+    assert missing(platform, "more") == list(range(10, 20))
+
+
+def test_a_label_without_variables_is_on_all_of_the_asset_and_one_of_learning_changes_no_value(
+    platform,
+):
+    mark(platform, 10, 12, ())
+    mark(platform, 50, 60, (), "not_to_learn_from")
+    assert missing(platform, "a") == missing(platform, "recipe") == [10, 11]
+
+
+def test_labels_count_as_they_were_at_the_instant(platform):
+    made = mark(platform, 10, 12, now=100)
+    undo_label(platform, platform.audit, made.id, "bea", at(150))
+    assert missing(platform, "a", at(99)) == []
+    assert missing(platform, "a", at(100)) == missing(platform, "a", at(149)) == [10, 11]
+    assert missing(platform, "a", at(150)) == missing(platform, "a") == []
+
+
+def test_columns_of_many_and_newest_values_follow_the_labels(platform):
+    mark(platform, 170, 200, ("a", "recipe"))
+    readings = without_bad_values(platform).readings
+    types = {"a": "number", "b": "number", "recipe": "category"}
+    columns = readings.load_many([Wanted("oven-1", types, at(168))], at(180))["oven-1"]
+    assert np.isnan(columns.values["a"]).tolist() == [False] + [True] * 10
+    assert columns.values["recipe"].tolist() == ["x"] + [None] * 10
+    assert not np.isnan(columns.values["b"]).any()
+    newest = readings.newest_values(OVEN, dict.fromkeys(("a", "b", "recipe"), at(0)), at(180))
+    assert newest["a"].dropna().to_dict() == {at(169): 169.0}
+    assert newest["recipe"].dropna().to_dict() == {at(169): "x"}
+    assert newest["b"].dropna().to_dict() == {at(179): 100.0}
+    assert newest.index.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("size", ["minutes", "hours"])
+@pytest.mark.parametrize("start", [60, 45])
+def test_buckets_of_rollups_are_those_of_the_readings_with_the_labels(platform, start, size):
+    mark(platform, start, 130)
+    given = (OVEN, ["a", "b", "more"], to_millis(at(0)), to_millis(at(180)), size, 1000)
+    before = read_buckets(without_bad_values(platform), *given)
+    roll_up(platform, at(180 + 60 * 24))
+    rolled = read_buckets(without_bad_values(platform), *given)
+    assert not before.rolled
+    assert rolled.rolled == {"a", "b", "more"}
+    for name in given[1]:
+        for one, other in zip(
+            columns_of(before.of[name]), columns_of(rolled.of[name]), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+    assert (before.of["a"].count.sum(), before.of["a"].bad.sum()) == (start + 50, 130 - start)
+
+
+def test_a_series_shows_the_time_as_bad(platform):
+    mark(platform, 45, 130)
+    shown = read_series(platform, "oven-1", ["a", "b"], at(0), at(180), 40, at(180)).series
+    assert shown[0].count == 95
+    assert shown[0].bad == ((to_millis(at(45)), to_millis(at(130))),)
+    assert (shown[1].count, shown[1].bad) == (180, ())
