@@ -85,7 +85,6 @@ function found() {
   if (lostAt === null) return;
   lostAt = null;
   bar.hidden = true;
-  show();
 }
 
 function open() {
@@ -101,10 +100,12 @@ function open() {
   };
   source.addEventListener("alive", () => {
     heard = Date.now();
+    found();
     channel.postMessage(null);
   });
   source.onerror = () => {
     lost();
+    channel.postMessage("lost");
     if (source?.readyState === EventSource.CLOSED) setTimeout(() => source?.readyState === EventSource.CLOSED && open(), AGAIN_MS);
   };
 }
@@ -131,8 +132,10 @@ function queue() {
 }
 
 channel.onmessage = ({ data }) => {
-  if (data === null) heard = Date.now();
-  else take(data);
+  if (data === "lost") return lost();
+  if (data !== null) return take(data);
+  heard = Date.now();
+  found();
 };
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return close();

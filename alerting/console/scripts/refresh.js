@@ -34,12 +34,12 @@ function replaceMain(main) {
   [...main.querySelectorAll(FOCUSABLE)].find((element) => describe(element) === focused)?.focus({ preventScroll: true });
 }
 
-/** Fetch the page again and show its main part. Return whether that was done: not while it is in use. */
+/** Fetch the page again and show its main part. Return whether that is done: not while it is in use, or the server away. */
 export async function showAnew() {
   if (document.hidden || isInUse()) return false;
   const answer = await fetch(location.href, { cache: "no-store" });
   if (answer.redirected) location.reload(); // the session is over
-  if (!answer.ok || answer.redirected) return false;
+  if (!answer.ok || answer.redirected) return answer.status < 500;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (document.body.dataset.refresh && !page.body.dataset.refresh) location.reload(); // what was waited for is there
   const open = titlesOpen();
