@@ -76,7 +76,8 @@ function lost() {
 }
 
 function say() {
-  const time = new Date(lostAt).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+  const shown = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: bar.dataset.zone };
+  const time = new Date(lostAt).toLocaleTimeString(document.documentElement.lang, shown);
   bar.querySelector("p").textContent = bar.dataset.lost.replace("{time}", time);
   bar.hidden = false;
 }
