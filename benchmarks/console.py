@@ -1,7 +1,7 @@
 """Pages of the console with 100,000 episodes, each against the plain query of its documents.
 
 The application runs in this process, signed in, on a real embedded server; the slowest page counts.
-1,000 definitions on 100 assets, 100 episodes open, a year of monthly reports for 20 definitions.
+2,000 definitions on 100 assets, 100 episodes open, a year of monthly reports for 20 definitions.
 """
 
 import tempfile
@@ -42,7 +42,7 @@ from benchmarks.import_rate import _free_port
 
 EPISODES_MADE = 100_000
 OPEN = 100
-DEFINITIONS = 1_000
+DEFINITIONS = 2_000
 ASSETS = 100
 REPORTED = 20
 MONTHS = 12
@@ -73,7 +73,7 @@ def run() -> dict[str, Any]:
         client = connect(server.uri)
         stores = MongoStores(client["console"])
         prepare_database(stores.database)
-        _fill(stores)
+        fill(stores)
         settings = Settings(Path(folder), mongodb_uri=server.uri)
         app = create_app(
             replace(assemble(settings, stores, channels=False), clock=StandingClock()), SIGN_IN
@@ -144,7 +144,9 @@ def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[s
     }
 
 
-def _fill(stores: MongoStores) -> None:
+def fill(stores: MongoStores, first: datetime = FIRST) -> None:
+    """Store assets, definitions, episodes and reports. `first`: raise of the first
+    episode, a minute before the next one."""
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(10)}
     stores.assets.store_assets([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for i in range(DEFINITIONS):
@@ -159,17 +161,17 @@ def _fill(stores: MongoStores) -> None:
         stores.definitions.add_revision(
             next_revision(parse_definition(document), None, "benchmark", FIRST, "made up")
         )
-    for first in range(0, EPISODES_MADE, BATCH):
+    for start in range(0, EPISODES_MADE, BATCH):
         stores.database[EPISODES].insert_many(
-            [_document(n) for n in range(first, first + BATCH)], ordered=False
+            [_document(n, first) for n in range(start, start + BATCH)], ordered=False
         )
     _report(stores)
 
 
-def _document(number: int) -> Document:
+def _document(number: int, first: datetime) -> Document:
     """Return the document of an episode: every second one has a model's reasons and advice; the
     last hundred are open."""
-    raised = FIRST + timedelta(minutes=number)
+    raised = first + timedelta(minutes=number)
     asset = f"oven-{number % ASSETS}"
     is_open = number >= EPISODES_MADE - OPEN
     definition = f"alert-{number % DEFINITIONS}"

@@ -23,6 +23,7 @@ HEAVY = (
     "audit",
     "automl",
     "chance",
+    "console_load",
     "evaluate",
     "forecast",
     "kinds",

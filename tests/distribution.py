@@ -13,6 +13,7 @@ START_AIRFLOW = {
     "tests/dags/test_report_dag.py",
     "tests/scenarios/platform/test_scheduler.py",
     "tests/local/test_up_platform.py",
+    "tests/client/test_readme_path.py",
 }
 AIRFLOW = "Airflow"
 LONG = (

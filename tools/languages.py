@@ -13,7 +13,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from alerting.console.assets.asset_pages import asset_schema
+from alerting.console.definitions.form import definition_schema, form_texts
+from alerting.console.routes.route_pages import route_schema
 from alerting.definitions.wording.language import LANGUAGES
+from alerting.kinds.registry import definition_types
 
 PACKAGE = Path(__file__).parents[1] / "alerting"
 IN_ENGLISH = ("adapters/files", "cli", "demo", "local", "stream")
@@ -42,6 +46,14 @@ def texts() -> Iterator[tuple[str, Id]]:
         yield from (
             (path.relative_to(PACKAGE.parent).as_posix(), id) for id in found if is_text(id)
         )
+    yield from (("alerting/console/definitions/form.py", id) for id in _texts_of_forms())
+
+
+def _texts_of_forms() -> Iterator[Id]:
+    """Yield the labels and helps of the fields of all forms, from their schemas."""
+    kinds = (definition_schema({"kind": kind}) for kind in definition_types())
+    for schema in (*kinds, asset_schema(), route_schema()):
+        yield from (text for text in form_texts(schema) if is_text(text))
 
 
 def is_text(id: Id) -> bool:

@@ -27,6 +27,7 @@ from alerting.console.api import (
 )
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
+from alerting.console.assets import asset_api, asset_pages
 from alerting.console.attempts import WrongAttempts
 from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
 from alerting.console.definitions.previews import Previews
@@ -40,6 +41,8 @@ from alerting.console.live.changes import LiveChanges
 from alerting.console.login import Entrance
 from alerting.console.metrics import PlatformReader, metrics_routes
 from alerting.console.models import decision_pages, model_api, model_pages
+from alerting.console.now import answer_pages, now_api
+from alerting.console.now import page as now_page
 from alerting.console.people import (
     access_page,
     account_page,
@@ -50,11 +53,12 @@ from alerting.console.people import (
 )
 from alerting.console.problems import handle_problems
 from alerting.console.request_log import RequestLog
+from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
-from alerting.console.trends import overlay, trend_api
+from alerting.console.trends import label_api, label_pages, overlay, trend_api
 from alerting.console.trends import page as trend_page
 from alerting.console.web import (
     links,
@@ -63,9 +67,9 @@ from alerting.console.web import (
     platform_page,
     quality,
     report_pages,
-    routes,
 )
 from alerting.console.web.line_clock import PageClock
+from alerting.console.web.prefix import Prefix, prefix_of, require_free
 from alerting.definitions.wording.language import LanguageCode
 from alerting.operators.actions import Role
 from alerting.operators.refusals import RefusalLog
@@ -73,6 +77,7 @@ from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.visible import VisibleParts
+from alerting.usecases.now.known_plant import KnownPlants
 from alerting.usecases.sources.poll import Readers
 
 PROGRAMS = (
@@ -88,24 +93,30 @@ PROGRAMS = (
         predict_api.router,
         predict_jobs_api.router,
         series_api.router,
+        asset_api.router,
         import_api.router,
     ),
-    *(quality.api, routes.api, access_page.api, audit_page.api, trend_api.router),
+    now_api.api,
+    *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
+    label_api.router,
     live_api.router,
 )
 PEOPLE = (
     *(
+        *(now_page.pages, answer_pages.pages),
         pages.router,
         *(editor_page.router, list_page.router),
         model_pages.router,
         decision_pages.router,
         report_pages.router,
         quality.pages,
-        routes.pages,
+        route_pages.pages,
+        asset_pages.pages,
         source_pages.pages,
         platform_page.pages,
         trend_page.pages,
         overlay.pages,
+        label_pages.pages,
         serving.router,
         import_pages.pages,
     ),
@@ -136,12 +147,12 @@ def create_app(
 
     `tokens`: name and role by token. `zone`: time zone of the pages. `language`: of the pages, for
     browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
-    the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
-    time limit for the body of a request to arrive. `predict_files`: the files of predict
-    jobs, `import_files` of imports; without them none are taken. `passwords`: their hashes,
-    argon2id if left out. `directory`: the provider by which people sign in; it needs `public_url`.
-    `source_readers`: makes what connects to sources, to look at their rows. `airflow`: the address
-    of its pages, for links.
+    the one-time link. `public_url`: the address at which people reach the pages; its path comes
+    before that of every page. `body_seconds`: time limit for the body of a request to arrive.
+    `predict_files`: the files of predict jobs, `import_files` of imports; without them none are
+    taken. `passwords`: their hashes, argon2id if left out. `directory`: the provider by which
+    people sign in; it needs `public_url`. `source_readers`: makes what connects to sources, to
+    look at their rows. `airflow`: the address of its pages, for links.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -165,6 +176,7 @@ def create_app(
     )
     app.state.platform = platform
     app.state.visible_parts = VisibleParts()
+    app.state.known_plants = KnownPlants()
     app.state.live = LiveChanges(platform, app.state.visible_parts, now)
     app.state.zone = zone
     app.state.language = language
@@ -203,4 +215,7 @@ def create_app(
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
+    if prefix := prefix_of(public_url):
+        require_free(prefix, [getattr(route, "path", "/") for route in app.routes])
+        app.add_middleware(Prefix, prefix=prefix)
     return app

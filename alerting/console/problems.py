@@ -1,5 +1,7 @@
 """Responses for faults: RFC 9457 problem documents for programs, a small page for people."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -14,10 +16,13 @@ from starlette.routing import Match
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.api.plant_times import plant_times
 from alerting.console.language import language_of
+from alerting.console.web.prefix import address_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import (
     ChangedMeanwhile,
     Conflicting,
+    DocumentRefused,
+    Fault,
     NotFound,
     Unreachable,
     UserError,
@@ -56,21 +61,28 @@ _TITLES = (
 
 
 def problem(
-    request: Request, status: int, detail: str, headers: dict[str, str] | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    faults: Sequence[Fault] = (),
 ) -> Response:
-    """Return the response for a fault: JSON for programs, a page for people."""
+    """Return the response for a fault: JSON for programs, a page for people. `faults`: each with
+    its place, for programs."""
     title = HTTPStatus(status).phrase
     if not is_for_programs(request.url.path):
         detail = _shorten(language_of(request).translate(detail))
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
-    content = {
+    content: dict[str, Any] = {
         "type": "about:blank",
         "title": title,
         "status": status,
         "detail": _shorten(detail),
-        "instance": clean_line(request.url.path)[:500],
+        "instance": clean_line(address_of(request.url.path))[:500],
     }
+    if faults:
+        content["faults"] = [asdict(fault) for fault in faults]
     return JSONResponse(content, status, headers, media_type=PROBLEM)
 
 
@@ -106,10 +118,10 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, fault: RequestValidationError) -> Response:
         errors = fault.errors()
+        faults = [_fault(error) for error in errors[:MOST]]
         more = [f"and {len(errors) - MOST} more"] if len(errors) > MOST else []
-        return problem(
-            request, 422, "; ".join([*(_message(error) for error in errors[:MOST]), *more])
-        )
+        texts = (f"{one.path}: {one.message}" if one.path else one.message for one in faults)
+        return problem(request, 422, "; ".join([*texts, *more]), faults=faults)
 
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
@@ -129,7 +141,8 @@ def handle_problems(app: FastAPI) -> None:
         zone = request.app.state.platform.zone
         message = fault.detail if isinstance(fault, ChangedMeanwhile) else fault.message
         detail = plant_times(message, zone) if is_for_programs(request.url.path) else fault.message
-        return problem(request, status, detail)
+        faults = fault.faults if isinstance(fault, DocumentRefused) else ()
+        return problem(request, status, detail, faults=faults)
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:
@@ -166,10 +179,11 @@ def _wrong_method(request: Request) -> Response:
     )
 
 
-def _message(error: dict[str, Any]) -> str:
+def _fault(error: dict[str, Any]) -> Fault:
     path = [str(part)[:LONGEST_NAME] for part in error["loc"]]
     if error["type"] == "json_invalid":
-        return f"the body is not JSON: {error['ctx']['error']}"
+        return Fault("", f"the body is not JSON: {error['ctx']['error']}")
+    place = ".".join(path[1:])
     if error["type"] == "extra_forbidden":
-        return f"{'.'.join(path[1:])}: there is no such field"
-    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, message_of(error)))}"
+        return Fault(place, "there is no such field")
+    return Fault(place or path[0], "; ".join(filter(None, message_of(error))))

@@ -15,6 +15,7 @@ from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
 from alerting.console.server import serve_app, server_options, tls_options
+from alerting.console.web.prefix import prefix_of
 from alerting.definitions.faults import UserError
 from alerting.local.parts import airflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
@@ -37,12 +38,11 @@ def serve(
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
     configure_logging(environ, tokens)
+    public_url = settings.delivery.public_url
     tls = tls_options(settings.tls_cert, settings.tls_key)
-    directory = (
-        open_directory(settings.oidc, settings.delivery.public_url or "") if settings.oidc else None
-    )
+    directory = open_directory(settings.oidc, public_url or "") if settings.oidc else None
     files = import_files(settings, environ)
-    options = server_options(settings.trusted_proxies) | tls
+    options = server_options(settings.trusted_proxies, prefix_of(public_url)) | tls
     with open_platform(settings) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
         app = create_app(
@@ -51,7 +51,7 @@ def serve(
             zone=settings.timezone,
             language=settings.language,
             sign_in=settings.home / "secrets",
-            public_url=settings.delivery.public_url,
+            public_url=public_url,
             predict_files=predict_files(settings, environ),
             import_files=files,
             directory=directory,

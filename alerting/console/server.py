@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
+from alerting.console.web.prefix import without_prefix
 from alerting.definitions.faults import UserError
 
 SHUTDOWN_SECONDS = 4
@@ -30,6 +31,7 @@ class PatientProtocol(H11Protocol):
     # for which a client may leave an answer unread that does not fit into the connection's buffers
     reading_seconds = 30.0
     upload_seconds = UPLOAD_SECONDS
+    prefix = ""  # of the public address, in paths that a proxy does not change
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -87,7 +89,11 @@ class PatientProtocol(H11Protocol):
     def _receives_upload(self) -> bool:
         """Return whether a file is received now, for a request not answered already."""
         cycle = self.cycle
-        return cycle is not None and not cycle.response_complete and is_upload(cycle.scope["path"])
+        return (
+            cycle is not None
+            and not cycle.response_complete
+            and is_upload(without_prefix(cycle.scope["path"], self.prefix))
+        )
 
     def _stop_waiting(self) -> None:
         _stop(self._deadline)
@@ -100,10 +106,11 @@ def _stop(timer: TimerHandle | None) -> None:
         timer.cancel()
 
 
-def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
-    """Return the options of `uvicorn.run`. `trusted_proxies`: whose headers are trusted."""
+def server_options(trusted_proxies: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
+    """Return the options of `uvicorn.run`. `trusted_proxies`: whose headers are trusted. `prefix`:
+    the path of the public address."""
     return {
-        "http": PatientProtocol,
+        "http": type("PrefixedProtocol", (PatientProtocol,), {"prefix": prefix}),
         "ws": "none",
         "h11_max_incomplete_event_size": LARGEST_HEAD,
         "proxy_headers": bool(trusted_proxies),

@@ -41,14 +41,20 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
         return Plan(definition.name, "create", definition, {})
     if latest.definition == definition:
         return Plan(definition.name, "unchanged", definition, {})
-    before = _flat(definition_document(latest.definition))
-    after = _flat(definition_document(definition))
-    changed = {
-        k: (before.get(k), after.get(k))
-        for k in sorted({*before, *after})
-        if before.get(k) != after.get(k)
-    }
+    changed = flat_changes(definition_document(latest.definition), definition_document(definition))
     return Plan(definition.name, "change", definition, changed)
+
+
+def flat_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the fields that differ between two documents, by their dotted paths, sorted, each
+    with its value before and after; None where it is not written."""
+    old = _flat(before)
+    new = _flat(after)
+    return {
+        path: (old.get(path), new.get(path))
+        for path in sorted({*old, *new})
+        if old.get(path) != new.get(path)
+    }
 
 
 def recorded_change(

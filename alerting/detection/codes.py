@@ -28,12 +28,9 @@ def intervals_of_codes(
     Equal neighbours are one interval. `alert`: the severity that missing data have; None: unknown.
     """
     first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
-    bounds = [*starts[first].tolist(), end]
+    bounds = [from_millis(at) for at in (*starts[first].tolist(), end)]
     runs = zip(bounds[:-1], bounds[1:], codes[first].tolist(), strict=True)
-    return [
-        _status_interval(from_millis(start), from_millis(stop), code, alert)
-        for start, stop, code in runs
-    ]
+    return [_status_interval(start, stop, code, alert) for start, stop, code in runs]
 
 
 def _status_interval(

@@ -115,9 +115,26 @@ def advance(
     steps: list[Step] = []
     levels = {level.severity: level for level in state.levels}
     state = replace(state, levels=tuple(levels.get(s, SeverityState(s)) for s in severities[1:]))
+    least = _least_severity(state, severities)
     for interval in intervals:
+        is_open = state.raised_at is not None
+        if not (state.levels or (is_open and interval.status == "triggered")):
+            after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
+            if changed_at is None:  # most intervals: the state as a whole is made once, at the end
+                least = after
+                continue
+        state = _with_least(state, least)
         state = _advance_interval(state, interval, hold, clear_for, severities, steps)
-    return state, steps
+        least = _least_severity(state, severities)
+    return _with_least(state, least), steps
+
+
+def _least_severity(state: ConditionState, severities: Sequence[Severity]) -> SeverityState:
+    return SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
+
+
+def _with_least(state: ConditionState, least: SeverityState) -> ConditionState:
+    return replace(state, pending_since=least.pending_since, clearing_since=least.clearing_since)
 
 
 def _advance_interval(
@@ -130,7 +147,7 @@ def _advance_interval(
 ) -> ConditionState:
     """Advance through one interval: the condition itself, and inside it the conditions of the worse
     severities."""
-    least = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
+    least = _least_severity(state, severities)
     after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
     levels = []
     changes = {}
@@ -206,15 +223,13 @@ def _advance_severity(
     if status == "unknown" or triggered == (condition.met_since is not None):
         if condition.pending_since is None and condition.clearing_since is None:
             return condition, None
-        return replace(condition, pending_since=None, clearing_since=None), None
+        return SeverityState(condition.severity, met_since=condition.met_since), None
     since = (condition.pending_since if triggered else condition.clearing_since) or interval.start
     due = max(since + (hold if triggered else clear_for), interval.start)
     if due >= interval.end:
-        return (
-            replace(condition, pending_since=since)
-            if triggered
-            else replace(condition, clearing_since=since)
-        ), None
+        pending = since if triggered else condition.pending_since
+        clearing = condition.clearing_since if triggered else since
+        return SeverityState(condition.severity, pending, condition.met_since, clearing), None
     return SeverityState(condition.severity, met_since=due if triggered else None), due
 
 

@@ -61,6 +61,11 @@ def json_schema() -> Schema:
     return {"$schema": _Generator.schema_dialect, "title": "Alert definition", **schema}
 
 
+def document_schema(model: type[BaseModel]) -> Schema:
+    """Return the JSON Schema of the documents of one model."""
+    return model.model_json_schema(by_alias=True, schema_generator=_Generator)
+
+
 def mongo_validator() -> Schema:
     """Return the same as a MongoDB validator: `$jsonSchema` in draft 4 with `bsonType`, no
     references.
@@ -93,7 +98,7 @@ def mongo_revision_validator() -> Schema:
 
 def mongo_model_validator(model: type[BaseModel]) -> Schema:
     """Return the validator of the documents of one model, made in the same way."""
-    schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
+    schema = document_schema(model)
     return {
         "$jsonSchema": _kind(
             {k: v for k, v in schema.items() if k != "$defs"}, schema.get("$defs", {})

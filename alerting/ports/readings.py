@@ -13,6 +13,7 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Unreachable
 from alerting.readings.instants import Millis, datetimes
+from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupSize, RollupState
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
@@ -169,6 +170,28 @@ class Readings(Protocol):
         """Return first and last instant with a reading; None without readings."""
 
 
+class Labels(Protocol):
+    """Labels of times of assets; undone ones stay."""
+
+    def insert(self, label: IntervalLabel) -> bool:
+        """Insert; return False if this id is stored already."""
+
+    def store_undone(self, label: IntervalLabel) -> bool:
+        """Store that a label is undone; return False if it is stored already, or is unknown."""
+
+    def get(self, id: str) -> IntervalLabel | None: ...
+
+    def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
+        """Return the labels of assets that were in force at an instant (None: that nobody has
+        undone), by start."""
+
+    def newest(
+        self, asset: str, limit: int, before: tuple[datetime, str] | None = None
+    ) -> list[IntervalLabel]:
+        """Return labels of an asset, undone ones among them, those made last first. `before`: when
+        the last one of the page before was made, and its id."""
+
+
 HourlyParts = Mapping[str, Mapping[int, bytes]]
 """Packed buckets by variable and beginning of their hour (ms); empty of an hour without any."""
 
@@ -265,8 +288,11 @@ ImportState = Literal["arriving", "checking", "refused", "checked", "writing", "
 @dataclass(frozen=True)
 class ImportChoices:
     """The choices of a person for the import of a file, as the options of `alerting import
-    readings`. None: as the file shows it. `rename`: pairs of title and name; `skip_bad`: import the
-    good lines of a file that has bad ones."""
+    readings` or `alerting import events`. None: as the file shows it. `rename`: pairs of title and
+    name; `skip_bad`: import the good lines of a file that has bad ones.
+
+    `what`: the lines are readings or events; of events, `event_type`: of all lines, else
+    `type_column` names it; `duration`: of types that are new."""
 
     asset: str | None = None
     asset_column: str | None = None
@@ -281,6 +307,11 @@ class ImportChoices:
     missing: tuple[str, ...] = ()
     duplicates: Literal["refuse", "last", "mean"] = "refuse"
     skip_bad: bool = False
+    what: Literal["readings", "events"] | None = None
+    event_type: str | None = None
+    type_column: str | None = None
+    end_column: str | None = None
+    duration: Literal["instant", "lasting"] | None = None
 
 
 @dataclass(frozen=True)

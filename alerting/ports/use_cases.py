@@ -37,7 +37,7 @@ from alerting.ports.models import (
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
 from alerting.ports.platform_alerts import Audit, DatabaseState, Disk, PlatformAlerts
-from alerting.ports.readings import Readings, ReadingWrites, Rollups
+from alerting.ports.readings import Labels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
@@ -109,6 +109,13 @@ class PlantPorts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelPorts(PlantPorts):
+    """Label times of assets, and read readings with these labels."""
+
+    labels: Labels
+
+
+@dataclass(frozen=True, kw_only=True)
 class DefinitionPorts:
     """Check, apply and read definitions."""
 
@@ -154,7 +161,7 @@ class EpisodePorts(PlantPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesPorts(EpisodePorts):
+class SeriesPorts(EpisodePorts, LabelPorts):
     """Read series of readings, also from their rollups, and what stands beside them."""
 
     rollups: Rollups
@@ -281,7 +288,7 @@ class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, Ingestio
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts):
+class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
     """Train models, compare them and put them in service. `zone`: time zone of the plant, for times
     in answers to people."""
 

@@ -138,6 +138,28 @@ def _largest_gaps(buckets: Buckets, heads: Millis) -> tuple[Millis, Millis]:
     return starts, lengths
 
 
+def without_good(buckets: Buckets, intervals: Iterable[tuple[int, int]], width: int) -> Buckets:
+    """Return buckets of a width in which all samples of those that lie in one of the intervals (ms)
+    count as bad."""
+    inside = np.zeros(len(buckets.start), np.bool_)
+    for start, end in intervals:
+        inside |= (buckets.start >= start) & (buckets.start + width <= end)
+    if not inside.any():
+        return buckets
+    return Buckets(
+        buckets.start,
+        np.where(inside, np.nan, buckets.low),
+        np.where(inside, np.nan, buckets.high),
+        np.where(inside, 0.0, buckets.total),
+        np.where(inside, 0, buckets.count),
+        np.where(inside, buckets.bad + buckets.count, buckets.bad),
+        np.where(inside, NO_TIME, buckets.first),
+        np.where(inside, NO_TIME, buckets.last),
+        np.where(inside, 0, buckets.gap_start),
+        np.where(inside, 0, buckets.gap),
+    )
+
+
 def gap_limit(buckets: Buckets, declared: int | None) -> int | None:
     """Return the time (ms) without a good sample that is a gap: ten times the usual time between
     two.

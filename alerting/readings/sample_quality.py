@@ -6,7 +6,7 @@ uncertain one counts like a good one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -40,6 +40,14 @@ class Doubts:
 
 
 NO_DOUBTS = Doubts()
+
+
+def join_instants(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
+    """Return the instants of several parts by variable, increasing."""
+    return {
+        name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
+        for name in sorted({name for part in parts for name in part})
+    }
 
 
 def find_members(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Settings of delivery: mail server, addresses, chats, permitted targets, lifetime of links."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +18,7 @@ EMAIL_PREFIX = "ALERTING_EMAIL_"
 NTFY_PREFIX = "ALERTING_NTFY_"
 TOKEN_SUFFIX = "_TOKEN"  # noqa: S105 - the ending of a variable's name, not a secret
 Tls = Literal["starttls", "tls", "none"]
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _TLS: tuple[Tls, ...] = get_args(Tls)
 _PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 _nothing: Callable[[], Mapping[str, str]] = partial(MappingProxyType, {})
@@ -166,6 +168,6 @@ def _token(text: str) -> str:
 def _public_url(text: str) -> str:
     refusal = "not an address: give the address of the console, e.g. https://alerting.plant.example"
     parts = urlsplit(address({"http", "https"}, refusal)(text))
-    if parts.query or parts.fragment:
+    if parts.query or parts.fragment or not _PATH.fullmatch(parts.path):
         raise ValueError(refusal)
     return text.rstrip("/")

@@ -93,7 +93,7 @@ def is_avoidable(
     state = simulate(earlier, max(earlier.minute, begin)).state
     until = problem.end + SAME
     return any(
-        not _problems_after(
+        not problems_after(
             definition,
             asset,
             replace(state, changes=tuple(replace(change, hold=hold) for change in action)),
@@ -103,7 +103,7 @@ def is_avoidable(
     )
 
 
-def _problems_after(
+def problems_after(
     definition: TrainedDefinition, asset: Asset, state: DemoLineState, until: int
 ) -> list[Occurrence]:
     readings = LineReadings(asset, rows=until - state.minute)

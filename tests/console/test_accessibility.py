@@ -37,6 +37,9 @@ def pages_of(line):
         *(f"/episodes/{id}" for id in (names.episodes[0], names.episodes[-1])),
         *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
         *("/models", *(f"/models/{name}" for name in names.definitions)),
+        *("/assets", f"/assets/{names.assets[1]}", f"/assets/{names.assets[1]}/edit"),
+        *("/new-asset", f"/assets/{names.assets[1]}/edit?variable=temperature"),
+        *("/new-route", "/routes/all/edit"),
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
     ]
 

@@ -44,6 +44,7 @@ OF_BOTH = {
     "report": [id for line in LINES for id in line.reports] + [f"{SHARED}:2026-W02:1", UNKNOWN],
     "job": [id for line in LINES for id in line.jobs] + ["0" * 12],
     "import": [id for line in LINES for id in line.imports] + ["0" * 12],
+    "label": [id for line in LINES for id in line.labels] + ["0" * 16],
     "shelf": [id for line in LINES for id in line.shelves] + [UNKNOWN],
 }
 PATHS = {
@@ -53,6 +54,7 @@ PATHS = {
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/assets/{asset}": ASSETS,
+    "/assets/{name}": ASSETS,
     "/scripts/{name}": ["trends.js", UNKNOWN],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
@@ -65,6 +67,7 @@ PATHS = {
     "/imports/{id:without_colon}": OF_BOTH["import"],
     "/import/{id}": OF_BOTH["import"],
     "/shelves/{id}": OF_BOTH["shelf"],
+    "/labels/{id}": OF_BOTH["label"],
     "/routes/{name}": OF_BOTH["route"],
     "/tables/{table}": [*(f"{line.line}-table" for line in LINES), UNKNOWN],
     "/access/people/{name}": ["bea", UNKNOWN],
@@ -105,6 +108,10 @@ QUERIES = {
     "start": ["2026-01-05T00:00Z", "threshold-1", "empty", UNKNOWN],
     "end": ["2026-01-12T00:00Z"],
     "points": ["50"],
+    "line": [*ASSETS, FIRST, SECOND],
+    "severity": ["high"],
+    "shift": [f"{line.line}-route" for line in LINES],
+    "mine": ["yes"],
     "span": ["28d"],
     "find": ["temperature"],
     "above": ["210"],
@@ -249,7 +256,7 @@ class Both:
 
 
 TELLTALES = (SECOND, *LINES[1].episodes[:-1], *LINES[1].shelves, *LINES[1].jobs)
-TELLTALES += LINES[1].imports
+TELLTALES += (*LINES[1].imports, *LINES[1].labels)
 
 
 def cursors_in(content):
@@ -365,7 +372,16 @@ def bodies_of_definitions(line, hot, drafts):
 def bodies_of_the_plant(line, oven):
     """Return the bodies of routes that change sources, models and imports, as the others."""
     gate = {"name": f"{line}-source", "kind": "http", "stale_after": "9m"}
+    asset = {"name": oven, "variables": {"temperature": {"unit": "°F"}}}
+    route = {"name": f"{line}-route", "channels": ["mail"]}
     return {
+        **{path: [asset] for path in ("/assets:check", "/assets/{asset}")},
+        **{path: [route] for path in ("/routes:check", "/api/v1/routes/{name}")},
+        "/new-asset": [{"do": "apply", "text": json.dumps(asset)}],
+        "/assets/{name}/edit": [{"do": do, "text": json.dumps(asset)} for do in EDITS],
+        "/new-route": [{"do": "apply", "text": json.dumps(route)}],
+        "/routes/{name}/edit": [{"do": do, "text": json.dumps(route)} for do in EDITS],
+        "/remove": [{"tag": "0" * 16}],
         "/sources:check": [gate],
         "/sources:test": [gate],
         "/sources/{name:without_colon}": [gate],
@@ -410,6 +426,8 @@ def bodies_of(path, line):
         "/comment": [{"comment": "so"}],
         "/assign": [{"to": "anna"}],
         "/shelve": [{"lasting": "1h", "reason": "test"}],
+        "/take": [{}],
+        "/miss": [{"definition": d, "asset": a, "ago": "4h"} for d, a in pairs],
         "/end": [{"reason": "done"}],
         "/cancel": [{}],
         "/test": [{}],
@@ -429,8 +447,8 @@ def bodies_of(path, line):
         ],
         "/readings": [{"ts": instant, "asset": oven, "values": {"temperature": 1.5}}],
         "/events": [{"asset": oven, "type": "stop", "start": instant, "end": instant}],
-        **bodies_of_definitions(line, hot, drafts),
         **bodies_of_the_plant(line, oven),
+        **bodies_of_definitions(line, hot, drafts),
     }
     return next((found for ending, found in of.items() if path.endswith(ending)), None)
 
@@ -444,6 +462,7 @@ OF_NO_ASSET = {
     "/api/v1/definitions:preview",  # below
     *("/api/v1/imports", "/import"),  # tests/console/imports/test_imports_of_a_scope.py
     *("/account/pin", "/account/pin/remove", "/login/directory/logout", "/api/v1/previews/{id}"),
+    *("/previews/{id}/end", "/api/v1/definitions:test"),
 }
 """Routes to write that name nothing of a line."""
 

@@ -26,6 +26,7 @@ from alerting.ports import (
 from alerting.ports.late import Arrival, ReprocessingRequest
 from alerting.ports.reports import ReportHead
 from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
+from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupState
 from tests.builders import at
 
@@ -96,6 +97,7 @@ def valid_documents() -> dict[str, Document]:
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
         c.STREAM_PROCESSES: {"_id": "host-1", "at": at(0)},
+        c.LABELS: _with_id(IntervalLabel, "0123456789abcdef"),
         c.ROLLUPS: HOURS,
         c.ROLLUP_STATES: to_document(example(RollupState)),
         c.CHECKPOINTS: state,

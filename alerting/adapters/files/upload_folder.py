@@ -9,15 +9,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from alerting.adapters.files.events import EventColumns, EventsFile
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rejects import RejectsFile
 from alerting.adapters.files.rows import Layout
-from alerting.ports import ImportJob
+from alerting.adapters.files.tables.opening import open_table
+from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.sources import Reject
+from alerting.usecases.ingestion.tables import What
 
 IMPORT_ID = "[0-9a-f]{12}"
 _FILE = "file"
 _REJECTS = "rejects.csv"
+_OF_EVENTS = (("type", "start"), ("type", "end"))
+"""Titles that together show that the lines of a file are events."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,27 @@ class UploadFolder:
     def has_file(self, id: str) -> bool:
         return self.file(id).exists()
 
-    def open(self, job: ImportJob) -> ReadingsFile:
+    def what(self, job: ImportJob) -> What:
         choices = job.choices
-        layout = Layout(
+        if choices.what is not None:
+            return choices.what
+        titles = open_table(self.file(job.id), choices.separator, choices.encoding).titles
+        return "events" if any({*pair} <= {*titles} for pair in _OF_EVENTS) else "readings"
+
+    def open_readings(self, job: ImportJob) -> ReadingsFile:
+        source = ReadingsFile(self.file(job.id), self._layout(job.choices))
+        source.name = job.name
+        return source
+
+    def open_events(self, job: ImportJob) -> EventsFile:
+        choices = job.choices
+        columns = EventColumns(choices.event_type, choices.type_column, "", choices.end_column)
+        source = EventsFile(self.file(job.id), self._layout(choices), columns)
+        source.name = job.name
+        return source
+
+    def _layout(self, choices: ImportChoices) -> Layout:
+        return Layout(
             time=choices.time,
             time_format=choices.time_format,
             asset=choices.asset,
@@ -68,9 +91,6 @@ class UploadFolder:
             missing=choices.missing,
             duplicates=choices.duplicates,
         )
-        source = ReadingsFile(self.file(job.id), layout)
-        source.name = job.name
-        return source
 
     def rejects(self, job: ImportJob) -> AbstractContextManager[Reject | None]:
         if not job.choices.skip_bad:

@@ -22,6 +22,7 @@ from alerting.adapters.memory.evaluation import (
     MemoryReports,
     MemoryScores,
 )
+from alerting.adapters.memory.labels import MemoryLabels
 from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, MemoryTrainings
 from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
@@ -60,6 +61,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         readings=readings,
         reading_writes=readings,
         rollups=MemoryRollups(),
+        labels=MemoryLabels(),
         episodes=MemoryEpisodes(backfilled),
         states=MemoryStates(),
         unit_of_work=MemoryUnitOfWork(),

@@ -8,6 +8,11 @@ from typing import get_args
 
 from alerting.adapters.mongo.documents import Document
 from alerting.ports import ImportState
+from alerting.readings.interval_labels import (
+    LONGEST_LABEL_REASON,
+    MOST_LABELLED_VARIABLES,
+    LabelKind,
+)
 
 ARCHIVE_PATH = r"^asset=[^/\x00]+/month=[0-9]{4}-[0-9]{2}/[0-9]{4,}-[0-9a-f]{8}\.parquet$"
 """A file of the archive: two folders and a name, as `ReadingsArchive.write` makes them."""
@@ -90,6 +95,32 @@ def import_job_validator() -> Document:
         size=_COUNT,
         state={"enum": list(get_args(ImportState))},
     )
+
+
+def label_validator() -> Document:
+    """Return the validator of labels of times, which has no other fields."""
+    text = {"bsonType": "string", "minLength": 1}
+    when_undone = {"bsonType": ["date", "null"]}
+    found = _validator(
+        _id={"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
+        asset=text,
+        variables={
+            "bsonType": "array",
+            "items": text,
+            "maxItems": MOST_LABELLED_VARIABLES,
+            "uniqueItems": True,
+        },
+        start=_INSTANT,
+        end=_INSTANT,
+        kind={"enum": list(get_args(LabelKind))},
+        reason={**text, "maxLength": LONGEST_LABEL_REASON},
+        author=text,
+        made_at=_INSTANT,
+        undone_at=when_undone,
+        undone_by={"bsonType": ["string", "null"]},
+    )
+    found["$jsonSchema"]["additionalProperties"] = False
+    return found
 
 
 def _validator(**properties: Document) -> Document:

@@ -14,6 +14,7 @@ from alerting.adapters.mongo.file_validators import (
     archived_file_validator,
     backtest_file_validator,
     import_job_validator,
+    label_validator,
     predict_job_validator,
     source_file_validator,
 )
@@ -41,6 +42,7 @@ DELIVERY_ANSWERS = "delivery_answers"
 STREAM_PROCESSES = "stream_processes"
 READINGS = "readings"
 ARCHIVED_FILES = "archived_files"
+LABELS = "labels"
 ROLLUPS = "rollups"
 ROLLUP_STATES = "rollup_states"
 EVENTS = "events"
@@ -142,6 +144,7 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression=OVER_UNACKNOWLEDGED,
         ),
     ],
+    LABELS: [_index_newest("asset", at="made_at")],
     SHELVES: [
         _unique("force_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
@@ -218,6 +221,7 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     BACKTEST_FILES: backtest_file_validator,
     PREDICT_JOBS: predict_job_validator,
     IMPORT_JOBS: import_job_validator,
+    LABELS: label_validator,
 }
 """The function that makes the validator of each collection that people may edit, or whose documents
 name a file."""

@@ -45,6 +45,7 @@ from alerting.adapters.mongo.jobs import MongoJobs
 from alerting.adapters.mongo.live import MongoChangeFeed
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
+from alerting.adapters.mongo.readings.labels import MongoLabels
 from alerting.adapters.mongo.readings.readings import MongoReadings
 from alerting.adapters.mongo.readings.rollups import MongoRollups
 from alerting.adapters.mongo.readings.writes import MongoReadingWrites
@@ -80,6 +81,7 @@ class MongoStores:
         self.readings: ports.Readings = MongoReadings(database)
         self.reading_writes: ports.ReadingWrites = MongoReadingWrites(database)
         self.rollups: ports.Rollups = MongoRollups(database)
+        self.labels: ports.Labels = MongoLabels(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
         self.changes: ports.ChangeFeed = MongoChangeFeed(database)
         self.states: ports.States = MongoStates(database)

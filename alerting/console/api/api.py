@@ -134,7 +134,7 @@ def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
     return _detail(platform, find_episode(platform.episodes, id))
 
 
-@router.post("/episodes/{id}/feedback", tags=["episodes"])
+@router.post("/episodes/{id}/feedback", tags=["episodes"], operation_id="give_feedback")
 def say(
     id: Id, body: views.FeedbackBody, platform: Served, person: Operator
 ) -> views.EpisodeDetail:

@@ -53,6 +53,15 @@ _HEADERS = {
 }
 
 
+class ProblemFault(BaseModel):
+    """A fault of what was sent: its place (fields joined by points), the fault, and a hint, empty
+    without one."""
+
+    path: str
+    message: str
+    hint: str
+
+
 class ProblemDocument(BaseModel):
     """A problem document (RFC 9457)."""
 
@@ -61,6 +70,9 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str = Field(description="The fault, its place, and the remedy.")
     instance: str = Field(description="The requested address.")
+    faults: list[ProblemFault] | None = Field(
+        None, description="Each fault of a parameter, body or document; absent without any."
+    )
 
 
 def describe(app: FastAPI) -> None:
@@ -85,7 +97,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = ProblemDocument.model_json_schema() | {"title": "Problem"}
+    schemas |= _problem_schemas()
     schemas |= {body.__name__: body.model_json_schema() for body in (*BODIES, JobBody)}
     schemas |= DOCUMENT_BODIES
     for route in app.routes:
@@ -93,6 +105,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             continue
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
+            operation["operationId"] = route.operation_id or route.name  # a method of the client
             answers = {
                 str(status): _problem(status) for status in _statuses(route, method, operation)
             }
@@ -103,6 +116,12 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             for mark in MAY_NAME_NOTHING | MAY_CONFLICT:
                 operation.pop(mark, None)
     return schema
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = schema.pop("$defs")
+    return {"Problem": schema | {"title": "Problem"}, **parts}
 
 
 def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:

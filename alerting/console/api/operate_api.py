@@ -148,7 +148,7 @@ def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
     return _operated_view(platform, find_episode(platform.episodes, id))
 
 
-@router.post("/episodes/{id}/ack", tags=["operators"])
+@router.post("/episodes/{id}/ack", tags=["operators"], operation_id="acknowledge_episode")
 def acknowledge(
     id: Id, platform: Served, person: Operator, body: AckBody | None = None
 ) -> Operated:
@@ -159,7 +159,7 @@ def acknowledge(
     )
 
 
-@router.post("/episodes/{id}/close", tags=["operators"])
+@router.post("/episodes/{id}/close", tags=["operators"], operation_id="close_episode")
 def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
     """Close an alert whose predicted problem has come, when no reading shows whether it goes on.
     Role: operator."""
@@ -168,7 +168,7 @@ def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operat
     )
 
 
-@router.post("/episodes/{id}/confirm", tags=["operators"])
+@router.post("/episodes/{id}/confirm", tags=["operators"], operation_id="confirm_episode")
 def confirm(
     id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None
 ) -> Operated:
@@ -180,7 +180,7 @@ def confirm(
     return _operated_view(platform, episode)
 
 
-@router.post("/episodes/{id}/comment", tags=["operators"])
+@router.post("/episodes/{id}/comment", tags=["operators"], operation_id="comment_on_episode")
 def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
     """Add a comment to the episode. Role: operator."""
     return _operated_view(
@@ -189,7 +189,7 @@ def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Op
     )
 
 
-@router.post("/episodes/{id}/assign", tags=["operators"])
+@router.post("/episodes/{id}/assign", tags=["operators"], operation_id="assign_episode")
 def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Operated:
     """Assign the episode to a person. Role: operator."""
     return _operated_view(
@@ -220,7 +220,7 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
     return ShelfView.model_validate(made)
 
 
-@router.post("/shelves/{id}/end", tags=["operators"])
+@router.post("/shelves/{id}/end", tags=["operators"], operation_id="end_shelf")
 def end(
     id: Id, platform: Served, deliver: Delivery, person: Operator, body: EndBody | None = None
 ) -> ShelfView:

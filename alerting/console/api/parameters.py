@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import Form, Header, Path, Query
+from fastapi import Form, Header, HTTPException, Path, Query
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -145,6 +145,17 @@ IfNoneMatch = Annotated[
     Header(pattern=_ANY, description="`*`: only if there is none of this name."),
     WithJsonSchema({"type": "string", "enum": ["*"]}),
 ]
+_ONE_CONTENT = '^"?[0-9a-f]{16}"?$'
+IfContent = Annotated[
+    str | None,
+    Header(
+        alias="if-match",
+        pattern=_ONE_CONTENT,
+        description="The ETag of the content that the change was made from.",
+    ),
+    WithJsonSchema({"type": "string", "pattern": _ONE_CONTENT}),
+]
+CONTENT_ETAG = {"headers": {"ETag": {"description": "Its content.", "schema": {"type": "string"}}}}
 ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
 
 
@@ -158,3 +169,17 @@ def expected_of(if_match: str | None, if_none_match: str | None) -> int | Litera
     if if_match is not None:
         return int(if_match.strip('"'))
     return "new" if if_none_match is not None else None
+
+
+def expected_content(if_match: str | None, if_none_match: str | None) -> str:
+    """Return the content tag that a change was made from, or `new`. Raises HTTPException 428
+    without these headers."""
+    if if_match is not None:
+        return if_match.strip('"')
+    if if_none_match is not None:
+        return "new"
+    raise HTTPException(
+        428,
+        "send If-Match with the ETag of the document that was changed, or If-None-Match: * for a "
+        "new one",
+    )

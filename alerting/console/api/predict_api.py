@@ -101,7 +101,7 @@ def _predictor(request: Request) -> Predictor:
 Predicting = Annotated[Predictor, Depends(_predictor)]
 
 
-@router.post("/definitions/{name}/predict", tags=["predictions"])
+@router.post("/definitions/{name}/predict", tags=["predictions"], operation_id="predict")
 async def predict_one(
     name: Id, body: PredictBody, platform: Served, _: Viewer, predictor: Predicting
 ) -> PredictionView:

@@ -21,6 +21,7 @@ from alerting.console.api.parameters import NAME, Id
 from alerting.console.api.predict_api import require_definition
 from alerting.console.api.views import View
 from alerting.console.gate import LARGEST_BODY
+from alerting.console.web.prefix import address_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.names import Closed
 from alerting.ports import PredictJob, ScoredFile
@@ -106,6 +107,7 @@ Files = Annotated[JobFolder, Depends(_files)]
     tags=["predictions"],
     status_code=202,
     openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
+    operation_id="order_predict_job",
 )
 async def order_scores(
     request: Request,
@@ -195,7 +197,7 @@ def list_predict_jobs(_: Viewer, platform: Served, files: Files) -> list[JobView
     return [_view(job, all_jobs, files) for job in all_jobs]
 
 
-@router.get("/predict-jobs/{id}", tags=["predictions"])
+@router.get("/predict-jobs/{id}", tags=["predictions"], operation_id="show_predict_job")
 def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its progress, and its result or fault."""
     return _view(find_job(platform.predict_jobs, id), list_jobs(platform.predict_jobs), files)
@@ -206,6 +208,7 @@ def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     tags=["predictions"],
     responses={200: {"description": "The scores.", "content": {PARQUET: {}}}},
     response_class=FileResponse,
+    operation_id="download_scores",
 )
 def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileResponse:
     """Send the scores of a job as Parquet: time, asset, score, threshold, model_version, reason
@@ -214,7 +217,7 @@ def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileRes
     return FileResponse(files.scores(id), media_type=PARQUET, filename=f"scores-{id}.parquet")
 
 
-@router.post("/predict-jobs/{id}/cancel", tags=["predictions"])
+@router.post("/predict-jobs/{id}/cancel", tags=["predictions"], operation_id="cancel_predict_job")
 def cancel_job(id: JobId, person: Engineer, platform: Served, files: Files) -> JobView:
     """Cancel a predict job that is not over. Role: engineer."""
     now = datetime.now(UTC)
@@ -248,7 +251,7 @@ def _view(job: PredictJob, all_jobs: Sequence[PredictJob], files: JobFolder) -> 
         {
             **vars(job),
             "step": describe_wait(all_jobs, job, datetime.now(UTC)),
-            "scores": f"/api/v1/predict-jobs/{job.id}/scores" if has_scores else None,
+            "scores": address_of(f"/api/v1/predict-jobs/{job.id}/scores") if has_scores else None,
             "bytes": job.size,
         }
     )

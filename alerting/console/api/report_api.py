@@ -54,21 +54,26 @@ def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
     return HTMLResponse(page)
 
 
-@router.get("/reports/{id}/metrics", tags=["reports"])
+@router.get("/reports/{id}/metrics", tags=["reports"], operation_id="show_report_metrics")
 def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
     """Show a report as JSON: its sentences, its differences from the revision before, and all its
     metrics."""
     return views.report_detail(*find_report(platform, id))
 
 
-@router.get("/reports/{id}/tables/{table}", tags=["reports"])
+@router.get("/reports/{id}/tables/{table}", tags=["reports"], operation_id="show_report_table")
 def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableView:
     """Show a table of a report as JSON."""
     found = find_table(platform, id, table)
     return views.TableView(name=found.name, columns=list(found.columns), rows=found.to_records())
 
 
-@router.get("/reports/{id}/tables/{table}/csv", tags=["reports"], response_class=CsvResponse)
+@router.get(
+    "/reports/{id}/tables/{table}/csv",
+    tags=["reports"],
+    response_class=CsvResponse,
+    operation_id="download_report_table",
+)
 def download_table(id: Id, table: Id, platform: Served, _: Viewer) -> CsvResponse:
     """Return a table of a report as CSV."""
     return CsvResponse(find_table(platform, id, table).to_csv())
@@ -94,7 +99,9 @@ def list_misses(
     ]
 
 
-@router.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
+@router.post(
+    "/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING, operation_id="report_miss"
+)
 def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> views.MissView:
     """Report a problem for which no alert was raised; it enters reports and the next training.
     Role: operator."""

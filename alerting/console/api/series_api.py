@@ -186,7 +186,7 @@ def show_series(
     return Response(series_json(found), media_type="application/json")
 
 
-@router.get("/events", openapi_extra=MAY_NAME_NOTHING)
+@router.get("/events", openapi_extra=MAY_NAME_NOTHING, operation_id="list_events")
 def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end: End) -> BandsView:
     """List the events of an asset and those above it, and its episodes, that overlap a span."""
     found = find_bands(platform, asset, start, end)

@@ -9,6 +9,7 @@ from pydantic_core import to_jsonable_python
 from alerting.console.api.body_rules import FEEDBACK_RULES
 from alerting.console.api.parameters import Instant, NameText, Short, Text
 from alerting.console.api.plant_times import with_plant_times
+from alerting.console.web.prefix import address_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import (
@@ -249,7 +250,7 @@ def _report(head: ReportHead) -> dict[str, Any]:
         **same,
         "at": head.as_of,
         "key_metrics": dict(head.key_metrics),
-        "url": f"/api/v1/reports/{head.id}",
+        "url": address_of(f"/api/v1/reports/{head.id}"),
     }
 
 

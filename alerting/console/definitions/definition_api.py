@@ -19,7 +19,12 @@ from alerting.console.api.parameters import (
     expected_of,
 )
 from alerting.console.definitions import views
-from alerting.console.definitions.documents import TAKES_A_DOCUMENT, Sent
+from alerting.console.definitions.documents import (
+    EXAMPLE,
+    SCENARIO_EXAMPLE,
+    TAKES_A_DOCUMENT,
+    Sent,
+)
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.ports import Document
@@ -31,6 +36,7 @@ from alerting.usecases.alarm_load.changes import (
 )
 from alerting.usecases.alarm_load.overview import definition_line, definition_lines
 from alerting.usecases.definitions import sync
+from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.upkeep.maintain import close_orphans
 
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
@@ -65,6 +71,17 @@ class RestoreBody(ChangeBody):
     revision: Annotated[int, BeforeValidator(require_number)] = Field(ge=1, le=_MOST)
 
 
+class ScenariosBody(BaseModel):
+    """A definition, and scenarios as in a scenario file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    definition: Document = Field(json_schema_extra={"examples": [dict(EXAMPLE)]})
+    scenarios: list[Document] = Field(
+        min_length=1, max_length=50, json_schema_extra={"examples": [[SCENARIO_EXAMPLE]]}
+    )
+
+
 class RetireBody(BaseModel):
     """Why a definition is taken out of service."""
 
@@ -86,6 +103,14 @@ def check_definition(platform: Served, _: Engineer, document: Sent) -> views.Che
     return views.check_view(
         review_change(platform, document, platform.clock.now(), datetime.now(UTC))
     )
+
+
+@router.post("/definitions:test")
+def test_definition(body: ScenariosBody, _: Engineer) -> views.ScenariosView:
+    """Run scenarios against a document: readings over time, and exactly the transitions that must
+    follow. Nothing is read or stored; at most 50 scenarios with 100,000 values. Role: engineer."""
+    found = run_scenarios(body.definition, body.scenarios, "the body")
+    return views.scenarios_view(found)
 
 
 @router.get("/definitions/{name:without_colon}", responses={200: ETAG})

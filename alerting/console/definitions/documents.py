@@ -12,7 +12,8 @@ from alerting.ports import Document
 
 YAML = "application/yaml"
 _JSON = "application/json"
-_MOST_VALUES = 20_000
+MOST_VALUES = 20_000
+"""Values of a document in a request."""
 _WIDTH = 100
 _SHORT = 60
 _WHOLE = 1e15  # beyond it, not every whole number is a float
@@ -25,7 +26,15 @@ EXAMPLE: dict[str, Any] = {
     "variable": "zone_2_temperature",
     "above": 215,
 }
+SCENARIO_EXAMPLE: dict[str, Any] = {
+    "title": "too hot after three minutes",
+    "every": "1m",
+    "readings": {"zone_2_temperature": ["210 x 3", 220, 220, 210]},
+    "expect": [{"at": "3m", "raised": "medium"}, {"at": "5m", "closed": True}],
+}
 SOURCE_EXAMPLE: dict[str, Any] = {"name": "line-3", "kind": "http", "stale_after": "10m"}
+ASSET_EXAMPLE: dict[str, Any] = {"name": "oven-1", "variables": {"temperature": {"unit": "°C"}}}
+ROUTE_EXAMPLE: dict[str, Any] = {"name": "night-shift", "channels": ["email-shift"]}
 
 
 def _body(what: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -50,16 +59,22 @@ def _takes(what: str, example: dict[str, Any]) -> dict[str, Any]:
 DOCUMENT_BODIES = {
     "DefinitionBody": _body("definition", EXAMPLE),
     "SourceBody": _body("source", SOURCE_EXAMPLE),
+    "AssetBody": _body("asset", ASSET_EXAMPLE),
+    "RouteBody": _body("route", ROUTE_EXAMPLE),
 }
 """Schemas of documents in bodies, by their name in the description of the API."""
 TAKES_A_DOCUMENT = _takes("definition", EXAMPLE)
 """Description of an operation whose body `Sent` reads."""
 TAKES_A_SOURCE = _takes("source", SOURCE_EXAMPLE)
 """Description of an operation whose body `SentSource` reads."""
+TAKES_AN_ASSET = _takes("asset", ASSET_EXAMPLE)
+"""Description of an operation whose body `SentAsset` reads."""
+TAKES_A_ROUTE = _takes("route", ROUTE_EXAMPLE)
+"""Description of an operation whose body `SentRoute` reads."""
 
 
 def sent_as(what: str) -> Callable[[Request], Awaitable[Document]]:
-    """Return the function that reads the document in a body. `what`: a definition or a source."""
+    """Return the function that reads the document in a body. `what`: what it is."""
 
     async def read_sent(request: Request) -> Document:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -78,11 +93,13 @@ def sent_as(what: str) -> Callable[[Request], Awaitable[Document]]:
 
 Sent = Annotated[Document, Depends(sent_as("definition"))]
 SentSource = Annotated[Document, Depends(sent_as("source"))]
+SentAsset = Annotated[Document, Depends(sent_as("asset"))]
+SentRoute = Annotated[Document, Depends(sent_as("route"))]
 
 
 def read_yaml_document(text: str, origin: str, what: str = "definition") -> Document:
     """Return the one document of a YAML text. Raises UserError for its first fault."""
-    return _require_document(parse_yaml(text, origin, _MOST_VALUES), origin, what)
+    return _require_document(parse_yaml(text, origin, MOST_VALUES), origin, what)
 
 
 def write_yaml_document(document: Document) -> str:

@@ -1,5 +1,6 @@
 """The editor of definitions as YAML: check, preview on the past, conflicts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -7,13 +8,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from alerting.adapters.files.yaml_documents import parse_yaml
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.api import Engineer, Served
 from alerting.console.api.parameters import FormField, Id, NameQuery
 from alerting.console.definitions.documents import (
+    MOST_VALUES,
+    SCENARIO_EXAMPLE,
     line_of_path,
     read_yaml_document,
+    write_yaml,
     write_yaml_document,
 )
 from alerting.console.definitions.form import (
@@ -34,6 +39,8 @@ from alerting.definitions.faults import Fault, NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview, apply_change, review_change
+from alerting.usecases.backtest.held_readings import HELD_S
+from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
 from alerting.usecases.definitions.sync import ChangedSince, Expected
 
 router = APIRouter(include_in_schema=False)
@@ -49,14 +56,16 @@ Act = Annotated[
 SHAPES = frozenset({"form", "yaml", "add", "remove", "way"})
 """Values of the buttons that change the shape of a draft alone."""
 _ORIGIN = translatable("the text")
+_SCENARIOS = translatable("the scenarios")
 
 
 @dataclass(frozen=True)
 class Editor:
     """The content of the editor's page. `draft`: text, name and revision, as of a preview.
 
-    `review`: the check of the text; `fault`: why there is none; `changed`: the change of somebody
-    else since; `over_budget`: it may only be applied with a reason.
+    `review`: the check of the text; `tested`: scenarios that were run; `fault`: why there is none;
+    `changed`: the change of somebody else since; `over_budget`: it may only be applied with a
+    reason.
     """
 
     draft: EditedDraft
@@ -65,6 +74,7 @@ class Editor:
     changed: ChangedSince | None = None
     over_budget: bool = False
     preview: PreviewJob | None = None
+    tested: Sequence[ScenarioResult] = ()
     weeks: int = USUAL_WEEKS
     reason: str = ""
     accept_load: str = ""
@@ -85,6 +95,7 @@ async def read_draft(
     accept_load: FormField = "",
     weeks: Annotated[int, Form(ge=1, le=13)] = USUAL_WEEKS,
     shape: FormField = "",
+    scenarios: DraftText = "",
 ) -> Editor:
     """Return the editor's content as it was sent: as text, or as the inputs of a form."""
     as_form = shape == "form"
@@ -92,8 +103,12 @@ async def read_draft(
         items = (await request.form()).multi_items()
         sent = [(name, value) for name, value in items if isinstance(value, str)]
         text = write_yaml_document(read_form(sent))
-    draft = EditedDraft(text.replace("\r\n", "\n"), "", 0, as_form)
+    draft = EditedDraft(_lines(text), "", 0, as_form, _lines(scenarios))
     return Editor(draft, weeks=weeks, reason=reason.strip(), accept_load=accept_load.strip())
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
 
 
 SentDraft = Annotated[Editor, Depends(read_draft)]
@@ -165,6 +180,12 @@ def show_preview(
     return _page(request, platform, Editor(job.draft, preview=job, weeks=weeks))
 
 
+@router.post("/previews/{id}/end", response_class=Response, status_code=204)
+def end_preview(id: PreviewId, person: FormEngineer, previews: RunningPreviews) -> None:
+    """Stop one's own preview, because its page is left; a result stays."""
+    previews.find(person.name, id).cancelled.set()
+
+
 def _submit(
     request: Request,
     platform: Platform,
@@ -181,7 +202,9 @@ def _submit(
             return _preview(platform, person, previews, document, editor)
         if act in ("apply", "draft"):
             return _apply(request, platform, person, document, editor, as_draft=act == "draft")
-        if act in SHAPES:
+        if act == "test":
+            editor = replace(editor, tested=_run(document, editor.draft.scenarios))
+        elif act in SHAPES:
             editor = replace(editor, draft=_in_shape(editor.draft, document, act, where))
         else:
             if act == "stop":
@@ -192,6 +215,19 @@ def _submit(
     except UserError as refusal:
         editor = replace(editor, fault=refusal.message)
     return HTMLResponse(_page(request, platform, editor), editor.status)
+
+
+def _run(document: Document, text: str) -> Sequence[ScenarioResult]:
+    """Return the results of scenarios, of a text that is a list or a scenario file. Raises
+    UserError."""
+    found = parse_yaml(text, _SCENARIOS, MOST_VALUES)
+    written = found[0] if len(found) == 1 else None
+    listed = written.get("scenarios") if isinstance(written, dict) else written
+    if not isinstance(listed, list) or not listed:
+        raise UserError(
+            translatable("the scenarios: write a list, each with a title, readings, and expect")
+        )
+    return run_scenarios(document, listed, _SCENARIOS)
 
 
 def _in_shape(draft: EditedDraft, document: Document, act: str, where: str) -> EditedDraft:
@@ -225,11 +261,20 @@ def _preview(
     document: Document,
     editor: Editor,
 ) -> Response:
-    end = platform.clock.now()
-    start = end - timedelta(weeks=editor.weeks)
+    start, end = _period(previews.newest(person.name), platform.clock.now(), editor.weeks)
     job = begin_preview(platform, previews, person.name, document, start, end, editor.draft)
     job.ended.wait(_PATIENCE_S)
     return RedirectResponse(f"/previews/{job.id}", 303)
+
+
+def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datetime, datetime]:
+    """Return the last weeks; those of a person's preview just before, whose series are held."""
+    length = timedelta(weeks=weeks)
+    if before is not None:
+        _, start, end = before.identity
+        if end - start == length and timedelta(0) <= now - end < timedelta(seconds=HELD_S):
+            return start, end
+    return now - length, now
 
 
 def _apply(
@@ -277,7 +322,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         form=form,
         by_path=_by_path(editor),
         variables=variables_of(assets),
-        asset_names=[asset.name for asset in assets],
+        offered={"assets": [asset.name for asset in assets]},
         editor=editor,
         draft=editor.draft,
         title=(newest.definition.title or name) if newest else name,
@@ -286,14 +331,23 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         job=job,
         running=job is not None and not job.ended.is_set(),
         made=made,
-        shape=preview_shape(made.drawn, zone_of(request), language_of(request))
-        if made and made.drawn
-        else None,
+        shape=_shape(request, job),
         budget=platform.budget.per_day,
         all_weeks=WEEKS,
+        example=write_yaml([SCENARIO_EXAMPLE]),
         rows=min(max(editor.draft.text.count("\n") + 4, 18), 40),
         now=platform.clock.now(),
     )
+
+
+def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
+    """Return what is drawn of a preview: its result, or a sketch while it is under way."""
+    if job is None or job.draft is None:
+        return None
+    drawn = job.made.drawn if job.made else None if job.ended.is_set() else job.sketch
+    if drawn is None:
+        return None
+    return preview_shape(drawn, zone_of(request), language_of(request), _document(job.draft))
 
 
 def _form_of(draft: EditedDraft) -> FormGroup | None:

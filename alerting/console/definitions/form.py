@@ -1,16 +1,17 @@
-"""The form of a definition, drawn from its JSON Schema: only the branches in use.
+"""The form of a document, drawn from its JSON Schema: only the branches in use.
 
 The name of an input is the type of its value and its path: `n:problem.above`. A capital letter says
 that an empty value stays. So a submitted form is read without the schema.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from alerting.console.definitions.documents import write_yaml
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.kinds.schema import json_schema
 from alerting.ports import Document
@@ -66,13 +67,27 @@ class FormWay:
 
 
 @dataclass(frozen=True)
-class FormBuilder:
-    """Draws the fields of a schema whose references are to these models."""
+class FormSchema:
+    """The fields of a document: `root`, and the models to which it refers.
 
+    `first`: those at the head of a form, whether they are written or not; `starting`: those behind
+    them; `apart`: those that the form of the whole leaves out; `named`: those whose value is the
+    name of a variable.
+    """
+
+    root: Schema
     models: Mapping[str, Schema]
+    first: tuple[str, ...] = FIRST
     starting: frozenset[str] = frozenset()
-    """Fields at the top that the starting texts of the kind have."""
-    named: frozenset[str] = field(default=frozenset({"variable", "by"}))
+    apart: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset({"variable", "by"})
+
+
+@dataclass(frozen=True)
+class FormBuilder:
+    """Draws the fields of a schema."""
+
+    schema: FormSchema
 
     def group(
         self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **given: Any
@@ -88,12 +103,13 @@ class FormBuilder:
             for name, one in value.items()
             if one is not None or names.get(name, {}).get("default") is not None
         }
-        ordered = names if path else sorted(names, key=self._rank)
+        top = [name for name in names if name not in self.schema.apart]
+        ordered = names if path else sorted(top, key=self._rank)
         for name in ordered:
             below = f"{path}.{name}" if path else name
             resolved = self.resolve(names[name])
             is_used = name in value or name in required
-            at_top = not path and (name in FIRST or name in self.starting)
+            at_top = not path and name in {*self.schema.first, *self.schema.starting}
             if not is_used and not self._is_line(resolved):
                 more.append((below, humanize(name), resolved.get("description", "")))
             else:
@@ -114,9 +130,10 @@ class FormBuilder:
 
     def _rank(self, name: str) -> int:
         """Return where a field at the top stands: the first ones, those of its kind, the others."""
-        if name in FIRST:
-            return FIRST.index(name)
-        return len(FIRST) + (name not in self.starting)
+        first = self.schema.first
+        return (
+            first.index(name) if name in first else len(first) + (name not in self.schema.starting)
+        )
 
     def draw(
         self, schema: Schema, path: str, value: Any, required: bool, written: bool
@@ -169,7 +186,7 @@ class FormBuilder:
         usual = schema.get("default")
         letter, shape, choices = _letter(branch, value)
         shown = "" if value is None else _shown(letter, value)
-        is_variable = path.rpartition(".")[2] in self.named and letter == "s"
+        is_variable = path.rpartition(".")[2] in self.schema.named and letter == "s"
         return FormInput(
             f"{letter.upper() if required else letter}:{path}",
             path,
@@ -190,7 +207,7 @@ class FormBuilder:
         if "$ref" not in schema:
             return schema
         return {
-            **self.models[schema["$ref"].removeprefix("#/$defs/")],
+            **self.schema.models[schema["$ref"].removeprefix("#/$defs/")],
             **{key: value for key, value in schema.items() if key != "$ref"},
         }
 
@@ -204,6 +221,15 @@ class FormBuilder:
         if len(values) > 1:
             values = [{"scalar": True}]
         return [*values, *others] or [schema], nullable
+
+    def step(self, branch: Schema, key: str) -> list[Schema]:
+        """Return the schema of a field, an item or a member of a branch; none of an unknown one."""
+        if key.isdecimal() and "items" in branch:
+            return [self.resolve(branch["items"])]
+        names = branch.get("properties", {})
+        members = [one for one in branch.get("patternProperties", {}).values() if not names]
+        found = [names[key]] if key in names else members
+        return [self.resolve(one) for one in found]
 
     def _flat(self, schema: Schema) -> Iterable[Schema]:
         below = schema.get("anyOf") or schema.get("oneOf")
@@ -228,17 +254,30 @@ def humanize(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def draw_form(document: Document) -> FormGroup:
-    """Return the form of a document. Raises UserError without a kind that is known."""
-    schema = json_schema()
+def definition_schema(document: Document) -> FormSchema:
+    """Return the fields of a definition of the kind of a document. Raises UserError without a kind
+    that is known."""
     kind = document.get("kind")
     known = definition_types()
     if kind not in known:
         raise UserError(f"kind: a form needs one of {', '.join(known)}; write it in the text")
-    name = known[kind].__name__
+    schema = json_schema()
     starting = frozenset(key for one in known[kind].starts for key in one.fields("", 0.0))
-    builder = FormBuilder(schema["$defs"], starting)
-    return builder.group(schema["$defs"][name], "", document, "", is_removable=False)
+    return FormSchema(schema["$defs"][known[kind].__name__], schema["$defs"], starting=starting)
+
+
+def draw_form(document: Document, schema: FormSchema | None = None, at: str = "") -> FormGroup:
+    """Return the form of a document, of a definition without a schema; with `at` that of the part
+    at this path. Raises UserError for a definition without a kind that is known."""
+    builder = FormBuilder(schema or definition_schema(document))
+    below = builder.schema.root
+    value: Any = document
+    for key in at.split(".") if at else ():
+        below = next(iter(builder.step(builder.branches(below)[0][0], key)), {})
+        value = value.get(key) if isinstance(value, dict) else None
+    found = value if isinstance(value, dict) else {}
+    label = at.rpartition(".")[2]
+    return builder.group(below, at, found, label, is_removable=bool(at))
 
 
 def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
@@ -264,7 +303,7 @@ def _chosen(branches: Sequence[Schema], value: Any) -> int:
 def _way_label(branch: Schema) -> str:
     if "properties" in branch:
         return ", ".join(branch.get("required") or [*branch["properties"]][:3])
-    return "list" if "items" in branch else "value"
+    return translatable("list") if "items" in branch else translatable("value")
 
 
 def _letter(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
@@ -299,3 +338,30 @@ def _shown(letter: str, value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
+
+
+def form_texts(schema: FormSchema) -> Iterator[str]:
+    """Yield the labels and helps of all fields that forms of a schema can show, some repeatedly."""
+    builder = FormBuilder(schema)
+    waiting = [schema.root]
+    seen: set[str] = set()
+    while waiting:
+        for name, field in waiting.pop().get("properties", {}).items():
+            yield humanize(name)
+            resolved = builder.resolve(field)
+            yield resolved.get("description", "")
+            for below in _models_below(builder, resolved):
+                yield below.get("description", "") if "description" not in resolved else ""
+                if (text := repr(below)) not in seen:
+                    seen.add(text)
+                    waiting.append(below)
+
+
+def _models_below(builder: FormBuilder, schema: Schema) -> Iterator[Schema]:
+    """Yield the groups of fields in which a field can be written, also as items or members."""
+    for branch in builder.branches(schema)[0]:
+        if "properties" in branch:
+            yield branch
+        for below in (branch.get("items"), *branch.get("patternProperties", {}).values()):
+            if isinstance(below, dict):
+                yield from _models_below(builder, builder.resolve(below))

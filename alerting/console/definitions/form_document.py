@@ -1,14 +1,18 @@
 """The document that a submitted form of a definition holds, and changes of its shape."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
 from alerting.adapters.files.yaml_documents import parse_yaml
-from alerting.console.definitions.form import FormBuilder, Schema
+from alerting.console.definitions.form import (
+    FormBuilder,
+    FormSchema,
+    Schema,
+    definition_schema,
+)
 from alerting.definitions.faults import UserError
 from alerting.kinds.registry import definition_types
-from alerting.kinds.schema import json_schema
 from alerting.ports import Document
 
 MARKS = frozenset("gaz")
@@ -39,21 +43,38 @@ def read_form(items: Iterable[tuple[str, str]]) -> Document:
     return document
 
 
-def change_form(document: Document, act: str, path: str, way: int = 0) -> Document:
-    """Return a document with the field of a path added, removed, or written in another way."""
+def replace_part(document: Document, form: Document, at: str, apart: Collection[str]) -> Document:
+    """Return a document with what a form holds: of the part at a path, or, with an empty path, of
+    all but the fields that it leaves out."""
+    if not at:
+        return form | {name: document[name] for name in apart if name in document}
+    keys = at.split(".")
+    value: Any = form
+    made: dict[str, Any] = deepcopy(document)
+    below = made
+    for key in keys[:-1]:
+        value = value.get(key) if isinstance(value, dict) else None
+        below = below.setdefault(key, {})
+        if not isinstance(below, dict):
+            return document
+    below[keys[-1]] = value.get(keys[-1], {}) if isinstance(value, dict) else {}
+    return made
+
+
+def change_form(
+    document: Document, act: str, path: str, way: int = 0, schema: FormSchema | None = None
+) -> Document:
+    """Return a document, a definition without a schema, with the field of a path added, removed, or
+    written in another way."""
     keys = path.split(".")
     if act == "remove":
         return _without_field(document, keys)
-    schema = json_schema()
-    kind = definition_types().get(document.get("kind", ""))
-    if kind is None:
+    if schema is None and document.get("kind") not in definition_types():
         return document
-    builder = FormBuilder(schema["$defs"])
-    below: Schema = schema["$defs"][kind.__name__]
+    builder = FormBuilder(schema or definition_schema(document))
+    below: Schema = builder.schema.root
     for key in keys:
-        found = [
-            one for branch in builder.branches(below)[0] for one in _step(builder, branch, key)
-        ]
+        found = [one for branch in builder.branches(below)[0] for one in builder.step(branch, key)]
         if not found:
             return document
         below = found[0]
@@ -65,13 +86,6 @@ def change_form(document: Document, act: str, path: str, way: int = 0) -> Docume
         return _without_field(made, keys)
     _set_in(made, keys, value)
     return made
-
-
-def _step(builder: FormBuilder, branch: Schema, key: str) -> list[Schema]:
-    if key.isdecimal() and "items" in branch:
-        return [builder.resolve(branch["items"])]
-    names = branch.get("properties", {})
-    return [builder.resolve(names[key])] if key in names else []
 
 
 def _blank(builder: FormBuilder, branch: Schema) -> Any:

@@ -21,7 +21,7 @@ from alerting.console.definitions.previews import (
 )
 from alerting.ports import Document
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.preview import require_preview
+from alerting.usecases.backtest.preview import PastProblems, require_preview
 
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 PreviewId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Id of a preview.")]
@@ -72,9 +72,17 @@ class PastProblemView(View):
 
 
 class PastProblemsView(View):
-    """The times of the problem from which a model would learn; `newest`: at most 200 of them."""
+    """The times of the problem from which a model would learn; `newest`: at most 200 of them.
+
+    `assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether they
+    are too few to learn from.
+    """
 
     number: int
+    assets: int
+    median_s: float | None
+    longest_s: float | None
+    are_few: bool
     newest: list[PastProblemView]
 
 
@@ -91,6 +99,9 @@ class PreviewResult(View):
     peak: int | None
     floods: int | None
     days_without: int | None
+    read_at: datetime = Field(
+        description="When its readings were read: those of a preview just before are used again."
+    )
     compared: ComparisonView | None = Field(
         description="With the revision in service; null without another one that needs no model."
     )
@@ -133,7 +144,9 @@ def start_preview(
     Of a definition that predicts a problem: when that happened. For these, and for definitions
     without a model, over at most 92 days, 10 million readings and 120 seconds. A person has one
     preview: a new one takes the place of the one before, and the same draft over the same period is
-    the same preview. Results are in memory only.
+    the same preview. Results are in memory only. The readings are held for ten minutes, so that
+    another draft over the same period is tried at once; of what arrives late meanwhile, `read_at`
+    tells.
     """
     try:
         job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
@@ -214,6 +227,18 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
-        problems=PastProblemsView.model_validate(made.problems) if made.problems else None,
+        problems=_problems_view(made.problems) if made.problems else None,
+        read_at=made.read_at,
         compared=ComparisonView.model_validate(made.compared) if made.compared else None,
+    )
+
+
+def _problems_view(found: PastProblems) -> PastProblemsView:
+    return PastProblemsView(
+        number=found.number,
+        assets=found.assets,
+        median_s=found.median.total_seconds() if found.median is not None else None,
+        longest_s=found.longest.total_seconds() if found.longest is not None else None,
+        are_few=found.are_few,
+        newest=[PastProblemView.model_validate(one) for one in found.newest],
     )

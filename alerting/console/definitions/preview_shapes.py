@@ -1,12 +1,14 @@
 """The chart of a preview and the line of raises of a definition as SVG shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from math import floor, log10
 from typing import Any
 
 from alerting.console.web.chart import chart_shape
 from alerting.definitions.wording.language import Language
-from alerting.reporting.figures.episode_chart import EpisodeChart, describe
+from alerting.ports import Document
+from alerting.reporting.figures.episode_chart import EpisodeChart, Panel, describe, value_range
 from alerting.usecases.backtest.preview_chart import PreviewChart
 
 MOST_BANDS = 400
@@ -15,21 +17,62 @@ _HEIGHT = 28
 _LEAST = 0.25  # share of the width, in percent, that a band has at least
 
 
-def preview_shape(drawn: PreviewChart, zone: tzinfo, language: Language) -> dict[str, Any]:
-    """Return what the template draws: panels with limits, and bands of times in percent."""
+def preview_shape(
+    drawn: PreviewChart, zone: tzinfo, language: Language, document: Document
+) -> dict[str, Any]:
+    """Return what the template draws: panels with limits, and bands of times in percent.
+
+    `document`: the draft, whose limits can be moved.
+    """
     before = drawn.start - timedelta(seconds=1)  # no episode of the chart lies within it
     panels = tuple(panel for panel in drawn.panels if len(panel.at))
     chart = EpisodeChart(panels, drawn.start, drawn.end, before, None, None, None)
     shape = chart_shape(chart, zone, language)
+    limits = _movable(document)
     bands = {
         name: _bands(getattr(drawn, name), drawn.start, drawn.end)
-        for name in ("suppressed", "draft", "served")
+        for name in ("suppressed", "draft", "served", "both")
     }
     return {
-        **{key: shape[key] for key in ("panels", "ticks")},
+        "panels": [
+            {**one, **_limits(panel, one["levels"], limits)}
+            for one, panel in zip(shape["panels"], panels, strict=True)
+        ],
+        "ticks": shape["ticks"],
         "description": describe(chart, zone, language) if panels else "",
         "asset": drawn.asset,
         **bands,
+    }
+
+
+def _movable(document: Document) -> dict[str, float]:
+    """Return the limits of a draft that are numbers of fields of their own, by path."""
+    problem = document.get("problem")
+    groups: tuple[tuple[str, Any], ...] = (("", document), ("problem.", problem))
+    return {
+        prefix + name: float(group[name])
+        for prefix, group in groups
+        if isinstance(group, Mapping)
+        for name in ("above", "below")
+        if isinstance(group.get(name), int | float) and not isinstance(group[name], bool)
+    }
+
+
+def _limits(panel: Panel, spots: Sequence[Any], limits: Mapping[str, float]) -> dict[str, Any]:
+    """Return the range of a panel, the step by which a limit moves, and its limits with the path
+    of their field; an empty path of a limit that has none."""
+    low, high = value_range(panel)
+    step = 10.0 ** floor(log10((high - low) / 100))
+    shown = [level.value for level in panel.levels if low <= level.value <= high]
+    paths = {value: path for path, value in limits.items()}
+    return {
+        "low": low,
+        "high": high,
+        "step": f"{step:.12g}",
+        "limits": [
+            {"at": spot.at, "label": spot.label, "value": value, "path": paths.get(value, "")}
+            for spot, value in zip(spots, shown, strict=True)
+        ],
     }
 
 

@@ -6,14 +6,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import BoundedSemaphore, Event, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Literal
 
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Progress
+from alerting.usecases.backtest.held_readings import HELD_S, HeldStore
 from alerting.usecases.backtest.preview import PreviewedAlarms, preview
+from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
 from alerting.usecases.backtest.run import Subject
 
 AT_ONCE = 2
@@ -35,23 +37,26 @@ class _Cancelled(Exception):
 @dataclass(frozen=True)
 class EditedDraft:
     """A draft as it stands in the editor: its text, the definition that it changes (empty for a new
-    one), the revision from which the change is made, and whether it is shown as a form."""
+    one), the revision from which the change is made, whether it is shown as a form, and scenarios
+    as YAML."""
 
     text: str
     name: str
     revision: int
     as_form: bool = False
+    scenarios: str = ""
 
 
 @dataclass
 class PreviewJob:
     """A preview of one person. `identity`: of draft and period; `made`: its result, once done;
-    `draft`: of the editor, None through the API."""
+    `draft`: of the editor, None through the API; `sketch`: what its page draws meanwhile."""
 
     owner: str
     definition: str
     identity: tuple[str, datetime, datetime]
     draft: EditedDraft | None = None
+    sketch: PreviewChart | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
@@ -75,6 +80,8 @@ class Previews:
         self._by_owner: dict[str, PreviewJob] = {}
         self._under_way: set[str] = set()
         self._running = BoundedSemaphore(AT_ONCE)
+        self.held = HeldStore(time.monotonic)
+        self._sweep: Timer | None = None
 
     def start(
         self,
@@ -89,10 +96,12 @@ class Previews:
         period. Raises PreviewsFull if too many are under way."""
 
         def compute(progress: Progress, require_time: Callable[[], None]) -> PreviewedAlarms:
-            return preview(platform, subject, start, end, progress, require_time)
+            return preview(platform, subject, start, end, progress, require_time, self.held)
 
         identity = (subject.revision.hash, start, end)
-        return self.run(PreviewJob(owner, subject.definition.name, identity, draft), compute)
+        sketch = sketch_preview(platform, subject.definition, start, end) if draft else None
+        job = PreviewJob(owner, subject.definition.name, identity, draft, sketch)
+        return self.run(job, compute)
 
     def run(self, job: PreviewJob, compute: Compute) -> PreviewJob:
         """Run a preview in a thread of its own, as `start`."""
@@ -121,6 +130,10 @@ class Previews:
             raise NotFound(f"you have no preview {id!r}; a newer one takes the place of another")
         return job
 
+    def newest(self, owner: str) -> PreviewJob | None:
+        """Return a person's newest preview, None without one."""
+        return self._by_owner.get(owner)
+
     def cancel(self, owner: str, id: str) -> None:
         """Cancel and forget a person's own preview. Raises NotFound for any other."""
         with self._lock:
@@ -148,6 +161,21 @@ class Previews:
                 self._under_way.discard(job.id)
             job.ended_at = datetime.now(UTC)
             job.ended.set()
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        """Drop held series when they are old, also where no preview follows."""
+        with self._lock:
+            if self._sweep is None:
+                self._sweep = Timer(HELD_S + 1, self._drop_old)
+                self._sweep.daemon = True
+                self._sweep.start()
+
+    def _drop_old(self) -> None:
+        with self._lock:
+            self._sweep = None
+        if self.held.drop_old():
+            self._sweep_later()
 
     def _compute(self, job: PreviewJob, compute: Compute) -> None:
         until = time.monotonic() + self._longest_s

@@ -1,5 +1,6 @@
 """Answers of the API on definitions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from alerting.definitions.revisions import definition_document
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview
 from alerting.usecases.alarm_load.overview import DefinitionLine
+from alerting.usecases.definitions.scenarios import ScenarioResult
 
 
 class PrecisionView(View):
@@ -138,6 +140,23 @@ class CheckView(View):
     plan: PlanView | None
 
 
+class ScenarioView(View):
+    """A scenario that was run. `difference`: lines with `-` expected and not found, `+` found and
+    not expected; empty if it passed."""
+
+    title: str
+    passed: bool
+    found: list[str]
+    difference: list[str]
+
+
+class ScenariosView(View):
+    """Scenarios that were run against a definition, and whether all passed."""
+
+    passed: bool
+    scenarios: list[ScenarioView]
+
+
 class AppliedView(View):
     """A definition after a change. `revision`: its newest one."""
 
@@ -250,3 +269,11 @@ def _summary(line: DefinitionLine) -> dict[str, Any]:
         "raises": list(line.raises),
         "precision": PrecisionView.model_validate(line.precision) if line.precision else None,
     }
+
+
+def scenarios_view(found: Sequence[ScenarioResult]) -> ScenariosView:
+    """Return the view of scenarios that were run."""
+    return ScenariosView(
+        passed=all(one.passed for one in found),
+        scenarios=[ScenarioView.model_validate(one) for one in found],
+    )

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -128,7 +128,7 @@ def the_imports(request: Request, platform: Served, person: Engineer) -> Imports
 OwnImports = Annotated[Imports, Depends(the_imports)]
 
 
-@router.post("/imports", status_code=202, openapi_extra=_TAKES_A_FILE)
+@router.post("/imports", status_code=202, openapi_extra=_TAKES_A_FILE, operation_id="upload_import")
 async def upload_file(
     request: Request,
     imports: OwnImports,
@@ -136,13 +136,17 @@ async def upload_file(
         str, Query(min_length=1, max_length=NAME, description="Name of the file.")
     ] = "file",
     asset: Annotated[NameText | None, Query(description="The asset of all lines.")] = None,
+    what: Annotated[
+        Literal["readings", "events"] | None,
+        Query(description="What the lines are; recognised by the columns if left out."),
+    ] = None,
 ) -> ImportView:
-    """Send a file of readings, CSV (also compressed) or Parquet, at most 2 GiB, as `alerting import
-    readings` reads it. It is checked at once, not written. Role: engineer.
+    """Send a file of readings or events, CSV (also compressed) or Parquet, at most 2 GiB, as
+    `alerting import` reads it. It is checked at once, not written. Role: engineer.
 
     A person has at most four files under way and twenty in all; they are deleted after a day.
     """
-    choices = ImportChoices(asset=asset)
+    choices = ImportChoices(asset=asset, what=what)
     size = int(request.headers.get("content-length", "0"))
     if not size:
         raise UserError("the body is empty: send the file as the body")
@@ -155,7 +159,7 @@ async def upload_file(
         raise
 
 
-@router.get("/imports")
+@router.get("/imports", operation_id="list_imports")
 def list_all(imports: OwnImports) -> list[ImportView]:
     """List imports, newest first: all of them for an engineer of the whole plant, else one's own.
     Role: engineer."""
@@ -177,7 +181,7 @@ def show_import(
 
 @router.post("/imports/{id}:write", status_code=202)
 def write_import(id: ImportId, imports: OwnImports) -> ImportView:
-    """Write the readings of a checked file, or go on with a write that was interrupted. Role:
+    """Write the lines of a checked file, or go on with a write that was interrupted. Role:
     engineer."""
     return imports.view(imports.write(id))
 
@@ -199,6 +203,7 @@ def delete_import(id: ImportId, imports: OwnImports) -> None:
     "/imports/{id}/rejects",
     responses={200: {"description": "Line, column, reason, line as it was.", "content": {CSV: {}}}},
     response_class=FileResponse,
+    operation_id="download_rejects",
 )
 def send_rejects(id: ImportId, imports: OwnImports) -> FileResponse:
     """Send the bad lines that an import left out, with their reasons, as CSV. Role: engineer."""

@@ -1,10 +1,10 @@
 """Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -43,9 +43,12 @@ VARIABLES_DRAWN = 4
 _OTHER_SESSION = translatable(
     "this form belongs to another session; open the page again and repeat"
 )
-FIRST = ("asset", "zone", "time_format", "time")
+FIRST = ("what", "asset", "zone", "time_format", "time")
 """Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
 OTHERS = ("asset_column", "separator", "decimal", "encoding", "missing", "duplicates", "skip_bad")
+OF_EVENTS = ("event_type", "type_column", "end_column", "duration")
+"""Choices of a file of events alone."""
+WHAT: Mapping[str, Literal["readings", "events"]] = {"readings": "readings", "events": "events"}
 
 
 @pages.get("/import", response_class=HTMLResponse)
@@ -63,8 +66,9 @@ async def send_file(request: Request, person: Engineer, imports: OwnImports) -> 
         if not confirms(person, fields.get("csrf", "")) or person.device is not None:
             raise HTTPException(403, _OTHER_SESSION)
         asset = fields.get("asset", "").strip()[:200] or None
+        what = WHAT.get(fields.get("what", ""))
         size = int(request.headers.get("content-length", "0"))
-        admitted.append(imports.admit(name, size, ImportChoices(asset=asset)))
+        admitted.append(imports.admit(name, size, ImportChoices(asset=asset, what=what)))
         return imports.files.file(admitted[0].id)
 
     try:
@@ -103,6 +107,11 @@ def check_again(
     missing: FormText = "",
     duplicates: FormField = "refuse",
     skip_bad: FormField = "",
+    what: FormField = "",
+    event_type: FormField = "",
+    type_column: FormField = "",
+    end_column: FormField = "",
+    duration: FormField = "",
     title: SEVERAL = [],  # noqa: B006 - FastAPI copies it
     name: SEVERAL = [],  # noqa: B006
     before: SEVERAL = [],  # noqa: B006
@@ -111,7 +120,8 @@ def check_again(
     given = {
         "asset": asset, "asset_column": asset_column, "time": time, "time_format": time_format,
         "zone": zone, "separator": separator, "decimal": decimal, "encoding": encoding,
-        "duplicates": duplicates,
+        "duplicates": duplicates, "what": what, "event_type": event_type,
+        "type_column": type_column, "end_column": end_column, "duration": duration,
     }  # fmt: skip
     job = imports.find(id)
     try:
@@ -191,18 +201,21 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return language.digits(f"{value:.15g}") if is_number else str(value)
 
-    first, *details = show(job.fault or "").split("\n")
+    is_event = (view.understood.what if view.understood else view.choices.what) == "events"
+    first = (*FIRST, *OF_EVENTS) if is_event else FIRST
+    headline, *details = show(job.fault or "").split("\n")
     return render(
         "import_job.html",
         request,
         job=view,
         labels=LABELS,
-        first_choices=[f for f in (*FIRST, *OTHERS) if f in asked or f in FIRST],
+        first_choices=[f for f in (*first, *OTHERS, *OF_EVENTS) if f in asked or f in first],
         other_choices=[f for f in OTHERS if f not in asked],
         asked=asked,
         options=_options(view, job.fault or "", language),
         offered=_offered(view, imports),
-        fault=first,
+        fault=headline,
+        is_event=is_event,
         fault_details=[line.strip().removeprefix("- ") for line in details],
         notes=[show(note) for note in notes],
         columns_shown=COLUMNS_SHOWN,
@@ -237,6 +250,16 @@ def _options(view: ImportView, fault: str, language: Language) -> dict[str, list
         "encoding": offer(
             "encoding", form.get("encoding"), ("utf-8", "cp1252", "iso-8859-15", "utf-16")
         ),
+        "what": [
+            ("", say(translatable("as recognised"))),
+            ("readings", say(translatable("readings"))),
+            ("events", say(translatable("events"))),
+        ],
+        "duration": [
+            ("", say(translatable("lasting if there are ends, else instant"))),
+            ("lasting", say(translatable("lasting"))),
+            ("instant", say(translatable("instant"))),
+        ],
         "duplicates": [
             ("refuse", say(translatable("refuse them if their values differ"))),
             ("last", say(translatable("the last value counts"))),
@@ -258,6 +281,9 @@ def _offered(view: ImportView, imports: OwnImports) -> dict[str, list[str]]:
         "asset": assets[:MOST_OFFERED],
         "asset_column": columns[:MOST_OFFERED],
         "time": [*times, *columns][:MOST_OFFERED],
+        "type_column": columns[:MOST_OFFERED],
+        "end_column": columns[:MOST_OFFERED],
+        "event_type": [one.name for one in imports.platform.assets.event_types()][:MOST_OFFERED],
     }
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from alerting.console.api.parameters import NameText, Short
 from alerting.console.api.views import View
+from alerting.console.web.prefix import address_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.uploads import ShownState, shown_state
@@ -28,6 +29,10 @@ FIELDS: Mapping[str, str] = {
     "--missing": "missing",
     "--duplicates": "duplicates",
     "--skip-bad": "skip_bad",
+    "--type-column": "type_column",
+    "--type": "event_type",
+    "--end-column": "end_column",
+    "--lasting": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
 LABELS: Mapping[str, str] = {
@@ -44,6 +49,11 @@ LABELS: Mapping[str, str] = {
     "missing": translatable("Texts that mean: no value"),
     "duplicates": translatable("Lines of the same time"),
     "skip_bad": translatable("Bad lines"),
+    "what": translatable("What the lines are"),
+    "event_type": translatable("Type of all events"),
+    "type_column": translatable("Column of the type"),
+    "end_column": translatable("Column of the end"),
+    "duration": translatable("Duration of new types"),
 }
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
@@ -98,6 +108,19 @@ class ChoicesBody(BaseModel):
         "refuse", description="What becomes of lines that state an instant again."
     )
     skip_bad: StrictBool = Field(False, description="Import the good lines if some are bad.")
+    what: Literal["readings", "events"] | None = Field(
+        None, description="What the lines are; recognised by the columns if left out."
+    )
+    event_type: NameText | None = Field(None, description="Of events: the type of all lines.")
+    type_column: NameText | None = Field(
+        None, description="Of events: the column of the type; `type` if left out."
+    )
+    end_column: NameText | None = Field(
+        None, description="Of events: the column of the end; `end` if there is one."
+    )
+    duration: Literal["instant", "lasting"] | None = Field(
+        None, description="Of events: whether types that are new have a duration."
+    )
 
     def choices(self) -> ImportChoices:
         """Return the choices of the use case; empty texts are none."""
@@ -109,11 +132,14 @@ class ChoicesBody(BaseModel):
             missing=tuple(self.missing),
             duplicates=self.duplicates,
             skip_bad=self.skip_bad,
+            what=self.what,
+            duration=self.duration,
         )
 
 
 _TEXTS = frozenset(
     {"asset", "asset_column", "time", "time_format", "zone", "separator", "decimal", "encoding"}
+    | {"event_type", "type_column", "end_column"}
 )
 
 
@@ -152,7 +178,13 @@ class ColumnView(View):
 
 
 class UnderstoodView(View):
-    """The recognised content of a file. Of assets, the first 50; of columns, the first 500."""
+    """The recognised content of a file. Of assets, the first 50; of columns, the first 500.
+
+    `event_types`: of events, `instant` or `lasting` by type.
+    """
+
+    what: Literal["readings", "events"] = "readings"
+    event_types: dict[str, str] = Field(default_factory=dict)
 
     form: FormView
     lines: int
@@ -169,16 +201,19 @@ class UnderstoodView(View):
 
 
 class RowView(View):
-    """A row as it will be stored."""
+    """A row as it will be stored. Of an event `ts` is its start, and `values` are attributes."""
 
     asset: str
     ts: datetime
+    type: str | None = None
+    end: datetime | None = None
     values: dict[str, Any]
 
 
 class WrittenView(View):
     """Counts of a written import. `late`: rows that came after their time was evaluated."""
 
+    what: Literal["readings", "events"] = "readings"
     rows: int
     new: int
     rejected: int
@@ -189,6 +224,7 @@ class WrittenView(View):
     number_of_assets: int
     created: list[str]
     variables: dict[str, str]
+    event_types: dict[str, str] = Field(default_factory=dict)
     late: int
     bad_quality: int
     uncertain: int
@@ -230,6 +266,6 @@ def import_view(job: ImportJob, now: datetime, *, has_rejects: bool) -> ImportVi
         "choices": ChoicesBody.model_construct(**choices),
         "fault": job.fault and name_choices(job.fault, {f: f for f in LABELS}),
         "asks": sorted(asked_choices(job.fault)),
-        "rejects": f"/api/v1/imports/{job.id}/rejects" if has_rejects else None,
+        "rejects": address_of(f"/api/v1/imports/{job.id}/rejects") if has_rejects else None,
     }
     return ImportView.model_validate(shown)

@@ -132,7 +132,11 @@ def start_training(
     return _trainings(platform, name)
 
 
-@router.post("/definitions/{name}/trainings:cancel", openapi_extra=MAY_CONFLICT)
+@router.post(
+    "/definitions/{name}/trainings:cancel",
+    openapi_extra=MAY_CONFLICT,
+    operation_id="cancel_training",
+)
 def end_training(
     name: Id, body: CancelBody, platform: Served, person: Engineer
 ) -> views.TrainingsView:

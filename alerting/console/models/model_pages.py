@@ -33,6 +33,7 @@ from alerting.reporting.page.decision_text import (
     ranked,
     side_by_side,
 )
+from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.registry.evidence import ModelEvidence
 from alerting.usecases.training.overview import model_lines, model_report
@@ -255,13 +256,3 @@ def _summary(decision: DecisionRecord) -> str:
 def _reason(decision: DecisionRecord) -> str:
     """Return why a model serves, without what the candidates below say of the search."""
     return _summary(replace(decision, evidence={**decision.evidence, "cut_short": None}))
-
-
-def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """Return the decision that measured importance of the version in service, or newest."""
-    promoted = [d for d in reversed(decisions) if d.promoted]
-    measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
-    return next(
-        (d for d in measured if d.challenger_version == promoted[0].challenger_version),
-        measured[0] if measured else None,
-    )

@@ -78,7 +78,7 @@ def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     return [TokenView(**tokens.token_fields(token)) for token in platform.access_tokens.all()]
 
 
-@api.post("/tokens", tags=["access"], openapi_extra=MAY_NAME_NOTHING)
+@api.post("/tokens", tags=["access"], openapi_extra=MAY_NAME_NOTHING, operation_id="create_token")
 def create_by_api(
     body: TokenBody, request: Request, platform: Served, person: Administrator
 ) -> NewTokenView:
@@ -90,7 +90,7 @@ def create_by_api(
     return NewTokenView(**tokens.token_fields(token), token=secret)
 
 
-@api.delete("/tokens/{id}", tags=["access"])
+@api.delete("/tokens/{id}", tags=["access"], operation_id="revoke_token")
 def revoke_by_api(id: Id, request: Request, platform: Served, person: Administrator) -> TokenView:
     """Revoke a token at once, by its key. Role: admin."""
     token = tokens.revoke_token(platform, id, person.name, _real_time(request))

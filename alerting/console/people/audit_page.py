@@ -47,7 +47,7 @@ class AuditPageView(views.View):
     next: str | None
 
 
-@api.get("/audit", tags=["access"])
+@api.get("/audit", tags=["access"], operation_id="list_audit")
 def list_entries(
     platform: Served,
     _: PlantEngineer,

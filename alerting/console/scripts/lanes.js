@@ -3,6 +3,9 @@
 const HEIGHT = 170;
 const AXIS = 30;
 const MARGIN = 58;
+const BAND_COLOURS = {
+  alarm: "shade", event: "expect", "marked-bad": "marked-bad", "marked-out": "marked-out",
+};
 const FEW = 60; // readings of which each has a dot, and holds until the next one
 
 /**
@@ -44,7 +47,7 @@ export class Lanes {
     const style = getComputedStyle(this.box);
     const colour = (name) => style.getPropertyValue(name).trim();
     this.colours = {};
-    for (const name of ["line", "ink", "muted", "rule", "shade", "expect", "missing", "critical"]) {
+    for (const name of ["line", "ink", "muted", "rule", "shade", "expect", "missing", "critical", "marked-bad", "marked-out"]) {
       this.colours[name] = colour(`--${name}`);
     }
     this.plots = [];
@@ -148,7 +151,7 @@ export class Lanes {
     ctx.save();
     for (const [start, end] of one.gaps) fill(this.colours.missing, start, end);
     for (const [kind, , start, end] of this.shown.bands) {
-      fill(kind === "alarm" ? this.colours.shade : this.colours.expect, start, end);
+      fill(this.colours[BAND_COLOURS[kind]], start, end);
     }
     for (const [start, end] of one.bad) fill(this.colours.critical, start, end, 0.97, 0.03);
     ctx.restore();

@@ -33,7 +33,7 @@ async function series({ asset, variables, view }, signal) {
   query.append("start", stamp(view.start));
   query.append("end", stamp(view.end));
   query.append("points", String(Math.min(4000, Math.max(200, box.clientWidth))));
-  const answer = await fetch(`/api/v1/series?${query}`, { signal });
+  const answer = await fetch(new URL(`../api/v1/series?${query}`, import.meta.url), { signal });
   if (answer.status === 401) return location.reload();
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.detail);

@@ -156,7 +156,7 @@ def check_source(platform: Served, _: PlantEngineer, document: SentSource) -> So
     return SourceChangeView(name=plan.name, action=plan.action)
 
 
-@router.post("/sources:test", openapi_extra=TAKES_A_SOURCE)
+@router.post("/sources:test", openapi_extra=TAKES_A_SOURCE, operation_id="test_source_document")
 def look_at_document(
     platform: Served, _: PlantEngineer, request: Request, document: SentSource
 ) -> SourceRowsView:
@@ -183,6 +183,7 @@ def show_source(name: Id, platform: Served, _: PlantEngineer, response: Response
     "/sources/{name:without_colon}",
     openapi_extra=TAKES_A_SOURCE,
     responses={200: ETAG, 201: {"model": SourceChangeView, "description": "Made."} | ETAG},
+    operation_id="apply_source",
 )
 def apply_document(
     name: Id,
@@ -242,7 +243,7 @@ def retire_source(
     return _change_state(platform, name, "retired", if_match, person.name, answer)
 
 
-@router.post("/sources/{name}:test")
+@router.post("/sources/{name}:test", operation_id="test_source")
 def look_at_source(
     name: Id, platform: Served, _: PlantEngineer, request: Request
 ) -> SourceRowsView:

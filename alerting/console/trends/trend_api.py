@@ -20,6 +20,7 @@ from alerting.usecases.explain.selected import (
     numeric_variables,
     selected_statistics,
 )
+from alerting.usecases.labels.overlay import without_bad_values
 
 router = APIRouter(prefix="/api/v1", tags=["trends"])
 Variables = Annotated[
@@ -87,7 +88,8 @@ def show_occurrences(
     least a time: as the problem of a definition is found."""
     of = numeric_variables(platform.assets.get(asset), [variable])
     condition = LimitCondition(variable, above, below, lasting)
-    found = find_times(platform.readings, of, condition, start, end)
+    readings = without_bad_values(platform).readings
+    found = find_times(readings, of, condition, start, end)
     newest = [FoundTime(start=first, end=last) for first, last in found.newest]
     return FoundTimesView(number=found.number, together=found.together, newest=newest)
 
@@ -102,7 +104,8 @@ def statistic_views(
 ) -> list[VariableStatistics]:
     """Return the statistics of variables with title and unit. Raises UserError as the use case."""
     of = numeric_variables(platform.assets.get(asset), variables)
-    found = selected_statistics(platform.readings, of, variables, start, end, most)
+    readings = without_bad_values(platform).readings
+    found = selected_statistics(readings, of, variables, start, end, most)
     return [
         VariableStatistics.model_validate(
             {

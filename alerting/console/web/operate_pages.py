@@ -9,21 +9,24 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from alerting.console.api.api import Delivery, Served
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, read_duration
+from alerting.console.now.address import lead_back
 from alerting.console.web.forms import FormOperator
-from alerting.console.web.pages import UNSEEN_SHOWN, episode_page
+from alerting.console.web.pages import episode_page
 from alerting.definitions.faults import NotFound, UserError
 from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.now.overview import OPEN_READ, OVER_READ
 from alerting.usecases.operators import operate
 
 router = APIRouter(include_in_schema=False)
 LIST = "/#unacknowledged"
+MOST_AT_ONCE = OPEN_READ + OVER_READ
 
 
 @router.post("/episodes/{id}/ack", response_class=HTMLResponse)
 def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
-    """Acknowledge an episode. `next`: the list, if its form was used."""
+    """Acknowledge an episode. `next`: the place on the front page, if its form was used."""
     operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
-    return RedirectResponse(LIST if next == LIST else f"/episodes/{id}", 303)
+    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
 
 
 @router.post("/episodes/{id}/close", response_class=HTMLResponse)
@@ -50,13 +53,14 @@ def close(
 def acknowledge_listed(
     platform: Served,
     person: FormOperator,
-    episode: Annotated[list[str], Form(max_length=UNSEEN_SHOWN)],
+    episode: Annotated[list[str], Form(max_length=MOST_AT_ONCE)],
+    next: FormField = "",
 ) -> Response:
-    """Acknowledge all episodes that the list showed as ended."""
+    """Acknowledge all episodes that the front page showed together; the audit names each."""
     for id in episode:
         with suppress(NotFound):  # from an outdated list
             operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
-    return RedirectResponse(LIST, 303)
+    return RedirectResponse(lead_back(next, LIST), 303)
 
 
 @router.post("/episodes/{id}/shelve", response_class=HTMLResponse)
@@ -68,6 +72,7 @@ def shelve(
     lasting: FormField = "",
     preset: FormField = "",
     reason: FormField = "",
+    next: FormField = "",
 ) -> Response:
     """Shelve a target for a time, with a preset reason, a written one, or both."""
     text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
@@ -89,7 +94,7 @@ def shelve(
             ),
             422,
         )
-    return RedirectResponse(f"/episodes/{id}", 303)
+    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
 
 
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)

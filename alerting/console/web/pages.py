@@ -11,18 +11,17 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import Served, Viewer, record_feedback
-from alerting.console.api.parameters import Cursor, FormField, FormText, Id
+from alerting.console.api.parameters import FormField, FormText, Id
 from alerting.console.language import language_of
+from alerting.console.now.address import lead_back
 from alerting.console.trends.address import trend_of_episode
 from alerting.console.web.chart import chart_shape
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render, stylesheet, zone_of
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.episodes.first_out import first_out
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.recommendation.recognition import Recognition
 from alerting.reporting.base import messages, sentences
@@ -31,17 +30,14 @@ from alerting.reporting.figures.episode_chart import EpisodeChart
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.recognition import recommendation_taken
 from alerting.usecases.episodes.store import find_episode
-from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
+from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import watermark_of
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operators.operate import operator_state, shelves_now
-from alerting.usecases.platform_health.check import alarms_off
-from alerting.usecases.platform_health.last_runs import describe_work
+from alerting.usecases.now.experience import experience_of
+from alerting.usecases.now.overview import find_windows
+from alerting.usecases.operators.operate import operator_state
 
 router = APIRouter(include_in_schema=False)
-OPEN_SHOWN = 100
-CLOSED_SHOWN = 50
-UNSEEN_SHOWN = 50
 SHELF_REASONS = (
     translatable("maintenance"),
     translatable("cleaning"),
@@ -53,58 +49,6 @@ SHELF_REASONS = (
     translatable("test"),
 )
 NOT_NOTIFIED_WITHIN = timedelta(hours=24)
-
-
-@router.get("/", response_class=HTMLResponse)
-def episodes(
-    request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None
-) -> str:
-    """Return the page of open episodes, urgent first; then ended ones, newest first."""
-    before = views.read_cursor(cursor) if cursor else None
-    newest_open = (
-        platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
-    )
-    still_open = sorted(newest_open[:OPEN_SHOWN], key=_urgency)
-    found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
-    now = platform.clock.now()
-    shown = found[:CLOSED_SHOWN]
-    unseen = platform.episodes.over_unacknowledged(UNSEEN_SHOWN + 1) if before is None else []
-    listed = {e.id for e in (*still_open, *unseen[:UNSEEN_SHOWN])}
-    return render(
-        "episodes.html",
-        request,
-        still_open=still_open,
-        happening=[e for e in still_open if e.phase == "happening"],
-        expected=[e for e in still_open if e.phase == "expected"],
-        conflicts=opposite_advice(still_open),
-        more_open=len(newest_open) > OPEN_SHOWN,
-        work=describe_work(platform, 12) if before is None and not found else None,
-        unseen=unseen[:UNSEEN_SHOWN],
-        unseen_unfolded=3,
-        more_unseen=len(unseen) > UNSEEN_SHOWN,
-        may_acknowledge=person.may_answer,
-        others=[e for e in shown if e.id not in listed],
-        older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
-        first=before is None,
-        shelves=shelves_now(platform.shelves, now) if before is None else [],
-        not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now))
-        if before is None
-        else 0,
-        first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
-        off=alarms_off(platform) if before is None else None,
-        now=now,
-    )
-
-
-def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
-    """Return the sort key of an open episode: not muted, not acknowledged, severe, new."""
-    severity = -SEVERITIES.index(episode.severity)
-    return (
-        episode.muted_by is not None,
-        episode.acknowledged is not None,
-        severity,
-        -episode.raised_at.timestamp(),
-    )
 
 
 @router.get("/episodes/{id}", response_class=HTMLResponse)
@@ -124,6 +68,7 @@ def say(
     action: FormText = "",
     comment: FormText = "",
     taken: FormField = "",
+    next: FormField = "",
 ) -> Response:
     """Record feedback from the page by the API's use case. A change implies an action."""
     has_acted = acted == "yes" or bool(action) or taken in ("yes", "partly", "other")
@@ -138,7 +83,7 @@ def say(
         record_feedback(platform, id, body, person)
     except UserError as refusal:
         return HTMLResponse(episode_page(request, platform, person, id, refusal.message), 422)
-    return RedirectResponse(f"/episodes/{id}#said", 303)
+    return RedirectResponse(lead_back(next, f"/episodes/{id}#said"), 303)
 
 
 @router.get("/suppressed", response_class=HTMLResponse)
@@ -185,10 +130,13 @@ def episode_page(
     chart = _chart(platform, found, now, language)
     reached = watermark_of(platform, found)
     seen = recognition_of(platform, found, now)
+    definition = platform.definitions.newest_revision(found.definition)
     return render(
         "episode.html",
         request,
         e=found,
+        windows=find_windows([found], {d.name: d.definition for d in [definition] if d}),
+        experience=experience_of(platform.episodes, found),
         progress=current_progress(platform, found, now),
         evaluated_to=messages.data_up_to(reached[0], now, zone_of(request), language)
         if reached

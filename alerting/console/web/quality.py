@@ -38,7 +38,7 @@ WORST = 5  # chattering alarms for which the page computes advice
 EVERYONE = "all"
 
 
-@api.get("/kpi", tags=["operators"])
+@api.get("/kpi", tags=["kpi"])
 def show_alarm_metrics(
     platform: Served,
     _: Viewer,

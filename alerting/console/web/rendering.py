@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pa
 from markupsafe import Markup
 
 from alerting.console.language import language_of
+from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
@@ -28,28 +29,31 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the permission that it needs, for what."""
+    """An entry of the menu: address, name, and the permission that it needs, for what; whether it
+    is folded under "Set up"."""
 
     address: str
     name: str
     permission: Permission
     target: Target = "anything"
+    is_setup: bool = False
 
 
 MENU = (
-    MenuEntry("/", translatable("Alarms"), "read"),
+    MenuEntry("/", translatable("Now"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
+    MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
-    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant"),
-    MenuEntry("/sources", translatable("Sources"), "configure"),
-    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant"),
-    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant"),
-    MenuEntry("/access", translatable("Access"), "administer"),
+    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", is_setup=True),
+    MenuEntry("/sources", translatable("Sources"), "configure", is_setup=True),
+    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", is_setup=True),
+    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", is_setup=True),
+    MenuEntry("/access", translatable("Access"), "administer", is_setup=True),
 )
-STYLED = ("web", "models", "trends", "imports", "definitions", "live")
+STYLED = ("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live")
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
@@ -74,7 +78,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "language": language,
         "menu": MENU,
     }
-    return page.render(path=_address(request), **shared, **values)
+    return prefixed(page.render(path=_address(request), **shared, **values))
 
 
 def zone_of(request: Request) -> ZoneInfo:
@@ -154,6 +158,9 @@ def _environment() -> Environment:
         quantity_usual=in_language(
             lambda language, shown: language.translate(quantity_usual(shown))
         ),
+        clock=_zoned(lambda value, zone: f"{value.astimezone(zone):%H:%M}"),
+        present_value=in_language(lambda language, line: line.describe(language)),
+        present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
         happening=sentences.happening_reason,
         range=_as_of_now(sentences.time_range),

@@ -303,15 +303,17 @@ def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]
         [name for name in history.readings if name in names]
     ]
     return replace(
-        history, readings=readings, events=_events(history, to_millis(start), to_millis(end))
+        history, readings=readings, events=events_between(history, to_millis(start), to_millis(end))
     )
 
 
-def _events(history: History, start: int, end: int) -> pd.DataFrame:
-    """Return the events until `end`; of those until `start` only the last of each type, and lasting
-    ones that go on after it."""
+def events_between(history: History, start: int | None, end: int) -> pd.DataFrame:
+    """Return the events until `end` (ms); of those until `start` only the last of each type, and
+    lasting ones that go on after it."""
     events = history.events
     starts = millis(events["start"])
+    if start is None:
+        return events[starts <= end].reset_index(drop=True)
     ends = millis(events["end"])
     is_instant = (
         events["type"]

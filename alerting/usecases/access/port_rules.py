@@ -243,6 +243,13 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "state": asked("asset", Sight.reads, lambda: None),
         "load": asked("asset", Sight.reads, dict),
     },
+    "labels": {
+        "insert": writing("label", _on_asset),
+        "store_undone": writing("label", _on_asset),
+        "get": one(_on_asset),
+        "in_force": only("assets", Sight.reads),
+        "newest": asked("asset", Sight.sees, list),
+    },
     "arrivals": {
         "store_arrival": writing("arrival", _arrival),
         "arrived_since": each(_arrival),

@@ -77,7 +77,7 @@ def backtest(
     `fresh`: drop stored results. Raises UserError for an empty or future interval, without
     readings, or if no model could be trained at all.
     """
-    _require_past(platform, subject, start, end)
+    require_past(platform, subject, start, end)
     id = run_id(subject, start, end, retrain, platform.latency)
     if fresh:
         platform.backtests.forget(id)
@@ -97,7 +97,7 @@ def backtest(
     )
     if run.get("finished_at") is not None:
         return stored_result(platform.backtests, run)
-    sandbox = Sandbox(platform, _in_service(subject.revision, start))
+    sandbox = Sandbox(platform, in_service(subject.revision, start))
     if isinstance(subject.definition, TrainedDefinition):
         with suppress(UserError):  # without enough data the first training that has them fixes them
             fix_features(sandbox.training(start), subject.definition, start)
@@ -156,9 +156,8 @@ def segment_starts(
     return starts
 
 
-def _require_past(
-    platform: TrainingPorts, subject: Subject, start: datetime, end: datetime
-) -> None:
+def require_past(platform: TrainingPorts, subject: Subject, start: datetime, end: datetime) -> None:
+    """Check a period. Raises UserError for an empty or future one, and without readings in it."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     now = platform.clock.now()
@@ -183,7 +182,7 @@ def _require_past(
     )
 
 
-def _in_service(revision: Revision, start: datetime) -> Revision:
+def in_service(revision: Revision, start: datetime) -> Revision:
     """Return the revision as in service since `start`, without approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
     if isinstance(revision.definition, ModelDefinition):

@@ -1,54 +1,39 @@
-"""Preview of a draft: a bounded backtest of which nothing is stored."""
+"""Preview of a draft on past readings, of which nothing is stored. The readings are read once and
+held, so that a change of the draft is tried on them at once."""
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple, cast
-
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.detection.problems import first_lookback, problem_intervals
 from alerting.episodes.episode import Episode
-from alerting.ports import (
-    BacktestPorts,
-    Document,
-    NewestReading,
-    Progress,
-    ReadingColumns,
-    Readings,
-    Wanted,
-)
-from alerting.readings.history import History, from_millis, to_millis
-from alerting.usecases.backtest.backtest import backtest
+from alerting.kinds.registry import kind_of
+from alerting.ports import BacktestPorts, Document, Progress
+from alerting.readings.history import from_millis, to_millis
+from alerting.reporting.definition.metrics import to_document
+from alerting.usecases.backtest.backtest import in_service, require_past
+from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
+from alerting.usecases.backtest.held_readings import HeldReadings, HeldStore
+from alerting.usecases.backtest.past_alarms import PastAlarms, find_past_alarms
 from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
-from alerting.usecases.backtest.run import Backtest, Subject
+from alerting.usecases.backtest.run import Subject
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 
 LONGEST_PREVIEW = timedelta(days=92)
 MOST_PREVIEW_READINGS = 10_000_000
-"""Readings that a preview may load, counted each time: four weeks at one a second are about 5
-million."""
-
+"""Instants that a preview may read: four weeks at one a second are 2.4 million."""
 
 EPISODES_SHOWN = 200
-_END = datetime.max.replace(tzinfo=UTC)  # of an episode that is open
-
-
-@dataclass(frozen=True)
-class PreviewComparison:
-    """Numbers of episodes of a draft beside those of the revision in service: of the draft alone,
-    of that revision alone, and of both, which overlap on an asset."""
-
-    revision: int
-    only_draft: int
-    only_served: int
-    both: int
+FEW_PROBLEMS = 10
+"""Problems of which a model should have at least as many to learn from."""
 
 
 class PastProblem(NamedTuple):
@@ -61,10 +46,19 @@ class PastProblem(NamedTuple):
 
 @dataclass(frozen=True)
 class PastProblems:
-    """The times of a draft's problem, from which a model would learn: how many, the newest."""
+    """The times of a draft's problem, from which a model would learn: how many, on how many assets,
+    the median and the longest time, and the newest of them."""
 
     number: int
+    assets: int
+    median: timedelta | None
+    longest: timedelta | None
     newest: tuple[PastProblem, ...]
+
+    @property
+    def are_few(self) -> bool:
+        """Return whether they are too few to learn from."""
+        return self.number < FEW_PROBLEMS
 
 
 @dataclass(frozen=True)
@@ -74,12 +68,14 @@ class PreviewedAlarms:
     `problems`: instead of alarms, of a draft whose model is yet to be trained.
 
     `compared`: with the revision in service, None without another one; `not_compared`: why it could
-    not be compared, if so. `drawn`: the values of one asset.
+    not be compared, if so. `drawn`: the values of one asset. `read_at`: when the oldest of the
+    readings were read.
     """
 
     episodes: int
     newest: tuple[Episode, ...]
     load: Document
+    read_at: datetime
     compared: PreviewComparison | None = None
     not_compared: str = ""
     drawn: PreviewChart | None = None
@@ -105,6 +101,7 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
         )
 
 
+@collect_garbage_rarely()
 def preview(
     platform: BacktestPorts,
     subject: Subject,
@@ -112,53 +109,82 @@ def preview(
     end: datetime,
     progress: Progress,
     require_time: Callable[[], None],
+    store: HeldStore,
     most_readings: int = MOST_PREVIEW_READINGS,
 ) -> PreviewedAlarms:
-    """Return the alarms of a draft over (start, end], by a backtest of which nothing is stored.
+    """Return the alarms of a draft over (start, end], as a backtest would find them.
 
-    `require_time`: called often; raises to end the preview. Raises UserError without readings, and
-    beyond `most_readings`.
+    `store`: of series that earlier previews have read. `require_time`: called often; raises to end
+    the preview. Raises UserError without readings, and beyond `most_readings`.
     """
-
+    require_past(platform, subject, start, end)
+    readings = HeldReadings(
+        platform.readings,
+        store,
+        (start, end),
+        platform.clock.now(),
+        most_readings,
+        require_time,
+        progress,
+    )
+    held = replace(platform, readings=readings)
     if _learns_from_problems(subject):
-        counted = CountedReadings(platform.readings, most_readings, require_time)
         return _past_problems(
-            platform, counted, cast(TrainedDefinition, subject.definition), start, end, require_time
+            held, readings, cast(TrainedDefinition, subject.definition), start, end
         )
     served = _served(platform, subject)
-    parts = 1 if served is None else 2
-
-    def run(tried: Subject, part: int) -> Backtest:
-        def report_progress(step: str, done: int, total: int | None) -> None:
-            require_time()
-            progress(step, part * (total or 0) + done, total and parts * total)
-
-        bounded = replace(
-            platform,
-            readings=CountedReadings(platform.readings, most_readings, require_time),
-            backtests=platform.in_memory().backtests,
-        )
-        return backtest(bounded, tried, start, end, progress=report_progress)
-
-    made = run(subject, 0)
-    before: tuple[Episode, ...] = ()
-    compared = None
+    tried = [subject, *([served] if served else [])]
+    wanted = {
+        (asset.name, names)
+        for one in tried
+        for asset, _, names in _wanted(held, one.definition, start)
+    }
+    readings.expect(len(wanted))
+    made = _find(held, readings, subject, start, end, require_time)
+    before: PastAlarms | None = None
     not_compared = ""
     if served is not None:
         try:
-            before = run(served, 1).episodes
-            compared = compare_episodes(served.revision.number, made.episodes, before)
+            before = _find(held, readings, served, start, end, require_time)
         except UserError as refusal:
             not_compared = refusal.message
-    newest = sorted(made.episodes, key=lambda e: (e.raised_at, e.id), reverse=True)
+    progress("counting", 1, 1)
+    definition = subject.definition
+    suppressed = suppressed_intervals_by_asset(held, definition, made.targets, start, end)
+    load = made.load(suppressed, end, platform.budget.flood_above)
+    beside = compare_alarms(made.alarms, before.alarms if before else ())
     return PreviewedAlarms(
-        len(newest),
-        tuple(newest[:EPISODES_SHOWN]),
-        made.load or {},
-        compared,
+        len(made.alarms),
+        made.newest(EPISODES_SHOWN),
+        to_document(load) or {},
+        readings.read_at,
+        beside.count(before.revision.number) if before else None,
         not_compared,
-        draw_preview(platform, subject.definition, made.episodes, before, start, end, require_time),
+        draw_preview(readings, definition, made.targets, beside, suppressed, start, end),
     )
+
+
+def _wanted(
+    platform: BacktestPorts, definition: Definition, start: datetime
+) -> Iterator[tuple[Asset, datetime, tuple[str, ...]]]:
+    """Yield the series that a definition needs: asset, instant before the first, variables."""
+    for asset in matching_assets(definition, platform.assets.find_matching(definition.assets)):
+        names = tuple(sorted(definition.variables_evaluated(asset)))
+        yield asset, start - kind_of(definition).inputs(definition, asset).lookback, names
+
+
+def _find(
+    platform: BacktestPorts,
+    readings: HeldReadings,
+    tried: Subject,
+    start: datetime,
+    end: datetime,
+    require_time: Callable[[], None],
+) -> PastAlarms:
+    for asset, since, names in _wanted(platform, tried.definition, start):
+        readings.hold(asset, since, end, names)
+    revision = in_service(tried.revision, start)
+    return find_past_alarms(platform, revision, start, end, require_time)
 
 
 def _learns_from_problems(subject: Subject) -> bool:
@@ -168,18 +194,19 @@ def _learns_from_problems(subject: Subject) -> bool:
 
 def _past_problems(
     platform: BacktestPorts,
-    readings: "CountedReadings",
+    readings: HeldReadings,
     definition: TrainedDefinition,
     start: datetime,
     end: datetime,
-    require_time: Callable[[], None],
 ) -> PreviewedAlarms:
     """Return when the problem of a definition happened, with the asset of most of them drawn."""
     problem = definition.problem
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
+    readings.expect(len(targets))
     found: list[PastProblem] = []
     for asset in targets:
-        since = start - first_lookback(problem)
+        # of a problem that events show, no reading is needed
+        since = start - first_lookback(problem) if problem.variables else end
         history = readings.load(asset, since, end, problem.variables, events_since=start)
         times = [
             (from_millis(a), min(from_millis(b), end))
@@ -191,36 +218,21 @@ def _past_problems(
     most = max(targets, key=lambda one: counts[one.name])
     own = [(one.start, one.end) for one in found if one.asset == most.name]
     found.sort(key=lambda one: one.start, reverse=True)
+    lengths = sorted(one.end - one.start for one in found)
     return PreviewedAlarms(
         0,
         (),
         {},
-        drawn=draw_problems(platform, problem, most, own, start, end, require_time),
-        problems=PastProblems(len(found), tuple(found[:EPISODES_SHOWN])),
+        readings.read_at,
+        drawn=draw_problems(readings, definition, most, own, start, end),
+        problems=PastProblems(
+            len(found),
+            len(counts),
+            lengths[len(lengths) // 2] if lengths else None,
+            lengths[-1] if lengths else None,
+            tuple(found[:EPISODES_SHOWN]),
+        ),
     )
-
-
-def compare_episodes(
-    revision: int, draft: Sequence[Episode], served: Sequence[Episode]
-) -> PreviewComparison:
-    """Return how many episodes of two lists overlap one of the other list on the same asset. Those
-    of one list do not overlap on an asset."""
-    both = _count_overlapping(draft, served)
-    return PreviewComparison(
-        revision, len(draft) - both, len(served) - _count_overlapping(served, draft), both
-    )
-
-
-def _count_overlapping(episodes: Sequence[Episode], others: Sequence[Episode]) -> int:
-    by_asset: dict[str, list[Episode]] = {}
-    for other in sorted(others, key=lambda e: e.raised_at):
-        by_asset.setdefault(other.asset, []).append(other)
-    count = 0
-    for one in episodes:
-        there = by_asset.get(one.asset, [])
-        last = bisect_right(there, one.closed_at or _END, key=lambda e: e.raised_at)
-        count += bool(last) and (there[last - 1].closed_at or _END) >= one.raised_at
-    return count
 
 
 def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:
@@ -230,56 +242,3 @@ def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:
         return None
     is_trained = isinstance(newest.definition, ModelDefinition)
     return None if is_trained else Subject(newest, applied=True)
-
-
-class CountedReadings:
-    """Port `Readings` that loads a number of readings in all. Raises UserError beyond it."""
-
-    def __init__(self, live: Readings, most: int, require_time: Callable[[], None]) -> None:
-        self._live = live
-        self._left = most
-        self._most = most
-        self._require_time = require_time
-
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-    ) -> History:
-        self._require_time()
-        found = self._live.load(asset, start, end, variables, events_since)
-        self._count(len(found.readings))
-        return found
-
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        self._require_time()
-        found = self._live.load_many(wanted, end)
-        self._count(sum(len(columns.ts) for columns in found.values()))
-        return found
-
-    def newest_values(
-        self, asset: Asset, since: Mapping[str, datetime], until: datetime
-    ) -> pd.DataFrame:
-        return self._live.newest_values(asset, since, until)
-
-    def index_newest(self, variables: Iterable[str]) -> None:
-        """Create nothing, as every backtest."""
-
-    def newest_readings(
-        self, until: datetime | None = None, assets: Collection[str] | None = None
-    ) -> dict[str, NewestReading]:
-        return self._live.newest_readings(until, assets)
-
-    def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        return self._live.span(asset)
-
-    def _count(self, loaded: int) -> None:
-        self._left -= loaded
-        if self._left < 0:
-            raise UserError(
-                f"this preview needs more than {self._most} readings; choose a shorter period or "
-                "fewer assets, or run `alerting backtest`"
-            )

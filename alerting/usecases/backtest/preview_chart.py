@@ -1,35 +1,37 @@
-"""The values that a preview draws: of the asset with most episodes, with limits and the times of
-episodes."""
+"""The values that a preview draws: of the asset with most alarms, with limits and the times of
+alarms."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Condition, Definition, Problem
+from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.definitions.wording.phrases import variable_title
-from alerting.episodes.episode import Episode
-from alerting.ports import BacktestPorts, Readings
+from alerting.detection.suppression import SuppressedInterval
+from alerting.ports import Readings, SeriesPorts
+from alerting.readings.buckets import HOUR
+from alerting.readings.cleaning import Floats
+from alerting.readings.history import millis
+from alerting.readings.instants import Millis, to_millis
 from alerting.reporting.figures.episode_chart import (
     ChartLevel,
     Panel,
     condition_levels,
     new_panel,
     problem_levels,
-    thin_out,
 )
-from alerting.usecases.episodes.suppression import suppressed_between
-from alerting.usecases.notification.chart import load_variable
+from alerting.usecases.backtest.comparison import ComparedAlarms
+from alerting.usecases.backtest.past_alarms import PastAlarm
+from alerting.usecases.trends.rolled import read_buckets
 
 MOST_PANELS = 3
-_PART = timedelta(days=2)
-"""Time whose readings are in memory at once."""
-_COLUMNS = 96  # of a part
 _PROBLEM_HOLD = timedelta(hours=1)  # a problem says not how long a value holds
 Interval = tuple[datetime, datetime]
 
@@ -38,131 +40,160 @@ Interval = tuple[datetime, datetime]
 class PreviewChart:
     """The variables of a draft on one asset over a period.
 
-    `suppressed`: times in which an alarm would not be notified; `draft` and `served`: times of the
-    episodes of the draft, and of the revision in service.
+    `suppressed`: times in which an alarm would not be notified; `draft`, `served` and `both`: times
+    of alarms of the draft alone, of the revision in service alone, and of both.
     """
 
     asset: str
     panels: tuple[Panel, ...]
     start: datetime
     end: datetime
-    suppressed: tuple[Interval, ...]
-    draft: tuple[Interval, ...]
-    served: tuple[Interval, ...]
+    suppressed: tuple[Interval, ...] = ()
+    draft: tuple[Interval, ...] = ()
+    served: tuple[Interval, ...] = ()
+    both: tuple[Interval, ...] = ()
+
+
+def limits_by_variable(
+    definition: Conditions, asset: Asset
+) -> dict[str, tuple[list[ChartLevel], timedelta]]:
+    """Return the limits of each variable that is drawn, and how long a value of it holds."""
+    combination = definition.combination
+    found: dict[str, tuple[list[ChartLevel], timedelta]] = {}
+    for one in (definition,) if combination is None else combination.leaves():
+        condition: Condition = one
+        levels, _ = found.setdefault(condition.variable, ([], condition.stale_after))
+        levels += condition_levels(condition, asset)
+    return dict(list(found.items())[:MOST_PANELS])
 
 
 def draw_preview(
-    platform: BacktestPorts,
+    readings: Readings,
     definition: Definition,
-    draft: Sequence[Episode],
-    served: Sequence[Episode],
+    targets: Sequence[Asset],
+    compared: ComparedAlarms,
+    suppressed: Mapping[str, Sequence[SuppressedInterval]],
     start: datetime,
     end: datetime,
-    require_time: Callable[[], None],
 ) -> PreviewChart | None:
     """Return the drawing of a draft, None of one without limits on numbers."""
-    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     if not isinstance(definition, Conditions) or not targets:
         return None
-    most = Counter(one.asset for one in (*draft, *served))
-    asset = max(targets, key=lambda one: most[one.name])
-    combination = definition.combination
-    by_variable: dict[str, list[Condition]] = {}
-    for one in (definition,) if combination is None else combination.leaves():
-        by_variable.setdefault(one.variable, []).append(one)
-    panels = [
-        _panel(
-            platform.readings,
-            asset,
-            variable,
-            [level for one in conditions for level in condition_levels(one, asset)],
-            conditions[0].stale_after,
-            (start, end),
-            require_time,
-        )
-        for variable, conditions in list(by_variable.items())[:MOST_PANELS]
-    ]
-    suppressed = (
-        suppressed_between(platform, definition.suppression, asset.name, start, end)
-        if definition.suppression
-        else []
+    most = Counter(
+        one.asset for one in (*compared.only_draft, *compared.both, *compared.only_served)
     )
+    asset = max(targets, key=lambda one: most[one.name])
+    panels = [
+        draw_variable(readings, asset, variable, levels, hold, (start, end))
+        for variable, (levels, hold) in limits_by_variable(definition, asset).items()
+    ]
     return PreviewChart(
         asset.name,
         tuple(panel for panel in panels if panel is not None),
         start,
         end,
-        tuple((one.start, one.end) for one in suppressed),
-        _spans(draft, asset, end),
-        _spans(served, asset, end),
+        tuple((one.start, one.end) for one in suppressed.get(asset.name, ())),
+        _spans(compared.only_draft, asset, end),
+        _spans(compared.only_served, asset, end),
+        _spans(compared.both, asset, end),
     )
 
 
+def _limits_drawn(definition: Definition, asset: Asset) -> dict[str, Sequence[ChartLevel]]:
+    if isinstance(definition, Conditions):
+        found = limits_by_variable(definition, asset)
+        return {variable: levels for variable, (levels, _) in found.items()}
+    if isinstance(definition, TrainedDefinition):
+        levels = problem_levels(definition.problem)
+        return dict.fromkeys(definition.problem.variables[:MOST_PANELS], levels)
+    return {}
+
+
+def sketch_preview(
+    platform: SeriesPorts, definition: Definition, start: datetime, end: datetime
+) -> PreviewChart | None:
+    """Return the lowest and highest values of each hour from rollups alone, with limits: what is
+    drawn while readings are read. None where nothing is rolled up."""
+    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
+    if not targets:
+        return None
+    asset = targets[0]
+    limits = {
+        name: levels
+        for name, levels in _limits_drawn(definition, asset).items()
+        if name in asset.variables and asset.variables[name].type != "category"
+    }
+    span = to_millis(start), to_millis(end)
+    found = read_buckets(platform, asset, list(limits), *span, "hours", most=0).of
+    panels = [
+        _new_panel(
+            asset,
+            variable,
+            np.column_stack((found[variable].start, found[variable].start + HOUR // 2)).ravel(),
+            np.column_stack((found[variable].low, found[variable].high)).ravel(),
+            levels,
+            timedelta(milliseconds=HOUR),
+        )
+        for variable, levels in limits.items()
+        if len(found[variable].start)
+    ]
+    return PreviewChart(asset.name, tuple(panels), start, end) if panels else None
+
+
 def draw_problems(
-    platform: BacktestPorts,
-    problem: Problem,
+    readings: Readings,
+    definition: TrainedDefinition,
     asset: Asset,
     times: Sequence[Interval],
     start: datetime,
     end: datetime,
-    require_time: Callable[[], None],
 ) -> PreviewChart:
-    """Return the values of a problem's variables on an asset, with the times of the problem."""
+    """Return the values of a problem's variables on an asset with the times of the problem; of a
+    problem that events show, the first number from which a model would learn."""
+    problem = definition.problem
+    levels = problem_levels(problem)
+    seen = definition.variables_evaluated(asset)
+    numbers = [name for name, one in asset.variables.items() if one.type == "number"]
+    names = problem.variables or [name for name in numbers if name in seen][:1]
     panels = [
-        _panel(
-            platform.readings,
-            asset,
-            variable,
-            problem_levels(problem),
-            _PROBLEM_HOLD,
-            (start, end),
-            require_time,
-        )
-        for variable in problem.variables[:MOST_PANELS]
+        draw_variable(readings, asset, name, levels, _PROBLEM_HOLD, (start, end))
+        for name in names[:MOST_PANELS]
     ]
     shown = tuple(panel for panel in panels if panel is not None)
-    return PreviewChart(asset.name, shown, start, end, (), tuple(times), ())
+    return PreviewChart(asset.name, shown, start, end, draft=tuple(times))
 
 
-def _spans(episodes: Sequence[Episode], asset: Asset, end: datetime) -> tuple[Interval, ...]:
-    return tuple(
-        (one.raised_at, one.closed_at or end) for one in episodes if one.asset == asset.name
-    )
+def _spans(alarms: Sequence[PastAlarm], asset: Asset, end: datetime) -> tuple[Interval, ...]:
+    return tuple((one.raised_at, one.closed_at or end) for one in alarms if one.asset == asset.name)
 
 
-def _panel(
+def draw_variable(
     readings: Readings,
     asset: Asset,
     variable: str,
     levels: Sequence[ChartLevel],
     hold: timedelta,
     period: Interval,
-    require_time: Callable[[], None],
 ) -> Panel | None:
-    """Return the values of a variable, read part by part; None without a number."""
-    at = []
-    values = []
+    """Return the values of a variable with limits, None without a number."""
     begin, end = period
-    while begin < end:
-        require_time()
-        stop = min(begin + _PART, end)
-        columns = load_variable(readings, asset, variable, begin, stop)
-        found = np.asarray(columns.values.get(variable, ()))
-        if len(found) and np.issubdtype(found.dtype, np.number):
-            part = thin_out(columns.ts, np.asarray(found, np.float64), _COLUMNS)
-            at.append(part[0])
-            values.append(part[1])
-        begin = stop
-    if not sum(map(len, at)):
+    frame = readings.load(asset, begin, end, [variable], events_since=end).readings
+    values = frame[variable].to_numpy()
+    if not len(values) or not np.issubdtype(values.dtype, np.number) or np.isnan(values).all():
         return None
+    at = millis(pd.DatetimeIndex(frame.index))
+    return _new_panel(asset, variable, at, values, levels, hold)
+
+
+def _new_panel(
+    asset: Asset,
+    variable: str,
+    at: Millis,
+    values: Floats,
+    levels: Sequence[ChartLevel],
+    hold: timedelta,
+) -> Panel:
     known = asset.variables.get(variable)
-    return new_panel(
-        Panel(
-            variable_title(variable, asset.variables),
-            known.unit if known else None,
-            np.concatenate(at),
-            np.concatenate(values),
-            tuple(dict.fromkeys(levels)),
-            hold=hold,
-        )
-    )
+    unit = known.unit if known else None
+    title = variable_title(variable, asset.variables)
+    return new_panel(Panel(title, unit, at, values, tuple(dict.fromkeys(levels)), hold=hold))

@@ -28,8 +28,10 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.history import History
+from alerting.readings.instants import FIRST_INSTANT
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.registry.registration import search_run
 
 _MOST_DRAWN_BYTES = 64 << 20
@@ -104,6 +106,9 @@ class Sandbox:
             self.memory.derived_features.fix(
                 revision.name, question_hash(revision.definition), fixed
             )
+        # a past training leaves out what was labelled since
+        for label in live.labels.in_force([one.name for one in self.memory.assets.all()], None):
+            self.memory.labels.insert(replace(label, made_at=FIRST_INSTANT))
         self.stored: dict[str, Episode] = {}
 
     def live_view(self, at: datetime) -> BacktestPorts:
@@ -111,7 +116,7 @@ class Sandbox:
         live = self._live
         return replace(
             self.memory,
-            readings=ReadingsUntil(live.readings, at),
+            readings=ReadingsUntil(without_bad_values(live).readings, at),
             clock=FixedClock(at),
             limits=live.limits,
             budget=live.budget,

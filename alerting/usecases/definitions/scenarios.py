@@ -35,6 +35,8 @@ from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.kinds.validation import parse_definition
+from alerting.ports import Document
 from alerting.readings.computed import with_computed
 from alerting.readings.history import INDEX_DTYPE, History, millis
 from alerting.readings.sample_quality import Doubts
@@ -44,6 +46,7 @@ BAD_QUALITY = "bad quality"
 _TIMES = re.compile(r"^(?P<value>.*?)\s+x\s*(?P<times>\d+)$")
 _MOMENT = timedelta(milliseconds=1)
 _MOST_VALUES = 100_000
+_MOST_SCENARIOS = 50
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -154,6 +157,26 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
     except ValidationError as error:
         faults = [f"  - {fault}" for fault in model_faults(error.errors()[:MOST_FAULTS])]
         raise UserError(f"{origin}: is not a scenario file:\n" + "\n".join(faults)) from error
+
+
+def run_scenarios(
+    definition: Document, scenarios: Sequence[Document], origin: str
+) -> list[ScenarioResult]:
+    """Evaluate the scenarios of a document, within the bounds of a request. Raises UserError."""
+    written = read_scenarios({"definition": definition, "scenarios": scenarios}, origin)
+    values = sum(
+        _times(value)
+        for scenario in written.scenarios
+        for column in scenario.readings.values()
+        for value in column
+    )
+    if len(written.scenarios) > _MOST_SCENARIOS or values > _MOST_VALUES:
+        raise UserError(
+            f"{origin}: at most {_MOST_SCENARIOS} scenarios with {_MOST_VALUES} values in all are "
+            "run at once; run more with `alerting test`"
+        )
+    tested = parse_definition(dict(definition))
+    return [run_scenario(tested, scenario) for scenario in written.scenarios]
 
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:

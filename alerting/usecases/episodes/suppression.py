@@ -4,10 +4,11 @@ without notifications."""
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex, matching_assets
-from alerting.definitions.model import Definition
+from alerting.definitions.model import Definition, Severity
 from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import (
     LineCondition,
@@ -22,6 +23,19 @@ from alerting.episodes.episode import Episode
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import newest_of_target, require_revision
+
+
+class RaisedAlarm(Protocol):
+    """An alarm, or an episode: when it was raised and closed, and how severe it was."""
+
+    @property
+    def raised_at(self) -> datetime: ...
+    @property
+    def closed_at(self) -> datetime | None: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def severity_peak(self) -> Severity | None: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ def suppressed_all_along(
 def never_notified(
     suppression: Suppression,
     intervals: Sequence[SuppressedInterval],
-    episode: Episode,
+    episode: RaisedAlarm,
     until: datetime,
 ) -> str | None:
     """Return the same as `suppressed_all_along`, from given suppressed intervals."""

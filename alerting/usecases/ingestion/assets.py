@@ -74,22 +74,20 @@ def import_assets(
     )
     faults += _parent_faults(given, {*existing, *merged})
     faults += [
-        fault
+        replace(fault, path=f"{asset.name}.{fault.path}")
         for asset in merged.values()
-        for fault in (*_relation_faults(asset), *_computed_faults(asset))
-    ]
-    faults += [
-        f
-        for asset in merged.values()
-        if asset.name in existing
-        for f in _type_faults(plant.readings, existing[asset.name], asset)
+        for fault in faults_beside(asset, existing.get(asset.name), plant.readings)
     ]
     if faults:
         raise UserError(
             f"{source} has faults, and nothing was written:\n"
             + "\n".join(f"  - {f}" for f in faults)
         )
-    changes = [c for asset in merged.values() for c in _changes(existing.get(asset.name), asset)]
+    changes = [
+        change
+        for asset in merged.values()
+        for change in asset_changes(existing.get(asset.name), asset)
+    ]
     changed = [a for a in merged.values() if existing.get(a.name) != a]
     result = AssetsResult(
         source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run
@@ -175,17 +173,24 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     ]
 
 
+def faults_beside(asset: Asset, before: Asset | None, readings: Readings) -> list[Fault]:
+    """Return the faults of an asset that its fields show together, and beside its readings: of
+    relations, computed variables, and new types of variables. `before`: as it is stored."""
+    faults = [*_relation_faults(asset), *computed_faults(asset)]
+    return faults if before is None else [*faults, *_type_faults(readings, before, asset)]
+
+
 def _type_faults(readings: Readings, before: Asset, after: Asset) -> list[Fault]:
     changed = [
         (name, _source_of(existing), _source_of(after.variables[name]))
         for name, existing in before.variables.items()
-        if _source_of(existing) != _source_of(after.variables[name])
+        if name in after.variables and _source_of(existing) != _source_of(after.variables[name])
     ]
     if not changed or readings.span(before.name) is None:
         return []
     return [
         Fault(
-            f"{before.name}.variables.{name}.type",
+            f"variables.{name}.type",
             f"is {old} and cannot become {new}: there are readings of this asset",
             "declare the variable under another name, or before its readings",
         )
@@ -201,7 +206,7 @@ def _source_of(variable: Variable) -> str:
 def _relation_faults(asset: Asset) -> Iterator[Fault]:
     for number, relation in enumerate(asset.relations):
         for name in (relation.variable, *relation.drivers):
-            where = f"{asset.name}.relations.{number}"
+            where = f"relations.{number}"
             if name not in asset.variables:
                 yield Fault(
                     where,
@@ -212,15 +217,12 @@ def _relation_faults(asset: Asset) -> Iterator[Fault]:
                 yield Fault(where, f"{name!r} is a category; only numbers follow others")
 
 
-def _computed_faults(asset: Asset) -> Iterator[Fault]:
-    return (replace(fault, path=f"{asset.name}.{fault.path}") for fault in computed_faults(asset))
-
-
 def _document(asset: Asset) -> dict[str, Any]:
     return asset.model_dump(mode="json", exclude_defaults=True)
 
 
-def _changes(before: Asset | None, after: Asset) -> list[AssetChange]:
+def asset_changes(before: Asset | None, after: Asset) -> list[AssetChange]:
+    """Return the fields in which an asset differs from the stored one, without its name."""
     old, new = (_flat(_document(a)) if a else {} for a in (before, after))
     fields = [f for f in {**old, **new} if old.get(f) != new.get(f) and f != "name"]
     return [AssetChange(after.name, field, old.get(field), new.get(field)) for field in fields]

@@ -1,19 +1,16 @@
 """Imports of uploaded files: admitted within bounds, checked, written, and removed after a day.
 
-Check and write are those of `alerting import`. All of an import but its file stands in its
-document, so that every process shows it. A write that was interrupted is begun again: it writes
-nothing twice.
+Check and write are those of `alerting import`, of readings and of events. All of an import but its
+file stands in its document, so that every process shows it. A write that was interrupted is begun
+again: it writes nothing twice.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from threading import Lock
 from typing import Any, Literal, Protocol
-
-from pydantic_core import to_jsonable_python
 
 from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.language import translatable
@@ -23,13 +20,17 @@ from alerting.ports import (
     ImportJobs,
     ImportState,
     IngestionPorts,
-    ReadingRow,
-    silent,
 )
-from alerting.readings.inference import BadLine
-from alerting.usecases.ingestion.sources import ReadingSource, Reject
-from alerting.usecases.ingestion.tables import CheckedReadings, ImportResult, check_readings
-from alerting.usecases.ingestion.understood import Understood
+from alerting.usecases.ingestion.sources import EventSource, ReadingSource, Reject
+from alerting.usecases.ingestion.tables import What, check_events, check_readings
+from alerting.usecases.ingestion.upload_descriptions import (
+    NAMES,
+    Checked,
+    describe_result,
+    describe_understood,
+    ignore_line,
+    preview_rows,
+)
 
 MOST_BYTES = 2 << 30
 MOST_AT_ONCE = 4
@@ -41,10 +42,6 @@ _SPARE = 1 << 30  # bytes of the disk that uploads leave free
 _UNDER_WAY = ("arriving", "checking", "writing")
 _MAY_CHECK = ("checking", "refused", "checked", "failed")
 _MAY_WRITE = ("checked", "writing", "failed")
-_PREVIEW_ROWS = 10
-_COLUMNS = 500
-_NAMES = 50
-_LONGEST_NAME = 200
 _LONGEST_FAULT = 4000
 _PROGRESS_EVERY = timedelta(seconds=1)
 ShownState = ImportState | Literal["interrupted"]
@@ -69,8 +66,15 @@ class ImportFiles(Protocol):
 
     def has_file(self, id: str) -> bool: ...
 
-    def open(self, job: ImportJob) -> ReadingSource:
-        """Open the file of an import with its choices. Raises UserError for one that is none."""
+    def what(self, job: ImportJob) -> What:
+        """Return what the lines of a file are: as chosen, else by its columns. Raises UserError for
+        a file that cannot be read."""
+
+    def open_readings(self, job: ImportJob) -> ReadingSource:
+        """Open a file of readings with its choices. Raises UserError for one that is none."""
+
+    def open_events(self, job: ImportJob) -> EventSource:
+        """Open a file of events with its choices. Raises UserError for one that is none."""
 
     def rejects(self, job: ImportJob) -> AbstractContextManager[Reject | None]:
         """Return the receiver of bad lines; None if a bad line refuses the file."""
@@ -263,13 +267,12 @@ def check_upload(
 ) -> None:
     """Check the file of an import, and store what was recognised or why it was refused."""
     try:
-        checked = _check(plant, files, work, _ignore, may_add_assets)
-        preview = tuple(_preview(row) for row in first_rows(checked, _PREVIEW_ROWS))
+        checked = _check(plant, files, work, ignore_line, may_add_assets)
+        preview = preview_rows(checked)
     except UserError as refusal:
         work.end("refused", fault=_fault(files, work.job, refusal))
     else:
-        understood = _describe(checked.understood)
-        work.end("checked", understood=understood, preview=preview)
+        work.end("checked", understood=describe_understood(checked), preview=preview)
 
 
 def write_upload(
@@ -293,7 +296,7 @@ def write_upload(
         except UserError as refusal:  # some rows are written
             work.end("failed", fault=_fault(files, work.job, refusal))
             return
-    work.end("done", result=_describe_result(result))
+    work.end("done", result=describe_result(result))
     files.drop_file(work.job.id)
 
 
@@ -307,90 +310,21 @@ def _check(
     work: ImportWork,
     reject: Reject | None,
     may_add_assets: bool,
-) -> CheckedReadings:
-    source = files.open(work.job)
-    used = reject if work.job.choices.skip_bad else None
-    checked = check_readings(source, plant, reject=used, progress=work)
+) -> Checked:
+    job = work.job
+    used = reject if job.choices.skip_bad else None
+    checked: Checked
+    if files.what(job) == "readings":
+        checked = check_readings(files.open_readings(job), plant, reject=used, progress=work)
+    else:
+        duration = job.choices.duration
+        source = files.open_events(job)
+        checked = check_events(source, plant, duration=duration, reject=used, progress=work)
     if not may_add_assets and checked.understood.new_assets:
-        names = ", ".join(checked.understood.new_assets[:_NAMES])
+        names = ", ".join(checked.understood.new_assets[:NAMES])
         raise UserError(
-            f"{source.name} was not imported: it is about assets outside of the part of the plant "
+            f"{job.name} was not imported: it is about assets outside of the part of the plant "
             f"that this account may see ({names}); choose one of your assets, or ask an engineer "
             "of the whole plant"
         )
     return checked
-
-
-def _ignore(_line: BadLine) -> None:
-    """Ignore a bad line in a check."""
-
-
-def first_rows(checked: CheckedReadings, most: int) -> list[ReadingRow]:
-    """Return the first rows of a checked file as they will be stored."""
-    batches = checked.source.read(checked.types, _ignore, silent)
-    try:
-        return list(islice(_rows(batches), most))
-    finally:
-        getattr(batches, "close", lambda: None)()
-
-
-def _rows(batches: Iterator[Any]) -> Iterator[ReadingRow]:
-    for batch in batches:
-        yield from batch
-
-
-def _preview(row: ReadingRow) -> dict[str, Any]:
-    shown = dict(islice(row.values.items(), _NAMES))
-    values = {k: _shorten(v) if isinstance(v, str) else v for k, v in shown.items()}
-    return {"asset": row.asset, "ts": row.ts.isoformat(), "values": values}
-
-
-def _shorten(text: str) -> str:
-    return storable(text, _LONGEST_NAME)
-
-
-def _describe(understood: Understood) -> dict[str, Any]:
-    """Return what was recognised as a document of bounded size."""
-    columns = [
-        {
-            **asdict(column),
-            "title": _shorten(column.title),
-            "bad_cells": [
-                {"text": _shorten(text), "count": count} for text, count in column.bad_cells.items()
-            ],
-            "first_bad": [_shorten(text) for text in column.first_bad],
-        }
-        for column in understood.columns[:_COLUMNS]
-    ]
-    shown = {
-        **vars(understood),
-        "form": asdict(understood.form),
-        "assets": understood.assets[:_NAMES],
-        "new_assets": understood.new_assets[:_NAMES],
-        "number_of_assets": len(understood.assets),
-        "number_of_new_assets": len(understood.new_assets),
-        "columns": columns,
-        "number_of_columns": len(understood.columns),
-        "notes": [storable(note) for note in understood.notes],
-    }
-    del shown["source"], shown["event_types"]
-    return _plain(shown)
-
-
-def _describe_result(result: ImportResult) -> dict[str, Any]:
-    """Return the result of an import as a document of bounded size."""
-    shown = {
-        **vars(result),
-        "assets": result.assets[:_NAMES],
-        "number_of_assets": len(result.assets),
-        "created": result.created[:_NAMES],
-        "variables": dict(islice(result.variables.items(), _COLUMNS)),
-        "notes": [storable(note) for note in result.notes],
-    }
-    del shown["understood"], shown["source"], shown["what"], shown["event_types"]
-    return _plain(shown)
-
-
-def _plain(document: dict[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = to_jsonable_python(document)
-    return made

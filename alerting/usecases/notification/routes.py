@@ -51,10 +51,7 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
     refusals = []
     for document in documents:
         try:
-            route = parse_route(document)
-            if faults := _unknown_channels(route, sorted(platform.channels)):
-                raise RouteRefused(route.name, faults)
-            good.append(route)
+            good.append(parse_known_route(platform, document))
         except RouteRefused as refusal:
             refusals.append(str(refusal))
     names = [route.name for route in good]
@@ -68,7 +65,17 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
     return good
 
 
-def _documents_by_name(routes: Routes) -> dict[str, Document]:
+def parse_known_route(platform: RoutePorts, document: Document) -> Route:
+    """Return the route of a document, all of whose channels are configured. Raises RouteRefused
+    with every fault."""
+    route = parse_route(document)
+    if faults := _unknown_channels(route, sorted(platform.channels)):
+        raise RouteRefused(route.name, faults)
+    return route
+
+
+def routes_by_name(routes: Routes) -> dict[str, Document]:
+    """Return the documents of routes by name, valid or not."""
     documents = routes.documents()
     return {
         name: document for document in documents if isinstance(name := document.get("name"), str)
@@ -77,7 +84,7 @@ def _documents_by_name(routes: Routes) -> dict[str, Document]:
 
 def plan_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[RoutePlan]:
     """Return the changes that `apply_routes` would make. Raises UserError for faulty documents."""
-    existing = _documents_by_name(platform.routes)
+    existing = routes_by_name(platform.routes)
     plans = []
     for route in check_routes(platform, documents):
         document = route_document(route)
@@ -88,11 +95,15 @@ def plan_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Rou
 
 
 def apply_routes(
-    platform: RoutePorts, documents: Sequence[Document], actor: str, at: datetime
+    platform: RoutePorts,
+    documents: Sequence[Document],
+    actor: str,
+    at: datetime,
+    reason: str = "",
 ) -> list[RoutePlan]:
     """Apply routes, all of them or none. Raises UserError for faulty documents."""
     plans = plan_routes(platform, documents)
-    existing = _documents_by_name(platform.routes)
+    existing = routes_by_name(platform.routes)
     for plan in plans:
         if plan.action != "unchanged":
             platform.routes.store_document(dict(plan.document))
@@ -103,16 +114,19 @@ def apply_routes(
                 at,
                 existing.get(plan.name),
                 plan.document,
+                reason,
             )
     return plans
 
 
-def remove_route(platform: RoutePorts, name: str, actor: str, at: datetime) -> None:
+def remove_route(
+    platform: RoutePorts, name: str, actor: str, at: datetime, reason: str = ""
+) -> None:
     """Remove a route. Raises UserError if there is none of that name."""
-    before = _documents_by_name(platform.routes).get(name)
+    before = routes_by_name(platform.routes).get(name)
     if not platform.routes.remove(name):
         raise UserError(f"there is no route {name!r}; see: alerting route list")
-    platform.audit.add(actor, template("route removed"), name, at, before)
+    platform.audit.add(actor, template("route removed"), name, at, before, why=reason)
 
 
 def recipients_now(

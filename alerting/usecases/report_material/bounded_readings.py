@@ -7,7 +7,7 @@ longer than the prediction window. Gaps are found in all readings, part after pa
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import gcd
@@ -24,7 +24,7 @@ from alerting.detection.problems import BoolArray, needed_samples, problem_delay
 from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
 from alerting.readings.history import History, duration_millis, millis, no_readings
-from alerting.readings.sample_quality import Doubts, Instants
+from alerting.readings.sample_quality import Doubts, Instants, join_instants
 from alerting.reporting.definition.material import Reduced
 from alerting.reporting.page.details import variable_of
 
@@ -71,7 +71,8 @@ def load_bounded(
         return reduction.history(part), reduction.reduced()
     frames = [p.readings for p in whole if len(p.readings)]
     doubts = Doubts(
-        _join([p.doubts.bad for p in whole]), _join([p.doubts.uncertain for p in whole])
+        join_instants([p.doubts.bad for p in whole]),
+        join_instants([p.doubts.uncertain for p in whole]),
     )
     return replace(
         part, readings=pd.concat(frames) if frames else part.readings, doubts=doubts
@@ -196,7 +197,11 @@ class _Reduction:
     def history(self, last: History) -> History:
         """Return the reduced history. `last`: the part with all events."""
         frame = pd.concat(self.frames) if self.frames else last.readings
-        return replace(last, readings=frame, doubts=Doubts(_join(self.bad), _join(self.uncertain)))
+        return replace(
+            last,
+            readings=frame,
+            doubts=Doubts(join_instants(self.bad), join_instants(self.uncertain)),
+        )
 
     def reduced(self) -> Reduced:
         """Return what was kept beside the history."""
@@ -246,10 +251,3 @@ def _last_run(column: "pd.Series[Any]") -> BoolArray:
         changes = np.flatnonzero(ends_of_runs(pd.factorize(column.to_numpy()[there])[0]))
         keep[there[changes[-2:]]] = True
     return keep
-
-
-def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
-    return {
-        name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
-        for name in sorted({name for part in parts for name in part})
-    }

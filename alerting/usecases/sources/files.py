@@ -20,14 +20,11 @@ from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
     Delivered,
-    EventRow,
     FileMark,
     IngestionPorts,
-    ReadingRow,
     SourceDeliveries,
     SourcePorts,
     Sources,
-    silent,
 )
 from alerting.ports.logs import id_logger
 from alerting.readings.inference import BadLine
@@ -38,6 +35,7 @@ from alerting.usecases.ingestion.tables import (
     check_events,
     check_readings,
 )
+from alerting.usecases.ingestion.upload_descriptions import first_rows
 from alerting.usecases.sources.deliver import record_declared
 from alerting.usecases.sources.headroom import (
     BeyondBounds,
@@ -362,7 +360,7 @@ def try_files(
     file = found[-1]
     with _blamed(file, is_outage):
         checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
-        rows = _first_rows(checked)
+        rows = first_rows(checked, SHOWN)
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
     notes = [
         f"rows are of {file.name}, the newest of {len(found)} that match",
@@ -371,13 +369,3 @@ def try_files(
     return SourceTrial(
         source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes
     )
-
-
-def _first_rows(checked: CheckedReadings | CheckedEvents) -> Sequence[ReadingRow | EventRow]:
-    if isinstance(checked, CheckedReadings):
-        readings: Sequence[ReadingRow] = next(
-            checked.source.read(checked.types, _ignore, silent), []
-        )
-        return readings[:SHOWN]
-    events = next(checked.source.read(checked.types, checked.durations, _ignore, silent), [])
-    return events[:SHOWN]

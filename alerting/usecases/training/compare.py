@@ -26,6 +26,7 @@ from alerting.reporting.page.decision_text import decision_markdown, headline_me
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
+from alerting.usecases.labels.learning import record_labels
 from alerting.usecases.registry.evidence import FOLDER as EVIDENCE
 from alerting.usecases.registry.evidence import effects_file
 from alerting.usecases.registry.model_cache import ModelCache
@@ -145,7 +146,7 @@ def _compare_trained(
     params = {"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {}
     names = ("ap", "bound", "trials", "problems") if chance is not None else ()
     metrics = {f"chance_{name}": float(getattr(chance, name)) for name in names}
-    return _store(platform, run, proposal, params, metrics)
+    return _store(platform, run, definition, proposal, params, metrics)
 
 
 def _ends_alarm(
@@ -174,12 +175,12 @@ def _compare_estimated(
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
     notes = tuple(account["notes"])
+    tables = account.get("tables", [])
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**_version_tags(definition.kind, model, run), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run.id, files, tags, {})
     composition = load_profile(platform.runs, run.id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
-    tables = account.get("tables", [])
     proposal = Proposal(
         definition=run.name,
         revision=run.revision,
@@ -193,15 +194,17 @@ def _compare_estimated(
         reason=decision.reason,
         challenger_version=version,
         champion_version=champion_version,
-        evidence={**decision.evidence, "notes": account["notes"], "tables": tables, **fitted},
+        evidence={**decision.evidence, "notes": notes, "tables": tables, **fitted},
         dataset=composition.model_copy(update={"notes": notes, "dropped": account["left_out"]}),
     )
-    return _store(platform, run, proposal, {"family": compared.family}, compared.metrics)
+    params = {"family": compared.family}
+    return _store(platform, run, definition, proposal, params, compared.metrics)
 
 
 def _store(
     platform: TrainingPorts,
     run: TrainingRun,
+    definition: ModelDefinition,
     proposal: Proposal,
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
@@ -209,6 +212,7 @@ def _store(
     """Store the proposal of a training on its run, and record that the training has ended. Raises
     UserError if a person has cancelled it meanwhile."""
     require_not_cancelled(platform.trainings, run.name, run.training)
+    proposal = record_labels(platform, definition, proposal)
     text = decision_markdown(proposal)
     platform.runs.log(
         run.id,
@@ -245,11 +249,8 @@ def _read_champion(
 
 
 def _importance(challenger: Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
-    """Return the importance of the challenger's most important variables for the record of the
-    decision.
-
-    Nothing if it was not measured, or if the refitted champion goes into service instead.
-    """
+    """Return the importance of the challenger's most important variables, for the record; nothing
+    if it was not measured, or if the refitted champion goes into service instead."""
     if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
         return {}
     rows = len(challenger.evidence.shap.shares)
@@ -314,8 +315,7 @@ def _refresh(
     champion_version: int,
     compared: PromotionDecision,
 ) -> tuple[PromotionDecision, int | None]:
-    """Refit the champion, which stays, and return the decision and the new version; the decision as
-    it is without a refit."""
+    """Refit the champion, which stays; return the decision, and the new version if there is one."""
     refreshed = refresh(platform, run, definition, dataset, champion_version)
     if refreshed is None:
         return compared, None
@@ -377,7 +377,7 @@ def _decide(
         definition=definition,
         challenger=challenger,
         champion=champion,
-        histories=histories_at(platform.assets, platform.readings, definition, as_of),
+        histories=histories_at(platform, definition, as_of),
         excluded=acted_windows(platform.episodes, definition, as_of),
         as_of=as_of,
         seed=definition.learning.seed,

@@ -1,17 +1,19 @@
 """The dataset of a definition, from which a training learns, with its quality report."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
-from alerting.learning.data.dataset import Dataset, build_dataset
+from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
 from alerting.learning.data.feedback_labels import (
     FeedbackLabel,
     collect_feedback_labels,
@@ -19,12 +21,15 @@ from alerting.learning.data.feedback_labels import (
 )
 from alerting.learning.data.split import PARTS
 from alerting.learning.features.plan import FeaturePlan
-from alerting.ports import EpisodePorts, Episodes, TrainingPorts
-from alerting.readings.history import from_millis
+from alerting.ports import Episodes, TrainingPorts
+from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.derived import stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.labels.learning import labelled_intervals, labels_read
 from alerting.usecases.training.derived import histories_at
+
+_NONE = timedelta(0)
 
 
 def dataset_of(platform: TrainingPorts, name: str, as_of: datetime) -> Dataset:
@@ -48,10 +53,13 @@ def dataset_at(
     `plan`: of a model that is fitted again.
     """
     feedback = feedback_labels_at(platform, definition, as_of)
-    histories = histories_at(platform.assets, platform.readings, definition, as_of)
-    suppressed = suppressed_at(platform, definition, as_of)
+    histories = histories_at(platform, definition, as_of)
     limits = platform.limits
     derived = stored_features(platform.derived_features, definition)
+    if derived is None and labels_read(platform.labels, definition, _assets(histories), as_of):
+        derived = derive_at(definition, histories, as_of)  # rows are left out by their windows
+    stated = definition if derived is None else derived.fill(definition)
+    suppressed = suppressed_at(platform, stated, as_of)
     return build_dataset(
         definition,
         revision.number,
@@ -67,13 +75,23 @@ def dataset_at(
 
 
 def suppressed_at(
-    platform: EpisodePorts, definition: TrainedDefinition, as_of: datetime
+    platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> dict[str, list[SuppressedInterval]]:
-    """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
+    """Return the intervals of each asset whose rows are left out, in the point-in-time view of
+    as_of: suppressed ones, and those with windows or labels that touch a time not to be learned
+    from. `definition`: with its windows."""
     end = min(as_of, definition.periods.last or as_of)
-    return suppressed_intervals_by_asset(
-        platform, definition, matching_assets(definition, platform.assets.all()), None, end
-    )
+    assets = matching_assets(definition, platform.assets.all())
+    suppressed = suppressed_intervals_by_asset(platform, definition, assets, None, end)
+    window = definition.window
+    ahead = window.after + window.length + definition.problem.hold
+    lengths = definition.features.windows or ()
+    behind = {one.name: max(lengths, default=_NONE) + definition.delay(one) for one in assets}
+    marked = labelled_intervals(platform.labels, definition, assets, as_of, ahead, behind)
+    return {
+        name: [*suppressed.get(name, ()), *marked.get(name, ())]
+        for name in suppressed.keys() | marked.keys()
+    }
 
 
 def feedback_labels_at(
@@ -95,6 +113,10 @@ def feedback_labels_at(
         *collect_feedback_labels(episodes, definition, as_of),
         *collect_misses(misses, definition, as_of),
     ]
+
+
+def _assets(histories: Sequence[History]) -> list[Asset]:
+    return [history.asset for history in histories]
 
 
 def acted_windows(

@@ -9,9 +9,10 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.learning.data.dataset import derive_at
 from alerting.learning.features.derive import DerivedFeatures
-from alerting.ports import Assets, Readings, TrainingPorts
+from alerting.ports import LabelPorts, TrainingPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.derived import stored_features
+from alerting.usecases.labels.overlay import without_bad_values
 
 
 def fix_features(
@@ -21,9 +22,7 @@ def fix_features(
     definition states its own."""
     if (stored := stored_features(platform.derived_features, definition)) is not None:
         return stored
-    derived = derive_at(
-        definition, histories_at(platform.assets, platform.readings, definition, as_of), as_of
-    )
+    derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
     return (
         None
         if derived is None
@@ -41,9 +40,7 @@ def describe_features(
     if (stored := stored_features(platform.derived_features, definition)) is not None:
         return stored.message
     try:
-        derived = derive_at(
-            definition, histories_at(platform.assets, platform.readings, definition, as_of), as_of
-        )
+        derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
     except UserError as missing:
         return f"Stride and windows cannot be derived yet: {missing}"
     return (
@@ -52,8 +49,10 @@ def describe_features(
 
 
 def histories_at(
-    assets: Assets, readings: Readings, definition: TrainedDefinition, as_of: datetime
+    platform: LabelPorts, definition: TrainedDefinition, as_of: datetime
 ) -> list[History]:
-    """Return the histories of all assets of a definition from which it may learn at as_of."""
+    """Return the histories of all assets of a definition from which it may learn at as_of, without
+    values that were labelled bad by then."""
     end = min(as_of, definition.periods.last or as_of)
-    return [readings.load(a, None, end) for a in matching_assets(definition, assets.all())]
+    readings = without_bad_values(platform, as_of).readings
+    return [readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]

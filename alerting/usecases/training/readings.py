@@ -33,6 +33,8 @@ from alerting.ports import Files, Readings, TrainingPorts
 from alerting.readings.history import History, millis, to_millis
 from alerting.readings.long_history import LongHistory
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
+from alerting.usecases.labels.learning import labelled_intervals
+from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.training.run import DATASET
 
 BYTES_PER_VALUE = 20
@@ -56,9 +58,8 @@ def read_histories(
     """Read what a training needs, one asset after the other, as files, and its composition. Raises
     UserError without readings."""
     assets = matching_assets(definition, platform.assets.all())
-    period = estimation_of(definition).period(
-        definition, TrainingSource(assets, platform.readings, as_of)
-    )
+    readings = without_bad_values(platform, as_of).readings
+    period = estimation_of(definition).period(definition, TrainingSource(assets, readings, as_of))
     files: dict[str, bytes] = {}
     rows = {"train": 0, "unseen": 0}
     variables = set[str]()
@@ -69,14 +70,14 @@ def read_histories(
         variables |= types.keys()
         file = ReadingsWriter(types)
         length = 0
-        for before in _categories_before(platform.readings, definition, asset, period.start):
+        for before in _categories_before(readings, definition, asset, period.start):
             file.write(before.reindex(columns=list(types)))
         is_between = period.unseen_from is not None and period.unseen_from > period.cutoff
-        for name, part in _load(platform.readings, definition, asset, period, as_of, list(types)):
+        for name, part in _load(readings, definition, asset, period, as_of, list(types)):
             if is_between and name == "unseen":
                 is_between = False
                 for before in _categories_before(
-                    platform.readings, definition, asset, period.unseen_from or period.cutoff
+                    readings, definition, asset, period.unseen_from or period.cutoff
                 ):
                     file.write(
                         before.loc[before.index > period.cutoff].reindex(columns=list(types))
@@ -215,9 +216,10 @@ def load_learning_data(
         if name in assets
     ]
     period = NormalTime(**times)
-    suppressed = suppressed_intervals_by_asset(
-        platform, definition, [h.asset for h in histories], period.start, as_of
-    )
+    of = [history.asset for history in histories]
+    suppressed = suppressed_intervals_by_asset(platform, definition, of, period.start, as_of)
+    for name, marked in labelled_intervals(platform.labels, definition, of, as_of).items():
+        suppressed[name] = [*suppressed.get(name, ()), *marked]
     return LearningData(histories, suppressed, period, verdicts_at(platform, definition, as_of))
 
 

@@ -112,7 +112,7 @@ def review_refit(
         champion = ModelCache(platform).get(definition, serving.challenger_version)
     except ModelUnavailable:  # the comparison of the training reports it
         return None
-    histories = histories_at(platform.assets, platform.readings, definition, as_of)
+    histories = histories_at(platform, definition, as_of)
     suppressed = suppressed_at(platform, definition, as_of)
     acted = acted_windows(platform.episodes, definition, as_of)
     found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)

@@ -40,6 +40,7 @@ from alerting.reporting.page.decision_text import (
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.labels.learning import labelled_times, with_labels
 from alerting.usecases.registry.registration import search_run
 from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.dataset import dataset_at, require_model
@@ -118,7 +119,8 @@ def prepare(
             prepared = _prepare_rows(platform, revision, definition, as_of)
         else:
             prepared = _Prepared(*read_histories(platform, definition, as_of))
-    composition = prepared.profile
+    labelled = labelled_times(platform, definition, as_of)
+    composition = with_labels(prepared.profile, labelled)
     tags = {
         "definition": name,
         "revision": str(revision.number),
@@ -131,7 +133,11 @@ def prepare(
         tags | {"question": training.question, "training": training.run},
     )
     platform.runs.describe(name, describe_experiment(definition), MAIN_METRICS["event_recall"])
-    files = {**prepared.files, PROFILE: composition.model_dump_json(indent=1).encode()}
+    files = {
+        **prepared.files,
+        **labelled.files(),
+        PROFILE: composition.model_dump_json(indent=1).encode(),
+    }
     platform.runs.log(run_id, prepared.params, prepared.metrics, prepared.tags, files, DATASET)
     platform.runs.log_dataset(run_id, name, composition.model_dump(mode="json"), prepared.columns)
     for line in dataset_lines(composition):

@@ -12,6 +12,7 @@ from alerting.ports import Definitions, PlantPorts, Readings, SeriesPorts
 from alerting.readings.buckets import DAY, Buckets
 from alerting.readings.instants import from_millis, to_millis
 from alerting.readings.rollups import Interval
+from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.trends.rolled import read_buckets
 from alerting.usecases.trends.series import find_asset, gaps_of
 
@@ -36,7 +37,11 @@ class LastSample(NamedTuple):
 @dataclass(frozen=True)
 class VariableLine:
     """A variable with its newest good sample of the time that was looked at, how many were good and
-    bad there, the share of it that good samples cover, and the definitions that read it."""
+    bad there, the share of it that good samples cover, and the definitions that read it.
+
+    `hours`: its samples of each hour; `silent_since`: since when a value is missing, None of one
+    that is not; the beginning of the time that was looked at, if there was none in it.
+    """
 
     name: str
     variable: Variable
@@ -46,6 +51,8 @@ class VariableLine:
     bad: int
     coverage: float | None
     definitions: list[str]
+    hours: Buckets
+    silent_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ def variable_page(
     """Return variables of an asset with names after one, with what came over the last day. Raises
     NotFound for an unknown asset."""
     found = find_asset(platform, asset)
+    platform = without_bad_values(platform)
     following = sorted(name for name in found.variables if after is None or name > after)
     names = following[:limit]
     until = to_millis(now) + 1
@@ -94,6 +102,8 @@ def variable_page(
             int(samples.of[name].bad.sum()),
             _coverage(found.variables[name], samples.of[name], day, samples.unread),
             users.get(name, []),
+            samples.of[name],
+            _silent_since(found.variables[name], samples.of[name], day, samples.unread),
         )
         for name in names
     ]
@@ -108,6 +118,26 @@ def _coverage(
     gaps = gaps_of(declared, buckets, day, unread)
     read = _length([day]) - _length(unread)
     return 1 - _length(gaps) / read if read else None
+
+
+def silent_variables(platform: SeriesPorts, asset: Asset, now: datetime) -> list[str]:
+    """Return the variables of an asset of which a value is missing now, by the last day."""
+    until = to_millis(now) + 1
+    day = (until - DAY, until)
+    names = list(asset.variables)
+    samples = read_buckets(platform, asset, names, *day, "hours", _MOST_READINGS)
+    return [
+        name
+        for name, declared in asset.variables.items()
+        if _silent_since(declared, samples.of[name], day, samples.unread) is not None
+    ]
+
+
+def _silent_since(
+    declared: Variable, buckets: Buckets, day: Interval, unread: Sequence[Interval]
+) -> datetime | None:
+    gaps = gaps_of(declared, buckets, day, unread)
+    return from_millis(gaps[-1][0]) if gaps and gaps[-1][1] == day[1] else None
 
 
 def _length(spans: Iterable[Interval]) -> int:

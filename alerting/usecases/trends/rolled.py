@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from alerting.definitions.assets import Asset
 from alerting.ports import SeriesPorts
-from alerting.readings.buckets import NO_BUCKETS, Buckets, join_buckets, merge_buckets
+from alerting.readings.buckets import NO_BUCKETS, Buckets, join_buckets, merge_buckets, without_good
+from alerting.readings.interval_labels import bad_intervals
 from alerting.readings.rollups import (
     WIDTHS,
     Interval,
@@ -38,8 +39,9 @@ def read_buckets(
 ) -> IntervalBuckets:
     """Return buckets of a size over [start, end) (ms), or with None the samples themselves.
 
-    What is not rolled up is read from readings, newest first, as far as about `most` instants
-    reach. The first and last bucket of a rollup may extend beyond the span.
+    Values that are labelled bad count as such. What is not rolled up is read from readings, newest
+    first, as far as about `most` instants reach. The first and last bucket of a rollup may extend
+    beyond the span.
     """
     if size is None:
         samples = read_samples(platform.readings, asset, names, start, end, most)
@@ -47,8 +49,13 @@ def read_buckets(
     width = WIDTHS[size]
     first = start // width * width
     state = platform.rollups.state(asset.name)
+    labels = platform.labels.in_force([asset.name], None)
+    bad = {name: bad_intervals(labels, asset, name) for name in names}
     covered = {
-        name: tuple(state.covered(asset, name, first, end)) if state else () for name in names
+        name: tuple(subtract(state.covered(asset, name, first, end), _edges(bad[name], width)))
+        if state
+        else ()
+        for name in names
     }
     rolled = {name for name in names if covered[name]}
     # none but whole hours have parts
@@ -56,7 +63,9 @@ def read_buckets(
     pieces: dict[str, list[Buckets]] = {}
     for name in names:
         buckets = unpack(parts.get(name, {}), size)
-        pieces[name] = [buckets.select(*span) for span in covered[name]]
+        pieces[name] = [
+            without_good(buckets.select(*span), bad[name], width) for span in covered[name]
+        ]
     unread: list[Interval] = []
     rows = 0
     for missing in dict.fromkeys(tuple(subtract([(start, end)], covered[n])) for n in names):
@@ -73,6 +82,12 @@ def read_buckets(
                 pieces[name].append(merge_buckets(samples.of[name], width))
     of = {name: _in_order(found) for name, found in pieces.items()}
     return IntervalBuckets(of, rolled, merge_intervals(unread))
+
+
+def _edges(bad: Sequence[Interval], width: int) -> list[Interval]:
+    """Return the buckets of which a part is labelled bad: these are read."""
+    cut = {at // width * width for interval in bad for at in interval if at % width}
+    return [(start, start + width) for start in sorted(cut)]
 
 
 def _hour(at: int) -> int:

@@ -23,6 +23,7 @@ from alerting.readings.buckets import (
 from alerting.readings.cleaning import Floats
 from alerting.readings.instants import Millis, duration_millis, to_millis
 from alerting.readings.rollups import WIDTHS, Interval, RollupSize, merge_intervals, subtract
+from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.trends.rolled import IntervalBuckets, read_buckets
 from alerting.usecases.trends.samples import read_samples
 
@@ -91,6 +92,7 @@ def read_series(
     that is not of its variable's type.
     """
     found = find_asset(platform, asset)
+    platform = without_bad_values(platform)
     names = list(dict.fromkeys(variables))
     for name in names:
         _require_number(found, name)

@@ -39,6 +39,7 @@ BY_STATE = {
     "POST /api/v1/definitions/{name}/models:rollback": "has no champion|was never in service",
     "POST /api/v1/definitions/{name}/trainings": "is not in service",
     "POST /api/v1/definitions:check": UNREADABLE,
+    "POST /api/v1/definitions:test": "is not a scenario file|has faults",
     "POST /api/v1/definitions:preview": "has faults|needs a model|must lie before|after now|"
     "at most",
     "POST /api/v1/definitions/{name}:activate": "is active already|was changed by",

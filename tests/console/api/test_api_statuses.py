@@ -284,7 +284,11 @@ def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is
             seen.add(str(answer.status_code))
             if answer.status_code >= 400:
                 assert answer.headers["content-type"] == PROBLEM, (path, answer.status_code)
-                assert set(answer.json()) == {"type", "title", "status", "detail", "instance"}
+                told = answer.json()
+                faults = told.pop("faults", [])
+                assert set(told) == {"type", "title", "status", "detail", "instance"}
+                assert all(fault["message"] in told["detail"] for fault in faults)
+                assert not faults or answer.status_code == 422
         undeclared += [(method, path, status) for status in sorted(seen - declared)]
         unseen += [
             (method, path, status)
@@ -303,6 +307,7 @@ def test_every_problem_is_declared_as_a_problem_document(client):
         "status",
         "detail",
         "instance",
+        "faults",
     }
     for path, method, operation, _ in operations(client):
         for status, answer in operation["responses"].items():

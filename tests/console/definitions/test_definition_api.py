@@ -276,3 +276,24 @@ def test_a_change_that_breaks_the_alarm_budget_is_refused_until_someone_says_why
     accepted = f"{query}?accept_load=first%20week"
     assert client.put(accepted, json=too_hot(above=214), headers=sent).status_code == 201
     assert "first week" in [entry["why"] for entry in audit_entries(narrow)]
+
+
+def test_scenarios_are_run_against_a_document(client):
+    scenario = {
+        "title": "hot",
+        "every": "5m",
+        "readings": {"temperature": [200, 220, 200]},
+        "expect": [{"at": "5m", "raised": "medium"}, {"at": "10m", "closed": True}],
+    }
+    wrong = {**scenario, "title": "never", "expect": []}
+    body = {"definition": too_hot(), "scenarios": [scenario, wrong]}
+    answer = client.post("/api/v1/definitions:test", json=body, headers=ADMIN)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["passed"], [one["passed"] for one in found["scenarios"]]) == (
+        False,
+        [True, False],
+    )
+    assert found["scenarios"][1]["difference"] == ["+ 5m  raised: medium", "+ 10m  closed"]
+    body = {"definition": too_hot(above="much"), "scenarios": [scenario]}
+    expect_problem(client.post("/api/v1/definitions:test", json=body, headers=ADMIN), 422)

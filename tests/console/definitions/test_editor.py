@@ -16,7 +16,7 @@ from alerting.console.definitions.starts import list_starts
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
 from alerting.usecases.definitions.sync import apply
-from tests.builders import at, too_hot
+from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.often_hot import DAYS, often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN, browser, csrf_of, log_in, wall
@@ -267,3 +267,88 @@ def test_the_line_of_a_field_is_that_of_the_nearest_one_above_it():
     assert line_of_path(text, "any.0.above") == 4
     assert line_of_path(text, "any.1.above") == 5
     assert line_of_path(text, "above") is None
+
+
+SCENARIO = """
+- title: hot for ten minutes
+  every: 5m
+  readings: {temperature: [200, 220, 220, 200]}
+  expect: [{at: 5m, raised: medium}, {at: 15m, closed: true}]
+- title: never hot
+  every: 5m
+  readings: {temperature: [200, 220, 220, 200]}
+  expect: []
+"""
+
+
+def test_scenarios_of_a_draft_are_run_in_the_editor(hot):
+    engineer, platform = hot
+    text = write_yaml_document(too_hot())
+    page = send(engineer, NEW, "test", text, scenarios=SCENARIO)
+    assert page.status_code == 200
+    assert "1 of 2 scenarios passed" in page.text
+    assert "+ 5m  raised: medium" in page.text
+    assert "never hot" in page.text.split('name="scenarios"')[1]  # and it is there to be changed
+    assert platform.definitions.documents() == []
+    ran = send(engineer, NEW, "test", text, scenarios=f"definition: too-hot\nscenarios:{SCENARIO}")
+    assert "1 of 2 scenarios passed" in ran.text
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "why"),
+    [
+        ("", "write a list, each with a title"),
+        ("[1, 2]", "is not a scenario file"),
+        ("- {title: a", "the scenarios"),
+        (
+            "- {title: a, every: 1m, readings: {temperature: [1 x 99999, 1, 1]}, expect: []}",
+            "100000",
+        ),
+    ],
+)
+def test_scenarios_with_a_fault_are_refused_with_the_reason(hot, scenarios, why):
+    engineer, _ = hot
+    page = send(engineer, NEW, "test", write_yaml_document(too_hot()), scenarios=scenarios)
+    assert page.status_code == 422
+    assert why in unescape(page.text)
+
+
+def test_a_preview_just_before_keeps_its_period_so_that_its_readings_are_used_again(hot):
+    engineer, platform = hot
+    text = write_yaml_document(too_hot(stale_after="1d"))
+    first = engineer.get(send(engineer, NEW, "preview", text, weeks="1").headers["location"])
+    platform.clock.instant = at(DAYS * 24 * 60 + 5)
+    changed = text.replace("215", "240")
+    second = engineer.get(send(engineer, NEW, "preview", changed, weeks="1").headers["location"])
+    heading = re.compile(r"<h2>Preview <small>(.*?)</small>")
+    assert heading.search(first.text)[1] == heading.search(second.text)[1]
+    assert "would have raised 0 alarms" in second.text
+    platform.clock.instant = at(DAYS * 24 * 60 + 11)
+    third = engineer.get(send(engineer, NEW, "preview", changed, weeks="1").headers["location"])
+    assert heading.search(third.text)[1] != heading.search(first.text)[1]
+
+
+def test_leaving_the_page_stops_a_preview_and_leaves_the_draft(hot):
+    engineer, _ = hot
+    text = write_yaml_document(too_hot(stale_after="1d"))
+    where = send(engineer, NEW, "preview", text).headers["location"]
+    token = csrf_of(engineer.get("/account"))
+    assert engineer.post(f"{where}/end", data={"csrf": token}).status_code == 204
+    assert "too-hot" in text_of(engineer.get(where))
+    assert engineer.post("/previews/000000000000/end", data={"csrf": token}).status_code == 404
+
+
+def test_a_draft_that_predicts_shows_where_how_long_and_whether_that_is_enough(hot):
+    engineer, _ = hot
+    problem = {"variable": "temperature", "above": 215}
+    text = write_yaml_document(too_moist(problem=problem))
+    page = engineer.get(send(engineer, NEW, "preview", text, weeks="1").headers["location"])
+    assert "The problem happened 36 times" in page.text
+    assert "On 1 asset." in page.text
+    assert "It lasted 10 min" in page.text
+    assert "few to learn from" not in page.text
+    assert 'data-path="problem.above"' in page.text
+    rare = write_yaml_document(too_moist(problem={"variable": "temperature", "above": 500}))
+    page = engineer.get(send(engineer, NEW, "preview", rare, weeks="1").headers["location"])
+    assert "The problem happened 0 times" in page.text
+    assert "few to learn from" in page.text

@@ -1,6 +1,7 @@
 """Previews of drafts over the REST API: jobs of one person, in memory, bounded."""
 
 from threading import Event
+from time import monotonic
 
 import pytest
 from fastapi.testclient import TestClient
@@ -8,7 +9,9 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.console.definitions.previews import PreviewJob, Previews, PreviewsFull
 from alerting.definitions.faults import NotFound, UserError
+from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.held_readings import HeldStore
 from alerting.usecases.backtest.preview import preview
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
@@ -111,7 +114,16 @@ def test_a_period_without_readings_fails_with_the_reason(client):
 def test_a_preview_ends_where_it_needs_more_readings_than_allowed(platform):
     subject = written_subject(platform, too_hot())
     with pytest.raises(UserError, match="needs more than 50 readings; choose a shorter period"):
-        preview(platform, subject, at(0), at(DAY), lambda *_: None, lambda: None, most_readings=50)
+        preview(
+            platform,
+            subject,
+            at(0),
+            at(DAY),
+            silent,
+            lambda: None,
+            HeldStore(monotonic),
+            most_readings=50,
+        )
 
 
 def job(owner, text="draft"):

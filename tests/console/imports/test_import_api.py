@@ -51,6 +51,8 @@ def test_a_european_file_is_recognised_and_nothing_is_written_before_one_says_so
         "asset": "oven-1",
         "ts": "2025-10-25T22:00:00Z",
         "values": {"Temperatur_Zone_1": 200.5, "Rezeptur": "A0"},
+        "type": None,
+        "end": None,
     }
     assert platform.assets.all() == []
 

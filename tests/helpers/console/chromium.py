@@ -52,6 +52,10 @@ def open_chromium(profile):
         os.close(from_browser)
 
 
+class PageLeft(Exception):
+    """The browser was on its way to another page."""
+
+
 class Page:
     """The one page of a browser."""
 
@@ -142,7 +146,10 @@ class Page:
         def is_there():
             loaded = "document.readyState == 'complete'"
             there = f"location.href + ' ' + ({loaded} && !!document.querySelector({selector!r}))"
-            found = self.evaluate(there) or ""
+            try:
+                found = self.evaluate(there) or ""
+            except PageLeft:
+                return False
             return found.startswith(address) and found.endswith("true")
 
         wait_until(is_there, lambda: self.evaluate("location.href + document.body.innerText"))
@@ -150,6 +157,20 @@ class Page:
     def click(self, selector):
         """Click an element, wherever on the page it is; wait for nothing."""
         self.evaluate(f"document.querySelector({selector!r}).click()")
+
+    def follow(self, selector, address, there="body"):
+        """Click an element, and wait for another page, as `wait_for`."""
+        self.evaluate("window.isLeft = true")
+        self.click(selector)
+
+        def is_other():
+            try:
+                return not self.evaluate("window.isLeft")
+            except PageLeft:
+                return False
+
+        wait_until(is_other, self.text)
+        self.wait_for(address, there)
 
     def choose(self, selector, value):
         self.evaluate(f"document.querySelector({selector!r}).value = {value!r}")
@@ -193,6 +214,8 @@ class Page:
         while True:
             answer = self._receive()
             if answer.get("id") == number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise PageLeft(answer)
                 assert "error" not in answer, (method, answer)
                 return answer["result"]
 

@@ -28,9 +28,9 @@ def wait_until_healthy(server, port):
 
 
 @contextmanager
-def serving_thread(app, trusted=()):
+def serving_thread(app, trusted=(), port=None):
     """Yield the port of a server in this process. `trusted`: addresses of proxies."""
-    port = free_port()
+    port = port or free_port()
     config = uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(trusted))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -5,6 +5,7 @@ of it shows that. What both lines share stands in a plant of both alone; but for
 which an alarm is open on each line: in a plant of one it names an asset that does not exist.
 """
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from alerting.ports import (
 )
 from alerting.ports.late import Arrival, LatePart
 from alerting.ports.sources import DeadMessage
+from alerting.readings.interval_labels import IntervalLabel
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -61,6 +63,7 @@ class Names(NamedTuple):
     line: str
     episodes: tuple[str, ...]
     shelves: tuple[str, ...]
+    labels: tuple[str, ...]
     jobs: tuple[str, ...]
     reports: tuple[str, ...]
     imports: tuple[str, ...]
@@ -82,6 +85,7 @@ def names_of(line):
         line,
         (*(made.id for made in _episodes(line, oven)), _shared_episode(oven).id),
         tuple(shelf.id for shelf in _shelves(line, oven)),
+        tuple(label.id for label in _labels(line, oven)),
         tuple(job.id for job in _jobs(line)),
         (f"{line}-hot:2026-W02:1", f"{line}-hot:by-hand:1", "2026-W02:1"),
         tuple(job.id for job in _imports(line)),
@@ -218,6 +222,24 @@ def _shelves(line, oven):
     ]
 
 
+def _labels(line, oven):
+    kinds = ("bad", "not_to_learn_from")
+    return [
+        IntervalLabel(
+            hashlib.sha256(f"{line} {kind}".encode()).hexdigest()[:16],
+            oven,
+            (),
+            at(9000),
+            at(9010),
+            kind,
+            f"label on {line}",
+            line,
+            at(9020),
+        )
+        for kind in kinds
+    ]
+
+
 def _add_operations(made, line, oven):
     for one in _episodes(line, oven):
         assert made.episodes.insert(one)
@@ -225,6 +247,8 @@ def _add_operations(made, line, oven):
     made.feedback.append(Feedback(first, "true_alarm", True, line, line, line, at(NOW - 5)))
     for shelf in _shelves(line, oven):
         assert made.shelves.insert(shelf)
+    for label in _labels(line, oven):
+        assert made.labels.insert(label)
     miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))
     made.misses.append(miss)
     span = (at(0), at(1440), 1, None, at(2000))

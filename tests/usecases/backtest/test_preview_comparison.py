@@ -1,13 +1,15 @@
 """A draft beside what is in service, and the values that a preview draws."""
 
-from dataclasses import replace
+from time import monotonic
 
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.preview import PreviewComparison, compare_episodes, preview
+from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms
+from alerting.usecases.backtest.held_readings import HeldStore
+from alerting.usecases.backtest.past_alarms import PastAlarm
+from alerting.usecases.backtest.preview import preview
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
-from tests.helpers.console.api import episode
 from tests.helpers.console.often_hot import DAYS, often_hot
 
 END = at(DAYS * 24 * 60)
@@ -15,20 +17,25 @@ END = at(DAYS * 24 * 60)
 
 def tried(platform, document):
     subject = written_subject(platform, document)
-    return preview(platform, subject, at(0), END, silent, lambda: None)
+    return preview(platform, subject, at(0), END, silent, lambda: None, HeldStore(monotonic))
 
 
-def test_episodes_that_overlap_on_an_asset_are_in_both():
-    draft = [episode(0), episode(60), episode(60, asset="oven-2")]
-    served = [episode(4), episode(200), replace(episode(300), condition="open", closed_at=None)]
-    assert compare_episodes(7, draft, served) == PreviewComparison(7, 2, 2, 1)
-    assert compare_episodes(7, served, draft) == PreviewComparison(7, 2, 2, 1)
-    assert compare_episodes(7, [], []) == PreviewComparison(7, 0, 0, 0)
+def alarm(minute, asset="oven-1", minutes=10):
+    closed_at = None if minutes is None else at(minute + minutes)
+    return PastAlarm(asset, at(minute), "medium", "medium", closed_at)
 
 
-def test_an_open_episode_overlaps_what_comes_later():
-    still = replace(episode(0), condition="open", closed_at=None)
-    assert compare_episodes(1, [still], [episode(500)]).both == 1
+def test_alarms_that_overlap_on_an_asset_are_in_both():
+    draft = [alarm(0), alarm(60), alarm(60, asset="oven-2")]
+    served = [alarm(4), alarm(200), alarm(300, minutes=None)]
+    assert compare_alarms(draft, served).count(7) == PreviewComparison(7, 2, 2, 1)
+    assert compare_alarms(served, draft).count(7) == PreviewComparison(7, 2, 2, 1)
+    assert compare_alarms([], []).count(7) == PreviewComparison(7, 0, 0, 0)
+    assert compare_alarms(draft, served).both == (draft[0],)
+
+
+def test_an_open_alarm_overlaps_what_comes_later():
+    assert compare_alarms([alarm(0, minutes=None)], [alarm(500)]).count(1).both == 1
 
 
 def test_a_draft_is_compared_with_the_revision_in_service_alone():

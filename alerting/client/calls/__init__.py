@@ -1,0 +1,1 @@
+"""Methods of the client, by subject. Made by `python -m tools.client`."""

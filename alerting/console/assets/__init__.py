@@ -1,0 +1,1 @@
+"""Assets: their pages, and their changes through the API."""

@@ -1,0 +1,1 @@
+"""The front page: what is wrong now, where, and what to do."""

@@ -1,0 +1,162 @@
+"""The front page: the present state of the plant, and earlier alarms by day."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from alerting.adapters.platform import Platform
+from alerting.console.access import Person
+from alerting.console.api import views
+from alerting.console.api.api import Served, Viewer
+from alerting.console.api.parameters import Cursor
+from alerting.console.language import language_of
+from alerting.console.now.address import AskedFilters, address_of
+from alerting.console.web.pages import NOT_NOTIFIED_WITHIN, SHELF_REASONS
+from alerting.console.web.rendering import render, zone_of
+from alerting.definitions.model import SEVERITIES
+from alerting.definitions.wording.language import translatable
+from alerting.episodes.episode import Episode
+from alerting.operators.causes import DayOfAlarms, group_by_day
+from alerting.recommendation.conflicts import opposite_advice
+from alerting.reporting.base import sentences
+from alerting.usecases.episodes.suppression import not_notified_since
+from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.now.known_plant import KnownPlant, KnownPlants
+from alerting.usecases.now.overview import NowFilters, read_now
+from alerting.usecases.operators.operate import shelves_now
+from alerting.usecases.platform_health.check import alarms_off
+from alerting.usecases.platform_health.last_runs import describe_work
+
+pages = APIRouter(include_in_schema=False)
+EARLIER_SHOWN = 50
+OVER_UNFOLDED = 3
+GAPS_SHOWN = 6
+_NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
+
+
+class Chip(NamedTuple):
+    """A filter to choose: its name, its address, and whether it is chosen."""
+
+    label: str
+    address: str
+    is_chosen: bool
+
+
+@pages.get("/", response_class=HTMLResponse)
+def now_page(
+    request: Request,
+    platform: Served,
+    person: Viewer,
+    filters: AskedFilters,
+    cursor: Cursor | None = None,
+) -> str:
+    """Return the front page; with a cursor a page of older alarms."""
+    if cursor:
+        return _older(request, platform, cursor)
+    return render("now/now.html", request, **_present(request, platform, person, filters))
+
+
+@pages.get("/now", response_class=HTMLResponse)
+def now_part(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> str:
+    """Return the part of the front page that changes, without the page around it."""
+    return render("now/now_main.html", request, **_present(request, platform, person, filters))
+
+
+def known_plant(request: Request, platform: Platform) -> KnownPlant:
+    """Return what is known of the plant that the person of a request sees."""
+    plants: KnownPlants = request.app.state.known_plants
+    person: Person | None = request.state.person
+    return plants.find(person.scopes if person is not None else (), platform)
+
+
+def _present(
+    request: Request, platform: Platform, person: Person, filters: NowFilters
+) -> dict[str, Any]:
+    plant = known_plant(request, platform)
+    routes = [r for r in read_routes(platform.routes)[0] if r.shifts]
+    now = read_now(platform, plant, filters, person.name, routes)
+    still_open = now.still_open
+    listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
+    found = platform.episodes.find(asset=filters.asset, limit=EARLIER_SHOWN + 1)
+    earlier = [e for e in found[:EARLIER_SHOWN] if e.id not in listed]
+    if filters.line is not None:
+        earlier = [e for e in earlier if plant.parts.get(e.asset) == filters.line]
+    is_quiet = not found and not filters.is_set
+    return {
+        "state": now,
+        "filters": filters,
+        "back": address_of(filters),
+        "chips": _chips(plant, filters, [route.name for route in routes]),
+        "all_address": address_of(NowFilters()),
+        "windows": now.windows,
+        "values": now.values,
+        "titles": {name: one.definition.title or name for name, one in plant.latest.items()},
+        "asset_titles": {name: one.title for name, one in plant.assets.items()},
+        "conflicts": opposite_advice(still_open),
+        "own": {e.id: sentences.last_answer(e, person.name) for e in still_open},
+        "days": _days(request, earlier, now.at),
+        "older": views.cursor_after(found[EARLIER_SHOWN - 1])
+        if len(found) > EARLIER_SHOWN and not filters.is_set
+        else None,
+        "work": describe_work(platform, 12) if is_quiet else None,
+        "shelves": shelves_now(platform.shelves, now.at),
+        "not_notified": len(not_notified_since(platform, now.at - NOT_NOTIFIED_WITHIN, now.at)),
+        "off": alarms_off(platform),
+        "may_answer": person.may_answer,
+        "presets": SHELF_REASONS,
+        "over_unfolded": OVER_UNFOLDED,
+        "gaps_shown": GAPS_SHOWN,
+        "now": now.at,
+    }
+
+
+def _chips(plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]) -> dict[str, list[Chip]]:
+    """Return the filters to choose, by what they filter; none where there is no choice."""
+
+    def chips(name: str, chosen: str | None, options: Iterable[tuple[str, str]]) -> list[Chip]:
+        return [
+            Chip(label, address_of(filters, **{name: None if v == chosen else v}), v == chosen)
+            for v, label in options
+        ]
+
+    lines = plant.lines
+    return {
+        "line": chips("line", filters.line, lines.items()) if len(lines) > 1 else [],
+        "severity": chips("severity", filters.severity, [(s, s) for s in SEVERITIES[1:]]),
+        "shift": chips("shift", filters.shift, [(name, name) for name in shifts]),
+        "mine": chips("mine", "yes" if filters.mine else None, [("yes", "mine")]),
+    }
+
+
+def _days(
+    request: Request, episodes: Sequence[Episode], now: datetime
+) -> list[tuple[str, list[DayOfAlarms]]]:
+    """Return earlier alarms by day, each day with its name."""
+    zone = zone_of(request)
+    language = language_of(request)
+    today = now.astimezone(zone).date()
+    local = {e.id: e.raised_at.astimezone(zone) for e in episodes}
+    found = group_by_day(episodes, {id: f"{at:%Y-%m-%d}" for id, at in local.items()})
+
+    def name(at: datetime) -> str:
+        passed = (today - at.date()).days
+        return language.translate(_NEAR[passed]) if passed in _NEAR else language.day(at)
+
+    return [(name(local[groups[0].newest.id]), groups) for groups in found.values()]
+
+
+def _older(request: Request, platform: Platform, cursor: str) -> str:
+    found = platform.episodes.find(limit=EARLIER_SHOWN + 1, before=views.read_cursor(cursor))
+    shown = found[:EARLIER_SHOWN]
+    now = platform.clock.now()
+    return render(
+        "now/older.html",
+        request,
+        days=_days(request, shown, now),
+        older=views.cursor_after(shown[-1]) if len(found) > EARLIER_SHOWN else None,
+        windows={},
+        now=now,
+    )

@@ -1,0 +1,1 @@
+"""Routes of notifications: their pages, and their changes through the API."""

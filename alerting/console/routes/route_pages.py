@@ -1,0 +1,180 @@
+"""Pages of routes: pending notifications and dead letters, and the editor of a route."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from alerting.adapters.platform import Platform
+from alerting.console.api.api import PlantEngineer, PlantViewer, Served
+from alerting.console.api.parameters import FormField, Id
+from alerting.console.definitions.form import FormSchema
+from alerting.console.editing.editor import (
+    Draft,
+    EditedKind,
+    Sent,
+    render_editor,
+    show_editor,
+    submit,
+)
+from alerting.console.web.forms import FormPlantEngineer
+from alerting.console.web.rendering import render
+from alerting.definitions.faults import ChangedMeanwhile, UserError
+from alerting.definitions.routes import Route
+from alerting.kinds.schema import document_schema
+from alerting.ports import Document
+from alerting.reporting.page.route_text import route_terms
+from alerting.usecases.notification.deliver import deliver_due, retry
+from alerting.usecases.notification.overview import routes_overview, try_route
+from alerting.usecases.notification.route_changes import (
+    apply_route,
+    remove_one_route,
+    require_route,
+    review_route,
+    tag_of_route,
+)
+
+pages = APIRouter(include_in_schema=False)
+
+
+@pages.get("/routes", response_class=HTMLResponse)
+def routes(request: Request, platform: Served, _: PlantViewer) -> str:
+    """Return the page of routes."""
+    return _page(request, platform)
+
+
+@pages.get("/routes/{name}/edit", response_class=HTMLResponse)
+def edit(name: Id, request: Request, platform: Served, _: PlantEngineer) -> str:
+    """Return the editor of a route."""
+    return show_editor(ROUTES, request, platform, name)
+
+
+@pages.post("/routes/{name}/edit", response_class=HTMLResponse)
+def submit_edit(
+    name: Id, request: Request, platform: Served, person: FormPlantEngineer, sent: Sent
+) -> Response:
+    """Check or apply a change of a route, or change what is shown, as the pressed button says."""
+    return submit(ROUTES, request, platform, person, sent, name)
+
+
+@pages.get("/new-route", response_class=HTMLResponse)
+def new_route(request: Request, platform: Served, _: PlantEngineer) -> str:
+    """Return the editor of a new route."""
+    return render_editor(ROUTES, request, platform, Draft(""))
+
+
+@pages.post("/new-route", response_class=HTMLResponse)
+def make_route(
+    request: Request, platform: Served, person: FormPlantEngineer, sent: Sent
+) -> Response:
+    """Check or apply a new route, or change what is shown, as the pressed button says."""
+    return submit(ROUTES, request, platform, person, sent)
+
+
+@pages.post("/routes/{name}/remove", response_class=HTMLResponse)
+def remove(
+    name: Id,
+    request: Request,
+    platform: Served,
+    person: FormPlantEngineer,
+    tag: FormField = "",
+    reason: FormField = "",
+) -> Response:
+    """Remove a route of the content that was read."""
+    now = platform.clock.now()
+    try:
+        remove_one_route(platform, name, tag, person.name, now, reason.strip())
+    except ChangedMeanwhile as changed:
+        return HTMLResponse(_page(request, platform, unremoved=changed.message), 412)
+    return RedirectResponse("/routes", 303)
+
+
+@pages.post("/routes/{name}/test", response_class=HTMLResponse)
+def test_by_form(
+    name: Id, request: Request, platform: Served, person: FormPlantEngineer
+) -> Response:
+    """Send a test message and show its result."""
+    results = try_route(platform, name, person.name, platform.clock.now())
+    return HTMLResponse(_page(request, platform, tried=name, results=results))
+
+
+@pages.post("/dead-letters/retry", response_class=HTMLResponse)
+def retry_by_form(
+    request: Request, platform: Served, person: FormPlantEngineer, id: FormField = ""
+) -> Response:
+    """Retry dead letters."""
+    now = platform.clock.now()
+    try:
+        retry(platform, id, person.name, now)
+    except UserError as refusal:
+        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+    deliver_due(platform, now)
+    return RedirectResponse("/routes#undelivered", 303)
+
+
+def _page(
+    request: Request,
+    platform: Platform,
+    tried: str = "",
+    results: Mapping[str, str] | None = None,
+    refusal: str = "",
+    unremoved: str = "",
+) -> str:
+    """Return the page of routes. `results`: of the test of `tried`; `refusal`: a retry's;
+    `unremoved`: why a route was not removed."""
+    now = platform.clock.now()
+    found = routes_overview(platform, now)
+    return render(
+        "routes/routes.html",
+        request,
+        found=found,
+        terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
+        tags={one.get("name"): tag_of_route(one) for one in platform.routes.documents()},
+        channels={channel.name: channel for channel in found.channels},
+        dead=found.dead[:100],
+        tried=tried,
+        results=results or {},
+        refusal=refusal,
+        unremoved=unremoved,
+        now=now,
+    )
+
+
+@cache
+def route_schema() -> FormSchema:
+    """Return the fields of a route for its form."""
+    schema = document_schema(Route)
+    first = ("name", "channels", "match", "timezone", "shifts", "quiet", "repeat", "escalation")
+    return FormSchema(schema, schema["$defs"], first=first, named=frozenset())
+
+
+def _find(platform: Platform, name: str) -> tuple[Document, str]:
+    found = require_route(platform.routes, name)
+    return found, tag_of_route(found)
+
+
+def _offered(platform: Platform, document: Document) -> dict[str, list[str]]:
+    channels = sorted(platform.channels)
+    steps = document.get("escalation")
+    number = len(steps) if isinstance(steps, list) else 0
+    return {
+        "channels": channels,
+        **{f"escalation.{n}.channels": channels for n in range(number)},
+        "match.assets": [asset.name for asset in platform.assets.all()],
+        "match.definitions": [one.name for one in platform.definitions.latest_revisions()],
+        "match.severity": ["low", "medium", "high", "critical"],
+    }
+
+
+ROUTES = EditedKind(
+    "route",
+    "routes/edit.html",
+    "/routes",
+    "/new-route",
+    route_schema,
+    _find,
+    review_route,
+    apply_route,
+    _offered,
+)

@@ -1,0 +1,161 @@
+// The editor of definitions: a preview is made, and made anew after each change, without loading the page.
+// A limit on the drawn trend can be dragged; it is the limit of the form or of the text.
+
+const editor = document.getElementById("editor");
+const PAUSE_MS = 250;
+let asking = new AbortController();
+let waiting = 0;
+let dragged = null;
+
+const side = () => editor.querySelector(".side");
+const drawn = () => document.getElementById("drawn");
+const isPreviewed = () => Boolean(document.getElementById("preview"));
+
+/** Return the place of a limit in the text of a document, null unless there is exactly one. */
+function placeOf(path) {
+  const text = document.getElementById("text");
+  const name = path.split(".").at(-1);
+  const found = [...(text?.value ?? "").matchAll(new RegExp(`((?:^|[{,-])[ \\t]*${name}:[ \\t]*)[-+.\\deE]+`, "gm"))];
+  return found.length === 1 ? { text, start: found[0].index + found[0][1].length, end: found[0].index + found[0][0].length } : null;
+}
+
+const fieldOf = (path) => document.getElementById(`field-${path.replaceAll(".", "-")}`);
+
+function write(path, value) {
+  const field = fieldOf(path);
+  const place = placeOf(path);
+  if (field) field.value = value;
+  else if (place) place.text.setRangeText(value, place.start, place.end);
+}
+
+/** Draw a limit at a value, and write it where it is edited. */
+function move(limit, value) {
+  const { low, high, step } = limit.ownerSVGElement.dataset;
+  const digits = Math.max(0, -Math.floor(Math.log10(Number(step))));
+  const text = String(Number(Math.min(Number(high), Math.max(Number(low), value)).toFixed(digits)));
+  if (text === limit.dataset.value) return;
+  const words = limit.querySelector("text");
+  const at = `${((Number(high) - Number(text)) / (Number(high) - Number(low))) * 100}%`;
+  for (const line of limit.querySelectorAll("line")) for (const side of ["y1", "y2"]) line.setAttribute(side, at);
+  words.setAttribute("y", at);
+  words.textContent = text;
+  limit.dataset.value = text;
+  limit.setAttribute("aria-valuenow", text);
+  write(limit.dataset.path, text);
+  askSoon();
+}
+
+function makeMovable() {
+  const limits = [...editor.querySelectorAll(".limit[data-path]")].filter((one) => fieldOf(one.dataset.path) || placeOf(one.dataset.path));
+  for (const limit of limits) {
+    const plot = limit.ownerSVGElement;
+    const grip = limit.querySelector(".level").cloneNode();
+    grip.setAttribute("class", "grip");
+    limit.append(grip);
+    plot.setAttribute("role", "group");
+    const states = { role: "slider", tabindex: 0, "aria-orientation": "vertical", "aria-label": limit.dataset.label };
+    const range = { "aria-valuemin": plot.dataset.low, "aria-valuemax": plot.dataset.high, "aria-valuenow": limit.dataset.value };
+    for (const [name, value] of Object.entries({ ...states, ...range })) limit.setAttribute(name, value);
+  }
+  editor.querySelectorAll(".moves-limit").forEach((one) => { one.hidden = !limits.length; });
+}
+
+/** Show the parts of an answered page in place of those of this one. */
+function show(page) {
+  const running = page.body.dataset.refresh;
+  const focused = document.activeElement?.dataset.path;
+  side().replaceWith(page.querySelector("#editor .side"));
+  if (!dragged && !(running && drawn().querySelector(".plot"))) {
+    const open = [...drawn().querySelectorAll("details")].map((one) => one.open);
+    drawn().replaceWith(page.getElementById("drawn"));
+    drawn().querySelectorAll("details").forEach((one, n) => { one.open = open[n] ?? false; });
+    makeMovable();
+    if (focused) editor.querySelector(`.limit[data-path="${focused}"]`)?.focus();
+  }
+  return running;
+}
+
+/** Ask for a preview of what is edited now, and show it, its progress first. */
+async function ask() {
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  const body = new URLSearchParams(new FormData(editor));
+  body.set("do", "preview");
+  side().setAttribute("aria-busy", "true");
+  let answer = await fetch(editor.action, { method: "POST", body, signal });
+  for (;;) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!page.getElementById("editor")) return location.reload(); // the session is over
+    const address = answer.url;
+    const isThere = new URL(address).pathname.startsWith("/previews/");
+    if (isThere) history.replaceState(null, "", address);
+    if (!show(page)) return;
+    await new Promise((go) => setTimeout(go, PAUSE_MS));
+    if (signal.aborted) return;
+    answer = await fetch(address, { cache: "no-store", signal });
+  }
+}
+
+function askNow() {
+  clearTimeout(waiting);
+  ask().catch((fault) => { if (fault.name !== "AbortError") side().removeAttribute("aria-busy"); });
+}
+
+function askSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(askNow, PAUSE_MS);
+}
+
+editor.addEventListener("submit", (event) => {
+  if (event.submitter?.value !== "preview") return;
+  event.preventDefault();
+  askNow();
+});
+
+editor.addEventListener("change", (event) => {
+  const isEdited = event.target.closest(".pane:not(.side)");
+  if (isEdited && isPreviewed()) askSoon();
+});
+
+editor.addEventListener("pointerdown", (event) => {
+  const limit = event.target.closest(".limit[role]");
+  if (!limit || event.button) return;
+  event.preventDefault();
+  limit.focus();
+  limit.setPointerCapture(event.pointerId);
+  dragged = limit;
+});
+
+editor.addEventListener("pointermove", (event) => {
+  if (!dragged) return;
+  const plot = dragged.ownerSVGElement;
+  const { top, height } = plot.getBoundingClientRect();
+  const [low, high] = [Number(plot.dataset.low), Number(plot.dataset.high)];
+  move(dragged, high - ((event.clientY - top) / height) * (high - low));
+});
+
+function drop() {
+  if (!dragged) return;
+  dragged = null;
+  askSoon();
+}
+
+editor.addEventListener("pointerup", drop);
+editor.addEventListener("pointercancel", drop);
+
+editor.addEventListener("keydown", (event) => {
+  const limit = event.target.closest(".limit[role]");
+  const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 }[event.key];
+  if (!limit || !steps) return;
+  event.preventDefault();
+  move(limit, Number(limit.dataset.value) + steps * Number(limit.ownerSVGElement.dataset.step));
+});
+
+addEventListener("pagehide", () => {
+  const id = document.getElementById("preview")?.dataset.running;
+  const csrf = editor.querySelector("[name=csrf]")?.value;
+  if (id && csrf) navigator.sendBeacon(`/previews/${id}/end`, new URLSearchParams({ csrf }));
+});
+
+makeMovable();

@@ -1,0 +1,168 @@
+"""The asset tree as tiles: grey while an asset is normal, worst first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.episodes.episode import Episode
+
+TileState = Literal[
+    "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
+]
+_RANKS: tuple[TileState, ...] = get_args(TileState)
+MOST_NORMAL = 60
+"""Normal assets that are shown one by one; of more, their number is."""
+
+
+@dataclass(frozen=True)
+class PlantAsset:
+    """An asset as the front page needs it: `title` for people, `parent`, None for the topmost."""
+
+    name: str
+    title: str
+    parent: str | None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The state of one asset. `alarms`: open ones, or ended ones that wait to be acknowledged.
+
+    `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it.
+    """
+
+    asset: str
+    title: str
+    state: TileState
+    severity: Severity | None = None
+    alarms: int = 0
+    episode: str | None = None
+    unknown: int = 0
+
+
+@dataclass(frozen=True)
+class PartTiles:
+    """A part of the plant: its tiles, worst first, and how many assets of each state are not shown
+    one by one."""
+
+    name: str
+    title: str
+    tiles: tuple[Tile, ...]
+    normal: int = 0
+    not_watched: int = 0
+
+
+def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
+    """Return the asset, its parent and so on, as far as known; rings end."""
+    chain = [asset]
+    while (found := assets.get(chain[-1])) is not None:
+        if found.parent is None or found.parent not in assets or found.parent in chain:
+            break
+        chain.append(found.parent)
+    return chain
+
+
+def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
+    """Return the part of each asset, by name."""
+    roots = [one.name for one in assets.values() if one.parent not in assets]
+    is_plant = len(roots) == 1 and any(one.parent == roots[0] for one in assets.values())
+    found: dict[str, str] = {}
+    for name in assets:
+        chain = chain_above(name, assets)
+        found[name] = chain[-2] if is_plant and len(chain) > 1 else chain[-1]
+    return found
+
+
+def make_tiles(
+    assets: Mapping[str, PlantAsset],
+    parts: Mapping[str, str],
+    watched: Mapping[str, int],
+    still_open: Sequence[Episode],
+    unacknowledged: Iterable[Episode],
+    unknown: Mapping[str, int],
+) -> list[PartTiles]:
+    """Return the parts of the plant with their tiles, the worst first.
+
+    `watched`: how many definitions are evaluated on each asset; `unknown`: on how many of these it
+    is not known whether all is well.
+    """
+    open_on = _by_asset(still_open)
+    over_on = _by_asset(unacknowledged)
+    tiles: dict[str, list[Tile]] = {}
+    for name in {*assets, *open_on, *over_on}:
+        one = assets.get(name) or PlantAsset(name, name, None)
+        tile = _tile(
+            one,
+            watched.get(name, 0),
+            open_on.get(name, ()),
+            over_on.get(name, ()),
+            unknown.get(name, 0),
+        )
+        tiles.setdefault(parts.get(name, name), []).append(tile)
+    shows_normal = sum(watched.get(name, 0) > 0 for name in assets) <= MOST_NORMAL
+    found = [
+        _part(assets.get(name) or PlantAsset(name, name, None), of_part, shows_normal)
+        for name, of_part in tiles.items()
+    ]
+    return sorted(found, key=_part_order)
+
+
+def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
+    found: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        found.setdefault(episode.asset, []).append(episode)
+    return found
+
+
+def _tile(
+    asset: PlantAsset,
+    watched: int,
+    still_open: Sequence[Episode],
+    over: Sequence[Episode],
+    unknown: int,
+) -> Tile:
+    sounding = [e for e in still_open if e.muted_by is None]
+    for state, alarms in (
+        ("happening", [e for e in sounding if e.phase == "happening"]),
+        ("expected", [e for e in sounding if e.phase == "expected"]),
+    ):
+        if alarms:
+            return _alarm_tile(asset, state, alarms, len(sounding), unknown)
+    if unknown:
+        return Tile(asset.name, asset.title, "not evaluated", unknown=unknown)
+    if over:
+        return _alarm_tile(asset, "over", over, len(over), unknown)
+    if still_open:
+        return _alarm_tile(asset, "muted", still_open, len(still_open), unknown)
+    return Tile(asset.name, asset.title, "normal" if watched else "not watched")
+
+
+def _alarm_tile(
+    asset: PlantAsset, state: str, alarms: Sequence[Episode], count: int, unknown: int
+) -> Tile:
+    worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
+    known = _RANKS[_RANKS.index(state)]
+    return Tile(asset.name, asset.title, known, worst.severity, count, worst.id, unknown)
+
+
+def _part(part: PlantAsset, tiles: Sequence[Tile], shows_normal: bool) -> PartTiles:
+    hidden = {"not watched"} if shows_normal else {"not watched", "normal"}
+    return PartTiles(
+        part.name,
+        part.title,
+        tuple(sorted((t for t in tiles if t.state not in hidden), key=_tile_order)),
+        0 if shows_normal else sum(t.state == "normal" for t in tiles),
+        sum(t.state == "not watched" for t in tiles),
+    )
+
+
+def _tile_order(tile: Tile) -> tuple[int, int, str, str]:
+    severity = -1 if tile.severity is None else SEVERITIES.index(tile.severity)
+    return _RANKS.index(tile.state), -severity, tile.title, tile.asset
+
+
+def _part_order(part: PartTiles) -> tuple[int, int, str, str]:
+    if not part.tiles:
+        return len(_RANKS), 0, part.title, part.name
+    rank, severity, _, _ = _tile_order(part.tiles[0])
+    return rank, severity, part.title, part.name

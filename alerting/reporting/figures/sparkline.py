@@ -1,0 +1,92 @@
+"""The last values of a variable as a small line with its limit, and the present one in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.reporting.base.messages import number
+from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis, thin_out
+
+COLUMNS = 30
+_ENOUGH = 6
+_SIDE = 100.0
+_LEAST_MOVE = 0.02  # of the range of values and limit
+Direction = Literal["rising", "falling", "steady"]
+_NOW = {
+    "rising": template("{value}, rising"),
+    "falling": template("{value}, falling"),
+    "steady": template("{value}, steady"),
+}
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """The line in a square of 100 units (path data), the height of its limit, and the last value.
+
+    `direction`: None where there are too few values to see one. `at`: of the last value (ms).
+    """
+
+    path: str
+    limit_y: float | None
+    limit: float | None
+    value: float
+    unit: str | None
+    at: int
+    direction: Direction | None
+
+    def describe(self, language: Language = ENGLISH) -> str:
+        """Return the last value and its course: `3.9 %, rising`."""
+        shown = _with_unit(self.value, self.unit, language)
+        if self.direction is None:
+            return shown
+        return language.say(_NOW[self.direction], value=shown)
+
+    def describe_limit(self, language: Language = ENGLISH) -> str | None:
+        """Return the limit: `limit 4.5 %`; None without one."""
+        if self.limit is None:
+            return None
+        return language.say("limit {value}", value=_with_unit(self.limit, self.unit, language))
+
+
+def sparkline(
+    at: Millis, values: Floats, levels: Sequence[ChartLevel], unit: str | None
+) -> Sparkline | None:
+    """Return the line of the last values, with the limit nearest to the last one; None without a
+    value."""
+    at, values = thin_out(at, values, COLUMNS)
+    if not len(at):
+        return None
+    last = float(values[-1])
+    limit = min((level.value for level in levels), key=lambda v: abs(v - last), default=None)
+    low = float(min(values.min(), last if limit is None else limit))
+    high = float(max(values.max(), last if limit is None else limit))
+    height = high - low or abs(high) or 1.0
+    low -= 0.06 * height
+    height *= 1.12
+    width = max(1, int(at[-1] - at[0]))
+    xs = (_SIDE * (at - at[0]) / width).round(1).tolist()
+    ys = (_SIDE * (1 - (values - low) / height)).round(1).tolist()
+    path = "M" + "L".join(f"{x:g} {y:g}" for x, y in zip(xs, ys, strict=True))
+    limit_y = None if limit is None else round(_SIDE * (1 - (limit - low) / height), 1)
+    direction = _direction(values, height)
+    return Sparkline(path, limit_y, limit, last, unit, int(at[-1]), direction)
+
+
+def _direction(values: Floats, height: float) -> Direction | None:
+    """Return where the last third of values lies beside the third before: further than the usual
+    step between two values, and than a small part of the range."""
+    if len(values) < _ENOUGH:
+        return None
+    third = len(values) // 3
+    moved = float(np.median(values[-third:]) - np.median(values[-2 * third : -third]))
+    step = float(np.median(np.abs(np.diff(values))))
+    if abs(moved) <= max(step, _LEAST_MOVE * height):
+        return "steady"
+    return "rising" if moved > 0 else "falling"
+
+
+def _with_unit(value: float, unit: str | None, language: Language) -> str:
+    return f"{number(value, 3, language)}{f' {unit}' if unit else ''}"

@@ -1,0 +1,212 @@
+"""Overview of assets: their tree, and what is known of one of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.definitions.model import ModelDefinition
+from alerting.episodes.episode import Episode
+from alerting.ports import DecisionRecord, UpkeepPorts
+from alerting.usecases.alarm_load.overview import (
+    DefinitionLine,
+    WantedDefinitions,
+    find_definitions,
+)
+from alerting.usecases.ingestion.asset_changes import require_asset
+from alerting.usecases.trends.bands import Bands, find_bands
+from alerting.usecases.trends.catalogue import VariablePage, silent_variables, variable_page
+
+HISTORY = timedelta(days=90)
+"""Time over which the episodes and events of an asset are shown."""
+MOST_DEFINITIONS = 50
+MOST_OPEN = 20
+
+
+@dataclass(frozen=True)
+class AssetRow:
+    """An asset in the tree. `depth`: of assets above it; `silent`: variables of which a value is
+    missing now; `definitions`: those in service that watch it; `open`: its open alarms."""
+
+    asset: Asset
+    depth: int
+    last_reading: datetime | None
+    silent: tuple[str, ...]
+    definitions: int
+    open: int
+
+
+@dataclass(frozen=True)
+class AssetPage:
+    """Assets of the tree, those below another behind it. `number`: of all that are wanted; `next`:
+    the position to go on at, None on the last page."""
+
+    rows: tuple[AssetRow, ...]
+    number: int
+    next: int | None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Times of one kind on an asset, oldest first: alarms of a definition, or events of a type.
+
+    `asset`: on which they happened; `is_event`: they are events. An end is None while it goes on.
+    """
+
+    name: str
+    title: str
+    asset: str
+    is_event: bool
+    times: tuple[tuple[datetime, datetime | None], ...]
+
+    @property
+    def mean_between(self) -> timedelta | None:
+        """Return the mean time from one beginning to the next; None with fewer than two."""
+        if len(self.times) < 2:
+            return None
+        return (self.times[-1][0] - self.times[0][0]) / (len(self.times) - 1)
+
+
+@dataclass(frozen=True)
+class AssetOverview:
+    """What is known of an asset now. `above`, `below`: assets over it, the outermost first, and
+    directly under it; `watching`: definitions of which it is one of the assets; `open`: its open
+    alarms; `lanes`: of the last 90 days; `importance`: decisions that measured what the models in
+    service use, by definition."""
+
+    asset: Asset
+    above: tuple[Asset, ...]
+    below: tuple[Asset, ...]
+    last_reading: datetime | None
+    variables: VariablePage
+    watching: tuple[DefinitionLine, ...]
+    more_watching: int
+    open: tuple[Episode, ...]
+    lanes: tuple[Lane, ...]
+    is_cut: bool
+    importance: Mapping[str, DecisionRecord]
+
+
+def asset_tree(
+    platform: UpkeepPorts, now: datetime, text: str, after: int, limit: int
+) -> AssetPage:
+    """Return a page of the tree of assets, or of those with a text in name or title. Writes
+    nothing."""
+    ordered = _in_tree(platform.assets.all())
+    wanted = [(a, depth) for a, depth in ordered if _is_wanted(a, text)]
+    shown = wanted[after : after + limit]
+    index = AssetIndex(asset for asset, _ in ordered)
+    watching: dict[str, int] = {}
+    for revision in platform.definitions.latest_revisions():
+        if revision.definition.state == "active":
+            for asset in matching_assets(revision.definition, index):
+                watching[asset.name] = watching.get(asset.name, 0) + 1
+    newest = platform.readings.newest_readings(now)
+    opened: dict[str, int] = {}
+    for episode in platform.episodes.find(open_only=True, assets={a.name for a, _ in shown}):
+        opened[episode.asset] = opened.get(episode.asset, 0) + 1
+    rows = [
+        AssetRow(
+            asset,
+            0 if text else depth,
+            newest[asset.name].ts if asset.name in newest else None,
+            tuple(silent_variables(platform, asset, now)) if asset.variables else (),
+            watching.get(asset.name, 0),
+            opened.get(asset.name, 0),
+        )
+        for asset, depth in shown
+    ]
+    end = after + limit
+    return AssetPage(tuple(rows), len(wanted), end if len(wanted) > end else None)
+
+
+def asset_overview(
+    platform: UpkeepPorts, name: str, now: datetime, limit: int, after: str | None
+) -> AssetOverview:
+    """Return what is known of an asset, with a page of its variables behind one. Raises NotFound
+    for an unknown asset. Writes nothing."""
+    asset = require_asset(platform.assets, name)
+    known = AssetIndex(platform.assets.all())
+    watching = find_definitions(platform, now, WantedDefinitions(asset=name), "", MOST_DEFINITIONS)
+    names = [
+        line.name
+        for line in watching.lines
+        if line.latest is not None and isinstance(line.latest.definition, ModelDefinition)
+    ]
+    decided = platform.decisions.histories(names) if names else {}
+    measured = {one: newest_importance(made) for one, made in decided.items()}
+    newest = platform.readings.newest_readings(now, {name})
+    bands = find_bands(platform, name, now - HISTORY, now)
+    return AssetOverview(
+        asset,
+        tuple(known[above] for above in reversed(known.ancestors(asset))),
+        tuple(one for one in known.assets if one.parent == name),
+        newest[name].ts if name in newest else None,
+        variable_page(platform, name, now, limit, after),
+        watching.lines,
+        watching.number - len(watching.lines),
+        tuple(platform.episodes.find(asset=name, open_only=True, limit=MOST_OPEN)),
+        tuple(_lanes(bands)),
+        bands.cut,
+        {one: decision for one, decision in measured.items() if decision is not None},
+    )
+
+
+def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
+    """Return the decision that measured importance of the version in service, or newest."""
+    promoted = [d for d in reversed(decisions) if d.promoted]
+    measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
+    return next(
+        (d for d in measured if d.challenger_version == promoted[0].challenger_version),
+        measured[0] if measured else None,
+    )
+
+
+def _lanes(bands: Bands) -> list[Lane]:
+    """Return a lane for each type of events of each asset, then one for each definition."""
+    events: dict[tuple[str, str], list[tuple[datetime, datetime | None]]] = {}
+    for event in bands.events:
+        events.setdefault((event.asset, event.type), []).append((event.start, event.end))
+    alarms: dict[str, list[Episode]] = {}
+    for episode in bands.episodes:
+        if not episode.withdrawn:
+            alarms.setdefault(episode.definition, []).append(episode)
+    return [
+        *(
+            Lane(type_, type_, on, True, tuple(sorted(times, key=lambda one: one[0])))
+            for (on, type_), times in events.items()
+        ),
+        *(
+            Lane(
+                definition,
+                made[-1].title,
+                made[-1].asset,
+                False,
+                tuple((one.raised_at, one.closed_at) for one in made),
+            )
+            for definition, made in alarms.items()
+        ),
+    ]
+
+
+def _in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
+    """Return assets with their depth, each followed by those below it; by name beside each other.
+    Those in a circle stand alone."""
+    names = {asset.name for asset in assets}
+    below: dict[str | None, list[Asset]] = {}
+    for asset in sorted(assets, key=lambda one: one.name):
+        below.setdefault(asset.parent if asset.parent in names else None, []).append(asset)
+    found: list[tuple[Asset, int]] = []
+    waiting = [(asset, 0) for asset in reversed(below.get(None, []))]
+    while waiting:
+        asset, depth = waiting.pop()
+        found.append((asset, depth))
+        waiting += [(one, depth + 1) for one in reversed(below.get(asset.name, []))]
+    there = {asset.name for asset, _ in found}
+    return [*found, *((asset, 0) for asset in assets if asset.name not in there)]
+
+
+def _is_wanted(asset: Asset, text: str) -> bool:
+    folded = text.casefold()
+    return not folded or folded in asset.name.casefold() or folded in (asset.title or "").casefold()

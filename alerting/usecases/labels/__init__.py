@@ -1,0 +1,1 @@
+"""Labels of times by people: made, undone, and laid over readings."""

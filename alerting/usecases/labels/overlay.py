@@ -1,0 +1,145 @@
+"""Readings with the labels of people laid over them: a value that is labelled bad is of bad
+quality. Stored readings stay as they are."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.ports import LabelPorts, Labels, NewestReading, ReadingColumns, Readings, Wanted
+from alerting.readings.cleaning import has_data
+from alerting.readings.history import History, millis
+from alerting.readings.instants import Millis
+from alerting.readings.interval_labels import IntervalLabel, bad_intervals
+from alerting.readings.rollups import Interval
+from alerting.readings.sample_quality import NO_INSTANTS, Doubts
+
+P = TypeVar("P", bound=LabelPorts)
+
+
+def without_bad_values(platform: P, at: datetime | None = None) -> P:
+    """Return the platform with readings in which what was labelled bad at an instant has no value
+    (None: what is now)."""
+    return replace(platform, readings=LabelledReadings(platform.readings, platform.labels, at))
+
+
+class LabelledReadings:
+    """Port `Readings`: those of another one, without the values that are labelled bad. `at`: the
+    instant of whose labels; None for those that nobody has undone."""
+
+    def __init__(self, stored: Readings, labels: Labels, at: datetime | None) -> None:
+        self._stored = stored
+        self._labels = labels
+        self._at = at
+        self._known: dict[str, tuple[IntervalLabel, ...]] = {}
+
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,
+    ) -> History:
+        found = self._stored.load(asset, start, end, variables, events_since)
+        return _without_bad(found, self._bad([asset.name])[asset.name])
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        found = self._stored.load_many(wanted, end)
+        bad = self._bad(found)
+        return {name: _columns_without_bad(one, name, bad[name]) for name, one in found.items()}
+
+    def newest_values(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
+        labels = self._bad([asset.name])[asset.name]
+        masked = {name: at for name, at in since.items() if bad_intervals(labels, asset, name)}
+        if not masked:
+            return self._stored.newest_values(asset, since, until)
+        others = {name: at for name, at in since.items() if name not in masked}
+        parts = [self._stored.newest_values(asset, others, until)] if others else []
+        for name, start in masked.items():
+            history = self.load(asset, start, until, [name])
+            parts.append(history.readings.loc[has_data(history, name), [name]].iloc[-1:])
+        index = parts[0].index
+        for part in parts[1:]:
+            index = index.union(part.index)
+        columns = {str(name): part[name].reindex(index) for part in parts for name in part}
+        return pd.DataFrame(columns, index)
+
+    def index_newest(self, variables: Iterable[str]) -> None:
+        self._stored.index_newest(variables)
+
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
+        return self._stored.newest_readings(until, assets)
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        return self._stored.span(asset)
+
+    def _bad(self, assets: Iterable[str]) -> Mapping[str, tuple[IntervalLabel, ...]]:
+        new = [name for name in assets if name not in self._known]
+        if new:
+            found = self._labels.in_force(new, self._at)
+            for name in new:
+                self._known[name] = tuple(
+                    one for one in found if one.asset == name and one.kind == "bad"
+                )
+        return self._known
+
+
+def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
+    if not labels:
+        return history
+    ts = millis(pd.DatetimeIndex(history.readings.index))
+    bad = dict(history.doubts.bad)
+    columns: dict[str, Any] = {}
+    for name in map(str, history.readings):
+        column = history.readings[name]
+        inside = _are_inside(ts, bad_intervals(labels, history.asset, name))
+        if inside.any():
+            there = inside & column.notna().to_numpy(np.bool_)
+            bad[name] = np.union1d(bad.get(name, NO_INSTANTS), ts[there])
+            columns[name] = column.where(~inside, None if column.dtype == object else np.nan)
+    if not columns:
+        return history
+    return replace(
+        history,
+        readings=history.readings.assign(**columns),
+        doubts=Doubts(bad, history.doubts.uncertain),
+    )
+
+
+def _columns_without_bad(
+    found: ReadingColumns, asset: str, labels: Sequence[IntervalLabel]
+) -> ReadingColumns:
+    """Return columns of stored variables without labelled values."""
+    if not labels:
+        return found
+    of = Asset(name=asset)  # none of its variables is computed here
+    values = dict(found.values)
+    bad = dict(found.doubts.bad)
+    for name, column in found.values.items():
+        inside = _are_inside(found.ts, bad_intervals(labels, of, name))
+        if inside.any():
+            bad[name] = np.union1d(bad.get(name, NO_INSTANTS), found.ts[inside & ~pd.isna(column)])
+            missing: Any = None if column.dtype == object else np.nan
+            values[name] = np.where(inside, missing, column)
+    return replace(found, values=values, doubts=Doubts(bad, found.doubts.uncertain))
+
+
+def _are_inside(ts: Millis, intervals: Sequence[Interval]) -> npt.NDArray[np.bool_]:
+    """Return which instants (ms) lie in one of the intervals, in order and apart."""
+    starts = np.array([start for start, _ in intervals], np.int64)
+    ends = np.array([end for _, end in intervals], np.int64)
+    latest = np.searchsorted(starts, ts, side="right") - 1
+    if not len(ends):
+        return np.zeros(len(ts), np.bool_)
+    inside: npt.NDArray[np.bool_] = (latest >= 0) & (ts < ends[latest])
+    return inside

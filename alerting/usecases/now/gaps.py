@@ -1,0 +1,97 @@
+"""Targets of which it is not known whether all is well, and why."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+
+from alerting.definitions.wording.language import translatable
+from alerting.episodes.targets import EvaluationTarget
+from alerting.ports import States
+from alerting.readings.history import from_millis, to_millis
+from alerting.readings.instants import NO_TIME
+
+GapKind = Literal["no model", "unknown", "late", "never"]
+NO_MODEL = translatable("there is no model in service yet")
+NEVER = translatable("it was never evaluated")
+LATE = translatable("its evaluation is late")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Targets of one definition that are not evaluated for one reason. `since`: up to when the
+    first of them was evaluated; None: never."""
+
+    definition: str
+    kind: GapKind
+    reason: str
+    assets: tuple[str, ...]
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """How far the targets are evaluated: `until`, the earliest of those that are evaluated on time,
+    None without one; and the gaps, those of most assets first."""
+
+    until: datetime | None
+    gaps: tuple[Gap, ...]
+
+    def unknown_by_asset(self) -> dict[str, int]:
+        """Return on how many definitions nothing is known, by asset."""
+        found: dict[str, int] = {}
+        for gap in self.gaps:
+            for asset in gap.assets:
+                found[asset] = found.get(asset, 0) + 1
+        return found
+
+
+def find_gaps(
+    states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
+) -> Evaluated:
+    """Return how far targets are evaluated. `late`: the delay behind schedule and latency from
+    which on an evaluation is late."""
+    if not targets:
+        return Evaluated(None, ())
+    table = states.load_many([target.key for target in targets])
+    instant = to_millis(now)
+    allowed = np.array([t.every + t.latency for t in targets], np.int64)
+    limit = instant - allowed - late // timedelta(milliseconds=1)
+    has_state = table.watermark != NO_TIME
+    since = np.array([t.since for t in targets], np.int64)
+    is_late = np.where(has_state, table.watermark, since) < limit
+    is_unknown = table.unknown_count > 0
+    needs_model = np.array([t.needs_model for t in targets])
+    suspects = np.flatnonzero(is_late | is_unknown | (needs_model & ~has_state)).tolist()
+    found: dict[tuple[str, GapKind, str], list[int]] = {}
+    for row in suspects:
+        kind: GapKind
+        reason: str
+        if has_state[row] and is_late[row]:
+            kind, reason = "late", LATE
+        elif is_unknown[row]:
+            kind, reason = "unknown", table.unknown_reason[row] or ""
+        elif targets[row].needs_model:
+            kind, reason = "no model", NO_MODEL
+        else:
+            kind, reason = "never", NEVER
+        found.setdefault((targets[row].definition, kind, reason), []).append(row)
+    on_time = np.setdiff1d(np.flatnonzero(has_state), suspects)
+    until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
+    gaps = [
+        _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
+        for (definition, kind, reason), rows in found.items()
+    ]
+    return Evaluated(
+        until, tuple(sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason)))
+    )
+
+
+def _gap(
+    definition: str, kind: GapKind, reason: str, assets: Iterable[str], watermarks: np.ndarray
+) -> Gap:
+    known = watermarks[watermarks != NO_TIME]
+    since = from_millis(int(known.min())) if len(known) else None
+    return Gap(definition, kind, reason, tuple(sorted(assets)), since)

@@ -1,0 +1,85 @@
+"""Assets, definitions and targets of a plant, read again only after one of them has changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.model import Revision
+from alerting.episodes.targets import EvaluationTarget
+from alerting.operators.permissions import Scopes
+from alerting.operators.tiles import PlantAsset, find_parts
+from alerting.ports import EvaluationPorts
+from alerting.usecases.definitions.targets import source_hash_of
+from alerting.usecases.platform_health.metrics import read_inventory
+
+_MOST_PLANTS = 50
+
+
+@dataclass(frozen=True)
+class KnownPlant:
+    """What is known of a plant. `latest`: newest revisions by name; `parts`: the part of each
+    asset; `lines`: parts by name with their titles; `written`: identity of all that was read."""
+
+    written: str
+    documents: Mapping[str, Asset]
+    assets: Mapping[str, PlantAsset]
+    parts: Mapping[str, str]
+    positions: Mapping[str, str]
+    latest: Mapping[str, Revision]
+    targets: tuple[EvaluationTarget, ...]
+    watched: Mapping[str, int]
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """Return the parts of the plant with an evaluated asset: titles by name."""
+        names = {self.parts[name] for name in self.watched if name in self.parts}
+        return {name: self.assets[name].title for name in sorted(names)}
+
+    @property
+    def parents(self) -> dict[str, str | None]:
+        """Return the parent of each asset, None of the topmost one of a part."""
+        return {
+            name: None if self.parts[name] == name else asset.parent
+            for name, asset in self.assets.items()
+        }
+
+
+class KnownPlants:
+    """Plants as people of different scopes see them, each read when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[Scopes, KnownPlant] = {}
+
+    def find(self, scopes: Scopes, platform: EvaluationPorts) -> KnownPlant:
+        """Return the plant in scopes. `platform`: narrowed to them."""
+        known = self._known.get(scopes)
+        written = source_hash_of(platform)
+        if known is not None and written and known.written == written:
+            return known
+        if len(self._known) >= _MOST_PLANTS:
+            self._known.clear()
+        self._known[scopes] = found = read_plant(platform)
+        return found
+
+
+def read_plant(platform: EvaluationPorts) -> KnownPlant:
+    """Return all assets, definitions and targets."""
+    inventory = read_inventory(platform)
+    documents = {asset.name: asset for asset in platform.assets.all()}
+    assets = {
+        name: PlantAsset(name, one.title or name, one.parent) for name, one in documents.items()
+    }
+    tree = AssetTree(documents.values())
+    watched: dict[str, int] = {}
+    for target in inventory.targets:
+        watched[target.asset] = watched.get(target.asset, 0) + 1
+    return KnownPlant(
+        inventory.written,
+        documents,
+        assets,
+        find_parts(assets),
+        {name: tree.position(one) for name, one in documents.items()},
+        {one.name: one for one in platform.definitions.latest_revisions()},
+        inventory.targets,
+        watched,
+    )

@@ -1,0 +1,198 @@
+"""The present state of the plant for operators: alarms by cause, tiles, and what is not known."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.hours import spans
+from alerting.definitions.model import SEVERITIES, Definition, Severity
+from alerting.definitions.routes import Route
+from alerting.episodes.episode import Episode
+from alerting.episodes.window import ExpectedWindow, expected_window
+from alerting.operators.causes import (
+    Cause,
+    EndedAlarms,
+    group_by_cause,
+    group_ended,
+    is_of,
+    raised_in,
+)
+from alerting.operators.tiles import PartTiles, make_tiles
+from alerting.ports import Definitions, UpkeepPorts
+from alerting.reporting.figures.sparkline import Sparkline
+from alerting.usecases.now.gaps import Evaluated, Gap, find_gaps
+from alerting.usecases.now.known_plant import KnownPlant
+from alerting.usecases.now.present_values import present_values
+
+OPEN_READ = 200
+OVER_READ = 50
+_VALUES_SHOWN = 12
+_SHIFT_BACK = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class NowFilters:
+    """The part of the present that a person looks at.
+
+    `line`: a part of the plant; `asset`: one asset; `severity`: this or a worse one; `shift`: a
+    route with shifts, alarms raised in its hours of the last day; `mine`: taken over or
+    acknowledged by the person who looks.
+    """
+
+    line: str | None = None
+    asset: str | None = None
+    severity: Severity | None = None
+    shift: str | None = None
+    mine: bool = False
+
+    @property
+    def is_set(self) -> bool:
+        return self != NowFilters()
+
+
+@dataclass(frozen=True)
+class Now:
+    """The present state of the plant.
+
+    `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
+    acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
+    the id of an episode. `gaps`: what is not evaluated; `evaluated_until`: up to when the rest is.
+    `watched`: number of evaluated targets.
+    """
+
+    at: datetime
+    parts: tuple[PartTiles, ...]
+    happening: tuple[Cause, ...]
+    expected: tuple[Cause, ...]
+    over: tuple[EndedAlarms, ...]
+    gaps: tuple[Gap, ...]
+    evaluated_until: datetime | None
+    watched: int
+    more_open: bool
+    more_over: bool
+    windows: Mapping[str, ExpectedWindow]
+    values: Mapping[str, Sparkline]
+
+    @property
+    def still_open(self) -> list[Episode]:
+        return [e for cause in (*self.happening, *self.expected) for e in cause.episodes]
+
+    @property
+    def unacknowledged(self) -> int:
+        """Return how many alarms wait to be acknowledged, without muted ones."""
+        waiting = [e for e in self.still_open if e.acknowledged is None and e.muted_by is None]
+        return len(waiting) + sum(len(group.episodes) for group in self.over)
+
+
+def read_now(
+    platform: UpkeepPorts,
+    plant: KnownPlant,
+    filters: NowFilters,
+    person: str,
+    routes: Iterable[Route] = (),
+) -> Now:
+    """Return the present state, as far as the filters let it through. `routes`: of shifts."""
+    now = platform.clock.now()
+    newest = platform.episodes.find(open_only=True, limit=OPEN_READ + 1)
+    over = platform.episodes.over_unacknowledged(OVER_READ + 1)
+    hours = _hours_of(filters.shift, routes, now)
+    shows = [e for e in newest[:OPEN_READ] if _lets_through(e, filters, plant, person, hours)]
+    shown_over = [e for e in over[:OVER_READ] if _lets_through(e, filters, plant, person, hours)]
+    evaluated = _within(
+        find_gaps(platform.states, plant.targets, now, platform.health_limits.evaluation_late),
+        filters,
+        plant,
+    )
+    causes = group_by_cause(shows, plant.parents)
+    definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
+    leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
+    parts = make_tiles(
+        {name: one for name, one in plant.assets.items() if _is_part(name, filters, plant)},
+        plant.parts,
+        plant.watched,
+        shows,
+        shown_over,
+        evaluated.unknown_by_asset(),
+    )
+    return Now(
+        at=now,
+        parts=tuple(parts),
+        happening=tuple(cause for cause in causes if cause.phase == "happening"),
+        expected=tuple(cause for cause in causes if cause.phase == "expected"),
+        over=tuple(group_ended(shown_over)),
+        gaps=evaluated.gaps,
+        evaluated_until=evaluated.until,
+        watched=len(plant.targets),
+        more_open=len(newest) > OPEN_READ,
+        more_over=len(over) > OVER_READ,
+        windows=find_windows(shows, definitions),
+        values=present_values(platform.readings, leading, definitions, plant.documents, now),
+    )
+
+
+def find_definitions(
+    definitions: Definitions, plant: KnownPlant, names: Iterable[str]
+) -> dict[str, Definition]:
+    """Return the newest definition of each name; one that a person sees on a single asset only is
+    read by itself."""
+    found = {}
+    for name in dict.fromkeys(names):
+        revision = plant.latest.get(name) or next(reversed(definitions.revisions(name)), None)
+        if revision is not None:
+            found[name] = revision.definition
+    return found
+
+
+def find_windows(
+    episodes: Iterable[Episode], definitions: Mapping[str, Definition]
+) -> dict[str, ExpectedWindow]:
+    """Return when the problem of each episode is expected, by its id."""
+    found = {}
+    for episode in episodes:
+        definition = definitions.get(episode.definition)
+        horizon = timedelta(0) if definition is None else definition.horizon
+        window = expected_window(episode, horizon)
+        if window is not None:
+            found[episode.id] = window
+    return found
+
+
+def _hours_of(
+    shift: str | None, routes: Iterable[Route], now: datetime
+) -> list[tuple[datetime, datetime]] | None:
+    route = next((r for r in routes if r.name == shift and r.shifts), None)
+    return None if route is None else spans(route.shifts, route.zone, now - _SHIFT_BACK, now)
+
+
+def _is_part(asset: str, filters: NowFilters, plant: KnownPlant) -> bool:
+    if filters.asset is not None and asset != filters.asset:
+        return False
+    return filters.line is None or plant.parts.get(asset) == filters.line
+
+
+def _lets_through(
+    episode: Episode,
+    filters: NowFilters,
+    plant: KnownPlant,
+    person: str,
+    hours: list[tuple[datetime, datetime]] | None,
+) -> bool:
+    return (
+        _is_part(episode.asset, filters, plant)
+        and (
+            filters.severity is None
+            or SEVERITIES.index(episode.severity) >= SEVERITIES.index(filters.severity)
+        )
+        and (not filters.mine or is_of(episode, person))
+        and (hours is None or raised_in(episode, hours))
+    )
+
+
+def _within(evaluated: Evaluated, filters: NowFilters, plant: KnownPlant) -> Evaluated:
+    """Return the gaps of the assets that a person looks at."""
+    gaps = []
+    for gap in evaluated.gaps:
+        assets = tuple(a for a in gap.assets if _is_part(a, filters, plant))
+        if assets:
+            gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
+    return Evaluated(evaluated.until, tuple(gaps))

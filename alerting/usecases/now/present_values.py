@@ -1,0 +1,89 @@
+"""The present values of the variables that alarms are about."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerting.definitions.assets import Asset, types_of
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import Definition
+from alerting.episodes.episode import Episode
+from alerting.kinds.registry import kind_of
+from alerting.ports import Readings, Wanted
+from alerting.reporting.figures.episode_chart import ChartLevel
+from alerting.reporting.figures.sparkline import Sparkline, sparkline
+
+_BACK = timedelta(hours=1)
+_SAMPLES = 30  # of a variable that is measured less often
+_LONGEST = timedelta(days=2)
+_FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
+
+
+def present_values(
+    readings: Readings,
+    episodes: Iterable[Episode],
+    definitions: Mapping[str, Definition],
+    assets: Mapping[str, Asset],
+    now: datetime,
+) -> dict[str, Sparkline]:
+    """Return the line of the last hour (more if values are rare) by the id of each episode whose
+    variable has a number; one query for all assets. Computed variables have none."""
+    wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...]]] = {}
+    since: dict[str, datetime] = {}
+    names: dict[str, set[str]] = {}
+    for episode in episodes:
+        asset = assets.get(episode.asset)
+        definition = definitions.get(episode.definition)
+        found = _charted(definition, asset, episode)
+        if asset is None or found is None or asset.is_computed(found[0]):
+            continue
+        variable, levels = found
+        wanted[episode.id] = (asset.name, variable, levels)
+        names.setdefault(asset.name, set()).add(variable)
+        start = now - _back(asset, variable)
+        since[asset.name] = min(start, since.get(asset.name, start))
+    if not wanted:
+        return {}
+    loaded = readings.load_many(
+        [Wanted(name, types_of(assets[name], sorted(names[name])), since[name]) for name in names],
+        now,
+    )
+    lines = {}
+    for id, (name, variable, levels) in wanted.items():
+        columns = loaded.get(name)
+        values = None if columns is None else columns.values.get(variable)
+        if columns is None or values is None or values.dtype.kind not in "fiub":
+            continue
+        known = assets[name].variables.get(variable)
+        line = sparkline(
+            columns.ts, values.astype(np.float64), levels, known.unit if known else None
+        )
+        if line is not None:
+            lines[id] = line
+    return lines
+
+
+def _charted(
+    definition: Definition | None, asset: Asset | None, episode: Episode
+) -> tuple[str, tuple[ChartLevel, ...]] | None:
+    """Return the variable of an episode and its limits; a variable that only contributes has
+    none."""
+    if definition is None or asset is None or definition.kind != episode.kind:
+        return None
+    try:
+        charted = kind_of(definition).chart(definition, asset, episode)
+    except _FAULTS_OF_DOCUMENTS:  # of data that people wrote
+        logging.getLogger(__name__).exception("no present value of episode %s", episode.id)
+        return None
+    if charted.variable is None:
+        return None
+    has_limit = definition.problem is None or bool(definition.problem.variables)
+    return charted.variable, charted.levels if has_limit else ()
+
+
+def _back(asset: Asset, variable: str) -> timedelta:
+    known = asset.variables.get(variable)
+    sampling = known.sampling if known is not None else None
+    return _BACK if sampling is None else min(max(_BACK, _SAMPLES * sampling), _LONGEST)

@@ -1,0 +1,257 @@
+"""The path of the README over the typed client, on a platform that `alerting up` has started:
+MongoDB, MLflow, Airflow, the stream service and the console, each for real.
+
+A file is imported, looked at, made into an alert, which is tried, applied and raised; a model is
+trained in Airflow, approved, and reported on; the audit has it all.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from alerting.client import ApiProblem, Client
+from tests.support import free_port, require_real_server
+
+pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(1800)]
+ALERTING = Path(sys.executable).parent / "alerting"
+PORTS = ("MONGODB", "MLFLOW", "AIRFLOW", "API")
+HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
+DAYS = 14
+LIMIT = {
+    "name": "product-too-wet",
+    "kind": "threshold",
+    "assets": ["dryer-1"],
+    "variable": "product_moisture",
+    "above": 13,
+}
+MODEL = {
+    "name": "product-will-be-wet",
+    "kind": "classifier",
+    "assets": ["dryer-1"],
+    "problem": {"variable": "product_moisture", "above": 13},
+    "horizon": "30m",
+    "learning": {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
+    "promotion": {"mode": "approval"},
+}
+
+
+class RunningPlatform:
+    """A home of its own, and the `alerting up` that runs on it."""
+
+    def __init__(self, home):
+        self.home = home
+        self.environ = {
+            **{name: v for name, v in os.environ.items() if not name.startswith("ALERTING_")},
+            **{f"ALERTING_{name}_PORT": str(free_port()) for name in PORTS},
+            "ALERTING_HOME": str(home),
+            "XDG_STATE_HOME": str(home / "state"),
+        }
+        self.log = home / "output"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [ALERTING, "up", "--no-demo"],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_ready(self):
+        def is_ready():
+            assert self.process.poll() is None, self.log.read_text()
+            return "Open this first" in self.log.read_text()
+
+        wait_until(is_ready)
+
+    def connect(self, role):
+        """Return a client with the token of a role, as any program has it."""
+        tokens = json.loads((self.home / "secrets" / "api_tokens.json").read_text())
+        (token,) = (token for token, owner in tokens.items() if owner["role"] == role)
+        return Client(f"http://127.0.0.1:{self.environ['ALERTING_API_PORT']}", token)
+
+    def run(self, *words):
+        command = [ALERTING, *words]
+        return subprocess.run(command, env=self.environ, cwd=self.home, check=True, timeout=HANG_S)
+
+    def stop(self):
+        """End it; returns its exit code and the processes that it left."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(HANG_S)
+        _, alive = psutil.wait_procs(below, timeout=HANG_S)
+        return code, alive
+
+
+def wait_until(found):
+    """Return the first true value; each call asks a platform that works meanwhile."""
+    deadline = time.monotonic() + HANG_S
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"nothing came within {HANG_S} s"
+        time.sleep(0.5)
+    return value
+
+
+@pytest.fixture
+def started(tmp_path):
+    require_real_server()
+    platform = RunningPlatform(tmp_path)
+    try:
+        platform.wait_until_ready()
+        yield platform
+    finally:
+        code, left = platform.stop()
+    assert (code, left) == (0, [])
+
+
+def test_the_client_goes_the_whole_path_of_the_readme(started):
+    with started.connect("engineer") as engineer:
+        import_a_file(engineer)
+        look_at_the_line(engineer)
+        check_and_preview(engineer)
+        apply_and_answer_the_alert(engineer, started)
+        train_and_approve(engineer)
+        read_report_figures_and_audit(engineer, started)
+
+
+def dryer_file():
+    """Return a CSV of a dryer until now, a row every five minutes; wet loads arrive now and then,
+    and the product is wet half an hour later."""
+    draw = random.Random(1)
+    feed = moisture = 12.0
+    wet_until = -1
+    steps = DAYS * 288
+    last = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    lines = ["time;feed_moisture [%];product_moisture [%]"]
+    for step in range(steps):
+        if draw.random() < 1 / 100:
+            wet_until = step + draw.randint(8, 36)
+        feed += 0.3 * ((18 if step < wet_until else 12) - feed) + draw.gauss(0, 0.4)
+        moisture += 0.08 * (feed - 2 - moisture) + draw.gauss(0, 0.06)
+        stamp = last - timedelta(minutes=5 * (steps - 1 - step))
+        lines.append(f"{stamp.isoformat()};{feed:.2f};{moisture:.2f}".replace(".", ","))
+    return "\n".join(lines).encode()
+
+
+def import_a_file(engineer):
+    job = engineer.upload_import(dryer_file(), name="dryer.csv", asset="dryer-1")
+    job = wait_until(lambda: waited_for(engineer, job["id"], "checked"))
+    form = job["understood"]["form"]
+    assert (form["separator"], form["decimal"]) == (";", ",")
+    assert [column["unit"] for column in job["understood"]["columns"]] == ["%", "%"]
+    engineer.write_import(job["id"])
+    job = wait_until(lambda: waited_for(engineer, job["id"], "done"))
+    assert job["result"]["new"] == DAYS * 288
+    assert {v["name"] for v in engineer.iterate_variables("dryer-1")} == {
+        "feed_moisture",
+        "product_moisture",
+    }
+
+
+def waited_for(client, id, state):
+    job = client.show_import(id, wait=10)
+    assert job["state"] not in {"refused", "failed", "interrupted"}, job["fault"]
+    return job if job["state"] == state else None
+
+
+def look_at_the_line(engineer):
+    now = datetime.now(UTC)
+    series = engineer.show_series(
+        asset="dryer-1",
+        variable=["feed_moisture", "product_moisture"],
+        start=now - timedelta(days=7),
+        end=now,
+    )["series"]
+    assert [one["variable"] for one in series] == ["feed_moisture", "product_moisture"]
+    assert max(series[1]["high"]) > LIMIT["above"]
+
+
+def check_and_preview(engineer):
+    faulty = LIMIT | {"variable": "product_moistur"}
+    (fault,) = engineer.check_definition(faulty)["faults"]
+    assert fault["path"] == "variable"
+    assert "product_moisture" in fault["hint"]
+    with pytest.raises(ApiProblem) as refusal:
+        engineer.apply_definition(LIMIT["name"], faulty, if_none_match="*")
+    assert refusal.value.status == 422
+    assert [(one.path, one.hint) for one in refusal.value.faults] == [("variable", fault["hint"])]
+
+    assert engineer.check_definition(LIMIT)["valid"]
+    preview = engineer.start_preview({"definition": LIMIT})
+    preview = wait_until(
+        lambda: (
+            found
+            if (found := engineer.show_preview(preview["id"], wait=10))["state"] == "done"
+            else None
+        )
+    )
+    assert preview["result"]["episodes"] > 5
+
+
+def apply_and_answer_the_alert(engineer, started):
+    applied = engineer.apply_definition(
+        LIMIT["name"], LIMIT, if_none_match="*", reason="wet product was returned"
+    )
+    assert (applied["revision"], applied["state"]) == (1, "active")
+    reading = {"asset": "dryer-1", "values": {"product_moisture": 14.2}}
+    engineer.send_readings({"ts": datetime.now(UTC).isoformat(), **reading})
+    (episode,) = wait_until(lambda: list(engineer.iterate_episodes(open=True)))
+    assert (episode["definition"], episode["value"]) == (LIMIT["name"], 14.2)
+    with started.connect("operator") as operator:
+        answer = {"verdict": "true_alarm", "acted": True, "action": "slowed the belt"}
+        assert operator.give_feedback(episode["id"], answer)["outcome"] == "hit"
+        assert operator.acknowledge_episode(episode["id"])["acknowledged"]
+
+
+def train_and_approve(engineer):
+    name = MODEL["name"]
+    engineer.apply_definition(name, MODEL, if_none_match="*")
+    engineer.start_training(name, {"reason": "a first model"})
+    seen = set()
+
+    def proposed():
+        trainings = engineer.list_trainings(name)
+        seen.add(trainings["state"])
+        assert not any(one["failure"] for one in trainings["items"]), trainings
+        return engineer.show_models(name)["waiting"]
+
+    waiting = wait_until(proposed)
+    assert "training" in seen
+    board = engineer.show_models(name)["leaderboard"]
+    assert {line["family"] for line in board} == {"logistic_regression", "persistence"}
+    decided = engineer.approve_model(name, {"run": waiting["run"]})
+    assert (decided["version"], decided["promoted"]) == (1, True)
+    (model,) = engineer.list_models()
+    assert (model["state"], model["version"]) == ("serving", 1)
+    with pytest.raises(ApiProblem, match="no champion before it") as refusal:
+        engineer.roll_back(name, {"reason": "try the one before"})
+    assert refusal.value.status == 422
+
+
+def read_report_figures_and_audit(engineer, started):
+    now = datetime.now(UTC)
+    end = (now + timedelta(seconds=1)).isoformat()
+    start = (now - timedelta(days=1)).isoformat()
+    started.run("report", LIMIT["name"], "--from", start, "--to", end)
+    (report,) = engineer.list_reports(definition=LIMIT["name"])
+    assert engineer.show_report(report["id"]).startswith("<!DOCTYPE html>")
+    assert engineer.show_report_metrics(report["id"])["tables"]
+    assert engineer.show_alarm_metrics()["kpis"]["alarms"] == 1
+    done = {(entry["what"], entry["subject"]) for entry in engineer.iterate_audit()}
+    assert done >= {
+        ("readings imported", "dryer.csv"),
+        ("definition applied", LIMIT["name"]),
+        ("definition applied", MODEL["name"]),
+        ("promotion decided", MODEL["name"]),
+    }
+    with started.connect("viewer") as viewer, pytest.raises(ApiProblem) as refusal:
+        next(viewer.iterate_audit())
+    assert refusal.value.status == 403

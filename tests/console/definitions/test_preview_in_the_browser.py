@@ -1,0 +1,99 @@
+"""A preview in a real browser with scripts: a limit is moved on the picture by pointer and by keys,
+and the page shows what it would have raised, without loading anew."""
+
+import pytest
+
+from alerting.console.app import create_app
+from alerting.usecases.definitions.sync import apply
+from tests.builders import too_hot
+from tests.helpers.console.api import TOKENS
+from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.often_hot import often_hot
+from tests.helpers.console.pages import ADMIN_TOKEN
+from tests.helpers.console.server import serving_thread
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+SCREENS = ((390, 844, "dark"), (800, 1280, "dark"), (1280, 800, "light"))
+LIMIT = ".limit[role=slider]"
+CUT = "document.documentElement.scrollWidth > innerWidth"
+SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main summary')]
+  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
+
+
+def log_in(page, base):
+    page.open(f"{base}/login")
+    page.evaluate(f"document.querySelector('input[name=token]').value = {ADMIN_TOKEN!r}")
+    page.tap("form:has(input[name=token]) button")
+    page.switch_scripts_on()
+
+
+def shows(page, text):
+    wait_until(lambda: text in page.text(), page.text)
+
+
+def drag_to_the_top(page):
+    """Drag the limit from where it is to the upper edge of its picture."""
+    x, y, width, height = page.box(f"{LIMIT} .level")
+    top = page.evaluate("document.querySelector('.plot').getBoundingClientRect().top")
+    left = x + width / 2
+    page.mouse("mousePressed", left, y + height / 2, button="left", buttons=1, clickCount=1)
+    page.mouse("mouseMoved", left, (y + top) / 2, button="left", buttons=1)
+    page.mouse("mouseMoved", left, top - 20, button="left", buttons=1)
+    page.mouse("mouseReleased", left, top - 20, button="left", clickCount=1)
+
+
+def press_key(page, key):
+    page.evaluate(f"document.querySelector({LIMIT!r}).focus()")
+    page.evaluate(
+        "document.activeElement.dispatchEvent("
+        f"new KeyboardEvent('keydown', {{key: {key!r}, bubbles: true, cancelable: true}}))"
+    )
+
+
+def test_a_limit_is_moved_on_the_picture_and_the_preview_follows(tmp_path):
+    platform = often_hot(per_day=100)
+    apply(platform, [too_hot(above=205, title="Too hot")], "ben", platform.clock.now(), "first")
+    with (
+        serving_thread(create_app(platform, TOKENS)) as port,
+        open_chromium(tmp_path / "profile") as page,
+    ):
+        base = f"http://127.0.0.1:{port}"
+        log_in(page, base)
+        for width, height, scheme in SCREENS:
+            page.resize(width, height)
+            page.prefer(scheme)
+            page.open(f"{base}/definitions/too-hot/edit")
+            page.evaluate("(t => { t.value = t.value.replace('205', '225'); })(text)")
+            loaded = page.evaluate("performance.timeOrigin")
+            page.press("button[value=preview]")
+            shows(page, "It would have raised 36 alarms")
+            assert "in both: 36" in page.text()
+
+            drag_to_the_top(page)
+            shows(page, "It would have raised 0 alarms")
+            assert "above: 232.4" in page.evaluate("document.getElementById('text').value")
+            assert "only in service: 36" in page.text()
+            page.picture(tmp_path / f"dragged-{width}.png")
+            for key in ("ArrowUp", "PageDown", "PageDown", "PageDown", "ArrowDown"):
+                press_key(page, key)
+            shows(page, "It would have raised 36 alarms")
+            assert page.evaluate("document.activeElement.getAttribute('role')") == "slider"
+            assert page.evaluate("performance.timeOrigin") == loaded  # the same page
+            assert "/previews/" in page.evaluate("location.href")
+            page.picture(tmp_path / f"moved-{width}.png")
+            assert (page.evaluate(SMALL), page.evaluate(CUT)) == ([], False), width
+
+        page.click("button[value=form]")
+        page.wait_for(f"{base}/definitions/too-hot/edit", "#field-above")
+        page.press("button[value=preview]")
+        shows(page, "It would have raised 36 alarms")
+        drag_to_the_top(page)
+        shows(page, "It would have raised 0 alarms")
+        assert page.evaluate("document.getElementById('field-above').value") == "232.4"
+        page.evaluate(
+            "(f => { f.value = '200.5'; f.dispatchEvent(new Event('change', {bubbles: true})); })"
+            "(document.getElementById('field-above'))"
+        )
+        shows(page, "It would have raised 36 alarms")
+        page.picture(tmp_path / "form.png")
+        assert page.complaints == []

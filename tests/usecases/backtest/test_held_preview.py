@@ -1,0 +1,232 @@
+"""A preview on held readings equals one made anew, and the backtest of the same draft."""
+
+from dataclasses import replace
+from random import Random
+from time import monotonic
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.ports import ReadingRow, silent
+from alerting.usecases.backtest.backtest import backtest, written_subject
+from alerting.usecases.backtest.held_readings import HeldStore
+from alerting.usecases.backtest.preview import preview
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import at, too_hot
+from tests.in_memory_platform import in_memory_platform
+
+DAYS = 3
+END = at(DAYS * 24 * 60)
+SPREAD = {"kind": "difference", "of": "temperature", "minus": "belt", "within": "20m"}
+OVEN = Asset(
+    name="oven-1",
+    attributes={"limit": 214.0},
+    variables={
+        "temperature": Variable(unit="°C", low=100.0, high=300.0),
+        "belt": Variable(),
+        "spread": Variable(computed=SPREAD),
+    },
+)
+NIGHTS = {"windows": [{"days": ["mon", "tue"], "from": "20:00", "to": "06:00"}]}
+CHOICES = {
+    "above": (208.0, 212.5, 215.0, 300.0, None),
+    "below": (None, None, 190.0, 195.0),
+    "for": ("0s", "5m", "12m"),
+    "clear_for": ("0s", "10m"),
+    "stale_after": ("5m", "17m", "1d"),
+    "no_data": ("hold", "hold", "alert", "ignore"),
+    "at_least": (None, None, {"readings": 2, "of": 3}),
+    "rate_per": (None, None, None, "1h"),
+    "suppression": (None, None, NIGHTS),
+    "variable": ("temperature", "temperature", "spread"),
+}
+SEVERAL = {
+    "variable": None,
+    "above": None,
+    "all": [
+        {"variable": "temperature", "above": 210},
+        {"variable": "belt", "below": 10, "stale_after": "2h"},
+    ],
+}
+LEVELS = {"above": None, "levels": {"medium": {"above": 208}, "critical": {"above": 214}}}
+
+
+def a_line(random, seed):
+    """Return a platform of a noisy oven with holes, bad samples and values out of range."""
+    made = in_memory_platform()
+    made.assets.store_assets([OVEN])
+    rows = []
+    minute = -120.0
+    level = 205.0
+    while minute < DAYS * 24 * 60:
+        minute += random.choice((1, 5, 5, 5, 7.5, 21 if random.random() < 0.1 else 5))
+        minute += 600 if random.random() < 0.002 else 0
+        level += random.uniform(-3, 3) + (205 - level) / 20
+        values = {"temperature": round(level, 1)}
+        if random.random() < 0.3:
+            values["belt"] = round(random.uniform(5, 15), 1)
+        if random.random() < 0.01:
+            values["temperature"] = 900.0
+        is_bad = random.random() < 0.01
+        quality = {"temperature": "bad"} if is_bad else {}
+        kept = {n: v for n, v in values.items() if n not in quality}
+        rows.append(ReadingRow(OVEN.name, at(minute), kept, quality))
+    add_readings(made, rows, at(0))
+    made.clock.instant = END
+    return made
+
+
+def drafts(random):
+    yield too_hot()
+    yield too_hot(**SEVERAL)
+    yield too_hot(**LEVELS)
+    for _ in range(8):
+        chosen = {name: random.choice(values) for name, values in CHOICES.items()}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        if "rate_per" in given:
+            given = {k: v for k, v in given.items() if k not in ("below", "no_data")}
+            given["above"] = 20.0
+        if "above" not in given and "below" not in given:
+            given["above"] = 210.0
+        yield {k: v for k, v in too_hot(above=None).items() if v is not None} | given
+
+
+def without_nothing(document):
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def tried(platform, document, store):
+    subject = written_subject(platform, document)
+    return preview(platform, subject, at(0), END, silent, lambda: None, store)
+
+
+def said(episode):
+    about = episode.evaluation
+    return (
+        *(episode.asset, episode.raised_at, episode.closed_at, episode.severity),
+        *(episode.severity_peak, about.reason, about.value, about.threshold),
+    )
+
+
+def assert_same(one, other):
+    plain = [replace(found, drawn=None) for found in (one, other)]
+    assert plain[0] == plain[1]
+    for panel, again in zip(one.drawn.panels, other.drawn.panels, strict=True):
+        assert np.array_equal(panel.at, again.at)
+        assert np.array_equal(panel.values, again.values)
+        assert panel.levels == again.levels
+    for name in ("draft", "served", "both", "suppressed", "asset"):
+        assert getattr(one.drawn, name) == getattr(other.drawn, name)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_preview_on_held_readings_equals_one_made_anew_and_the_backtest(seed):
+    random = Random(seed)
+    platform = a_line(random, seed)
+    apply(platform, [too_hot(above=211)], "ann", at(0), "in service")
+    store = HeldStore(monotonic)
+    raised = 0
+    for document in map(without_nothing, drafts(random)):
+        made = tried(platform, document, store)
+        assert_same(made, tried(platform, document, HeldStore(monotonic)))
+        subject = written_subject(platform, document)
+        found = backtest(platform, subject, at(0), END, fresh=True)
+        newest = sorted(found.episodes, key=lambda e: (e.raised_at, e.id), reverse=True)
+        assert made.episodes == len(newest), document
+        assert [said(e) for e in made.newest] == [said(e) for e in newest[:200]], document
+        same = ("per_day", "peak", "floods", "days_without", "episodes")
+        load = found.load or {}
+        assert {n: made.load.get(n) for n in same} == {n: load.get(n) for n in same}, document
+        raised += made.episodes
+    assert raised > 20
+
+
+class Watched:
+    """Port `Readings` that notes what is loaded."""
+
+    def __init__(self, live):
+        self._live = live
+        self.loads = []
+
+    def __getattr__(self, name):
+        return getattr(self._live, name)
+
+    def load(self, asset, start, end, variables=None, events_since=None):
+        self.loads.append((start, end))
+        return self._live.load(asset, start, end, variables, events_since)
+
+
+@pytest.fixture
+def watched():
+    platform = a_line(Random(9), 9)
+    return replace(platform, readings=Watched(platform.readings))
+
+
+def test_the_period_is_read_once_and_a_changed_limit_reads_nothing(watched):
+    store = HeldStore(monotonic)
+    apply(watched, [too_hot(above=211)], "ann", at(0), "in service")
+    tried(watched, too_hot(above=212), store)
+    assert watched.readings.loads == [(at(d * 1440), at((d + 1) * 1440)) for d in range(DAYS)]
+    watched.readings.loads.clear()
+    tried(watched, too_hot(above=207, **{"for": "10m"}), store)
+    assert watched.readings.loads == []
+
+
+def test_a_newer_reading_makes_it_read_again(watched):
+    store = HeldStore(monotonic)
+    before = tried(watched, too_hot(above=212, stale_after="1d"), store)
+    watched.readings.loads.clear()
+    add_readings(watched, [ReadingRow(OVEN.name, END, {"temperature": 299.0})], END)
+    after = tried(watched, too_hot(above=212, stale_after="1d"), store)
+    assert len(watched.readings.loads) == DAYS
+    assert_same(after, tried(watched, too_hot(above=212, stale_after="1d"), HeldStore(monotonic)))
+    assert before.read_at == after.read_at == END
+
+
+def test_an_asset_that_is_declared_in_another_way_is_read_again(watched):
+    store = HeldStore(monotonic)
+    tried(watched, too_hot(), store)
+    variables = {**OVEN.variables, "temperature": Variable(unit="°C", high=214.0)}
+    watched.assets.store_assets([OVEN.model_copy(update={"variables": variables})])
+    watched.readings.loads.clear()
+    tried(watched, too_hot(), store)
+    assert len(watched.readings.loads) == DAYS
+
+
+def test_series_are_held_for_a_time_and_within_a_size(watched):
+    now = [0.0]
+    store = HeldStore(lambda: now[0], held_s=600)
+    tried(watched, too_hot(), store)
+    size = store.bytes_held
+    assert size > 0
+    now[0] = 599.0
+    assert store.bytes_held == size
+    now[0] = 601.0
+    assert store.bytes_held == 0
+    small = HeldStore(monotonic, most_bytes=size + 8)
+    tried(watched, too_hot(), small)
+    tried(watched, too_hot(variable="belt", above=14), small)  # takes the place of the other
+    assert 0 < small.bytes_held <= size + 8
+    watched.readings.loads.clear()
+    tried(watched, too_hot(), small)
+    assert len(watched.readings.loads) == DAYS
+    none = HeldStore(monotonic, most_bytes=8)
+    assert tried(watched, too_hot(), none).episodes == tried(watched, too_hot(), store).episodes
+    assert none.bytes_held == 0
+
+
+def test_progress_is_a_share_of_the_reading(watched):
+    shares = []
+    subject = written_subject(watched, too_hot())
+    preview(
+        watched,
+        subject,
+        at(0),
+        END,
+        lambda step, done, total: shares.append((step, done / total)),
+        lambda: None,
+        HeldStore(monotonic),
+    )
+    assert shares == [("reading", n / DAYS) for n in range(DAYS)] + [("counting", 1.0)]
