@@ -43,11 +43,11 @@ function concerns(data) {
   return data.shelves || data.episodes.some((episode) => episode.id === subject);
 }
 
-/** Put the number of open alarms into title and icon. */
+/** Put the number of open alarms that are not acknowledged into title and icon. */
 function count(data) {
-  const open = SEVERITIES.reduce((sum, severity) => sum + data.open[severity], 0);
+  const open = SEVERITIES.reduce((sum, severity) => sum + data.unacknowledged[severity], 0);
   document.title = (open ? `(${open}) ` : "") + document.title.replace(/^\(\d+\) /, "");
-  const worst = SEVERITIES.findLast((severity) => data.open[severity]);
+  const worst = SEVERITIES.findLast((severity) => data.unacknowledged[severity]);
   const icon = document.querySelector("link[rel=icon]");
   if (!open) icon.href = "data:,";
   else {
