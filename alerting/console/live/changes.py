@@ -165,9 +165,11 @@ class LiveChanges:
         Computed once for all streams of these scopes at this position.
         """
         key = (scopes, since)
-        if key not in self._frames:
-            self._frames[key] = self._frame(scopes, since)
-        return self._frames[key]
+        if key in self._frames:
+            return self._frames[key]
+        content = self._frame(scopes, since)
+        self._frames[key] = content
+        return content
 
     def _frame(self, scopes: Scopes, since: int) -> bytes | None:
         forgotten = self._count - since > len(self._changes)
@@ -213,8 +215,11 @@ class LiveChanges:
                 _log.warning("no live pages: the database gives no change stream: %s", fault)
                 call(self._become, "none")
                 return
-            except (PyMongoError, DatabaseDown) as fault:
-                _log.warning("changes cannot be read: %s", first_line(fault))
+            except Exception as fault:
+                if isinstance(fault, PyMongoError | DatabaseDown):
+                    _log.warning("changes cannot be read: %s", first_line(fault))
+                else:
+                    _log.exception("changes cannot be read")
                 call(self._become, "away")
                 stop.wait(READ_AGAIN_S)
 

@@ -10,7 +10,7 @@ from typing import Any
 from alerting.definitions.model import SEVERITIES
 from alerting.ports import LiveChange, LiveEpisode
 
-MOST_EPISODES = 100
+MOST_EPISODES = 200
 """Episodes named in one frame; where more have changed, readers look at everything again."""
 ALIVE = b"event: alive\ndata: {}\n\n"
 Visible = Collection[str] | None

@@ -63,8 +63,8 @@ class LiveStream(Response):
                 scope, receive, send
             )
             return
-        await changes.begin(self._person)
         try:
+            await changes.begin(self._person)
             if changes.state == "none":
                 await self._send_once(send)
             elif changes.state != "ready":

@@ -43,11 +43,11 @@ function concerns(data) {
   return data.shelves || data.episodes.some((episode) => episode.id === subject);
 }
 
-/** Put the number of open alarms into title and icon. */
+/** Put the number of open alarms that are not acknowledged into title and icon. */
 function count(data) {
-  const open = SEVERITIES.reduce((sum, severity) => sum + data.open[severity], 0);
+  const open = SEVERITIES.reduce((sum, severity) => sum + data.unacknowledged[severity], 0);
   document.title = (open ? `(${open}) ` : "") + document.title.replace(/^\(\d+\) /, "");
-  const worst = SEVERITIES.findLast((severity) => data.open[severity]);
+  const worst = SEVERITIES.findLast((severity) => data.unacknowledged[severity]);
   const icon = document.querySelector("link[rel=icon]");
   if (!open) icon.href = "data:,";
   else {
@@ -76,7 +76,8 @@ function lost() {
 }
 
 function say() {
-  const time = new Date(lostAt).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+  const shown = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: bar.dataset.zone };
+  const time = new Date(lostAt).toLocaleTimeString(document.documentElement.lang, shown);
   bar.querySelector("p").textContent = bar.dataset.lost.replace("{time}", time);
   bar.hidden = false;
 }
@@ -85,7 +86,6 @@ function found() {
   if (lostAt === null) return;
   lostAt = null;
   bar.hidden = true;
-  show();
 }
 
 function open() {
@@ -101,10 +101,12 @@ function open() {
   };
   source.addEventListener("alive", () => {
     heard = Date.now();
+    found();
     channel.postMessage(null);
   });
   source.onerror = () => {
     lost();
+    channel.postMessage("lost");
     if (source?.readyState === EventSource.CLOSED) setTimeout(() => source?.readyState === EventSource.CLOSED && open(), AGAIN_MS);
   };
 }
@@ -131,8 +133,10 @@ function queue() {
 }
 
 channel.onmessage = ({ data }) => {
-  if (data === null) heard = Date.now();
-  else take(data);
+  if (data === "lost") return lost();
+  if (data !== null) return take(data);
+  heard = Date.now();
+  found();
 };
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return close();

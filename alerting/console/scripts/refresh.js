@@ -12,9 +12,14 @@ function isInUse() {
   return isTyped || chosen || document.activeElement?.matches("main :is(input, select, textarea)");
 }
 
-/** Return the titles of the parts that are open, by which they are opened again. */
-function titlesOpen() {
-  return new Set([...document.querySelectorAll("main details[open] > summary")].map((title) => title.textContent));
+/** Return by what a part that opens is found again: its title, its form, and what it stands in. */
+function nameOf(title) {
+  return [title.textContent, title.closest("form")?.getAttribute("action"), title.closest("[id]")?.id].join("|");
+}
+
+/** Return the names of the parts that are open, by which they are opened again. */
+function namesOpen() {
+  return new Set([...document.querySelectorAll("main details[open] > summary")].map(nameOf));
 }
 
 /** Return by what an element is found again: its address, form and text. */
@@ -34,16 +39,16 @@ function replaceMain(main) {
   [...main.querySelectorAll(FOCUSABLE)].find((element) => describe(element) === focused)?.focus({ preventScroll: true });
 }
 
-/** Fetch the page again and show its main part. Return whether that was done: not while it is in use. */
+/** Fetch the page again and show its main part. Return whether that is done: not while it is in use, or the server away. */
 export async function showAnew() {
   if (document.hidden || isInUse()) return false;
   const answer = await fetch(location.href, { cache: "no-store" });
   if (answer.redirected) location.reload(); // the session is over
-  if (!answer.ok || answer.redirected) return false;
+  if (!answer.ok || answer.redirected) return answer.status < 500;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (document.body.dataset.refresh && !page.body.dataset.refresh) location.reload(); // what was waited for is there
-  const open = titlesOpen();
-  for (const title of page.querySelectorAll("main details > summary")) title.parentElement.open ||= open.has(title.textContent);
+  const open = namesOpen();
+  for (const title of page.querySelectorAll("main details > summary")) title.parentElement.open ||= open.has(nameOf(title));
   if (isInUse()) return false;
   document.title = page.title;
   replaceMain(document.adoptNode(page.querySelector("main")));

@@ -105,7 +105,7 @@ def test_open_episodes_come_first_with_reason_and_advice(browser, platform):
     assert page.index(episode(3).id) < page.index(episode(9).id)
     assert "218 °C is above 215 °C" in page
     assert "lower zone 2 to 224 °C" in page
-    assert re.findall("<script[^>]*>", page) == ['<script type="module" src="/scripts/refresh.js">']
+    assert re.findall("<script[^>]*>", page) == ['<script type="module" src="/scripts/live.js">']
 
 
 def test_older_episodes_are_a_link_away(browser, platform):
@@ -141,7 +141,7 @@ def test_what_people_wrote_is_escaped(browser, platform):
     for path in ("/", f"/episodes/{episode(1).id}"):
         page = browser.get(path).text
         assert {*re.findall("<script[^>]*>", page)} <= {
-            '<script type="module" src="/scripts/refresh.js">'
+            '<script type="module" src="/scripts/live.js">'
         }
         assert "&lt;script&gt;" in page
 

@@ -1,0 +1,49 @@
+"""The changes of a real database: each once, in order, without those of past times."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.operators.shelves import new_shelf
+from alerting.ports.episodes import live_episode
+from tests.builders import at
+from tests.helpers.episodes import episode
+
+pytestmark = pytest.mark.server
+
+
+def read(reader, count):
+    """Return so many changes, as soon as they are there."""
+    found = []
+    while len(found) < count:
+        found += reader.next()
+    return found
+
+
+def test_each_change_is_read_once_and_in_order(real):
+    first = episode(0)
+    assert real.episodes.insert(first)
+    with real.changes.read() as reader:
+        assert reader.open_episodes() == [live_episode(first)]
+        start = reader.mark()
+        second = episode(5, asset="oven-2")
+        assert real.episodes.insert(second)
+        assert real.episodes.insert(replace(episode(7, asset="oven-3"), backfilled=True))
+        over = replace(first, condition="closed", closed_at=at(6), version=first.version + 1)
+        with real.unit_of_work.begin() as unit:
+            real.episodes.write([over], unit)
+        assert real.shelves.insert(
+            new_shelf("too-hot", "oven-1", "shelved", at(9), at(60), "cleaning", "otto", 0)
+        )
+        real.platform_alerts.report("disk full", "data", "little space", at(9))
+        found = read(reader, 4)
+        assert [(one.thing, one.asset, one.episode) for one in found] == [
+            ("episode", "oven-2", live_episode(second)),
+            ("episode", first.asset, live_episode(over)),
+            ("shelf", "oven-1", None),
+            ("platform", None, None),
+        ]
+        marks = [start, *(one.mark for one in found)]
+        assert marks == sorted(marks)
+        assert reader.mark() == marks[-1]
+        assert reader.next() == []
