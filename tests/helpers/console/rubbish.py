@@ -70,6 +70,8 @@ VALID = {
         "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
     },
     "DefinitionBody": too_hot(),
+    "AssetBody": {"variables": {"temperature": {"unit": "°C"}}},
+    "RouteBody": {"channels": ["log"]},
     "SourceBody": {**BROKER, "stale_after": "5m"},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
