@@ -13,7 +13,7 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.ingestion.assets import GivenAsset, import_assets
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, VIEWER
-from tests.helpers.console.api import expect_problem as expect_document
+from tests.helpers.console.forms import expect_detail, fields_of
 from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, log_in
 from tests.helpers.stores import audit_entries
 
@@ -27,12 +27,6 @@ def oven(platform):
     platform.assets.store_assets([Asset(name="line", title="The line")])
     platform.assets.store_assets([Asset(name="oven-1", parent="line", variables=declared)])
     apply(platform, [too_hot()], "ann", at(0), "first")
-
-
-def expect_problem(answer, status, text=""):
-    """Expect a problem document whose detail holds a text."""
-    expect_document(answer, status)
-    assert text in answer.json()["detail"]
 
 
 def document_of(client, name="oven-1"):
@@ -54,7 +48,7 @@ def test_a_check_names_the_definitions_that_read_a_changed_variable_or_become_fa
         {"field": "variables.temperature.unit", "before": "°C", "after": "°F"}
     ]
     hot = next(one for one in found["affected"] if one["name"] == "too-hot")
-    assert (hot["variables"], hot["watched"], hot["faults"]) == (["temperature"], "stays", [])
+    assert (hot["variables"], hot["applies"], hot["faults"]) == (["temperature"], "stays", [])
 
     del document["variables"]["temperature"]
     found = client.post(f"{URL}:check", json=document, headers=ADMIN).json()
@@ -95,15 +89,15 @@ def test_who_was_second_learns_who_was_first_and_that_also_of_an_import(client, 
     )
     assert (answer.status_code, answer.json()["action"]) == (200, "changed")
     assert answer.headers["etag"] == tag_of(client) != tag
-    expect_problem(
+    expect_detail(
         client.put(f"{URL}/oven-1", json=document, headers=ADMIN | {"if-match": tag}), 412, "ada"
     )
-    expect_problem(client.put(f"{URL}/oven-1", json=document, headers=ADMIN), 428, "If-Match")
+    expect_detail(client.put(f"{URL}/oven-1", json=document, headers=ADMIN), 428, "If-Match")
     tag = answer.headers["etag"]
     given = GivenAsset("line 1", {"name": "oven-1", "title": "By a file"})
-    import_assets("assets.yaml", [given], platform, now=at(9), actor="cleo")
+    import_assets("assets.yaml", [given], platform, now=at(900), actor="cleo")
     refused = client.put(f"{URL}/oven-1", json=document, headers=ADMIN | {"if-match": tag})
-    expect_problem(refused, 412, "changed by cleo")
+    expect_detail(refused, 412, "changed by cleo")
     entry = next(e for e in audit_entries(platform) if e["what"] == "asset applied")
     assert (entry["subject"], entry["why"]) == ("oven-1", "named")
     assert entry["after"]["title"] == "Oven one"
@@ -128,14 +122,14 @@ def test_a_new_asset_is_made_once(client, platform):
     made = client.put(f"{URL}/belt", json=new, headers=ADMIN | {"if-none-match": "*"})
     assert (made.status_code, made.json()["action"]) == (201, "new")
     again = client.put(f"{URL}/belt", json=new, headers=ADMIN | {"if-none-match": "*"})
-    expect_problem(again, 412, "already one of this name")
+    expect_detail(again, 412, "already one of this name")
     assert platform.assets.get("belt").variables["speed"].unit == "m/s"
 
 
 def test_only_an_engineer_of_the_whole_plant_changes_assets(client):
     for token in (VIEWER,):
         answer = client.put(f"{URL}/oven-1", json={}, headers=token | {"if-match": "0" * 16})
-        expect_problem(answer, 403)
+        expect_detail(answer, 403)
 
 
 def test_a_variable_is_edited_as_a_form_and_the_rest_of_the_asset_stays(browser, platform):
@@ -211,23 +205,3 @@ def test_the_page_shows_what_is_now_what_watches_it_and_the_past(browser, platfo
     assert "1 silent" in tree
     assert browser.get("/assets?text=nothing-like-it").status_code == 200
     assert browser.get("/assets/no-such").status_code == 404
-
-
-def fields_of(page):
-    """Return the fields of the editor on a page, as a browser sends them."""
-    form = page.partition('id="editor">')[2].partition("</form>")[0]
-    found = {}
-    for tag in re.findall(r"<input [^>]*>", form):
-        name = re.search(r'name="([^"]*)"', tag)
-        value = re.search(r'value="([^"]*)"', tag)
-        if name and 'type="checkbox"' not in tag:
-            found[unescape(name[1])] = unescape(value[1]) if value else ""
-    for name, value in re.findall(
-        r'<textarea[^>]* name="([^"]*)"[^>]*>\n(.*?)</textarea>', form, re.S
-    ):
-        found[unescape(name)] = unescape(value)
-    for name, below in re.findall(r'<select[^>]* name="([^"]*)">(.*?)</select>', form, re.S):
-        chosen = re.search(r"<option selected>([^<]*)", below)
-        found[unescape(name)] = unescape(chosen[1]) if chosen else ""
-    found.pop("part", None)
-    return found

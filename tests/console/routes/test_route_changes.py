@@ -4,8 +4,8 @@ import pytest
 
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
-from tests.console.assets.test_asset_changes import expect_problem, fields_of
 from tests.helpers.console.api import ADMIN, VIEWER
+from tests.helpers.console.forms import expect_detail, fields_of
 from tests.helpers.console.pages import ADMIN_TOKEN, csrf_of, log_in
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -36,7 +36,7 @@ def test_a_check_names_an_unknown_channel_and_its_place_and_writes_nothing(clien
     found = client.post(
         f"{URL}:check", json=wrong | {"channels": ["log"], "repeat": "10m"}, headers=ADMIN
     )
-    assert found.json()["changes"] == [{"field": "repeat", "before": None, "after": "PT10M"}]
+    assert found.json()["changes"] == [{"field": "repeat", "before": None, "after": "10m"}]
     assert platform.routes.documents() == [{"name": "night", "channels": ["log"]}]
 
 
@@ -48,9 +48,9 @@ def test_a_route_is_applied_from_the_content_that_was_read_and_removed(client, p
     )
     assert (answer.status_code, answer.json()["action"]) == (200, "changed")
     again = client.put(f"{URL}/night", json=changed, headers=ADMIN | {"if-match": tag})
-    expect_problem(again, 412, "was changed by")
+    expect_detail(again, 412, "was changed by")
     refused = client.delete(f"{URL}/night", headers=ADMIN | {"if-match": tag})
-    expect_problem(refused, 412, "was changed by")
+    expect_detail(refused, 412, "was changed by")
     new = {"channels": ["log"]}
     made = client.put(f"{URL}/day", json=new, headers=ADMIN | {"if-none-match": "*"})
     assert made.status_code == 201
@@ -58,14 +58,14 @@ def test_a_route_is_applied_from_the_content_that_was_read_and_removed(client, p
         f"{URL}/day?reason=over", headers=ADMIN | {"if-match": tag_of(client, "day")}
     )
     assert gone.status_code == 204
-    expect_problem(client.get(f"{URL}/day", headers=ADMIN), 404, "no route")
+    expect_detail(client.get(f"{URL}/day", headers=ADMIN), 404, "no route")
     last = [(e["what"], e["subject"], e["why"]) for e in audit_entries(platform)][-3:]
     assert last == [
         ("route applied", "night", "also faults"),
         ("route applied", "day", "applied through the API"),
         ("route removed", "day", "over"),
     ]
-    expect_problem(client.get(f"{URL}/night", headers=VIEWER), 403)
+    expect_detail(client.get(f"{URL}/night", headers=VIEWER), 403)
 
 
 def test_a_faulty_route_is_shown_corrected_or_removed_and_stops_no_other(browser, platform):
@@ -84,7 +84,7 @@ def test_a_route_is_edited_as_a_form_and_removed_on_its_page(browser, platform):
     log_in(browser, ADMIN_TOKEN)
     fields = fields_of(browser.get(EDIT).text)
     assert fields["L:channels"] == "log"
-    page = browser.post(EDIT, data={**fields, "do": "add:escalation.0"})
+    page = browser.post(EDIT, data={**fields, "do": "add:escalation"})
     fields = fields_of(page.text) | {
         "S:escalation.0.after": "15m",
         "L:escalation.0.channels": "log",
@@ -92,7 +92,7 @@ def test_a_route_is_edited_as_a_form_and_removed_on_its_page(browser, platform):
     }
     assert browser.post(EDIT, data={**fields, "do": "apply"}).status_code == 303
     (stored,) = platform.routes.documents()
-    assert stored["escalation"] == [{"after": "PT15M", "channels": ["log"]}]
+    assert stored["escalation"] == [{"after": "15m", "channels": ["log"]}]
     page = browser.get("/routes")
     tag = page.text.partition('name="tag" value="')[2].partition('"')[0]
     sent = {"csrf": csrf_of(page), "reason": "over"}
