@@ -66,7 +66,7 @@ BY_STATE = {
     **{
         f"PUT /api/v1/{path}": f"{UNREADABLE}|has faults|of another|was changed by|has another|"
         "already one of this name|send If-Match"
-        for path in ("assets/{asset}", "routes/{name}")
+        for path in ("assets/{name}", "routes/{name}")
     },
     "DELETE /api/v1/routes/{name}": "was changed by|has another content",
     **{

@@ -70,7 +70,7 @@ VALID = {
         "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
     },
     "DefinitionBody": too_hot(),
-    "AssetBody": {"variables": {"temperature": {"unit": "°C"}}},
+    "AssetBody": {"variables": {"temperature": {"unit": "°C"}, "moisture": {"unit": "%"}}},
     "RouteBody": {"channels": ["log"]},
     "SourceBody": {**BROKER, "stale_after": "5m"},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
