@@ -62,7 +62,7 @@ def client_of(platform, **options):
 
 
 def everywhere(stub):
-    made = filled(in_memory_platform())
+    made = filled(in_memory_platform(LogChannel(lambda line: None)))
     stores = (
         "definitions",
         "assets",
