@@ -55,6 +55,7 @@ PATHS = {
     "/previews/{id}": ["0" * 12],
     "/assets/{asset}": ASSETS,
     "/assets/{name}": ASSETS,
+    "/assets/{name:without_colon}": ASSETS,
     "/scripts/{name}": ["trends.js", UNKNOWN],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
@@ -69,6 +70,7 @@ PATHS = {
     "/shelves/{id}": OF_BOTH["shelf"],
     "/labels/{id}": OF_BOTH["label"],
     "/routes/{name}": OF_BOTH["route"],
+    "/routes/{name:without_colon}": OF_BOTH["route"],
     "/tables/{table}": [*(f"{line.line}-table" for line in LINES), UNKNOWN],
     "/access/people/{name}": ["bea", UNKNOWN],
     "/access/tokens/{key}": [UNKNOWN],
@@ -378,8 +380,8 @@ def bodies_of_the_plant(line, oven):
     asset = {"name": oven, "variables": {"temperature": {"unit": "°F"}}}
     route = {"name": f"{line}-route", "channels": ["mail"]}
     return {
-        **{path: [asset] for path in ("/assets:check", "/assets/{asset}")},
-        **{path: [route] for path in ("/routes:check", "/api/v1/routes/{name}")},
+        **{path: [asset] for path in ("/assets:check", "/assets/{name:without_colon}")},
+        **{path: [route] for path in ("/routes:check", "/routes/{name:without_colon}")},
         "/new-asset": [{"do": "apply", "text": json.dumps(asset)}],
         "/assets/{name}/edit": [{"do": do, "text": json.dumps(asset)} for do in EDITS],
         "/new-route": [{"do": "apply", "text": json.dumps(route)}],
@@ -489,7 +491,7 @@ def writes_of(route, line):
     names = names_of(line)
     own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, *names.imports}
     own |= {*names.labels}
-    own |= {f"{line}-route", f"{line}-source"}
+    own |= {f"{line}-route", f"{line}-source", *names.assets}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}
     paths = [p for p in values_at(route.path) if p == route.path or {*re.split("[/:]", p)} & own]

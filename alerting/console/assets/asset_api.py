@@ -38,13 +38,13 @@ class AssetDetail(View):
 
 class AffectedView(View):
     """A definition that a change of an asset concerns. `variables`: changed ones that it reads;
-    `watched`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
+    `applies`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
 
     name: str
     title: str
     state: str
     variables: list[str]
-    watched: Literal["begins", "ends", "stays"]
+    applies: Literal["begins", "ends", "stays"]
     faults: list[FaultView]
 
 
@@ -60,10 +60,10 @@ class AssetChangeView(View):
     dropped: list[str]
 
 
-@router.get("/assets/{asset}", responses={200: CONTENT_ETAG})
-def show_asset(asset: Id, platform: Served, _: Viewer, response: Response) -> AssetDetail:
+@router.get("/assets/{name:without_colon}", responses={200: CONTENT_ETAG})
+def show_asset(name: Id, platform: Served, _: Viewer, response: Response) -> AssetDetail:
     """Show an asset with its document. The ETag names its content."""
-    found = require_asset(platform.assets, asset)
+    found = require_asset(platform.assets, name)
     response.headers["etag"] = f'"{tag_of_asset(found)}"'
     return AssetDetail(name=found.name, document=asset_as_written(found))
 
@@ -76,7 +76,7 @@ def check_asset(platform: Served, _: PlantEngineer, document: SentAsset) -> Asse
 
 
 @router.put(
-    "/assets/{asset}",
+    "/assets/{name:without_colon}",
     openapi_extra=TAKES_AN_ASSET,
     responses={
         200: CONTENT_ETAG,
@@ -84,7 +84,7 @@ def check_asset(platform: Served, _: PlantEngineer, document: SentAsset) -> Asse
     },
 )
 def apply_document(
-    asset: Id,
+    name: Id,
     platform: Served,
     person: PlantEngineer,
     document: SentAsset,
@@ -99,13 +99,13 @@ def apply_document(
     412: it was changed since, by whom and when.
     """
     expected = expected_content(if_match, if_none_match)
-    given = {"name": asset, **document}
-    if given["name"] != asset:
-        raise UserError(f"name: the document is of another asset than {asset!r}")
+    given = {"name": name, **document}
+    if given["name"] != name:
+        raise UserError(f"name: the document is of another asset than {name!r}")
     why = reason or "applied through the API"
     made = apply_asset(platform, given, expected, person.name, platform.clock.now(), why)
     response.status_code = 201 if made.action == "new" else 200
-    response.headers["etag"] = f'"{tag_of_asset(require_asset(platform.assets, asset))}"'
+    response.headers["etag"] = f'"{tag_of_asset(require_asset(platform.assets, name))}"'
     return review_view(made)
 
 

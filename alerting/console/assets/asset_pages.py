@@ -97,7 +97,7 @@ def asset(
         asset=found.asset,
         sparks={line.name: spark_shape(line, found.variables) for line in found.variables.items},
         trends=_trends(found, now),
-        raises={line.name: raises_shape(line.raises) for line in found.watching},
+        raises={line.name: raises_shape(line.raises) for line in found.definitions},
         lanes=lane_shapes(request, found.lanes, now - HISTORY, now),
         importance=importance_of(request, found),
         history=history,

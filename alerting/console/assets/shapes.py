@@ -52,7 +52,7 @@ def lane_shapes(
     """Return each lane with its bands in percent of the time, and the dates below them."""
     whole = (end - start) / timedelta(seconds=1)
 
-    def place(at: datetime) -> float:
+    def percent_at(at: datetime) -> float:
         return 100 * min(max((at - start) / timedelta(seconds=1) / whole, 0.0), 1.0)
 
     language = language_of(request)
@@ -60,10 +60,11 @@ def lane_shapes(
     ticks = [start + (end - start) * n / _TICKS for n in range(_TICKS + 1)]
     return {
         "lanes": [
-            (lane, _bands([(place(a), place(b or end)) for a, b in lane.times])) for lane in lanes
+            (lane, _bands([(percent_at(a), percent_at(b or end)) for a, b in lane.times]))
+            for lane in lanes
         ],
         "ticks": [
-            {"x": round(place(at), 1), "label": language.month_day(at.astimezone(zone))}
+            {"x": round(percent_at(at), 1), "label": language.month_day(at.astimezone(zone))}
             for at in ticks
         ],
     }
@@ -85,7 +86,7 @@ def importance_of(request: Request, found: AssetOverview) -> list[tuple[str, str
     """Return name, title and bars of the variables that the model of each definition uses most."""
     titles = {name: one.title or name for name, one in found.asset.variables.items()}
     made = []
-    for line in found.watching:
+    for line in found.definitions:
         decision = found.importance.get(line.name)
         if decision is None:
             continue

@@ -84,7 +84,10 @@ def change_form(
     value = _blank(builder, branch)
     if value is None:
         return _without_field(made, keys)
-    _set_in(made, keys, value)
+    try:
+        _set_in(made, keys, value)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return document  # nothing stands above the path
     return made
 
 

@@ -89,7 +89,7 @@ class SentDraft:
 
 
 @dataclass(frozen=True)
-class Shown:
+class EditorAnswer:
     """What the page says of a draft. `review`: its effect; `fault`: why there is none; `changed`:
     the change of somebody else since; `newer`: what the draft changes of that."""
 
@@ -152,7 +152,7 @@ def submit(
     draft = replace(sent.draft, name=name)
     act, _, where = sent.do.partition(":")
     now = platform.clock.now()
-    shown = Shown(reason=sent.reason)
+    shown = EditorAnswer(reason=sent.reason)
     try:
         draft, document = _read(kind, draft, sent.inputs)
         if act == "apply":
@@ -184,10 +184,10 @@ def render_editor(
     request: Request,
     platform: Platform,
     draft: Draft,
-    shown: Shown | None = None,
+    shown: EditorAnswer | None = None,
 ) -> str:
     """Return the page of the editor."""
-    answer = shown or Shown()
+    answer = shown or EditorAnswer()
     document, form = _form_of(kind, draft)
     faults = [{"line": line_of_path(draft.text, f.path), "fault": f} for f in answer.faults]
     members = document.get(kind.parts) if kind.parts else None

@@ -79,7 +79,7 @@ def show_routes(platform: Served, _: PlantViewer) -> RoutesOverview:
     return routes_overview(platform, platform.clock.now())
 
 
-@router.get("/routes/{name}", responses={200: CONTENT_ETAG})
+@router.get("/routes/{name:without_colon}", responses={200: CONTENT_ETAG})
 def show_route(name: Id, platform: Served, _: PlantEngineer, response: Response) -> RouteDetail:
     """Show a route with its document. The ETag names its content. Role: engineer."""
     found = require_route(platform.routes, name)
@@ -95,7 +95,7 @@ def check_route(platform: Served, _: PlantEngineer, document: SentRoute) -> Rout
 
 
 @router.put(
-    "/routes/{name}",
+    "/routes/{name:without_colon}",
     operation_id="apply_route",
     openapi_extra=TAKES_A_ROUTE,
     responses={
@@ -129,7 +129,7 @@ def apply_document(
     return _review_view(made)
 
 
-@router.delete("/routes/{name}", status_code=204, response_class=Response)
+@router.delete("/routes/{name:without_colon}", status_code=204, response_class=Response)
 def remove_route(
     name: Id,
     platform: Served,

@@ -71,7 +71,7 @@ class Lane:
 @dataclass(frozen=True)
 class AssetOverview:
     """What is known of an asset now. `above`, `below`: assets over it, the outermost first, and
-    directly under it; `watching`: definitions of which it is one of the assets; `open`: its open
+    directly under it; `definitions`: definitions of which it is one of the assets; `open`: its open
     alarms; `lanes`: of the last 90 days; `importance`: decisions that measured what the models in
     service use, by definition."""
 
@@ -80,8 +80,8 @@ class AssetOverview:
     below: tuple[Asset, ...]
     last_reading: datetime | None
     variables: VariablePage
-    watching: tuple[DefinitionLine, ...]
-    more_watching: int
+    definitions: tuple[DefinitionLine, ...]
+    more_definitions: int
     open: tuple[Episode, ...]
     lanes: tuple[Lane, ...]
     is_cut: bool

@@ -31,13 +31,13 @@ _VARIABLES = "variables."
 @dataclass(frozen=True)
 class AffectedDefinition:
     """A definition that a change of an asset concerns. `variables`: changed ones that it reads;
-    `watched`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
+    `applies`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
 
     name: str
     title: str
     state: str
     variables: tuple[str, ...]
-    watched: Literal["begins", "ends", "stays"]
+    applies: Literal["begins", "ends", "stays"]
     faults: tuple[Fault, ...]
 
 
@@ -140,13 +140,13 @@ def _review(plant: IngestionPorts, document: Mapping[str, Any]) -> tuple[AssetRe
     return review, asset
 
 
-def _parent_faults(asset: Asset, known: AssetIndex) -> list[Fault]:
+def _parent_faults(asset: Asset, assets: AssetIndex) -> list[Fault]:
     if asset.parent is None:
         return []
-    if asset.parent not in known.names:
-        hint = name_hint(asset.parent, known.names, "known assets")
+    if asset.parent not in assets.names:
+        hint = name_hint(asset.parent, assets.names, "known assets")
         return [Fault("parent", f"there is no asset {asset.parent!r}", hint)]
-    line = AssetTree(known.assets).asset_and_ancestors(known[asset.parent])
+    line = AssetTree(assets.assets).asset_and_ancestors(assets[asset.parent])
     if any(one.name == asset.name for one in line):
         return [Fault("parent", f"{asset.parent!r} belongs to this asset itself")]
     return []

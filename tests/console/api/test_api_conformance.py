@@ -63,6 +63,13 @@ BY_STATE = {
     "POST /api/v1/sources:test": f"{UNREADABLE}|has faults|on the host|give a file",
     "PUT /api/v1/sources/{name}": f"{UNREADABLE}|has faults|of another source|on the host|"
     "was changed by|has another state|send If-Match",
+    **{f"POST /api/v1/{kind}:check": UNREADABLE for kind in ("assets", "routes")},
+    **{
+        f"PUT /api/v1/{path}": f"{UNREADABLE}|has faults|of another|was changed by|has another|"
+        "already one of this name|send If-Match"
+        for path in ("assets/{name}", "routes/{name}")
+    },
+    "DELETE /api/v1/routes/{name}": "was changed by|has another content",
     **{
         f"POST /api/v1/sources/{{name}}:{act}": "was changed by"
         for act in ("pause", "resume", "retire")

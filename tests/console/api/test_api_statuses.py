@@ -62,7 +62,7 @@ def client_of(platform, **options):
 
 
 def everywhere(stub):
-    made = filled(in_memory_platform())
+    made = filled(in_memory_platform(LogChannel(lambda line: None)))
     stores = (
         "definitions",
         "assets",
@@ -180,7 +180,13 @@ def named(client, path):
         prepare_models(client.app.state.platform, path.rpartition(":")[2])
         return {"name": NAME}
     closed = {"id": come_true().id} if path.endswith("/close") else {}
-    return {"name": "all"} if path.startswith("/api/v1/routes/") else closed
+    by_folder = {"/api/v1/routes/": {"name": "all"}, "/api/v1/assets/{name}": {"name": "oven-1"}}
+    return next((name for folder, name in by_folder.items() if path.startswith(folder)), closed)
+
+
+def store_route(client):
+    """Store the route of every operation, also after one has removed it."""
+    client.app.state.platform.routes.store_document({"name": "all", "channels": ["log"]})
 
 
 def prepare_models(platform, act):
@@ -212,8 +218,10 @@ def provoke_preconditions(send, operation, where, body):
     """Statuses of a change of another revision than the newest, of none, and of a new object."""
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
     if "if-match" in names:
+        is_content = where.startswith(("/api/v1/assets/", "/api/v1/routes/"))
+        stale = "0" * 16 if is_content else "99"
+        yield send(headers={**ADMIN, "if-match": f'"{stale}"'}, **body)
         yield send(headers=ADMIN, **body)
-        yield send(headers={**ADMIN, "if-match": '"99"'}, **body)
     if "if-none-match" in names:
         new = {**body["json"], "name": "too-new"}
         folder = where.rpartition("/")[0]
@@ -224,11 +232,13 @@ def provoke_preconditions(send, operation, where, body):
 def provoke(clients, path, method, operation, schemas):
     """Statuses of everything that is known to go wrong with an operation."""
     client, down, broken = clients
+    store_route(client)
     query = required(operation, {})
     body = bodied(operation, schemas)
     where = path_of(path, **named(client, path))
 
-    own = {**ADMIN, "if-match": '"1"'} if method == "PUT" else ADMIN
+    tag = client.get(where, headers=ADMIN).headers.get("etag", '"1"') if method == "PUT" else ""
+    own = {**ADMIN, "if-match": tag} if tag else ADMIN
 
     def send(to=client, at=where, headers=own, **request):
         return to.request(method, at, headers=headers, **({"params": query} | request))
@@ -243,6 +253,7 @@ def provoke(clients, path, method, operation, schemas):
     yield send(headers={**ADMIN, "x-large": "x" * 40_000}, **body)
     yield send(at=wrong_path(path), **body)
     yield send(at=path_of(path, id="x" * 300, name="x" * 300), **body)
+    store_route(client)
     yield from provoke_preconditions(send, operation, where, body)
     yield from provoke_conflict(send, path, operation, client.app.state.platform, body)
     for parameter in operation.get("parameters", ()):

@@ -70,6 +70,11 @@ VALID = {
         "ends_at": (datetime.now(UTC) + timedelta(days=100)).isoformat(),
     },
     "DefinitionBody": too_hot(),
+    "AssetBody": {
+        "name": "oven-1",
+        "variables": {"temperature": {"unit": "°C"}, "moisture": {"unit": "%"}},
+    },
+    "RouteBody": {"name": "all", "channels": ["log"]},
     "SourceBody": {**BROKER, "stale_after": "5m"},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
