@@ -9,14 +9,14 @@ from alerting.client.transport import Transport, segment
 class AssetsCalls(Transport):
     """Calls about assets."""
 
-    def show_asset(self, asset: str) -> AssetDetail:
+    def show_asset(self, name: str) -> AssetDetail:
         """Show an asset with its document. The ETag names its content."""
-        answer: AssetDetail = self.call("GET", f"/assets/{segment(asset)}")
+        answer: AssetDetail = self.call("GET", f"/assets/{segment(name)}")
         return answer
 
     def apply_document(
         self,
-        asset: str,
+        name: str,
         body: AssetBody | str,
         *,
         reason: str | None = None,
@@ -28,7 +28,7 @@ class AssetsCalls(Transport):
         changed since, by whom and when."""
         answer: AssetChangeView = self.call(
             "PUT",
-            f"/assets/{segment(asset)}",
+            f"/assets/{segment(name)}",
             query={"reason": reason},
             headers={"if-match": if_match, "if-none-match": if_none_match},
             body=body,

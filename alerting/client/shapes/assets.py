@@ -11,12 +11,12 @@ AffectedView = TypedDict(
         "title": str,
         "state": str,
         "variables": list[str],
-        "watched": Literal["begins", "ends", "stays"],
+        "applies": Literal["begins", "ends", "stays"],
         "faults": list[FaultView],
     },
 )
 """A definition that a change of an asset concerns. `variables`: changed ones that it reads;
-`watched`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
+`applies`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
 
 AssetBody = TypedDict(
     "AssetBody",
