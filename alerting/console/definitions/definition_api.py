@@ -36,6 +36,7 @@ from alerting.usecases.alarm_load.changes import (
 )
 from alerting.usecases.alarm_load.overview import definition_line, definition_lines
 from alerting.usecases.definitions import sync
+from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.upkeep.maintain import close_orphans
 
@@ -106,9 +107,11 @@ def check_definition(platform: Served, _: Engineer, document: Sent) -> views.Che
 
 
 @router.post("/definitions:test")
-def test_definition(body: ScenariosBody, _: Engineer) -> views.ScenariosView:
+def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> views.ScenariosView:
     """Run scenarios against a document: readings over time, and exactly the transitions that must
-    follow. Nothing is read or stored; at most 50 scenarios with 100,000 values. Role: engineer."""
+    follow, after the checks of `:check`. Nothing is stored; at most 50 scenarios with 100,000
+    values. Role: engineer."""
+    check(platform, [body.definition])
     found = run_scenarios(body.definition, body.scenarios, "the body")
     return views.scenarios_view(found)
 
