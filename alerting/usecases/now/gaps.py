@@ -15,7 +15,7 @@ from alerting.readings.instants import NO_TIME
 
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
-NEVER = translatable("it was never evaluated")
+NOT_EVALUATED_YET = translatable("it was never evaluated")
 LATE = translatable("its evaluation is late")
 
 
@@ -80,7 +80,7 @@ def find_gaps(
             reason = NO_MODEL
         else:
             kind = "never"
-            reason = NEVER
+            reason = NOT_EVALUATED_YET
         found.setdefault((targets[row].definition, kind, reason), []).append(row)
     on_time = np.setdiff1d(np.flatnonzero(has_state), suspects)
     until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
