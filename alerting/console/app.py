@@ -197,16 +197,7 @@ def create_app(
     handle_problems(app)
     signing.sign_forms(app)
     describe(app)
-    entrances = (
-        links.link_routes(now),
-        *(password_page.pages, directory_page.pages, login.routes),
-        language_routes(),
-    )
-    for router in (*PROGRAMS, metrics_routes(app.state.reader), *PEOPLE, *entrances):
-        # as `include_router` without arguments, which makes every route again: .1 s
-        app.router.routes.extend(router.routes)
-    if sign_in is not None:
-        app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
+    _add_routes(app, entrance, tokens, sign_in, now)
     app.add_middleware(
         Gate,
         access=entrance.access,
@@ -222,3 +213,22 @@ def create_app(
         require_free(prefix, [getattr(route, "path", "/") for route in app.routes])
         app.add_middleware(Prefix, prefix=prefix)
     return app
+
+
+def _add_routes(
+    app: FastAPI,
+    entrance: Entrance,
+    tokens: Mapping[str, tuple[str, Role]],
+    sign_in: Path | None,
+    now: Callable[[], datetime],
+) -> None:
+    entrances = (
+        links.link_routes(now),
+        *(password_page.pages, directory_page.pages, login.routes),
+        language_routes(),
+    )
+    for router in (*PROGRAMS, metrics_routes(app.state.reader), *PEOPLE, *entrances):
+        # as `include_router` without arguments, which makes every route again: .1 s
+        app.router.routes.extend(router.routes)
+    if sign_in is not None:
+        app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))

@@ -41,8 +41,8 @@ class DefinitionsCalls(Transport):
 
     def test_definition(self, body: ScenariosBody) -> ScenariosView:
         """Run scenarios against a document: readings over time, and exactly the transitions
-        that must follow. Nothing is read or stored; at most 50 scenarios with 100,000
-        values. Role: engineer."""
+        that must follow, after the checks of `:check`. Nothing is stored; at most 50
+        scenarios with 100,000 values. Role: engineer."""
         answer: ScenariosView = self.call("POST", "/definitions:test", body=body)
         return answer
 
