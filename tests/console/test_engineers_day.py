@@ -124,9 +124,9 @@ def make_an_alert(walk):
         f"document.querySelector('#text').value = {draft}.replace(/^name: .*$/m, 'name: hot')"
     )
     walk.look("draft")
-    walk.press("button[value=preview]", "/previews/", "#chart")
+    walk.page.click("button[value=preview]")
+    wait_until(lambda: "It would have raised 8 alarms" in walk.page.text(), walk.page.text)
     walk.look("preview")
-    walk.text("It would have raised 8 alarms")
     walk.page.write("[name=reason]", "zone 1 runs hot")
     walk.press("button[value=apply]", "/definitions/hot", "#revisions")
     walk.look("applied")
