@@ -11,7 +11,7 @@ FRAMES := alarm_kpis demo detection learning readings recommendation reporting u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up unit test check bench faults oracle docs format clean moved
+.PHONY: help up unit test check bench faults oracle docs pages format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many rando
 
 docs: $(MADE) ## Make the pages and pictures that come from code: reference, life cycle, commands, kinds
 	.venv/bin/python -m tools.pages
+
+pages: $(MADE) ## Walk through an engineer's day at four sizes, light and dark, with pictures: OUT=folder
+	ALERTING_PICTURES=$(abspath $(or $(OUT),.alerting/pages)) .venv/bin/python -m pytest -q tests/console/test_engineers_day.py
 
 format: $(MADE) ## Format all code
 	.venv/bin/ruff check --fix .
