@@ -92,7 +92,7 @@ function open() {
   if (source) source.close();
   heard = Date.now();
   const mark = sessionStorage.getItem(MARK);
-  source = new EventSource("/api/v1/live" + (mark ? `?after=${encodeURIComponent(mark)}` : ""));
+  source = new EventSource(new URL("../api/v1/live", import.meta.url) + (mark ? `?after=${encodeURIComponent(mark)}` : ""));
   source.onmessage = ({ data, lastEventId }) => {
     const told = { data: JSON.parse(data), mark: lastEventId };
     channel.postMessage(told);

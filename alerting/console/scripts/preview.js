@@ -92,7 +92,7 @@ async function ask() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.getElementById("editor")) return location.reload(); // the session is over
     const address = answer.url;
-    const isThere = new URL(address).pathname.startsWith("/previews/");
+    const isThere = new URL(address).pathname.includes("/previews/");
     if (isThere) history.replaceState(null, "", address);
     if (!show(page)) return;
     await new Promise((go) => setTimeout(go, PAUSE_MS));
@@ -159,7 +159,7 @@ editor.addEventListener("keydown", (event) => {
 addEventListener("pagehide", () => {
   const id = document.getElementById("preview")?.dataset.running;
   const csrf = editor.querySelector("[name=csrf]")?.value;
-  if (id && csrf) navigator.sendBeacon(`/previews/${id}/end`, new URLSearchParams({ csrf }));
+  if (id && csrf) navigator.sendBeacon(new URL(`../previews/${id}/end`, import.meta.url), new URLSearchParams({ csrf }));
 });
 
 makeMovable();
