@@ -41,8 +41,8 @@ class Addresses(HTMLParser):
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
         for name in LINKS & given.keys():
-            kind = self.forms if "action" in name and given.get("method") == "post" else self.links
-            kind.add(given[name])
+            is_posted = name == "formaction" or given.get("method") == "post"
+            (self.forms if "action" in name and is_posted else self.links).add(given[name])
         if given.get("http-equiv") == "refresh" and "url=" in given["content"]:
             self.links.add(given["content"].partition("url=")[2])
 

@@ -80,6 +80,10 @@ def example(hint: Any, name: str = "", depth: int = 0) -> Any:
     return NAMES.get(name, SIMPLE[origin]) if origin in SIMPLE else others
 
 
+def _without_id(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name != "id"}
+
+
 def _with_id(cls: type, id: str) -> Document:
     document = to_document(example(cls))
     return {**document, "_id": id}
@@ -97,7 +101,7 @@ def valid_documents() -> dict[str, Document]:
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
         c.STREAM_PROCESSES: {"_id": "host-1", "at": at(0)},
-        c.LABELS: _with_id(IntervalLabel, "0123456789abcdef"),
+        c.LABELS: _without_id(_with_id(IntervalLabel, "0123456789abcdef")),
         c.ROLLUPS: HOURS,
         c.ROLLUP_STATES: to_document(example(RollupState)),
         c.CHECKPOINTS: state,

@@ -225,6 +225,7 @@ PreviewResult = TypedDict(
         "peak": int | None,
         "floods": int | None,
         "days_without": int | None,
+        "since": str,
         "read_at": str,
         "compared": ComparisonView | None,
         "problems": PastProblemsView | None,

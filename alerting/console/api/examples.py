@@ -42,6 +42,15 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "address": "s3://plant/week.parquet",
         "scores_to": "s3://plant/scores.parquet",
     },
+    "LabelBody": {
+        "asset": "oven-1",
+        "variables": ["zone_2_temperature"],
+        "start": "2026-01-05T08:00:00Z",
+        "end": _AT,
+        "kind": "bad",
+        "reason": "the sensor was exchanged",
+    },
+    "UndoBody": {"reason": "another asset was meant"},
     "ChoicesBody": {"zone": "Europe/Berlin", "decimal": ",", "rename": {"T2": "zone_2"}},
     "RetryBody": {"id": "all"},
     "TokenBody": {

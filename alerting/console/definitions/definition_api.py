@@ -75,12 +75,16 @@ class RestoreBody(ChangeBody):
 class ScenariosBody(BaseModel):
     """A definition, and scenarios as in a scenario file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    definition: Document = Field(json_schema_extra={"examples": [dict(EXAMPLE)]})
-    scenarios: list[Document] = Field(
-        min_length=1, max_length=50, json_schema_extra={"examples": [[SCENARIO_EXAMPLE]]}
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"definition": dict(EXAMPLE), "scenarios": [SCENARIO_EXAMPLE]}]
+        },
     )
+
+    definition: Document
+    scenarios: list[Document] = Field(min_length=1, max_length=50)
 
 
 class RetireBody(BaseModel):

@@ -99,6 +99,9 @@ class PreviewResult(View):
     peak: int | None
     floods: int | None
     days_without: int | None
+    since: datetime = Field(
+        description="From when on: the begin of the period, or of the readings if that is later."
+    )
     read_at: datetime = Field(
         description="When its readings were read: those of a preview just before are used again."
     )
@@ -228,6 +231,7 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
         problems=_problems_view(made.problems) if made.problems else None,
+        since=made.since,
         read_at=made.read_at,
         compared=ComparisonView.model_validate(made.compared) if made.compared else None,
     )

@@ -92,7 +92,7 @@ async function ask() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.getElementById("editor")) return location.reload(); // the session is over
     const address = answer.url;
-    const isThere = new URL(address).pathname.includes("/previews/");
+    const isThere = /\/previews\//.test(new URL(address).pathname);
     if (isThere) history.replaceState(null, "", address);
     if (!show(page)) return;
     await new Promise((go) => setTimeout(go, PAUSE_MS));

@@ -66,7 +66,8 @@ class PastProblems:
 class PreviewedAlarms:
     """The alarms that a draft would have raised: how many, the newest of them, and their load.
 
-    `problems`: instead of alarms, of a draft whose model is yet to be trained.
+    `since`: the begin of the period, or of the readings if they begin later. `problems`: instead of
+    alarms, of a draft whose model is yet to be trained.
 
     `compared`: with the revision in service, None without another one; `not_compared`: why it could
     not be compared, if so. `drawn`: the values of one asset. `read_at`: when the oldest of the
@@ -77,6 +78,7 @@ class PreviewedAlarms:
     newest: tuple[Episode, ...]
     load: Document
     read_at: datetime
+    since: datetime
     compared: PreviewComparison | None = None
     not_compared: str = ""
     drawn: PreviewChart | None = None
@@ -119,6 +121,7 @@ def preview(
     the preview. Raises UserError without readings, and beyond `most_readings`.
     """
     require_past(platform, subject, start, end)
+    start = max(start, min(_first_readings(platform, subject.definition), default=start))
     readings = CachedReadings(
         platform.readings,
         store,
@@ -160,10 +163,18 @@ def preview(
         made.newest_episodes(EPISODES_SHOWN),
         to_document(load) or {},
         readings.read_at,
+        start,
         beside.count(before.revision.number) if before else None,
         not_compared,
         draw_preview(caching.readings, definition, made.targets, beside, suppressed, start, end),
     )
+
+
+def _first_readings(platform: BacktestPorts, definition: Definition) -> Iterator[datetime]:
+    """Yield an instant just before the first reading of each asset that has any."""
+    for asset in matching_assets(definition, platform.assets.find_matching(definition.assets)):
+        if times := platform.readings.span(asset.name):
+            yield times[0] - timedelta(milliseconds=1)
 
 
 def _wanted(
@@ -226,6 +237,7 @@ def _past_problems(
         (),
         {},
         readings.read_at,
+        start,
         drawn=draw_problems(platform.readings, definition, most, own, start, end),
         problems=PastProblems(
             len(found),

@@ -1,7 +1,7 @@
 """Assets, definitions and targets of a plant, read again only after one of them has changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.model import Revision
@@ -10,6 +10,7 @@ from alerting.operators.permissions import Scopes
 from alerting.operators.tiles import PlantAsset, find_parts
 from alerting.ports import EvaluationPorts
 from alerting.usecases.definitions.targets import source_hash_of
+from alerting.usecases.now.gaps import RecentCoverage
 from alerting.usecases.platform_health.metrics import read_inventory
 
 _MOST_PLANTS = 50
@@ -28,6 +29,7 @@ class KnownPlant:
     latest: Mapping[str, Revision]
     targets: tuple[EvaluationTarget, ...]
     definition_counts: Mapping[str, int]
+    recent_coverage: RecentCoverage = field(default_factory=RecentCoverage)
 
     @property
     def lines(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from alerting.operators.causes import (
 from alerting.operators.tiles import PartTiles, make_tiles
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
-from alerting.usecases.now.gaps import EvaluationCoverage, Gap, find_gaps
+from alerting.usecases.now.gaps import EvaluationCoverage, Gap
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.now.present_values import present_values
 
@@ -56,8 +56,8 @@ class Now:
 
     `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
     acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
-    the id of an episode. `gaps`: what is not evaluated; `evaluated_until`: up to when the rest is.
-    `target_count`: number of evaluated targets.
+    the id of an episode. `gaps`: what is not evaluated, on `gap_assets` assets; `evaluated_until`:
+    up to when the rest is. `target_count`: number of evaluated targets.
     """
 
     at: datetime
@@ -66,6 +66,7 @@ class Now:
     expected: tuple[Cause, ...]
     over: tuple[EndedAlarms, ...]
     gaps: tuple[Gap, ...]
+    gap_assets: int
     evaluated_until: datetime | None
     target_count: int
     more_open: bool
@@ -99,7 +100,9 @@ def read_now(
     shows = [e for e in newest[:OPEN_READ] if _lets_through(e, filters, plant, person, hours)]
     shown_over = [e for e in over[:OVER_READ] if _lets_through(e, filters, plant, person, hours)]
     evaluated = _gaps_within(
-        find_gaps(platform.states, plant.targets, now, platform.health_limits.evaluation_late),
+        plant.recent_coverage.find(
+            platform.states, plant.targets, now, platform.health_limits.evaluation_late
+        ),
         filters,
         plant,
     )
@@ -112,7 +115,7 @@ def read_now(
         plant.definition_counts,
         shows,
         shown_over,
-        evaluated.unknown_by_asset(),
+        evaluated.unknown_by_asset,
     )
     return Now(
         at=now,
@@ -121,6 +124,7 @@ def read_now(
         expected=tuple(cause for cause in causes if cause.phase == "expected"),
         over=tuple(group_ended(shown_over)),
         gaps=evaluated.gaps,
+        gap_assets=len(evaluated.unknown_by_asset),
         evaluated_until=evaluated.until,
         target_count=len(plant.targets),
         more_open=len(newest) > OPEN_READ,
@@ -192,6 +196,8 @@ def _gaps_within(
     evaluated: EvaluationCoverage, filters: NowFilters, plant: KnownPlant
 ) -> EvaluationCoverage:
     """Return the gaps of the assets that a person looks at."""
+    if filters.asset is None and filters.line is None:
+        return evaluated
     gaps = []
     for gap in evaluated.gaps:
         assets = tuple(a for a in gap.assets if _is_part(a, filters, plant))

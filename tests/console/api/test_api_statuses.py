@@ -20,6 +20,8 @@ from alerting.console.gate import largest_body
 from alerting.console.imports.import_api import FILE
 from alerting.episodes.episode import episode_id
 from alerting.ports import DecisionRecord, ImportJob, PredictJob, ScoredFile
+from alerting.readings.interval_labels import IntervalLabel
+from alerting.usecases.labels.marking import MOST_LABELS
 from alerting.usecases.training.due import begin_training
 from alerting.usecases.training.overview import model_line
 from alerting.usecases.training.runs import answer_run
@@ -79,6 +81,7 @@ def everywhere(stub):
         "access_tokens",
         "audit",
         "sources",
+        "labels",
     )
     client = client_of(
         replace(made, **dict.fromkeys(stores, stub)), predict_files=stub, import_files=stub
@@ -170,6 +173,7 @@ def named(client, path):
     for folder, made_at, body, key in (
         ("/api/v1/shelves/", "/api/v1/shelves", "ShelfBody", "id"),
         ("/api/v1/tokens/", "/api/v1/tokens", "TokenBody", "key"),
+        ("/api/v1/labels/", "/api/v1/labels", "LabelBody", "id"),
         ("/api/v1/previews/", "/api/v1/definitions:preview", "PreviewBody", "id"),
     ):
         if path.startswith(folder):
@@ -211,7 +215,18 @@ def provoke_conflict(send, path, operation, platform, body):
         return
     if path.endswith("/trainings"):
         begin_training(platform, platform.definitions.newest_revision(NAME), None)
+    if path.endswith("/labels"):
+        for number in range(MOST_LABELS):
+            platform.labels.insert(mark(number))
+        body = {"json": {**body["json"], "end": "2026-01-05T00:02:00Z"}}
     yield send(headers=ADMIN, **body)
+
+
+def mark(number):
+    begin = at(-number - 1)
+    return IntervalLabel(
+        f"{number:016x}", "oven-1", (), begin, at(-number), "bad", "r", "ann", at(0)
+    )
 
 
 def provoke_preconditions(send, operation, where, body):
@@ -268,8 +283,8 @@ def provoke(clients, path, method, operation, schemas):
         yield send(headers=kind, content=iter([b"{}"]))
         if path.endswith("/dead-letters/retry"):
             yield send(json={"id": "nothing-of-this-id"})
-        if "definition" in body.get("json", ()):
-            for field in ("definition", "asset"):
+        if {"definition", "kind"} & {*body.get("json", ())}:
+            for field in {"definition", "asset"} & {*body["json"]}:
                 yield send(json={**body["json"], field: "nothing-of-this-name"})
         if "owner" in body.get("json", ()):
             yield send(json={**body["json"], "owner": "nothing-of-this-name"})
@@ -307,7 +322,7 @@ def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is
             if not not_provoked_here(status)
         ]
     assert undeclared == []
-    assert unseen == []
+    assert sorted(unseen) == []
 
 
 def test_every_problem_is_declared_as_a_problem_document(client):

@@ -146,7 +146,7 @@ def test_a_preview_shows_what_the_draft_would_have_raised_beside_what_serves(hot
     assert f"It would have raised {12 * DAYS} alarms" in page.text
     assert f"<strong>0</strong> in both, <strong>{12 * DAYS}</strong> only here" in page.text
     assert "limit 215 °C" in page.text
-    assert page.text.count('<rect class="over"') == 12 * DAYS
+    assert page.text.count('<rect class="only"') == 12 * DAYS
     other = TestClient(browser.app, follow_redirects=False)
     log_in(other, "viewer-token-0123456789")
     assert other.get(address).status_code == 403

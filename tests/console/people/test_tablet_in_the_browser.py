@@ -36,7 +36,7 @@ def test_an_operator_with_gloves_answers_an_alarm_on_a_tablet(
         look("link")
         page.tap("form button.large")
         look("alarms")
-        page.tap("a.card.episode")
+        page.tap(".card.episode a.title")
         page.press("details:has(input[name=comment]) > summary")
         page.write("input[name=comment]", "belt torn")
         look("alarm")

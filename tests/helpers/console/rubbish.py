@@ -109,6 +109,14 @@ VALID = {
         "skip_bad": True,
     },
     "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
+    "LabelBody": {
+        "asset": "oven-1",
+        "start": "2026-01-05T00:00:00Z",
+        "end": "2026-01-05T00:01:00Z",
+        "kind": "bad",
+        "reason": "r",
+    },
+    "UndoBody": {"reason": "r"},
     "MissBody": {
         "definition": "too-hot",
         "asset": "oven-1",

@@ -6,6 +6,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.now import gaps as gaps_module
 from alerting.usecases.now.gaps import find_gaps
 from alerting.usecases.now.known_plant import KnownPlants, read_plant
 from tests.builders import at, oven, too_hot, too_moist
@@ -74,3 +75,18 @@ def test_the_plant_is_read_again_once_a_document_has_changed(platform):
     assert plants.find((), platform).definition_counts == {
         "oven-1": first.definition_counts["oven-1"] + 1
     }
+
+
+def test_the_gaps_of_very_many_targets_are_found_again_after_seconds(platform, monkeypatch):
+    monkeypatch.setattr(gaps_module, "_MANY", 0)
+    recent = gaps_module.RecentCoverage()
+    targets = read_plant(platform).targets
+
+    def found(at):
+        return recent.find(platform.states, targets, at, LATE).gaps
+
+    platform.clock.instant = at(60)
+    assert [gap.kind for gap in found(at(60))] == ["never"]
+    evaluate(platform, ["too-hot"], at(59))
+    assert [gap.kind for gap in found(at(60) + timedelta(seconds=4))] == ["never"]
+    assert found(at(60) + timedelta(seconds=5)) == ()
