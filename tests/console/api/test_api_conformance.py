@@ -35,7 +35,8 @@ BY_STATE = {
     "GET /api/v1/kpi": r"must lie before|days are too many|has shifts",
     "GET /api/v1/series": "must lie after start|a shorter span|is a category|is a boolean",
     "POST /api/v1/definitions/{name}/predict": "has no model|has no champion|there is no asset|"
-    "is not a quality",
+    r"row \d+: |has no variable",
+    "GET /api/v1/occurrences": "give above",
     "POST /api/v1/labels": "must begin before|at most a year|has not begun|a reason is needed",
     "POST /api/v1/definitions/{name}/predict-jobs": "has no model|has no champion",
     "POST /api/v1/definitions/{name}/models:rollback": "has no champion|was never in service",

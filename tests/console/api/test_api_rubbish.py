@@ -7,6 +7,7 @@ written. What is answered is compared with what is declared.
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -97,7 +98,8 @@ BODIES = [
 def platform(two_prepared):
     """A filled platform on a real server, which refuses more than the stores in memory."""
     database = two_prepared[0].database
-    yield filled(MongoStores(database).platform(MemoryModels(), {}, HandClock(), memory_platform))
+    made = MongoStores(database).platform(MemoryModels(), {}, HandClock(), memory_platform)
+    yield filled(replace(made, changes=None))  # else the stream of changes does not end
     empty_database(database, {SCHEMA})
 
 
