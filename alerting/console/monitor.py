@@ -27,6 +27,7 @@ from alerting.usecases.notification.platform_alerts import (
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.conditions import LATE
+from alerting.usecases.platform_health.metrics import Inventory, read_inventory
 
 EVERY_S = 60.0
 AWAY_AFTER = timedelta(minutes=2)  # a restart of the database takes less
@@ -52,6 +53,7 @@ class HealthMonitor:
         self._now = now
         self._tidy = tidy
         self._known: Platform | None = None
+        self._inventory: Inventory | None = None
         self._recipients: dict[str, str | None] = {}
         self._outage: PlatformAlert | None = None
         self._notified: dict[str, str | None] = {}
@@ -88,7 +90,8 @@ class HealthMonitor:
             deliver_due(platform, now)
         if self._tidy is not None:
             self._tidy(platform, self._now())
-        if any(fault.kind == LATE for fault in check_platform(platform, now)):
+        self._inventory = read_inventory(platform, self._inventory)
+        if any(fault.kind == LATE for fault in check_platform(platform, now, self._inventory)):
             deliver_due(platform, now)
 
     def _announce_outage(self, reason: str) -> None:

@@ -122,7 +122,7 @@ def unpack(parts: Mapping[int, bytes], size: RollupSize) -> Buckets:
         return NO_BUCKETS
     record = _RECORDS[size]
     in_order = sorted(parts)
-    packed = [parts[hour] for hour in in_order]
+    packed = list(map(parts.__getitem__, in_order))
     records = np.frombuffer(b"".join(packed), record)
     lengths = np.array(list(map(len, packed)), np.int64) // record.itemsize
     hours = np.repeat(np.array(in_order, np.int64), lengths)

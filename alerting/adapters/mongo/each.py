@@ -15,7 +15,8 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Read(Generic[T]):
-    """Result of reading one document: `value`, or else the `reasons` why it is faulty."""
+    """Result of reading one document: `value`, or else the `reasons` why it is faulty, and its
+    `name`, which is empty for a good one."""
 
     name: str
     value: T | None
@@ -68,7 +69,7 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
     for document in documents:
         own = {key: value for key, value in document.items() if key != "_id"}
         try:
-            yield Read(label(document), parse(own))
+            yield Read("", parse(own))
         except DocumentRefused as refusal:
             yield Read(label(document), None, tuple(str(fault) for fault in refusal.faults))
         except Exception as error:

@@ -108,14 +108,14 @@ def _bands(
 
 
 def raises_shape(raises: Sequence[int]) -> dict[str, Any]:
-    """Return the bars of the raises of each day: x, y and height, in a box of width and height."""
+    """Return the bars of the raises of each day as one path, in a box of width and height."""
     most = max(raises, default=0) or 1
+    tall = {day: max(_HEIGHT * count / most, 3) for day, count in enumerate(raises) if count}
     return {
         "width": _BAR * len(raises),
         "height": _HEIGHT,
-        "bars": [
-            {"x": _BAR * day, "y": _HEIGHT - tall, "height": tall}
-            for day, count in enumerate(raises)
-            if (tall := round(max(_HEIGHT * count / most, 3), 1)) and count
-        ],
+        "bars": "".join(
+            f"M{_BAR * day} {_HEIGHT}v-{height:.1f}h{_BAR - 1}V{_HEIGHT}z"
+            for day, height in tall.items()
+        ),
     }

@@ -126,6 +126,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_clean_value,
+        auto_reload=False,
     )
     environment.globals.update(
         _=say, _n=count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES}

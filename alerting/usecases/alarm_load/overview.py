@@ -97,6 +97,9 @@ class WantedDefinitions:
     asset: str = ""
 
 
+_ANY = WantedDefinitions()
+
+
 @dataclass(frozen=True)
 class FoundDefinitions:
     """A page of lines. `number`: of all that are wanted; `states`: numbers of all definitions, by
@@ -214,6 +217,8 @@ def _precision(alarms: Sequence[Alarm]) -> AlarmPrecision | None:
 
 
 def _is_wanted(document: Document, wanted: WantedDefinitions) -> bool:
+    if wanted == _ANY:
+        return True
     if wanted.state and state_of(document) != wanted.state:
         return False
     if wanted.asset and not any(

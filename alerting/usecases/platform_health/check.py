@@ -34,9 +34,13 @@ from alerting.usecases.training.due import newest_trainings
 _ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
 
 
-def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
-    """Raise an alert for each fault found now, resolve those over, return the faults."""
-    faults = platform_conditions(read_facts(platform, now), platform.health_limits, now)
+def check_platform(
+    platform: UpkeepPorts, now: datetime, inventory: Inventory | None = None
+) -> list[PlatformFault]:
+    """Raise an alert for each fault found now, resolve those over, return the faults. `inventory`:
+    if it was read already."""
+    facts = read_facts(platform, now, inventory)
+    faults = platform_conditions(facts, platform.health_limits, now)
     for kind in KINDS:
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
         record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
@@ -60,9 +64,11 @@ def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
     return AlarmsOff(len(still_open), are_off, was_engineer_notified(platform))
 
 
-def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
+def read_facts(
+    platform: UpkeepPorts, now: datetime, inventory: Inventory | None = None
+) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
-    inventory = read_inventory(platform)
+    inventory = inventory or read_inventory(platform)
     revisions = active(platform.definitions)
     by_model = [r for r in revisions if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]

@@ -170,4 +170,6 @@ def _with_marks(found: Document, marks: Mapping[str, list[str]]) -> Document:
     own = {key: value for key, value in found.items() if key not in _OURS}
     if own.get("name") != name:
         own["_label"] = name
-    return {**own, "_faults": marks[name]} if name in marks else own
+    if name in marks:
+        own["_faults"] = marks[name]
+    return own

@@ -1,7 +1,7 @@
 """Rollups in MongoDB: a document per asset, variable and day (minutes) or month (hours), in which
 each hour is a field of packed buckets."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from alerting.readings.rollups import RollupSize, RollupState
 
 _DAY = timedelta(days=1)
 _OFFSETS = {str(hour): hour * HOUR for hour in range(31 * 24)}  # looked up faster than computed
+_LONGEST = 31 * 24 * HOUR  # span of a document
 
 
 class MongoRollups:
@@ -66,15 +67,13 @@ class MongoRollups:
         fields = {"_id": False, "variable": True, "start": True, "parts": True}
         for document in self._rollups.find(query, fields):
             begin = to_millis(utc(document["start"]))
-            of_variable = found[document["variable"]]
-            for key, part in document.get("parts", {}).items():
-                of_variable[begin + _OFFSETS[key]] = part
-        return {
-            name: {at: part for at, part in of.items() if start <= at < end}
-            if of and not start <= min(of) <= max(of) < end
-            else of
-            for name, of in found.items()
-        }
+            parts = document.get("parts", {})
+            at = map(begin.__add__, map(_OFFSETS.__getitem__, parts))
+            hours: Iterable[tuple[int, bytes]] = zip(at, parts.values(), strict=True)
+            if begin < start or begin + _LONGEST > end:
+                hours = ((hour, part) for hour, part in hours if start <= hour < end)
+            found[document["variable"]].update(hours)
+        return found
 
     def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
         of: Document = {} if variables is None else {"variable": {"$in": list(variables)}}
