@@ -247,18 +247,20 @@ def _summary(times: Sequence[float], faults: int) -> dict[str, Any]:
 
 def _first_paint(address: str) -> dict[str, float]:
     """Return the milliseconds until the first contents of each page are painted."""
-    open_chromium = import_module("tests.helpers.console.chromium").open_chromium
+    chromium = import_module("tests.helpers.console.chromium")
     asked = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
-    with tempfile.TemporaryDirectory() as profile, open_chromium(profile) as page:
+    with tempfile.TemporaryDirectory() as profile, chromium.open_chromium(profile) as page:
         page.switch_scripts_on()
         page.open(f"{address}/login")
         page.evaluate(
             f"document.querySelector('[name=token]').value = {TOKEN!r};"
             "document.querySelector('[name=token]').form.submit()"
         )
+        page.wait_for(f"{address}/", "form[action$='/logout']")
         found = {}
         for path in PAGES:
             page.open(f"{address}{path}")
+            chromium.wait_until(lambda: page.evaluate(asked))
             found[path] = round(float(page.evaluate(asked)), 1)
     return found
 

@@ -67,8 +67,11 @@ class MongoDefinitions:
 
     def faulty(self) -> dict[str, list[str]]:
         """Return faults by name, of documents that still exist."""
+        marks = _marks(self._faults.find())
+        if not marks:  # thousands of names need not be read
+            return {}
         names = {label(found) for found in self._documents.find({}, {"name": True})}
-        return _marks(self._faults.find({"_id": {"$in": sorted(names)}}))
+        return {name: faults for name, faults in marks.items() if name in names}
 
     def add_revision(self, revision: Revision) -> bool:
         return insert_new(self._revisions, {**to_document(revision), "at": revision.at})
