@@ -51,6 +51,11 @@ class PartTiles:
     normal: int = 0
     without_definition: int = 0
 
+    @property
+    def worst(self) -> Tile | None:
+        """Return the first of its tiles, None if none is shown."""
+        return self.tiles[0] if self.tiles else None
+
 
 def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
     """Return the asset, its parent and so on, as far as known; rings end."""
