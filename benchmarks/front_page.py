@@ -50,7 +50,10 @@ MODELS = 10  # definitions without a model yet
 A_SECOND = 10
 SECONDS = 60
 GOAL_MS = 50
-PEOPLE: dict[str, tuple[Role, tuple[str, ...] | None]] = {"ada": ("admin", None), "bo": ("operator", ("line-03",))}
+PEOPLE: dict[str, tuple[Role, tuple[str, ...] | None]] = {
+    "ada": ("admin", None),
+    "bo": ("operator", ("line-03",)),
+}
 
 
 def run() -> dict[str, Any]:
@@ -117,7 +120,7 @@ def fill(stores: MongoStores, settings: Settings) -> dict[str, str]:
         add_readings(platform, rows, at)
     evaluate(platform, None, now)
     for start in range(0, EPISODES_MADE, 5_000):
-        documents = [_episode(n, now, machines, patterns) for n in range(start, start + 5_000)]
+        documents = [_episode(n, now, machines) for n in range(start, start + 5_000)]
         stores.database[EPISODES].insert_many(documents, ordered=False)
     cookies = {}
     for name, (role, scope) in PEOPLE.items():
@@ -127,9 +130,7 @@ def fill(stores: MongoStores, settings: Settings) -> dict[str, str]:
     return cookies
 
 
-def _episode(
-    number: int, now: datetime, machines: list[str], patterns: list[str]
-) -> dict[str, Any]:
+def _episode(number: int, now: datetime, machines: list[str]) -> dict[str, Any]:
     """Return the document of an episode, the newest of which are open and then unacknowledged."""
     first = now - timedelta(minutes=EPISODES_MADE)
     document = _document(number, first)

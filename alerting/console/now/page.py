@@ -33,6 +33,8 @@ from alerting.usecases.platform_health.last_runs import describe_work
 pages = APIRouter(include_in_schema=False)
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
+CAUSES_UNFOLDED = 12
+"""Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
 _NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
 
@@ -69,7 +71,8 @@ def known_plant(request: Request, platform: Platform) -> KnownPlant:
     """Return what is known of the plant that the person of a request sees."""
     plants: KnownPlants = request.app.state.known_plants
     person: Person | None = request.state.person
-    return plants.find(person.scopes if person is not None else (), platform)
+    now: datetime = request.app.state.entrance.now()
+    return plants.find(person.scopes if person is not None else (), platform, now)
 
 
 def _present(
@@ -107,6 +110,7 @@ def _present(
         "off": alarms_off(platform),
         "may_answer": person.may_answer,
         "presets": SHELF_REASONS,
+        "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
         "gaps_shown": GAPS_SHOWN,
         "now": now.at,
