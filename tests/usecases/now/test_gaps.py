@@ -3,6 +3,8 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import ReadingRow
+from alerting.usecases.access.narrow import narrow
+from alerting.usecases.access.visible import find_visible
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -119,3 +121,20 @@ def test_gaps_of_long_ago_are_not_shown_again(platform, monkeypatch):
     platform.clock.instant = at(60)
     evaluate(platform, ["too-hot"], at(59))
     assert not recent.find(platform.states, targets, at(60.5), LATE).gaps
+
+
+def test_what_is_remembered_for_one_line_is_not_shown_to_another(platform):
+    platform.assets.store_assets([oven("oven-2")])
+    apply(platform, [too_hot(name="two", assets=["oven-2"])], "ann", at(1), "test")
+    plants = KnownPlants()
+
+    def seen(asset, minute):
+        part = find_visible(
+            ((asset,),), platform.assets.all(), platform.definitions.latest_revisions()
+        )
+        found = plants.find(((asset,),), narrow(platform, part, "bo"), at(minute))
+        return [*found.assets], [*found.latest], {t.asset for t in found.targets}
+
+    for minute in (2, 2.001):  # the second time it is remembered
+        assert seen("oven-1", minute) == (["oven-1"], ["too-hot"], {"oven-1"})
+        assert seen("oven-2", minute) == (["oven-2"], ["two"], {"oven-2"})
