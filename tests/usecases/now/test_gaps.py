@@ -124,7 +124,7 @@ def test_gaps_of_long_ago_are_not_shown_again(platform, monkeypatch):
 
 
 def test_what_is_remembered_for_one_line_is_not_shown_to_another(platform):
-    platform.assets.store_assets([oven("oven-2")])
+    platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
     apply(platform, [too_hot(name="two", assets=["oven-2"])], "ann", at(1), "test")
     plants = KnownPlants()
 
