@@ -26,6 +26,7 @@ HEAVY = (
     "console_load",
     "evaluate",
     "forecast",
+    "front_page",
     "kinds",
     "live",
     "plant",

@@ -95,8 +95,10 @@ def _with_options(self, codec_options=None, **options):
     return _WITH_OPTIONS(self, codec_options, **options)
 
 
-def _find_raw_batches(self, filter=None, projection=None, sort=None, batch_size=0):
-    """Find documents as batches of BSON."""
-    found = iter(self.find(filter, projection, sort=sort))
+def _find_raw_batches(
+    self, filter=None, projection=None, sort=None, batch_size=0, limit=0, hint=None
+):
+    """Find documents as batches of BSON; a hint changes no answer."""
+    found = iter(self.find(filter, projection, sort=sort, limit=limit))
     while batch := list(islice(found, batch_size or 101)):
         yield b"".join(bson.encode(document) for document in batch)

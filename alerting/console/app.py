@@ -1,6 +1,7 @@
 """The application: the gate, the API, the pages, and the handlers of faults."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -161,11 +162,13 @@ def create_app(
     hashes = passwords or Argon2Passwords()
     entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url, directory)
     refusals = RefusalLog()
+    later = ThreadPoolExecutor(1, "later")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         app.state.live.close()
+        later.shutdown(wait=False)
         audit_refusals(platform.audit, refusals.due(now(), all_of_them=True))
 
     app = FastAPI(
@@ -179,7 +182,7 @@ def create_app(
     )
     app.state.platform = platform
     app.state.visible_parts = VisibleParts()
-    app.state.known_plants = KnownPlants()
+    app.state.known_plants = KnownPlants(later.submit)
     app.state.live = LiveChanges(platform, app.state.visible_parts, now)
     app.state.zone = zone
     app.state.language = language

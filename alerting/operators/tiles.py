@@ -1,5 +1,6 @@
 """The asset tree as tiles: grey while an asset is normal, worst first."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -51,6 +52,11 @@ class PartTiles:
     normal: int = 0
     without_definition: int = 0
 
+    @property
+    def worst(self) -> Tile | None:
+        """Return the first of its tiles, None if none is shown."""
+        return self.tiles[0] if self.tiles else None
+
 
 def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
     """Return the asset, its parent and so on, as far as known; rings end."""
@@ -92,19 +98,30 @@ def make_tiles(
     open_on = _by_asset(still_open)
     over_on = _by_asset(unacknowledged)
     tiles: dict[str, list[Tile]] = {}
+    normal = Counter[str]()
+    without = Counter[str]()
+    watched = {name for name, number in definition_counts.items() if number and name in assets}
     for name in {*assets, *open_on, *over_on}:
-        one = assets.get(name) or PlantAsset(name, name, None)
-        tile = _tile(
-            one,
-            definition_counts.get(name, 0),
-            open_on.get(name, ()),
-            over_on.get(name, ()),
-            unknown.get(name, 0),
-        )
-        tiles.setdefault(parts.get(name, name), []).append(tile)
-    shows_normal = sum(definition_counts.get(name, 0) > 0 for name in assets) <= MOST_NORMAL
+        part = parts.get(name, name)
+        of_part = tiles.setdefault(part, [])
+        if name in open_on or name in over_on or name in unknown:
+            one = assets.get(name) or PlantAsset(name, name, None)
+            alarms = open_on.get(name, ()), over_on.get(name, ())
+            of_part.append(_tile(one, *alarms, unknown.get(name, 0)))
+        elif name not in watched:
+            without[part] += 1
+        elif len(watched) > MOST_NORMAL:
+            normal[part] += 1
+        else:
+            of_part.append(Tile(name, assets[name].title, "normal"))
     found = [
-        _part(assets.get(name) or PlantAsset(name, name, None), of_part, shows_normal)
+        PartTiles(
+            name,
+            assets[name].title if name in assets else name,
+            tuple(sorted(of_part, key=_tile_order)),
+            normal[name],
+            without[name],
+        )
         for name, of_part in tiles.items()
     ]
     return sorted(found, key=_part_order)
@@ -118,11 +135,7 @@ def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
 
 
 def _tile(
-    asset: PlantAsset,
-    definition_counts: int,
-    still_open: Sequence[Episode],
-    over: Sequence[Episode],
-    unknown: int,
+    asset: PlantAsset, still_open: Sequence[Episode], over: Sequence[Episode], unknown: int
 ) -> Tile:
     sounding = [e for e in still_open if e.muted_by is None]
     for state, alarms in (
@@ -135,9 +148,7 @@ def _tile(
         return Tile(asset.name, asset.title, "not evaluated", unknown=unknown)
     if over:
         return _alarm_tile(asset, "over", over, len(over), unknown)
-    if still_open:
-        return _alarm_tile(asset, "muted", still_open, len(still_open), unknown)
-    return Tile(asset.name, asset.title, "normal" if definition_counts else "not watched")
+    return _alarm_tile(asset, "muted", still_open, len(still_open), unknown)
 
 
 def _alarm_tile(
@@ -146,17 +157,6 @@ def _alarm_tile(
     worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
     known = _RANKS[_RANKS.index(state)]
     return Tile(asset.name, asset.title, known, worst.severity, count, worst.id, unknown)
-
-
-def _part(part: PlantAsset, tiles: Sequence[Tile], shows_normal: bool) -> PartTiles:
-    hidden = {"not watched"} if shows_normal else {"not watched", "normal"}
-    return PartTiles(
-        part.name,
-        part.title,
-        tuple(sorted((t for t in tiles if t.state not in hidden), key=_tile_order)),
-        0 if shows_normal else sum(t.state == "normal" for t in tiles),
-        sum(t.state == "not watched" for t in tiles),
-    )
 
 
 def _tile_order(tile: Tile) -> tuple[int, int, str, str]:

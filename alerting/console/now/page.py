@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
@@ -33,6 +34,8 @@ from alerting.usecases.platform_health.last_runs import describe_work
 pages = APIRouter(include_in_schema=False)
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
+CAUSES_UNFOLDED = 12
+"""Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
 _NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
 
@@ -52,24 +55,35 @@ def now_page(
     person: Viewer,
     filters: AskedFilters,
     cursor: Cursor | None = None,
-) -> str:
+) -> Response:
     """Return the front page; with a cursor a page of older alarms."""
     if cursor:
-        return _older(request, platform, cursor)
-    return render("now/now.html", request, **_present(request, platform, person, filters))
+        return HTMLResponse(_older(request, platform, cursor))
+    present = _present(request, platform, person, filters)
+    return _unless_known(request, render("now/now.html", request, **present))
 
 
 @pages.get("/now", response_class=HTMLResponse)
-def now_part(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> str:
+def now_part(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> Response:
     """Return the part of the front page that changes, without the page around it."""
-    return render("now/now_main.html", request, **_present(request, platform, person, filters))
+    present = _present(request, platform, person, filters)
+    return _unless_known(request, render("now/now_main.html", request, **present))
+
+
+def _unless_known(request: Request, page: str) -> Response:
+    """Return a page with its tag; no page if the browser shows the same one already."""
+    tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"etag": tag})
+    return HTMLResponse(page, headers={"etag": tag})
 
 
 def known_plant(request: Request, platform: Platform) -> KnownPlant:
     """Return what is known of the plant that the person of a request sees."""
     plants: KnownPlants = request.app.state.known_plants
     person: Person | None = request.state.person
-    return plants.find(person.scopes if person is not None else (), platform)
+    now: datetime = request.app.state.entrance.now()
+    return plants.find(person.scopes if person is not None else (), platform, now)
 
 
 def _present(
@@ -107,6 +121,7 @@ def _present(
         "off": alarms_off(platform),
         "may_answer": person.may_answer,
         "presets": SHELF_REASONS,
+        "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
         "gaps_shown": GAPS_SHOWN,
         "now": now.at,

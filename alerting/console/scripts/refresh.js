@@ -3,6 +3,7 @@
 
 const seconds = Number(document.body.dataset.refresh) || 60;
 const FOCUSABLE = "a[href], button, summary, select, input:not([type=hidden]), textarea, [tabindex]";
+let shown = null; // tag of the answer that is shown, where the server gives one
 
 /** Return whether a form has the cursor, or holds what was not sent yet. */
 function isInUse() {
@@ -42,7 +43,8 @@ function replaceMain(main) {
 /** Fetch the page again and show its main part. Return whether that is done: not while it is in use, or the server away. */
 export async function showAnew() {
   if (document.hidden || isInUse()) return false;
-  const answer = await fetch(location.href, { cache: "no-store" });
+  const answer = await fetch(location.href, { cache: "no-store", headers: shown ? { "If-None-Match": shown } : {} });
+  if (answer.status === 304) return true;
   if (answer.redirected) location.reload(); // the session is over
   if (!answer.ok || answer.redirected) return answer.status < 500;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -52,6 +54,7 @@ export async function showAnew() {
   if (isInUse()) return false;
   document.title = page.title;
   replaceMain(document.adoptNode(page.querySelector("main")));
+  shown = answer.headers.get("etag");
   document.dispatchEvent(new Event("shown-anew"));
   return true;
 }

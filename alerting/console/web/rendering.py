@@ -1,15 +1,16 @@
 """Rendering of pages from templates; all text written by people is escaped."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context, Macro
 from markupsafe import Markup
 
 from alerting.console.language import language_of
@@ -17,6 +18,7 @@ from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
+from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission, Target
 from alerting.recommendation.messages import (
     describe_unusual,
@@ -58,6 +60,10 @@ STYLED = (
     "reference",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
+_MOST_MADE = 1000
+_MADE: dict[tuple[object, ...], tuple[Episode, Markup]] = {}
+"""Parts of pages by macro, episode, texts, minute, zone and language, with the episode itself, so
+that its identity stays its own."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
     "viewer": translatable("viewer"),
@@ -82,6 +88,24 @@ def render(template: str, request: Request, **values: Any) -> str:
         "menu": MENU,
     }
     return prefixed(page.render(path=_address(request), **shared, **values))
+
+
+@pass_context
+def again(page: Context, macro: Macro, episode: Episode, *given: str | int) -> Markup:
+    """Return what a macro makes of an episode and some texts or numbers; as before if it is asked
+    the same again within a minute of the line: pages show the same alarms again and again.
+
+    The macro must read nothing else of the page but `now`, `zone` and `language`.
+    """
+    now: datetime = page["now"]
+    minute = int(now.timestamp()) // 60
+    key = (macro.name, id(episode), given, minute, page["zone"].key, page["language"].code)
+    made = _MADE.get(key)
+    if made is None or made[0] is not episode:
+        if len(_MADE) >= _MOST_MADE:
+            _MADE.clear()
+        made = _MADE[key] = episode, macro(episode, *given)
+    return made[1]
 
 
 def zone_of(request: Request) -> ZoneInfo:
@@ -129,10 +153,11 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(
-        _=say, _n=count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES}
+        _=say, _n=count, again=again, languages={code: NATIVE_NAMES[code] for code in LANGUAGES}
     )
     environment.filters.update(
         TEXT_FILTERS,
+        quoted=lru_cache(5000)(partial(quote, safe="")),
         instant=_zoned(messages.instant),
         moment=_zoned(messages.moment),
         sentence=lambda text: text[:1].upper() + text[1:],

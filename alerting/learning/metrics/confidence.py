@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincinv
 
 ConfidenceInterval = tuple[float, float]
 Floats = npt.NDArray[np.float64]
@@ -27,6 +26,8 @@ def wilson_interval(count: float, total: float) -> ConfidenceInterval:
 
 def poisson_interval(count: int) -> ConfidenceInterval:
     """Return the exact interval of an expected count (Garwood 1936)."""
+    from scipy.special import gammaincinv  # noqa: PLC0415 - takes 15 MB; only rates with an interval need it
+
     low = gammaincinv(count, _TAIL) if count else 0.0
     return float(low), float(gammaincinv(count + 1, 1 - _TAIL))
 

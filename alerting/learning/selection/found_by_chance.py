@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
-from scipy.special import bdtrc
 
 from alerting.learning.metrics.metrics import Floats, count_found
 from alerting.learning.selection.operating_point import ObservedRows, asset_episodes
@@ -68,5 +67,7 @@ def compare_with_chance(
         problems += int(own.counted.sum())
         shifted += counts[1:]
     by_chance = float(shifted.mean())
+    from scipy.special import bdtrc  # noqa: PLC0415 - takes 15 MB; only trainings judge by chance
+
     share = float(bdtrc(found - 1, problems, by_chance / problems)) if found else 1.0
     return EpisodeChance(found, problems, by_chance, share)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtr
 
 from alerting.definitions.wording.language import (
     Styled,
@@ -93,6 +92,8 @@ def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
     if n == 0:
         return nothing(unit, translatable(of.none))
     ordered = np.sort(np.asarray(values, float))
+    from scipy.special import bdtr  # noqa: PLC0415 - takes 15 MB; only reports estimate
+
     rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
     low = float(ordered[rank - 1])
     high = float(ordered[n - rank])

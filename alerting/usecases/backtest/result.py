@@ -10,7 +10,6 @@ from alerting.ports import BacktestPorts, Backtests, Document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics, to_document
 from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
-from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import (
     beside_acted,
     bursts_of,
@@ -58,6 +57,8 @@ def finish(
         bursts=bursts_of(material),
     )
     judgement = conclude(metrics)
+    from alerting.reporting.page.page import draw, render_page  # noqa: PLC0415 - Matplotlib takes 30 MB; previews draw no report
+
     page = render_page(metrics, judgement, draw(metrics, material), top)
     results: Document = {
         "finished_at": now,

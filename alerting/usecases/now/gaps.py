@@ -1,6 +1,6 @@
 """Targets of which it is not known whether all is well, and why."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,8 +17,11 @@ from alerting.readings.instants import NO_TIME
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
 NOT_EVALUATED_YET = translatable("it was never evaluated")
-_MANY = 5_000
+_MANY = 500
 _RECENT = timedelta(seconds=5)
+_LONGEST = timedelta(seconds=15)
+"""For so long the coverage of before is shown while it is found again."""
+Later = Callable[[Callable[[], object]], object]
 LATE = translatable("its evaluation is late")
 
 
@@ -53,21 +56,36 @@ class EvaluationCoverage:
 
 
 class RecentCoverage:
-    """Coverage of very many targets, found again after some seconds: finding it takes longer than
-    the rest of a page."""
+    """Coverage of many targets, found again after some seconds: finding it takes longer than the
+    rest of a page."""
 
-    def __init__(self) -> None:
+    def __init__(self, later: Later | None = None) -> None:
+        """`later`: begins work that need not be awaited; None: it is always awaited."""
         self._found: tuple[datetime, EvaluationCoverage] | None = None
+        self._later = later
+        self._begun: datetime | None = None
 
     def find(
         self, states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
     ) -> EvaluationCoverage:
-        """Return how far targets are evaluated, as `find_gaps`, of a few seconds ago if they are
-        very many."""
-        if self._found is not None and timedelta(0) <= now - self._found[0] < _RECENT:
-            return self._found[1]
-        found = find_gaps(states, targets, now, late)
-        self._found = (now, found) if len(targets) > _MANY else None
+        """Return how far targets are evaluated, as `find_gaps`, of some seconds ago if they are
+        many."""
+
+        def find_again() -> EvaluationCoverage:
+            found = find_gaps(states, targets, now, late)
+            self._found = (now, found) if len(targets) > _MANY else None
+            return found
+
+        if self._found is None:
+            return find_again()
+        at, found = self._found
+        if timedelta(0) <= now - at < _RECENT:
+            return found
+        if self._later is None or not timedelta(0) <= now - at < _LONGEST:
+            return find_again()
+        if self._begun != at:  # once for all who ask meanwhile
+            self._begun = at
+            self._later(find_again)
         return found
 
 

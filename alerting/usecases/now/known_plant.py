@@ -1,7 +1,9 @@
 """Assets, definitions and targets of a plant, read again only after one of them has changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
 
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.model import Revision
@@ -10,10 +12,11 @@ from alerting.operators.permissions import Scopes
 from alerting.operators.tiles import PlantAsset, find_parts
 from alerting.ports import EvaluationPorts
 from alerting.usecases.definitions.targets import source_hash_of
-from alerting.usecases.now.gaps import RecentCoverage
+from alerting.usecases.now.gaps import Later, RecentCoverage
 from alerting.usecases.platform_health.metrics import read_inventory
 
 _MOST_PLANTS = 50
+_RECENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,15 @@ class KnownPlant:
     latest: Mapping[str, Revision]
     targets: tuple[EvaluationTarget, ...]
     definition_counts: Mapping[str, int]
-    recent_coverage: RecentCoverage = field(default_factory=RecentCoverage)
+    recent_coverage: RecentCoverage
 
-    @property
+    @cached_property
     def lines(self) -> dict[str, str]:
         """Return the parts of the plant with an evaluated asset: titles by name."""
         names = {self.parts[name] for name in self.definition_counts if name in self.parts}
         return {name: self.assets[name].title for name in sorted(names)}
 
-    @property
+    @cached_property
     def parents(self) -> dict[str, str | None]:
         """Return the parent of each asset, None of the topmost one of a part."""
         return {
@@ -49,23 +52,36 @@ class KnownPlant:
 class KnownPlants:
     """Plants as people of different scopes see them, each read when it is first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, later: Later | None = None) -> None:
+        """`later`: begins work that need not be awaited (see `RecentCoverage`)."""
         self._known: dict[Scopes, KnownPlant] = {}
+        self._written: tuple[datetime, str] | None = None
+        self._later = later
 
-    def find(self, scopes: Scopes, platform: EvaluationPorts) -> KnownPlant:
-        """Return the plant in scopes. `platform`: narrowed to them."""
+    def find(self, scopes: Scopes, platform: EvaluationPorts, now: datetime) -> KnownPlant:
+        """Return the plant in scopes, at most a second old. `platform`: narrowed to them; `now`:
+        the real time."""
         known = self._known.get(scopes)
-        written = source_hash_of(platform)
+        written = self._find_written(platform, now)
         if known is not None and written and known.written == written:
             return known
         if len(self._known) >= _MOST_PLANTS:
             self._known.clear()
-        self._known[scopes] = found = read_plant(platform)
+        self._known[scopes] = found = read_plant(platform, self._later)
+        self._written = (now, found.written)
         return found
 
+    def _find_written(self, platform: EvaluationPorts, now: datetime) -> str:
+        """Return the identity of all documents of the whole plant, which all scopes share."""
+        if self._written is not None and timedelta(0) < now - self._written[0] < _RECENT:
+            return self._written[1]
+        written = source_hash_of(platform)
+        self._written = (now, written)
+        return written
 
-def read_plant(platform: EvaluationPorts) -> KnownPlant:
-    """Return all assets, definitions and targets."""
+
+def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPlant:
+    """Return all assets, definitions and targets. `later`: see `RecentCoverage`."""
     inventory = read_inventory(platform)
     documents = {asset.name: asset for asset in platform.assets.all()}
     assets = {
@@ -84,4 +100,5 @@ def read_plant(platform: EvaluationPorts) -> KnownPlant:
         {one.name: one for one in platform.definitions.latest_revisions()},
         inventory.targets,
         definition_counts,
+        RecentCoverage(later),
     )

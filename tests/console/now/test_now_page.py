@@ -261,3 +261,42 @@ def test_two_answered_alarms_are_not_yet_experience(plant, browser, client):
     assert "What helped last time" not in browser.get(f"/episodes/{path}").text
     found = client.get(f"/api/v1/episodes/{path}/experience", headers=VIEWER).json()
     assert (found["is_enough"], found["actions"]) == (False, [])
+
+
+def test_a_page_that_shows_the_present_already_is_not_sent_again(plant, browser):
+    log_in(browser)
+    for address in ("/", "/now"):
+        first = browser.get(address)
+        tag = {"If-None-Match": first.headers["etag"]}
+        again = browser.get(address, headers=tag)
+        assert (again.status_code, again.content) == (304, b"")
+        plant.episodes.insert(episode(590, OVENS[len(address)], "open", definition=address[-1]))
+        assert browser.get(address, headers=tag).status_code == 200
+
+
+def test_lines_without_an_alarm_are_normal_where_assets_are_too_many_to_show_each(plant, browser):
+    names = [f"oven-{n}" for n in range(20, 90)]
+    plant.assets.store_assets([Asset(name=name, parent="line-1") for name in names])
+    watched = too_hot(title="Too hot", assets=["oven-*", "mixer"], above=216)
+    apply(plant, [watched], "ann", plant.clock.now(), "not evaluated yet, and not late")
+    log_in(browser)
+    page = browser.get("/").text
+    chips = re.search('<div class="now-filters".*?(?=<details)', page, re.DOTALL)[0]
+    assert text_of("<body>" + chips).endswith("Line 2 normal")
+
+
+def test_rows_are_in_the_language_of_each_reader(plant, browser):
+    seen = ActorStamp("ann", at(101))
+    plant.episodes.insert(episode(100, "mixer", "closed", acknowledged=seen))
+    log_in(browser)
+
+    def row():
+        page = browser.get("/").text
+        return re.search(r'<ul class="rows linked">\s*<li.*?</li>', page, re.DOTALL)[0]
+
+    english = row()
+    browser.post("/language", data={"language": "de", "next": "/"})
+    assert "hoch" in row()
+    browser.post("/language", data={"language": "en", "next": "/"})
+    assert row() == english
+    assert "high" in english

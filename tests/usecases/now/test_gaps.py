@@ -3,6 +3,8 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import ReadingRow
+from alerting.usecases.access.narrow import narrow
+from alerting.usecases.access.visible import find_visible
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -70,14 +72,14 @@ def test_what_was_never_evaluated_is_a_gap_after_a_while(platform):
 
 def test_the_plant_is_read_again_once_a_document_has_changed(platform):
     plants = KnownPlants()
-    first = plants.find((), platform)
+    first = plants.find((), platform, at(0))
     apply(platform, [too_hot(name="hotter", above=230)], "ann", at(1), "test")
-    assert plants.find((), platform).definition_counts == {
+    assert plants.find((), platform, at(1)).definition_counts == {
         "oven-1": first.definition_counts["oven-1"] + 1
     }
 
 
-def test_the_gaps_of_very_many_targets_are_found_again_after_seconds(platform, monkeypatch):
+def test_the_gaps_of_many_targets_are_found_again_after_seconds(platform, monkeypatch):
     monkeypatch.setattr(gaps_module, "_MANY", 0)
     recent = gaps_module.RecentCoverage()
     targets = read_plant(platform).targets
@@ -90,3 +92,49 @@ def test_the_gaps_of_very_many_targets_are_found_again_after_seconds(platform, m
     evaluate(platform, ["too-hot"], at(59))
     assert [gap.kind for gap in found(at(60) + timedelta(seconds=4))] == ["never"]
     assert found(at(60) + timedelta(seconds=5)) == ()
+
+
+def test_the_gaps_of_before_are_shown_while_they_are_found_again(platform, monkeypatch):
+    monkeypatch.setattr(gaps_module, "_MANY", 0)
+    begun = []
+    recent = gaps_module.RecentCoverage(begun.append)
+    targets = read_plant(platform).targets
+
+    def found(seconds):
+        now = at(60) + timedelta(seconds=seconds)
+        return [gap.kind for gap in recent.find(platform.states, targets, now, LATE).gaps]
+
+    platform.clock.instant = at(60)
+    assert found(0) == ["never"]
+    evaluate(platform, ["too-hot"], at(59))
+    assert [found(6), found(7)] == [["never"], ["never"]]
+    [find_again] = begun  # once for both who asked
+    find_again()
+    assert found(8) == []
+
+
+def test_gaps_of_long_ago_are_not_shown_again(platform, monkeypatch):
+    monkeypatch.setattr(gaps_module, "_MANY", 0)
+    recent = gaps_module.RecentCoverage(lambda _: None)
+    targets = read_plant(platform).targets
+    assert recent.find(platform.states, targets, at(60), LATE).gaps
+    platform.clock.instant = at(60)
+    evaluate(platform, ["too-hot"], at(59))
+    assert not recent.find(platform.states, targets, at(60.5), LATE).gaps
+
+
+def test_what_is_remembered_for_one_line_is_not_shown_to_another(platform):
+    platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
+    apply(platform, [too_hot(name="two", assets=["oven-2"])], "ann", at(1), "test")
+    plants = KnownPlants()
+
+    def seen(asset, minute):
+        part = find_visible(
+            ((asset,),), platform.assets.all(), platform.definitions.latest_revisions()
+        )
+        found = plants.find(((asset,),), narrow(platform, part, "bo"), at(minute))
+        return [*found.assets], [*found.latest], {t.asset for t in found.targets}
+
+    for minute in (2, 2.001):  # the second time it is remembered
+        assert seen("oven-1", minute) == (["oven-1"], ["too-hot"], {"oven-1"})
+        assert seen("oven-2", minute) == (["oven-2"], ["two"], {"oven-2"})

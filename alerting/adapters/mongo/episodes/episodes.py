@@ -2,20 +2,23 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import bson
 from pymongo import ReplaceOne
 
 from alerting.adapters.mongo.documents import (
+    CODEC,
     Document,
     MongoDatabase,
+    document_bounds,
     from_document,
     insert_new,
     to_document,
     utc,
 )
-from alerting.adapters.mongo.each import good
+from alerting.adapters.mongo.each import Read, good, good_values, read_each
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.definitions.faults import shown
@@ -26,6 +29,8 @@ from alerting.ports.unit_of_work import Conflict, Unit
 
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
+_KNOWN = 500
+"""Episodes as they were last read: some 10 MB."""
 _EXTRACT = dict.fromkeys(
     (
         "definition",
@@ -110,7 +115,7 @@ class MongoEpisodes:
                 {"raised_at": {"$lte": at}},
                 {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]},
             ]
-        return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
+        return self._read_known(query, limit or 0)
 
     def overlapping(
         self, definition: str, asset: str, start: datetime, end: datetime
@@ -123,8 +128,20 @@ class MongoEpisodes:
         self, limit: int, assets: Collection[str] | None = None
     ) -> list[Episode]:
         query = OVER_UNACKNOWLEDGED | _condition_of(assets)
-        found = self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit)
-        return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX) if assets is None else found)
+        return self._read_known(query, limit, OVER_UNACKNOWLEDGED_INDEX if assets is None else None)
+
+    def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
+        """Return episodes, newest first; those that are as they were last read are not made anew:
+        pages read the same ones again and again."""
+        batches = self._episodes.find_raw_batches(query, sort=_NEWEST_FIRST, limit=limit, hint=hint)
+        return good_values(
+            EPISODES,
+            (
+                _read_document(batch[start:end])
+                for batch in batches
+                for start, end in document_bounds(batch)
+            ),
+        )
 
     def alarms(
         self,
@@ -230,6 +247,14 @@ def _open_key(episode: Episode) -> str | None:
 
 def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
     return good(EPISODES, ({**document, "id": document["_id"]} for document in found), _parse)
+
+
+@lru_cache(_KNOWN)
+def _read_document(document: bytes) -> Read[Episode]:
+    """Read an episode as it is stored."""
+    decoded = bson.decode(document, CODEC)
+    (read,) = read_each([{**decoded, "id": decoded["_id"]}], _parse)
+    return read
 
 
 def _parse(document: Document) -> Episode:
