@@ -1,9 +1,9 @@
 """Episodes in MongoDB."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import bson
 from pymongo import ReplaceOne
@@ -27,10 +27,13 @@ from alerting.episodes.episode import OUTCOMES, Episode, Outcome
 from alerting.episodes.extract import Alarm, was_silent, was_suppressed
 from alerting.ports.unit_of_work import Conflict, Unit
 
+T = TypeVar("T")
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
 _KNOWN = 500
 """Episodes as they were last read: some 10 MB."""
+_KNOWN_ALARMS = 5_000
+"""Extracts of episodes as they were last read: some 6 MB."""
 _EXTRACT = dict.fromkeys(
     (
         "definition",
@@ -155,18 +158,18 @@ class MongoEpisodes:
         chosen = _condition_of(assets)
         if definitions is not None:
             chosen["definition"] = {"$in": sorted(definitions)}
-        found = [*self._episodes.find(raised | chosen, _EXTRACT)]
+        queries = [raised | chosen]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
-            found += [
-                *self._episodes.find(ended | chosen, _EXTRACT),
-                *self._episodes.find(still_open | chosen, _EXTRACT),
-            ]
-        return sorted(
-            good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
-            key=lambda alarm: (alarm.raised_at, alarm.id),
+            queries += [ended | chosen, still_open | chosen]
+        found = (
+            _read_alarm(batch[begin:stop])
+            for query in queries
+            for batch in self._episodes.find_raw_batches(query, _EXTRACT)
+            for begin, stop in document_bounds(batch)
         )
+        return sorted(good_values(EPISODES, found), key=lambda alarm: (alarm.raised_at, alarm.id))
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
         begins: Document = {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
@@ -252,9 +255,18 @@ def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
 @lru_cache(_KNOWN)
 def _read_document(document: bytes) -> Read[Episode]:
     """Read an episode as it is stored."""
+    return _read(document, _parse)
+
+
+@lru_cache(_KNOWN_ALARMS)
+def _read_alarm(document: bytes) -> Read[Alarm]:
+    """Read the extract of an episode as it is stored."""
+    return _read(document, _alarm)
+
+
+def _read(document: bytes, parse: Callable[[Document], T]) -> Read[T]:
     decoded = bson.decode(document, CODEC)
-    (read,) = read_each([{**decoded, "id": decoded["_id"]}], _parse)
-    return read
+    return next(read_each([{**decoded, "id": decoded["_id"]}], parse))
 
 
 def _parse(document: Document) -> Episode:
