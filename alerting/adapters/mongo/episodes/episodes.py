@@ -133,7 +133,9 @@ class MongoEpisodes:
     def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
         """Return episodes, newest first; those that are as they were last read are not made anew:
         pages read the same ones again and again."""
-        batches = self._episodes.find_raw_batches(query, sort=_NEWEST_FIRST, limit=limit, hint=hint)
+        batches: Any = self._episodes.find_raw_batches(
+            query, sort=_NEWEST_FIRST, limit=limit, hint=hint
+        )
         return good_values(
             EPISODES,
             (
