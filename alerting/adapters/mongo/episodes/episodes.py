@@ -29,7 +29,7 @@ from alerting.ports.unit_of_work import Conflict, Unit
 
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
-_KNOWN = 500
+_MOST_REMEMBERED = 500
 """Episodes as they were last read: some 10 MB."""
 _EXTRACT = dict.fromkeys(
     (
@@ -251,7 +251,7 @@ def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
     return good(EPISODES, ({**document, "id": document["_id"]} for document in found), _parse)
 
 
-@lru_cache(_KNOWN)
+@lru_cache(_MOST_REMEMBERED)
 def _read_document(document: bytes) -> Read[Episode]:
     """Read an episode as it is stored."""
     decoded = bson.decode(document, CODEC)
