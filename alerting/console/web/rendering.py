@@ -91,7 +91,7 @@ def render(template: str, request: Request, **values: Any) -> str:
 
 
 @pass_context
-def again(page: Context, macro: Macro, episode: Episode, *given: str | int) -> str:
+def render_again(page: Context, macro: Macro, episode: Episode, *given: str | int) -> str:
     """Return what a macro makes of an episode and some texts or numbers; as before if it is asked
     the same again within a minute of the line: pages show the same alarms again and again.
 
@@ -152,7 +152,10 @@ def _environment() -> Environment:
         finalize=_clean_value,
     )
     environment.globals.update(
-        _=say, _n=count, again=again, languages={code: NATIVE_NAMES[code] for code in LANGUAGES}
+        _=say,
+        _n=count,
+        render_again=render_again,
+        languages={code: NATIVE_NAMES[code] for code in LANGUAGES},
     )
     environment.filters.update(
         TEXT_FILTERS,
