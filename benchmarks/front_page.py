@@ -117,7 +117,7 @@ def fill(stores: MongoStores, settings: Settings) -> dict[str, str]:
     patterns = ["line-*-m*"] * 2 + [f"{line}-m*" for line in lines for _ in range(5)]
     patterns += machines[:: len(machines) // (300 - len(patterns))][: 300 - len(patterns)]
     for number, pattern in enumerate(patterns):
-        document = {"name": f"alert-{number}", "title": f"Zone {number} too hot"}
+        document: dict[str, Any] = {"name": f"alert-{number}", "title": f"Zone {number} too hot"}
         document |= {"kind": "threshold", "assets": [pattern], "variable": "v1", "above": 215}
         if number >= len(patterns) - MODELS:
             problem = {"variable": "v1", "above": 230, "for": "5m"}

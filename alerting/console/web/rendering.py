@@ -61,7 +61,7 @@ STYLED = (
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000
-_MADE: dict[tuple[object, ...], tuple[Episode, Markup]] = {}
+_MADE: dict[tuple[object, ...], tuple[Episode, str]] = {}
 """Parts of pages by macro, episode, texts, minute, zone and language, with the episode itself, so
 that its identity stays its own."""
 ROLE_NAMES = {
@@ -91,7 +91,7 @@ def render(template: str, request: Request, **values: Any) -> str:
 
 
 @pass_context
-def again(page: Context, macro: Macro, episode: Episode, *given: str | int) -> Markup:
+def render_again(page: Context, macro: Macro, episode: Episode, *given: str | int) -> str:
     """Return what a macro makes of an episode and some texts or numbers; as before if it is asked
     the same again within a minute of the line: pages show the same alarms again and again.
 
@@ -153,7 +153,10 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(
-        _=say, _n=count, again=again, languages={code: NATIVE_NAMES[code] for code in LANGUAGES}
+        _=say,
+        _n=count,
+        render_again=render_again,
+        languages={code: NATIVE_NAMES[code] for code in LANGUAGES},
     )
     environment.filters.update(
         TEXT_FILTERS,

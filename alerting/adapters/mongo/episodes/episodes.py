@@ -30,7 +30,7 @@ from alerting.ports.unit_of_work import Conflict, Unit
 T = TypeVar("T")
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
-_KNOWN = 500
+_MOST_REMEMBERED = 500
 """Episodes as they were last read: some 10 MB."""
 _KNOWN_ALARMS = 5_000
 """Extracts of episodes as they were last read: some 6 MB."""
@@ -136,7 +136,9 @@ class MongoEpisodes:
     def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
         """Return episodes, newest first; those that are as they were last read are not made anew:
         pages read the same ones again and again."""
-        batches = self._episodes.find_raw_batches(query, sort=_NEWEST_FIRST, limit=limit, hint=hint)
+        batches: Any = self._episodes.find_raw_batches(
+            query, sort=_NEWEST_FIRST, limit=limit, hint=hint
+        )
         return good_values(
             EPISODES,
             (
@@ -252,7 +254,7 @@ def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
     return good(EPISODES, ({**document, "id": document["_id"]} for document in found), _parse)
 
 
-@lru_cache(_KNOWN)
+@lru_cache(_MOST_REMEMBERED)
 def _read_document(document: bytes) -> Read[Episode]:
     """Read an episode as it is stored."""
     return _read(document, _parse)
