@@ -34,9 +34,9 @@ from alerting.recommendation.experience import find_similar, summarise
 from alerting.usecases.evaluation.target import evaluate_parts
 from benchmarks.trial.learner import TrialModels, plant_view, train_model
 from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.shared_signature import SharedSignatureLine
 from benchmarks.trial.trial import FIRST_SEED, trial_definition
 from benchmarks.trial.truth import SAME, cause_of, problems_after
-from benchmarks.trial.twin_causes import TwinCausesLine
 from benchmarks.trial.walk import ORIGIN, WEEK
 
 HISTORY = 30 * DAY
@@ -47,7 +47,7 @@ SNAPSHOT = 240
 LEAST_EARLIER = 10
 LINES: Mapping[str, type[DemoLineState]] = {
     "demo": DemoLineState,
-    "two causes of one signature": TwinCausesLine,
+    "two causes of one signature": SharedSignatureLine,
 }
 ACTIONS: dict[str, dict[str, float]] = {
     "belt slowed by 0.4 m/min": {"belt_speed_setpoint": -0.4},
@@ -85,9 +85,9 @@ def run() -> dict[str, Any]:
             totals += counts
             by_seed.append({"seed": seed, **_shares(counts)})
         by_line[name] = {**_shares(totals), "by_seed": by_seed}
-    twin = by_line["two causes of one signature"]
-    found = twin["cause"]
-    peer = twin["cause_by_strongest_variable"]
+    shared = by_line["two causes of one signature"]
+    found = shared["cause"]
+    peer = shared["cause_by_strongest_variable"]
     least = min(one[share] for one in by_line.values() for share in ("cause", "action"))
     return {
         "benchmark": "similar",

@@ -9,7 +9,7 @@ REST = 0.4  # share of its size that damp air keeps beside the fault of the burn
 _FAULT_OF_DAMP = sum(SIZES["burner-fault"]) / sum(SIZES["damp-air"])
 
 
-class TwinCausesSchedule(LineSchedule):
+class SharedSignatureSchedule(LineSchedule):
     """Programme on which damp air is weaker, and takes the flame of burner 2 with it."""
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
@@ -28,10 +28,10 @@ def _split(found: Disturbance) -> tuple[Disturbance, ...]:
 
 
 @dataclass(frozen=True)
-class TwinCausesLine(DemoLineState):
+class SharedSignatureLine(DemoLineState):
     """State of such a line."""
 
     @property
     def schedule(self) -> LineSchedule:
         """Return the programme of this line."""
-        return TwinCausesSchedule(self.seed, self.live_from)
+        return SharedSignatureSchedule(self.seed, self.live_from)
