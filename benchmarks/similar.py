@@ -3,16 +3,17 @@
 A line is left alone for 30 days of history and `ALERTING_BENCH_WEEKS` weeks (12); one model is
 trained on the history. For each alert of the weeks with a known cause, the majority of the three
 most similar earlier ones names a cause; the peer takes the earlier ones in which the same variable
-contributed most, the newest three. The line has two causes with the same signs: a burner fault and
-a stuck valve. Then an operator who has tried one of three actions in each earlier alert, at random,
-takes the one that helped most among the five most similar; whether it helps is simulated.
-`ALERTING_BENCH_SEEDS`: number of lines, from seed 21 (5).
+contributed most, the newest three. Two lines: that of the demo, and one on which two causes have
+one signature: the burner of zone 2 loses power in both, and contributes most; in one of them the
+air gets damp besides. Then an operator who has tried one of three actions in each earlier alert, at
+random, takes the one that the page of the alert lists first; whether it helps is simulated.
+`ALERTING_BENCH_SEEDS`: number of each line, from seed 21 (5).
 """
 
 import os
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from alerting.definitions.revisions import next_revision
 from alerting.demo.asset import demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Disturbance
-from alerting.demo.line import DemoLineState, SetPointChange, new_line, simulate
+from alerting.demo.line import DemoLineState, SetPointChange, simulate
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Episode, Feedback, OutcomeRecord
 from alerting.episodes.lifecycle import ConditionState
@@ -33,6 +34,7 @@ from alerting.recommendation.experience import find_similar, summarise
 from alerting.usecases.evaluation.target import evaluate_parts
 from benchmarks.trial.learner import TrialModels, plant_view, train_model
 from benchmarks.trial.readings import LineReadings
+from benchmarks.trial.shared_signature import SharedSignatureLine
 from benchmarks.trial.trial import FIRST_SEED, trial_definition
 from benchmarks.trial.truth import SAME, cause_of, problems_after
 from benchmarks.trial.walk import ORIGIN, WEEK
@@ -43,6 +45,10 @@ DELAY = 3  # minutes from an alert to a change
 HOLD = 60
 SNAPSHOT = 240
 LEAST_EARLIER = 10
+LINES: Mapping[str, type[DemoLineState]] = {
+    "demo": DemoLineState,
+    "two causes of one signature": SharedSignatureLine,
+}
 ACTIONS: dict[str, dict[str, float]] = {
     "belt slowed by 0.4 m/min": {"belt_speed_setpoint": -0.4},
     "belt slowed by 0.8 m/min": {"belt_speed_setpoint": -0.8},
@@ -65,40 +71,47 @@ class KnownAlert:
 
 def run() -> dict[str, Any]:
     """Return the share of alerts whose cause the majority of the most similar earlier ones names,
-    and the share of suggested actions that avoid the problem."""
+    and the share of suggested actions that avoid the problem, on each line."""
     weeks = int(os.environ.get("ALERTING_BENCH_WEEKS", "12"))
     lines = int(os.environ.get("ALERTING_BENCH_SEEDS", "5"))
     definition = trial_definition()
-    by_seed = []
-    totals: Counter[str] = Counter()
-    for seed in range(FIRST_SEED, FIRST_SEED + lines):
-        counts = _count(known_alerts(definition, seed, weeks), seed)
-        totals += counts
-        by_seed.append({"seed": seed, **_shares(counts)})
-    shares = _shares(totals)
-    found = shares["cause"]
-    peer = shares["cause_by_strongest_variable"]
-    helped = shares["action"]
-    met = found >= max(0.8, peer + 0.1) and helped >= 0.8
+    by_line = {}
+    for name, line in LINES.items():
+        totals: Counter[str] = Counter()
+        by_seed = []
+        for seed in range(FIRST_SEED, FIRST_SEED + lines):
+            start = line(seed=seed, origin=ORIGIN, live_from=0)
+            counts = _count(known_alerts(definition, start, weeks), seed)
+            totals += counts
+            by_seed.append({"seed": seed, **_shares(counts)})
+        by_line[name] = {**_shares(totals), "by_seed": by_seed}
+    shared = by_line["two causes of one signature"]
+    found = shared["cause"]
+    peer = shared["cause_by_strongest_variable"]
+    least = min(one[share] for one in by_line.values() for share in ("cause", "action"))
     return {
         "benchmark": "similar",
         "figure": found,
-        "unit": f"share of alerts whose cause is found, {weeks} weeks, {lines} lines",
+        "unit": "share of alerts whose cause is found where two causes have one signature, "
+        f"{weeks} weeks, {lines} lines",
         "peer": "earlier alerts in which the same variable contributes most",
         "peer_figure": peer,
         "ratio": round(found / peer, 3) if peer else None,
-        "goal": "cause >= 80 % and 10 points above the peer; action helps in >= 80 %",
-        "met": met,
-        **shares,
-        "by_seed": by_seed,
+        "goal": "10 points above the peer; on each line the cause is found in >= 80 %, and the "
+        "action helps in >= 80 %",
+        "met": found >= peer + 0.1 and least >= 0.8,
+        "lines": by_line,
     }
 
 
-def known_alerts(definition: TrainedDefinition, seed: int, weeks: int) -> list[KnownAlert]:
-    """Return the alerts of a line left alone whose cause is known, oldest first."""
+def known_alerts(
+    definition: TrainedDefinition, line: DemoLineState, weeks: int
+) -> list[KnownAlert]:
+    """Return the alerts of a line left alone whose cause is known, oldest first. `line`: at its
+    first instant."""
     asset = demo_asset()
     until = HISTORY + weeks * WEEK
-    advance = simulate(new_line(seed, ORIGIN, 0), HISTORY)
+    advance = simulate(line, HISTORY)
     readings = LineReadings(asset)
     readings.add(advance)
     state = advance.state
@@ -205,10 +218,13 @@ def _count(alerts: Sequence[KnownAlert], seed: int) -> Counter[str]:
             counts["cause_by_strongest_variable"] += _majority(peers[:NEAREST]) == alert.cause
             if alert.comes and alert.helps:
                 counts["avoidable"] += 1
-                actions = summarise(find_similar(alert.episode, earlier, 4 * NEAREST)).actions
+                actions = summarise(find_similar(alert.episode, earlier)).actions
                 if actions:
                     counts["suggested"] += 1
                     counts["action"] += actions[0].action in alert.helps
+                if actions and actions[0].is_advice:
+                    counts["advised"] += 1
+                    counts["advice"] += actions[0].action in alert.helps
                 counts["any_action"] += chance.choice(list(ACTIONS)) in alert.helps
         answered.append(_answered(alert, chance.choice(list(ACTIONS))))
         began[alert.episode.id] = alert.began
@@ -248,5 +264,7 @@ def _shares(counts: Counter[str]) -> dict[str, Any]:
         "avoidable": counts["avoidable"],
         "suggested": counts["suggested"],
         "action": round(counts["action"] / max(1, counts["suggested"]), 3),
+        "advised": counts["advised"],
+        "advice": round(counts["advice"] / max(1, counts["advised"]), 3),
         "any_action": round(counts["any_action"] / max(1, counts["avoidable"]), 3),
     }

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import sqrt
 
-from alerting.episodes.episode import Episode, Feedback, Outcome
+from alerting.episodes.episode import Contribution, Episode, Feedback, Outcome, Quantity
 
-MOST_SIMILAR = 5
+MOST_SIMILAR = 20
 LEAST_ANSWERED = 3
 """Answered episodes below which nothing is said of experience."""
 LEAST_USES = 3
 """Uses of an action below which it is a count, never advice."""
-_LEAST_LIKENESS = 0.6
+_LEAST_LIKENESS = 0.5
+_OF_COURSE = 0.5
+"""Weight of a quantity (a trend, a spread) beside the level of its variable."""
 _OTHER_ASSET = 0.95
 _LEAST_SHARE = 2 / 3  # of the uses after which the problem was avoided, for advice
+_LEVELS = ("last", "mean", "value", "missing")  # statistics that are no course
 FOLLOWED = "recommendation"
 """The action of an operator who followed the recommendation, without a text of their own."""
 
@@ -70,8 +73,8 @@ def find_similar(
     """Return the episodes of the same definition that are most like one, the most similar first,
     of equal ones the newest.
 
-    Alike are those in which the same variables contributed in the same proportions, and were off
-    their usual values in the same direction. Without contributions all of the same asset are.
+    Alike are those in which the same variables contributed in the same proportions, and left their
+    usual ranges as far, in level and course. Without contributions all of the same asset are.
     """
     own = signature(episode)
     found = [
@@ -88,15 +91,40 @@ def find_similar(
 
 
 def signature(episode: Episode) -> dict[str, float]:
-    """Return the shares of the contributions at the raise by variable and direction: `+` above the
-    usual value, `-` below it, empty for what is no number."""
-    found: dict[str, float] = {}
+    """Return what an episode is compared by: shares, levels and courses at its raise.
+
+    Shares of the contributions by variable and direction (`+` above the usual value, `-` below it,
+    empty for what is no number), together of length 1. How far each variable, and the statistic
+    that its reason names, lies beyond its usual range: -1 to 1, where 1 is half of the range's
+    width or more; a statistic counts half. A second cause shows there long before its share is
+    large.
+    """
+    shares = {_with_side(one): max(one.share, 0.0) for one in episode.contributions}
+    length = sqrt(sum(share * share for share in shares.values())) or 1.0
+    found = {name: share / length for name, share in shares.items()}
     for one in episode.contributions:
-        side = ""
-        if isinstance(one.value, int | float) and isinstance(one.usual, int | float):
-            side = "+" if one.value >= one.usual else "-"
-        found[one.variable + side] = max(one.share, 0.0)
+        found[f"level of {one.variable}"] = _beyond_usual(one)
+        if one.quantity is not None and one.quantity.statistic not in _LEVELS:
+            name = f"{one.quantity.statistic} of {one.variable}"
+            found[name] = _OF_COURSE * _beyond_usual(one.quantity)
     return found
+
+
+def _with_side(one: Contribution) -> str:
+    if not isinstance(one.value, int | float) or not isinstance(one.usual, int | float):
+        return one.variable
+    return one.variable + ("+" if one.value >= one.usual else "-")
+
+
+def _beyond_usual(one: Contribution | Quantity) -> float:
+    """Return how far a value lies beyond its usual range, in half widths, at most 1; 0 for what has
+    no range."""
+    low = one.usual_low
+    high = one.usual_high
+    if not isinstance(one.value, int | float) or low is None or high is None or high <= low:
+        return 0.0
+    beyond = max(one.value - high, 0.0) + min(one.value - low, 0.0)
+    return max(-1.0, min(1.0, 2 * beyond / (high - low)))
 
 
 def _likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:

@@ -22,6 +22,13 @@ def test_a_weak_signal_is_promoted(line):
     assert [result["promoted"] for result in results] == [True, True]
 
 
+def test_a_signal_beyond_chance_is_promoted_though_few_later_problems_are_not_found():
+    result = chance.training("signal", FIRST)
+    assert (result["found"]["found"], result["found"]["problems"]) == (0, 4)
+    assert result["ap"] > result["bound"]
+    assert result["promoted"]
+
+
 def test_a_run_that_was_stopped_goes_on_with_the_trainings_that_are_left(tmp_path, monkeypatch):
     monkeypatch.setenv("ALERTING_BENCH_KEPT", str(tmp_path))
     monkeypatch.setenv("ALERTING_BENCH_TRAININGS", "2")

@@ -14,6 +14,7 @@ from alerting.episodes.episode import Change, RecommendationResult
 from benchmarks.trial.operator import Operator, changes_of, release_at, with_changes
 from benchmarks.trial.readings import LineReadings
 from benchmarks.trial.set_points import nearest_permitted
+from benchmarks.trial.shared_signature import SharedSignatureLine
 from benchmarks.trial.truth import best_actions
 
 pytestmark = pytest.mark.fast
@@ -30,6 +31,21 @@ def quarter_of_an_hour():
 def advice(*changes):
     return RecommendationResult(
         tuple(Change(*c, unit=None) for c in changes), 0.9, 0.1, helps=True, message="do it"
+    )
+
+
+def test_damp_air_of_the_line_with_a_shared_signature_takes_the_flame_of_a_burner_with_it():
+    usual = LineSchedule(1, 0)
+    shared = SharedSignatureLine(seed=1, origin=ORIGIN, live_from=0).schedule
+    [damp, *_] = (d for d in usual.disturbances(240, 20_000) if d.cause == "damp-air" and d.answer)
+    middle = damp.start + damp.ramp + 1
+    assert usual.acting(middle) == (damp,)
+    weaker, fault = shared.acting(middle)
+    assert (weaker.cause, fault.cause) == ("damp-air", "burner-fault")
+    assert weaker.size < damp.size
+    assert 0.45 < fault.size < 0.6
+    assert shared.crew_setpoint("belt_speed_setpoint", middle) == usual.crew_setpoint(
+        "belt_speed_setpoint", middle
     )
 
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.episodes.episode import Contribution, Feedback, OutcomeRecord
+from alerting.episodes.episode import Contribution, Feedback, OutcomeRecord, Quantity
 from alerting.recommendation.experience import find_similar, summarise
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
@@ -37,6 +37,34 @@ def test_the_most_similar_have_the_same_reasons_in_the_same_direction():
     found = find_similar(like(9, {"dough": 0.4, "belt": 0.09}), earlier)
     assert [one.episode.raised_at for one in found] == [at(4), at(1)]
     assert all(one.likeness > 0.99 for one in found)
+
+
+def with_levels(minute, humidity, slope=0.0):
+    """A burner that contributes most, and air whose share is small."""
+    rise = Quantity("slope", timedelta(minutes=15), slope, 0.0, "%/h", False, -10.0, 10.0)
+    contributions = (
+        Contribution("burner", 0.4, 75.0, 61.0, "", 58.0, 64.0, rise),
+        Contribution("humidity", 0.01, humidity, 50.0, "", 46.0, 54.0),
+    )
+    return closed(episode(minute, contributions=contributions))
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [({"humidity": 58.0}, {"humidity": 50.0}), ({"slope": 30.0}, {"slope": 8.0})],
+    ids=["a second variable", "course"],
+)
+def test_of_equal_main_reasons_those_with_the_same_level_and_course_are_most_similar(own, other):
+    usual = {"humidity": 51.0, "slope": 0.0}
+    earlier = [with_levels(1, **usual | own), with_levels(2, **usual | other)]
+    found = find_similar(with_levels(9, **usual | own), earlier)
+    assert [one.episode.raised_at for one in found] == [at(1), at(2)]
+    assert found[0].likeness > 0.99 > found[1].likeness
+
+
+def test_values_far_beyond_their_range_count_alike():
+    near, far = (find_similar(with_levels(9, 62.0), [with_levels(1, h)]) for h in (62.0, 95.0))
+    assert near[0].likeness == pytest.approx(far[0].likeness)
 
 
 def test_later_ones_withdrawn_ones_and_those_of_other_alerts_do_not_count():

@@ -23,6 +23,9 @@ MOST_BY_CHANCE = 1 - QUANTILE  # probability: of the rows, or of them and valida
 # probability: a figure of the rows beyond it is refused at once; the later ones hold a third as
 # many problems
 MOST_BY_ROWS = 0.2
+# problems in validation: finding none of fewer is likely for a model of use; of so many it means
+# that less than .28 of all are found (Wilson, 95 %)
+ENOUGH_TO_TELL = 10
 _ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
@@ -75,6 +78,20 @@ class ChanceTest:
     def together(self) -> float | None:
         """Return the probability of both by chance; None before validation."""
         return None if self.found is None else combine_shares(self.share, self.found.share)
+
+    @property
+    def none_of_few(self) -> bool:
+        """Return whether a threshold that finds no problem of the validation period says nothing
+        against the model: they are few, its alarms meet problems where scores are shifted, and
+        rows and validation together are beyond chance."""
+        found = self.found
+        return (
+            found is not None
+            and not found.found
+            and found.problems < ENOUGH_TO_TELL
+            and found.by_chance > 0
+            and self.is_confirmed
+        )
 
     @property
     def facts(self) -> dict[str, Any]:

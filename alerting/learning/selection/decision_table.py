@@ -20,7 +20,7 @@ Objection = Literal[
     "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
-    "found_by_chance",
+    "none_of_few_found", "found_by_chance",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
@@ -174,6 +174,11 @@ RULES: tuple[DecisionRule, ...] = (
         "finds_nothing", None, True,
         "{reason} Its threshold finds no problem in the validation period, so it goes into service "
         "only if a person approves: `alerting model approve`.",
+    ),
+    DecisionRule(
+        "none_of_few_found", None, False,
+        "{reason} In the validation period its threshold finds {found} of {problems} problems: too "
+        "few to tell how many it will find.",
     ),
     DecisionRule(
         "found_by_chance", None, True,

@@ -104,9 +104,12 @@ def _compare_trained(
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         by_chance = chance is not None and chance.found is not None and not chance.is_confirmed
-        if decision.promote and not finds_problems(chosen):
+        is_first = champion_version is None and decision.promote
+        if is_first and chance is not None and chance.none_of_few:
+            decision = add_objection(decision, "none_of_few_found", chance.facts)
+        elif decision.promote and not finds_problems(chosen):
             decision = add_objection(decision, "finds_nothing")
-        elif champion_version is None and decision.promote and chance and by_chance:
+        elif is_first and chance and by_chance:
             decision = add_objection(decision, "found_by_chance", chance.facts)
         elif champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(

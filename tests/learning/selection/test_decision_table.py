@@ -165,6 +165,17 @@ def test_a_threshold_that_finds_nothing_leaves_the_verdict_and_asks_a_person():
     assert decide({"finds_nothing": True}, {}, "It is better.").verdict == "promote"
 
 
+def test_a_first_threshold_that_finds_none_of_few_problems_serves_and_the_reason_says_so():
+    first = decide({"no_champion": True}, {})
+    decision = add_objection(first, "none_of_few_found", {"found": 0, "problems": 4})
+    assert decision.reason.endswith(
+        "In the validation period its threshold finds 0 of 4 problems: too few to tell how many it "
+        "will find."
+    )
+    assert (decision.verdict, decision.by_person) == ("provisional", False)
+    assert decision.evidence["none_of_few_found"] == {"found": 0, "problems": 4}
+
+
 def test_a_first_threshold_that_finds_no_more_than_chance_waits_and_the_sentence_has_the_figures():
     first = decide({"no_champion": True}, {})
     facts = {"found": 1, "problems": 5, "share": 0.37, "by_chance": 0.4}

@@ -180,3 +180,24 @@ def test_problems_found_later_outweigh_no_other_refusal(change):
     test = ChanceTest(0.28, 0.30, 16, problems=10, share=0.05, found=THREE_OF_FOUR)
     assert test.passed
     assert not replace(test, **change).passed
+
+
+NONE_OF_FOUR = EpisodeChance(0, 4, 0.2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "share", "few"),
+    [
+        (NONE_OF_FOUR, 0.002, True),
+        (NONE_OF_FOUR, 0.01, False),
+        (replace(NONE_OF_FOUR, problems=9), 0.002, True),
+        (replace(NONE_OF_FOUR, problems=10), 0.002, False),
+        (replace(NONE_OF_FOUR, by_chance=0.0), 0.002, False),
+        (THREE_OF_FOUR, 0.002, False),
+        (None, 0.002, False),
+    ],
+    ids=["few", "not beyond chance", "nine", "ten", "no alarm", "some found", "unknown"],
+)
+def test_none_found_of_few_problems_says_nothing_against_a_model_beyond_chance(found, share, few):
+    test = ChanceTest(0.5, 0.3, 16, problems=10, share=share, found=found)
+    assert test.none_of_few is few
