@@ -215,7 +215,7 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a shelf, or of the faults of the platform.
+    """A change of an episode, of a shelf or a silence, or of the faults of the platform.
 
     `mark`: where the change stands in the order of all changes of the database; texts of one
     length, so that they compare as the changes do. `asset`: None for what is of no asset.

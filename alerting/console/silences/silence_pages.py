@@ -30,6 +30,7 @@ from alerting.usecases.operators.silencing import (
     start_silence,
     stop_silence,
 )
+from alerting.usecases.silences.in_force import silences_at
 
 pages = APIRouter(include_in_schema=False)
 LENGTHS = (
@@ -199,15 +200,21 @@ def scopes_of(request: Request, platform: Platform, found: Sequence[Silence]) ->
     }
 
 
-def present_silences(request: Request, platform: Platform, now: datetime) -> dict[str, Any]:
-    """Return the silences of this instant, and in words what they cover, for other pages."""
-    found = list_silences(platform, now)
-    shown = [*found.present, *found.planned[:1]]
-    return {
-        "present": found.present,
-        "planned": found.planned,
-        "scopes": scopes_of(request, platform, shown),
-    }
+def present_silences(
+    request: Request, platform: Platform, now: datetime, asset: str = "", definition: str = ""
+) -> dict[str, Any]:
+    """Return the silences of this instant, and in words what they cover, for other pages; of one
+    asset and those above it, or that name one definition."""
+    found = silences_at(platform, now)
+    line = found.line(asset) if asset else ()
+    present = [
+        one
+        for one in found.silences
+        if one.phase(now) == "present"
+        and (not asset or one.scope.part is None or one.scope.part in line)
+        and (not definition or one.scope.definition == definition)
+    ]
+    return {"present": present, "scopes": scopes_of(request, platform, present)}
 
 
 def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusal: str = "") -> str:
