@@ -8,6 +8,9 @@ from alerting.definitions.faults import NotFound
 from alerting.operators.actions import NotAllowed
 from alerting.operators.silences import SilenceScope
 from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.access.narrow import narrow
+from alerting.usecases.access.visible import find_visible
+from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -22,6 +25,7 @@ from alerting.usecases.operators.silencing import (
     start_silence,
     stop_silence,
 )
+from alerting.usecases.report_material.material import gather_material
 from tests.builders import at, oven, too_hot
 from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
@@ -217,3 +221,52 @@ def test_an_alarm_of_maintenance_has_no_outcome_whatever_is_said_of_it(platform)
     record = the_episode(platform).outcome_record
     assert record.outcome == "undetermined"
     assert "maintenance" in record.reason
+
+
+def test_figures_and_reports_count_alarms_of_maintenance_apart(platform):
+    silence(platform, 0, 60)
+    run(platform, 5, 300)
+    run(platform, 20, 100)
+    run(platform, 61)
+    run(platform, 65, 300)
+    run(platform, 70, 100)
+    figures = alarm_quality(platform, at(0), at(80)).kpis
+    assert (figures.alarms, figures.silent, figures.maintenance) == (1, 1, 1)
+    revision = platform.definitions.newest_revision("too-hot")
+    found = gather_material(platform, revision, at(0), at(80), at(80))
+    assert [e.raised_at for e in found.episodes] == [at(65)]
+    assert found.in_maintenance == 1
+
+
+def test_problems_that_begin_in_maintenance_are_in_no_figure(platform):
+    silence(platform, 0, 60)
+    problem = {"problem": {"variable": "temperature", "above": 250}}
+    apply(platform, [too_hot(assets=["oven-*"]) | problem], "engineer", at(0), "test")
+    for minute, value in ((0, 100), (5, 300), (20, 100), (65, 300), (70, 100)):
+        run(platform, minute, value)
+    revision = platform.definitions.newest_revision("too-hot")
+    found = gather_material(platform, revision, at(0), at(80), at(80))
+    assert [start.to_pydatetime() for start in found.problems["start"]] == [at(65)]
+
+
+def test_a_person_of_one_line_silences_his_line_alone_and_sees_what_mutes_it(platform):
+    other = oven().model_copy(update={"name": "line-2", "parent": "plant"})
+    line = Asset(name="line-1", parent="plant")
+    platform.assets.store_assets([Asset(name="plant"), line, other])
+    of_plant = silence(platform, 0, 60, scope=SilenceScope(part="plant"))
+    of_other = silence(platform, 0, 60, scope=SilenceScope(part="line-2"))
+    of_all = silence(platform, 0, 60, scope=SilenceScope(up_to="low"))
+    latest = platform.definitions.latest_revisions()
+    part = find_visible((("line-1",),), platform.assets.all(), latest)
+    narrowed = narrow(platform, part, "ann")
+    own = silence(narrowed, 1, 60, told=("crew",))
+    assert {*list_silences(narrowed, at(1)).present} == {of_plant, of_all, own}
+    with pytest.raises(NotFound):
+        stop_silence(narrowed, of_other.id, ANN, at(2))
+    for beyond in (of_plant, of_all):
+        with pytest.raises(NotAllowed):
+            stop_silence(narrowed, beyond.id, ANN, at(2))
+    for scope in (SilenceScope(part="plant"), SilenceScope(definition="too-hot")):
+        with pytest.raises((NotFound, NotAllowed)):
+            silence(narrowed, 1, 60, scope=scope)
+    assert stop_silence(narrowed, own.id, ANN, at(3)).ended_by == "ann"
