@@ -87,6 +87,10 @@ class Silence:
             return "over"
         return "present" if self.since <= now else "planned"
 
+    def again(self) -> "Silence":
+        """Return the same silence with another identity: one of the same instant has ended."""
+        return replace(self, id=hashlib.sha256(self.id.encode()).hexdigest()[:16])
+
     def ended(self, at: datetime, by: str, reason: str) -> "Silence":
         """Return the next version, which ended at an instant."""
         return replace(self, ended_at=at, ended_by=by, end_reason=reason, version=self.version + 1)

@@ -63,7 +63,8 @@ def start_silence(
     actor: Actor,
     now: datetime,
 ) -> Silence:
-    """Silence alarms now, or from a later time on (`since`). `told`: channels.
+    """Silence alarms now, or from a later time on (`since`). `told`: channels. Idempotent: the same
+    one of the same instant is returned, unless it has ended.
 
     Raises NotFound for an unknown asset, definition, event type or channel, Conflicting where too
     many are present or planned, UserError and NotAllowed as `new_silence`.
@@ -77,9 +78,13 @@ def start_silence(
     )
     if len(platform.silences.not_ended()) >= MOST_SILENCES:
         raise Conflicting(translatable("500 silences are present or planned; end some of them"))
-    if platform.silences.insert(made):
-        platform.audit.add(actor.name, BEGUN, made.id, now, None, _shown(made), made.reason)
-        record_silences(platform, now)
+    while not platform.silences.insert(made):
+        same = platform.silences.get(made.id)
+        if same is None or same.ended_at is None:
+            return same or made
+        made = made.again()
+    platform.audit.add(actor.name, BEGUN, made.id, now, None, _shown(made), made.reason)
+    record_silences(platform, now)
     return made
 
 

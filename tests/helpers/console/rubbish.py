@@ -55,7 +55,6 @@ VALID = {
         "definition": "too-hot",
         "up_to": "high",
         "for": "1h",
-        "until_event": {"type": "stop", "asset": "oven-1"},
         "reason": "r",
         "told": [],
     },

@@ -159,6 +159,15 @@ def test_ended_early_it_announces_what_is_open(platform, mail):
     assert stop_silence(platform, made.id, ANN, at(11)) == over
 
 
+def test_the_same_of_one_instant_is_begun_once_and_again_after_its_end(platform):
+    first = silence(platform, 0, 60)
+    assert silence(platform, 0, 60) == first
+    stop_silence(platform, first.id, ANN, at(0))
+    again = silence(platform, 0, 60)
+    assert again.id != first.id
+    assert list_silences(platform, at(1)).present == (again,)
+
+
 def test_an_event_ends_it_at_its_own_time(platform, mail):
     silence(platform, 0, event=EndingEvent("started", "oven-2"))
     run(platform, 5, 300)
