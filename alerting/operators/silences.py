@@ -26,7 +26,7 @@ SILENCE_KINDS: Mapping[SilenceKind, str] = MappingProxyType({
 LONGEST_UNTIL_EVENT = timedelta(hours=24)
 FURTHEST_PLANNED = timedelta(days=90)
 LONGEST_SILENCE_REASON = 500
-MOST_TOLD = 20
+MOST_NOTIFIED = 20
 MOST_SILENCES = 500
 """Silences that are present or planned."""
 
@@ -57,7 +57,7 @@ class Silence:
     """A silence in [since, until), unless it ended before.
 
     `event`, `event_asset`: the type and the asset of the event that ends it earlier; None without
-    one. `told`: channels that get a message when it begins and when it ends.
+    one. `notified`: channels that get a message when it begins and when it ends.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Silence:
     reason: str
     author: str
     made_at: datetime
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
     ended_at: datetime | None = None
     ended_by: str | None = None
     end_reason: str | None = None
@@ -87,7 +87,7 @@ class Silence:
             return "over"
         return "present" if self.since <= now else "planned"
 
-    def again(self) -> "Silence":
+    def with_new_id(self) -> "Silence":
         """Return the same silence with another identity: one of the same instant has ended."""
         return replace(self, id=hashlib.sha256(self.id.encode()).hexdigest()[:16])
 
@@ -120,7 +120,7 @@ def new_silence(
     until: datetime | None,
     event: tuple[str, str] | None,
     reason: str,
-    told: Iterable[str],
+    notified: Iterable[str],
     author: str,
     role: Role,
     now: datetime,
@@ -142,8 +142,8 @@ def new_silence(
         )
     if len(why) > LONGEST_SILENCE_REASON:
         raise UserError(translatable("the reason has at most 500 characters"))
-    names = tuple(sorted(set(told)))
-    if len(names) > MOST_TOLD:
+    names = tuple(sorted(set(notified)))
+    if len(names) > MOST_NOTIFIED:
         raise UserError(translatable("name at most 20 channels"))
     made_at = from_millis(to_millis(now))
     begin = made_at if since is None else max(from_millis(to_millis(since)), made_at)
@@ -169,7 +169,7 @@ def new_silence(
         reason=why,
         author=author,
         made_at=made_at,
-        told=names,
+        notified=names,
     )
 
 

@@ -227,7 +227,7 @@ SilenceBody = TypedDict(
         "for": NotRequired[str | None],
         "until_event": NotRequired[EndingEventBody | None],
         "reason": str,
-        "told": NotRequired[list[str]],
+        "notified": NotRequired[list[str]],
     },
 )
 """A new silence: what it covers (each given field narrows it; one is needed), from when, until
@@ -249,7 +249,7 @@ SilenceView = TypedDict(
         "reason": str,
         "author": str,
         "made_at": str,
-        "told": list[str],
+        "notified": list[str],
         "ended_at": str | None,
         "ended_by": str | None,
         "end_reason": str | None,

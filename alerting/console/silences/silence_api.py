@@ -1,5 +1,6 @@
 """REST API, version 1: silences and maintenance."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field, model_validator
 
 from alerting.adapters.platform import Platform
+from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.api import (
     MAY_CONFLICT,
@@ -19,8 +21,17 @@ from alerting.console.api.api import (
 from alerting.console.api.operate_api import Body, EndBody, actor_of
 from alerting.console.api.parameters import Duration, Id, Instant, NameText, SomeShort
 from alerting.console.api.plant_times import plant_times
+from alerting.definitions.faults import NotFound
 from alerting.definitions.model import Severity
-from alerting.operators.silences import MOST_TOLD, Silence, SilenceKind, SilencePhase, SilenceScope
+from alerting.definitions.wording.language import translatable
+from alerting.operators.silences import (
+    MOST_NOTIFIED,
+    Silence,
+    SilenceKind,
+    SilencePhase,
+    SilenceScope,
+)
+from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.silencing import (
     EndingEvent,
     alarms_of,
@@ -61,7 +72,7 @@ class SilenceBody(Body):
         None, description="Event that ends it earlier; at most 24 hours."
     )
     reason: SomeShort = Field(description="Reason, for other operators.")
-    told: Annotated[list[NameText], Field(max_length=MOST_TOLD)] = Field(
+    notified: Annotated[list[NameText], Field(max_length=MOST_NOTIFIED)] = Field(
         [], description="Channels that get a message at its begin and its end."
     )
 
@@ -94,7 +105,7 @@ class SilenceView(views.View):
     reason: str
     author: str
     made_at: datetime
-    told: list[str]
+    notified: list[str]
     ended_at: datetime | None
     ended_by: str | None
     end_reason: str | None
@@ -152,6 +163,7 @@ def start(body: SilenceBody, platform: Served, person: Operator) -> SilenceView:
     if body.lasting is not None:
         until = max(body.since or now, now) + body.lasting
     event = body.until_event
+    require_notifiable(platform, person, body.notified)
     made = start_silence(
         platform,
         body.kind,
@@ -160,7 +172,7 @@ def start(body: SilenceBody, platform: Served, person: Operator) -> SilenceView:
         until,
         None if event is None else EndingEvent(event.type, event.asset),
         body.reason,
-        body.told,
+        body.notified,
         actor_of(person),
         now,
     )
@@ -187,6 +199,20 @@ def extend(id: Id, body: ExtendBody, platform: Served, person: Operator) -> Sile
     return _view(platform, longer, now)
 
 
+def notifiable_channels(platform: Platform, person: Person) -> list[str]:
+    """Return the channels that a person may name: all, or with a scope those of visible routes."""
+    if not person.scopes:
+        return sorted(platform.channels)
+    routes, _ = read_routes(platform.routes)
+    return sorted({name for one in routes for name in one.channels} & platform.channels.keys())
+
+
+def require_notifiable(platform: Platform, person: Person, notified: Collection[str]) -> None:
+    """Raise NotFound for a channel that a person may not name, as for one that there is not."""
+    for name in sorted({*notified}.difference(notifiable_channels(platform, person))):
+        raise NotFound(translatable("there is no channel “{name}”", name=name))
+
+
 def _view(platform: Platform, silence: Silence, now: datetime) -> SilenceView:
     return SilenceView(
         id=silence.id,
@@ -202,7 +228,7 @@ def _view(platform: Platform, silence: Silence, now: datetime) -> SilenceView:
         reason=silence.reason,
         author=silence.author,
         made_at=silence.made_at,
-        told=list(silence.told),
+        notified=list(silence.notified),
         ended_at=silence.ended_at,
         ended_by=silence.ended_by,
         end_reason=silence.end_reason and plant_times(silence.end_reason, platform.zone),

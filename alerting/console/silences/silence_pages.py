@@ -8,10 +8,12 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.adapters.platform import Platform
+from alerting.console.access import Person
 from alerting.console.api.api import Delivery, Served, Viewer
 from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, NameQuery, read_duration
 from alerting.console.language import language_of
+from alerting.console.silences.silence_api import notifiable_channels, require_notifiable
 from alerting.console.trends.shown_time import read_instant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
@@ -19,7 +21,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable
-from alerting.operators.silences import MOST_TOLD, Silence, SilenceKind, SilenceScope
+from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
 from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.operators.silencing import (
     EndingEvent,
@@ -54,7 +56,7 @@ RAISED_SHOWN = 100
 _USUAL = "1h"
 
 
-class Filled(NamedTuple):
+class SilenceForm(NamedTuple):
     """The fields of the form of a new silence, as they were sent."""
 
     kind: str = "maintenance"
@@ -68,7 +70,7 @@ class Filled(NamedTuple):
     event_asset: str = ""
     preset: str = ""
     reason: str = ""
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
 
 
 @pages.get("/silences", response_class=HTMLResponse)
@@ -102,7 +104,7 @@ def new_silence(
     definition: NameQuery = "",
 ) -> str:
     """Return the form of a new silence, of a part of the plant or a definition."""
-    return _form(request, platform, person.may_answer, Filled(part=part, definition=definition))
+    return _form(request, platform, person, SilenceForm(part=part, definition=definition))
 
 
 @pages.post("/new-silence", response_class=HTMLResponse)
@@ -121,10 +123,10 @@ def submit(
     event_asset: FormField = "",
     preset: FormField = "",
     reason: FormField = "",
-    told: Annotated[list[str], Form(max_length=MOST_TOLD)] = [],  # noqa: B006 - FastAPI copies it
+    notified: Annotated[list[str], Form(max_length=MOST_NOTIFIED)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Silence what the form names; a refusal is shown on the same page."""
-    sent = Filled(
+    sent = SilenceForm(
         kind,
         part,
         definition,
@@ -136,10 +138,11 @@ def submit(
         event_asset,
         preset,
         reason,
-        tuple(told),
+        tuple(notified),
     )
     now = platform.clock.now()
     try:
+        require_notifiable(platform, person, notified)
         begin = read_instant(request, since) if since else None
         made = start_silence(
             platform,
@@ -149,13 +152,13 @@ def submit(
             _end(request, sent, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,
             ": ".join(text for text in (preset.strip(), reason.strip()) if text),
-            told,
+            notified,
             actor_of(person),
             now,
         )
     except UserError as refusal:
         status = 404 if isinstance(refusal, NotFound) else 422
-        page = _form(request, platform, True, sent, refusal.message)
+        page = _form(request, platform, person, sent, refusal.message)
         return HTMLResponse(page, status)
     return RedirectResponse(f"/silences/{made.id}", 303)
 
@@ -236,7 +239,7 @@ def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusa
 
 
 def _form(
-    request: Request, platform: Platform, may_answer: bool, filled: Filled, refusal: str = ""
+    request: Request, platform: Platform, person: Person, filled: SilenceForm, refusal: str = ""
 ) -> str:
     assets = platform.assets.all()
     return render(
@@ -251,10 +254,10 @@ def _form(
         ),
         severities=SEVERITIES[:-1],
         events=sorted(type_.name for type_ in platform.assets.event_types()),
-        channels=sorted(platform.channels),
+        channels=notifiable_channels(platform, person),
         lengths=LENGTHS,
         reasons=REASONS,
-        may_answer=may_answer,
+        may_answer=person.may_answer,
         refusal=refusal,
         now=platform.clock.now(),
     )
@@ -277,7 +280,7 @@ def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
     return found
 
 
-def _end(request: Request, sent: Filled, begin: datetime) -> datetime | None:
+def _end(request: Request, sent: SilenceForm, begin: datetime) -> datetime | None:
     if sent.until:
         return read_instant(request, sent.until)
     if not sent.lasting:

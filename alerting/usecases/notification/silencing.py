@@ -1,4 +1,4 @@
-"""Begin and end of silences: what time and events end is recorded, and those who are told get a
+"""Begin and end of silences: what time and events end is recorded, and those who are notified get a
 message with the alarms that were raised meanwhile.
 
 A silence begins and ends without this; after a crash the next round completes the rest.
@@ -20,8 +20,8 @@ from alerting.usecases.notification.muting import record_silences
 from alerting.usecases.silences.in_force import PLATFORM, SilencesInForce, end_by_event
 
 ENDED = template("silence ended")
-_Told = Literal["begun", "ended"]
-_TRANSITIONS: Mapping[_Told, TransitionKind] = MappingProxyType(
+_Change = Literal["begun", "ended"]
+_TRANSITIONS: Mapping[_Change, TransitionKind] = MappingProxyType(
     {"begun": "muted", "ended": "unmuted"}
 )
 _LISTED = 20
@@ -109,7 +109,7 @@ def _begun(platform: MutingPorts, silence: Silence, now: datetime) -> list[Notif
 
 
 def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
-    if not silence.told:
+    if not silence.notified:
         return []
     reads = language(platform.language)
     kind = reads.translate(SILENCE_KINDS[silence.kind]).capitalize()
@@ -142,7 +142,7 @@ def _line(episode: Episode, reads: Language) -> str:
 
 
 def _messages(
-    silence: Silence, what: _Told, subject: str, lines: Sequence[str], now: datetime
+    silence: Silence, what: _Change, subject: str, lines: Sequence[str], now: datetime
 ) -> list[Notification]:
     text = "\n".join(lines)
     made = [
@@ -156,7 +156,7 @@ def _messages(
             silence=silence.id,
             transition=what,
         )
-        for channel in silence.told
+        for channel in silence.notified
     ]
     return [replace(one, transition=_TRANSITIONS[what], asset=silence.scope.part) for one in made]
 

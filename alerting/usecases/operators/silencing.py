@@ -59,18 +59,18 @@ def start_silence(
     until: datetime | None,
     event: EndingEvent | None,
     reason: str,
-    told: Iterable[str],
+    notified: Iterable[str],
     actor: Actor,
     now: datetime,
 ) -> Silence:
-    """Silence alarms now, or from a later time on (`since`). `told`: channels. Idempotent: the same
-    one of the same instant is returned, unless it has ended.
+    """Silence alarms now, or from a later time on (`since`). `notified`: channels. Idempotent: the
+    same one of the same instant is returned, unless it has ended.
 
     Raises NotFound for an unknown asset, definition, event type or channel, Conflicting where too
     many are present or planned, UserError and NotAllowed as `new_silence`.
     """
     permit("shelve", actor.role)
-    channels = set(told)
+    channels = set(notified)
     _require_known(platform, scope, event, channels)
     ends_with = None if event is None else (event.type, event.asset)
     made = new_silence(
@@ -82,7 +82,7 @@ def start_silence(
         same = platform.silences.get(made.id)
         if same is None or same.ended_at is None:
             return same or made
-        made = made.again()
+        made = made.with_new_id()
     platform.audit.add(actor.name, BEGUN, made.id, now, None, _shown(made), made.reason)
     record_silences(platform, now)
     return made
@@ -157,7 +157,7 @@ def alarms_of(platform: MutingPorts, silence: Silence, now: datetime) -> list[Ep
 
 
 def _require_known(
-    platform: MutingPorts, scope: SilenceScope, event: EndingEvent | None, told: set[str]
+    platform: MutingPorts, scope: SilenceScope, event: EndingEvent | None, notified: set[str]
 ) -> None:
     """Raise NotFound with every name that is unknown."""
     assets = [name for name in (scope.part, event and event.asset) if name]
@@ -176,12 +176,12 @@ def _require_known(
                 known=near or "-",
             )
         )
-    for name in sorted(told - platform.channels.keys()):
+    for name in sorted(notified - platform.channels.keys()):
         raise NotFound(translatable("there is no channel “{name}”", name=name))
 
 
 def _shown(silence: Silence) -> dict[str, Any]:
-    names = ("kind", "since", "until", "event", "event_asset", "told")
+    names = ("kind", "since", "until", "event", "event_asset", "notified")
     document = asdict(silence)
     scope = {key: value for key, value in document["scope"].items() if value is not None}
     return scope | {name: document[name] for name in names if document[name]}

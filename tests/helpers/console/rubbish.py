@@ -56,7 +56,7 @@ VALID = {
         "up_to": "high",
         "for": "1h",
         "reason": "r",
-        "told": [],
+        "notified": [],
     },
     "ExtendBody": {"until": "2026-01-06T03:00:00Z"},
     "EndBody": {"reason": "r"},

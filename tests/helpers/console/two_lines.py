@@ -227,7 +227,7 @@ def _shelves(line, oven):
 
 def _silences(line, oven):
     scope = SilenceScope(part=oven, definition=f"{line}-drift")
-    made = {"told": (f"{line}-mail",), "author": line, "role": "engineer", "now": at(NOW - 60)}
+    made = {"notified": (f"{line}-mail",), "author": line, "role": "engineer", "now": at(NOW - 60)}
     event = ("stop", f"{line}-fan")
     ends = (at(NOW + 60), at(NOW + 120), at(NOW - 30))
     return [

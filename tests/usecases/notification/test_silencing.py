@@ -66,7 +66,7 @@ def run(platform, minute, value=None, asset="oven-1"):
 
 
 def silence(platform, minute, end=None, kind="maintenance", scope=LINE, **more):
-    given = {"since": None, "event": None, "told": ()} | more
+    given = {"since": None, "event": None, "notified": ()} | more
     until = None if end is None else at(end)
     return start_silence(
         platform,
@@ -76,7 +76,7 @@ def silence(platform, minute, end=None, kind="maintenance", scope=LINE, **more):
         until,
         given["event"],
         "belt change",
-        given["told"],
+        given["notified"],
         ANN,
         at(minute),
     )
@@ -86,7 +86,7 @@ def alarms(mailbox):
     return [m.key.split(":")[1].split("-")[0] for m in mailbox.messages if "silence" not in m.key]
 
 
-def told(mailbox):
+def notified(mailbox):
     return [m for m in mailbox.messages if m.key.startswith("silence")]
 
 
@@ -181,17 +181,17 @@ def test_an_event_ends_it_at_its_own_time(platform, mail):
 
 
 def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platform, mail, crew):
-    silence(platform, 0, 60, told=("crew",))
+    silence(platform, 0, 60, notified=("crew",))
     run(platform, 5, 300)
     run(platform, 6)
     run(platform, 60)
     run(platform, 61)
-    begun, ended = told(crew)
+    begun, ended = notified(crew)
     assert begun.subject.startswith("Maintenance since")
     assert "belt change (ann)" in begun.text
     assert ended.subject == "Maintenance is over: Line 1"
     assert "too-hot on oven-1, still open" in ended.text
-    assert told(mail) == []
+    assert notified(mail) == []
 
 
 def test_it_is_extended_and_each_change_is_audited(platform):
@@ -215,7 +215,7 @@ def test_it_is_extended_and_each_change_is_audited(platform):
         {"scope": SilenceScope(part="oven-9")},
         {"scope": SilenceScope(definition="too-cold")},
         {"event": EndingEvent("stopped", "oven-1")},
-        {"told": ("pager",)},
+        {"notified": ("pager",)},
     ],
 )
 def test_an_unknown_name_is_refused(platform, given):
@@ -268,7 +268,7 @@ def test_a_person_of_one_line_silences_his_line_alone_and_sees_what_mutes_it(pla
     latest = platform.definitions.latest_revisions()
     part = find_visible((("line-1",),), platform.assets.all(), latest)
     narrowed = narrow(platform, part, "ann")
-    own = silence(narrowed, 1, 60, told=("crew",))
+    own = silence(narrowed, 1, 60, notified=("crew",))
     assert {*list_silences(narrowed, at(1)).present} == {of_plant, of_all, own}
     with pytest.raises(NotFound):
         stop_silence(narrowed, of_other.id, ANN, at(2))
