@@ -98,6 +98,7 @@ def _metrics(
         alarms=len(notified),
         silent=len(raised) - len(notified),
         suppressed=sum(e.suppressed for e in raised if e.silent),
+        maintenance=sum(e.in_maintenance for e in raised),
         per_ten_minutes=rates[PERIOD],
         per_hour=rates[_HOUR],
         per_day=rates[_DAY],

@@ -58,6 +58,7 @@ from alerting.console.request_log import RequestLog
 from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
+from alerting.console.silences import silence_api, silence_pages
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
 from alerting.console.trends import label_api, label_pages, overlay, scatter, trend_api
@@ -102,10 +103,12 @@ PROGRAMS = (
     *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
     label_api.router,
     live_api.router,
+    silence_api.router,
 )
 PEOPLE = (
     *(
         *(now_page.pages, answer_pages.pages),
+        silence_pages.pages,
         pages.router,
         *(editor_page.router, list_page.router),
         model_pages.router,

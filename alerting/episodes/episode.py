@@ -14,7 +14,7 @@ Condition = Literal["open", "closed"]
 TransitionKind = Literal[
     "raised", "severity", "revised", "happening", "closed", "feedback", "outcome", "corrected",
     "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
-    "severity_rose", "escalated", "repeated", "suppressed", "reopened",
+    "severity_rose", "escalated", "repeated", "suppressed", "reopened", "maintenance",
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Phase = Literal["expected", "happening", "over"]
@@ -231,7 +231,8 @@ class Episode:
     times, notified to no recipient. `withdrawn`: not found again when its time was reprocessed.
     `severity` follows the condition while the episode is open; `severity_peak` is the worst one.
     `outcome_due_at`: when to determine the outcome (again), None when only new feedback can change
-    it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
+    it. `muted_by`: the shelf, silence or suppression that mutes its notifications; they follow when
+    it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is
     not `raised_at`. `late_data_status`: found only in late data, or refuted by late data.
     `is_prediction`: raised before its problem, which is expected in the prediction window.
@@ -300,6 +301,12 @@ class Episode:
         if self.condition == "closed":
             return "over"
         return "expected" if self.is_prediction and self.happening_at is None else "happening"
+
+    @property
+    def maintenance(self) -> str | None:
+        """Return the maintenance in which it was raised, None if it was not. Learning, outcomes and
+        figures leave such an episode out."""
+        return next((t.reason for t in self.transitions if t.kind == "maintenance"), None)
 
     @property
     def advice(self) -> RecommendationResult | None:

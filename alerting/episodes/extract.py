@@ -38,8 +38,9 @@ class EpisodeFields(Protocol):
 class Alarm:
     """Extract of an episode.
 
-    `silent`: no recipient was notified of it (see `was_silent`). `suppressed`: by design, at some
-    time. `withdrawn`: false where late data alone withdrew the episode, because recipients were
+    `silent`: no recipient was notified of it (see `was_silent`), or it was raised in maintenance.
+    `suppressed`: by design, at some time. `in_maintenance`: raised in it, and so in no figure.
+    `withdrawn`: false where late data alone withdrew the episode, because recipients were
     notified of it. `outcome`: None while it is not determined.
     """
 
@@ -55,6 +56,7 @@ class Alarm:
     silent: bool
     suppressed: bool
     outcome: Outcome | None = None
+    in_maintenance: bool = False
 
 
 def alarm_of(episode: Episode | Alarm) -> Alarm:
@@ -75,16 +77,21 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
         silent=was_silent(transitions, episode.detected_at),
         suppressed=was_suppressed(transitions),
         outcome=episode.outcome_record.outcome if episode.outcome_record else None,
+        in_maintenance=was_in_maintenance(transitions),
     )
 
 
 def was_silent(
     transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime
 ) -> bool:
-    """Return whether an alarm was muted as soon as it was known, and never notified afterwards.
+    """Return whether an alarm was muted as soon as it was known, and never notified afterwards; or
+    was raised in maintenance, also if it was notified when that ended.
 
-    A shelf or suppression mutes. An alarm that was notified first, and muted later, is not silent.
+    Shelves, silences and suppression mute. An alarm that was notified first, and muted later, is
+    not silent.
     """
+    if was_in_maintenance(transitions):
+        return True
     kinds = [(kind, at) for kind, at in transitions if kind not in _OF_ITSELF]
     if len(kinds) < 2 or any(kind == "unmuted" for kind, _ in kinds):
         return False
@@ -95,3 +102,8 @@ def was_silent(
 def was_suppressed(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
     """Return whether an alarm was suppressed by design at some time."""
     return any(kind == "suppressed" for kind, _ in transitions)
+
+
+def was_in_maintenance(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
+    """Return whether an alarm was raised in maintenance."""
+    return any(kind == "maintenance" for kind, _ in transitions)

@@ -71,6 +71,19 @@ def determine_outcome(
     )
 
 
+def outcome_in_maintenance(feedback: Sequence[Feedback]) -> OutcomeRecord:
+    """Return the outcome of an episode that was raised in maintenance: none, whatever came."""
+    return OutcomeRecord(
+        outcome="undetermined",
+        reason=translatable("raised in maintenance: left out of outcomes and figures"),
+        occurred=None,
+        problem_at=None,
+        too_late=False,
+        acted=any(one.acted for one in feedback),
+        rules=RULES,
+    )
+
+
 def undetermined_reason(has_problem: bool) -> str:
     """Return why an episode without an outcome has none."""
     return translatable("the outcome is not known yet") if has_problem else _by_word(None)[1]

@@ -20,6 +20,7 @@ from alerting.ports.definitions import (
     Routes,
 )
 from alerting.ports.episodes import (
+    NO_SILENCES,
     ChangeFeed,
     ChangeReader,
     Episodes,
@@ -29,6 +30,7 @@ from alerting.ports.episodes import (
     Misses,
     NoChangeFeed,
     Shelves,
+    Silences,
 )
 from alerting.ports.evaluation import (
     EvaluationPlans,
@@ -154,6 +156,7 @@ from alerting.ports.use_cases import (
     ReportPorts,
     RoutePorts,
     SeriesPorts,
+    SilencePorts,
     SourcePorts,
     TrainingLimits,
     TrainingPorts,

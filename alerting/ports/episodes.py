@@ -11,6 +11,7 @@ from alerting.episodes.episode import Episode, Feedback, Phase
 from alerting.episodes.extract import Alarm
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
+from alerting.operators.silences import Silence
 from alerting.ports.unit_of_work import Unit
 
 
@@ -115,6 +116,52 @@ class Shelves(Protocol):
         """Return every shelf of a definition on an asset, oldest first."""
 
 
+class Silences(Protocol):
+    """Silences of parts of the plant. Ended ones stay."""
+
+    def insert(self, silence: Silence) -> bool:
+        """Insert; return False if this id is stored already."""
+
+    def replace(self, silence: Silence) -> bool:
+        """Write the next version of a silence: succeeds only while the stored version is
+        `silence.version - 1`."""
+
+    def get(self, id: str) -> Silence | None: ...
+
+    def not_ended(self) -> list[Silence]:
+        """Return the silences without `ended_at`, by begin; their time may be over."""
+
+    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Silence]:
+        """Return the silences that begin before `end` and were meant to end after `start` (None:
+        whenever), those that begin last first; `limit` 0: any number."""
+
+
+class NoSilences:
+    """Port `Silences` of a platform without any."""
+
+    def insert(self, silence: Silence) -> bool:  # noqa: ARG002 - the port has it
+        return False
+
+    replace = insert
+
+    def get(self, id: str) -> Silence | None:  # noqa: ARG002 - the port has it
+        return None
+
+    def not_ended(self) -> list[Silence]:
+        return []
+
+    def overlapping(
+        self,
+        start: datetime | None,  # noqa: ARG002 - the port has it
+        end: datetime,  # noqa: ARG002 - the port has it
+        limit: int = 0,  # noqa: ARG002 - the port has it
+    ) -> list[Silence]:
+        return []
+
+
+NO_SILENCES = NoSilences()
+
+
 class Misses(Protocol):
     """Append-only log of reported misses, beside the feedback on episodes."""
 
@@ -168,7 +215,7 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a shelf, or of the faults of the platform.
+    """A change of an episode, of a shelf or a silence, or of the faults of the platform.
 
     `mark`: where the change stands in the order of all changes of the database; texts of one
     length, so that they compare as the changes do. `asset`: None for what is of no asset.

@@ -24,7 +24,14 @@ from alerting.ports.definitions import (
     Documents,
     Routes,
 )
-from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
+from alerting.ports.episodes import (
+    NO_SILENCES,
+    Episodes,
+    FeedbackLog,
+    Misses,
+    Shelves,
+    Silences,
+)
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
@@ -109,7 +116,14 @@ class PlantPorts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelPorts(PlantPorts):
+class SilencePorts(PlantPorts):
+    """Find the silences of a time, and the events that ended them."""
+
+    silences: Silences = NO_SILENCES
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelPorts(SilencePorts):
     """Label times of assets, and read readings with these labels."""
 
     labels: IntervalLabels
@@ -151,7 +165,7 @@ class RegistryPorts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpisodePorts(PlantPorts):
+class EpisodePorts(SilencePorts):
     """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among
     `definitions`, `episodes`."""
 

@@ -47,6 +47,7 @@ def pages_of(line):
         *("/assets", f"/assets/{names.assets[1]}", f"/assets/{names.assets[1]}/edit"),
         *("/new-asset", f"/assets/{names.assets[1]}/edit?variable=temperature"),
         *("/new-route", "/routes/all/edit"),
+        *("/silences", f"/silences/{names.silences[0]}", f"/new-silence?part={names.assets[1]}"),
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
         *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
         f"/trends/scatter?asset={names.assets[1]}&span=28d",

@@ -122,6 +122,7 @@ def path_of(line, path):
     first = {
         "/episodes/": names.episodes[0],
         "/shelves/": names.shelves[0],
+        "/silences/": names.silences[0],
         "/reports/": names.reports[0],
         "/predict-jobs/": names.jobs[0],
         "/imports/": names.imports[0],

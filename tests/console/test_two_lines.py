@@ -46,6 +46,7 @@ OF_BOTH = {
     "import": [id for line in LINES for id in line.imports] + ["0" * 12],
     "label": [id for line in LINES for id in line.labels] + ["0" * 16],
     "shelf": [id for line in LINES for id in line.shelves] + [UNKNOWN],
+    "silence": [id for line in LINES for id in line.silences] + [UNKNOWN],
 }
 PATHS = {
     "/episodes/{id}": EPISODES,
@@ -68,6 +69,7 @@ PATHS = {
     "/imports/{id:without_colon}": OF_BOTH["import"],
     "/import/{id}": OF_BOTH["import"],
     "/shelves/{id}": OF_BOTH["shelf"],
+    "/silences/{id}": OF_BOTH["silence"],
     "/labels/{id}": OF_BOTH["label"],
     "/routes/{name}": OF_BOTH["route"],
     "/routes/{name:without_colon}": OF_BOTH["route"],
@@ -122,7 +124,7 @@ QUERIES = {
     "below": ["201"],
     "for": ["1m"],
     "statistics": ["true"],
-    "part": ["true"],
+    "part": ["true", *ASSETS],
     "source": [f"{line.line}-source" for line in LINES] + [UNKNOWN],
     "text": ["hot", SECOND],
     "state": ["active", "faulty"],
@@ -261,7 +263,7 @@ class Both:
 
 
 TELLTALES = (SECOND, *LINES[1].episodes[:-1], *LINES[1].shelves, *LINES[1].jobs)
-TELLTALES += (*LINES[1].imports, *LINES[1].labels)
+TELLTALES += (*LINES[1].imports, *LINES[1].labels, *LINES[1].silences)
 
 
 def cursors_in(content):
@@ -440,6 +442,17 @@ def bodies_of(path, line):
         "/shelves": [
             {"definition": d, "asset": a, "for": "1h", "reason": "test"} for d, a in pairs
         ],
+        "/silences": [
+            {"kind": "silence", "part": part, "definition": d, "for": "1h", "reason": "test"}
+            for d, a in pairs
+            for part in (a, None)
+        ],
+        "/new-silence": [
+            {"kind": "maintenance", "part": part, "lasting": "1h", "reason": "test"}
+            for part in (oven, fan, f"{FIRST}-oven", PLANT)
+        ],
+        "/api/v1/silences/{id}/extend": [{"until": at(NOW + 90).isoformat()}],
+        "/extend": [{"lasting": "1h"}],
         "/labels": [
             {"asset": oven, "start": instant, "end": at(NOW - 390).isoformat(), "kind": kind}
             | {"reason": "test"}
@@ -490,7 +503,7 @@ def writes_of(route, line):
     )
     names = names_of(line)
     own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, *names.imports}
-    own |= {*names.labels}
+    own |= {*names.labels, *names.silences}
     own |= {f"{line}-route", f"{line}-source", *names.assets}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}

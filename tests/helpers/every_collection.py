@@ -15,6 +15,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.operators.people import AccessToken, Account, Session
 from alerting.operators.shelves import Shelf
+from alerting.operators.silences import Silence
 from alerting.ports import (
     DecisionRecord,
     ImportJob,
@@ -108,6 +109,7 @@ def valid_documents() -> dict[str, Document]:
         c.ARRIVALS: {**_with_id(Arrival, "arrival"), "waits": True, "written": True},
         c.REPROCESSING_REQUESTS: to_document(example(ReprocessingRequest)),
         c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
+        c.SILENCES: _with_id(Silence, "silence"),
         c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},
         c.DECISIONS: {
             **to_document(example(DecisionRecord)),

@@ -1,4 +1,4 @@
-"""In-memory stores of shelves, feedback, audit, links and platform alerts."""
+"""In-memory stores of shelves, silences, feedback, audit, links and platform alerts."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -9,6 +9,7 @@ from alerting.adapters.memory.tables import MemoryTable
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf
+from alerting.operators.silences import Silence
 from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert
 
 
@@ -39,6 +40,23 @@ class MemoryShelves(MemoryTable[Shelf]):
 
     def _chosen(self, fits: Callable[[Shelf], bool]) -> list[Shelf]:
         return sorted(filter(fits, self.rows.values()), key=lambda s: (s.since, s.id))
+
+
+class MemorySilences(MemoryTable[Silence]):
+    """Port `Silences`."""
+
+    def not_ended(self) -> list[Silence]:
+        found = [one for one in self.rows.values() if one.ended_at is None]
+        return sorted(found, key=lambda one: (one.since, one.id))
+
+    def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Silence]:
+        found = [
+            one
+            for one in self.rows.values()
+            if one.since < end and (start is None or start < one.until)
+        ]
+        newest = sorted(found, key=lambda one: (one.since, one.id), reverse=True)
+        return newest[: limit or None]
 
 
 class MemoryFeedback:

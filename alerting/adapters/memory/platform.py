@@ -32,6 +32,7 @@ from alerting.adapters.memory.operators import (
     MemoryPlatformAlerts,
     MemoryRevocations,
     MemoryShelves,
+    MemorySilences,
 )
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.rollups import MemoryRollups
@@ -69,6 +70,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         checkpoints=MemoryCheckpoints(),
         evaluation_plans=MemoryEvaluationPlans(definitions, assets, decisions),
         shelves=MemoryShelves(),
+        silences=MemorySilences(),
         feedback=MemoryFeedback(),
         misses=MemoryMisses(),
         decisions=decisions,

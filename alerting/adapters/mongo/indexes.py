@@ -54,6 +54,7 @@ EVALUATED_UNTIL = "evaluated_until"
 REPROCESSING_REQUESTS = "reprocessing_requests"
 EPISODES = "episodes"
 SHELVES = "shelves"
+SILENCES = "silences"
 FEEDBACK = "feedback"
 DECISIONS = "decisions"
 TRAININGS = "trainings"
@@ -148,6 +149,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     SHELVES: [
         _unique("force_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
+    ],
+    SILENCES: [
+        IndexModel([("since", DESCENDING)]),
+        IndexModel([("ended_at", ASCENDING), ("since", ASCENDING)]),
     ],
     FEEDBACK: [
         _unique("key"),

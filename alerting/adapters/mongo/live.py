@@ -10,18 +10,19 @@ from pymongo.change_stream import DatabaseChangeStream
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
-from alerting.adapters.mongo.indexes import EPISODES, PLATFORM_ALERTS, SHELVES
+from alerting.adapters.mongo.indexes import EPISODES, PLATFORM_ALERTS, SHELVES, SILENCES
 from alerting.definitions.model import SEVERITIES
 from alerting.ports.episodes import ChangedThing, LiveChange, LiveEpisode, NoChangeFeed
 
 _THINGS: dict[str, ChangedThing] = {
     EPISODES: "episode",
     SHELVES: "shelf",
+    SILENCES: "shelf",
     PLATFORM_ALERTS: "platform",
 }
 _FIELDS = (
     *("definition", "asset", "severity", "condition", "is_prediction", "happening_at"),
-    *("acknowledged.at", "muted_by", "backfilled"),
+    *("acknowledged.at", "muted_by", "backfilled", "scope.part"),
 )
 _PIPELINE: list[Document] = [
     {
@@ -105,7 +106,7 @@ def _changes(change: Document) -> list[LiveChange]:
     if thing == "episode":
         episode = _episode(change["documentKey"]["_id"], document)
         return [] if episode is None else [LiveChange(mark, thing, episode.asset, episode)]
-    asset = document.get("asset")
+    asset = document.get("asset") or (document.get("scope") or {}).get("part")
     return [LiveChange(mark, thing, asset if isinstance(asset, str) else None)]
 
 

@@ -33,6 +33,7 @@ from alerting.adapters.mongo.episodes.operators import (
     MongoRevocations,
 )
 from alerting.adapters.mongo.episodes.shelves import MongoShelves
+from alerting.adapters.mongo.episodes.silences import MongoSilences
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
@@ -89,6 +90,7 @@ class MongoStores:
         self.checkpoints: ports.Checkpoints = MongoCheckpoints(database)
         self.evaluation_plans: ports.EvaluationPlans = MongoEvaluationPlans(database)
         self.shelves: ports.Shelves = MongoShelves(database)
+        self.silences: ports.Silences = MongoSilences(database)
         self.feedback: ports.FeedbackLog = MongoFeedback(database)
         self.misses: ports.Misses = MongoMisses(database)
         self.decisions: ports.Decisions = MongoDecisions(database)

@@ -9,10 +9,15 @@ from alerting.client.shapes.operators import (
     CommentBody,
     ConfirmBody,
     EndBody,
+    ExtendBody,
     NowView,
     Operated,
     ShelfBody,
     ShelfView,
+    SilenceBody,
+    SilenceDetail,
+    SilencesView,
+    SilenceView,
     SuppressionView,
     Why,
 )
@@ -114,4 +119,32 @@ class OperatorsCalls(Transport):
                 "mine": mine,
             },
         )
+        return answer
+
+    def list_silences(self) -> SilencesView:
+        """List the silences that are present or planned, and those of the last month."""
+        answer: SilencesView = self.call("GET", "/silences")
+        return answer
+
+    def start_silence(self, body: SilenceBody) -> SilenceView:
+        """Silence a part of the plant, a definition or severities, now or later. Role: operator
+        (for at most 8 hours)."""
+        answer: SilenceView = self.call("POST", "/silences", body=body)
+        return answer
+
+    def show_silence(self, id: str) -> SilenceDetail:
+        """Show a silence, and the alarms that were raised while it covered them."""
+        answer: SilenceDetail = self.call("GET", f"/silences/{segment(id)}")
+        return answer
+
+    def end_silence(self, id: str, body: EndBody | None = None) -> SilenceView:
+        """End a silence before its time, or cancel a planned one; an alarm that is still open
+        is announced. Idempotent. Role: operator."""
+        answer: SilenceView = self.call("POST", f"/silences/{segment(id)}/end", body=body)
+        return answer
+
+    def extend_silence(self, id: str, body: ExtendBody) -> SilenceView:
+        """Move the end of a silence that is not over. Role: operator (at most 8 hours from
+        now)."""
+        answer: SilenceView = self.call("POST", f"/silences/{segment(id)}/extend", body=body)
         return answer

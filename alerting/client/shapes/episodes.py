@@ -179,6 +179,7 @@ Transition = TypedDict(
             "repeated",
             "suppressed",
             "reopened",
+            "maintenance",
         ],
         "at": str,
         "actor": str,

@@ -129,6 +129,7 @@ Kpis = TypedDict(
         "alarms": int,
         "silent": int,
         "suppressed": int,
+        "maintenance": int,
         "per_ten_minutes": float | None,
         "per_hour": float | None,
         "per_day": float | None,
@@ -153,12 +154,13 @@ Kpis = TypedDict(
     },
 )
 """Metrics of alarms over [start, end). `silent`: alarms without a notification, which are not
-counted; `suppressed`: those among them that were suppressed by design. `asked`: length of
-the period, or of the shift's hours in it; `observed`: how much of that was evaluated, and
-counts; `observed_since`: its first instant, None if nothing was evaluated: rates and shares
-are then None, too. A rate is also None where less than its own time was evaluated: seven
-minutes say nothing of a day. `distribution`: ten-minute periods with 0, 1, 2 … alarms, the
-last number with more than that. `hourly`: alarms in each hour from `start` on."""
+counted; `suppressed`: those among them that were suppressed by design; `maintenance`: those
+raised in maintenance. `asked`: length of the period, or of the shift's hours in it;
+`observed`: how much of that was evaluated, and counts; `observed_since`: its first instant,
+None if nothing was evaluated: rates and shares are then None, too. A rate is also None where
+less than its own time was evaluated: seven minutes say nothing of a day. `distribution`:
+ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`:
+alarms in each hour from `start` on."""
 
 PastAlarms = TypedDict(
     "PastAlarms",

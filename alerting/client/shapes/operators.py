@@ -97,6 +97,23 @@ EndBody = TypedDict(
 )
 """The reason to end a shelf early."""
 
+EndingEventBody = TypedDict(
+    "EndingEventBody",
+    {
+        "type": str,
+        "asset": str,
+    },
+)
+"""The event that ends a silence."""
+
+ExtendBody = TypedDict(
+    "ExtendBody",
+    {
+        "until": Instant,
+    },
+)
+"""A new end of a silence."""
+
 GapView = TypedDict(
     "GapView",
     {
@@ -197,6 +214,68 @@ ShelfBody = TypedDict(
     },
 )
 """A new shelf: its target, end and reason."""
+
+SilenceBody = TypedDict(
+    "SilenceBody",
+    {
+        "kind": Literal["maintenance", "silence"],
+        "part": NotRequired[str | None],
+        "definition": NotRequired[str | None],
+        "up_to": NotRequired[Literal["low", "medium", "high", "critical"] | None],
+        "since": NotRequired[Instant | None],
+        "until": NotRequired[Instant | None],
+        "for": NotRequired[str | None],
+        "until_event": NotRequired[EndingEventBody | None],
+        "reason": str,
+        "notified": NotRequired[list[str]],
+    },
+)
+"""A new silence: what it covers (each given field narrows it; one is needed), from when, until
+when, and why."""
+
+SilenceView = TypedDict(
+    "SilenceView",
+    {
+        "id": str,
+        "kind": Literal["maintenance", "silence"],
+        "phase": Literal["present", "planned", "over"],
+        "part": str | None,
+        "definition": str | None,
+        "up_to": Literal["low", "medium", "high", "critical"] | None,
+        "since": str,
+        "until": str,
+        "event": str | None,
+        "event_asset": str | None,
+        "reason": str,
+        "author": str,
+        "made_at": str,
+        "notified": list[str],
+        "ended_at": str | None,
+        "ended_by": str | None,
+        "end_reason": str | None,
+    },
+)
+"""A silence. It mutes in [since, until), until `ended_at` if that is not null."""
+
+SilenceDetail = TypedDict(
+    "SilenceDetail",
+    {
+        "silence": SilenceView,
+        "raised": list[EpisodeSummary],
+    },
+)
+"""A silence with the alarms that were raised while it covered them, newest first."""
+
+SilencesView = TypedDict(
+    "SilencesView",
+    {
+        "at": str,
+        "present": list[SilenceView],
+        "planned": list[SilenceView],
+        "past": list[SilenceView],
+    },
+)
+"""The silences that are present, planned, and over for at most a month."""
 
 SuppressedTarget = TypedDict(
     "SuppressedTarget",

@@ -127,6 +127,7 @@ Notification = TypedDict(
             "repeated",
             "suppressed",
             "reopened",
+            "maintenance",
         ],
         "reason": str,
         "created_at": str,

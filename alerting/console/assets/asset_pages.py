@@ -22,6 +22,7 @@ from alerting.console.editing.editor import (
     show_editor,
     submit,
 )
+from alerting.console.silences.silence_pages import present_silences
 from alerting.console.trends.address import trend_of_variables
 from alerting.console.web.forms import FormPlantEngineer
 from alerting.console.web.rendering import render
@@ -103,6 +104,7 @@ def asset(
         history=history,
         runs=runs,
         is_first=not after,
+        silences=present_silences(request, platform, now, asset=name),
         now=now,
     )
 

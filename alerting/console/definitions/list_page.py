@@ -15,6 +15,7 @@ from alerting.console.definitions import definition_api
 from alerting.console.definitions.documents import write_yaml_document
 from alerting.console.definitions.preview_shapes import raises_shape
 from alerting.console.definitions.views import shown_document
+from alerting.console.silences.silence_pages import present_silences
 from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound, UserError
@@ -194,6 +195,7 @@ def _page(
         budget=platform.budget.per_day,
         days=platform.budget.days,
         refusal=refusal,
+        silences=present_silences(request, platform, now, definition=name),
         now=now,
     )
 

@@ -36,6 +36,7 @@ from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.now.experience import experience_of
 from alerting.usecases.now.overview import find_windows
 from alerting.usecases.operators.operate import operator_state
+from alerting.usecases.silences.in_force import silences_at
 
 router = APIRouter(include_in_schema=False)
 SHELF_REASONS = (
@@ -165,6 +166,7 @@ def episode_page(
         guidance_names=messages.GUIDANCE_NAMES,
         presets=SHELF_REASONS,
         operator_state=operator_state(platform, found, now),
+        silence=silences_at(platform, now).find(found.definition, found.asset, found.severity, now),
         variables=asset.variables if asset else {},
         refusal=refusal,
         shelving=shelving,

@@ -45,6 +45,7 @@ MENU = (
     MenuEntry("/", translatable("Now"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/assets", translatable("Assets"), "read"),
+    MenuEntry("/silences", translatable("Maintenance"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
@@ -57,7 +58,7 @@ MENU = (
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    "reference",
+    *("reference", "silences"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000

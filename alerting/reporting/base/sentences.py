@@ -56,6 +56,7 @@ _HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
     "confirmed": translatable("Action confirmed"),
     "commented": translatable("Comment"),
     "unmuted": translatable("No longer muted"),
+    "maintenance": translatable("Raised in maintenance"),
     "suppressed": translatable("Suppressed by design"),
     "severity_rose": translatable("Worse"),
     "repeated": translatable("Reminder"),

@@ -69,8 +69,9 @@ class Material:
     the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals
     within it without any known value. `predicts`: see `detection.problems`. `not_notified`:
     episodes raised in the period without any notification, because they began and ended while the
-    alert was suppressed by design; they are in none of the metrics. `decisions`: promotion
-    decisions up to `end`, oldest first. `histories`: readings by asset, from before `start` up to
+    alert was suppressed by design; they are in none of the metrics. `in_maintenance`:
+    those raised in maintenance, which are in none either. `decisions`: promotion decisions up to
+    `end`, oldest first. `histories`: readings by asset, from before `start` up to
     `as_of`. `withdrawn`: episodes of the period that late readings refuted. `reference`: a sample
     of the readings by asset within `reference_period`, from which the model in service learned.
     `previous`: the same of the period before, None if it is not compared. `misses`: reported by
@@ -95,6 +96,7 @@ class Material:
     evaluated: Mapping[str, tuple[datetime, datetime]]
     predicts: Literal["onset", "state"] = "onset"
     not_notified: int = 0
+    in_maintenance: int = 0
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     misses: Sequence[ReportedMiss] = ()
     decisions: Sequence[DecisionMade] = ()

@@ -130,6 +130,7 @@ class ReportMetrics:
     too_late: int
     backfilled: int
     not_notified: int
+    in_maintenance: int
     undetermined: dict[str, int]
     event_recall: Estimate
     precision: Precision
@@ -247,6 +248,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
+        in_maintenance=m.in_maintenance,
         undetermined=dict(
             Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),

@@ -11,6 +11,7 @@ from alerting.definitions.upkeep import DeclarationBounds
 from alerting.ports import AccessPorts
 from alerting.usecases.access.port_rules import RULES
 from alerting.usecases.access.rules import NarrowedPort, Sight
+from alerting.usecases.access.silence_rules import SILENCE_RULES
 from alerting.usecases.access.visible import VisiblePart
 
 P = TypeVar("P", bound=AccessPorts)
@@ -26,11 +27,12 @@ AS_IT_IS = frozenset({
 def narrow(platform: P, part: VisiblePart, person: str) -> P:
     """Return the platform as an account with a scope sees it. `person`: name of the account."""
     stores: Any = platform
+    rules = {**RULES, **SILENCE_RULES}
     sight = Sight(person, part, stores.episodes, stores.shelves, stores.sources)
     narrowed: dict[str, Any] = {"links": None, "disks": tuple}
     for field in fields(platform):
         value = getattr(platform, field.name)
         if value is not None and field.name not in AS_IT_IS and field.name not in narrowed:
-            narrowed[field.name] = NarrowedPort(value, field.type, RULES.get(field.name, {}), sight)
+            narrowed[field.name] = NarrowedPort(value, field.type, rules.get(field.name, {}), sight)
     limits = replace(stores.declaration_limits, assets=NO_NEW_ASSETS)
     return replace(platform, **{**narrowed, "declaration_limits": limits})

@@ -91,7 +91,9 @@ class Sandbox:
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live = live
         self._revision = revision
-        self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
+        self.memory = replace(
+            live.in_memory(backfilled=True), inhibiting=live, silences=live.silences
+        )
         self.memory.definitions.add_revision(revision)
         revisions = (revision, *live.definitions.revisions(revision.name))
         self.memory.assets.store_assets(

@@ -27,6 +27,7 @@ from alerting.episodes.outcome import (
     acted_within,
     consensus,
     determine_outcome,
+    outcome_in_maintenance,
 )
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
@@ -139,6 +140,8 @@ def _with_outcome_record(
 def _outcome_record(
     platform: OutcomePorts, episode: Episode, definition: Definition, as_of: datetime
 ) -> tuple[OutcomeRecord, datetime | None]:
+    if episode.maintenance is not None:
+        return outcome_in_maintenance(episode.feedback), None
     verdict, _ = consensus(episode.feedback)
     problem = definition.problem
     if problem is None:

@@ -23,6 +23,11 @@ from alerting.episodes.episode import Episode
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings
 from alerting.readings.history import History
 from alerting.usecases.definitions.sync import newest_of_target, require_revision
+from alerting.usecases.silences.in_force import (
+    assets_upwards,
+    maintenance_intervals,
+    merge_by_asset,
+)
 
 
 class RaisedAlarm(Protocol):
@@ -125,16 +130,18 @@ def suppressed_intervals_by_asset(
     end: datetime,
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset between two instants (from its first reading on
-    without `start`)."""
+    without `start`), and its times of maintenance."""
+    watched = list(assets)
+    maintenance = maintenance_intervals(platform, definition, watched, start, end)
     suppression = definition.suppression
     if suppression is None:
-        return {}
+        return maintenance
     found = {}
-    for asset in assets:
+    for asset in watched:
         stored_range = platform.readings.span(asset.name)
         begin = start or (stored_range[0] if stored_range else end)
         found[asset.name] = suppressed_between(platform, suppression, asset.name, begin, end)
-    return found
+    return merge_by_asset(found, maintenance) if maintenance else found
 
 
 def suppressed_between(
@@ -224,7 +231,7 @@ def _chain(
     variables = [s.variable for s in suppression.when if s.variable is not None]
     return [
         readings.load(a, start - lookback(suppression), end, variables)
-        for a in _upwards(assets, found)
+        for a in assets_upwards(assets, found)
     ]
 
 
@@ -261,15 +268,3 @@ def _out_of_force_since(
         revision.definition, [asset]
     )
     return None if is_evaluated else revision.at
-
-
-def _upwards(assets: Assets, asset: Asset) -> list[Asset]:
-    """Return the asset and its ancestors. They are read one by one, because there may be very many
-    other assets."""
-    chain = [asset]
-    while (parent := chain[-1].parent) is not None and parent not in {a.name for a in chain}:
-        above = assets.get(parent)
-        if above is None:
-            break
-        chain.append(above)
-    return chain

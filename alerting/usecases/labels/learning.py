@@ -11,10 +11,11 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.selection.proposal import DatasetProfile, Proposal
-from alerting.ports import IntervalLabels, LabelPorts
+from alerting.ports import LabelPorts
 from alerting.readings.instants import to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import Interval, merge_intervals
+from alerting.usecases.silences.in_force import PLATFORM, maintenance_intervals
 
 LABELLED = "labels.json"
 _NONE = timedelta(0)
@@ -61,7 +62,7 @@ def labelled_times(
     """Return the labels that a training at as_of takes into account: on the readings of its
     variables, in force then."""
     assets = {one.name: one for one in matching_assets(definition, platform.assets.all())}
-    labels = labels_read(platform.labels, definition, list(assets.values()), as_of)
+    labels = labels_read(platform, definition, list(assets.values()), as_of)
     times: dict[str, dict[str, list[Interval]]] = {"bad": {}, "not_to_learn_from": {}}
     used = []
     for label in labels:
@@ -95,19 +96,36 @@ def record_labels(
 
 
 def labels_read(
-    labels: IntervalLabels, definition: ModelDefinition, assets: Sequence[Asset], at: datetime
+    platform: LabelPorts, definition: ModelDefinition, assets: Sequence[Asset], at: datetime
 ) -> list[IntervalLabel]:
-    """Return the labels in force at an instant on variables that a definition reads."""
+    """Return the labels in force at an instant on variables that a definition reads; times of
+    maintenance as labels not to learn from."""
     by_name = {asset.name: asset for asset in assets}
-    return [
+    marked = [
         one
-        for one in labels.in_force(list(by_name), at)
+        for one in platform.labels.in_force(list(by_name), at)
         if one.concerns(by_name[one.asset], definition.variables_read(by_name[one.asset]))
+    ]
+    maintained = maintenance_intervals(platform, definition, assets, None, at)
+    return marked + [
+        IntervalLabel(
+            f"{asset}-{one.start.isoformat()}",
+            asset,
+            (),
+            one.start,
+            one.end,
+            "not_to_learn_from",
+            one.reason,
+            PLATFORM,
+            one.start,
+        )
+        for asset, times in maintained.items()
+        for one in times
     ]
 
 
 def labelled_intervals(
-    labels: IntervalLabels,
+    platform: LabelPorts,
     definition: ModelDefinition,
     assets: Sequence[Asset],
     at: datetime,
@@ -115,13 +133,13 @@ def labelled_intervals(
     past: Mapping[str, timedelta] | None = None,
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the times of each asset that a definition does not learn from, by labels in force at
-    an instant.
+    an instant and by maintenance.
 
     They begin earlier by `lead`, how far labels of rows look into the future, and end later by
     `past`, how far windows of an asset look into the past.
     """
     found: dict[str, list[SuppressedInterval]] = {}
-    for one in labels_read(labels, definition, assets, at):
+    for one in labels_read(platform, definition, assets, at):
         if one.kind == "not_to_learn_from":
             end = one.end + (past or {}).get(one.asset, _NONE)
             interval = SuppressedInterval(one.start - lead, end, f"marked: {one.reason}")

@@ -34,6 +34,7 @@ from alerting.usecases.notification.messages import content_message, message, sh
 from alerting.usecases.notification.muting import tend_shelves, withhold
 from alerting.usecases.notification.routes import language_of, read_routes
 from alerting.usecases.notification.schedule import announce_due
+from alerting.usecases.notification.silencing import tend_silences
 from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
@@ -104,10 +105,11 @@ class _Round:
 
 @log_run()
 def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
-    """End shelves, add the notifications that time made due, then try every due notification
-    once."""
+    """End shelves and silences, add the notifications that time made due, then try every due
+    notification once."""
     edited = ("routes", "shelves")
     record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
+    tend_silences(platform, now)
     tend_shelves(platform, now)
     return _deliver_pages(
         _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))

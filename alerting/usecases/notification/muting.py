@@ -1,5 +1,5 @@
-"""Muting by shelves and suppression, which take effect and end without an operator, and the
-notifications due when it ends.
+"""Muting by shelves, silences and suppression, which take effect and end without an operator, and
+the notifications due when it ends.
 
 Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the
 next round completes the rest.
@@ -8,7 +8,7 @@ next round completes the rest.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from alerting.definitions.model import Definition
@@ -23,25 +23,30 @@ from alerting.notifications.policy import (
     still_open,
 )
 from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
+from alerting.operators.silences import Silence, describe_silence
 from alerting.ports import Audit, EpisodePorts, Episodes, MutingPorts, OutcomePorts, Shelves
 from alerting.usecases.definitions.sync import newest_of_target
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
+from alerting.usecases.silences.in_force import SilencesInForce, silences_at, silences_between
 
 _ACTOR = "platform"
 _BY_DESIGN = "suppression:"
+_INSTANT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class MuteReason:
-    """Reason for which notifications of an episode are muted: a shelf, or suppression by design.
+    """Reason for which notifications of an episode are muted: a shelf, a silence, or suppression by
+    design.
 
-    `id`: recorded on the episode (`muted_by`); `kind`: of the transition that records it.
+    `id`: recorded on the episode (`muted_by`); `kind`: of the transition that records it,
+    `maintenance` if the episode was raised in it.
     """
 
     id: str
-    kind: Literal["muted", "suppressed"]
+    kind: Literal["muted", "suppressed", "maintenance"]
     actor: str
     reason: str
 
@@ -83,13 +88,14 @@ def muted_now(shelves: Shelves, definition: str, asset: str, now: datetime) -> S
 def silence_now(
     platform: MutingPorts, definition: Definition | None, episode: Episode, now: datetime
 ) -> MuteReason | None:
-    """Return why an episode is muted now, None if it is not. A shelf takes precedence over
-    suppression, which ends by itself."""
+    """Return why an episode is muted now, None if it is not. A shelf takes precedence over a
+    silence, and that over suppression."""
     return _silence(
         platform,
         definition,
         episode,
         muted_now(platform.shelves, episode.definition, episode.asset, now),
+        silences_at(platform, now),
         now,
     )
 
@@ -99,10 +105,14 @@ def _silence(
     definition: Definition | None,
     episode: Episode,
     shelf: Shelf | None,
+    silences: SilencesInForce,
     now: datetime,
 ) -> MuteReason | None:
     if shelf is not None:
         return _shelf_silence(shelf)
+    silence = silences.find(episode.definition, episode.asset, episode.severity, now)
+    if silence is not None:
+        return _mute_reason(silence)
     reason = suppression_now(platform, definition, episode, now) if definition is not None else None
     return None if reason is None else _suppression_silence(reason, now)
 
@@ -110,20 +120,32 @@ def _silence(
 def silence_at_raise(
     platform: MutingPorts, definition: Definition, episode: Episode, now: datetime
 ) -> MuteReason | None:
-    """Return why a newly found episode is muted, None if it is not: a shelf, or suppression from
-    its raise to its end (or now).
+    """Return why a newly found episode is muted, None if it is not: maintenance at its raise, a
+    shelf, a silence, or suppression from its raise to its end (or now).
 
-    An episode that begins and ends within suppression never causes a notification.
+    An episode that begins and ends within suppression or maintenance never causes a notification.
     """
+    severity = episode.severity
+    silences = silences_between(platform, min(episode.raised_at, now), now + _INSTANT)
+    at_raise = silences.find(episode.definition, episode.asset, severity, episode.raised_at)
+    if at_raise is not None and at_raise.kind == "maintenance":
+        return replace(_mute_reason(at_raise), kind="maintenance")
     shelf = muted_now(platform.shelves, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
+    present = silences.find(episode.definition, episode.asset, severity, now)
+    if present is not None:
+        return _mute_reason(present)
     reason = suppressed_all_along(platform, definition, episode, now)
     return None if reason is None else _suppression_silence(reason, now)
 
 
 def _shelf_silence(shelf: Shelf) -> MuteReason:
     return MuteReason(shelf.id, "muted", shelf.actor, describe_shelf(shelf))
+
+
+def _mute_reason(silence: Silence) -> MuteReason:
+    return MuteReason(silence.id, "muted", silence.author, describe_silence(silence))
 
 
 def _suppression_silence(reason: str, now: datetime) -> MuteReason:
@@ -152,6 +174,16 @@ def record_muting(platform: OutcomePorts, shelf: Shelf, now: datetime) -> None:
     """Record on the open episode of this target, if there is one, that a shelf mutes it."""
     for episode in _open(platform.episodes, shelf.definition, shelf.asset):
         _record_muting(platform, episode, _shelf_silence(shelf), now)
+
+
+def record_silences(platform: OutcomePorts, now: datetime) -> None:
+    """Record on the open episodes that silences cover now, that these mute them. Idempotent."""
+    present = silences_at(platform, now)
+    for episode in platform.episodes.find(open_only=True) if present.silences else ():
+        if episode.muted_by is None and not episode.backfilled:
+            found = present.find(episode.definition, episode.asset, episode.severity, now)
+            if found is not None:
+                _record_muting(platform, episode, _mute_reason(found), now)
 
 
 def record_suppression(
@@ -230,7 +262,7 @@ def _notify_after_muting(
     silence_id: str,
     now: datetime,
 ) -> Episode:
-    reason = translatable("still open: {reason}", reason=_why_over(platform.shelves, silence_id))
+    reason = translatable("still open: {reason}", reason=_why_over(platform, silence_id))
     recipients = (
         recipients_now(
             platform.routes, platform.channels, definition, episode.asset, episode.severity, now
@@ -242,13 +274,13 @@ def _notify_after_muting(
     return episode.with_transition("unmuted", now, reason)
 
 
-def _why_over(shelves: Shelves, silence_id: str) -> str:
+def _why_over(platform: MutingPorts, silence_id: str) -> str:
     if silence_id.startswith(_BY_DESIGN):
         return translatable("its suppression has ended")
-    shelf = shelves.get(silence_id)
+    over = platform.shelves.get(silence_id) or platform.silences.get(silence_id)
     return (
-        translatable("{reason} ({person})", reason=shelf.end_reason, person=str(shelf.ended_by))
-        if shelf is not None and shelf.end_reason
+        translatable("{reason} ({person})", reason=over.end_reason, person=str(over.ended_by))
+        if over is not None and over.end_reason
         else translatable("its muting has ended")
     )
 
@@ -293,6 +325,7 @@ def _silences(
     for episode in episodes:
         by_target[episode.definition, episode.asset].append(episode)
     shelves = platform.shelves.in_force() if by_target else []
+    silences = silences_at(platform, now) if by_target else SilencesInForce((), platform.assets)
     revisions = {
         name: platform.definitions.newest_revision(name) for name in {name for name, _ in by_target}
     }
@@ -303,7 +336,7 @@ def _silences(
         )
         for episode in of_target:
             silence = _silence(
-                platform, revision.definition if revision else None, episode, shelf, now
+                platform, revision.definition if revision else None, episode, shelf, silences, now
             )
             if silence is not None:
                 found[episode.id] = silence

@@ -22,7 +22,6 @@ from alerting.detection.problems import (
     predicts,
     problem_lookback,
 )
-from alerting.detection.suppression import first_free, is_covered
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
@@ -48,6 +47,12 @@ from alerting.usecases.report_material.inputs import (
     unfitted_times,
 )
 from alerting.usecases.report_material.moving_levels import levels_in_force
+from alerting.usecases.report_material.notifiable import (
+    is_in_maintenance,
+    notifiable_problems,
+    notifiable_scores,
+)
+from alerting.usecases.silences.in_force import maintenance_intervals
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
 SCORE_COLUMNS = (*_STORED_COLUMNS, "label", "persistence", "twin")
@@ -55,13 +60,17 @@ SCORE_COLUMNS = (*_STORED_COLUMNS, "label", "persistence", "twin")
 
 @dataclass(frozen=True)
 class _Sources:
-    """Stored data for both periods of a report, `suppressed` and `histories` over both."""
+    """Stored data for both periods of a report, `suppressed` and `histories` over both.
+
+    `maintenance`: the times of it, which are among the suppressed ones too.
+    """
 
     platform: ReportPorts | BacktestPorts
     revision: Revision
     definition: Definition
     assets: Sequence[Asset]
     suppressed: IntervalsByAsset
+    maintenance: IntervalsByAsset
     histories: Mapping[str, History]
     problems: pd.DataFrame
     reduced: Mapping[str, Reduced]
@@ -104,6 +113,9 @@ def gather_material(
         suppressed=suppressed_intervals_by_asset(
             platform, definition, assets, first - definition.longest_window, as_of
         ),
+        maintenance=maintenance_intervals(
+            platform, definition, assets, first - definition.longest_window, as_of
+        ),
         histories=histories,
         problems=_problems(definition, histories, as_of),
         reduced={name: found for name, (_, found) in loaded.items() if found is not None},
@@ -130,7 +142,8 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
     every = s.platform.episodes.find(
         s.revision.name, start=start - definition.longest_window, end=end
     )
-    found = [e for e in every if not e.withdrawn]
+    valid = [e for e in every if not e.withdrawn]
+    found = [e for e in valid if not is_in_maintenance(s.maintenance, e)]
     suppression = definition.suppression
     episodes = [
         e
@@ -139,7 +152,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
-    scores = _notifiable_scores(_scores(s, stored), s.suppressed)
+    scores = notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, start, end)
     models = ModelCache(s.platform)
 
@@ -153,7 +166,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         end=end,
         as_of=s.as_of,
         episodes=sorted(episodes, key=lambda e: e.raised_at),
-        problems=_notifiable_problems(s.problems, s.suppressed, definition),
+        problems=notifiable_problems(s.problems, s.suppressed, s.maintenance, definition),
         scores=_label_scores(definition, s.histories, scores, s.as_of),
         values=_values(s, stored),
         models=_models(s.decisions, start, end, scores),
@@ -161,40 +174,14 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         gaps=gaps,
         predicts=predicts(definition, s.assets[0]) if s.assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
+        in_maintenance=sum(
+            e.raised_at >= start and is_in_maintenance(s.maintenance, e) for e in valid
+        ),
         histories=s.histories,
         reduced=s.reduced,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
         moving_levels=find_levels,
     )
-
-
-def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:
-    """Return the scores outside suppressed intervals, which training leaves out too."""
-    if not any(suppressed.values()) or scores.empty:
-        return scores
-    is_suppressed = np.zeros(len(scores), np.bool_)
-    for asset, intervals in suppressed.items():
-        here = (scores["asset"] == asset).to_numpy()
-        is_suppressed[here] = is_covered(intervals, millis(pd.DatetimeIndex(scores["ts"][here])))
-    return scores[~is_suppressed].reset_index(drop=True)
-
-
-def _notifiable_problems(
-    problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition
-) -> pd.DataFrame:
-    """Return the problems whose warning time was not suppressed throughout."""
-    if not any(suppressed.values()) or problems.empty:
-        return problems
-
-    def is_suppressed(asset: str, start: datetime) -> bool:
-        latest = start - definition.window.after
-        return first_free(suppressed.get(asset, ()), latest - definition.window.length) >= latest
-
-    notifiable = [
-        not is_suppressed(str(a), s.to_pydatetime())
-        for a, s in zip(problems["asset"], problems["start"], strict=True)
-    ]
-    return problems[notifiable].reset_index(drop=True)
 
 
 def _before(definition: Definition, asset: Asset) -> timedelta:

@@ -56,7 +56,7 @@ def dataset_at(
     histories = histories_at(platform, definition, as_of)
     limits = platform.limits
     derived = stored_features(platform.derived_features, definition)
-    if derived is None and labels_read(platform.labels, definition, _assets(histories), as_of):
+    if derived is None and labels_read(platform, definition, _assets(histories), as_of):
         derived = derive_at(definition, histories, as_of)  # rows are left out by their windows
     stated = definition if derived is None else derived.fill(definition)
     suppressed = suppressed_at(platform, stated, as_of)
@@ -87,7 +87,7 @@ def suppressed_at(
     ahead = window.after + window.length + definition.problem.hold
     lengths = definition.features.windows or ()
     behind = {one.name: max(lengths, default=_NONE) + definition.delay(one) for one in assets}
-    marked = labelled_intervals(platform.labels, definition, assets, as_of, ahead, behind)
+    marked = labelled_intervals(platform, definition, assets, as_of, ahead, behind)
     return {
         name: [*suppressed.get(name, ()), *marked.get(name, ())]
         for name in suppressed.keys() | marked.keys()
@@ -107,7 +107,11 @@ def feedback_labels_at(
         for revision in platform.definitions.revisions(definition.name)
         if revision.definition.problem == definition.problem
     }
-    episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
+    episodes = [
+        e
+        for e in platform.episodes.find(definition.name)
+        if e.revision in same and e.maintenance is None
+    ]
     misses = platform.misses.for_interval(definition=definition.name)
     return [
         *collect_feedback_labels(episodes, definition, as_of),

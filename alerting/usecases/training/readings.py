@@ -218,7 +218,7 @@ def load_learning_data(
     period = NormalTime(**times)
     of = [history.asset for history in histories]
     suppressed = suppressed_intervals_by_asset(platform, definition, of, period.start, as_of)
-    for name, marked in labelled_intervals(platform.labels, definition, of, as_of).items():
+    for name, marked in labelled_intervals(platform, definition, of, as_of).items():
         suppressed[name] = [*suppressed.get(name, ()), *marked]
     return LearningData(histories, suppressed, period, verdicts_at(platform, definition, as_of))
 
@@ -231,7 +231,7 @@ def verdicts_at(
     found = []
     for episode in platform.episodes.find(definition.name):
         verdict, _ = consensus([one for one in episode.feedback if one.at <= as_of])
-        if verdict in ("true_alarm", "false_alarm"):
+        if verdict in ("true_alarm", "false_alarm") and episode.maintenance is None:
             end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
             found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
     misses = [

@@ -62,6 +62,8 @@ BY_STATE = {
     "POST /api/v1/readings": "Idempotency-Key was used for another body",
     "POST /api/v1/events": "Idempotency-Key was used for another body",
     "POST /api/v1/shelves": "is not after now|at most",
+    "POST /api/v1/silences": "say what is silenced|an end is required|begin before it ends|at most",
+    "POST /api/v1/silences/{id}/extend": "begin before it ends|at most|is over already",
     "POST /api/v1/sources:check": f"{UNREADABLE}|has faults|on the host",
     "POST /api/v1/sources:test": f"{UNREADABLE}|has faults|on the host|give a file",
     "PUT /api/v1/sources/{name}": f"{UNREADABLE}|has faults|of another source|on the host|"

@@ -19,6 +19,7 @@ from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.console.imports.import_api import FILE
 from alerting.episodes.episode import episode_id
+from alerting.operators.silences import MOST_SILENCES, SilenceScope, new_silence
 from alerting.ports import DecisionRecord, ImportJob, PredictJob, ScoredFile
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.usecases.labels.marking import MOST_LABELS
@@ -82,6 +83,7 @@ def everywhere(stub):
         "audit",
         "sources",
         "labels",
+        "silences",
     )
     client = client_of(
         replace(made, **dict.fromkeys(stores, stub)), predict_files=stub, import_files=stub
@@ -172,6 +174,7 @@ def named(client, path):
         return {"id": id}
     for folder, made_at, body, key in (
         ("/api/v1/shelves/", "/api/v1/shelves", "ShelfBody", "id"),
+        ("/api/v1/silences/", "/api/v1/silences", "SilenceBody", "id"),
         ("/api/v1/tokens/", "/api/v1/tokens", "TokenBody", "key"),
         ("/api/v1/labels/", "/api/v1/labels", "LabelBody", "id"),
         ("/api/v1/previews/", "/api/v1/definitions:preview", "PreviewBody", "id"),
@@ -219,7 +222,13 @@ def provoke_conflict(send, path, operation, platform, body):
         for number in range(MOST_LABELS):
             platform.labels.insert(mark(number))
         body = {"json": {**body["json"], "end": "2026-01-05T00:02:00Z"}}
+    if path.endswith("/silences"):
+        scope = SilenceScope(part="oven-1")
+        for number in range(MOST_SILENCES):
+            reason = ("maintenance", scope, None, at(9_000), None, str(number))
+            platform.silences.insert(new_silence(*reason, (), str(number), "admin", at(0)))
     yield send(headers=ADMIN, **body)
+    platform.silences.rows.clear()
 
 
 def mark(number):

@@ -49,6 +49,16 @@ VALID = {
         "for": "1h",
         "reason": "r",
     },
+    "SilenceBody": {
+        "kind": "maintenance",
+        "part": "oven-1",
+        "definition": "too-hot",
+        "up_to": "high",
+        "for": "1h",
+        "reason": "r",
+        "notified": [],
+    },
+    "ExtendBody": {"until": "2026-01-06T03:00:00Z"},
     "EndBody": {"reason": "r"},
     "RetryBody": {"id": "all"},
     "ReadingBody": {

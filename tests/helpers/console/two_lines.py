@@ -20,6 +20,7 @@ from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
 from alerting.operators.shelves import new_shelf
+from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import (
     DecisionRecord,
     EventRow,
@@ -63,6 +64,7 @@ class Names(NamedTuple):
     line: str
     episodes: tuple[str, ...]
     shelves: tuple[str, ...]
+    silences: tuple[str, ...]
     labels: tuple[str, ...]
     jobs: tuple[str, ...]
     reports: tuple[str, ...]
@@ -85,6 +87,7 @@ def names_of(line):
         line,
         (*(made.id for made in _episodes(line, oven)), _shared_episode(oven).id),
         tuple(shelf.id for shelf in _shelves(line, oven)),
+        tuple(silence.id for silence in _silences(line, oven)),
         tuple(label.id for label in _labels(line, oven)),
         tuple(job.id for job in _jobs(line)),
         (f"{line}-hot:2026-W02:1", f"{line}-hot:by-hand:1", "2026-W02:1"),
@@ -222,6 +225,18 @@ def _shelves(line, oven):
     ]
 
 
+def _silences(line, oven):
+    scope = SilenceScope(part=oven, definition=f"{line}-drift")
+    made = {"notified": (f"{line}-mail",), "author": line, "role": "engineer", "now": at(NOW - 60)}
+    event = ("stop", f"{line}-fan")
+    ends = (at(NOW + 60), at(NOW + 120), at(NOW - 30))
+    return [
+        new_silence("maintenance", scope, None, ends[0], event, f"belt of {line}", **made),
+        new_silence("silence", scope, at(NOW + 60), ends[1], None, f"test of {line}", **made),
+        new_silence("silence", scope, None, ends[2], None, f"over on {line}", **made),
+    ]
+
+
 def _labels(line, oven):
     kinds = ("bad", "not_to_learn_from")
     return [
@@ -247,6 +262,8 @@ def _add_operations(made, line, oven):
     made.feedback.append(Feedback(first, "true_alarm", True, line, line, line, at(NOW - 5)))
     for shelf in _shelves(line, oven):
         assert made.shelves.insert(shelf)
+    for silence in _silences(line, oven):
+        assert made.silences.insert(silence)
     for label in _labels(line, oven):
         assert made.labels.insert(label)
     miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))

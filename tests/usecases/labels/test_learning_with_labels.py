@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Variable
+from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import ReadingRow
 from alerting.readings.instants import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
@@ -75,6 +76,21 @@ def test_rows_whose_windows_or_labels_touch_the_time_are_left_out_and_no_others(
     assert len(left_out) > 40
     assert set(minutes(after)) <= set(minutes(before))
     assert after.hash != before.hash
+
+
+def test_maintenance_is_left_out_as_a_labelled_time_and_a_silence_is_not(platform):
+    learn(platform)
+    before = minutes(dataset_of(platform, "too-moist", at(MINUTES)))
+    for kind, start in (("maintenance", FROM), ("silence", FROM + 1440)):
+        ends = (at(start), at(start + 200))
+        scope = SilenceScope(part="oven-1")
+        given = ("belt", (), "anna", "engineer", at(start))
+        platform.silences.insert(new_silence(kind, scope, *ends, None, *given))
+    left_out = set(before) - set(minutes(dataset_of(platform, "too-moist", at(MINUTES))))
+    assert left_out == {m for m in before if FROM - AHEAD <= m < TO + WINDOW}
+    revision = require_revision(platform.definitions, "too-moist")
+    record = labelled_times(platform, revision.definition, at(MINUTES))
+    assert (record.left_out, record.notes()) == (1, ("left out: 1 marked time, 3.3 h",))
 
 
 @pytest.mark.parametrize("windows", [["15m", "1h"], None], ids=["stated", "derived"])

@@ -24,7 +24,7 @@ from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.definitions.faults import shown
 from alerting.definitions.model import SEVERITIES
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome
-from alerting.episodes.extract import Alarm, was_silent, was_suppressed
+from alerting.episodes.extract import Alarm, was_in_maintenance, was_silent, was_suppressed
 from alerting.ports.unit_of_work import Conflict, Unit
 
 T = TypeVar("T")
@@ -224,6 +224,7 @@ def _alarm(document: Document) -> Alarm:
         silent=was_silent(transitions, utc(document["detected_at"])),
         suppressed=was_suppressed(transitions),
         outcome=_outcome(document.get("outcome_record")),
+        in_maintenance=was_in_maintenance(transitions),
     )
 
 

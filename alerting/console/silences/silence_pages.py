@@ -1,0 +1,304 @@
+"""Pages of silences: those present, planned and past, one of them, and the form of a new one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple, cast
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from alerting.adapters.platform import Platform
+from alerting.console.access import Person
+from alerting.console.api.api import Delivery, Served, Viewer
+from alerting.console.api.operate_api import actor_of
+from alerting.console.api.parameters import FormField, Id, NameQuery, read_duration
+from alerting.console.language import language_of
+from alerting.console.silences.silence_api import notifiable_channels, require_notifiable
+from alerting.console.trends.shown_time import read_instant
+from alerting.console.web.forms import FormOperator
+from alerting.console.web.rendering import render
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.definitions.wording.language import translatable
+from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
+from alerting.usecases.notification.silencing import describe_scope
+from alerting.usecases.operators.silencing import (
+    EndingEvent,
+    alarms_of,
+    extend_silence,
+    find_silence_of,
+    list_silences,
+    start_silence,
+    stop_silence,
+)
+from alerting.usecases.silences.in_force import silences_at
+
+pages = APIRouter(include_in_schema=False)
+LENGTHS = (
+    ("30m", translatable("30 minutes")),
+    ("1h", translatable("1 hour")),
+    ("2h", translatable("2 hours")),
+    ("4h", translatable("4 hours")),
+    ("8h", translatable("8 hours")),
+)
+"""How long a silence lasts, to choose from."""
+REASONS = (
+    translatable("repair"),
+    translatable("cleaning"),
+    translatable("product change"),
+    translatable("sensor fault"),
+    translatable("start-up or shut-down"),
+    translatable("test"),
+)
+MOST_PARTS = 500
+RAISED_SHOWN = 100
+_USUAL = "1h"
+
+
+class SilenceForm(NamedTuple):
+    """The fields of the form of a new silence, as they were sent."""
+
+    kind: str = "maintenance"
+    part: str = ""
+    definition: str = ""
+    up_to: str = ""
+    since: str = ""
+    lasting: str = _USUAL
+    until: str = ""
+    event: str = ""
+    event_asset: str = ""
+    preset: str = ""
+    reason: str = ""
+    notified: tuple[str, ...] = ()
+
+
+@pages.get("/silences", response_class=HTMLResponse)
+def silences(request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of silences that are present, planned and past."""
+    now = platform.clock.now()
+    found = list_silences(platform, now)
+    every = [*found.present, *found.planned, *found.past]
+    return render(
+        "silences/silences.html",
+        request,
+        found=found,
+        scopes=scopes_of(request, platform, every),
+        may_answer=person.may_answer,
+        now=now,
+    )
+
+
+@pages.get("/silences/{id}", response_class=HTMLResponse)
+def silence(id: Id, request: Request, platform: Served, person: Viewer) -> str:
+    """Return the page of a silence, with the alarms that were raised meanwhile."""
+    return _one(request, platform, id, person.may_answer)
+
+
+@pages.get("/new-silence", response_class=HTMLResponse)
+def new_silence(
+    request: Request,
+    platform: Served,
+    person: Viewer,
+    part: NameQuery = "",
+    definition: NameQuery = "",
+) -> str:
+    """Return the form of a new silence, of a part of the plant or a definition."""
+    return _form(request, platform, person, SilenceForm(part=part, definition=definition))
+
+
+@pages.post("/new-silence", response_class=HTMLResponse)
+def submit(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    kind: FormField = "",
+    part: FormField = "",
+    definition: FormField = "",
+    up_to: FormField = "",
+    since: FormField = "",
+    lasting: FormField = "",
+    until: FormField = "",
+    event: FormField = "",
+    event_asset: FormField = "",
+    preset: FormField = "",
+    reason: FormField = "",
+    notified: Annotated[list[str], Form(max_length=MOST_NOTIFIED)] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Silence what the form names; a refusal is shown on the same page."""
+    sent = SilenceForm(
+        kind,
+        part,
+        definition,
+        up_to,
+        since,
+        lasting,
+        until,
+        event,
+        event_asset,
+        preset,
+        reason,
+        tuple(notified),
+    )
+    now = platform.clock.now()
+    try:
+        require_notifiable(platform, person, notified)
+        begin = read_instant(request, since) if since else None
+        made = start_silence(
+            platform,
+            _kind(kind),
+            SilenceScope(part or None, definition or None, _severity(up_to)),
+            begin,
+            _end(request, sent, max(begin or now, now)),
+            EndingEvent(event, event_asset or part) if event else None,
+            ": ".join(text for text in (preset.strip(), reason.strip()) if text),
+            notified,
+            actor_of(person),
+            now,
+        )
+    except UserError as refusal:
+        status = 404 if isinstance(refusal, NotFound) else 422
+        page = _form(request, platform, person, sent, refusal.message)
+        return HTMLResponse(page, status)
+    return RedirectResponse(f"/silences/{made.id}", 303)
+
+
+@pages.post("/silences/{id}/end", response_class=HTMLResponse)
+def end(
+    id: Id, platform: Served, deliver: Delivery, person: FormOperator, reason: FormField = ""
+) -> Response:
+    """End a silence, or cancel a planned one."""
+    stop_silence(platform, id, actor_of(person), platform.clock.now(), reason)
+    deliver()
+    return RedirectResponse(f"/silences/{id}", 303)
+
+
+@pages.post("/silences/{id}/extend", response_class=HTMLResponse)
+def extend(
+    id: Id, request: Request, platform: Served, person: FormOperator, lasting: FormField = ""
+) -> Response:
+    """Move the end of a silence by a duration; a refusal is shown on the same page."""
+    found = find_silence_of(platform, id)
+    try:
+        until = found.until + read_duration(lasting)
+        extend_silence(platform, id, until, actor_of(person), platform.clock.now())
+    except (UserError, ValueError) as refusal:
+        text = refusal.message if isinstance(refusal, UserError) else str(refusal)
+        return HTMLResponse(_one(request, platform, id, True, text), 422)
+    return RedirectResponse(f"/silences/{id}", 303)
+
+
+def scopes_of(request: Request, platform: Platform, found: Sequence[Silence]) -> Mapping[str, str]:
+    """Return in words what each silence covers, by its id."""
+    parts = {one.scope.part for one in found if one.scope.part}
+    known = platform.assets.get_many(parts) if parts else {}
+    language = language_of(request)
+    return {
+        one.id: describe_scope(
+            one.scope,
+            known[one.scope.part].title if one.scope.part in known else None,
+            language,
+        )
+        for one in found
+    }
+
+
+def present_silences(
+    request: Request, platform: Platform, now: datetime, asset: str = "", definition: str = ""
+) -> dict[str, Any]:
+    """Return the silences of this instant, and in words what they cover, for other pages; of one
+    asset and those above it, or that name one definition."""
+    found = silences_at(platform, now)
+    line = found.line(asset) if asset else ()
+    present = [
+        one
+        for one in found.silences
+        if one.phase(now) == "present"
+        and (not asset or one.scope.part is None or one.scope.part in line)
+        and (not definition or one.scope.definition == definition)
+    ]
+    return {"present": present, "scopes": scopes_of(request, platform, present)}
+
+
+def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusal: str = "") -> str:
+    now = platform.clock.now()
+    found = find_silence_of(platform, id)
+    raised = alarms_of(platform, found, now)
+    return render(
+        "silences/silence.html",
+        request,
+        s=found,
+        phase=found.phase(now),
+        scope=scopes_of(request, platform, [found])[found.id],
+        raised=raised[:RAISED_SHOWN],
+        more=len(raised) - len(raised[:RAISED_SHOWN]),
+        may_answer=may_answer,
+        refusal=refusal,
+        now=now,
+    )
+
+
+def _form(
+    request: Request, platform: Platform, person: Person, filled: SilenceForm, refusal: str = ""
+) -> str:
+    assets = platform.assets.all()
+    return render(
+        "silences/new.html",
+        request,
+        f=filled,
+        parts=_tree(assets, filled.part),
+        definitions=sorted(
+            (r.definition.title or r.name, r.name)
+            for r in platform.definitions.latest_revisions()
+            if r.definition.state == "active"
+        ),
+        severities=SEVERITIES[:-1],
+        events=sorted(type_.name for type_ in platform.assets.event_types()),
+        channels=notifiable_channels(platform, person),
+        lengths=LENGTHS,
+        reasons=REASONS,
+        may_answer=person.may_answer,
+        refusal=refusal,
+        now=platform.clock.now(),
+    )
+
+
+def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
+    """Return name and indented title of assets, each below the one above it; of very many only
+    those with others below, and the chosen one."""
+    below: dict[str | None, list[Asset]] = {}
+    names = {one.name for one in assets}
+    for one in assets:
+        below.setdefault(one.parent if one.parent in names else None, []).append(one)
+    found: list[tuple[str, str]] = []
+    open_ = [(one, 0) for one in reversed(below.get(None, []))]
+    while open_:
+        one, depth = open_.pop()
+        if len(assets) <= MOST_PARTS or one.name in below or one.name == chosen:
+            found.append((one.name, "\u2003" * depth + (one.title or one.name)))
+        open_ += [(lower, depth + 1) for lower in reversed(below.get(one.name, []))]
+    return found
+
+
+def _end(request: Request, sent: SilenceForm, begin: datetime) -> datetime | None:
+    if sent.until:
+        return read_instant(request, sent.until)
+    if not sent.lasting:
+        return None
+    try:
+        return begin + read_duration(sent.lasting)
+    except ValueError as fault:
+        raise UserError(str(fault)) from fault
+
+
+def _kind(text: str) -> SilenceKind:
+    if text not in ("maintenance", "silence"):
+        raise UserError(translatable("choose maintenance or silence"))
+    return cast(SilenceKind, text)
+
+
+def _severity(text: str) -> Severity | None:
+    found = next((one for one in SEVERITIES if one == text), None)
+    if text and found is None:
+        raise UserError(translatable("choose a severity of the list"))
+    return found

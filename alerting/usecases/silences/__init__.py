@@ -1,0 +1,1 @@
+"""Silences in force, as muting, learning and figures ask for them."""

@@ -1,0 +1,137 @@
+"""Pages of silences: begun in three taps, shown where the alarms are, planned, extended, ended."""
+
+import re
+from html import unescape
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.episodes.episode import episode_id
+from alerting.usecases.operators.silencing import list_silences
+from tests.builders import at
+from tests.helpers.console.api import TOKENS, episode
+from tests.helpers.console.chromium import CHROMIUM, open_chromium
+from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
+from tests.helpers.console.server import serving_thread
+from tests.helpers.console.trends import swinging  # noqa: F401 - a fixture
+
+CUT = "document.documentElement.scrollWidth > innerWidth"
+SMALL = """[...document.querySelectorAll('main button, main select, main .preset, main a.go, main .silence-line')]
+  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
+ONE = {"kind": "maintenance", "part": "oven-1", "lasting": "1h", "preset": "repair"}
+
+
+@pytest.fixture
+def console(swinging):  # noqa: F811
+    swinging.clock.instant = at(600)
+    return client(swinging, ADMIN_TOKEN)
+
+
+def client(platform, token):
+    made = TestClient(create_app(platform, TOKENS, now=lambda: at(600)), follow_redirects=False)
+    log_in(made, token)
+    return made
+
+
+def send(console, path, **fields):
+    page = console.get("/new-silence").text
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', page)[1]
+    return console.post(path, data={"csrf": csrf, **fields})
+
+
+def text(console, path):
+    return unescape(console.get(path).text)
+
+
+def test_maintenance_is_begun_shown_extended_and_ended(console, swinging):  # noqa: F811
+    assert "Nothing is silenced" in text(console, "/silences")
+    answer = send(console, "/new-silence", **ONE, reason="belt 3")
+    assert answer.status_code == 303
+    own = answer.headers["location"]
+    [made] = list_silences(swinging, at(600)).present
+    assert (made.until, made.reason, made.kind) == (at(660), "repair: belt 3", "maintenance")
+    for path in ("/", "/?asset=oven-1", "/assets/oven-1", "/silences", own):
+        assert "repair: belt 3" in text(console, path), path
+    open_one = episode(590, condition="open", closed_at=None)
+    assert swinging.episodes.insert(open_one)
+    assert "No notifications: maintenance" in text(console, f"/episodes/{open_one.id}")
+    assert send(console, f"{own}/extend", lasting="1h").status_code == 303
+    assert list_silences(swinging, at(600)).present[0].until == at(720)
+    assert send(console, f"{own}/end").status_code == 303
+    assert "over" in text(console, own)
+    assert "repair: belt 3" not in text(console, "/")
+
+
+def test_its_page_lists_what_was_raised_meanwhile_and_the_alarm_says_so(console, swinging):  # noqa: F811
+    own = send(console, "/new-silence", **ONE).headers["location"]
+    raised = episode(605, definition="too-moist", id=episode_id("too-moist", "oven-1", at(605)))
+    marked = raised.with_transition("maintenance", at(605), "maintenance until then", "ada")
+    assert swinging.episodes.insert(marked)
+    swinging.clock.instant = at(610)
+    assert f"/episodes/{marked.id}" in text(console, own)
+    page = text(console, f"/episodes/{marked.id}")
+    assert "stays out of learning, outcomes and figures" in page
+    assert "Raised in maintenance" in page
+
+
+def test_it_is_planned_in_the_time_of_the_plant(console, swinging):  # noqa: F811
+    times = {"since": "2026-01-06T06:00", "until": "2026-01-06T08:00"}
+    assert send(console, "/new-silence", **ONE, **times).status_code == 303
+    [planned] = list_silences(swinging, at(600)).planned
+    assert (planned.since, planned.until) == (at(1440 + 360), at(1440 + 480))
+    assert "Nothing is planned" not in text(console, "/silences")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "refusal"),
+    [
+        ({"preset": "", "reason": " "}, 422, "A reason is required"),
+        ({"part": ""}, 422, "Say what is silenced"),
+        ({"part": "oven-9"}, 404, "There is no asset"),
+        ({"lasting": ""}, 422, "An end is required"),
+        ({"lasting": "soon"}, 422, "soon"),
+        ({"until": "soon"}, 422, "is not a time"),
+        ({"kind": "holiday"}, 422, "Choose maintenance or silence"),
+        ({"up_to": "urgent"}, 422, "Choose a severity"),
+        ({"event": "start"}, 404, "There is no event type"),
+    ],
+)
+def test_a_refusal_is_shown_with_what_was_typed(console, swinging, fields, status, refusal):  # noqa: F811
+    answer = send(console, "/new-silence", **{**ONE, "reason": "belt 3", **fields})
+    page = unescape(answer.text)
+    assert 'value="belt 3"' in page or "reason" in fields
+    assert answer.status_code == status
+    assert refusal in page
+    assert list_silences(swinging, at(600)).present == ()
+
+
+def test_a_viewer_reads_and_begins_none(swinging):  # noqa: F811
+    viewer = client(swinging, VIEWER_TOKEN)
+    assert "/new-silence" not in text(viewer, "/silences")
+    assert "cannot" not in text(viewer, "/silences")
+    assert "<form" not in text(viewer, "/new-silence").split("<main>")[1].split("</main>")[0]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_three_taps_on_a_phone_silence_an_asset(tmp_path, swinging):  # noqa: F811
+    swinging.clock.instant = at(600)
+    app = create_app(swinging, TOKENS, now=lambda: at(600))
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(390, 844)
+        page.open(f"{base}/login")
+        page.evaluate(f"document.querySelector('input[name=token]').value = {ADMIN_TOKEN!r}")
+        page.tap("form:has(input[name=token]) button")
+        page.open(f"{base}/assets/oven-1")
+        page.tap("a.go[href^='/new-silence']")
+        assert (page.evaluate(CUT), page.evaluate(SMALL)) == (False, [])
+        page.evaluate("document.querySelector('input[name=preset]').click()")
+        page.tap("button.primary")
+        [made] = list_silences(swinging, at(600)).present
+        assert made.scope.part == "oven-1"
+        for path in ("/silences", f"/silences/{made.id}", "/assets/oven-1", "/"):
+            page.open(base + path)
+            assert page.evaluate(CUT) is False, path
+            assert "repair" in page.text(), path
