@@ -24,7 +24,7 @@ from alerting.ports.definitions import (
     Documents,
     Routes,
 )
-from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
+from alerting.ports.episodes import Episodes, FeedbackLog, Handovers, Misses, Shelves
 from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
@@ -273,6 +273,13 @@ class OperatorPorts(MutingPorts):
     misses: Misses
     revocations: Revocations
     links: Links | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandoverPorts(OperatorPorts):
+    """Hand over shifts."""
+
+    handovers: Handovers
 
 
 @dataclass(frozen=True, kw_only=True)

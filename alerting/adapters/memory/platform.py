@@ -28,6 +28,7 @@ from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
     MemoryFeedback,
+    MemoryHandovers,
     MemoryMisses,
     MemoryPlatformAlerts,
     MemoryRevocations,
@@ -71,6 +72,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         shelves=MemoryShelves(),
         feedback=MemoryFeedback(),
         misses=MemoryMisses(),
+        handovers=MemoryHandovers(),
         decisions=decisions,
         trainings=MemoryTrainings(),
         models=models,

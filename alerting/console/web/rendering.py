@@ -41,6 +41,7 @@ class MenuEntry(NamedTuple):
 
 MENU = (
     MenuEntry("/", translatable("Now"), "read"),
+    MenuEntry("/handover", translatable("Hand-over"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
@@ -55,7 +56,7 @@ MENU = (
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    "reference",
+    *("reference", "handover"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {

@@ -76,6 +76,7 @@ def everywhere(stub):
         "notifications",
         "feedback",
         "misses",
+        "handovers",
         "predict_jobs",
         "import_jobs",
         "access_tokens",
