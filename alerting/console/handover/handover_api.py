@@ -95,7 +95,7 @@ class StoredHandover(views.View):
 class HandoverList(views.View):
     """A page of hand-overs, newest first. `next`: cursor of the next page."""
 
-    handovers: list[StoredHandover]
+    items: list[StoredHandover]
     next: str | None
 
 
@@ -165,7 +165,7 @@ def list_handovers(
     shown = found[:limit]
     last = shown[-1] if len(found) > limit else None
     return HandoverList(
-        handovers=[_stored(one) for one in shown],
+        items=[_stored(one) for one in shown],
         next=None if last is None else f"{to_millis(last.start)}_{last.id}",
     )
 

@@ -1,6 +1,7 @@
 """Pages of the hand-over of shifts: one shift, its notes and signatures, and earlier ones."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request
@@ -23,7 +24,8 @@ from alerting.console.now.page import known_plant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound, UserError
-from alerting.operators.handovers import LONGEST_NOTE
+from alerting.operators.handovers import LONGEST_NOTE, Handover, Side
+from alerting.operators.shifts import CHANGE_LASTS
 from alerting.readings.instants import to_millis
 from alerting.usecases.handover.choose import ChosenShift, ShiftChoice
 from alerting.usecases.handover.mail import DEED_NAMES, send_handover
@@ -32,6 +34,7 @@ from alerting.usecases.handover.sign import sign_handover, write_note
 
 pages = APIRouter(include_in_schema=False)
 LISTED = 50
+UNFOLDED = 4
 FormInstant = Annotated[Instant | None, Form()]
 
 
@@ -182,9 +185,8 @@ def _page(
     plant = known_plant(request, platform)
     account = read_shift(platform, plant, chosen, now)
 
-    def address(name: str) -> str:
-        return address_at(chosen, None, line=name)
-
+    lines = [(title, address_at(chosen, None, line=n)) for n, title in chosen.lines.items()]
+    whole = [] if person.scopes else [(None, address_at(chosen, None, line=""))]
     return render(
         "handover/handover.html",
         request,
@@ -196,9 +198,9 @@ def _page(
         is_running=chosen.shift.start <= now < chosen.shift.end,
         has_begun=chosen.shift.start <= now,
         address=lambda one: address_at(chosen, one.start, one.name),
-        lines=[(None, address(""))] + [(title, address(n)) for n, title in chosen.lines.items()]
-        if not person.scopes
-        else [(title, address(n)) for n, title in chosen.lines.items()],
+        lines=[*whole, *lines] if len(lines) > 1 else [],
+        sides=_open_sides(account.handover, person, now),
+        unfolded=UNFOLDED,
         lengths=[
             (length, address_at(chosen, None, hours=str(length))) for length in LENGTHS.values()
         ],
@@ -212,3 +214,18 @@ def _page(
         sent_to=sent_to,
         now=now,
     )
+
+
+def _open_sides(handover: Handover, person: Person, now: datetime) -> list[Side]:
+    """Return the sides that a person can sign now, the expected one first."""
+    if now < handover.start:
+        return []
+    is_ending = now >= handover.end - CHANGE_LASTS
+    found: list[Side] = []
+    if handover.left is None and (handover.taken is None or handover.taken.actor != person.name):
+        found.append("leaving")
+    if handover.taken is None and (
+        is_ending if handover.left is None else handover.left.actor != person.name
+    ):
+        found.append("coming")
+    return found[::-1] if now >= handover.end else found

@@ -275,7 +275,9 @@ def _add_operations(made, line, oven):
 def _add_handover(made, line, oven):
     """Add a signed hand-over of the shift before, as its own crew and as the whole plant see it."""
     note = ShiftNote(f"note on {line}", line, at(NOW - 600), oven)
-    signed = ShiftSummary(at(NOW - 480), changes=(ShiftChange(f"{line}-hot", 1, line, at(0), line),))
+    signed = ShiftSummary(
+        at(NOW - 480), changes=(ShiftChange(f"{line}-hot", 1, line, at(0), line),)
+    )
     for part in (line, None) if line == SECOND else (line,):
         shift = Shift(f"{line}-crew", at(NOW - 960), at(NOW - 480))
         handover = new_handover(part, shift)
