@@ -72,7 +72,7 @@ def choose_shift(
     """Return the shift that is asked for.
 
     `sees_all`: the person sees the whole plant; others get the first of their parts if they name
-    none. Raises NotFound for an unknown part, or if there is no shift at that time.
+    none, and send by the routes of their shifts alone. Raises NotFound for an unknown part, or if there is no shift at that time.
     """
     part = _part_of(plant, choice.line, sees_all)
     assets = (
@@ -97,7 +97,7 @@ def choose_shift(
         find_next(plans, shift),
         tuple(find_others(plans, shift, at)),
         is_configured,
-        tuple(fitting),
+        tuple(route for route in fitting if sees_all or route.shifts),
         plant.lines if sees_all else _own_lines(plant),
         choice.hours,
     )

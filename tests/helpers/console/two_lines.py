@@ -291,6 +291,7 @@ def _add_messages(made, line):
         "match": {"assets": [f"{line}-*", line]},
         "channels": [f"{line}-mail"],
         "repeat": "30m",
+        "shifts": [{"from": "18:00", "to": "18:00"}],
     }
     apply_routes(made, [route], f"{line}-engineer", at(2))
     first, second, *_ = names_of(line).episodes
