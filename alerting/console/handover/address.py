@@ -1,6 +1,6 @@
 """The shift that a request names, and the address of its page."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -10,6 +10,7 @@ from alerting.adapters.platform import Platform
 from alerting.console.access import Person
 from alerting.console.api.parameters import Instant, NameQuery
 from alerting.console.now.page import known_plant
+from alerting.operators.handovers import Handover
 from alerting.usecases.handover.choose import (
     ChosenShift,
     ShiftChoice,
@@ -58,11 +59,23 @@ def address_of(chosen: ChosenShift) -> str:
 def address_at(chosen: ChosenShift, at: datetime | None, shift: str = "", **changes: str) -> str:
     """Return the address of the shift that runs at an instant (None: now), of the same part of the
     plant, with some parameters changed."""
+    hours = 8 if chosen.is_configured else chosen.hours
+    return _address(chosen.part, at, shift, hours, **changes)
+
+
+def address_of_stored(handover: Handover) -> str:
+    """Return the address of the page of a stored hand-over."""
+    lasting = round((handover.end - handover.start) / timedelta(hours=1))
+    hours = lasting if not handover.shift and lasting in LENGTHS.values() else 8
+    return _address(handover.part, handover.start, handover.shift, hours)
+
+
+def _address(part: str | None, at: datetime | None, shift: str, hours: int, **changes: str) -> str:
     values = {
-        "line": chosen.part or "",
+        "line": part or "",
         "at": "" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
         "shift": shift,
-        "hours": "" if chosen.is_configured or chosen.hours == 8 else str(chosen.hours),
+        "hours": "" if hours == 8 else str(hours),
         **changes,
     }
     given = {name: value for name, value in values.items() if value}

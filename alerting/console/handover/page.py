@@ -18,6 +18,7 @@ from alerting.console.handover.address import (
     AskedShift,
     address_at,
     address_of,
+    address_of_stored,
     find_chosen,
 )
 from alerting.console.now.page import known_plant
@@ -57,6 +58,7 @@ def earlier_handovers(
         "handover/earlier.html",
         request,
         handovers=shown,
+        address=address_of_stored,
         titles={name: one.title for name, one in plant.assets.items()},
         older=f"{to_millis(shown[-1].start)}_{shown[-1].id}" if len(found) > LISTED else None,
         now=platform.clock.now(),

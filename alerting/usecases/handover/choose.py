@@ -72,7 +72,8 @@ def choose_shift(
     """Return the shift that is asked for.
 
     `sees_all`: the person sees the whole plant; others get the first of their parts if they name
-    none, and send by the routes of their shifts alone. Raises NotFound for an unknown part, or if there is no shift at that time.
+    none, and send by the routes of their shifts alone. Raises NotFound for an unknown part, or if
+    there is no shift at that time.
     """
     part = _part_of(plant, choice.line, sees_all)
     assets = (

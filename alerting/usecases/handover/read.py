@@ -22,6 +22,7 @@ from alerting.usecases.now.known_plant import KnownPlant
 QUESTIONS_FROM = timedelta(days=3)
 """Unanswered alarms of this time before a shift are left to it."""
 _MOST_READ = 500
+_MOST_PARTS = 50
 
 
 class NoteOfPart(NamedTuple):
@@ -59,6 +60,7 @@ def read_shift(
     same_time = platform.handovers.find(
         start=chosen.shift.start,
         end=chosen.shift.end,
+        limit=_MOST_PARTS,
         parts=None if chosen.part is None else (chosen.part, None),
     )
     notes = [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.definitions.faults import NotFound
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import template, translatable
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.actions import permit
@@ -15,6 +15,8 @@ from alerting.usecases.handover.choose import ChosenShift
 from alerting.usecases.handover.read import find_handover, present_summary
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.operators.operate import Actor
+
+_ATTEMPTS = 20
 
 
 def write_note(
@@ -73,8 +75,11 @@ def sign_handover(
 def _update(
     platform: HandoverPorts, chosen: ChosenShift, change: Callable[[Handover], Handover]
 ) -> tuple[Handover, bool]:
-    """Store a changed hand-over; return it, and whether it changed."""
-    while True:
+    """Store a changed hand-over; return it, and whether it changed.
+
+    Raises UserError if its document is faulty, or if others change it again and again.
+    """
+    for _ in range(_ATTEMPTS):
         current = find_handover(platform, chosen)
         wanted = change(current)
         if wanted == current:
@@ -85,6 +90,7 @@ def _update(
         following = replace(wanted, version=current.version + 1)
         if not is_new and platform.handovers.replace(following):
             return following, True
+    raise UserError(translatable("the hand-over could not be stored: try again"))
 
 
 def _is_repeated(handover: Handover, note: ShiftNote) -> bool:
