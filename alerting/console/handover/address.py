@@ -56,11 +56,20 @@ def address_of(chosen: ChosenShift) -> str:
     return address_at(chosen, chosen.shift.start, chosen.shift.name)
 
 
-def address_at(chosen: ChosenShift, at: datetime | None, shift: str = "", **changes: str) -> str:
-    """Return the address of the shift that runs at an instant (None: now), of the same part of the
-    plant, with some parameters changed."""
-    hours = 8 if chosen.is_configured else chosen.hours
-    return _address(chosen.part, at, shift, hours, **changes)
+def address_at(
+    chosen: ChosenShift,
+    at: datetime | None,
+    shift: str = "",
+    line: str | None = None,
+    hours: int | None = None,
+) -> str:
+    """Return the address of the shift that runs at an instant (None: now).
+
+    `line`: another part of the plant, empty for all of it; `hours`: another length of shifts.
+    """
+    part = chosen.part if line is None else line
+    length = 8 if chosen.is_configured else chosen.hours
+    return _address(part, at, shift, hours or length)
 
 
 def address_of_stored(handover: Handover) -> str:
@@ -70,13 +79,12 @@ def address_of_stored(handover: Handover) -> str:
     return _address(handover.part, handover.start, handover.shift, hours)
 
 
-def _address(part: str | None, at: datetime | None, shift: str, hours: int, **changes: str) -> str:
+def _address(part: str | None, at: datetime | None, shift: str, hours: int) -> str:
     values = {
         "line": part or "",
         "at": "" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
         "shift": shift,
         "hours": "" if hours == 8 else str(hours),
-        **changes,
     }
     given = {name: value for name, value in values.items() if value}
     return f"/handover?{urlencode(given)}" if given else "/handover"

@@ -203,9 +203,7 @@ def _page(
         lines=[*whole, *lines] if len(lines) > 1 else [],
         sides=_open_sides(account.handover, person, now),
         unfolded=UNFOLDED,
-        lengths=[
-            (length, address_at(chosen, None, hours=str(length))) for length in LENGTHS.values()
-        ],
+        lengths=[(length, address_at(chosen, None, hours=length)) for length in LENGTHS.values()],
         titles={name: one.definition.title or name for name, one in plant.latest.items()},
         asset_titles={name: one.title for name, one in plant.assets.items()},
         deed_names=DEED_NAMES,
