@@ -78,7 +78,8 @@ class HandoverView(views.View):
 
 
 class StoredHandover(views.View):
-    """A hand-over in the list. `open`, `unanswered`: alarms when it was signed, null before."""
+    """A hand-over in the list. `open`, `questions`: open and unanswered alarms when it was signed,
+    null before."""
 
     id: str
     line: str | None
@@ -89,7 +90,7 @@ class StoredHandover(views.View):
     left: ActorStamp | None
     taken: ActorStamp | None
     open: int | None
-    unanswered: int | None
+    questions: int | None
 
 
 class HandoverList(views.View):
@@ -105,7 +106,7 @@ class SentView(views.View):
     recipients: int
 
 
-@api.get("/handover", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
+@api.get("/handover", tags=["shifts"], openapi_extra=MAY_NAME_NOTHING)
 def show_handover(
     request: Request, platform: Served, person: Viewer, choice: AskedShift
 ) -> HandoverView:
@@ -114,7 +115,7 @@ def show_handover(
     return _view(request, platform, find_chosen(request, platform, person, choice))
 
 
-@api.post("/handover/notes", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
+@api.post("/handover/notes", tags=["shifts"], openapi_extra=MAY_NAME_NOTHING)
 def write_shift_note(
     request: Request, body: NoteBody, platform: Served, person: Operator
 ) -> HandoverView:
@@ -125,7 +126,7 @@ def write_shift_note(
     return _view(request, platform, chosen)
 
 
-@api.post("/handover/signatures", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
+@api.post("/handover/signatures", tags=["shifts"], openapi_extra=MAY_NAME_NOTHING)
 def sign_shift(
     request: Request, body: SignatureBody, platform: Served, person: Operator
 ) -> HandoverView:
@@ -137,7 +138,7 @@ def sign_shift(
     return _view(request, platform, chosen)
 
 
-@api.post("/handover/messages", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
+@api.post("/handover/messages", tags=["shifts"], openapi_extra=MAY_NAME_NOTHING)
 def send_shift(
     request: Request, body: SendBody, platform: Served, person: Operator, deliver: Delivery
 ) -> SentView:
@@ -150,7 +151,7 @@ def send_shift(
     return SentView(recipients=count)
 
 
-@api.get("/handovers", tags=["operators"])
+@api.get("/handovers", tags=["shifts"])
 def list_handovers(
     platform: Served,
     _: Viewer,
@@ -206,5 +207,5 @@ def _stored(handover: Handover) -> StoredHandover:
         left=handover.left,
         taken=handover.taken,
         open=None if signed is None else len(signed.open),
-        unanswered=None if signed is None else signed.questions,
+        questions=None if signed is None else signed.questions,
     )

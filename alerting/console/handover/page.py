@@ -147,8 +147,8 @@ def _act(
     person: Person,
     chosen: ChosenShift,
     act: Callable[[], object],
-    place: str = "",
-    **typed: str,
+    fragment: str = "",
+    text: str = "",
 ) -> Response:
     """Do what a form asks for, and lead back to the page of the shift; where it is refused show
     that page with the reason."""
@@ -157,9 +157,9 @@ def _act(
     except NotFound:
         raise
     except UserError as fault:
-        page = _page(request, platform, person, chosen, refusal=fault.message, **typed)
+        page = _page(request, platform, person, chosen, refusal=fault.message, text=text)
         return HTMLResponse(page, 422)
-    return RedirectResponse(f"{address_of(chosen)}{place}", 303)
+    return RedirectResponse(f"{address_of(chosen)}{fragment}", 303)
 
 
 def _chosen(
