@@ -10,6 +10,7 @@ from alerting.client.calls.platform import PlatformCalls
 from alerting.client.calls.predictions import PredictionsCalls
 from alerting.client.calls.readings import ReadingsCalls
 from alerting.client.calls.reports import ReportsCalls
+from alerting.client.calls.shifts import ShiftsCalls
 from alerting.client.calls.sources import SourcesCalls
 from alerting.client.calls.trends import TrendsCalls
 
@@ -25,6 +26,7 @@ class Client(
     PredictionsCalls,
     ReadingsCalls,
     ReportsCalls,
+    ShiftsCalls,
     SourcesCalls,
     TrendsCalls,
 ):

@@ -33,6 +33,8 @@ from alerting.console.attempts import WrongAttempts
 from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
 from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
+from alerting.console.handover import handover_api
+from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
 from alerting.console.imports import import_api, import_pages
 from alerting.console.imports.worker import ImportWorker
@@ -100,6 +102,7 @@ PROGRAMS = (
         import_api.router,
     ),
     now_api.api,
+    handover_api.api,
     *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
     label_api.router,
     live_api.router,
@@ -127,6 +130,7 @@ PEOPLE = (
         import_pages.pages,
         api_page.pages,
     ),
+    handover_page.pages,
     *(operate_pages.router, access_page.pages, account_page.pages, audit_page.pages),
 )
 # sessions expire by it, independent of the platform's clock

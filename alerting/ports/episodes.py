@@ -10,6 +10,7 @@ from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, Feedback, Phase
 from alerting.episodes.extract import Alarm
 from alerting.episodes.misses import ReportedMiss
+from alerting.operators.handovers import Handover
 from alerting.operators.shelves import Shelf
 from alerting.operators.silences import Silence
 from alerting.ports.unit_of_work import Unit
@@ -160,6 +161,33 @@ class NoSilences:
 
 
 NO_SILENCES = NoSilences()
+
+
+class Handovers(Protocol):
+    """Hand-overs of shifts, each replaced only by its next version."""
+
+    def insert(self, handover: Handover) -> bool:
+        """Insert; return False if this id exists."""
+
+    def replace(self, handover: Handover) -> bool:
+        """Write the next version: succeeds only while the stored version is
+        `handover.version - 1`."""
+
+    def get(self, id: str) -> Handover | None: ...
+
+    def find(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
+        parts: Collection[str | None] | None = None,
+    ) -> list[Handover]:
+        """Return hand-overs of shifts that meet [start, end), newest start first, those of one
+        instant by descending id; with `parts` only those of these parts of the plant.
+
+        `before` (start, id) leaves out that one and all ahead of it in this order: the next page.
+        """
 
 
 class Misses(Protocol):

@@ -28,6 +28,7 @@ from alerting.ports.episodes import (
     NO_SILENCES,
     Episodes,
     FeedbackLog,
+    Handovers,
     Misses,
     Shelves,
     Silences,
@@ -287,6 +288,13 @@ class OperatorPorts(MutingPorts):
     misses: Misses
     revocations: Revocations
     links: Links | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandoverPorts(OperatorPorts):
+    """Hand over shifts."""
+
+    handovers: Handovers
 
 
 @dataclass(frozen=True, kw_only=True)

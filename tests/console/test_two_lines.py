@@ -116,6 +116,7 @@ QUERIES = {
     "severity": ["high"],
     "shift": [f"{line.line}-route" for line in LINES],
     "mine": ["yes"],
+    "hours": ["12"],
     "span": ["28d"],
     "find": ["temperature"],
     "x": ["temperature"],
@@ -412,6 +413,21 @@ def bodies_of_the_plant(line, oven):
     }
 
 
+def bodies_of_handovers(line, oven):
+    """Return the bodies of routes that hand over shifts, of a part of the plant and of all."""
+    parts = [{"line": line}, {"line": line, "at": at(NOW - 60).isoformat()}]
+    if line == FIRST:
+        parts.append({})
+    notes = [{**part, "text": "belt squeaks", "asset": oven} for part in parts]
+    sides = [{**part, "side": side} for part in parts for side in ("leaving", "coming")]
+    sent = [{**part, "route": f"{line}-route"} for part in parts]
+    return {
+        **dict.fromkeys(("/handover/notes", "/handover/note"), notes),
+        **dict.fromkeys(("/handover/signatures", "/handover/sign"), sides),
+        **dict.fromkeys(("/handover/messages", "/handover/send"), sent),
+    }
+
+
 def bodies_of(path, line):
     """Return the bodies of a route that name things of a line, or of both; `for` a program or as
     the fields of a form."""
@@ -463,6 +479,7 @@ def bodies_of(path, line):
         "/misses": [
             {"definition": d, "asset": a, "at": instant, "comment": "late"} for d, a in pairs
         ],
+        **bodies_of_handovers(line, oven),
         "/predict": [{"asset": asset} for asset in (oven, fan, f"{FIRST}-oven")],
         "/predict-jobs": [{"address": "s3://bucket/a.parquet"}],
         "/retry": [

@@ -28,6 +28,7 @@ from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
     MemoryFeedback,
+    MemoryHandovers,
     MemoryMisses,
     MemoryPlatformAlerts,
     MemoryRevocations,
@@ -73,6 +74,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         silences=MemorySilences(),
         feedback=MemoryFeedback(),
         misses=MemoryMisses(),
+        handovers=MemoryHandovers(),
         decisions=decisions,
         trainings=MemoryTrainings(),
         models=models,

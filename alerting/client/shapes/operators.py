@@ -2,7 +2,7 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-from alerting.client.shapes.shared import EpisodeSummary
+from alerting.client.shapes.shared import ActorStamp, EpisodeSummary
 from alerting.client.values import Instant
 
 AckBody = TypedDict(
@@ -12,15 +12,6 @@ AckBody = TypedDict(
     },
 )
 """An acknowledgement."""
-
-ActorStamp = TypedDict(
-    "ActorStamp",
-    {
-        "actor": str,
-        "at": str,
-    },
-)
-"""The first actor of an action on an episode, and its time."""
 
 AssignBody = TypedDict(
     "AssignBody",

@@ -2,6 +2,15 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+ActorStamp = TypedDict(
+    "ActorStamp",
+    {
+        "actor": str,
+        "at": str,
+    },
+)
+"""The first actor of an action on an episode, and its time."""
+
 Content = TypedDict(
     "Content",
     {

@@ -25,6 +25,7 @@ from alerting.operators.causes import DayOfAlarms, group_by_day
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base import sentences
 from alerting.usecases.episodes.suppression import not_notified_since
+from alerting.usecases.handover.choose import shift_to_hand_over
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.now.known_plant import KnownPlant, KnownPlants
 from alerting.usecases.now.overview import NowFilters, read_now
@@ -122,6 +123,7 @@ def _present(
         "not_notified": len(not_notified_since(platform, now.at - NOT_NOTIFIED_WITHIN, now.at)),
         "off": alarms_off(platform),
         "may_answer": person.may_answer,
+        "handed_over": shift_to_hand_over(routes, now.at),
         "presets": SHELF_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,

@@ -24,9 +24,12 @@ _NAMES = {
     "end": ACTION_NAMES["unshelve"],
     "feedback": translatable("answer"),
     "misses": translatable("report a missed problem"),
+    "note": translatable("write a note of the shift"),
+    "sign": translatable("sign the hand-over"),
+    "send": translatable("send the hand-over"),
 }
 """Names of forms, by the last part of their address; others are shown without."""
-_TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment")
+_TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
 
 

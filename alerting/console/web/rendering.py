@@ -43,6 +43,7 @@ class MenuEntry(NamedTuple):
 
 MENU = (
     MenuEntry("/", translatable("Now"), "read"),
+    MenuEntry("/handover", translatable("Hand-over"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/silences", translatable("Maintenance"), "read"),
@@ -58,7 +59,7 @@ MENU = (
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("reference", "silences"),
+    *("reference", "silences", "handover"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fnmatch import filter as filter_names
 from typing import Any
 
+from alerting.usecases.access.operator_rules import OPERATOR_RULES
 from alerting.usecases.access.rules import (
     Call,
     Check,
@@ -291,11 +292,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "in_force": each(_on_asset),
         "for_target": asked("asset", Sight.sees, list),
     },
-    "misses": {"append": writing("miss", _on_asset), "for_interval": read_visible},
-    "feedback": {
-        "append": writing("feedback", lambda sight, given: sight.sees_episode(given.episode)),
-        "for_episode": asked("episode", Sight.sees_episode, list),
-    },
+    **OPERATOR_RULES,
     "notifications": {
         "add": writing_all("notifications", _message),
         "change": writing_all("changes", _at(1, _message)),

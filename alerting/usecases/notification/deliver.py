@@ -246,6 +246,9 @@ def _message(
     ):
         return shelf_message(shelf, notification, at, platform.zone, reads)
     plain = content_message(notification, at, platform.zone, reads)
+    if "page" in plain.payload and platform.links:
+        page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
+        return replace(plain, links=(page,))
     return _with_report(platform, plain, reads) if "report" in plain.payload else plain
 
 

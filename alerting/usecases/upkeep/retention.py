@@ -71,7 +71,7 @@ def retain(
             platform.definitions,
             platform.sweeps,
             limits["audit"],
-            ("audit", "platform_alerts"),
+            ("audit", "handovers", "platform_alerts"),
             dry,
         ),
         *_logs(

@@ -77,6 +77,7 @@ def everywhere(stub):
         "notifications",
         "feedback",
         "misses",
+        "handovers",
         "predict_jobs",
         "import_jobs",
         "access_tokens",
@@ -295,8 +296,8 @@ def provoke(clients, path, method, operation, schemas):
         if {"definition", "kind"} & {*body.get("json", ())}:
             for field in {"definition", "asset"} & {*body["json"]}:
                 yield send(json={**body["json"], field: "nothing-of-this-name"})
-        if "owner" in body.get("json", ()):
-            yield send(json={**body["json"], "owner": "nothing-of-this-name"})
+        for field in {"owner", "line"} & {*body.get("json", ())}:
+            yield send(json={**body["json"], field: "nothing-of-this-name"})
 
 
 def not_provoked_here(status):

@@ -13,13 +13,16 @@ from typing import NamedTuple
 from alerting.console.gate import COOKIE
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.sources.source import parse_source
-from alerting.episodes.episode import Feedback, Transition
+from alerting.episodes.episode import ActorStamp, Feedback, Transition
 from alerting.episodes.misses import ReportedMiss
 from alerting.kinds.validation import parse_definition
 from alerting.notifications.notification import Content
 from alerting.operators.actions import ROLES
+from alerting.operators.handovers import ShiftNote, new_handover
 from alerting.operators.people import AccessToken, Account, Session, hash_secret
 from alerting.operators.shelves import new_shelf
+from alerting.operators.shift_summary import ShiftChange, ShiftSummary
+from alerting.operators.shifts import Shift
 from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import (
     DecisionRecord,
@@ -268,6 +271,7 @@ def _add_operations(made, line, oven):
         assert made.labels.insert(label)
     miss = ReportedMiss(f"{line}-moist", oven, at(800), f"missed on {line}", line, at(900))
     made.misses.append(miss)
+    _add_handover(made, line, oven)
     span = (at(0), at(1440), 1, None, at(2000))
     made.past_evaluations.add(PastEvaluation(f"{line}-hot", oven, *span))
     made.scores.add(f"{line}-moist", oven, [Score(at(60 * n), 0.5, 0.7, 1) for n in range(9)])
@@ -285,12 +289,26 @@ def _add_operations(made, line, oven):
         )
 
 
+def _add_handover(made, line, oven):
+    """Add a signed hand-over of the shift before, as its own crew and as the whole plant see it."""
+    note = ShiftNote(f"note on {line}", line, at(NOW - 600), oven)
+    signed = ShiftSummary(
+        at(NOW - 480), changes=(ShiftChange(f"{line}-hot", 1, line, at(0), line),)
+    )
+    for part in (line, None) if line == SECOND else (line,):
+        shift = Shift(f"{line}-crew", at(NOW - 960), at(NOW - 480))
+        handover = new_handover(part, shift)
+        stamp = ActorStamp(line, at(NOW - 481))
+        assert made.handovers.insert(replace(handover, notes=(note,), left=stamp, signed=signed))
+
+
 def _add_messages(made, line):
     route = {
         "name": f"{line}-route",
         "match": {"assets": [f"{line}-*", line]},
         "channels": [f"{line}-mail"],
         "repeat": "30m",
+        "shifts": [{"from": "18:00", "to": "18:00"}],
     }
     apply_routes(made, [route], f"{line}-engineer", at(2))
     first, second, *_ = names_of(line).episodes

@@ -1,0 +1,133 @@
+"""The shift that a person asks for: of a part of the plant, at an instant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from alerting.definitions.faults import NotFound
+from alerting.definitions.routes import Route
+from alerting.definitions.wording.language import translatable
+from alerting.notifications.routing import is_for
+from alerting.operators.shifts import (
+    Shift,
+    ShiftHours,
+    find_change,
+    find_next,
+    find_others,
+    find_previous,
+    find_running,
+    usual_hours,
+)
+from alerting.ports import Routes
+from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.now.known_plant import KnownPlant
+
+ShiftLength = Literal[8, 12, 24]
+
+
+@dataclass(frozen=True)
+class ShiftChoice:
+    """The shift that is asked for. `line`: a part of the plant; `at`: an instant in the shift, now
+    if None; `shift`: its route, where several shifts run at once; `hours`: length of shifts where
+    no route names any."""
+
+    line: str | None = None
+    at: datetime | None = None
+    shift: str | None = None
+    hours: ShiftLength = 8
+
+
+@dataclass(frozen=True)
+class ChosenShift:
+    """A shift of a part of the plant (None: of the whole plant), and the shifts around it.
+
+    `others`: that run at the same time. `assets`: of the part, None for all. `is_configured`: a
+    route names the hours. `routes`: by which the hand-over can be sent. `lines`: titles of all
+    parts by name. `hours`: as asked for.
+    """
+
+    part: str | None
+    title: str
+    assets: frozenset[str] | None
+    shift: Shift
+    previous: Shift | None
+    next: Shift | None
+    others: tuple[Shift, ...]
+    is_configured: bool
+    routes: tuple[Route, ...]
+    lines: dict[str, str]
+    hours: ShiftLength
+
+
+def choose_shift(
+    routes: Routes,
+    plant: KnownPlant,
+    choice: ShiftChoice,
+    sees_all: bool,
+    zone: ZoneInfo,
+    now: datetime,
+) -> ChosenShift:
+    """Return the shift that is asked for.
+
+    `sees_all`: the person sees the whole plant; others get the first of their parts if they name
+    none, and send by the routes of their shifts alone. Raises NotFound for an unknown part, or if
+    there is no shift at that time.
+    """
+    part = _part_of(plant, choice.line, sees_all)
+    assets = (
+        None if part is None else frozenset(name for name, of in plant.parts.items() if of == part)
+    )
+    stored = read_routes(routes)[0]
+    known = plant.assets if assets is None else assets
+    fitting = [r for r in stored if not known or any(is_for(r, name) for name in known)]
+    plans = shift_hours(fitting)
+    is_configured = bool(plans)
+    plans = plans or [usual_hours(choice.hours, zone)]
+    at = choice.at or now
+    shift = find_running(plans, at, choice.shift)
+    if shift is None:
+        raise NotFound(translatable("no shift runs at that time, or ran in the eight days before"))
+    return ChosenShift(
+        part,
+        "" if part is None else plant.assets[part].title,
+        assets,
+        shift,
+        find_previous(plans, shift),
+        find_next(plans, shift),
+        tuple(find_others(plans, shift, at)),
+        is_configured,
+        tuple(route for route in fitting if sees_all or route.shifts),
+        plant.lines if sees_all else _own_lines(plant),
+        choice.hours,
+    )
+
+
+def shift_hours(routes: Sequence[Route]) -> list[ShiftHours]:
+    """Return the hours of the routes that have shifts."""
+    return [ShiftHours(route.name, route.shifts, route.zone) for route in routes if route.shifts]
+
+
+def shift_to_hand_over(routes: Sequence[Route], now: datetime) -> Shift | None:
+    """Return the shift that is handed over now, by the routes that have shifts; None at other
+    times."""
+    return find_change(shift_hours(routes), now)
+
+
+def _own_lines(plant: KnownPlant) -> dict[str, str]:
+    names = sorted({*plant.parts.values()})
+    return {name: plant.assets[name].title for name in names}
+
+
+def _part_of(plant: KnownPlant, line: str | None, sees_all: bool) -> str | None:
+    parts = {*plant.parts.values()}
+    if line:
+        if line not in parts:
+            raise NotFound(translatable("there is no part of the plant “{name}”", name=line))
+        return line
+    if sees_all:
+        return None
+    if not parts:
+        raise NotFound(translatable("this account sees no part of the plant"))
+    return min(parts)

@@ -1,0 +1,169 @@
+"""The hand-over of a shift as a message to the recipients of a route."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.wording.language import Language, template, translatable
+from alerting.notifications.notification import new_message
+from alerting.notifications.routing import channels_of
+from alerting.operators.actions import permit
+from alerting.operators.shift_summary import DeedKind, ShiftAlarm, ShiftDeed
+from alerting.ports import HandoverPorts
+from alerting.reporting.base.messages import OUTCOME_NAMES
+from alerting.usecases.handover.read import ShiftAccount
+from alerting.usecases.notification.routes import language_of
+from alerting.usecases.operators.operate import Actor
+
+DEED_NAMES: Mapping[DeedKind, str] = MappingProxyType({
+    "acted": translatable("acted"),
+    "commented": translatable("commented"),
+    "took over": translatable("took over"),
+    "closed": translatable("closed by hand"),
+    "missed": translatable("reported: no alarm came"),
+})  # fmt: skip
+
+
+def send_handover(
+    platform: HandoverPorts,
+    account: ShiftAccount,
+    route: str,
+    address: str,
+    actor: Actor,
+    at: datetime,
+) -> int:
+    """Send a hand-over to every recipient of a route; return to how many. What was sent already is
+    not sent again.
+
+    `address`: of its page, beginning with a slash. Raises NotFound for a route that is not of this
+    part of the plant, UserError if it has no recipient.
+    """
+    permit("comment", actor.role)
+    chosen = account.chosen
+    found = next((one for one in chosen.routes if one.name == route), None)
+    if found is None:
+        raise NotFound(translatable("there is no route “{name}” for this line", name=route))
+    recipients = [name for name in channels_of(found) if name in platform.channels]
+    if not recipients:
+        raise UserError(translatable("the route “{name}” has no configured channel", name=route))
+    language = language_of(found, platform.language)
+    subject = _subject(account, language)
+    text = "\n".join(describe_account(account, language))
+    handover = account.handover
+    digest = hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:12]
+    payload = {"handover": handover.id, "page": address, "sender": actor.name}
+    messages = [
+        replace(
+            new_message(
+                f"handover:{handover.id}:{digest}:{one}", one, subject, text, at, route, **payload
+            ),
+            asset=chosen.part,
+            transition="reminder",
+        )
+        for one in recipients
+    ]
+    added = platform.notifications.add(messages)
+    if added:
+        about = f"{chosen.part or 'plant'} {handover.start.isoformat(timespec='minutes')}"
+        platform.audit.add(actor.name, template("shift hand-over sent"), about, at, after=route)
+    return len(recipients)
+
+
+def _subject(account: ShiftAccount, language: Language) -> str:
+    chosen = account.chosen
+    names = " · ".join(name for name in (chosen.shift.name, chosen.title) if name)
+    return language.say("Hand-over {shift}", shift=names or language.say("of the plant"))
+
+
+def describe_account(account: ShiftAccount, language: Language) -> list[str]:
+    """Return a hand-over as lines of text, with instants that the delivery writes as local
+    times."""
+    summary = account.summary
+    chosen = account.chosen
+    handover = account.handover
+    lines = [
+        language.say(
+            "Shift from {start} to {end}.",
+            start=chosen.shift.start.isoformat(),
+            end=chosen.shift.end.isoformat(),
+        ),
+        language.say("Handed over by {person}.", person=handover.left.actor)
+        if handover.left
+        else language.say("Not signed by the person who leaves."),
+        language.say("Taken over by {person}.", person=handover.taken.actor)
+        if handover.taken
+        else language.say("Not signed by the person who comes."),
+    ]
+    notes = [
+        f"{one.note.at.isoformat()} {one.note.actor}: {one.note.text}" for one in account.notes
+    ]
+    sections = (
+        (language.say("Notes"), notes),
+        (language.say("Open now"), [_alarm(one, language) for one in summary.open]),
+        (
+            language.say("Unanswered, of earlier shifts"),
+            [_alarm(one, language) for one in summary.left],
+        ),
+        (language.say("What was done"), [_deed(one, language) for one in summary.deeds]),
+        (language.say("Ended in this shift"), [_alarm(one, language) for one in summary.over]),
+        (
+            language.say("Muted"),
+            [
+                language.say(
+                    "{definition} on {asset} until {until}: {reason} ({person})",
+                    definition=one.definition,
+                    asset=one.asset,
+                    until=one.until.isoformat() if one.until else language.say("returned by hand"),
+                    reason=language.translate(one.reason),
+                    person=one.actor,
+                )
+                for one in summary.muted
+            ],
+        ),
+        (
+            language.say("Changed definitions"),
+            [
+                f"{one.definition} ({one.revision}), {one.actor}: {one.reason}"
+                for one in summary.changes
+            ],
+        ),
+    )
+    for title, listed in sections:
+        lines += _section(title, listed)
+    if summary.omitted:
+        lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
+    return lines
+
+
+def _section(title: str, listed: Sequence[str]) -> list[str]:
+    return ["", f"{title}:", *(f"- {one}" for one in listed)] if listed else []
+
+
+def _alarm(alarm: ShiftAlarm, language: Language) -> str:
+    parts = [
+        language.say(
+            "{severity}: {title} on {asset}, since {since}",
+            severity=language.translate(SEVERITY_NAMES[alarm.severity]),
+            title=alarm.title,
+            asset=alarm.asset,
+            since=alarm.raised_at.isoformat(),
+        )
+    ]
+    if alarm.taken_by:
+        parts.append(language.say("taken by {person}", person=alarm.taken_by))
+    if alarm.outcome:
+        parts.append(language.translate(OUTCOME_NAMES[alarm.outcome]))
+    if alarm.is_question:
+        parts.append(language.say("not answered"))
+    return "; ".join(parts)
+
+
+def _deed(deed: ShiftDeed, language: Language) -> str:
+    what = language.translate(DEED_NAMES[deed.kind])
+    text = f": {deed.text}" if deed.text else ""
+    outcome = f" ({language.translate(OUTCOME_NAMES[deed.outcome])})" if deed.outcome else ""
+    return f"{deed.at.isoformat()} {deed.actor} {what}{text}; {deed.title}, {deed.asset}{outcome}"

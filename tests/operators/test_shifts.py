@@ -1,0 +1,152 @@
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from alerting.definitions.hours import Hours
+from alerting.operators.shifts import (
+    Shift,
+    ShiftHours,
+    find_change,
+    find_next,
+    find_others,
+    find_previous,
+    find_running,
+    usual_hours,
+)
+
+pytestmark = pytest.mark.fast
+BERLIN = ZoneInfo("Europe/Berlin")
+WEEK = ("mon", "tue", "wed", "thu", "fri")
+
+
+def hours(start, end, *days):
+    return Hours.model_validate({"from": start, "to": end, **({"days": days} if days else {})})
+
+
+def plan(name, *periods):
+    return ShiftHours(name, tuple(hours(*one) for one in periods), BERLIN)
+
+
+def local(text):
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(UTC)
+
+
+EARLY = plan("early", ("06:00", "14:00"))
+LATE = plan("late", ("14:00", "22:00"))
+NIGHT = plan("night", ("22:00", "06:00"))
+THREE = [EARLY, LATE, NIGHT]
+OFFICE = plan("office", ("08:00", "17:00"))
+OF_WEEKDAYS = [plan("day", ("07:00", "15:30", *WEEK)), plan("night", ("22:00", "06:00", *WEEK))]
+
+
+def shown(shift):
+    if shift is None:
+        return None
+    start, end = (f"{t.astimezone(BERLIN):%d %H:%M}" for t in (shift.start, shift.end))
+    return f"{shift.name} {start} {end}"
+
+
+@pytest.mark.parametrize(
+    ("plans", "at", "running", "before", "after"),
+    [
+        (THREE, "2026-01-14 10:00", "early 14 06:00 14 14:00", "night 13 22:00", "late 14 14:00"),
+        # at the instant of the change the new one runs
+        (THREE, "2026-01-14 14:00", "late 14 14:00 14 22:00", "early 14 06:00", "night 14 22:00"),
+        # over midnight
+        (THREE, "2026-01-14 02:00", "night 13 22:00 14 06:00", "late 13 14:00", "early 14 06:00"),
+        # one route with all shifts
+        (
+            [plan("crew", ("06:00", "18:00"), ("18:00", "06:00"))],
+            "2026-01-14 03:00",
+            "crew 13 18:00 14 06:00",
+            "crew 13 06:00",
+            "crew 14 06:00",
+        ),
+        # a route of other hours is not taken for the shift before
+        (
+            [*THREE, OFFICE],
+            "2026-01-14 18:00",
+            "late 14 14:00 14 22:00",
+            "early 14 06:00",
+            "night 14 22:00",
+        ),
+        # on Sunday none runs: the one that ended last
+        (
+            OF_WEEKDAYS,
+            "2026-01-18 12:00",
+            "night 16 22:00 17 06:00",
+            "day 16 07:00",
+            "day 19 07:00",
+        ),
+        # the clocks are put forward: seven hours
+        (THREE, "2026-03-29 04:00", "night 28 22:00 29 06:00", "late 28 14:00", "early 29 06:00"),
+        # no shifts are named
+        (
+            [usual_hours(8, BERLIN)],
+            "2026-01-14 05:59",
+            " 13 22:00 14 06:00",
+            " 13 14:00",
+            " 14 06:00",
+        ),
+        (
+            [usual_hours(24, BERLIN)],
+            "2026-01-14 05:59",
+            " 13 06:00 14 06:00",
+            " 12 06:00",
+            " 14 06:00",
+        ),
+        (
+            [usual_hours(12, BERLIN)],
+            "2026-10-25 12:00",
+            " 25 06:00 25 18:00",
+            " 24 18:00",
+            " 25 18:00",
+        ),
+    ],
+)
+def test_the_shift_that_runs_the_one_before_and_the_one_after(plans, at, running, before, after):
+    found = find_running(plans, local(at))
+    assert shown(found) == running
+    assert shown(find_previous(plans, found)).startswith(before)
+    assert shown(find_next(plans, found)).startswith(after)
+
+
+@pytest.mark.parametrize(
+    ("night", "length"), [("2026-03-28 23:00", 7), ("2026-10-24 23:00", 9), ("2026-01-14 23:00", 8)]
+)
+def test_a_night_in_which_the_clocks_change_is_shorter_or_longer(night, length):
+    shift = find_running(THREE, local(night))
+    assert (shift.end - shift.start).total_seconds() == length * 3600
+
+
+def test_of_shifts_that_run_at_once_a_person_can_name_one():
+    at = local("2026-01-14 09:00")
+    assert find_running([*THREE, OFFICE], at).name == "office"
+    assert find_running([*THREE, OFFICE], at, "early").name == "early"
+    found = find_running([*THREE, OFFICE], at)
+    assert [other.name for other in find_others([*THREE, OFFICE], found, at)] == ["early"]
+
+
+def test_without_hours_no_shift_runs():
+    at = local("2026-01-14 09:00")
+    assert find_running([], at) is None
+    alone = Shift("once", at, at.replace(hour=at.hour + 1))
+    assert find_previous([], alone) is None
+    assert find_next([], alone) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "shift"),
+    [
+        ("2026-01-14 13:29", None),
+        ("2026-01-14 13:30", "early"),
+        ("2026-01-14 14:00", "early"),
+        ("2026-01-14 14:30", "early"),
+        ("2026-01-14 14:31", None),
+        ("2026-01-14 06:10", "night"),
+    ],
+)
+def test_a_shift_is_handed_over_around_its_end(at, shift):
+    found = find_change(THREE, local(at))
+    assert (found and found.name) == shift
