@@ -56,6 +56,7 @@ MENU = (
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
     "reference",
+    "wall",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 ROLE_NAMES = {
