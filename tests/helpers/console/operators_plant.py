@@ -21,7 +21,7 @@ HELPED = "belt slowed"
 
 def operators_plant(stores):
     """Return a platform with a line of twelve presses and a line of an oven, all of it normal."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     platform = platform_on(stores, [], HandClock(now))
     hot = {"temperature": Variable(unit="°C", title="Temperature")}
     lines = (("line-1", PRESSES), ("line-2", OTHERS))
@@ -66,23 +66,26 @@ def get_hot(platform, asset):
     evaluate(platform, ["too-hot"], now)
 
 
-def raised(asset, ago, **changes):
+def raised(asset, ago, now=None, **changes):
     """Return an open alarm of some time ago."""
-    at = datetime.now(UTC).replace(microsecond=0) - ago
+    at = (now or datetime.now(UTC).replace(microsecond=0)) - ago
     made = episode(1, asset=asset, condition="open", **changes)
     id = episode_id(made.definition, asset, at)
     return replace(made, id=id, raised_at=at, detected_at=at)
 
 
 def flood(platform):
-    """Raise 60 alarms on twelve presses within a minute; return the first of them."""
+    """Raise 60 alarms on twelve presses within a minute, some minutes before what was evaluated
+    last; return the first of them."""
+    now = platform.clock.now() - timedelta(minutes=5)
     first = raised(
-        "press-7", timedelta(seconds=90), title="Hydraulics lose pressure", severity="critical"
+        "press-7", timedelta(seconds=90), now, title="Hydraulics lose pressure", severity="critical"
     )
     followers = [
         raised(
             PRESSES[n % 12],
             timedelta(seconds=80 - n),
+            now,
             definition=f"follows-{n // 12}",
             title=f"Consequence {n // 12 + 1}",
             severity=("high", "medium", "low")[n % 3],
