@@ -36,9 +36,7 @@ def wall(
     scripts. The session of a device that only shows is renewed."""
     plant = known_plant(request, platform)
     now = read_now(platform, plant, NowFilters(line), person.name)
-    made = make_wall(
-        [*now.happening, *now.expected], [tile for part in now.parts for tile in part.tiles]
-    )
+    made = make_wall([*now.happening, *now.expected], now.parts)
     in_sight = (page - 1) % len(made.pages)
     known = plant.parts.values()
     shown = render(
