@@ -52,8 +52,8 @@ def make_wall(causes: Sequence[Cause], parts: Iterable[PartTiles]) -> Wall:
     loud = [tile for tile in tiles if tile.state not in _QUIET]
     quiet = [tile for tile in tiles if tile.state in _QUIET]
     size = TILES_BELOW_CARDS if causes else TILES_ALONE
-    room = (-len(loud) % size if loud else size) if causes else None
-    rows = _deal([*loud, *quiet[:room]], size)
+    spare = (-len(loud) % size if loud else size) if causes else None
+    rows = _deal([*loud, *quiet[:spare]], size)
     count = min(MOST_PAGES, max(len(cards), len(rows)))
     shown = {id(one) for group in cards[:count] for one in group}
     return Wall(

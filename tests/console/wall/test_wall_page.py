@@ -41,7 +41,8 @@ def test_it_shows_an_alarm_and_has_nothing_to_press(platform, screen):
 
 def test_without_scripts_the_pages_follow_each_other_and_begin_again(platform, screen):
     raise_alarms(platform, 9)
-    address, seen = "/wall", set()
+    address = "/wall"
+    seen = set()
     for number in range(3):
         page = screen.get(address).text
         sections = IN_SIGHT.findall(page)
@@ -53,7 +54,7 @@ def test_without_scripts_the_pages_follow_each_other_and_begin_again(platform, s
     assert address == "/wall?page=1"
 
 
-def test_a_line_that_does_not_exist_is_said_and_is_not_called_normal(browser):
+def test_a_line_that_does_not_exist_is_named_and_is_not_called_normal(browser):
     log_in(browser, VIEWER_TOKEN)
     page = browser.get("/wall?line=line-9").text
     assert "There is no line line-9." in page
