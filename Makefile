@@ -47,8 +47,8 @@ oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many rando
 docs: $(MADE) ## Make the pages and pictures that come from code: reference, life cycle, commands, kinds
 	.venv/bin/python -m tools.pages
 
-pages: $(MADE) ## Walk through an engineer's day at four sizes, light and dark, with pictures: OUT=folder
-	ALERTING_PICTURES=$(abspath $(or $(OUT),.alerting/pages)) .venv/bin/python -m pytest -q tests/console/test_engineers_day.py
+pages: $(MADE) ## Walk through an engineer's and an operator's day at four sizes, light and dark, with pictures: OUT=folder
+	ALERTING_PICTURES=$(abspath $(or $(OUT),.alerting/pages)) .venv/bin/python -m pytest -q tests/console/test_engineers_day.py tests/console/test_operators_day.py
 
 format: $(MADE) ## Format all code
 	.venv/bin/ruff check --fix .

@@ -38,6 +38,7 @@ from alerting.console.handover import page as handover_page
 from alerting.console.head import HeadAsGet
 from alerting.console.imports import import_api, import_pages
 from alerting.console.imports.worker import ImportWorker
+from alerting.console.install import shell
 from alerting.console.language import language_routes
 from alerting.console.live import live_api
 from alerting.console.live.changes import LiveChanges
@@ -65,6 +66,7 @@ from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
 from alerting.console.trends import label_api, label_pages, overlay, scatter, trend_api
 from alerting.console.trends import page as trend_page
+from alerting.console.wall import wall_page
 from alerting.console.web import (
     links,
     operate_pages,
@@ -112,6 +114,7 @@ PEOPLE = (
     *(
         *(now_page.pages, answer_pages.pages),
         silence_pages.pages,
+        *(wall_page.pages, shell.pages),
         pages.router,
         *(editor_page.router, list_page.router),
         model_pages.router,

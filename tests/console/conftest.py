@@ -1,4 +1,16 @@
 """Fixtures of the console's tests: a platform with browsers on it."""
 
+import pytest
+
+from alerting.adapters.mongo.mongo import open_stores
 from tests.helpers.console.api import client, platform  # noqa: F401 - fixtures
 from tests.helpers.console.pages import browser, wall  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def stores(real_server, request):
+    """Return stores of a database of its own: its changes are those of this test alone."""
+    name = f"live-{abs(hash(request.node.name)) % 10**8}"
+    with open_stores(real_server, name, prepare=True) as stores:
+        yield stores
+        stores.database.client.drop_database(name)

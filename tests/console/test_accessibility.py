@@ -52,6 +52,7 @@ def pages_of(line):
         *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
         *("/handover", f"/handover?line={line}&hours=12", "/handover/earlier"),
         f"/trends/scatter?asset={names.assets[1]}&span=28d",
+        *("/wall", "/install"),
     ]
 
 
@@ -73,7 +74,7 @@ def test_no_page_hinders_a_person(tmp_path, width, height, scheme):
         page.switch_scripts_on()
         for path in pages_of(FIRST):
             page.open(base + path)
-            assert page.evaluate("document.querySelector('nav form') != null"), path
+            assert page.evaluate("document.querySelector('nav form, #wall') != null"), path
             page.evaluate(f"(() => {{ {axe} }})()")
             page.evaluate(LOOK % json.dumps(RULES))
             wait_until(lambda: page.evaluate("window.found"), lambda path=path: path)

@@ -2,23 +2,18 @@
 an API that is killed and started again, several pages of one browser."""
 
 import json
-import os
-import subprocess
-import sys
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
 from alerting.definitions.wording.language import LANGUAGES
 from alerting.episodes.episode import episode_id
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
-from tests.helpers.console.pages import OPERATOR_TOKEN
-from tests.helpers.console.server import serving_thread, wait_until_healthy
+from tests.helpers.console.chromium import CHROMIUM, wait_until
+from tests.helpers.console.live_console import console_process, reader, shows
+from tests.helpers.console.server import serving_thread
 from tests.in_memory_platform import HandClock, platform_on
 from tests.support import free_port
 
@@ -45,39 +40,6 @@ def raised(minutes_ago, asset, **changes):
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=minutes_ago)
     made = episode(1, asset=asset, condition="open", title=f"Hot at {asset}", **changes)
     return replace(made, id=episode_id("too-hot", asset, at), raised_at=at, detected_at=at)
-
-
-@pytest.fixture
-def stores(real_server, request):
-    """Return stores of a database of its own: its changes are those of this test alone."""
-    name = f"live-{abs(hash(request.node.name)) % 10**8}"
-    with open_stores(real_server, name, prepare=True) as stores:
-        yield stores
-        stores.database.client.drop_database(name)
-
-
-@contextmanager
-def reader(folder, base, path="/"):
-    """Yield a browser with scripts, signed in, on a page."""
-    with open_chromium(folder) as page:
-        page.resize(1280, 800)
-        page.open(f"{base}/login")
-        page.evaluate(f"document.querySelector('[name=token]').value = {OPERATOR_TOKEN!r}")
-        page.evaluate("document.querySelector('[name=token]').form.requestSubmit()")
-        page.wait_for(f"{base}/", "nav .who")
-        page.switch_scripts_on()
-        page.open(base + path)
-        wait_until(lambda: has_mark(page), page.text)
-        yield page
-
-
-def has_mark(page):
-    """Return whether a page has had an event of the stream."""
-    return page.evaluate("sessionStorage.getItem('alerting-live-mark') !== null")
-
-
-def shows(page, text):
-    wait_until(lambda: text in page.text(), lambda: f"{text}: {page.text()}")
 
 
 def test_a_raise_is_seen_in_two_browsers_and_an_acknowledgement_in_the_other(tmp_path, stores):
@@ -142,35 +104,6 @@ def test_pages_of_one_browser_share_one_stream(tmp_path, stores):
             assert app.state.live.readers == 1
 
 
-@contextmanager
-def api(uri, database, port, home):
-    """Yield the process of an API on a database."""
-    tokens = home / "tokens.json"
-    tokens.write_text(json.dumps({t: {"name": n, "role": r} for t, (n, r) in TOKENS.items()}))
-    tokens.chmod(0o600)
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")},
-        "ALERTING_HOME": str(home),
-        "ALERTING_MONGODB_URI": uri,
-        "ALERTING_DATABASE": database,
-        "ALERTING_API_PORT": str(port),
-        "ALERTING_API_TOKENS_FILE": str(tokens),
-    }
-    server = subprocess.Popen(
-        [sys.executable, "-m", "alerting.console.serve"],
-        env=environ,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait_until_healthy(server, port)
-        yield server
-    finally:
-        with suppress(ProcessLookupError):
-            server.kill()
-        server.communicate(timeout=600)
-
-
 def test_an_api_that_was_killed_is_found_again_and_the_page_shows_the_truth_once(
     tmp_path, real_server, stores
 ):
@@ -178,7 +111,7 @@ def test_an_api_that_was_killed_is_found_again_and_the_page_shows_the_truth_once
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     given = (real_server, stores.database.name, port, tmp_path)
-    with api(*given) as first:
+    with console_process(*given) as first:
         browser = reader(tmp_path / "a", base)
         page = browser.__enter__()
         try:
@@ -188,7 +121,7 @@ def test_an_api_that_was_killed_is_found_again_and_the_page_shows_the_truth_once
             first.kill()
             shows(page, "The connection was lost")
             platform.episodes.insert(raised(2, "oven-2"))
-            with api(*given) as second:
+            with console_process(*given) as second:
                 shows(page, "Hot at oven-2")
                 wait_until(lambda: "The connection was lost" not in page.text(), page.text)
                 wait_until(lambda: page.evaluate(SHOWN) == page.evaluate(STORED), page.text)

@@ -106,6 +106,7 @@ QUERIES = {
     "at": ["2026-01-11T00:00Z"],
     "at_most": ["2"],
     "limit": ["2"],
+    "page": ["2"],
     "kind": ["mqtt"],
     "after": ["pressure", f"{FIRST}-hot"],
     "variable": ["temperature", "moisture"],

@@ -157,7 +157,7 @@ let audio = null;
 
 /** Sound once for alarms that are new, of the severities that this browser has chosen. */
 function ring(data) {
-  const least = SEVERITIES.indexOf(sound.value);
+  const least = SEVERITIES.indexOf(sound?.value);
   if (last === null || least < 0) return;
   const worst = SEVERITIES.findLastIndex((severity, n) => n >= least && data.unacknowledged[severity] > last.unacknowledged[severity]);
   if (worst < 0 || !isAudible()) return;
@@ -179,13 +179,15 @@ function isAudible() {
   return wanted && audio.state === "running";
 }
 
-sound.closest("label").hidden = false;
-sound.value = localStorage.getItem("alerting-sound") ?? "";
-sound.addEventListener("change", () => {
-  localStorage.setItem("alerting-sound", sound.value);
+if (sound) {
+  sound.closest("label").hidden = false;
+  sound.value = localStorage.getItem("alerting-sound") ?? "";
+  sound.addEventListener("change", () => {
+    localStorage.setItem("alerting-sound", sound.value);
+    isAudible();
+  });
+  document.addEventListener("pointerdown", () => audio?.resume().then(isAudible));
   isAudible();
-});
-document.addEventListener("pointerdown", () => audio?.resume().then(isAudible));
-isAudible();
+}
 document.addEventListener("shown-anew", () => last && count(last));
 if (!document.hidden) queue();

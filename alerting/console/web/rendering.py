@@ -59,7 +59,7 @@ MENU = (
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("reference", "silences", "handover"),
+    *("reference", "silences", "handover", "wall"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.operators.people import Account
+from alerting.operators.people import DEVICE_SESSION_LASTS, Account
 from alerting.operators.permissions import sees_all_of
 from alerting.operators.pins import (
     DEVICE_LIMIT,
@@ -15,6 +15,7 @@ from alerting.operators.pins import (
     check_pin_rules,
     count_pin,
     forget_pin,
+    may_answer,
     may_sign,
     minutes_of,
     wait_for_pin,
@@ -29,6 +30,11 @@ from alerting.usecases.access.people import (
     update_account,
     use_link,
 )
+from alerting.usecases.access.sign_in import (
+    begin_session,
+    find_session,
+    find_session_account,
+)
 
 
 def start_device(platform: AccessPorts, code: str, now: datetime) -> Account:
@@ -42,6 +48,26 @@ def start_device(platform: AccessPorts, code: str, now: datetime) -> Account:
     )
     end_sessions(platform, device.id, now)
     return started
+
+
+def renew_display(platform: AccessPorts, cookie: str, now: datetime, address: str) -> str | None:
+    """Return the cookie of a new session of a device that only shows, once a third of the present
+    one is over; None otherwise.
+
+    The present session stays good until its end, as the answer may be lost; earlier ones end. A
+    device on which people sign begins anew by a link.
+    """
+    session = find_session(platform, cookie, now)
+    if session is None or now - session.began_at < DEVICE_SESSION_LASTS / 3:
+        return None
+    device = find_session_account(platform, session)
+    if device is None or device.kind != "device" or may_answer(device.role):
+        return None
+    for other in platform.sessions.all(now, device.id):
+        if other.id != session.id:
+            platform.sessions.end(other.id)
+    platform.audit.add(device.id, "device session renewed", device.id, now)
+    return begin_session(platform, device.id, now, address, lasts=DEVICE_SESSION_LASTS)
 
 
 def set_pin(

@@ -131,6 +131,14 @@ class Page:
                 clickCount=1,
             )
 
+    def key(self, name, text=""):
+        """Press a key, such as `Tab`; `text`: what it types, `\\r` of the enter key."""
+        codes = {"Tab": 9, "Enter": 13, " ": 32}
+        given = {"key": name, "code": name.strip() or "Space", "text": text}
+        given["windowsVirtualKeyCode"] = codes.get(name, 0)
+        for type in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=type, **given)
+
     def write(self, selector, text):
         """Tap a field, and type into it."""
         self.press(selector)
@@ -195,6 +203,11 @@ class Page:
         found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, (expression, found)
         return found["result"].get("value")
+
+    def installability_errors(self):
+        """Return why the browser would not install the page as an application."""
+        found = self._call("Page.getInstallabilityErrors")["installabilityErrors"]
+        return [one["errorId"] for one in found if one["errorId"] != "in-incognito"]
 
     def picture(self, file):
         data = self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"]

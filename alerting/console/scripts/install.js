@@ -1,0 +1,12 @@
+// The worker of the installed console, where the browser takes one: over HTTPS or on the machine itself; and the button that installs.
+
+const root = new URL("../", import.meta.url);
+navigator.serviceWorker?.register(new URL("worker.js", root), { scope: root.pathname }).catch(() => {});
+
+const button = document.querySelector("#install-button");
+addEventListener("beforeinstallprompt", (event) => {
+  if (!button) return;
+  event.preventDefault();
+  button.hidden = false;
+  button.onclick = () => event.prompt();
+});

@@ -1,0 +1,265 @@
+"""An operator's day in real browsers, on a console in a process of its own with a real database: a
+raise seen as it happens, answers in few taps, a flood, the wall, a console that is killed; and
+questions whose answers stand on the first screen.
+
+Each step once on a phone. `ALERTING_PICTURES` names a folder: then every screen in the light and in
+the dark, with a picture of each page (`make pages`).
+"""
+
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.console.chromium import CHROMIUM, wait_until
+from tests.helpers.console.live_console import console_process, reader, shows
+from tests.helpers.console.operators_plant import (
+    ADVICE,
+    HELPED,
+    add_past,
+    flood,
+    get_hot,
+    operators_plant,
+    raised,
+)
+from tests.helpers.console.pages import ADMIN_TOKEN
+from tests.support import free_port
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.server,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
+PICTURES = os.environ.get("ALERTING_PICTURES")
+SCREENS = {"phone": (390, 844), "tablet": (800, 1280), "desk": (1280, 800), "wide": (1920, 1080)}
+WALKS = (
+    [(name, scheme) for name in SCREENS for scheme in ("light", "dark")]
+    if PICTURES
+    else [("phone", "dark")]
+)
+CARD = "#happening article"
+CUT = "document.documentElement.scrollWidth > innerWidth"
+TAP = """(e => {
+  e.scrollIntoView({block: 'center'});
+  const b = e.getBoundingClientRect();
+  const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
+  if (!e.contains(top) && !e.labels?.length) return 'under ' + (top && top.outerHTML);
+  if (b.height < 44) return 'small: ' + b.height;
+  e.click();
+})(document.querySelector(%r))"""
+IN_SIGHT = """(() => {
+  const found = [...document.querySelectorAll(%r)]
+    .find(e => e.innerText.replace(/\\s+/g, ' ').includes(%r));
+  if (!found) return 'not there: ' + %r;
+  const b = found.getBoundingClientRect();
+  if (b.top < 0 || b.bottom > innerHeight || b.right > innerWidth) return [b.top, b.bottom].join();
+  const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
+  return found.contains(top) || 'under ' + top?.outerHTML;
+})()"""
+
+
+class Operator:
+    """An operator who taps; each tap counts, and hits nothing but what is meant."""
+
+    def __init__(self, page, base, screen, scheme):
+        self.page = page
+        self.base = base
+        self.taps = 0
+        self._screen = screen
+        self._folder = Path(PICTURES, scheme) if PICTURES else None
+
+    def tap(self, selector):
+        wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
+        assert self.page.evaluate(TAP % selector) is None, selector
+        self.taps += 1
+
+    def open(self, path):
+        self.page.wait_for(self.base)  # what comes of the last tap
+        self.page.open(self.base + path)
+        self.page.wait_for(self.base + path, "main")
+
+    def has(self, selector):
+        return self.page.evaluate(f"document.querySelector({selector!r}) !== null")
+
+    def wait_for(self, selector):
+        wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
+
+    def look(self, name):
+        assert not self.page.evaluate(CUT), name
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.page.picture(self._folder / f"operator-{name}-{self._screen}.png")
+
+
+def note(measured):
+    """Print a time, to be read with `pytest -s`; it depends on what else the machine does."""
+    sys.stdout.write(f"{measured}\n")
+
+
+def in_sight(page, selector, text):
+    """Check that a text stands on the first screen of a page, with nothing over it."""
+    found = page.evaluate(IN_SIGHT % (selector, text, text))
+    assert found is True, (text, found, page.text()[:1500])
+
+
+def see_a_raise(one, other, platform, screen):
+    get_hot(platform, "press-3")
+    evaluated = time.monotonic()
+    card = f"{CARD}[data-asset=press-3]"
+    for operator in (one, other):
+        operator.wait_for(card)
+        note(f"{screen}: seen {time.monotonic() - evaluated:.2f} s after the evaluation")
+        assert operator.page.evaluate("window.isSame")  # the page was not loaded again
+    one.look("raised")
+    one.tap(f"{card} .now-seen")
+    wait_until(lambda: "acknowledged by otto" in other.page.text(), other.page.text)
+
+
+def answer_in_two_taps(one, platform):
+    before = one.taps
+    one.tap(f"{CARD}[data-asset=press-3] details:has([value=true_alarm]) summary")
+    one.tap(f"{CARD}[data-asset=press-3] button[value=true_alarm]")
+    assert one.taps - before == 2
+    hot = platform.episodes.find(asset="press-3", open_only=True)[0].id
+    wait_until(lambda: [f.verdict for f in platform.episodes.get(hot).feedback] == ["true_alarm"])
+    one.wait_for(f"{CARD}[data-asset=press-3] .now-choices .chosen")
+    one.look("answered")
+
+
+def report_a_miss_in_three_taps(one, platform):
+    one.open("/?asset=press-5")
+    before = one.taps
+    one.tap("a[href^='/miss']")
+    one.tap(".now-miss .presets label:nth-of-type(2) input")
+    one.tap("button[name=definition]")
+    assert one.taps - before == 3
+    one.wait_for(".now-noted")
+    one.look("miss")
+    assert [(m.definition, m.asset) for m in platform.misses.for_interval()] == [
+        ("too-hot", "press-5")
+    ]
+
+
+def meet_a_flood(one, other, platform):
+    one.open("/")
+    first = flood(platform)
+    one.wait_for(f"#e-{first.id}")
+    shows(one.page, "59 alarms followed")
+    one.page.evaluate("scrollTo(0, 0)")
+    in_sight(one.page, f"{CARD}:first-of-type .title", "Hydraulics lose pressure")
+    in_sight(one.page, f"{CARD}:first-of-type .advice", "zone 2")
+    in_sight(one.page, f"{CARD}:first-of-type .now-others summary", "59 alarms followed")
+    one.look("flood")
+    other.open("/wall")
+    shows(other.page, "59 alarms followed")
+    in_sight(other.page, ".wall-card:first-of-type h2", "Hydraulics lose pressure")
+    size = "[document.documentElement.scrollHeight - innerHeight, document.body.scrollHeight]"
+    assert other.page.evaluate(size)[0] <= 0
+    other.look("wall")
+
+
+def acknowledge_by_keyboard(one, other, platform):
+    """Go through the page with the tab key alone, and press what has the focus."""
+    one.open("/")
+    focused = "document.activeElement.matches('.now-seen[formaction=\"/acknowledge\"]')"
+    for _ in range(80):
+        one.page.key("Tab")
+        if one.page.evaluate(focused):
+            break
+    assert one.page.evaluate(focused), one.page.evaluate("document.activeElement.outerHTML")
+    one.page.key("Enter", "\r")
+
+    def are_seen():
+        return all(e.acknowledged for e in platform.episodes.find(open_only=True, limit=100))
+
+    wait_until(are_seen)
+    wait_until(lambda: "not acknowledged" not in other.page.text(), other.page.text)
+
+
+@pytest.mark.parametrize(("screen", "scheme"), WALKS, ids=map("-".join, WALKS))
+def test_from_a_raise_to_a_flood_that_is_acknowledged(
+    tmp_path, real_server, stores, screen, scheme
+):
+    platform = operators_plant(stores)
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    size = SCREENS[screen]
+    with (
+        console_process(real_server, stores.database.name, port, tmp_path),
+        reader(tmp_path / "a", base, size=size, scheme=scheme) as page,
+        reader(tmp_path / "b", base, token=ADMIN_TOKEN) as beside,
+    ):
+        one = Operator(page, base, screen, scheme)
+        other = Operator(beside, base, f"beside-{screen}", scheme)
+        for operator in (one, other):
+            operator.page.evaluate("window.isSame = true")
+        one.look("calm")
+        see_a_raise(one, other, platform, screen)
+        answer_in_two_taps(one, platform)
+        report_a_miss_in_three_taps(one, platform)
+        meet_a_flood(one, other, platform)
+        acknowledge_by_keyboard(one, other, platform)
+        complaints = [c for p in (page, beside) for c in p.complaints]
+        assert [c for c in complaints if "ContentSecurityPolicy" in str(c)] == []
+
+
+def test_a_console_that_was_killed_is_found_again_by_all_open_pages(tmp_path, real_server, stores):
+    platform = operators_plant(stores)
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    given = (real_server, stores.database.name, port, tmp_path)
+    lost = "The connection was lost"
+    with console_process(*given) as first:
+        first_page = reader(tmp_path / "a", base)
+        second_page = reader(tmp_path / "b", base, "/wall", token=ADMIN_TOKEN)
+        with first_page as now, second_page as wall:
+            platform.episodes.insert(raised("press-1", timedelta(minutes=4), title="Before"))
+            for page in (now, wall):
+                shows(page, "Before")
+            first.kill()
+            for page in (now, wall):
+                shows(page, lost)
+            platform.episodes.insert(raised("press-2", timedelta(minutes=2), title="Meanwhile"))
+            with console_process(*given):
+                healthy = time.monotonic()
+                for page in (now, wall):
+                    shows(page, "Meanwhile")
+                    wait_until(lambda page=page: lost not in page.text(), page.text)
+                    seconds = time.monotonic() - healthy
+                    note(f"the truth {seconds:.1f} s after the console is there again")
+                    assert seconds < 30
+                alarms = "[...document.querySelectorAll('#happening article, .wall-card')]"
+                for page in (now, wall):
+                    ids = page.evaluate(f"{alarms}.map(e => e.dataset.episode)")
+                    assert len(ids) == len({*ids}) == 2
+
+
+QUESTIONS = {
+    "is line 2 all right?": ("/", ".now-chip", "Line 2 normal"),
+    "what do I do first?": ("/", f"{CARD}:first-of-type .advice", ADVICE),
+    "has this happened before?": ("episode", "#before", "4 alarms like this before"),
+}
+"""Each question with the page that answers it, the element, and the answer; `episode`: the page of
+the open alarm."""
+
+
+@pytest.mark.parametrize("screen", ["phone", "desk"])
+def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, stores, screen):
+    platform = operators_plant(stores)
+    add_past(platform, "press-3")
+    get_hot(platform, "press-3")
+    (hot,) = platform.episodes.find(open_only=True)
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with (
+        console_process(real_server, stores.database.name, port, tmp_path),
+        reader(tmp_path / "a", base, size=SCREENS[screen]) as page,
+    ):
+        for path, selector, answer in QUESTIONS.values():
+            page.open(base + (f"/episodes/{hot.id}" if path == "episode" else path))
+            in_sight(page, selector, answer)
+        page.open(f"{base}/episodes/{hot.id}")
+        assert HELPED in page.text()

@@ -1,0 +1,114 @@
+"""A plant of two lines in the present, as operators meet it: alarms come while pages are open."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.episodes.episode import Feedback, OutcomeRecord, episode_id
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from tests.builders import too_hot
+from tests.helpers.console.api import episode
+from tests.in_memory_platform import HandClock, platform_on
+
+PRESSES = tuple(f"press-{number}" for number in range(1, 13))
+OTHERS = ("oven", "cooler")
+ADVICE = "Open the damper."
+HELPED = "belt slowed"
+
+
+def operators_plant(stores):
+    """Return a platform with a line of twelve presses and a line of an oven, all of it normal."""
+    now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    platform = platform_on(stores, [], HandClock(now))
+    hot = {"temperature": Variable(unit="°C", title="Temperature")}
+    lines = (("line-1", PRESSES), ("line-2", OTHERS))
+    platform.assets.store_assets([Asset(name="plant", title="Biscuit plant")])
+    for number, (line, names) in enumerate(lines, 1):
+        platform.assets.store_assets([Asset(name=line, title=f"Line {number}", parent="plant")])
+        platform.assets.store_assets(
+            [
+                Asset(name=one, title=one.replace("-", " ").title(), parent=line, variables=hot)
+                for one in names
+            ]
+        )
+    everywhere = [one for _, names in lines for one in names]
+    document = too_hot(
+        name="too-hot",
+        title="Press too hot",
+        assets=everywhere,
+        severity="high",
+        guidance={"action": ADVICE},
+    )
+    apply(platform, [document], "ada", now, "first")
+    since = now - timedelta(minutes=30)
+    rows = [
+        ReadingRow(one, since + timedelta(minutes=m), {"temperature": 200.0 + m % 3})
+        for one in everywhere
+        for m in range(31)
+    ]
+    add_readings(platform, rows, now)
+    evaluate(platform, ["too-hot"], now)
+    return platform
+
+
+def get_hot(platform, asset):
+    """Store a reading over the limit, and evaluate it; the others stay normal."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    platform.clock.instant = now
+    rows = [
+        ReadingRow(one, now, {"temperature": 231.0 if one == asset else 201.0})
+        for one in (*PRESSES, *OTHERS)
+    ]
+    add_readings(platform, rows, now)
+    evaluate(platform, ["too-hot"], now)
+
+
+def raised(asset, ago, now=None, **changes):
+    """Return an open alarm of some time ago."""
+    at = (now or datetime.now(UTC).replace(microsecond=0)) - ago
+    made = episode(1, asset=asset, condition="open", **changes)
+    id = episode_id(made.definition, asset, at)
+    return replace(made, id=id, raised_at=at, detected_at=at)
+
+
+def flood(platform):
+    """Raise 60 alarms on twelve presses within a minute, some minutes before what was evaluated
+    last; return the first of them."""
+    now = platform.clock.now() - timedelta(minutes=5)
+    first = raised(
+        "press-7", timedelta(seconds=90), now, title="Hydraulics lose pressure", severity="critical"
+    )
+    followers = [
+        raised(
+            PRESSES[n % 12],
+            timedelta(seconds=80 - n),
+            now,
+            definition=f"follows-{n // 12}",
+            title=f"Consequence {n // 12 + 1}",
+            severity=("high", "medium", "low")[n % 3],
+        )
+        for n in range(59)
+    ]
+    for one in (first, *followers):
+        assert platform.episodes.insert(one)
+    return first
+
+
+def add_past(platform, asset):
+    """Store four earlier alarms of an asset, three of them answered: what was done helped."""
+    for days in range(1, 5):
+        at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+        outcome = OutcomeRecord("avoided", "it did not come", False, None, False, True, 1)
+        past = replace(
+            raised(asset, timedelta(days=days), contributions=()),
+            condition="closed",
+            closed_at=at + timedelta(minutes=12),
+            outcome_record=outcome,
+        )
+        if days < 4:
+            said = Feedback(past.id, "true_alarm", True, HELPED, "", "otto", at)
+            past = replace(past, feedback=(said,))
+        assert platform.episodes.insert(past)
