@@ -47,7 +47,7 @@ def wall(
         in_sight=in_sight,
         next_page=in_sight + 2 if in_sight + 1 < len(made.pages) else 1,
         line=line,
-        line_title=plant.assets[line].title if line in known else None,
+        line_title=plant.assets[line].title if line is not None and line in known else None,
         lines=plant.lines if line is not None and line not in known else {},
         asset_titles={name: one.title for name, one in plant.assets.items()},
         titles={name: one.definition.title or name for name, one in plant.latest.items()},

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 
 import bson
@@ -165,10 +166,12 @@ class MongoEpisodes:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
             queries += [ended | chosen, still_open | chosen]
+        batches: Iterable[Any] = chain.from_iterable(
+            self._episodes.find_raw_batches(query, _EXTRACT) for query in queries
+        )
         found = (
             _read_alarm(batch[begin:stop])
-            for query in queries
-            for batch in self._episodes.find_raw_batches(query, _EXTRACT)
+            for batch in batches
             for begin, stop in document_bounds(batch)
         )
         return sorted(good_values(EPISODES, found), key=lambda alarm: (alarm.raised_at, alarm.id))
