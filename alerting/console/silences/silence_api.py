@@ -31,7 +31,6 @@ from alerting.operators.silences import (
     SilencePhase,
     SilenceScope,
 )
-from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.silencing import (
     EndingEvent,
     alarms_of,
@@ -200,11 +199,8 @@ def extend(id: Id, body: ExtendBody, platform: Served, person: Operator) -> Sile
 
 
 def notifiable_channels(platform: Platform, person: Person) -> list[str]:
-    """Return the channels that a person may name: all, or with a scope those of visible routes."""
-    if not person.scopes:
-        return sorted(platform.channels)
-    routes, _ = read_routes(platform.routes)
-    return sorted({name for one in routes for name in one.channels} & platform.channels.keys())
+    """Return the channels that a person may name; none with a scope, for they are of the plant."""
+    return [] if person.scopes else sorted(platform.channels)
 
 
 def require_notifiable(platform: Platform, person: Person, notified: Collection[str]) -> None:
