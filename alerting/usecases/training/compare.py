@@ -103,14 +103,13 @@ def _compare_trained(
         decision = decide({"not_above_chance": True}, facts)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
-        by_chance = chance is not None and chance.found is not None and not chance.is_confirmed
-        is_first = champion_version is None and decision.promote
-        if is_first and chance is not None and chance.none_of_few:
-            decision = add_objection(decision, "none_of_few_found", chance.facts)
+        first = chance if champion_version is None and decision.promote else None
+        if first and first.none_of_few:
+            decision = add_objection(decision, "none_of_few_found", first.facts)
         elif decision.promote and not finds_problems(chosen):
             decision = add_objection(decision, "finds_nothing")
-        elif is_first and chance and by_chance:
-            decision = add_objection(decision, "found_by_chance", chance.facts)
+        elif first and first.found and not first.is_confirmed:
+            decision = add_objection(decision, "found_by_chance", first.facts)
         elif champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision
@@ -256,9 +255,8 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
     if it was not measured, or if the refitted champion goes into service instead."""
     if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
         return {}
-    rows = len(challenger.evidence.shap.shares)
-    ranked = list(challenger.evidence.importance.items())[:_MOST_IMPORTANT]
-    return {"importance": {"rows": rows, "variables": dict(ranked)}}
+    ranked = dict(list(challenger.evidence.importance.items())[:_MOST_IMPORTANT])
+    return {"importance": {"rows": len(challenger.evidence.shap.shares), "variables": ranked}}
 
 
 def _cut_short(run_id: str, candidates: Sequence[Candidate]) -> dict[str, Any]:
