@@ -7,9 +7,9 @@ from alerting.ports import (
     AccessPorts,
     ChangeFeed,
     ImportJobs,
+    OfferPorts,
     OperatorPorts,
     PredictJobs,
-    ReportPorts,
     UpkeepPorts,
 )
 
@@ -19,7 +19,7 @@ def real_time() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
+class Platform(UpkeepPorts, OperatorPorts, OfferPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.
 

@@ -51,6 +51,7 @@ from alerting.console.people import (
     password_page,
     signing,
 )
+from alerting.console.plant import plant_api, plant_page
 from alerting.console.problems import handle_problems
 from alerting.console.reference import api_page
 from alerting.console.request_log import RequestLog
@@ -101,6 +102,7 @@ PROGRAMS = (
     *(quality.api, route_api.router, access_page.api, audit_page.api, trend_api.router),
     label_api.router,
     live_api.router,
+    plant_api.api,
 )
 PEOPLE = (
     *(
@@ -110,6 +112,7 @@ PEOPLE = (
         model_pages.router,
         decision_pages.router,
         report_pages.router,
+        plant_page.pages,
         quality.pages,
         route_pages.pages,
         asset_pages.pages,

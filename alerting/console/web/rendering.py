@@ -46,6 +46,7 @@ MENU = (
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
+    MenuEntry("/plant", translatable("Plant"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
     MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", is_setup=True),
     MenuEntry("/sources", translatable("Sources"), "configure", is_setup=True),
@@ -55,6 +56,7 @@ MENU = (
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
+    "plant",
     "reference",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""

@@ -82,6 +82,8 @@ VALID = {
     "ApprovalBody": {},
     "RejectionBody": {"reason": "r"},
     "RollbackBody": {"reason": "r"},
+    "OfferBody": {"action": "retire", "revision": 1, "reason": "r"},
+    "OfferRefusalBody": {"action": "retire", "reason": "r"},
     "TrainingBody": {"reason": "r"},
     "CancelBody": {"reason": "r"},
     "ScenariosBody": {

@@ -1,0 +1,143 @@
+"""Proposals that can be applied or refused: the changes worth most, and when a refused one comes
+again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alerting.definitions.wording.language import translatable
+from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
+from alerting.reporting.definition.money import Amount
+from alerting.reporting.definition.retune import Retune
+from alerting.reporting.plant.proposals import propose
+from alerting.reporting.plant.summary import DefinitionNumbers
+
+Action = Literal["approve", "retire", "retune", "retrain"]
+MOST_OFFERS = 3
+
+
+@dataclass(frozen=True)
+class OfferFigures:
+    """The figures on which a proposal rests. `known`: alarms with an outcome, of which `right` were
+    right; `weeks`: evaluated asset-weeks."""
+
+    weeks: float
+    false_alarms: int
+    right: int
+    known: int
+    announced: int
+    problems: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A proposed change of one definition, and its reason in a sentence.
+
+    `worth`: money a period, None without costs in the definition; `alarms`: false alarms and misses
+    of the period that it concerns. `retune`: the limit of a `retune`; None: no single one does.
+    """
+
+    definition: str
+    title: str
+    action: Action
+    reason: str
+    figures: OfferFigures
+    worth: Amount | None
+    currency: str
+    alarms: int
+    retune: Retune | None = None
+
+    @property
+    def can_be_applied(self) -> bool:
+        """Return whether it is a certain change, and not one that a person must think of."""
+        return self.action != "retune" or self.retune is not None
+
+
+def offers(summaries: Sequence[DefinitionNumbers], waiting: Collection[str] = ()) -> list[Offer]:
+    """Return all proposals on these numbers, the one worth most first: by money, then by alarms.
+
+    `waiting`: definitions of which a version of the model waits for a person.
+    """
+    made = [one for s in summaries if (one := _offer(s, s.name in waiting)) is not None]
+    return sorted(made, key=lambda o: (-(o.worth.high if o.worth else 0.0), -o.alarms, o.title))
+
+
+def has_changed(refused: OfferFigures, present: OfferFigures) -> bool:
+    """Return whether figures lie beyond the 95 % bounds of those on which a proposal was refused:
+    false alarms a week, the share of right alarms, or that of predicted problems."""
+    if refused.weeks > 0 and present.weeks > 0:
+        low, high = (bound / refused.weeks for bound in poisson_interval(refused.false_alarms))
+        if not low <= present.false_alarms / present.weeks <= high:
+            return True
+    return _is_beyond((refused.right, refused.known), (present.right, present.known)) or _is_beyond(
+        (refused.announced, refused.problems), (present.announced, present.problems)
+    )
+
+
+def _is_beyond(refused: tuple[int, int], present: tuple[int, int]) -> bool:
+    if not refused[1] or not present[1]:
+        return False
+    low, high = wilson_interval(*refused)
+    return not low <= present[0] / present[1] <= high
+
+
+def _offer(s: DefinitionNumbers, is_waiting: bool) -> Offer | None:
+    proposal = propose(s)
+    missed = s.problems - s.announced
+    concerned = s.false_alarms + missed
+    action: Action
+    if is_waiting:
+        action, worth, alarms = "approve", None, concerned
+        reason: str = translatable("A trained version waits for a decision.")
+    elif proposal.kind == "retire":
+        action, worth, alarms = "retire", _spent(s), s.false_alarms
+        reason = proposal.reason
+    elif proposal.kind == "retune":
+        action, worth, alarms = "retune", _retuned(s), _fewer(s)
+        reason = proposal.reason
+    elif proposal.kind == "retrain":
+        action, worth, alarms = "retrain", _at_most(s), concerned
+        reason = proposal.reason
+    else:
+        return None
+    right = s.hits + s.avoided
+    return Offer(
+        definition=s.name,
+        title=s.title,
+        action=action,
+        reason=reason,
+        figures=OfferFigures(
+            s.weeks, s.false_alarms, right, right + s.false_alarms, s.announced, s.problems
+        ),
+        worth=worth,
+        currency=s.money.currency if s.money else "",
+        alarms=alarms,
+        retune=s.retune if action == "retune" and _halves(s) else None,
+    )
+
+
+def _halves(s: DefinitionNumbers) -> bool:
+    """Return whether the limit that was found is the proposal, as `propose` decides it."""
+    return s.retune is not None and 2 * s.retune.right_then >= s.retune.right
+
+
+def _fewer(s: DefinitionNumbers) -> int:
+    if s.retune is None or not _halves(s):
+        return s.false_alarms
+    return s.retune.false_alarms - s.retune.false_alarms_then
+
+
+def _spent(s: DefinitionNumbers) -> Amount | None:
+    return s.money.false_alarms if s.money else None
+
+
+def _retuned(s: DefinitionNumbers) -> Amount | None:
+    """Return what another limit saves in false alarms, at worst less the problems that it loses."""
+    if s.money is None or s.retune is None or not _halves(s) or not s.false_alarms:
+        return None
+    saved = s.money.false_alarms.low / s.false_alarms * _fewer(s)
+    return Amount(saved - (s.retune.right - s.retune.right_then) * s.money.problem, saved)
+
+
+def _at_most(s: DefinitionNumbers) -> Amount | None:
+    return Amount(0.0, s.money.missed.high + s.money.false_alarms.high) if s.money else None
