@@ -10,9 +10,11 @@ from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Engineer, S
 from alerting.console.api.parameters import Id, NameQuery, Short, SomeShort
 from alerting.console.api.views import View
 from alerting.console.definitions.definition_api import require_number
+from alerting.definitions.faults import Conflicting
 from alerting.reporting.definition.money import Amount
 from alerting.reporting.plant.offers import MOST_OFFERS, Action
 from alerting.reporting.plant.overview import PlantFigures
+from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.reports.offered import OpenOffer, apply_offer, refuse_offer
 from alerting.usecases.reports.plant_view import PlantPeriod, PlantView, read_plant
 from alerting.usecases.reports.running import PeriodLength
@@ -146,15 +148,18 @@ def show_plant(
 def apply_proposal(name: Id, body: OfferBody, platform: Served, person: Engineer) -> AnsweredOffer:
     """Apply a proposal as any change is applied; 409 if it is not offered any more, or its
     definition was changed since. Role: engineer."""
-    apply_offer(
-        platform,
-        name,
-        body.action,
-        body.revision,
-        person.name,
-        datetime.now(UTC),
-        body.reason,
-    )
+    try:
+        apply_offer(
+            platform,
+            name,
+            body.action,
+            body.revision,
+            person.name,
+            datetime.now(UTC),
+            body.reason,
+        )
+    except ChangedSince as changed:
+        raise Conflicting(changed.message) from changed
     return AnsweredOffer(definition=name, action=body.action, applied=True)
 
 

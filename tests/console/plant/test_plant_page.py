@@ -87,9 +87,9 @@ def test_the_api_gives_the_figures_of_the_page_and_takes_answers(client, made):
     (proposal,) = found["proposals"]
     answer = {"action": proposal["action"], "revision": proposal["revision"]}
     address = f"/api/v1/plant/proposals/{proposal['definition']}"
+    changed = client.post(f"{address}:apply", json={**answer, "revision": 7}, headers=headers)
+    assert changed.status_code == 409
     done = client.post(f"{address}:apply", json=answer, headers=headers)
     assert done.json() == {"definition": HOT, "action": "retune", "applied": True}
-    again = client.post(
-        f"{address}:refuse", json={"action": "retune", "reason": "r"}, headers=headers
-    )
-    assert again.status_code == 409
+    late = {"action": "retune", "reason": "r"}
+    assert client.post(f"{address}:refuse", json=late, headers=headers).status_code == 409
