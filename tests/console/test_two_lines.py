@@ -398,6 +398,10 @@ def bodies_of_the_plant(line, oven):
         "/new-source": [{"document": str(gate), "act": "apply"}],
         "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
         "/state": [{"act": "pause", "revision": "1"}],
+        "/proposals/{name}:apply": [{"action": "retune", "revision": 9}],
+        "/proposals/{name}:refuse": [{"action": "approve", "reason": "test"}],
+        "/plant/{name}/apply": [{"action": "retune", "revision": "9"}],
+        "/plant/{name}/refuse": [{"action": "retrain", "reason": "test"}],
         "/models:approve": [{}],
         "/models:reject": [{"reason": "test"}],
         "/models:rollback": [{"reason": "test"}],
@@ -570,5 +574,7 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path
         *(f"/api/v1/definitions/{{name}}/models:{act}" for act in ("approve", "reject")),
         "/api/v1/definitions/{name}/models:rollback",  # the model before cannot be read
         "/api/v1/definitions/{name}/trainings:cancel",  # the first one is due by itself
+        # from another revision; else tests/console/plant
+        *("/plant/{name}/apply", "/api/v1/plant/proposals/{name}:apply"),
         *("/import/{id}/check", "/import/{id}/write", "/import/{id}/delete"),  # deleted by then
     }

@@ -21,7 +21,7 @@ from alerting.usecases.reports.running import (
     shown_weeks,
 )
 
-_NEWEST_REPORTS = 500
+_NEWEST_REPORTS = 200
 
 
 @dataclass(frozen=True)

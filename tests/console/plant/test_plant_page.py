@@ -81,10 +81,11 @@ def test_the_api_gives_the_figures_of_the_page_and_takes_answers(client, made):
     headers = sender("engineer").headers
     found = client.get("/api/v1/plant?period=month", headers=headers).json()
     figures = found["period"]["figures"]
-    assert (found["period"]["name"], figures["problems"], figures["missed"]) == ("2026-01", 9, 2)
+    assert (found["period"]["name"], figures["problems"], figures["missed"]) == ("2026-01", 18, 4)
     assert figures["money"][0]["avoided"] == {"low": 4.0, "high": 94.0}
     assert len(found["weeks"]) == 12
-    (proposal,) = found["proposals"]
+    proposal, other = found["proposals"]
+    assert (other["definition"], other["action"]) == (f"{FIRST}-moist", "approve")
     answer = {"action": proposal["action"], "revision": proposal["revision"]}
     address = f"/api/v1/plant/proposals/{proposal['definition']}"
     changed = client.post(f"{address}:apply", json={**answer, "revision": 7}, headers=headers)

@@ -130,7 +130,7 @@ def _add_plant(made):
 
 
 def _add_figures(made, lines):
-    """Store the figures of the plant's page; on each line there is a proposal."""
+    """Store the figures of the plant's page; on each line there are two proposals."""
     fewer = Retune("above", 215.0, 217.0, 9, 4, 1, 1, 1)
     costs = Money("EUR", *(Amount(n, n + 90) for n in range(6)), 50.0, ())
     numbers = [
@@ -146,6 +146,7 @@ def _add_figures(made, lines):
         )
         for line in lines
     ]
+    numbers += [summary(f"{line}-moist", worse_than_promotion="event_recall") for line in lines]
     metrics = {
         "ranked": [{"summary": summary_to_document(one)} for one in numbers],
         "failed": [f"{line}-drift" for line in lines],
