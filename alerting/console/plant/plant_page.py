@@ -20,7 +20,7 @@ from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.reporting.base.messages import money
-from alerting.reporting.plant.offers import MOST_OFFERS, Action
+from alerting.reporting.plant.offers import MOST_OFFERS, Action, Offer
 from alerting.reporting.plant.overview import PlantFigures
 from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.reports.offered import apply_offer, refuse_offer
@@ -148,18 +148,18 @@ def _page(
         address=plant_address,
         sums=_sums(found, language),
         charts=week_charts(found.weeks, language),
-        offers=found.offered.items[:MOST_OFFERS],
+        offers=[(one, _worth(one.offer, language)) for one in found.offered.items[:MOST_OFFERS]],
         more_offers=len(found.offered.items) - MOST_OFFERS,
-        worth={
-            id(one): money(one.offer.worth.low, one.offer.worth.high, one.offer.currency, language)
-            for one in found.offered.items
-            if one.offer.worth is not None
-        },
-        key=id,
         actions=ACTION_NAMES,
         refusal=refusal,
         now=found.at,
     )
+
+
+def _worth(offer: Offer, language: Language) -> str:
+    """Return the money that a proposal is worth; empty without costs in the definition."""
+    worth = offer.worth
+    return "" if worth is None else money(worth.low, worth.high, offer.currency, language)
 
 
 def _sums(found: PlantView, language: Language) -> list[tuple[str, list[list[str]]]]:

@@ -114,6 +114,8 @@ def apply_offer(
     elif offer.retune is not None:
         _apply_limit(platform, offer, offer.retune, expected, author, now, wall, why)
     platform.audit.add(author, OFFER_APPLIED, name, now, None, _recorded(offer), why)
+    if offer.retune is not None and offer.retune.field == "threshold":
+        request_training(platform, name, author, why)
 
 
 def refuse_offer(platform: OfferPorts, name: str, action: Action, author: str, reason: str) -> None:
@@ -137,7 +139,7 @@ def _apply_limit(
     why: str,
 ) -> None:
     """Apply another limit of a condition; of a model the number of false alarms that goes with it,
-    and ask for the training that chooses the threshold by it."""
+    by which its next training chooses the threshold."""
     name = offer.definition
     if retune.field == "threshold":
         # none at all cannot be asked for: half an alarm stands for it
@@ -150,8 +152,6 @@ def _apply_limit(
             retune.field: float(f"{retune.value:.4g}"),
         }
     apply_change(platform, document, expected, author, now, wall, why)
-    if retune.field == "threshold":
-        request_training(platform, name, author, why)
 
 
 def _require(platform: OfferPorts, name: str, action: Action, now: datetime) -> Offer:
