@@ -67,14 +67,14 @@ def plant() -> int:
     """Make the plant's report that is due, after those on definitions, and the figures of its page;
     return how many reports."""
     from alerting.usecases.reports.issue import make_due_plant_reports
-    from alerting.usecases.reports.running import refresh_figures
+    from alerting.usecases.reports.running import refresh_plant
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))
         try:
             made = make_due_plant_reports(platform, at, say)
         finally:
-            refresh_figures(platform, at, say)
+            refresh_plant(platform, at, say)
         say_console("reports")
         return made
 

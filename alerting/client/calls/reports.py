@@ -8,7 +8,7 @@ from alerting.client.shapes.reports import (
     MissView,
     OfferBody,
     OfferRefusalBody,
-    PlantFiguresPage,
+    PlantSumsPage,
     ReportDetail,
     ReportSummary,
     TableView,
@@ -73,12 +73,10 @@ class ReportsCalls(Transport):
 
     def show_plant(
         self, *, period: Literal["shift", "week", "month"] | None = None, line: str | None = None
-    ) -> PlantFiguresPage:
+    ) -> PlantSumsPage:
         """Show the plant in figures: problems predicted, avoided and missed, false alarms,
         their money, twelve weeks, and the proposals worth most."""
-        answer: PlantFiguresPage = self.call(
-            "GET", "/plant", query={"period": period, "line": line}
-        )
+        answer: PlantSumsPage = self.call("GET", "/plant", query={"period": period, "line": line})
         return answer
 
     def apply_proposal(self, name: str, body: OfferBody) -> AnsweredOffer:

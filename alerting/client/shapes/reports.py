@@ -101,8 +101,8 @@ OfferView = TypedDict(
 costs; `alarms`: false alarms and misses that it concerns; `can_be_applied`: it is one
 certain change; `field`, `present`, `value`: of another limit."""
 
-PlantFiguresView = TypedDict(
-    "PlantFiguresView",
+PlantSumsView = TypedDict(
+    "PlantSumsView",
     {
         "as_of": str,
         "definitions": int,
@@ -130,13 +130,13 @@ PlantPeriodView = TypedDict(
         "name": str,
         "start": str,
         "end": str,
-        "figures": PlantFiguresView | None,
+        "sums": PlantSumsView | None,
     },
 )
-"""A period [start, end); `figures`: None while there are none."""
+"""A period [start, end); `sums`: None while there are none."""
 
-PlantFiguresPage = TypedDict(
-    "PlantFiguresPage",
+PlantSumsPage = TypedDict(
+    "PlantSumsPage",
     {
         "at": str,
         "period": PlantPeriodView,
@@ -144,7 +144,7 @@ PlantFiguresPage = TypedDict(
         "proposals": list[OfferView],
     },
 )
-"""The plant in figures. `weeks`: the last twelve, this one last; `proposals`: the three worth
+"""The plant in sums. `weeks`: the last twelve, this one last; `proposals`: the three worth
 most."""
 
 ReportDifference = TypedDict(

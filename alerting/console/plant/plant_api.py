@@ -13,7 +13,7 @@ from alerting.console.definitions.definition_api import require_number
 from alerting.definitions.faults import Conflicting
 from alerting.reporting.definition.money import Amount
 from alerting.reporting.plant.offers import MOST_OFFERS, Action
-from alerting.reporting.plant.overview import PlantFigures
+from alerting.reporting.plant.overview import PlantSums
 from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.reports.offered import OpenOffer, apply_offer, refuse_offer
 from alerting.usecases.reports.plant_view import PlantPeriod, PlantView, read_plant
@@ -67,7 +67,7 @@ class MoneySumsView(View):
     false_alarms: BoundsView
 
 
-class PlantFiguresView(View):
+class PlantSumsView(View):
     """Figures of a period as known at `as_of`: the sums of the reports on its definitions.
 
     `problems`: those that came, `predicted` in time or `missed`; `predicted_low`, `predicted_high`:
@@ -90,12 +90,12 @@ class PlantFiguresView(View):
 
 
 class PlantPeriodView(View):
-    """A period [start, end); `figures`: None while there are none."""
+    """A period [start, end); `sums`: None while there are none."""
 
     name: str
     start: datetime
     end: datetime
-    figures: PlantFiguresView | None
+    sums: PlantSumsView | None
 
 
 class OfferView(View):
@@ -117,8 +117,8 @@ class OfferView(View):
     value: float | None
 
 
-class PlantFiguresPage(View):
-    """The plant in figures. `weeks`: the last twelve, this one last; `proposals`: the three worth
+class PlantSumsPage(View):
+    """The plant in sums. `weeks`: the last twelve, this one last; `proposals`: the three worth
     most."""
 
     at: datetime
@@ -138,7 +138,7 @@ class AnsweredOffer(View):
 @api.get("/plant", openapi_extra=MAY_NAME_NOTHING)
 def show_plant(
     platform: Served, _: Viewer, period: AskedPeriod = "week", line: AskedLine = None
-) -> PlantFiguresPage:
+) -> PlantSumsPage:
     """Show the plant in figures: problems predicted, avoided and missed, false alarms, their money,
     twelve weeks, and the proposals worth most."""
     return plant_page(read_plant(platform, period, line))
@@ -173,9 +173,9 @@ def refuse_proposal(
     return AnsweredOffer(definition=name, action=body.action, applied=False)
 
 
-def plant_page(found: PlantView) -> PlantFiguresPage:
-    """Return the view of the plant in figures."""
-    return PlantFiguresPage(
+def plant_page(found: PlantView) -> PlantSumsPage:
+    """Return the view of the plant in sums."""
+    return PlantSumsPage(
         at=found.at,
         period=_period(found.periods[found.chosen]),
         weeks=[_period(week) for week in found.weeks],
@@ -189,18 +189,18 @@ def _period(one: PlantPeriod) -> PlantPeriodView:
         name=period.name,
         start=period.start,
         end=period.end,
-        figures=None if one.figures is None else _figures(one.figures),
+        sums=None if one.sums is None else _sum_up(one.sums),
     )
 
 
-def _figures(figures: PlantFigures) -> PlantFiguresView:
+def _sum_up(sums: PlantSums) -> PlantSumsView:
     shared = ("as_of", "definitions", "problems", "predicted", "avoided", "missed", "alarms")
-    return PlantFiguresView(
-        **{name: getattr(figures, name) for name in shared},
-        false_alarms=figures.false_alarms,
-        undetermined=figures.undetermined,
-        predicted_low=figures.predicted_share.low,
-        predicted_high=figures.predicted_share.high,
+    return PlantSumsView(
+        **{name: getattr(sums, name) for name in shared},
+        false_alarms=sums.false_alarms,
+        undetermined=sums.undetermined,
+        predicted_low=sums.predicted_share.low,
+        predicted_high=sums.predicted_share.high,
         money=[
             MoneySumsView(
                 currency=one.currency,
@@ -209,9 +209,9 @@ def _figures(figures: PlantFigures) -> PlantFiguresView:
                 missed=_bounds(one.missed),
                 false_alarms=_bounds(one.false_alarms),
             )
-            for one in figures.money
+            for one in sums.money
         ],
-        failed=figures.failed,
+        failed=sums.failed,
     )
 
 

@@ -21,7 +21,7 @@ from alerting.definitions.wording.language import Language, translatable
 from alerting.operators.actions import NotAllowed
 from alerting.reporting.base.messages import money
 from alerting.reporting.plant.offers import MOST_OFFERS, Action, Offer
-from alerting.reporting.plant.overview import PlantFigures
+from alerting.reporting.plant.overview import PlantSums
 from alerting.usecases.definitions.sync import ChangedSince
 from alerting.usecases.reports.offered import apply_offer, refuse_offer
 from alerting.usecases.reports.plant_view import PlantView, read_plant
@@ -143,7 +143,7 @@ def _page(
         "plant/plant.html",
         request,
         v=found,
-        f=found.figures,
+        f=found.sums,
         names=names,
         address=plant_address,
         sums=_sums(found, language),
@@ -165,14 +165,14 @@ def _worth(offer: Offer, language: Language) -> str:
 def _sums(found: PlantView, language: Language) -> list[tuple[str, list[list[str]]]]:
     """Return the rows of the table of money: a name, and its sums of each period."""
     rows = [
-        (title, [_amounts(found.periods[one].figures, field, language) for one in LENGTHS])
+        (title, [_amounts(found.periods[one].sums, field, language) for one in LENGTHS])
         for field, title in _SUMS
     ]
     return rows if any(amounts for _, periods in rows for amounts in periods) else []
 
 
-def _amounts(figures: PlantFigures | None, field: str, language: Language) -> list[str]:
-    given = figures.money if figures is not None else ()
+def _amounts(sums: PlantSums | None, field: str, language: Language) -> list[str]:
+    given = sums.money if sums is not None else ()
     return [
         money(getattr(one, field).low, getattr(one, field).high, one.currency, language)
         for one in given

@@ -6,13 +6,13 @@ from typing import Any
 from alerting.definitions.wording.language import Language, translatable
 from alerting.reporting.base.messages import number
 from alerting.reporting.definition.money import Amount
-from alerting.reporting.plant.overview import PlantFigures
+from alerting.reporting.plant.overview import PlantSums
 from alerting.usecases.reports.plant_view import PlantPeriod
 
 WIDTH = 300
 HEIGHT = 56
 _EDGE = 6
-_Line = tuple[str, str, Callable[[PlantFigures], float | None]]
+_Line = tuple[str, str, Callable[[PlantSums], float | None]]
 _COUNTS: tuple[tuple[str, tuple[_Line, ...]], ...] = (
     (
         translatable("Problems"),
@@ -34,16 +34,16 @@ _COUNTS: tuple[tuple[str, tuple[_Line, ...]], ...] = (
 def week_charts(weeks: Sequence[PlantPeriod], language: Language) -> list[dict[str, Any]]:
     """Return a chart each of problems, of alarms, and of the money of each currency."""
     charts = [_chart(title, lines, weeks, language) for title, lines in _COUNTS]
-    currencies = {m.currency for week in weeks if week.figures for m in week.figures.money}
+    currencies = {m.currency for week in weeks if week.sums for m in week.sums.money}
     return charts + [
         _chart(currency, _money_lines(currency), weeks, language) for currency in sorted(currencies)
     ]
 
 
 def _money_lines(currency: str) -> tuple[_Line, ...]:
-    def middle(name: str) -> Callable[[PlantFigures], float | None]:
-        def value(figures: PlantFigures) -> float | None:
-            found = next((m for m in figures.money if m.currency == currency), None)
+    def middle(name: str) -> Callable[[PlantSums], float | None]:
+        def value(sums: PlantSums) -> float | None:
+            found = next((m for m in sums.money if m.currency == currency), None)
             amount: Amount | None = None if found is None else getattr(found, name)
             return None if amount is None else (amount.low + amount.high) / 2
 
@@ -60,7 +60,7 @@ def _chart(
     title: str, lines: Sequence[_Line], weeks: Sequence[PlantPeriod], language: Language
 ) -> dict[str, Any]:
     series = [
-        (kind, name, [None if week.figures is None else of(week.figures) for week in weeks])
+        (kind, name, [None if week.sums is None else of(week.sums) for week in weeks])
         for kind, name, of in lines
     ]
     top = max((v for _, _, values in series for v in values if v is not None), default=0.0) or 1.0

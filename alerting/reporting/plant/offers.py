@@ -17,14 +17,14 @@ MOST_OFFERS = 3
 
 
 @dataclass(frozen=True)
-class OfferFigures:
-    """The figures on which a proposal rests. `known`: alarms with an outcome, of which `right` were
+class OfferBasis:
+    """The figures on which a proposal rests. `decided`: alarms with an outcome, of which `right` were
     right; `weeks`: evaluated asset-weeks."""
 
     weeks: float
     false_alarms: int
     right: int
-    known: int
+    decided: int
     announced: int
     problems: int
 
@@ -41,7 +41,7 @@ class Offer:
     title: str
     action: Action
     reason: str
-    figures: OfferFigures
+    basis: OfferBasis
     worth: Amount | None
     currency: str
     alarms: int
@@ -62,16 +62,16 @@ def offers(summaries: Sequence[DefinitionNumbers], waiting: Collection[str] = ()
     return sorted(made, key=lambda o: (-(o.worth.high if o.worth else 0.0), -o.alarms, o.title))
 
 
-def has_changed(refused: OfferFigures, present: OfferFigures) -> bool:
+def has_changed(refused: OfferBasis, present: OfferBasis) -> bool:
     """Return whether figures lie beyond the 95 % bounds of those on which a proposal was refused:
     false alarms a week, the share of right alarms, or that of predicted problems."""
     if refused.weeks > 0 and present.weeks > 0:
         low, high = (bound / refused.weeks for bound in poisson_interval(refused.false_alarms))
         if not low <= present.false_alarms / present.weeks <= high:
             return True
-    return _is_beyond((refused.right, refused.known), (present.right, present.known)) or _is_beyond(
-        (refused.announced, refused.problems), (present.announced, present.problems)
-    )
+    return _is_beyond(
+        (refused.right, refused.decided), (present.right, present.decided)
+    ) or _is_beyond((refused.announced, refused.problems), (present.announced, present.problems))
 
 
 def _is_beyond(refused: tuple[int, int], present: tuple[int, int]) -> bool:
@@ -83,37 +83,26 @@ def _is_beyond(refused: tuple[int, int], present: tuple[int, int]) -> bool:
 
 def _offer(s: DefinitionNumbers, is_waiting: bool) -> Offer | None:
     proposal = propose(s)
-    missed = s.problems - s.announced
-    concerned = s.false_alarms + missed
-    action: Action
-    if is_waiting:
-        action, worth, alarms = "approve", None, concerned
-        reason: str = translatable("A trained version waits for a decision.")
-    elif proposal.kind == "retire":
-        action, worth, alarms = "retire", _spent(s), s.false_alarms
-        reason = proposal.reason
-    elif proposal.kind == "retune":
-        action, worth, alarms = "retune", _retuned(s), _fewer(s)
-        reason = proposal.reason
-    elif proposal.kind == "retrain":
-        action, worth, alarms = "retrain", _at_most(s), concerned
-        reason = proposal.reason
-    else:
-        return None
     right = s.hits + s.avoided
-    return Offer(
-        definition=s.name,
-        title=s.title,
-        action=action,
-        reason=reason,
-        figures=OfferFigures(
-            s.weeks, s.false_alarms, right, right + s.false_alarms, s.announced, s.problems
-        ),
-        worth=worth,
-        currency=s.money.currency if s.money else "",
-        alarms=alarms,
-        retune=s.retune if action == "retune" and _halves(s) else None,
+    basis = OfferBasis(
+        s.weeks, s.false_alarms, right, right + s.false_alarms, s.announced, s.problems
     )
+    currency = s.money.currency if s.money else ""
+    concerned = s.false_alarms + s.problems - s.announced
+    reason = proposal.reason
+    if is_waiting:
+        waits = translatable("A trained version waits for a decision.")
+        return Offer(s.name, s.title, "approve", waits, basis, None, currency, concerned)
+    if proposal.kind == "retire":
+        worth = s.money.false_alarms if s.money else None
+        return Offer(s.name, s.title, "retire", reason, basis, worth, currency, s.false_alarms)
+    if proposal.kind == "retune":
+        limit = s.retune if _halves(s) else None
+        saved = _retuned(s)
+        return Offer(s.name, s.title, "retune", reason, basis, saved, currency, _fewer(s), limit)
+    if proposal.kind == "retrain":
+        return Offer(s.name, s.title, "retrain", reason, basis, _at_most(s), currency, concerned)
+    return None
 
 
 def _halves(s: DefinitionNumbers) -> bool:
@@ -125,10 +114,6 @@ def _fewer(s: DefinitionNumbers) -> int:
     if s.retune is None or not _halves(s):
         return s.false_alarms
     return s.retune.false_alarms - s.retune.false_alarms_then
-
-
-def _spent(s: DefinitionNumbers) -> Amount | None:
-    return s.money.false_alarms if s.money else None
 
 
 def _retuned(s: DefinitionNumbers) -> Amount | None:

@@ -29,7 +29,7 @@ class MoneySums:
 
 
 @dataclass(frozen=True)
-class PlantFigures:
+class PlantSums:
     """Counts and money of a period [start, end) as known at `as_of`.
 
     `problems`: those that came, of which an alarm predicted `predicted` in time and none `missed`;
@@ -53,18 +53,18 @@ class PlantFigures:
     failed: tuple[str, ...] = ()
 
 
-def sum_figures(
+def sum_plant(
     start: datetime,
     end: datetime,
     as_of: datetime,
     summaries: Sequence[DefinitionNumbers],
     failed: Sequence[str] = (),
-) -> PlantFigures:
+) -> PlantSums:
     """Return the figures of the plant from those of its definitions. Currencies are never added."""
     problems = sum(s.problems for s in summaries)
     predicted = sum(s.announced for s in summaries)
     given = [s.money for s in summaries if s.money is not None]
-    return PlantFigures(
+    return PlantSums(
         start=start,
         end=end,
         as_of=as_of,

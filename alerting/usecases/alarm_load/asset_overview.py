@@ -72,7 +72,7 @@ class Lane:
     times: tuple[tuple[datetime, datetime | None], ...]
 
     @property
-    def between(self) -> TimeBetween | None:
+    def time_between(self) -> TimeBetween | None:
         """Return the mean time from one beginning to the next; None with fewer than two."""
         number = len(self.times) - 1
         if number < 1:

@@ -14,7 +14,7 @@ from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import translatable
 from alerting.ports import AuditEntry, AuditFilter, OfferPorts, PlantSummaries
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.plant.offers import Action, Offer, OfferFigures, has_changed, offers
+from alerting.reporting.plant.offers import Action, Offer, OfferBasis, has_changed, offers
 from alerting.reporting.plant.summary import summary_from_document
 from alerting.usecases.access.plant_rules import OFFER_APPLIED, OFFER_REFUSED
 from alerting.usecases.alarm_load.changes import apply_change, document_with_point
@@ -26,7 +26,7 @@ from alerting.usecases.upkeep.maintain import close_orphans
 
 _BACK = timedelta(days=14)  # before this day of a month, proposals rest on the month before
 _MOST_ANSWERS = 500
-_FIGURES = TypeAdapter(OfferFigures)
+_BASIS = TypeAdapter(OfferBasis)
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def open_offers(
         [summary_from_document(one) for name, one in known.summaries.items() if name in latest],
         waiting,
     )
-    refused = _newest(platform, OFFER_REFUSED)
-    applied = _newest(platform, OFFER_APPLIED)
+    refused = _newest_entries(platform, OFFER_REFUSED)
+    applied = _newest_entries(platform, OFFER_APPLIED)
     return Offered(
         tuple(
             OpenOffer(one, latest[one.definition].number)
@@ -143,7 +143,7 @@ def _apply_limit(
     name = offer.definition
     if retune.field == "threshold":
         # none at all cannot be asked for: half an alarm stands for it
-        left = max(retune.false_alarms_then, 0.5) / max(offer.figures.weeks, 1.0)
+        left = max(retune.false_alarms_then, 0.5) / max(offer.basis.weeks, 1.0)
         document = document_with_point(platform, name, float(f"{left:.2g}"))
     else:
         newest = sync.require_revision(platform.definitions, name)
@@ -166,7 +166,7 @@ def _require(platform: OfferPorts, name: str, action: Action, now: datetime) -> 
     )
 
 
-def _newest(platform: OfferPorts, what: str) -> dict[str, AuditEntry]:
+def _newest_entries(platform: OfferPorts, what: str) -> dict[str, AuditEntry]:
     """Return the newest such entry of each definition."""
     found = platform.audit.find(AuditFilter(what=what), _MOST_ANSWERS)
     return {entry.subject: entry for entry in reversed(found)}
@@ -175,14 +175,14 @@ def _newest(platform: OfferPorts, what: str) -> dict[str, AuditEntry]:
 def _is_open(
     offer: Offer,
     revision: Revision,
-    known: PlantSummaries,
+    month: PlantSummaries,
     refused: Mapping[str, AuditEntry],
     applied: Mapping[str, AuditEntry],
 ) -> bool:
-    if revision.number > 1 and revision.at > known.start:
+    if revision.number > 1 and revision.at > month.start:
         return False
     done = applied.get(offer.definition)
-    if done is not None and done.at > known.start:
+    if done is not None and done.at > month.start:
         return False
     entry = refused.get(offer.definition)
     return entry is None or _is_new(offer, entry.after)
@@ -192,13 +192,13 @@ def _is_new(offer: Offer, recorded: Any) -> bool:
     if not isinstance(recorded, Mapping) or recorded.get("action") != offer.action:
         return True
     try:
-        figures = _FIGURES.validate_python(recorded.get("figures"))
+        basis = _BASIS.validate_python(recorded.get("basis"))
     except ValidationError:
         return True
-    return has_changed(figures, offer.figures)
+    return has_changed(basis, offer.basis)
 
 
 def _recorded(offer: Offer) -> dict[str, Any]:
     """Return what the audit stores of a proposal."""
     change = {} if offer.retune is None else {offer.retune.field: offer.retune.value}
-    return {"action": offer.action, "figures": asdict(offer.figures), **change}
+    return {"action": offer.action, "basis": asdict(offer.basis), **change}

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from alerting.definitions.matching import AssetIndex
 from alerting.ports import OfferPorts, PlantSummaries, ReportHead
-from alerting.reporting.plant.overview import PlantFigures, sum_figures
+from alerting.reporting.plant.overview import PlantSums, sum_plant
 from alerting.reporting.plant.summary import DefinitionNumbers, summary_from_document
 from alerting.usecases.access.visible import find_visible
 from alerting.usecases.ingestion.asset_changes import require_asset
@@ -29,7 +29,7 @@ class PlantPeriod:
     """A period with its figures, None while there are none."""
 
     period: ShownPeriod
-    figures: PlantFigures | None
+    sums: PlantSums | None
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class PlantView:
     parts: tuple[tuple[str, str], ...]
 
     @property
-    def figures(self) -> PlantFigures | None:
+    def sums(self) -> PlantSums | None:
         """Return the figures of the chosen period."""
-        return self.periods[self.chosen].figures
+        return self.periods[self.chosen].sums
 
 
 def read_plant(platform: OfferPorts, chosen: PeriodLength, part: str | None) -> PlantView:
@@ -77,15 +77,15 @@ def read_plant(platform: OfferPorts, chosen: PeriodLength, part: str | None) -> 
     for head in platform.reports.newest_reports(_NEWEST_REPORTS):
         newest.setdefault(head.definition, head)
 
-    def with_figures(period: ShownPeriod) -> PlantPeriod:
-        return PlantPeriod(period, _figures(known.get(period.name), names))
+    def with_sums(period: ShownPeriod) -> PlantPeriod:
+        return PlantPeriod(period, _sum_up(known.get(period.name), names))
 
     return PlantView(
         at=now,
         chosen=chosen,
-        periods={length: with_figures(period) for length, period in present.items()},
+        periods={length: with_sums(period) for length, period in present.items()},
         is_shift=bool(routes),
-        weeks=tuple(with_figures(week) for week in weeks),
+        weeks=tuple(with_sums(week) for week in weeks),
         offered=open_offers(platform, now, names),
         definitions=tuple(
             sorted(
@@ -109,19 +109,19 @@ def _parts(index: AssetIndex) -> tuple[tuple[str, str], ...]:
 
 
 def _numbers(
-    known: PlantSummaries | None, names: Collection[str] | None
+    stored: PlantSummaries | None, names: Collection[str] | None
 ) -> list[DefinitionNumbers]:
-    if known is None:
+    if stored is None:
         return []
     return [
         summary_from_document(one)
-        for name, one in known.summaries.items()
+        for name, one in stored.summaries.items()
         if names is None or name in names
     ]
 
 
-def _figures(known: PlantSummaries | None, names: Collection[str] | None) -> PlantFigures | None:
-    if known is None:
+def _sum_up(stored: PlantSummaries | None, names: Collection[str] | None) -> PlantSums | None:
+    if stored is None:
         return None
-    failed = [name for name in known.failed if names is None or name in names]
-    return sum_figures(known.start, known.end, known.as_of, _numbers(known, names), failed)
+    failed = [name for name in stored.failed if names is None or name in names]
+    return sum_plant(stored.start, stored.end, stored.as_of, _numbers(stored, names), failed)

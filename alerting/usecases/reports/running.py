@@ -80,7 +80,7 @@ def known_summaries(
     }
 
 
-def refresh_figures(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
+def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
     """Compute the figures whose last look is too old; return of how many periods. Idempotent."""
     routes = [route for route in read_routes(platform.routes)[0] if route.shifts]
     present = [shown_period(one, routes, platform.zone, as_of) for one in LENGTHS]

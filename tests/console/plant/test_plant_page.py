@@ -80,7 +80,7 @@ def test_a_proposal_is_refused_on_the_page_with_a_reason(client, made):
 def test_the_api_gives_the_figures_of_the_page_and_takes_answers(client, made):
     headers = sender("engineer").headers
     found = client.get("/api/v1/plant?period=month", headers=headers).json()
-    figures = found["period"]["figures"]
+    figures = found["period"]["sums"]
     assert (found["period"]["name"], figures["problems"], figures["missed"]) == ("2026-01", 18, 4)
     assert figures["money"][0]["avoided"] == {"low": 4.0, "high": 94.0}
     assert len(found["weeks"]) == 12

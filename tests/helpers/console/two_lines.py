@@ -110,7 +110,7 @@ def plant(*lines):
     _add_shared_definition(made)
     if len(lines) > 1:
         _add_shared_things(made, lines)
-    _add_figures(made, lines)
+    _add_plant_metrics(made, lines)
     _add_people(made)
     if SECOND in lines:
         _add_person(made, "bea", "engineer", (SECOND,))
@@ -129,7 +129,7 @@ def _add_plant(made):
     made.audit.add("ann", "settings changed", PLANT, at(1), after={"zone": SECOND})
 
 
-def _add_figures(made, lines):
+def _add_plant_metrics(made, lines):
     """Store the figures of the plant's page; on each line there are two proposals."""
     fewer = Retune("above", 215.0, 217.0, 9, 4, 1, 1, 1)
     costs = Money("EUR", *(Amount(n, n + 90) for n in range(6)), 50.0, ())

@@ -43,12 +43,12 @@ def test_a_line_shows_the_alarms_that_are_open_below_it(platform):
 def test_the_time_between_problems_has_bounds_that_narrow_with_their_number(platform):
     assert overview(platform, "oven-1").lanes == ()
     stop_on(platform, 2)
-    assert overview(platform, "oven-1").lanes[0].between is None
+    assert overview(platform, "oven-1").lanes[0].time_between is None
     stop_on(platform, 12)
-    few = overview(platform, "oven-1").lanes[0].between
+    few = overview(platform, "oven-1").lanes[0].time_between
     assert few.mean == timedelta(days=10)
     assert (few.low < timedelta(days=2), few.high > timedelta(days=100)) == (True, True)
     stop_on(platform, *range(3, 12))
-    many = overview(platform, "oven-1").lanes[0].between
+    many = overview(platform, "oven-1").lanes[0].time_between
     assert many.mean == timedelta(days=1)
     assert timedelta(hours=12) < many.low < many.mean < many.high < timedelta(days=2.2)

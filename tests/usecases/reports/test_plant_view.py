@@ -20,7 +20,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.reports.issue import compose, make_due_plant_reports, make_due_reports
 from alerting.usecases.reports.offered import apply_offer, open_offers, refuse_offer
 from alerting.usecases.reports.plant_view import read_plant
-from alerting.usecases.reports.running import refresh_figures
+from alerting.usecases.reports.running import refresh_plant
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -60,7 +60,7 @@ def look(platform, when=None):
     told = []
     now = when or platform.clock.now()
     platform.clock.instant = now
-    refresh_figures(platform, now, told.append)
+    refresh_plant(platform, now, told.append)
     return [line.removeprefix("figures of the plant, ") for line in told]
 
 
@@ -72,7 +72,7 @@ def test_the_figures_of_a_running_week_are_those_that_its_report_will_have(platf
         answer = Feedback(episode.id, verdict, acted, None, None, "ann", platform.clock.now())
         give_feedback(platform, answer)
     look(platform, at(2 * WEEK - 1))
-    running = read_plant(platform, "week", None).figures
+    running = read_plant(platform, "week", None).sums
     later = at(2 * WEEK + 60)
     platform.clock.instant = later
     for shard in range(16):
@@ -103,12 +103,12 @@ def test_a_closed_week_shows_the_figures_of_its_report(platform):
     view = read_plant(platform, "week", None)
     assert [week.period.name for week in view.weeks][-3:] == ["2026-W02", "2026-W03", "2026-W04"]
     reported = platform.reports.content("2026-W03:1").metrics
-    shown = view.weeks[-2].figures
+    shown = view.weeks[-2].sums
     assert (shown.alarms, shown.false_alarms) == (
         reported["totals"]["episodes"],
         reported["totals"]["false_alarms"],
     )
-    assert view.weeks[-1].figures is None, "of the running week no figures are computed yet"
+    assert view.weeks[-1].sums is None, "of the running week no figures are computed yet"
     assert len(view.weeks) == 12
     assert {*view.reports} == {None, "too-hot"}
 
@@ -135,21 +135,21 @@ def test_figures_are_computed_again_when_they_are_old_and_weeks_without_reports_
 def test_the_shift_is_that_of_a_route_and_the_day_without_any(platform):
     look(platform)
     day = read_plant(platform, "shift", None)
-    assert (day.figures.start, day.is_shift) == (at(2 * WEEK + 3 * DAY), False)
+    assert (day.sums.start, day.is_shift) == (at(2 * WEEK + 3 * DAY), False)
     hours = [{"from": "22:00", "to": "06:00"}, {"from": "06:00", "to": "22:00"}]
     apply_routes(platform, [{"name": "night", "channels": ["mail"], "shifts": hours}], "ann", at(0))
-    assert read_plant(platform, "shift", None).figures is None, "of this shift none are computed"
+    assert read_plant(platform, "shift", None).sums is None, "of this shift none are computed"
     look(platform)
     shift = read_plant(platform, "shift", None)
-    assert (shift.figures.start, shift.is_shift) == (at(2 * WEEK + 3 * DAY - 120), True)
+    assert (shift.sums.start, shift.is_shift) == (at(2 * WEEK + 3 * DAY - 120), True)
 
 
 def test_a_part_counts_the_definitions_of_which_every_asset_lies_in_it(platform):
     platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
     look(platform)
-    assert read_plant(platform, "week", "oven-1").figures.alarms == 3
+    assert read_plant(platform, "week", "oven-1").sums.alarms == 3
     other = read_plant(platform, "week", "oven-2")
-    assert (other.figures.alarms, other.definitions) == (0, ())
+    assert (other.sums.alarms, other.definitions) == (0, ())
     with pytest.raises(NotFound):
         read_plant(platform, "week", "oven-9")
 

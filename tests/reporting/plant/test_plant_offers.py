@@ -6,8 +6,8 @@ import pytest
 
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.plant.offers import OfferFigures, has_changed, offers
-from alerting.reporting.plant.overview import sum_figures
+from alerting.reporting.plant.offers import OfferBasis, has_changed, offers
+from alerting.reporting.plant.overview import sum_plant
 from tests.helpers.plant_reports import plant, summary
 from tests.report_material import END, START
 
@@ -35,7 +35,7 @@ def test_the_figures_are_those_of_the_plants_report():
         summary("c", money=costs("USD", avoided=(0, 5))),
         summary("d"),
     ]
-    found = sum_figures(START, END, END, numbers)
+    found = sum_plant(START, END, END, numbers)
     report = plant(*numbers)
     assert (found.problems, found.predicted, found.false_alarms, found.alarms) == (
         report.totals.problems,
@@ -98,16 +98,16 @@ def test_without_a_limit_a_person_must_narrow_the_condition():
     assert (one.action, one.can_be_applied) == ("retune", False)
 
 
-REFUSED = OfferFigures(weeks=4, false_alarms=8, right=2, known=10, announced=7, problems=9)
+REFUSED = OfferBasis(weeks=4, false_alarms=8, right=2, decided=10, announced=7, problems=9)
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({}, False),
-        ({"weeks": 8, "false_alarms": 16, "right": 4, "known": 20}, False),
-        ({"false_alarms": 10, "known": 12}, False),
-        ({"false_alarms": 30, "known": 32}, True),
+        ({"weeks": 8, "false_alarms": 16, "right": 4, "decided": 20}, False),
+        ({"false_alarms": 10, "decided": 12}, False),
+        ({"false_alarms": 30, "decided": 32}, True),
         ({"right": 9}, True),
         ({"announced": 1}, True),
         ({"weeks": 0}, False),
