@@ -79,18 +79,18 @@ class ReportsCalls(Transport):
         answer: PlantSumsPage = self.call("GET", "/plant", query={"period": period, "line": line})
         return answer
 
-    def apply_proposal(self, name: str, body: OfferBody) -> AnsweredOffer:
-        """Apply a proposal as any change is applied; 409 if it is not offered any more, or its
-        definition was changed since. Role: engineer."""
-        answer: AnsweredOffer = self.call(
-            "POST", f"/plant/proposals/{segment(name)}:apply", body=body
-        )
-        return answer
-
     def refuse_proposal(self, name: str, body: OfferRefusalBody) -> AnsweredOffer:
         """Refuse a proposal with a reason: it is not offered again until its figures change
         beyond their bounds. Role: engineer."""
         answer: AnsweredOffer = self.call(
             "POST", f"/plant/proposals/{segment(name)}:refuse", body=body
+        )
+        return answer
+
+    def apply_proposal(self, name: str, body: OfferBody) -> AnsweredOffer:
+        """Apply a proposal as any change is applied; 409 if it is not offered any more, or its
+        definition was changed since. Role: engineer."""
+        answer: AnsweredOffer = self.call(
+            "POST", f"/plant/proposals/{segment(name)}:apply", body=body
         )
         return answer

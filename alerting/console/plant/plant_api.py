@@ -144,6 +144,16 @@ def show_plant(
     return plant_page(read_plant(platform, period, line))
 
 
+@api.post("/plant/proposals/{name}:refuse", openapi_extra=MAY_CONFLICT)
+def refuse_proposal(
+    name: Id, body: OfferRefusalBody, platform: Served, person: Engineer
+) -> AnsweredOffer:
+    """Refuse a proposal with a reason: it is not offered again until its figures change beyond
+    their bounds. Role: engineer."""
+    refuse_offer(platform, name, body.action, person.name, body.reason)
+    return AnsweredOffer(definition=name, action=body.action, applied=False)
+
+
 @api.post("/plant/proposals/{name}:apply", openapi_extra=MAY_CONFLICT)
 def apply_proposal(name: Id, body: OfferBody, platform: Served, person: Engineer) -> AnsweredOffer:
     """Apply a proposal as any change is applied; 409 if it is not offered any more, or its
@@ -161,16 +171,6 @@ def apply_proposal(name: Id, body: OfferBody, platform: Served, person: Engineer
     except ChangedSince as changed:
         raise Conflicting(changed.message) from changed
     return AnsweredOffer(definition=name, action=body.action, applied=True)
-
-
-@api.post("/plant/proposals/{name}:refuse", openapi_extra=MAY_CONFLICT)
-def refuse_proposal(
-    name: Id, body: OfferRefusalBody, platform: Served, person: Engineer
-) -> AnsweredOffer:
-    """Refuse a proposal with a reason: it is not offered again until its figures change beyond
-    their bounds. Role: engineer."""
-    refuse_offer(platform, name, body.action, person.name, body.reason)
-    return AnsweredOffer(definition=name, action=body.action, applied=False)
 
 
 def plant_page(found: PlantView) -> PlantSumsPage:

@@ -18,7 +18,7 @@ MOST_OFFERS = 3
 
 @dataclass(frozen=True)
 class OfferBasis:
-    """The figures on which a proposal rests. `decided`: alarms with an outcome, of which `right` were
+    """The figures on which a proposal rests. `decided`: alarms with an outcome, `right` of them
     right; `weeks`: evaluated asset-weeks."""
 
     weeks: float

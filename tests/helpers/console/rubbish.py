@@ -82,8 +82,8 @@ VALID = {
     "ApprovalBody": {},
     "RejectionBody": {"reason": "r"},
     "RollbackBody": {"reason": "r"},
-    "OfferBody": {"action": "retire", "revision": 1, "reason": "r"},
-    "OfferRefusalBody": {"action": "retire", "reason": "r"},
+    "OfferBody": {"action": "retrain", "revision": 1, "reason": "r"},
+    "OfferRefusalBody": {"action": "retrain", "reason": "r"},
     "TrainingBody": {"reason": "r"},
     "CancelBody": {"reason": "r"},
     "ScenariosBody": {
