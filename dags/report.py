@@ -64,11 +64,17 @@ def unseen() -> int:
 
 @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
 def plant() -> int:
-    """Make the plant's report that is due, after those on definitions; return how many."""
+    """Make the plant's report that is due, after those on definitions, and the figures of its page;
+    return how many reports."""
     from alerting.usecases.reports.issue import make_due_plant_reports
+    from alerting.usecases.reports.running import refresh_plant
 
     with background_platform() as platform:
-        made = make_due_plant_reports(platform, read_instant(run_as_of(platform)), say)
+        at = read_instant(run_as_of(platform))
+        try:
+            made = make_due_plant_reports(platform, at, say)
+        finally:
+            refresh_plant(platform, at, say)
         say_console("reports")
         return made
 

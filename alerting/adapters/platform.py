@@ -8,8 +8,8 @@ from alerting.ports import (
     ChangeFeed,
     HandoverPorts,
     ImportJobs,
+    OfferPorts,
     PredictJobs,
-    ReportPorts,
     UpkeepPorts,
 )
 
@@ -19,7 +19,7 @@ def real_time() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platform(UpkeepPorts, HandoverPorts, ReportPorts, AccessPorts):
+class Platform(UpkeepPorts, HandoverPorts, OfferPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.
 

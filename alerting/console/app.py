@@ -55,6 +55,7 @@ from alerting.console.people import (
     password_page,
     signing,
 )
+from alerting.console.plant import plant_api, plant_page
 from alerting.console.problems import handle_problems
 from alerting.console.reference import api_page
 from alerting.console.request_log import RequestLog
@@ -109,6 +110,7 @@ PROGRAMS = (
     label_api.router,
     live_api.router,
     silence_api.router,
+    plant_api.api,
 )
 PEOPLE = (
     *(
@@ -120,6 +122,7 @@ PEOPLE = (
         model_pages.router,
         decision_pages.router,
         report_pages.router,
+        plant_page.pages,
         quality.pages,
         route_pages.pages,
         asset_pages.pages,

@@ -109,7 +109,14 @@ from alerting.ports.readings import (
     SampleColumn,
     Wanted,
 )
-from alerting.ports.reports import Backtests, ReportContent, ReportHead, Reports
+from alerting.ports.reports import (
+    Backtests,
+    PlantSummaries,
+    ReportContent,
+    ReportHead,
+    Reports,
+    summaries_in,
+)
 from alerting.ports.sources import (
     MOST_IN_FUTURE,
     DeadMessage,
@@ -149,6 +156,7 @@ from alerting.ports.use_cases import (
     LabelPorts,
     MaterialPorts,
     MutingPorts,
+    OfferPorts,
     OperatorPorts,
     OutcomePorts,
     PlanPorts,

@@ -57,6 +57,25 @@ class ReportContent:
     tables: Mapping[str, Document] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class PlantSummaries:
+    """The numbers of each definition over a period [start, end) as known at `as_of`, by name, as
+    they are stored with the plant's report. `failed`: definitions without numbers for a fault."""
+
+    start: datetime
+    end: datetime
+    as_of: datetime
+    summaries: Mapping[str, Document]
+    failed: tuple[str, ...] = ()
+
+
+def summaries_in(head: ReportHead, metrics: Document) -> PlantSummaries:
+    """Return the numbers of each definition from the metrics of a report on the plant."""
+    found = {one["summary"]["name"]: one["summary"] for one in metrics.get("ranked", ())}
+    failed = tuple(metrics.get("failed", ()))
+    return PlantSummaries(head.start, head.end, head.as_of, found, failed)
+
+
 class Reports(Protocol):
     """Performance reports. Revisions never change; of a head only `inputs`, `checked_at` and
     `announced` do."""
@@ -93,6 +112,10 @@ class Reports(Protocol):
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
         """Return the newest revision of each report on a calendar period, by its definition; at
         `as_of`: those stored by then."""
+
+    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
+        """Return the numbers of each definition in the newest report on the plant of each of these
+        periods that has one, revision 0 included, by period."""
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

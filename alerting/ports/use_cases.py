@@ -371,6 +371,11 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfferPorts(BacktestPorts, ReportPorts):
+    """Propose changes of definitions from their reports, and apply them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
     """Do the upkeep between evaluations.
 

@@ -32,7 +32,17 @@ def pages_of(line):
     names = names_of(line)
     hot = f"/definitions/{names.definitions[0]}"
     return [
-        *("/", "/suppressed", "/kpi", "/reports", "/routes", "/platform", "/audit", "/access"),
+        *(
+            "/",
+            "/suppressed",
+            "/kpi",
+            "/reports",
+            "/plant",
+            "/routes",
+            "/platform",
+            "/audit",
+            "/access",
+        ),
         *(
             "/account",
             "/import",

@@ -55,6 +55,8 @@ PATHS = {
     "/revisions/{number}": ["1", "9"],
     "/previews/{id}": ["0" * 12],
     "/assets/{asset}": ASSETS,
+    "/plant/{name}": DEFINITIONS,
+    "/proposals/{name}": DEFINITIONS,
     "/assets/{name}": ASSETS,
     "/assets/{name:without_colon}": ASSETS,
     "/scripts/{name}": ["trends.js", UNKNOWN],
@@ -119,6 +121,7 @@ QUERIES = {
     "mine": ["yes"],
     "hours": ["12"],
     "span": ["28d"],
+    "period": ["shift", "month"],
     "find": ["temperature"],
     "x": ["temperature"],
     "y": ["moisture"],
@@ -399,6 +402,10 @@ def bodies_of_the_plant(line, oven):
         "/new-source": [{"document": str(gate), "act": "apply"}],
         "/sources/{name}": [{"document": str(gate), "act": "apply", "revision": "1"}],
         "/state": [{"act": "pause", "revision": "1"}],
+        "/proposals/{name}:apply": [{"action": "retune", "revision": 9}],
+        "/proposals/{name}:refuse": [{"action": "approve", "reason": "test"}],
+        "/plant/{name}/apply": [{"action": "retune", "revision": "9"}],
+        "/plant/{name}/refuse": [{"action": "retrain", "reason": "test"}],
         "/models:approve": [{}],
         "/models:reject": [{"reason": "test"}],
         "/models:rollback": [{"reason": "test"}],
@@ -598,5 +605,7 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path
         *(f"/api/v1/definitions/{{name}}/models:{act}" for act in ("approve", "reject")),
         "/api/v1/definitions/{name}/models:rollback",  # the model before cannot be read
         "/api/v1/definitions/{name}/trainings:cancel",  # the first one is due by itself
+        # from another revision; else tests/console/plant
+        *("/plant/{name}/apply", "/api/v1/plant/proposals/{name}:apply"),
         *("/import/{id}/check", "/import/{id}/write", "/import/{id}/delete"),  # deleted by then
     }

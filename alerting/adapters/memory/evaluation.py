@@ -12,11 +12,13 @@ from alerting.ports import (
     Files,
     ImportJob,
     PastEvaluation,
+    PlantSummaries,
     PredictJob,
     ReportContent,
     ReportHead,
     Score,
     TargetScores,
+    summaries_in,
 )
 
 J = TypeVar("J", PredictJob, ImportJob)
@@ -135,6 +137,14 @@ class MemoryReports:
             if h.period == period and (as_of is None or h.as_of <= as_of)
         ]
         return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
+
+    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
+        heads = {period: self.revisions(None, period)[-1:] for period in periods}
+        return {
+            period: summaries_in(head, self._contents[head.id].metrics)
+            for period, found in heads.items()
+            for head in found
+        }
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

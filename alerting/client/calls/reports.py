@@ -1,8 +1,14 @@
 """Calls about reports. Made by `python -m tools.client`."""
 
+from typing import Literal
+
 from alerting.client.shapes.reports import (
+    AnsweredOffer,
     MissBody,
     MissView,
+    OfferBody,
+    OfferRefusalBody,
+    PlantSumsPage,
     ReportDetail,
     ReportSummary,
     TableView,
@@ -63,4 +69,28 @@ class ReportsCalls(Transport):
         """Report a problem for which no alert was raised; it enters reports and the next
         training. Role: operator."""
         answer: MissView = self.call("POST", "/misses", body=body)
+        return answer
+
+    def show_plant(
+        self, *, period: Literal["shift", "week", "month"] | None = None, line: str | None = None
+    ) -> PlantSumsPage:
+        """Show the plant in figures: problems predicted, avoided and missed, false alarms,
+        their money, twelve weeks, and the proposals worth most."""
+        answer: PlantSumsPage = self.call("GET", "/plant", query={"period": period, "line": line})
+        return answer
+
+    def refuse_proposal(self, name: str, body: OfferRefusalBody) -> AnsweredOffer:
+        """Refuse a proposal with a reason: it is not offered again until its figures change
+        beyond their bounds. Role: engineer."""
+        answer: AnsweredOffer = self.call(
+            "POST", f"/plant/proposals/{segment(name)}:refuse", body=body
+        )
+        return answer
+
+    def apply_proposal(self, name: str, body: OfferBody) -> AnsweredOffer:
+        """Apply a proposal as any change is applied; 409 if it is not offered any more, or its
+        definition was changed since. Role: engineer."""
+        answer: AnsweredOffer = self.call(
+            "POST", f"/plant/proposals/{segment(name)}:apply", body=body
+        )
         return answer

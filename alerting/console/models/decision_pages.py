@@ -16,11 +16,9 @@ from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import NotAllowed
-from alerting.ports import Document
-from alerting.usecases.alarm_load.changes import apply_change
+from alerting.usecases.alarm_load.changes import apply_change, document_with_point
 from alerting.usecases.definitions.sync import ChangedSince, require_revision
 from alerting.usecases.definitions.versions import line_of_champions
 from alerting.usecases.training.overview import ModelReport, model_report
@@ -109,15 +107,6 @@ def _choose_point(
     now = platform.clock.now()
     why = reason or "operating point chosen on its curve"
     apply_change(platform, document, int(revision), person.name, now, datetime.now(UTC), why)
-
-
-def document_with_point(platform: Platform, name: str, at_most: float) -> Document:
-    """Return the document of a definition with this limit of false alarms a week and asset, instead
-    of any other way to choose its threshold."""
-    document = definition_document(require_revision(platform.definitions, name).definition)
-    before = document.get("operating_point") or {}
-    limits = {key: before[key] for key in ("max_time_in_alarm",) if key in before}
-    return {**document, "operating_point": {"false_alarms_per_week": at_most, **limits}}
 
 
 def _number(text: str) -> float | None:

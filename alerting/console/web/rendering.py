@@ -50,6 +50,7 @@ MENU = (
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/kpi", translatable("Alarm quality"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
+    MenuEntry("/plant", translatable("Plant"), "read"),
     MenuEntry("/reports", translatable("Reports"), "read"),
     MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", is_setup=True),
     MenuEntry("/sources", translatable("Sources"), "configure", is_setup=True),
@@ -59,7 +60,7 @@ MENU = (
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
-    *("reference", "silences", "handover", "wall"),
+    *("reference", "silences", "handover", "wall", "plant"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000

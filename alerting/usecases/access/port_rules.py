@@ -10,6 +10,7 @@ from fnmatch import filter as filter_names
 from typing import Any
 
 from alerting.usecases.access.operator_rules import OPERATOR_RULES
+from alerting.usecases.access.plant_rules import answered_offers, plant_summaries
 from alerting.usecases.access.rules import (
     Call,
     Check,
@@ -342,11 +343,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     },
     "reports": {
         "get": one(_of_definition),
-        "content": _stored(_of_definition, lambda: None),
-        "page": _stored(_of_definition, lambda: None),
-        "for_definition": _SHOWN,
-        "revisions": _SHOWN,
+        **dict.fromkeys(("content", "page"), _stored(_of_definition, lambda: None)),
+        **dict.fromkeys(("for_definition", "revisions"), _SHOWN),
         "of_period": by_key(Sight.shows),
+        "plant_summaries": plant_summaries,
         "newest_reports": _reports,
     },
     "predict_jobs": {
@@ -383,7 +383,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **dict.fromkeys(("open", "resolved_since"), _alerts),
         **dict.fromkeys(("report", "resolve"), _alert),
     },
-    "audit": {"add": allowed},
+    "audit": {"add": allowed, "find": answered_offers},
     "accounts": {
         "get": asked("id", _own, lambda: None),
         "all": each(_own_account),

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
+from alerting.learning.metrics.confidence import poisson_interval
+from alerting.operators.permissions import visible_assets
 from alerting.ports import DecisionRecord, UpkeepPorts
 from alerting.usecases.alarm_load.overview import (
     DefinitionLine,
@@ -47,6 +50,14 @@ class AssetPage:
     next: int | None
 
 
+class TimeBetween(NamedTuple):
+    """A mean time between two beginnings, with the 95 % interval of a constant rate."""
+
+    mean: timedelta
+    low: timedelta
+    high: timedelta
+
+
 @dataclass(frozen=True)
 class Lane:
     """Times of one kind on an asset, oldest first: alarms of a definition, or events of a type.
@@ -61,19 +72,22 @@ class Lane:
     times: tuple[tuple[datetime, datetime | None], ...]
 
     @property
-    def mean_between(self) -> timedelta | None:
+    def time_between(self) -> TimeBetween | None:
         """Return the mean time from one beginning to the next; None with fewer than two."""
-        if len(self.times) < 2:
+        number = len(self.times) - 1
+        if number < 1:
             return None
-        return (self.times[-1][0] - self.times[0][0]) / (len(self.times) - 1)
+        whole = self.times[-1][0] - self.times[0][0]
+        low, high = poisson_interval(number)
+        return TimeBetween(whole / number, whole / high, whole / low)
 
 
 @dataclass(frozen=True)
 class AssetOverview:
     """What is known of an asset now. `above`, `below`: assets over it, the outermost first, and
-    directly under it; `definitions`: definitions of which it is one of the assets; `open`: its open
-    alarms; `lanes`: of the last 90 days; `importance`: decisions that measured what the models in
-    service use, by definition."""
+    directly under it; `definitions`: definitions of which it is one of the assets; `open`: open
+    alarms on it and below it; `lanes`: of the last 90 days; `importance`: decisions that measured
+    what the models in service use, by definition."""
 
     asset: Asset
     above: tuple[Asset, ...]
@@ -138,6 +152,7 @@ def asset_overview(
     measured = {one: newest_importance(made) for one, made in decided.items()}
     newest = platform.readings.newest_readings(now, {name})
     bands = find_bands(platform, name, now - HISTORY, now)
+    within = visible_assets(((name,),), {one.name: one.parent for one in known.assets})
     return AssetOverview(
         asset,
         tuple(known[above] for above in reversed(known.ancestors(asset))),
@@ -146,7 +161,7 @@ def asset_overview(
         variable_page(platform, name, now, limit, after),
         watching.lines,
         watching.number - len(watching.lines),
-        tuple(platform.episodes.find(asset=name, open_only=True, limit=MOST_OPEN)),
+        tuple(platform.episodes.find(open_only=True, limit=MOST_OPEN, assets=within)),
         tuple(_lanes(bands)),
         bands.cut,
         {one: decision for one, decision in measured.items() if decision is not None},

@@ -95,6 +95,15 @@ def document_in_state(platform: BacktestPorts, name: str, state: str) -> Documen
     return {**definition_document(newest.definition), "state": state}
 
 
+def document_with_point(platform: BacktestPorts, name: str, at_most: float) -> Document:
+    """Return the document of a definition with this limit of false alarms a week and asset, instead
+    of any other way to choose its threshold."""
+    document = definition_document(require_revision(platform.definitions, name).definition)
+    before = document.get("operating_point") or {}
+    limits = {key: before[key] for key in ("max_time_in_alarm",) if key in before}
+    return {**document, "operating_point": {"false_alarms_per_week": at_most, **limits}}
+
+
 def changed_fields_between(one: Revision, other: Revision) -> Mapping[str, tuple[object, object]]:
     """Return the fields that differ between two revisions, each with both values."""
     return plan_change(other.definition, one).changes

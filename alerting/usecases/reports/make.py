@@ -18,7 +18,7 @@ from alerting.ports import (
     ReportPorts,
 )
 from alerting.reporting.base.table import Table
-from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics, to_document
 from alerting.reporting.life.key_metrics import key_metrics
@@ -26,7 +26,7 @@ from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences
 from alerting.reporting.page.tables import tables
-from alerting.reporting.plant.summary import summarise, summary_to_document
+from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summary_to_document
 from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
@@ -119,9 +119,7 @@ def compose_report(
     It is compared with the period from `previous_start` to `start`; when left out, with one of the
     same length.
     """
-    material = material_at(platform, revision, start, end, as_of, previous_start)
-    metrics = compute_metrics(material)
-    judgement = conclude(metrics)
+    material, metrics, judgement = _measure(platform, revision, start, end, as_of, previous_start)
     told = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
@@ -140,6 +138,35 @@ def compose_report(
     return ComposedReport(
         revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
     )
+
+
+def find_summary(
+    platform: ReportPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    previous_start: datetime | None = None,
+) -> DefinitionNumbers | None:
+    """Return the numbers of the report on one revision without its page; None with nothing to say.
+    Arguments as of `compose_report`."""
+    material, metrics, judgement = _measure(platform, revision, start, end, as_of, previous_start)
+    if not has_something_to_say(platform.decisions, material, metrics):
+        return None
+    return summarise(metrics, judgement)
+
+
+def _measure(
+    platform: ReportPorts,
+    revision: Revision,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    previous_start: datetime | None,
+) -> tuple[Material, ReportMetrics, Judgement]:
+    material = material_at(platform, revision, start, end, as_of, previous_start)
+    metrics = compute_metrics(material)
+    return material, metrics, conclude(metrics)
 
 
 def material_at(

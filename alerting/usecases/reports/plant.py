@@ -1,6 +1,6 @@
 """The plant's report: all definitions side by side, alarm metrics, faults, changes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from alerting.definitions.model import Revision
@@ -18,7 +18,7 @@ from alerting.reporting.plant.tables import tables
 from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.reports.make import (
     ComposedReport,
-    compose_report,
+    find_summary,
     revision_of_period,
     table_document,
 )
@@ -67,26 +67,36 @@ def _summaries(
     """Yield all definitions' summaries on a period; those that fail are added to `failed`."""
     yield from _stored_summaries(platform.reports, period, as_of)
     stored = platform.reports.of_period(period.name, as_of)
-    for latest in platform.definitions.latest_revisions():
-        is_other = latest.definition.report_period != period.length and latest.name not in stored
-        if is_other and latest.definition.state == "active" and latest.at < period.end:
+    others = [
+        latest
+        for latest in platform.definitions.latest_revisions()
+        if latest.definition.report_period != period.length and latest.name not in stored
+    ]
+    yield from computed_summaries(platform, others, period.start, period.end, as_of, failed)
+
+
+def computed_summaries(
+    platform: ReportPorts,
+    revisions: Iterable[Revision],
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    failed: list[str],
+    previous_start: datetime | None = None,
+) -> Iterator[DefinitionNumbers]:
+    """Yield the summaries of the definitions in service on [start, end) that have anything to say,
+    computed as their reports are; the names of those that fail are added to `failed`."""
+    for latest in revisions:
+        if latest.definition.state == "active" and latest.at < end:
+            revision = revision_of_period(platform.definitions, latest, end)
             try:
-                found = _computed_summary(platform, latest, period, as_of)
+                found = find_summary(platform, revision, start, end, as_of, previous_start)
             except Exception:  # one definition must not stop the report on all others
                 _log.exception("figures of %s failed", latest.name)
                 failed.append(latest.name)
                 continue
             if found is not None:
                 yield found
-
-
-def _computed_summary(
-    platform: ReportPorts, latest: Revision, period: Period, as_of: datetime
-) -> DefinitionNumbers | None:
-    """Return a definition's summary without a stored report; None with nothing to say."""
-    revision = revision_of_period(platform.definitions, latest, period.end)
-    made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
-    return summary_from_document(made.content.metrics["summary"]) if made.has_content else None
 
 
 def _previous_summaries(

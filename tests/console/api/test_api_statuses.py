@@ -22,7 +22,9 @@ from alerting.episodes.episode import episode_id
 from alerting.operators.silences import MOST_SILENCES, SilenceScope, new_silence
 from alerting.ports import DecisionRecord, ImportJob, PredictJob, ScoredFile
 from alerting.readings.interval_labels import IntervalLabel
+from alerting.reporting.plant.summary import summary_to_document
 from alerting.usecases.labels.marking import MOST_LABELS
+from alerting.usecases.reports.running import shown_period
 from alerting.usecases.training.due import begin_training
 from alerting.usecases.training.overview import model_line
 from alerting.usecases.training.runs import answer_run
@@ -40,6 +42,7 @@ from tests.helpers.console.rubbish import (
 )
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.learning.waiting import add_waiting
+from tests.helpers.plant_reports import summary
 from tests.helpers.reports import store_report
 from tests.helpers.scored_lines import humid_line
 from tests.humid_line import NAME
@@ -184,6 +187,8 @@ def named(client, path):
             return {"id": client.post(made_at, json=VALID[body], headers=ADMIN).json()[key]}
     if path.endswith("{name}:activate"):
         client.post("/api/v1/definitions/too-hot:retire", headers=ADMIN)
+    if "/plant/proposals/" in path:
+        return {"name": NAME}
     if re.match(r"/api/v1/definitions/\{name\}/(models|trainings|predict)", path):
         prepare_models(client.app.state.platform, path.rpartition(":")[2])
         return {"name": NAME}
@@ -213,12 +218,31 @@ def prepare_models(platform, act):
         begin_training(platform, platform.definitions.newest_revision(NAME), None)
 
 
+def offer_training(platform, false_alarms):
+    """Store numbers of the plant on which a training is proposed."""
+    now = platform.clock.now()
+    month = shown_period("month", (), platform.zone, now - timedelta(days=14))
+    worse = summary(NAME, false_alarms=false_alarms, worse_than_promotion="event_recall")
+    store_report(
+        platform,
+        metrics={"ranked": [{"summary": summary_to_document(worse)}]},
+        definition=None,
+        period=month.running_name,
+        revision=0,
+        start=month.start,
+        end=month.end,
+    )
+
+
 def provoke_conflict(send, path, operation, platform, body):
     """Status of a request that another one has answered before."""
     if "409" not in operation["responses"]:
         return
     if path.endswith("/trainings"):
         begin_training(platform, platform.definitions.newest_revision(NAME), None)
+    if "/plant/proposals/" in path:
+        offer_training(platform, 90 if path.endswith(":apply") else 2)
+        yield send(headers=ADMIN, **body)
     if path.endswith("/labels"):
         for number in range(MOST_LABELS):
             platform.labels.insert(mark(number))

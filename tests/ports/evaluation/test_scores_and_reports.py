@@ -154,3 +154,20 @@ def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
     assert stores.misses.for_interval(assets=()) == []
     assert stores.misses.for_interval(assets={later.asset}, limit=1) == [later]
     assert stores.feedback.for_episode("") == []
+
+
+def test_the_numbers_of_the_plants_newest_reports_are_found_by_their_periods(stores):
+    def content(*names, **more):
+        return ReportContent({"ranked": [{"summary": {"name": n}} for n in names], **more}, "page")
+
+    stores.reports.add(head(definition=None), content("a"))
+    stores.reports.add(head(definition=None, revision=2, as_of=at(99)), content("a", "b"))
+    stores.reports.add(
+        head(definition=None, period="2026-01 so far", revision=0), content("c", failed=["d"])
+    )
+    stores.reports.add(head(), content("of a definition"))
+    found = stores.reports.plant_summaries({"2026-W02", "2026-01 so far", "2026-W09"})
+    assert {*found} == {"2026-W02", "2026-01 so far"}
+    assert found["2026-W02"].summaries == {"a": {"name": "a"}, "b": {"name": "b"}}
+    assert found["2026-W02"].as_of == at(99)
+    assert ({*found["2026-01 so far"].summaries}, found["2026-01 so far"].failed) == ({"c"}, ("d",))

@@ -381,14 +381,14 @@ def test_a_definition_whose_figures_cannot_be_computed_does_not_stop_the_plants_
             at(0),
             "test",
         )
-    compose_report = plant.compose_report
+    find_summary = plant.find_summary
 
     def fails_for_one(platform, revision, *others):
         if revision.name == "broken":
             raise ValueError("no such column")
-        return compose_report(platform, revision, *others)
+        return find_summary(platform, revision, *others)
 
-    monkeypatch.setattr(plant, "compose_report", fails_for_one)
+    monkeypatch.setattr(plant, "find_summary", fails_for_one)
     assert any("the plant, 2026-W02, revision 1" in line for line in issue_all(platform, CLOSED))
     page = platform.reports.page("2026-W02:1")
     assert "Not counted, because their figures could not be computed: broken." in page

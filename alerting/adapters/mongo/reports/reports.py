@@ -16,7 +16,7 @@ from alerting.adapters.mongo.documents import (
 )
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import REPORTS
-from alerting.ports.reports import ReportContent, ReportHead
+from alerting.ports.reports import PlantSummaries, ReportContent, ReportHead, summaries_in
 
 _CONTENT = {"page": False, "content": False}
 _NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
@@ -74,6 +74,21 @@ class MongoReports:
         return {
             head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
         }
+
+    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
+        found = self._reports.find(
+            {"period": {"$in": sorted(periods)}, "definition": None}, {"page": False}
+        )
+        newest: dict[str, Document] = {}
+        for document in found.sort("revision", 1):
+            newest[document["period"]] = document
+        made = {}
+        for period, document in newest.items():
+            packed = document.pop("content")
+            for head in _heads([document]):
+                metrics = json.loads(zlib.decompress(packed))["metrics"]
+                made[period] = summaries_in(head, metrics)
+        return made
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

@@ -1,0 +1,54 @@
+"""The overview of an asset: what is open on it and below it, and how often problems come."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.assets import Asset
+from alerting.ports import EventRow
+from alerting.usecases.alarm_load.asset_overview import asset_overview
+from alerting.usecases.ingestion.arrivals import add_events
+from tests.builders import at, oven
+from tests.helpers.console.api import episode
+from tests.in_memory_platform import in_memory_platform
+
+DAY = 1440
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    line = Asset(name="line-1")
+    made.assets.store_assets([line, oven().model_copy(update={"parent": "line-1"})])
+    made.clock.instant = at(30 * DAY)
+    return made
+
+
+def overview(platform, name):
+    return asset_overview(platform, name, at(30 * DAY), 10, None)
+
+
+def stop_on(platform, *days):
+    stops = [EventRow("oven-1", "stop", at(d * DAY), at(d * DAY + 5), "test") for d in days]
+    add_events(platform, stops, at(0))
+
+
+def test_a_line_shows_the_alarms_that_are_open_below_it(platform):
+    assert overview(platform, "line-1").open == ()
+    platform.episodes.insert(episode(29 * DAY, condition="open"))
+    assert [one.asset for one in overview(platform, "line-1").open] == ["oven-1"]
+    assert len(overview(platform, "oven-1").open) == 1
+
+
+def test_the_time_between_problems_has_bounds_that_narrow_with_their_number(platform):
+    assert overview(platform, "oven-1").lanes == ()
+    stop_on(platform, 2)
+    assert overview(platform, "oven-1").lanes[0].time_between is None
+    stop_on(platform, 12)
+    few = overview(platform, "oven-1").lanes[0].time_between
+    assert few.mean == timedelta(days=10)
+    assert (few.low < timedelta(days=2), few.high > timedelta(days=100)) == (True, True)
+    stop_on(platform, *range(3, 12))
+    many = overview(platform, "oven-1").lanes[0].time_between
+    assert many.mean == timedelta(days=1)
+    assert timedelta(hours=12) < many.low < many.mean < many.high < timedelta(days=2.2)
