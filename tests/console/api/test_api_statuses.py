@@ -187,13 +187,15 @@ def named(client, path):
             return {"id": client.post(made_at, json=VALID[body], headers=ADMIN).json()[key]}
     if path.endswith("{name}:activate"):
         client.post("/api/v1/definitions/too-hot:retire", headers=ADMIN)
-    if "/plant/proposals/" in path:
-        return {"name": NAME}
     if re.match(r"/api/v1/definitions/\{name\}/(models|trainings|predict)", path):
         prepare_models(client.app.state.platform, path.rpartition(":")[2])
         return {"name": NAME}
     closed = {"id": come_true().id} if path.endswith("/close") else {}
-    by_folder = {"/api/v1/routes/": {"name": "all"}, "/api/v1/assets/{name}": {"name": "oven-1"}}
+    by_folder = {
+        "/api/v1/plant/": {"name": NAME},
+        "/api/v1/routes/": {"name": "all"},
+        "/api/v1/assets/{name}": {"name": "oven-1"},
+    }
     return next((name for folder, name in by_folder.items() if path.startswith(folder)), closed)
 
 
