@@ -25,7 +25,7 @@ MOST_BY_CHANCE = 1 - QUANTILE  # probability: of the rows, or of them and valida
 MOST_BY_ROWS = 0.2
 # problems in validation: finding none of fewer is likely for a model of use; of so many it means
 # that less than .28 of all are found (Wilson, 95 %)
-ENOUGH_TO_TELL = 10
+ENOUGH_PROBLEMS = 10
 _ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
@@ -88,7 +88,7 @@ class ChanceTest:
         return (
             found is not None
             and not found.found
-            and found.problems < ENOUGH_TO_TELL
+            and found.problems < ENOUGH_PROBLEMS
             and found.by_chance > 0
             and self.is_confirmed
         )
