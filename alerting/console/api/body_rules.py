@@ -36,6 +36,23 @@ FEEDBACK_RULES: JsonDict = {
     ]
 }
 
+SILENCE_ENDS: JsonDict = {
+    "anyOf": [
+        {
+            "required": ["until"],
+            "properties": {"until": {"type": "string"}, "for": {"type": "null"}},
+        },
+        {"required": ["for"], "properties": {"until": {"type": "null"}, "for": {"type": "string"}}},
+        {
+            "required": ["until_event"],
+            "properties": {
+                "until": {"type": "null"},
+                "for": {"type": "null"},
+                "until_event": {"type": "object"},
+            },
+        },
+    ]
+}
 SHELF_ENDS: JsonDict = {
     "anyOf": [
         {

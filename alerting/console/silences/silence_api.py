@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from alerting.adapters.platform import Platform
 from alerting.console.access import Person
@@ -18,6 +18,7 @@ from alerting.console.api.api import (
     Served,
     Viewer,
 )
+from alerting.console.api.body_rules import SILENCE_ENDS
 from alerting.console.api.operate_api import Body, EndBody, actor_of
 from alerting.console.api.parameters import Duration, Id, Instant, NameText, SomeShort
 from alerting.console.api.plant_times import plant_times
@@ -54,6 +55,8 @@ class EndingEventBody(Body):
 class SilenceBody(Body):
     """A new silence: what it covers (each given field narrows it; one is needed), from when, until
     when, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=SILENCE_ENDS)
 
     kind: SilenceKind = Field(
         description="silence: only mutes. maintenance: alarms are left out of learning, outcomes "

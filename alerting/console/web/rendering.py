@@ -136,18 +136,15 @@ def menu_style() -> str:
     return files("alerting.console.web").joinpath("menu.css").read_text(encoding="utf-8")
 
 
+def _loader() -> ChoiceLoader:
+    folders = ("", ".web", ".imports")
+    return ChoiceLoader([PackageLoader(f"alerting.console{folder}", ".") for folder in folders])
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("alerting.console", "."),
-                *(
-                    PackageLoader(f"alerting.console.{folder}", ".")
-                    for folder in ("web", "imports")
-                ),
-            ]
-        ),
+        loader=_loader(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -242,7 +242,7 @@ def test_rubbish_in_every_body_is_refused(client):
                 **request,
             )
     assert walk.wrong == []
-    assert bodies == len(VALID) + 5  # documents are checked, looked at, or applied
+    assert bodies == len(VALID) + 6  # documents are checked, looked at, applied; ends
     assert walk.sent > 400
 
 

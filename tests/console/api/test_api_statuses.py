@@ -164,8 +164,6 @@ def named(client, path):
             "id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"],
             "table": "episodes",
         }
-    if "/imports/" in path:
-        return {"id": checked_import(client.app.state)}
     if "/predict-jobs/" in path:
         state = client.app.state
         id = uuid.uuid4().hex[:12]
@@ -190,13 +188,15 @@ def named(client, path):
     if re.match(r"/api/v1/definitions/\{name\}/(models|trainings|predict)", path):
         prepare_models(client.app.state.platform, path.rpartition(":")[2])
         return {"name": NAME}
-    closed = {"id": come_true().id} if path.endswith("/close") else {}
+    own = {"id": come_true().id} if path.endswith("/close") else {}
+    if "/imports/" in path:
+        own = {"id": checked_import(client.app.state)}
     by_folder = {
         "/api/v1/plant/": {"name": NAME},
         "/api/v1/routes/": {"name": "all"},
         "/api/v1/assets/{name}": {"name": "oven-1"},
     }
-    return next((name for folder, name in by_folder.items() if path.startswith(folder)), closed)
+    return next((name for folder, name in by_folder.items() if path.startswith(folder)), own)
 
 
 def store_route(client):
