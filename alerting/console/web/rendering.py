@@ -31,32 +31,34 @@ from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the permission that it needs, for what; whether it
-    is folded under "Set up"."""
+    """An entry of the menu: address, name, and the permission that it needs, for what; the
+    group under which it is folded, if any."""
 
     address: str
     name: str
     permission: Permission
     target: Target = "anything"
-    is_setup: bool = False
+    group: str = ""
 
 
+FIGURES = translatable("Figures")
+SET_UP = translatable("Set up")
 MENU = (
     MenuEntry("/", translatable("Now"), "read"),
     MenuEntry("/handover", translatable("Hand-over"), "read"),
-    MenuEntry("/definitions", translatable("Definitions"), "read"),
-    MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/silences", translatable("Maintenance"), "read"),
+    MenuEntry("/assets", translatable("Assets"), "read"),
     MenuEntry("/trends", translatable("Trends"), "read"),
-    MenuEntry("/kpi", translatable("Alarm quality"), "read"),
+    MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
-    MenuEntry("/plant", translatable("Plant"), "read"),
-    MenuEntry("/reports", translatable("Reports"), "read"),
-    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", is_setup=True),
-    MenuEntry("/sources", translatable("Sources"), "configure", is_setup=True),
-    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", is_setup=True),
-    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", is_setup=True),
-    MenuEntry("/access", translatable("Access"), "administer", is_setup=True),
+    MenuEntry("/plant", translatable("Plant"), "read", group=FIGURES),
+    MenuEntry("/kpi", translatable("Alarm quality"), "read", group=FIGURES),
+    MenuEntry("/reports", translatable("Reports"), "read", group=FIGURES),
+    MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", group=SET_UP),
+    MenuEntry("/sources", translatable("Sources"), "configure", group=SET_UP),
+    MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", group=SET_UP),
+    MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", group=SET_UP),
+    MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),
 )
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
@@ -89,6 +91,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "line_clock": clock,
         "language": language,
         "menu": MENU,
+        "menu_groups": (FIGURES, SET_UP),
     }
     return prefixed(page.render(path=_address(request), **shared, **values))
 
