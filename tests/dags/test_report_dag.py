@@ -143,7 +143,9 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
     assert [head.id for head in platform.reports.for_definition("too-hot")] == [
         "too-hot:2026-W02:1"
     ]
-    assert [head.id for head in platform.reports.for_definition(None)] == ["2026-W02:1"]
+    assert [head.id for head in platform.reports.for_definition(None) if head.revision] == [
+        "2026-W02:1"
+    ]
     first = inbox.text("engineer", "Report 2026-W02: too-hot")
     assert first.startswith("1 alert was raised; no operator has said whether it was right.")
     assert "1 alert raised 1 alarm" in inbox.text("boss", "Report 2026-W02: the plant")
