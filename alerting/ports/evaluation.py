@@ -44,9 +44,10 @@ class States(Protocol):
 class EvaluationPlans(Protocol):
     """The cached evaluation plan, valid until one of its sources changes."""
 
-    def source_hash(self) -> str:
+    def source_hash(self, read_plan: bool = False) -> str:
         """Return an identity of all sources of a plan: it changes with every definition, revision,
-        asset and event type."""
+        asset and event type. `read_plan`: read the stored plan as well, which `get` returns next.
+        """
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources; None if it is not stored."""

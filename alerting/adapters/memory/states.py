@@ -60,7 +60,7 @@ class MemoryEvaluationPlans:
         self._decisions = decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
 
-    def source_hash(self) -> str:
+    def source_hash(self, read_plan: bool = False) -> str:  # noqa: ARG002 - the port has it
         revisions = [(r.name, r.number) for r in self._definitions.latest_revisions()]
         decided = self._decisions.promotions
         sources = (

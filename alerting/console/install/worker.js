@@ -1,7 +1,7 @@
 // The worker of the installed console. It stores one page, with its style, for the time without a connection; never data.
 
 const PAGE = new URL("./offline", self.location);
-const STYLE = new URL("./style.css", self.location);
+const STYLE = new URL("./style.css?offline", self.location);
 
 async function store() {
   const shell = await caches.open(SHELL);

@@ -1,4 +1,4 @@
-// The worker of the installed console, where the browser takes one: over HTTPS or on the machine itself; and the button that installs.
+// The page that installs the console: the worker, where the browser takes one (over HTTPS or on the machine itself), and the button.
 
 const root = new URL("../", import.meta.url);
 navigator.serviceWorker?.register(new URL("worker.js", root), { scope: root.pathname }).catch(() => {});

@@ -41,7 +41,7 @@ class MenuEntry(NamedTuple):
     group: str = ""
 
 
-FIGURES = translatable("Figures")
+PERFORMANCE = translatable("Performance")
 SET_UP = translatable("Set up")
 MENU = (
     MenuEntry("/", translatable("Now"), "read"),
@@ -51,9 +51,9 @@ MENU = (
     MenuEntry("/trends", translatable("Trends"), "read"),
     MenuEntry("/definitions", translatable("Definitions"), "read"),
     MenuEntry("/models", translatable("Models"), "read"),
-    MenuEntry("/plant", translatable("Plant"), "read", group=FIGURES),
-    MenuEntry("/kpi", translatable("Alarm quality"), "read", group=FIGURES),
-    MenuEntry("/reports", translatable("Reports"), "read", group=FIGURES),
+    MenuEntry("/plant", translatable("Plant"), "read", group=PERFORMANCE),
+    MenuEntry("/kpi", translatable("Alarm quality"), "read", group=PERFORMANCE),
+    MenuEntry("/reports", translatable("Reports"), "read", group=PERFORMANCE),
     MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/sources", translatable("Sources"), "configure", group=SET_UP),
     MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", group=SET_UP),
@@ -66,9 +66,9 @@ STYLED = (
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MOST_MADE = 1000
-_MADE: dict[tuple[object, ...], tuple[Episode, str]] = {}
-"""Parts of pages by macro, episode, texts, minute, zone and language, with the episode itself, so
-that its identity stays its own."""
+_MADE: dict[tuple[object, ...], tuple[Episode, Language, str]] = {}
+"""Parts of pages by macro, episode, texts, minute, zone and language, with the episode and
+the language themselves."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
     "viewer": translatable("viewer"),
@@ -91,7 +91,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "line_clock": clock,
         "language": language,
         "menu": MENU,
-        "menu_groups": (FIGURES, SET_UP),
+        "menu_groups": (PERFORMANCE, SET_UP),
     }
     return prefixed(page.render(path=_address(request), **shared, **values))
 
@@ -104,14 +104,15 @@ def render_again(page: Context, macro: Macro, episode: Episode, *given: str | in
     The macro must read nothing else of the page but `now`, `zone` and `language`.
     """
     now: datetime = page["now"]
+    language: Language = page["language"]
     minute = int(now.timestamp()) // 60
-    key = (macro.name, id(episode), given, minute, page["zone"].key, page["language"].code)
+    key = (macro.name, id(episode), given, minute, page["zone"].key, language.code)
     made = _MADE.get(key)
-    if made is None or made[0] is not episode:
+    if made is None or made[0] is not episode or made[1] is not language:
         if len(_MADE) >= _MOST_MADE:
             _MADE.clear()
-        made = _MADE[key] = episode, macro(episode, *given)
-    return made[1]
+        made = _MADE[key] = episode, language, macro(episode, *given)
+    return made[2]
 
 
 def zone_of(request: Request) -> ZoneInfo:

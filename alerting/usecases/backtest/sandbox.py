@@ -6,7 +6,7 @@ write to a live collection or the registry, or notify a person.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -85,15 +85,18 @@ class ReadingsUntil:
         )
 
 
+_EVER = datetime(9000, 1, 1, tzinfo=UTC)
+
+
 class Sandbox:
     """The memory of a run, and views of it. `stored`: episodes of the last segment."""
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live = live
         self._revision = revision
-        self.memory = replace(
-            live.in_memory(backfilled=True), inhibiting=live, silences=live.silences
-        )
+        self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
+        for silence in live.silences.overlapping(None, _EVER):
+            self.memory.silences.insert(silence)
         self.memory.definitions.add_revision(revision)
         revisions = (revision, *live.definitions.revisions(revision.name))
         self.memory.assets.store_assets(

@@ -34,7 +34,7 @@ def current_plan(platform: PlanPorts) -> EvaluationPlan:
 
 def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     """Return the same plan with the hash of its sources."""
-    before = source_hash_of(platform)
+    before = source_hash_of(platform, read_plan=True)
     if (cached := platform.evaluation_plans.get(before)) is not None:
         return CurrentPlan(cached, before)
     synced = sync(platform, platform.clock.now())
@@ -72,10 +72,10 @@ def answering_revisions(
     return [(revision, answers.get(revision.name) or revision) for revision in revisions]
 
 
-def source_hash_of(platform: PlanPorts) -> str:
+def source_hash_of(platform: PlanPorts, read_plan: bool = False) -> str:
     """Return an identity of all sources of a plan, the platform's latency among them; empty without
-    a cache of plans."""
-    of_documents = platform.evaluation_plans.source_hash()
+    a cache of plans. `read_plan`: the stored plan is asked for next."""
+    of_documents = platform.evaluation_plans.source_hash(read_plan)
     return of_documents and f"{of_documents}-{duration_millis(platform.latency)}"
 
 

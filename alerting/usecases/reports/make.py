@@ -23,7 +23,6 @@ from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics, to_document
 from alerting.reporting.life.key_metrics import key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
-from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences
 from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summary_to_document
@@ -128,6 +127,8 @@ def compose_report(
     document = {**to_document(metrics), **told}
     zone = platform.zone
     of_plant = language(life.language)
+    from alerting.reporting.page.page import draw, render_page  # noqa: PLC0415 - Matplotlib takes 30 MB; the console's figures of the plant draw no report
+
     drawn = draw(metrics, material, zone, of_plant)
     page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
     sentences = head_sentences(metrics, zone, of_plant)[:3]

@@ -81,7 +81,7 @@ def test_a_browser_installs_it_and_says_without_a_server_that_it_shows_no_alarms
                 f"{stored}.then(all => {{ window.stored = all.map(r => r.url).sort().join() }})"
             )
             wait_until(lambda: page.evaluate("window.stored"))
-            assert page.evaluate("window.stored") == f"{base}/offline,{base}/style.css"
+            assert page.evaluate("window.stored") == f"{base}/offline,{base}/style.css?offline"
         page.go(f"{base}/")
         page.wait_for(f"{base}/", ".narrow.unmended")
         with serving_thread(app, port=port):  # the page asks again by itself

@@ -18,6 +18,8 @@ from tests.helpers.console.pages import ADMIN_TOKEN, OPERATOR_TOKEN, VIEWER_TOKE
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
+OWN_SCRIPTS = {f'<script type="module" src="/scripts/{name}.js">' for name in ("live", "install")}
+
 
 def test_without_a_session_every_page_leads_to_the_login_and_back(browser):
     answer = browser.get("/episodes/abc")

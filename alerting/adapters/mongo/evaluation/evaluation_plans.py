@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import bson
 import numpy as np
 
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
+    document_bounds,
     raw_documents,
     upsert,
 )
@@ -45,25 +47,47 @@ _OTHER_SOURCES: list[Document] = [
         }
     },
 ]
+_STORED_PLAN: list[Document] = [
+    {
+        "$unionWith": {
+            "coll": EVALUATION_PLANS,
+            "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}],
+        }
+    },
+]
+_PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(BatchLimits._fields)
 _LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan."""
+    """Port `EvaluationPlans`: one plan, which can be read together with its sources."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[DEFINITIONS]
         self._parts = database[EVALUATION_PLANS]
+        self._read: list[Document] = []
 
-    def source_hash(self) -> str:
+    def source_hash(self, read_plan: bool = False) -> str:
         """Return a hash over all current documents and the numbers of revisions and promotions."""
         digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
-        digest.update(raw_documents(self._sources, _OTHER_SOURCES))
+        plan = list[bytes]()
+        found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * read_plan)
+        sources_end = len(found)
+        for start, end in document_bounds(found):
+            if found.startswith(_PLAN, start + 4):  # the last documents
+                plan.append(found[start:end])
+                sources_end = min(sources_end, start)
+        digest.update(memoryview(found)[:sources_end])
+        self._read = [bson.decode(part)["plan"] for part in plan]
         return digest.hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
-        parts = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
+        read = self._read
+        self._read = []
+        if not read or read[0].get("source_hash") != source_hash:
+            read = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
+        parts = [part for part in read if part.get("source_hash") == source_hash]
         if not parts or len(parts) != parts[0].get("parts"):
             return None
         try:
