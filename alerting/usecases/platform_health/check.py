@@ -11,7 +11,6 @@ from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
 from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable, UpkeepPorts
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
-from alerting.usecases.definitions.sync import active
 from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.platform_alerts import was_engineer_notified
 from alerting.usecases.platform_health.conditions import (
@@ -69,13 +68,12 @@ def read_facts(
 ) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
     inventory = inventory or read_inventory(platform)
-    revisions = active(platform.definitions)
-    by_model = [r for r in revisions if isinstance(r.definition, ModelDefinition)]
+    by_model = [r for r in inventory.active if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),
         readings=_readings(
-            platform, inventory, {r.name: r.definition.suppression for r in revisions}, now
+            platform, inventory, {r.name: r.definition.suppression for r in inventory.active}, now
         ),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest_decisions(trained, REFUSALS) if trained else {},

@@ -24,10 +24,12 @@ _ZERO = timedelta(0)
 
 @dataclass(frozen=True)
 class Inventory:
-    """Definitions by state, and all targets. `written`: the last write that changed them."""
+    """Definitions by state, the newest revisions of those in service, and all targets. `written`:
+    the last write that changed them."""
 
     written: str
     states: Mapping[str, int]
+    active: tuple[Revision, ...]
     targets: tuple[EvaluationTarget, ...]
 
 
@@ -74,24 +76,24 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     if before is not None and written and before.written == written:
         return before
     revisions = platform.definitions.latest_revisions()
+    active = tuple(r for r in revisions if r.definition.state == "active")
     plan = platform.evaluation_plans.get(written)
     if plan is not None:
         targets = plan.targets
     else:
-        active = [r for r in revisions if r.definition.state == "active"]
         pairs = answering_revisions(platform.definitions, platform.decisions, active)
         targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
-    return Inventory(written, Counter(r.definition.state for r in revisions), targets)
+    return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
 
 
 def inventory_of(platform: PlanPorts, revisions: Sequence[Revision]) -> Inventory:
     """Return these definitions and their targets alone."""
-    active = [r for r in revisions if r.definition.state == "active"]
+    active = tuple(r for r in revisions if r.definition.state == "active")
     pairs = answering_revisions(platform.definitions, platform.decisions, active)
     patterns = {pattern for r in revisions for pattern in r.definition.assets}
     assets = AssetIndex(platform.assets.find_matching(patterns))
     targets = tuple(list_targets(pairs, assets, platform.latency))
-    return Inventory("", Counter(r.definition.state for r in revisions), targets)
+    return Inventory("", Counter(r.definition.state for r in revisions), active, targets)
 
 
 def platform_metrics(
