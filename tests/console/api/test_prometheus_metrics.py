@@ -156,7 +156,7 @@ def test_a_scrape_beside_a_slow_one_ends_within_the_limit(platform):
     go_on = Event()
 
     class Slow:
-        def source_hash(self):
+        def source_hash(self, read_plan=False):
             entered.set()
             go_on.wait(600)
             return "x"
