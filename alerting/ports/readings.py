@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Unreachable
+from alerting.readings.buckets import Buckets
 from alerting.readings.instants import Millis, datetimes
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupSize, RollupState
@@ -213,8 +214,8 @@ class Rollups(Protocol):
 
     def load(
         self, asset: str, variables: Collection[str], size: RollupSize, start: int, end: int
-    ) -> dict[str, dict[int, bytes]]:
-        """Return the buckets of the hours that begin in [start, end) (ms), by variable."""
+    ) -> dict[str, Buckets]:
+        """Return the buckets that begin in [start, end) (ms), by variable."""
 
     def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
         """Delete the documents that end by an instant (ms), of these variables or of all; return

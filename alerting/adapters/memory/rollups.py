@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from alerting.ports.readings import HourlyParts
-from alerting.readings.buckets import HOUR
-from alerting.readings.rollups import RollupSize, RollupState
+from alerting.readings.buckets import HOUR, Buckets
+from alerting.readings.rollups import RollupSize, RollupState, unpack
 
 
 class MemoryRollups:
@@ -29,13 +29,9 @@ class MemoryRollups:
 
     def load(
         self, asset: str, variables: Collection[str], size: RollupSize, start: int, end: int
-    ) -> dict[str, dict[int, bytes]]:
+    ) -> dict[str, Buckets]:
         return {
-            name: {
-                at: part
-                for at, part in self._parts.get((asset, name, size), {}).items()
-                if start <= at < end and part
-            }
+            name: unpack(self._parts.get((asset, name, size), {}), size).select(start, end)
             for name in variables
         }
 

@@ -13,7 +13,6 @@ from alerting.readings.rollups import (
     RollupSize,
     merge_intervals,
     subtract,
-    unpack,
 )
 from alerting.usecases.trends.samples import read_samples
 
@@ -58,13 +57,11 @@ def read_buckets(
         for name in names
     }
     rolled = {name for name in names if covered[name]}
-    # none but whole hours have parts
-    parts = platform.rollups.load(asset.name, sorted(rolled), size, _hour(first), end)
+    found = platform.rollups.load(asset.name, sorted(rolled), size, first, end)
     pieces: dict[str, list[Buckets]] = {}
     for name in names:
-        buckets = unpack(parts.get(name, {}), size)
         pieces[name] = [
-            without_good(buckets.select(*span), bad[name], width) for span in covered[name]
+            without_good(found[name].select(*span), bad[name], width) for span in covered[name]
         ]
     unread: list[Interval] = []
     rows = 0
@@ -88,10 +85,6 @@ def _edges(bad: Sequence[Interval], width: int) -> list[Interval]:
     """Return the buckets of which a part is labelled bad: these are read."""
     cut = {at // width * width for interval in bad for at in interval if at % width}
     return [(start, start + width) for start in sorted(cut)]
-
-
-def _hour(at: int) -> int:
-    return at // WIDTHS["hours"] * WIDTHS["hours"]
 
 
 def _rest(start: int, read_from: int) -> tuple[Interval, ...]:

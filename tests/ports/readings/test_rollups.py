@@ -1,9 +1,11 @@
 """Port `Rollups`: packed buckets of hours, by day or month, and what is rolled up of an asset."""
 
-from alerting.readings.buckets import DAY, HOUR
+import numpy as np
+
+from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, sample_buckets
 from alerting.readings.instants import to_millis
-from alerting.readings.rollups import RolledInterval, RollupState
-from tests.builders import at
+from alerting.readings.rollups import WIDTHS, RolledInterval, RollupState, pack
+from tests.builders import at, oven
 
 MONDAY = to_millis(at(0))
 YEAR = 366 * DAY
@@ -14,16 +16,30 @@ def load(stores, size="minutes", variables=("t",), start=MONDAY - YEAR, end=MOND
 
 
 def store(stores, hours, size="minutes", variable="t", asset="oven-1"):
-    parts = {MONDAY + hour * HOUR: part for hour, part in hours.items()}
+    """Store hours of one sample each, in its second minute; None: without one."""
+    parts = {}
+    for hour, value in hours.items():
+        begin = MONDAY + hour * HOUR
+        sample = sample_buckets(
+            oven(),
+            "temperature",
+            np.array([begin + MINUTE] if value is not None else [], np.int64),
+            np.array([value] if value is not None else [], float),
+            np.array([], np.int64),
+        )
+        parts |= pack(merge_buckets(sample, WIDTHS[size]), size, begin, begin + HOUR)
     stores.rollups.store(asset, size, {variable: parts})
 
 
-def by_hour(parts):
-    return {(at - MONDAY) // HOUR: part for at, part in parts.items()}
+def by_hour(buckets):
+    return {
+        (start - MONDAY) // HOUR: value
+        for start, value in zip(buckets.start.tolist(), buckets.low.tolist(), strict=True)
+    }
 
 
 def test_hours_are_found_by_their_beginning_across_days_months_and_years(stores):
-    hours = {n: f"{n}".encode() for n in (-24 * 40, -150, -1, 0, 23, 24, 24 * 60)}
+    hours = {n: float(n) for n in (-24 * 40, -150, -1, 0, 23, 24, 24 * 60)}
     for size in ("minutes", "hours"):
         store(stores, hours, size)
         assert by_hour(load(stores, size)["t"]) == hours
@@ -32,42 +48,54 @@ def test_hours_are_found_by_their_beginning_across_days_months_and_years(stores)
 
 
 def test_sizes_variables_and_assets_are_apart(stores):
-    store(stores, {0: b"minute"})
-    store(stores, {0: b"hour"}, "hours")
-    store(stores, {0: b"moist"}, variable="moisture")
-    store(stores, {0: b"other"}, asset="oven-2")
-    assert load(stores, variables=("t", "moisture", "none")) == {
-        "t": {MONDAY: b"minute"},
-        "moisture": {MONDAY: b"moist"},
+    store(stores, {0: 1.0})
+    store(stores, {0: 2.0}, "hours")
+    store(stores, {0: 3.0}, variable="moisture")
+    store(stores, {0: 4.0}, asset="oven-2")
+    found = load(stores, variables=("t", "moisture", "none"))
+    assert {name: by_hour(of) for name, of in found.items()} == {
+        "t": {0: 1.0},
+        "moisture": {0: 3.0},
         "none": {},
     }
-    assert load(stores, "hours") == {"t": {MONDAY: b"hour"}}
+    assert found["t"].start.tolist() == [MONDAY + MINUTE]
+    hours = load(stores, "hours")
+    assert (by_hour(hours["t"]), hours["t"].start.tolist()) == ({0: 2.0}, [MONDAY])
 
 
 def test_an_hour_replaces_the_one_before_and_others_stay(stores):
-    store(stores, {0: b"a", 1: b"b", 2: b"c"})
-    store(stores, {1: b"d", 2: b"", 3: b""})
-    assert by_hour(load(stores)["t"]) == {0: b"a", 1: b"d"}
-    store(stores, {100: b""})
-    assert by_hour(load(stores)["t"]) == {0: b"a", 1: b"d"}
+    for size in ("minutes", "hours"):
+        store(stores, {0: 1.0, 1: 2.0, 2: 3.0}, size)
+        assert by_hour(load(stores, size)["t"]) == {0: 1.0, 1: 2.0, 2: 3.0}
+        store(stores, {1: 4.0, 2: None, 3: None}, size)
+        assert by_hour(load(stores, size)["t"]) == {0: 1.0, 1: 4.0}
+        store(stores, {100: None}, size)
+        assert by_hour(load(stores, size)["t"]) == {0: 1.0, 1: 4.0}
+
+
+def test_what_was_read_is_not_changed_by_its_reader(stores):
+    store(stores, {0: 1.0}, "hours")
+    load(stores, "hours")["t"].low[:] = 7.0
+    assert by_hour(load(stores, "hours")["t"]) == {0: 1.0}
 
 
 def test_what_ends_before_an_instant_is_forgotten(stores):
     for size in ("minutes", "hours"):
-        store(stores, {-24 * 40: b"long ago", -30: b"before", 5: b"after"}, size)
-    store(stores, {-24 * 40: b"other"}, asset="oven-2")
+        store(stores, {-24 * 40: 1.0, -30: 2.0, 5: 3.0}, size)
+    store(stores, {-24 * 40: 4.0}, asset="oven-2")
     assert stores.rollups.forget("oven-1", MONDAY) > 0
-    assert by_hour(load(stores)["t"]) == {5: b"after"}
+    assert by_hour(load(stores)["t"]) == {5: 3.0}
     assert -24 * 40 not in by_hour(load(stores, "hours")["t"])
-    assert by_hour(load(stores, "hours")["t"])[5] == b"after"
-    assert stores.rollups.load("oven-2", ["t"], "minutes", MONDAY - YEAR, MONDAY)["t"]
+    assert by_hour(load(stores, "hours")["t"])[5] == 3.0
+    assert by_hour(stores.rollups.load("oven-2", ["t"], "minutes", MONDAY - YEAR, MONDAY)["t"])
 
 
 def test_a_variable_is_forgotten_alone(stores):
     for variable in ("t", "moisture"):
-        store(stores, {0: b"a"}, variable=variable)
+        store(stores, {0: 1.0}, variable=variable)
     assert stores.rollups.forget("oven-1", MONDAY + 400 * DAY, ["t"]) == 1
-    assert load(stores, variables=("t", "moisture")) == {"t": {}, "moisture": {MONDAY: b"a"}}
+    left = load(stores, variables=("t", "moisture"))
+    assert (by_hour(left["t"]), by_hour(left["moisture"])) == ({}, {0: 1.0})
 
 
 def test_a_state_is_of_an_asset(stores):

@@ -216,7 +216,7 @@ def test_rollups_go_with_their_readings(real):
     assert first > 0
     assert read(platform, "hours").of["temperature"].start[0] >= to_millis(at(60 * first))
     left = platform.rollups.load("oven-1", ["temperature"], "minutes", 0, to_millis(at(0)))
-    assert left == {"temperature": {}}
+    assert not len(left["temperature"].start)
 
 
 def test_a_late_part_changes_the_computed_values_of_the_hour_after_it():

@@ -19,6 +19,7 @@ from alerting.adapters.mongo.readings.raw_rows import uniform_columns
 from alerting.adapters.samples.columns import (
     CHUNK,
     events_frame,
+    join_columns,
     joined_frame,
     joined_newest,
     newest_frame,
@@ -66,11 +67,7 @@ class MongoReadings:
             query: Document = {"asset": asset.name}
             if within := {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}:
                 query["ts"] = within
-            batches = self._readings.find_raw_batches(
-                query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK
-            )
-            columns = [_columns(asset.name, batch, types) for batch in batches]
-            return joined_frame(columns, types)
+            return joined_frame(self._pieces(asset.name, query, types), types)
 
         event_types = tuple(self._assets.event_types())
         readings, doubts = read_computed(
@@ -97,7 +94,12 @@ class MongoReadings:
     ) -> dict[str, ReadingColumns]:
         types = {w.asset: w.types for w in wanted}
         names = {name for known in types.values() for name in known}
-        query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
+        within = {"$gt": start, "$lte": end}
+        if len(types) == 1:
+            ((asset, of),) = types.items()
+            pieces = self._pieces(asset, {"asset": asset, "ts": within}, of)
+            return {asset: join_columns(pieces, of, sum(len(piece.ts) for piece in pieces))}
+        query: Document = {"asset": {"$in": list(types)}, "ts": within}
         cursor = (
             self._readings.find(query, _fields("asset ts", names))
             .sort([("asset", 1), ("ts", 1)])
@@ -109,6 +111,15 @@ class MongoReadings:
             name: read[name] if name in read else readings_columns(name, iter(()), types[name])
             for name in types
         }
+
+    def _pieces(
+        self, asset: str, query: Document, types: Mapping[str, VariableType]
+    ) -> list[ReadingColumns]:
+        """Return readings of one asset, batch after batch."""
+        batches = self._readings.find_raw_batches(
+            query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK
+        )
+        return [_columns(asset, batch, types) for batch in batches]
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -1,23 +1,34 @@
 """Rollups in MongoDB: a document per asset, variable and day (minutes) or month (hours), in which
 each hour is a field of packed buckets."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
+import bson
 from pymongo import UpdateOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document, upsert, utc
+from alerting.adapters.mongo.documents import (
+    CODEC,
+    Document,
+    MongoDatabase,
+    document_bounds,
+    to_document,
+    upsert,
+    utc,
+)
 from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import ROLLUP_STATES, ROLLUPS
 from alerting.ports.readings import HourlyParts
-from alerting.readings.buckets import HOUR
+from alerting.readings.buckets import HOUR, Buckets, join_buckets
 from alerting.readings.instants import from_millis, month_interval, month_of, to_millis
-from alerting.readings.rollups import RollupSize, RollupState
+from alerting.readings.rollups import RollupSize, RollupState, unpack
 
 _DAY = timedelta(days=1)
-_OFFSETS = {str(hour): hour * HOUR for hour in range(31 * 24)}  # looked up faster than computed
-_LONGEST = 31 * 24 * HOUR  # span of a document
+_IN_ORDER = [("asset", 1), ("variable", 1), ("size", 1), ("start", 1)]
+_MONTHS_KNOWN = 160
+"""Months of a variable that stay read, of .1 MB each: twelve variables of a year."""
 
 
 class MongoRollups:
@@ -55,7 +66,7 @@ class MongoRollups:
 
     def load(
         self, asset: str, variables: Collection[str], size: RollupSize, start: int, end: int
-    ) -> dict[str, dict[int, bytes]]:
+    ) -> dict[str, Buckets]:
         first, _ = _document_span(size, from_millis(start))
         query: Document = {
             "asset": asset,
@@ -63,17 +74,15 @@ class MongoRollups:
             "size": size,
             "start": {"$gte": first, "$lt": from_millis(end)},
         }
-        found: dict[str, dict[int, bytes]] = {name: {} for name in variables}
         fields = {"_id": False, "variable": True, "start": True, "parts": True}
-        for document in self._rollups.find(query, fields):
-            begin = to_millis(utc(document["start"]))
-            parts = document.get("parts", {})
-            at = map(begin.__add__, map(_OFFSETS.__getitem__, parts))
-            hours: Iterable[tuple[int, bytes]] = zip(at, parts.values(), strict=True)
-            if begin < start or begin + _LONGEST > end:
-                hours = ((hour, part) for hour, part in hours if start <= hour < end)
-            found[document["variable"]].update(hours)
-        return found
+        read = _month if size == "hours" else partial(_unpacked, size="minutes")
+        batches: Any = self._rollups.find_raw_batches(query, fields, sort=_IN_ORDER)
+        pieces: dict[str, list[Buckets]] = {name: [] for name in variables}
+        for batch in batches:
+            for begin, stop in document_bounds(batch):
+                variable, found = read(batch[begin:stop])
+                pieces[variable].append(found)
+        return {name: join_buckets(of).select(start, end) for name, of in pieces.items()}
 
     def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
         of: Document = {} if variables is None else {"variable": {"$in": list(variables)}}
@@ -83,6 +92,19 @@ class MongoRollups:
             old = {"asset": asset, **of, "size": size, "start": {"$lte": longest}}
             deleted += self._rollups.delete_many(old).deleted_count
         return deleted
+
+
+@lru_cache(_MONTHS_KNOWN)
+def _month(document: bytes) -> tuple[str, Buckets]:
+    """Read the hours of a month as they are stored; of most months these never change again."""
+    return _unpacked(document, "hours")
+
+
+def _unpacked(document: bytes, size: RollupSize) -> tuple[str, Buckets]:
+    found = bson.decode(document, CODEC)
+    begin = to_millis(utc(found["start"]))
+    parts = {begin + int(at) * HOUR: part for at, part in found.get("parts", {}).items()}
+    return found["variable"], unpack(parts, size)
 
 
 def _change(hours: dict[str, bytes]) -> Document:
