@@ -7,7 +7,7 @@ itself, to those who were last known to get such messages.
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
@@ -59,10 +59,15 @@ class HealthMonitor:
         self._notified: dict[str, str | None] = {}
 
     def start(self) -> Event:
-        """Check every minute in a thread of its own. Return the event that stops it."""
+        """Check every minute in a thread of its own. Return the event that stops it.
+
+        Definitions and targets are read at once, while few answers wait for it.
+        """
         stop = Event()
 
         def run() -> None:
+            with suppress(UserError, PyMongoError), self._open() as platform:
+                self._inventory = read_inventory(platform)
             while not stop.wait(EVERY_S):
                 self.check()
 

@@ -1,6 +1,7 @@
 """Start the API and the console: python -m alerting.console.serve [--host H] [--port P]."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ from alerting.usecases.ingestion.uploads import tidy
 from alerting.wiring import import_files, open_platform, predict_files, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
+_SWITCH_S = 0.001
+"""After this time a long computation lets another answer go on, which waits several times for its
+turn: after each answer of the database."""
 
 
 def serve(
@@ -63,6 +67,8 @@ def serve(
             tidy(opened.import_jobs, files, now)
 
         HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
+        gc.freeze()  # else all answers wait .1 s while the objects of libraries are searched
+        sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)
 
 

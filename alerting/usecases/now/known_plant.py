@@ -41,6 +41,16 @@ class KnownPlant:
         return {name: self.assets[name].title for name in sorted(names)}
 
     @cached_property
+    def titles(self) -> dict[str, str]:
+        """Return the title of each definition, by name."""
+        return {name: one.definition.title or name for name, one in self.latest.items()}
+
+    @cached_property
+    def asset_titles(self) -> dict[str, str]:
+        """Return the title of each asset, by name."""
+        return {name: one.title for name, one in self.assets.items()}
+
+    @cached_property
     def parents(self) -> dict[str, str | None]:
         """Return the parent of each asset, None of the topmost one of a part."""
         return {

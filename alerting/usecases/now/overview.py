@@ -79,6 +79,11 @@ class Now:
         return [e for cause in (*self.happening, *self.expected) for e in cause.episodes]
 
     @property
+    def gap_definitions(self) -> int:
+        """Return how many definitions are not evaluated somewhere."""
+        return len({gap.definition for gap in self.gaps})
+
+    @property
     def unacknowledged(self) -> int:
         """Return how many alarms wait to be acknowledged, without muted ones."""
         waiting = [e for e in self.still_open if e.acknowledged is None and e.muted_by is None]

@@ -23,6 +23,7 @@ from alerting.readings.buckets import (
 from alerting.readings.cleaning import Floats
 from alerting.readings.instants import Millis, duration_millis, to_millis
 from alerting.readings.rollups import WIDTHS, Interval, RollupSize, merge_intervals, subtract
+from alerting.readings.sample_quality import find_members
 from alerting.usecases.labels.overlay import without_bad_values
 from alerting.usecases.trends.rolled import IntervalBuckets, read_buckets
 from alerting.usecases.trends.samples import read_samples
@@ -236,13 +237,16 @@ def _points(
     shown: Buckets, gaps: Sequence[Interval], start: int
 ) -> tuple[Millis, Floats, Floats, Floats]:
     """Return the points of buckets, with a missing one in each gap, so that no line crosses it."""
-    breaks = np.array([begin + 1 for begin, _ in gaps], np.int64)
-    breaks = breaks[~np.isin(breaks, shown.start)]
-    nothing = np.full(len(breaks), np.nan)
-    t = np.concatenate([np.maximum(shown.start, start), breaks])
-    order = np.argsort(t, kind="stable")
     mean = np.full(len(shown.start), np.nan)
     np.divide(shown.total, shown.count, out=mean, where=shown.count > 0)
+    t = np.maximum(shown.start, start)
+    if not gaps:
+        return t, shown.low, shown.high, mean
+    breaks = np.array([begin + 1 for begin, _ in gaps], np.int64)
+    breaks = breaks[~find_members(breaks, shown.start)]
+    nothing = np.full(len(breaks), np.nan)
+    t = np.concatenate([t, breaks])
+    order = np.argsort(t, kind="stable")
     low, high, middle = (
         np.concatenate([column, nothing])[order] for column in (shown.low, shown.high, mean)
     )

@@ -170,9 +170,10 @@ def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
 
 def _with_marks(found: Document, marks: Mapping[str, list[str]]) -> Document:
     name = label(found)
-    own = {key: value for key, value in found.items() if key not in _OURS}
-    if own.get("name") != name:
-        own["_label"] = name
+    for ours in _OURS:
+        found.pop(ours, None)
+    if found.get("name") != name:
+        found["_label"] = name
     if name in marks:
-        own["_faults"] = marks[name]
-    return own
+        found["_faults"] = marks[name]
+    return found
