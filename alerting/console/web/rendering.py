@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context, Macro
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from alerting.console.language import language_of
 from alerting.console.web.prefix import prefixed
@@ -65,6 +65,8 @@ STYLED = (
     *("reference", "silences", "handover", "wall", "plant"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
+_SHORT = 100
+"""Characters of a text of which the markup is remembered: pages repeat names and states."""
 _MOST_MADE = 1000
 _MADE: dict[tuple[object, ...], tuple[Episode, Language, str]] = {}
 """Parts of pages by macro, episode, texts, minute, zone and language, with the episode and
@@ -223,7 +225,14 @@ def _translated(language: Language, text: str | None) -> str | None:
 
 def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
-    return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _short_markup(value) if len(value) <= _SHORT else escape(clean_text(value))
+
+
+@lru_cache(2000)
+def _short_markup(text: str) -> Markup:
+    return escape(clean_text(text))
 
 
 def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:

@@ -130,7 +130,7 @@ def find_definitions(
         tuple(_lines(platform, now, shown)),
         len(matching),
         Counter(map(state_of, documents)),
-        tuple(sorted({p for one in documents for p in _patterns(one) if "*" not in p})),
+        tuple(sorted(p for p in {p for one in documents for p in _patterns(one)} if "*" not in p)),
         str(shown[-1].get("name")) if len(rest) > limit else None,
     )
 
