@@ -173,7 +173,8 @@ def create_app(
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
-    entrance = Entrance(platform, access, hashes, WrongAttempts(), now, public_url, directory)
+    wrong = WrongAttempts(platform.sessions)
+    entrance = Entrance(platform, access, hashes, wrong, now, public_url, directory)
     refusals = RefusalLog()
     later = ThreadPoolExecutor(1, "later")
 

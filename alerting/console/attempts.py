@@ -1,12 +1,19 @@
-"""Limits in the memory of one process: delay after wrong tokens and passwords, and requests."""
+"""Limits of clients: delay after wrong tokens and passwords, and requests, which each process
+counts for itself."""
 
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from threading import Lock
 
 from fastapi import Request
+from pymongo.errors import PyMongoError
+
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.operators.people import hash_secret
+from alerting.ports import Sessions
 
 FREE = 5
 """Wrong attempts in a row without a wait, because people mistype."""
@@ -44,15 +51,23 @@ class WrongAttempts:
 
     A right token counts at once if it was used from this client before, so a guesser (or a program
     with an old token) cannot lock out people who share its address. Other clients are not affected.
-    Tokens and passwords are long enough for a count of each process; PINs are not (`pins.py`).
+    Processes of the console share their counts through the database: of a password each is asked
+    before it is taken, of tokens, which come with every request, after a wrong one. PINs are
+    counted by `pins.py`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Sessions | None = None) -> None:
+        self._shared = shared
         self._clients: OrderedDict[str, _Client] = OrderedDict()
         self._lock = Lock()
 
-    def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """Return the time until this client's attempt is taken, or None. `person`: its owner."""
+    def wait(
+        self, client: str, person: str | None, now: datetime, *, ask_shared: bool = False
+    ) -> timedelta | None:
+        """Return the time until this client's attempt is taken, or None. `person`: its owner;
+        `ask_shared`: ask how other processes count, too."""
+        if ask_shared:
+            self._ask_shared(client)
         with self._lock:
             client_record = self._clients.get(client)
             if (
@@ -71,6 +86,7 @@ class WrongAttempts:
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
         """Record an attempt; `person`: the owner of a right token, None for a wrong attempt."""
+        shared = 0 if person is not None else self._add_shared(client, now)
         with self._lock:
             client_record = self._clients.setdefault(client, _Client())
             self._clients.move_to_end(client)
@@ -82,10 +98,29 @@ class WrongAttempts:
                     if client_record.last is not None and client_record.last > now - FORGET
                     else 0
                 )
-                client_record.wrong = before + 1
+                client_record.wrong = max(before + 1, shared)
                 client_record.last = now
             if len(self._clients) > MOST_CLIENTS:
                 self._clients.popitem(last=False)
+
+    def _ask_shared(self, client: str) -> None:
+        found = None
+        if self._shared is not None:
+            with suppress(PyMongoError, DatabaseDown):
+                found = self._shared.count_wrong(hash_secret(client))
+        if found is None:
+            return
+        with self._lock:
+            own = self._clients.setdefault(client, _Client())
+            if own.last is None or (found.last, found.wrong) > (own.last, own.wrong):
+                own.wrong = found.wrong
+                own.last = found.last
+
+    def _add_shared(self, client: str, now: datetime) -> int:
+        if self._shared is not None:
+            with suppress(PyMongoError, DatabaseDown):
+                return self._shared.add_wrong(hash_secret(client), now, now - FORGET)
+        return 0
 
 
 class RateLimit:

@@ -171,7 +171,10 @@ class Gate:
             seconds = ceil(wait.total_seconds())
             detail = f"your address sent too many wrong tokens; wait {seconds} s"
             return problem(request, 429, detail, {"retry-after": str(seconds)})
-        self._wrong.record_attempt(client, name, now)
+        if person is None:
+            await run_in_threadpool(self._wrong.record_attempt, client, None, now)
+        else:
+            self._wrong.record_attempt(client, name, now)
         request.state.person = person
         return None
 

@@ -118,7 +118,7 @@ class Entrance:
 
     def delay(self, keys: tuple[str, ...], now: datetime) -> timedelta | None:
         """Return the time until a password is taken again, None if it is taken now."""
-        waits = [self.wrong_attempts.wait(key, None, now) for key in keys]
+        waits = [self.wrong_attempts.wait(key, None, now, ask_shared=True) for key in keys]
         return max((wait for wait in waits if wait is not None), default=None)
 
     def record_wrong(self, keys: tuple[str, ...], now: datetime) -> None:

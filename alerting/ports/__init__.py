@@ -4,7 +4,7 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 caller made the change.
 """
 
-from alerting.ports.access import AccessTokens, Accounts, Sessions
+from alerting.ports.access import AccessTokens, Accounts, Sessions, WrongCount
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,

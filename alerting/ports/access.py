@@ -1,5 +1,6 @@
 """Ports for accounts, tokens of programs and sessions of browsers."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -48,8 +49,17 @@ class AccessTokens(Protocol):
         """Delete a token, so that it is refused from now on; return False if there is none."""
 
 
+@dataclass(frozen=True)
+class WrongCount:
+    """Wrong attempts to sign in, one after another, and the instant of the last one."""
+
+    wrong: int
+    last: datetime
+
+
 class Sessions(Protocol):
-    """Sessions by the hash of their cookie; one that is over may be deleted at any time."""
+    """Sessions by the hash of their cookie, and wrong attempts to begin one; a session that is
+    over, and a count of an hour ago, may be deleted at any time."""
 
     def add(self, session: Session) -> None: ...
 
@@ -60,3 +70,10 @@ class Sessions(Protocol):
 
     def end(self, id: str) -> bool:
         """Delete a session; return False if there is none. Idempotent."""
+
+    def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
+        """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
+        return the count."""
+
+    def count_wrong(self, key: str) -> WrongCount | None:
+        """Return the wrong attempts of a key; None without any."""

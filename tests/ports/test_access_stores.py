@@ -1,11 +1,12 @@
 """Accounts, tokens, sessions and the audit: in memory, on mongomock and on a real server."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from alerting.operators.people import AccessToken, Account, Session
-from alerting.ports import AUDIT_ORIGIN, AuditFilter
+from alerting.ports import AUDIT_ORIGIN, AuditFilter, WrongCount
 from tests.builders import at
 
 ANNA = Account("anna", "operator", at(0), "ada", at(0))
@@ -77,6 +78,17 @@ def test_sessions_are_listed_newest_first_until_they_end(stores):
         False,
     )
     assert stores.sessions.get(session(1).id) is None
+
+
+def test_wrong_attempts_count_one_after_another_and_from_the_first_after_a_pause(stores):
+    now = datetime.now(UTC).replace(microsecond=0)  # the database deletes counts of an hour ago
+    times = [now + timedelta(minutes=n) for n in (0, 1, 10, 40, 41)]
+    pause = timedelta(minutes=15)
+    counted = [stores.sessions.add_wrong("a", one, one - pause) for one in times]
+    assert counted == [1, 2, 3, 1, 2]
+    assert stores.sessions.add_wrong("b", times[-1], times[-1] - pause) == 1
+    assert stores.sessions.count_wrong("a") == WrongCount(2, times[-1])
+    assert stores.sessions.count_wrong("c") is None
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from alerting.adapters.memory.tables import MemoryTable
 from alerting.operators.people import AccessToken, Account, Session
+from alerting.ports import WrongCount
 
 
 class MemoryAccounts(MemoryTable[Account]):
@@ -53,6 +54,7 @@ class MemorySessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
+        self._wrong: dict[str, WrongCount] = {}
 
     def add(self, session: Session) -> None:
         self._sessions[session.id] = session
@@ -70,3 +72,12 @@ class MemorySessions:
 
     def end(self, id: str) -> bool:
         return self._sessions.pop(id, None) is not None
+
+    def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
+        before = self._wrong.get(key)
+        count = 1 if before is None or before.last <= since else before.wrong + 1
+        self._wrong[key] = WrongCount(count, at)
+        return count
+
+    def count_wrong(self, key: str) -> WrongCount | None:
+        return self._wrong.get(key)

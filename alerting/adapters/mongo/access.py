@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pymongo import ReturnDocument
+
 from alerting.adapters.mongo.documents import (
     Document,
     MongoCollection,
@@ -9,10 +11,12 @@ from alerting.adapters.mongo.documents import (
     insert_new,
     to_bson,
     to_document,
+    upsert,
 )
 from alerting.adapters.mongo.each import read_one, read_stored
-from alerting.adapters.mongo.indexes import ACCESS_TOKENS, ACCOUNTS, SESSIONS
+from alerting.adapters.mongo.indexes import ACCESS_TOKENS, ACCOUNTS, SESSIONS, WRONG_ATTEMPTS
 from alerting.operators.people import AccessToken, Account, Session
+from alerting.ports import WrongCount
 
 
 class MongoAccounts:
@@ -75,6 +79,7 @@ class MongoSessions:
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sessions = database[SESSIONS]
+        self._wrong = database[WRONG_ATTEMPTS]
 
     def add(self, session: Session) -> None:
         insert_new(self._sessions, _with_id(session))
@@ -91,6 +96,21 @@ class MongoSessions:
 
     def end(self, id: str) -> bool:
         return _remove(self._sessions, id)
+
+    def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
+        now = {"last": to_bson(at)}
+        found = self._wrong.find_one_and_update(
+            {"_id": key, "last": {"$gt": to_bson(since)}},
+            {"$inc": {"wrong": 1}, "$set": now},
+            return_document=ReturnDocument.AFTER,
+        )
+        if found is not None:
+            return int(found["wrong"])
+        upsert(lambda: self._wrong.replace_one({"_id": key}, {"wrong": 1, **now}, upsert=True))
+        return 1
+
+    def count_wrong(self, key: str) -> WrongCount | None:
+        return read_one(WRONG_ATTEMPTS, WrongCount, self._wrong.find_one({"_id": key}))
 
 
 def _with_id(value: Account | AccessToken | Session) -> Document:

@@ -71,6 +71,7 @@ REVOCATIONS = "link_revocations"
 ACCOUNTS = "accounts"
 ACCESS_TOKENS = "access_tokens"
 SESSIONS = "sessions"
+WRONG_ATTEMPTS = "wrong_attempts"
 PLATFORM_ALERTS = "platform_alerts"
 BACKTESTS = "backtests"
 BACKTEST_EPISODES = "backtest_episodes"
@@ -195,6 +196,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=0),
         IndexModel([("account", ASCENDING), ("began_at", DESCENDING)]),
     ],
+    WRONG_ATTEMPTS: [IndexModel([("last", ASCENDING)], expireAfterSeconds=3600)],
     PLATFORM_ALERTS: [
         _unique("open_key", sparse=True),
         IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)]),
