@@ -75,7 +75,11 @@ class MongoEpisodes:
             key=lambda document: "open_key" in document,
         )
         writes = [
-            ReplaceOne({"_id": d["_id"], "version": d["version"] - 1}, d, upsert=d["version"] == 1)
+            ReplaceOne(
+                {"_id": d["_id"], "definition": d["definition"], "version": d["version"] - 1},
+                d,
+                upsert=d["version"] == 1,
+            )
             for d in documents
         ]
         with conflicts():
