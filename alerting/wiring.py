@@ -29,19 +29,22 @@ MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 
 
 @contextmanager
-def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Platform]:
+def open_platform(
+    settings: Settings, *, channels: bool = True, patient: bool = True
+) -> Iterator[Platform]:
     """Yield the platform for the use cases: with the named or running servers, or with its own
     embedded database.
 
-    Without `channels` the platform delivers no notification. Raises UserError if a server cannot be
-    reached.
+    Without `channels` the platform delivers no notification. If not `patient`, an operation fails
+    after three seconds without a primary, also while a new one is elected. Raises UserError if a
+    server cannot be reached.
     """
-    with open_stores(settings) as stores:
+    with open_stores(settings, patient=patient) as stores:
         yield assemble(settings, stores, channels=channels)
 
 
 @contextmanager
-def open_stores(settings: Settings) -> "Iterator[MongoStores]":
+def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoStores]":
     """Yield the stores alone, for callers that need more of the database than the use cases do.
 
     The database of a home on which no `alerting up` runs belongs to this process: if another
@@ -50,9 +53,11 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
     """
     from alerting.adapters.mongo import mongo
 
+    timeout = None if patient else mongo.TIMEOUT_S
+    prepare = _owns_database(settings)
     with (
         _database(settings) as uri,
-        mongo.open_stores(uri, settings.database, prepare=_owns_database(settings)) as stores,
+        mongo.open_stores(uri, settings.database, timeout, prepare) as stores,
     ):
         yield stores
 
@@ -74,8 +79,8 @@ def _owns_database(settings: Settings) -> bool:
 
 
 def database_warning(settings: Settings) -> str | None:
-    """Return what a setting of the user's own database server costs; None if all is well, and for
-    the embedded server.
+    """Return what a setting of the user's own database server, or its address, costs; None if all
+    is well, and for the embedded server.
 
     Raises UserError if the server cannot be reached, or cannot run transactions.
     """
@@ -86,7 +91,9 @@ def database_warning(settings: Settings) -> str | None:
         return None
     with mongo.open_database(settings.mongodb_uri, settings.database) as database:
         mongo.check_server(database)
-        return lifetime_warning(database.client)
+        client = database.client
+        warnings = (lifetime_warning(client), mongo.members_warning(settings.mongodb_uri, client))
+        return " ".join(warning for warning in warnings if warning) or None
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:

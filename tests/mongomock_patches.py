@@ -25,6 +25,7 @@ def patch_mongomock() -> None:
     mongomock.collection.Collection.find_raw_batches = _find_raw_batches
     mongomock.collection.Cursor.to_list = _to_list
     mongomock.collection.Collection.insert_many = _insert_many
+    mongomock.collection.Collection.create_indexes = _create_indexes
 
 
 def _without_sort(name):
@@ -36,6 +37,13 @@ def _without_sort(name):
         return _ORIGINALS[name](self, *args, **kwargs)
 
     return add
+
+
+def _create_indexes(self, indexes):
+    """Create indexes with all their options; mongomock leaves out what a partial one covers."""
+    for index in indexes:
+        options = {name: value for name, value in index.document.items() if name != "key"}
+        self.create_index([*index.document["key"].items()], **options)
 
 
 def _insert_many(self, documents, *args, **kwargs):

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 import bson
 import numpy as np
@@ -28,7 +28,14 @@ from cattrs.preconf.bson import BsonConverter, make_converter
 from pydantic import BaseModel
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DuplicateKeyError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+    WTimeoutError,
+)
 
 from alerting.definitions.faults import shown
 from alerting.definitions.wording.language import Translatable, read_template, template_document
@@ -49,6 +56,7 @@ from alerting.reporting.life.differences import Difference
 Document = dict[str, Any]
 MongoDatabase = Database[Document]
 MongoCollection = Collection[Document]
+P = ParamSpec("P")
 T = TypeVar("T")
 CODEC: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
@@ -131,6 +139,27 @@ def only_duplicates(error: BulkWriteError) -> list[int]:
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
         raise error
     return [failure["index"] for failure in failures]
+
+
+def repeated(call: Callable[P, T]) -> Callable[P, T]:
+    """Return an idempotent function that is called once more if the primary is lost meanwhile.
+
+    The driver does so with single commands only: not with the next batch of a cursor, nor with a
+    write of all documents that fit a condition.
+    """
+
+    @wraps(call)
+    def call_again(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return call(*args, **kwargs)
+        except ServerSelectionTimeoutError:
+            raise
+        except (AutoReconnect, WriteConcernError) as error:
+            if isinstance(error, WTimeoutError):
+                raise
+            return call(*args, **kwargs)
+
+    return call_again
 
 
 def insert_new(collection: MongoCollection, document: Document) -> bool:

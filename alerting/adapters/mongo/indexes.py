@@ -133,7 +133,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     REPROCESSING_REQUESTS: [_unique("definition", "asset")],
     EPISODES: [
-        _unique("open_key", sparse=True),
+        IndexModel(
+            [("definition", ASCENDING), ("open_key", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"open_key": {"$exists": True}},
+        ),
         _index_newest(at="raised_at"),
         _index_newest("asset", at="raised_at"),
         _index_newest("definition", at="raised_at"),
@@ -217,6 +221,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     WRITTEN: [],
 }
 """Every collection, with the indexes beside the one on `_id`."""
+
+RETIRED_INDEXES = {EPISODES: ["open_key_1"]}
+"""Names of indexes of earlier versions that another one replaces."""
 
 VALIDATORS: dict[str, Callable[[], Document]] = {
     DEFINITIONS: mongo_validator,

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
-from pymongo import MongoClient
+import pymongo
+from pymongo import MongoClient, ReadPreference
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -54,7 +56,7 @@ from alerting.adapters.mongo.readings.writes import MongoReadingWrites
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
 from alerting.adapters.mongo.sweeps import MongoSweeps
-from alerting.adapters.mongo.transactions import MongoUnitOfWork, require_replica_set
+from alerting.adapters.mongo.transactions import ELECTION_S, MongoUnitOfWork, require_replica_set
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.ports.sweeps import Sweeps
@@ -138,15 +140,23 @@ class MongoStores:
         )
 
 
-def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
+def has_members(uri: str) -> bool:
+    """Return whether an address names several servers, of which another one can take over."""
+    parts = urlsplit(uri)
+    return "," in parts.netloc.rpartition("@")[2] or parts.scheme == "mongodb+srv"
+
+
+def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
     """Return a client whose writes wait for the journal of the majority, even if the URI says
     otherwise.
 
-    `timeout`: seconds to look for a server before an operation fails. The client does not connect
-    yet. Raises UserError if the URI is not valid.
+    `timeout`: seconds to look for a server before an operation fails; without one three, and longer
+    than an election with an address of several. The client does not connect yet. Raises UserError
+    if the URI is not valid.
     """
-    millis = int(timeout * 1000)
     try:
+        if timeout is None:
+            timeout = ELECTION_S if has_members(uri) else TIMEOUT_S
         return MongoClient(
             uri,
             w="majority",
@@ -156,8 +166,8 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
             tzinfo=CODEC.tzinfo,
             datetime_conversion=CODEC.datetime_conversion,
             unicode_decode_error_handler=CODEC.unicode_decode_error_handler,
-            serverSelectionTimeoutMS=millis,
-            connectTimeoutMS=millis,
+            serverSelectionTimeoutMS=int(timeout * 1000),
+            connectTimeoutMS=int(min(timeout, TIMEOUT_S) * 1000),
             appname="alerting",
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
@@ -177,16 +187,34 @@ def check_server(database: MongoDatabase) -> None:
         require_replica_set(database.client, hosts)
 
 
+def members_warning(uri: str, client: MongoClient[Document]) -> str | None:
+    """Return what it costs that the address names one of the members of a connected set; None if
+    it names more, or if there is one."""
+    members = _hosts(client)
+    if has_members(uri) or "," not in members:
+        return None
+    return (
+        "ALERTING_MONGODB_URI names one member of a replica set of several: while that one is away "
+        f"no process finds the others, and none waits for a new primary. Name all: {members}"
+    )
+
+
 @contextmanager
-def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """Yield the named database. Raises DatabaseDown if the server does not answer, or is lost."""
+def open_database(uri: str, name: str, timeout: float | None = None) -> Iterator[MongoDatabase]:
+    """Yield the named database. Raises DatabaseDown if the server does not answer, or is lost.
+
+    Of several servers one must answer at once; there may be no primary yet.
+    """
     with connect(uri, timeout) as client, database_errors(_hosts(client)):
+        if timeout is None and has_members(uri):
+            with pymongo.timeout(TIMEOUT_S):
+                client.admin.command("ping", read_preference=ReadPreference.NEAREST)
         yield client[name]
 
 
 @contextmanager
 def open_stores(
-    uri: str, name: str, timeout: float = TIMEOUT_S, prepare: bool = False
+    uri: str, name: str, timeout: float | None = None, prepare: bool = False
 ) -> Iterator[MongoStores]:
     """Yield all stores of the named database, after one round trip that reads the version of its
     schema.

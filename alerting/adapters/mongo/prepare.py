@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.definitions.written import note_existing
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
-from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
+from alerting.adapters.mongo.indexes import INDEXES, RETIRED_INDEXES, SCHEMA, VALIDATORS
 from alerting.definitions.faults import UserError
 
 _ID = "schema"
@@ -83,7 +83,8 @@ def create_collections(database: MongoDatabase) -> None:
 
 
 def create_indexes(database: MongoDatabase) -> None:
-    """Create missing indexes. One of the same name or fields with other options is replaced."""
+    """Create missing indexes. One of the same name or fields with other options is replaced; a
+    retired one is dropped once its successor is there."""
     for name, indexes in INDEXES.items():
         if indexes:
             try:
@@ -92,6 +93,9 @@ def create_indexes(database: MongoDatabase) -> None:
                 if error.code not in (85, 86):  # IndexOptionsConflict and IndexKeySpecsConflict
                     raise
                 _replace_indexes(database[name], indexes)
+    for name, retired in RETIRED_INDEXES.items():
+        for index in database[name].index_information().keys() & retired:
+            database[name].drop_index(index)
 
 
 def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> None:

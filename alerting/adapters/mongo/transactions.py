@@ -12,6 +12,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 
 from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
@@ -21,6 +22,8 @@ from alerting.ports.unit_of_work import Conflict, Unit
 
 LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
+ELECTION_S = 20.0
+"""How long a replica set of several members may be without a primary: longer than an election."""
 _PAUSE_S = 0.05
 _LIFETIME = "transactionLifetimeLimitSeconds"
 _COMMIT_S = 20.0
@@ -42,13 +45,20 @@ class MongoUnitOfWork:
 
     @contextmanager
     def begin(self, attempt: int = 0) -> Iterator[Unit]:
-        """Begin a transaction, and commit it at the end of the context."""
+        """Begin a transaction, and commit it at the end of the context.
+
+        Raises Conflict for what another attempt may achieve; a server that stays away is none.
+        """
         try:
             with conflicts(), self._database.client.start_session() as session:
                 session.start_transaction()
                 yield MongoUnit(session)
                 _commit(session)
-        except Conflict:
+        except Conflict as conflict:
+            cause = conflict.__cause__
+            searched = self._database.client.options.server_selection_timeout * (attempt + 1)
+            if isinstance(cause, ServerSelectionTimeoutError) and searched >= ELECTION_S:
+                raise cause from None
             time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
             raise
 

@@ -5,6 +5,7 @@ import sys
 from os import environ
 
 import pytest
+from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo import prepare as preparation
 from alerting.adapters.mongo.indexes import DEFINITIONS, EPISODES, INDEXES, SCHEMA
@@ -127,6 +128,27 @@ def test_an_index_of_an_older_version_is_replaced(real_server):
         assert made["over_unacknowledged"]["key"] == [("raised_at", -1), ("_id", -1)]
         assert {"muted_by_1", "mine"} & set(made)
         database.client.drop_database("older-index")
+
+
+def test_a_retired_index_goes_once_its_successor_keeps_its_rule(real_server, monkeypatch):
+    with open_database(real_server, "retired-index") as database:
+        prepare_database(database)
+        database[EPISODES].drop_index("definition_1_open_key_1")
+        database[EPISODES].create_index("open_key", unique=True, sparse=True)
+        database[EPISODES].insert_many(
+            {"_id": id, "definition": "too-hot", **({"open_key": key} if key else {})}
+            for id, key in (("a", None), ("b", None), ("c", "too-hot|oven-1"))
+        )
+        dropped = record_commands(monkeypatch)
+        with open_database(real_server, "retired-index") as again:
+            prepare_database(again)
+        order = [one for one in dropped.commands if one.endswith(f" {EPISODES}")]
+        assert order.index(f"createIndexes {EPISODES}") < order.index(f"dropIndexes {EPISODES}")
+        assert "open_key_1" not in database[EPISODES].index_information()
+        second = {"_id": "d", "definition": "too-hot", "open_key": "too-hot|oven-1"}
+        with pytest.raises(DuplicateKeyError):
+            database[EPISODES].insert_one(second)
+        database.client.drop_database("retired-index")
 
 
 def test_a_server_that_does_not_answer_is_not_prepared(tmp_path):

@@ -16,6 +16,7 @@ from alerting.adapters.mongo.documents import (
     document_bounds,
     from_document,
     insert_new,
+    repeated,
     to_document,
     utc,
 )
@@ -74,7 +75,11 @@ class MongoEpisodes:
             key=lambda document: "open_key" in document,
         )
         writes = [
-            ReplaceOne({"_id": d["_id"], "version": d["version"] - 1}, d, upsert=d["version"] == 1)
+            ReplaceOne(
+                {"_id": d["_id"], "definition": d["definition"], "version": d["version"] - 1},
+                d,
+                upsert=d["version"] == 1,
+            )
             for d in documents
         ]
         with conflicts():
@@ -89,9 +94,11 @@ class MongoEpisodes:
         found = self._episodes.find_one({"_id": id})
         return next(iter(_episodes([] if found is None else [found])), None)
 
+    @repeated
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
         return {e.id: e for e in _episodes(self._episodes.find({"_id": {"$in": list(ids)}}))}
 
+    @repeated
     def find(
         self,
         definition: str | None = None,
@@ -121,6 +128,7 @@ class MongoEpisodes:
             ]
         return self._read_known(query, limit or 0)
 
+    @repeated
     def overlapping(
         self, definition: str, asset: str, start: datetime, end: datetime
     ) -> list[Episode]:
@@ -180,6 +188,7 @@ class MongoEpisodes:
         begins: Document = {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
         return _episodes(self._episodes.find(begins | _condition_of(assets)).limit(10))
 
+    @repeated
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return _episodes(
             self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST)
@@ -197,6 +206,7 @@ class MongoEpisodes:
             if isinstance(one["_id"], str)
         }
 
+    @repeated
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document, upsert
+from alerting.adapters.mongo.documents import Document, MongoDatabase, repeated, to_document, upsert
 from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import NOTIFICATIONS
 from alerting.adapters.mongo.transactions import conflicts, session_of
@@ -62,6 +62,7 @@ class MongoNotifications:
             raise Conflict("another process has changed some of these notifications")
         return int(found)
 
+    @repeated
     def due(self, now: datetime, limit: int) -> list[Notification]:
         return _read(
             self._notifications.find({"next_attempt_at": {"$lte": now}})
@@ -75,7 +76,8 @@ class MongoNotifications:
         claim = uuid.uuid4().hex
         due = {"_id": {"$in": [n.key for n in notifications]}, "next_attempt_at": {"$lte": now}}
         claimed = {"status": "claimed", "next_attempt_at": until, "claim": claim}
-        done = self._notifications.update_many(due, {"$set": claimed, "$inc": {"attempts": 1}})
+        change = {"$set": claimed, "$inc": {"attempts": 1}}
+        done = repeated(self._notifications.update_many)(due, change)
         if done.modified_count < len(notifications):
             stored = {n.key: n for n in _read(self._notifications.find({"claim": claim}))}
             return [stored[n.key] for n in notifications if n.key in stored]
@@ -84,17 +86,21 @@ class MongoNotifications:
             for n in notifications
         ]
 
+    @repeated
     def get(self, keys: Collection[str]) -> list[Notification]:
         return _read(self._notifications.find({"_id": {"$in": list(keys)}}))
 
+    @repeated
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
         found: dict[str, list[Notification]] = {id: [] for id in episodes}
-        for n in _read(
-            self._notifications.find({"episode": {"$in": list(episodes)}}).sort(_OLDEST_FIRST)
-        ):
+        wanted: Document = {"episode": {"$in": list(found)}}
+        if len(found) == 1:  # whose keys begin alike: a sharded cluster then asks one server
+            wanted["_id"] = {"$gte": f"{next(iter(found))}:", "$lt": f"{next(iter(found))};"}
+        for n in _read(self._notifications.find(wanted).sort(_OLDEST_FIRST)):
             found[n.episode or ""].append(n)
         return {id: tuple(of_episode) for id, of_episode in found.items()}
 
+    @repeated
     def waiting(self, limit: int | None = None) -> list[Notification]:
         return _read(
             self._notifications.find({"next_attempt_at": {"$gt": datetime.fromtimestamp(0, UTC)}})

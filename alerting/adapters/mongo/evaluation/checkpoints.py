@@ -5,7 +5,14 @@ from datetime import datetime
 
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_bson, to_document, utc
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    repeated,
+    to_bson,
+    to_document,
+    utc,
+)
 from alerting.adapters.mongo.each import read_one
 from alerting.adapters.mongo.indexes import CHECKPOINTS
 from alerting.adapters.mongo.transactions import conflicts, session_of
@@ -58,6 +65,7 @@ class MongoCheckpoints:
             with conflicts():
                 self._checkpoints.bulk_write(writes, session=session_of(unit))
 
+    @repeated
     def states_before(
         self, instants: Mapping[TargetKey, datetime]
     ) -> dict[TargetKey, ConditionState]:

@@ -18,6 +18,7 @@ from alerting.adapters.mongo.documents import (
     MongoDatabase,
     document_bounds,
     raw_documents,
+    repeated,
     upsert,
 )
 from alerting.adapters.mongo.indexes import (
@@ -68,6 +69,7 @@ class MongoEvaluationPlans:
         self._parts = database[EVALUATION_PLANS]
         self._read: list[Document] = []
 
+    @repeated
     def source_hash(self, read_plan: bool = False) -> str:
         """Return a hash over all current documents and the numbers of revisions and promotions."""
         digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
@@ -82,6 +84,7 @@ class MongoEvaluationPlans:
         self._read = [bson.decode(part)["plan"] for part in plan]
         return digest.hexdigest()
 
+    @repeated
     def get(self, source_hash: str) -> EvaluationPlan | None:
         read = self._read
         self._read = []
@@ -104,6 +107,7 @@ class MongoEvaluationPlans:
             )
             return None
 
+    @repeated
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]

@@ -12,7 +12,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    from_document,
+    repeated,
+    to_bson,
+)
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
@@ -41,6 +47,7 @@ class MongoStates:
         self._shards = database[STATES]
         self._last: dict[int, dict[str, tuple[int, ConditionTable]]] = {}
 
+    @repeated
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order, whatever their cadence."""
         table = ConditionTable(keys)

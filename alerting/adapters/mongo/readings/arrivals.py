@@ -9,6 +9,7 @@ from pymongo import DeleteOne, UpdateOne, WriteConcern
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
+    repeated,
     to_bson,
     to_document,
     upsert,
@@ -62,16 +63,19 @@ class MongoArrivals:
         change = {"$max": {"up_to": to_bson(up_to)}}
         upsert(lambda: self._evaluated_until.update_one({"_id": _DOCUMENT_ID}, change, upsert=True))
 
+    @repeated
     def unfinished(self) -> Unfinished:
         found = list(self._arrivals.aggregate(_UNFINISHED))
         waiting = [document for document in found if "waits" in document]
         return Unfinished(_arrivals(waiting), len(waiting) < len(found))
 
+    @repeated
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         return _arrivals(
             self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
         )
 
+    @repeated
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         alike: dict[tuple[bool, int], list[str]] = {}
         for arrival, too_late in routed:
@@ -83,6 +87,7 @@ class MongoArrivals:
             }
             self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
 
+    @repeated
     def forget(self, before: datetime) -> int:
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
@@ -100,6 +105,7 @@ class MongoArrivals:
         if updates:
             upsert(lambda: self._requests.bulk_write(updates, ordered=False))
 
+    @repeated
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         wanted = set(definitions)
         found = read_stored(REPROCESSING_REQUESTS, ReprocessingRequest, self._requests.find())

@@ -11,7 +11,13 @@ from bson.codec_options import CodecOptions
 from pymongo.cursor import Cursor
 
 from alerting.adapters.mongo.definitions.assets import MongoAssets
-from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, utc
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoCollection,
+    MongoDatabase,
+    repeated,
+    utc,
+)
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
@@ -46,6 +52,7 @@ class MongoReadings:
         self._events = database[EVENTS]
         self._assets = MongoAssets(database)
 
+    @repeated
     def load(
         self,
         asset: Asset,
@@ -81,6 +88,7 @@ class MongoReadings:
             doubts,
         )
 
+    @repeated
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of assets until `end`: one query for all with the same begin."""
         found: dict[str, ReadingColumns] = {}
@@ -121,6 +129,7 @@ class MongoReadings:
         )
         return [_columns(asset, batch, types) for batch in batches]
 
+    @repeated
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:

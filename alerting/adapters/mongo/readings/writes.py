@@ -15,6 +15,7 @@ from alerting.adapters.mongo.documents import (
     MongoDatabase,
     from_document,
     insert_all_new,
+    repeated,
     to_document,
     upsert,
     utc,
@@ -38,6 +39,7 @@ class MongoReadingWrites:
         self._readings = database[READINGS]
         self._events = database[EVENTS]
 
+    @repeated
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         """Return all samples that are stored at these instants: of a small batch by one query.
 
@@ -128,6 +130,7 @@ class MongoReadingWrites:
         if updates:
             upsert(lambda: self._readings.bulk_write(updates, ordered=False))
 
+    @repeated
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         starts: dict[str, set[datetime]] = {}
         for row in rows:
