@@ -23,7 +23,8 @@ COPY alerting alerting
 COPY dags dags
 COPY config config
 RUN pip install --no-deps --no-build-isolation --editable . \
- && python -m compileall -q alerting dags config \
+ && python -c "from pathlib import Path; from alerting.adapters.airflow.dag_files import write_dag_files; write_dag_files(Path('/opt/alerting/image'))" \
+ && python -m compileall -q alerting dags config image \
  && mkdir bin && for name in alerting airflow mlflow; do ln -s ../config/docker/with-settings.sh "bin/$name"; done \
  && useradd --uid 10001 --create-home alerting \
  && install -d -o alerting -g alerting /var/lib/alerting /var/lib/airflow /var/lib/airflow/logs /var/lib/mlflow

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.ports import Channel, Links, TrainingLimits
-from alerting.settings.environment import Settings, variable
-from alerting.settings.home import home_errors, load_or_create_key, require_embedded
+from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings, variable
+from alerting.settings.home import home_errors, require_embedded
 from alerting.settings.machine import read_memory, read_time
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from alerting.adapters.channels.egress import Egress
     from alerting.adapters.files.upload_folder import UploadFolder
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+    from alerting.adapters.mongo.documents import MongoDatabase
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions.job_files import JobFolder
     from alerting.usecases.sources.poll import Readers
@@ -30,16 +32,19 @@ MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 
 @contextmanager
 def open_platform(
-    settings: Settings, *, channels: bool = True, patient: bool = True
+    settings: Settings, *, channels: bool = True, patient: bool = True, service: bool = False
 ) -> Iterator[Platform]:
     """Yield the platform for the use cases: with the named or running servers, or with its own
     embedded database.
 
     Without `channels` the platform delivers no notification. If not `patient`, an operation fails
-    after three seconds without a primary, also while a new one is elected. Raises UserError if a
-    server cannot be reached.
+    after three seconds without a primary, also while a new one is elected. A `service` is refused
+    at once without the key of links, a command when it needs it. Raises UserError if a server
+    cannot be reached, or a key is missing or that of another platform.
     """
     with open_stores(settings, patient=patient) as stores:
+        if service:
+            _link_key(settings, stores.database)
         yield assemble(settings, stores, channels=channels)
 
 
@@ -62,14 +67,52 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
         yield stores
 
 
-def prepare_database(settings: Settings) -> None:
+def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
     """Create collections, validators and indexes of the database. Idempotent. Raises UserError if
-    it cannot be reached."""
+    it cannot be reached, or has hashes of other keys; not with `new_keys`, which replace them."""
     from alerting.adapters.mongo import mongo, prepare
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
         mongo.check_server(database)
         prepare.prepare_database(database)
+        if new_keys:
+            prepare.forget_keys(database)
+        if settings.link_key_path.exists():
+            _link_key(settings, database)
+        if settings.model_key_path.exists():
+            _model_key(settings, database)
+
+
+def known_keys(settings: Settings) -> set[str]:
+    """Return the names of the keys that hosts of a named database use already; none of the embedded
+    one. Raises UserError if it cannot be reached."""
+    from alerting.adapters.mongo import mongo, prepare
+
+    if settings.mongodb_uri is None:
+        return set()
+    with mongo.open_database(settings.mongodb_uri, settings.database) as database:
+        return prepare.known_keys(database)
+
+
+def _link_key(settings: Settings, database: "MongoDatabase") -> bytes:
+    place = f"{variable('link_key_file')} {settings.link_key_path}"
+    return _checked(settings, database, LINK_KEY, settings.read_link_key(), place)
+
+
+def _model_key(settings: Settings, database: "MongoDatabase") -> bytes:
+    place = f"{variable('model_key_file')} {settings.model_key_path}"
+    return _checked(settings, database, MODEL_KEY, settings.read_model_key(), place)
+
+
+def _checked(
+    settings: Settings, database: "MongoDatabase", name: str, key: bytes, place: str
+) -> bytes:
+    """Return a key; on named servers only if the other hosts use the same. Raises UserError."""
+    from alerting.adapters.mongo.prepare import check_key
+
+    if settings.mongodb_uri is not None and key:
+        check_key(database, name, key, place)
+    return key
 
 
 def _owns_database(settings: Settings) -> bool:
@@ -98,7 +141,6 @@ def database_warning(settings: Settings) -> str | None:
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
-    from alerting.adapters.airflow.dag_files import DagFiles
     from alerting.adapters.archive.archive import ReadingsArchive
     from alerting.adapters.archive.archived_readings import ArchivedReadings, ArchivedWrites
     from alerting.adapters.memory.platform import memory_platform
@@ -122,9 +164,8 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         archive=archive,
         readings=ArchivedReadings(stores.readings, archive),
         reading_writes=ArchivedWrites(stores.reading_writes, archive),
-        dags=DagFiles(settings.home),
-        links=_links(settings) if channels else None,
-        model_key=settings.read_model_key(),
+        links=_links(settings, stores.database) if channels else None,
+        model_key=_model_key(settings, stores.database),
         model_file_cache=FolderFileCache(settings.home / "cache" / "models"),
         limits=TrainingLimits(settings.max_training_rows, read_memory(), read_time),
         budget=settings.budget,
@@ -171,7 +212,7 @@ def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -
     from alerting.adapters.predictions.job_files import JobFolder
 
     addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
-    return JobFolder(settings.home / "predictions", addresses, settings.shared_home)
+    return JobFolder(settings.home / "predictions", addresses, settings.has_one_home)
 
 
 def import_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "UploadFolder":
@@ -241,14 +282,14 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """Return the log, which needs no server and is stored in the home, and one channel per
+    """Return the log, which needs no server, and one channel per
     configured address.
 
     Raises UserError if a channel is not configured correctly.
     """
     from alerting.adapters.channels.log import LogChannel, append_to
 
-    channels: dict[str, Channel] = {"log": LogChannel(append_to(settings.home))}
+    channels: dict[str, Channel] = {"log": LogChannel(append_to(settings.notification_file))}
     for kind, channel in _outgoing(settings):
         if channel.name in channels:
             raise UserError(
@@ -306,12 +347,9 @@ def console_address(settings: Settings) -> str:
     return f"{(settings.delivery.public_url or settings.api_address).rstrip('/')}/"
 
 
-def _links(settings: Settings) -> Links:
+def _links(settings: Settings, database: "MongoDatabase") -> Links:
     from alerting.adapters.channels.links import SignedLinks
 
     delivery = settings.delivery
-    with home_errors(settings.home):
-        key = load_or_create_key(
-            delivery.link_key_file or settings.home / "secrets" / "feedback_link_key"
-        )
+    key = cache(partial(_link_key, settings, database))
     return SignedLinks(key, delivery.public_url or settings.api_address, delivery.links_last)

@@ -33,6 +33,7 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
+from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.instants import to_millis
 from alerting.settings.environment import Settings
@@ -149,6 +150,7 @@ def _read_until(platform: Platform, start: datetime, end: datetime) -> None:
 def _console(uri: str) -> Iterator[str]:
     """Yield the address of a console process on a database."""
     with tempfile.TemporaryDirectory() as folder:
+        load_or_create(Path(folder) / "secrets")
         tokens = Path(folder) / "tokens.json"
         tokens.write_text(json.dumps({TOKEN: {"name": "ada", "role": "admin"}}), encoding="utf-8")
         tokens.chmod(0o600)

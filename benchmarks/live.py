@@ -28,6 +28,7 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Episode, episode_id
+from alerting.local.secrets import load_or_create
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.import_rate import _free_port
 
@@ -107,6 +108,7 @@ def _measure(api: "subprocess.Popen[bytes]", uri: str, port: int) -> dict[str, A
 
 
 def _start(home: Path, uri: str, port: int) -> "subprocess.Popen[bytes]":
+    load_or_create(home / "secrets")
     tokens = home / "tokens.json"
     tokens.write_text(
         json.dumps({_token(n): {"name": f"reader-{n}", "role": "viewer"} for n in range(PEOPLE)})

@@ -330,10 +330,9 @@ class _Watch:
         that read files."""
         times = {name: psutil.Process(pid).cpu_times() for name, pid in self.processes.items()}
         own = {name: spent.user + spent.system for name, spent in times.items()}
-        reading = times["airflow-dags"]
-        return own | {
-            "airflow-dags": own["airflow-dags"] + reading.children_user + reading.children_system
-        }
+        processors = psutil.Process(self.processes["airflow-dags"]).children()
+        reading = sum(sum(processor.cpu_times()[:4]) for processor in processors)
+        return own | {"airflow-dags": own["airflow-dags"] + reading}
 
     def result(self) -> Document:
         """Return the measurements as one document."""

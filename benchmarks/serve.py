@@ -31,6 +31,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.data.files import dataset_from_files
+from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingRow
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions.sync import apply
@@ -60,6 +61,7 @@ def run() -> dict[str, Any]:
     ):
         home = Path(folder) / "home"
         home.mkdir(mode=0o700)
+        load_or_create(home / "secrets")
         environ = {
             **os.environ,
             "ALERTING_HOME": str(home),

@@ -29,6 +29,7 @@ SECRETS = (
     "mongodb_password",
     "api_tokens.json",
     "feedback_link_key",
+    "model_key",
     "airflow_database_password",
     "airflow_fernet",
     "airflow_session",
@@ -244,6 +245,7 @@ def test_secrets_become_the_settings_of_the_parts(tmp_path):
     )
     assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == "the-airflow_jwt"
     assert environ["ALERTING_LINK_KEY_FILE"] == str(tmp_path / "feedback_link_key")
+    assert environ["ALERTING_MODEL_KEY_FILE"] == str(tmp_path / "model_key")
     passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     assert passwords.stat().st_mode & 0o077 == 0
     assert passwords.read_text() == "the-airflow_passwords.json"

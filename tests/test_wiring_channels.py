@@ -77,7 +77,7 @@ def test_links_lead_to_the_public_address_and_their_key_is_made_in_the_home(tmp_
     settings = read_settings(
         {"ALERTING_HOME": str(tmp_path), "ALERTING_PUBLIC_URL": "https://alerting.plant.example/"}
     )
-    links = wiring._links(settings).answer_links("e1", "shift")
+    links = wiring._links(settings, database=None).answer_links("e1", "shift")
     assert [link.url.split("/f/")[0] for link in links[:3]] == [
         "https://alerting.plant.example"
     ] * 3

@@ -52,8 +52,9 @@ def command_group(help: str) -> typer.Typer:
 
 
 @contextmanager
-def platform() -> Iterator["Platform"]:
+def platform(service: bool = False) -> Iterator["Platform"]:
     """Open the running platform, or start its database for the duration of this command.
+    `service`: as of `open_platform`.
 
     Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
     """
@@ -72,7 +73,7 @@ def platform() -> Iterator["Platform"]:
             style="dim",
         )
     try:
-        with open_platform(settings) as opened:
+        with open_platform(settings, service=service) as opened:
             note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:

@@ -42,7 +42,13 @@ def up(
 
 
 @command
-def prepare(as_json: Json = False) -> None:
+def prepare(
+    new_keys: Annotated[
+        bool,
+        typer.Option("--new-keys", help="Accept keys that were replaced on all hosts."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Create the home of a platform with its secrets, and what its database needs, without starting
     it. Idempotent.
 
@@ -56,7 +62,7 @@ def prepare(as_json: Json = False) -> None:
     from alerting.wiring import database_warning
 
     settings = read_settings(os.environ, last=False)
-    run(settings)
+    run(settings, new_keys=new_keys)
     warning = database_warning(settings)
     lines = [f"prepared: {settings.location}", *([warning] if warning else [])]
     show_result({"prepared": settings.location, "warning": warning}, as_json, *lines)

@@ -47,7 +47,7 @@ def serve(
     directory = open_directory(settings.oidc, public_url or "") if settings.oidc else None
     files = import_files(settings, environ)
     options = server_options(settings.trusted_proxies, prefix_of(public_url)) | tls
-    with open_platform(settings, patient=False) as platform:
+    with open_platform(settings, patient=False, service=True) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
         app = create_app(
             platform,

@@ -19,6 +19,7 @@ from alerting.adapters.embedded.mongod_causes import cause
 from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.definitions.faults import UserError
 from alerting.local.mlflow_app import PASSWORD_FILE
+from alerting.local.prepare import NEW_KEYS
 from alerting.local.secrets import Secrets
 from alerting.local.supervisor import Part
 from alerting.settings.environment import LOOPBACK, Settings, variable
@@ -84,10 +85,16 @@ def environment(
         "NO_PROXY": f"{LOOPBACK},localhost",
         "no_proxy": f"{LOOPBACK},localhost",
     }
+    own = {  # the parts have one home
+        variable("shared_home"): "yes",
+        variable("notification_log"): str(settings.home / "logs" / "notifications.log"),
+    }
     passed_on = {
         name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
-    return passed_on | shared | (mlflow_sign_in(settings) if settings.mlflow_uri is None else {})
+    return (
+        own | passed_on | shared | (mlflow_sign_in(settings) if settings.mlflow_uri is None else {})
+    )
 
 
 def mongodb_uri(settings: Settings) -> str:
@@ -155,7 +162,9 @@ def all_parts(
     if mlflow:
         parts.append(mlflow_part(settings, environ))
     migration = airflow_migration(settings, airflow)
-    parts.append(_job(PREPARE, "preparing the database", "prepare", environ, database))
+    # keys of the embedded database are those of its home
+    command = f"prepare {NEW_KEYS}" if database else "prepare"
+    parts.append(_job(PREPARE, "preparing the database", command, environ, database))
     if demo:
         parts.append(
             _job("demo-past", "filling the past of the demo line", "demo fill", environ, (PREPARE,))
@@ -305,7 +314,7 @@ def airflow_parts(
         Part(
             "airflow-dags",
             "Airflow's DAGs",
-            (*command, "dag-processor"),
+            _module("airflow.dag_processor"),
             environ,
             needs,
             _alive(url, "dag_processor"),

@@ -8,7 +8,9 @@ from alerting.definitions.faults import UserError
 from alerting.local.secrets import Secrets, load_or_create
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.home import create_home, home_errors
-from alerting.wiring import database_warning, prepare_database
+from alerting.wiring import database_warning, known_keys, prepare_database
+
+NEW_KEYS = "--new-keys"
 
 
 def prepare_home(settings: Settings) -> Secrets:
@@ -17,19 +19,21 @@ def prepare_home(settings: Settings) -> Secrets:
     Raises UserError if the home cannot be used.
     """
     create_home(settings.home, "embedded" if settings.mongodb_uri is None else "named")
+    known = known_keys(settings)
     with home_errors(settings.home):
-        return load_or_create(settings.home / "secrets")
+        return load_or_create(settings.home / "secrets", known)
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, *, new_keys: bool = False) -> None:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
     database.
 
-    Idempotent. Raises UserError if the home or the database cannot be used.
+    Idempotent. `new_keys`: the keys of this home replace those of the database. Raises UserError if
+    the home or the database cannot be used, or the keys are others.
     """
     prepare_home(settings)
     write_dag_files(settings.home)
-    prepare_database(settings)
+    prepare_database(settings, new_keys=new_keys)
 
 
 def main() -> int:
@@ -37,7 +41,7 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)
-        prepare_database(settings)
+        prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
         warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")

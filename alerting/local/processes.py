@@ -58,14 +58,18 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def ending_with_this(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command whose process gets SIGTERM when this thread ends."""
+    return (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command)
+
+
 def start(
     command: Sequence[str], environ: Mapping[str, str], log: Path, folder: Path
 ) -> subprocess.Popen[bytes]:
     """Start a process in its own session, output to `log`; it ends with this thread."""
-    launch = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*launch, *command],
+            ending_with_this(command),
             env=dict(environ),
             cwd=folder,
             stdin=subprocess.DEVNULL,

@@ -3,10 +3,12 @@
 import base64
 import json
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.settings.home import make_private_folder, shared_secret
+from alerting.settings.environment import LINK_KEY, MODEL_KEY
+from alerting.settings.home import make_private_folder, new_key, shared_secret
 from alerting.wiring import MLFLOW_PASSWORD
 
 ROLES = ("viewer", "operator", "engineer", "admin", "sender")
@@ -36,8 +38,9 @@ class Secrets:
         return self.folder / "airflow_passwords.json"
 
 
-def load_or_create(folder: Path) -> Secrets:
-    """Return the secrets in `folder`, new if missing. Raises UserError if others may read."""
+def load_or_create(folder: Path, known: Collection[str] = ()) -> Secrets:
+    """Return the secrets in `folder`, new if missing. `known`: names of keys that other hosts have,
+    which are not made here. Raises UserError if others may read."""
     make_private_folder(folder)
     tokens = shared_secret(
         folder / "api_tokens.json",
@@ -48,7 +51,8 @@ def load_or_create(folder: Path) -> Secrets:
     passwords = shared_secret(
         folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)})
     )
-    shared_secret(folder / "feedback_link_key", lambda: secrets.token_urlsafe(48))
+    for name in {LINK_KEY, MODEL_KEY}.difference(known):
+        shared_secret(folder / name, new_key)
     return Secrets(
         api_tokens={entry["role"]: token for token, entry in json.loads(tokens).items()},
         airflow_password=json.loads(passwords)["admin"],

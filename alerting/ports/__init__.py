@@ -8,7 +8,6 @@ from alerting.ports.access import AccessTokens, Accounts, Sessions, WrongCount
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
-    Dags,
     Definitions,
     DerivedFeatureStore,
     Document,

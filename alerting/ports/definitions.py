@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.model import Definition, Revision
+from alerting.definitions.model import Revision
 from alerting.learning.features.derive import DerivedFeatures
 
 Document = dict[str, Any]
@@ -61,17 +61,6 @@ class NoDocuments:
 
     def note(self, edit: DocumentEdit) -> None:
         """Do nothing: there is no edit."""
-
-
-class Dags(Protocol):
-    """The DAGs that are made of definitions."""
-
-    def read_again(self, definition: Definition) -> None:
-        """Have the DAGs of a definition read again soon, after it has changed. Never fails: they
-        are read again anyway later."""
-
-    def read_sources_again(self) -> None:
-        """Have the DAGs of sources read again soon, after one has changed. Never fails."""
 
 
 NOT_EDITED = NoDocuments()

@@ -18,7 +18,6 @@ from alerting.ports.access import AccessTokens, Accounts, Sessions
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
-    Dags,
     Definitions,
     DerivedFeatureStore,
     Documents,
@@ -139,7 +138,6 @@ class DefinitionPorts:
     audit: Audit
     platform_alerts: PlatformAlerts
     documents: Documents = NOT_EDITED
-    dags: Dags | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +236,6 @@ class SourcePorts(IngestionPorts):
     dead_messages: DeadMessages
     stream_processes: StreamProcesses
     zone: tzinfo = UTC
-    dags: Dags | None = None
     declaration_limits: DeclarationLimits = field(default_factory=DeclarationLimits)
 
 

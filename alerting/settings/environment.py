@@ -19,7 +19,7 @@ from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery
-from alerting.settings.home import find_home, load_or_create_key
+from alerting.settings.home import find_home, home_errors, load_or_create_key, read_key
 from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
@@ -45,6 +45,8 @@ PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
 SECRET_SUFFIX = "_SECRET"  # noqa: S105 - the ending of a variable's name, not a secret
 LOOPBACK = "127.0.0.1"
+LINK_KEY = "feedback_link_key"
+MODEL_KEY = "model_key"
 UTC = ZoneInfo("UTC")
 
 _speed = positive_number(
@@ -154,7 +156,10 @@ class Settings:
     Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
     read, and write: none by default. `shared_home`: the API and the workers of Airflow have one
-    home (`yes`, `no`); without one predict jobs need an object store. `secret_rules` are the
+    home (`yes`, `no`; None: only with the embedded database); without one predict jobs need an
+    object store. `model_key_file` is the file of the key of model hashes in a shared registry
+    (None: in the home). `notification_log`: file of the channel `log` (None: in the home, and
+    standard output on named servers). `secret_rules` are the
     environment variables and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
     `plant_report` is the period and the
     recipients of the report on the plant (`ALERTING_REPORT_PERIOD`, `ALERTING_REPORT_RECIPIENTS`).
@@ -187,7 +192,9 @@ class Settings:
     archive_after: Annotated[timedelta | None, lasting] = None
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
-    shared_home: Annotated[bool, lambda text: one_of(("yes", "no"))(text) == "yes"] = True
+    shared_home: Annotated[bool | None, lambda text: one_of(("yes", "no"))(text) == "yes"] = None
+    model_key_file: Annotated[Path | None, Path] = None
+    notification_log: Annotated[Path | None, Path] = None
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False
@@ -222,10 +229,43 @@ class Settings:
         return self.archive or str(self.home / "archive")
 
     def read_model_key(self) -> bytes:
-        """Return the key of model hashes in a shared registry; empty for the embedded one."""
+        """Return the key of model hashes in a shared registry; empty for the embedded one. Raises
+        UserError as `read_key`."""
         if self.mlflow_uri is None:
             return b""
-        return load_or_create_key(self.home / "secrets" / "model_key")
+        return self._read_key("model_key_file", self.model_key_path)
+
+    def read_link_key(self) -> bytes:
+        """Return the key of feedback links. Raises UserError as `read_key`."""
+        return self._read_key("link_key_file", self.link_key_path)
+
+    def _read_key(self, setting: str, path: Path) -> bytes:
+        with home_errors(self.home):
+            if self.mongodb_uri is None:
+                return load_or_create_key(path)
+            return read_key(path, variable(setting))
+
+    @property
+    def model_key_path(self) -> Path:
+        """Return the file of the key of model hashes."""
+        return self.model_key_file or self.home / "secrets" / MODEL_KEY
+
+    @property
+    def link_key_path(self) -> Path:
+        """Return the file of the key of feedback links."""
+        return self.delivery.link_key_file or self.home / "secrets" / LINK_KEY
+
+    @property
+    def has_one_home(self) -> bool:
+        """Return whether the API and the workers of Airflow have one home."""
+        return self.mongodb_uri is None if self.shared_home is None else self.shared_home
+
+    @property
+    def notification_file(self) -> Path | None:
+        """Return the file of the channel `log`; None for standard output."""
+        if self.notification_log is None and self.mongodb_uri is not None:
+            return None
+        return self.notification_log or self.home / "logs" / "notifications.log"
 
     @property
     def location(self) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from alerting.definitions.faults import UserError
+from alerting.settings.secrets import read_private_file
 
 VARIABLE = "ALERTING_HOME"
 FOLDER = ".alerting"
@@ -231,13 +232,33 @@ def shared_secret(path: Path, make: Callable[[], str]) -> str:
     return path.read_text()
 
 
+def new_key() -> str:
+    """Return a new random key."""
+    return secrets.token_urlsafe(48)
+
+
 def load_or_create_key(path: Path) -> bytes:
     """Return the key in a file, made at the first call and readable by its owner alone.
 
     Raises UserError if other users may read the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
+    return _long_enough(path, shared_secret(path, new_key))
+
+
+def read_key(path: Path, variable: str) -> bytes:
+    """Return the key that another process has put into a file; makes none. `variable`: that names
+    the file. Raises UserError if it is missing, or others may read it."""
+    if not path.exists():
+        raise UserError(
+            f"there is no key in {path}, and a process on named servers makes none: put the key "
+            f"of the other hosts there, or name its file in {variable}"
+        )
+    return _long_enough(path, read_private_file(path, f"{variable} {path}"))
+
+
+def _long_enough(path: Path, text: str) -> bytes:
+    key = text.strip().encode()
     if len(key) < LEAST_KEY:
         raise UserError(
             f"{path} is too short for a key: delete it, and the next start makes a new one"

@@ -18,6 +18,8 @@ secret api_tokens.json > /dev/null
 export ALERTING_API_TOKENS_FILE="$folder/api_tokens.json"
 secret feedback_link_key > /dev/null
 export ALERTING_LINK_KEY_FILE="$folder/feedback_link_key"
+secret model_key > /dev/null
+export ALERTING_MODEL_KEY_FILE="$folder/model_key"
 
 airflow=$(secret airflow_database_password)
 export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="postgresql+psycopg2://airflow:$airflow@postgres:5432/airflow"

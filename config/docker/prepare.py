@@ -2,7 +2,7 @@
 ready.
 
 MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections,
-validators, indexes). Airflow: its DAG files in the home, its tables, and the pools of long work.
+validators, indexes). Airflow: its tables, and the pools of long work.
 MLflow prepares its own.
 """
 
@@ -15,10 +15,7 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.airflow.dag_files import (
-    write_dag_files,
-    write_pools,
-)
+from alerting.adapters.airflow.dag_files import write_pools
 from alerting.settings.environment import read_settings
 from alerting.wiring import prepare_database
 
@@ -64,7 +61,6 @@ def main() -> None:
         replica_set(admin)
         platform_user(admin)
     settings = read_settings(os.environ)
-    write_dag_files(settings.home)
     prepare_database(settings)
     airflow = (sys.executable, "-m", "airflow")
     subprocess.run([*airflow, "db", "migrate"], check=True)

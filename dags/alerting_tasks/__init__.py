@@ -101,7 +101,7 @@ def opened_platform() -> "Iterator[Platform]":
     from alerting.wiring import open_platform
 
     try:
-        with open_platform(read_settings(os.environ)) as platform:
+        with open_platform(read_settings(os.environ), service=True) as platform:
             yield platform
     except (DatabaseDown, ModelUnavailable):
         raise

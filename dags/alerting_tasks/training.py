@@ -141,7 +141,6 @@ def find_due() -> list[dict[str, str]]:
 
 def _may_start(platform: "Platform", due: "DueTraining") -> bool:
     """Return whether the DAG exists without such a run; one without a record has failed."""
-    from alerting.usecases.definitions.sync import require_revision
     from alerting.usecases.training.due import end_run
 
     ti = get_current_context()["ti"]
@@ -150,7 +149,6 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
         ti.get_dag(dag_id)
     except AirflowRuntimeError as missing:
         say(f"{due.definition} waits for its DAG: {missing}")
-        platform.dags.read_again(require_revision(platform.definitions, due.definition).definition)
         return False
     if due.abandoned and ti.get_dr_count(
         dag_id, run_ids=[due.abandoned], states=["queued", "running"]

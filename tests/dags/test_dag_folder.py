@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.airflow.dag_files import DagFiles, dag_folder, write_dag_files
-from alerting.kinds.validation import parse_definition
+from alerting.adapters.airflow.dag_files import dag_folder, mark_all, training_file, write_dag_files
 from tests.dags.conftest import NOBODY_LISTENS, reader_of_dags
 
 pytestmark = pytest.mark.models
@@ -234,14 +233,6 @@ def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(fo
     assert hashes(away) == hashes(parsed)
 
 
-def test_a_changed_source_marks_the_file_of_sources(folder):
-    write_dag_files(folder.home)
-    files = [dag_folder(folder.home) / name for name in ("ingest.py", "evaluate_arrived.py")]
-    before = [file.stat().st_mtime for file in files]
-    DagFiles(folder.home).read_sources_again()
-    assert all(file.stat().st_mtime > earlier for file, earlier in zip(files, before, strict=True))
-
-
 def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(
     folder, revisions, classifier
 ):
@@ -251,15 +242,11 @@ def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(
     files = {dag_id: dag["file"] for dag_id, dag in dags.items() if dag_id.startswith("train__")}
     assert len(set(files.values())) > 10
 
+    assert files["train__d7"] == training_file("d7")
     before = {path.name: path.stat().st_mtime for path in dag_folder(folder.home).glob("*.py")}
-    DagFiles(folder.home).read_again(parse_definition(classifier(name="d7")))
-    marked = {
-        path.name
-        for path in dag_folder(folder.home).glob("*.py")
-        if path.stat().st_mtime != before[path.name]
-    }
-
-    assert marked == {files["train__d7"], "evaluate.py"}
+    mark_all(folder.home)
+    after = {path.name: path.stat().st_mtime for path in dag_folder(folder.home).glob("*.py")}
+    assert all(after[file] > before[file] for file in {*files.values(), "evaluate.py"})
 
 
 def test_an_upgrade_replaces_the_files_that_changed_and_removes_those_of_another_version(folder):

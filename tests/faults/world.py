@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alerting.adapters.embedded.mongod_access import address
+from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings, read_settings
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
@@ -29,6 +30,7 @@ class World:
     hook_port: int
 
     def save(self) -> None:
+        load_or_create(self.path("home") / "secrets")
         self.path("world.json").write_text(json.dumps(asdict(self)))
 
     @classmethod

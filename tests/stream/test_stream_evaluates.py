@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
@@ -122,6 +123,7 @@ def line(real_server, tmp_path):
 def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_from_killed_service(
     real_server, tmp_path, broker, line
 ):
+    load_or_create(tmp_path / "home" / "secrets")
     alive = tmp_path / "alive"
     environ = {
         **os.environ,
@@ -129,6 +131,7 @@ def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_fr
         "ALERTING_MONGODB_URI": real_server,
         "ALERTING_DATABASE": DATABASE,
         "ALERTING_HOME": str(tmp_path / "home"),
+        "ALERTING_NOTIFICATION_LOG": str(tmp_path / "home" / "logs" / "notifications.log"),
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     with service(environ, alive) as process:

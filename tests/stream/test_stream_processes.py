@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.local.secrets import load_or_create
+from alerting.settings.environment import LINK_KEY
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.sources.documents import apply_sources
@@ -81,6 +83,7 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
 
 
 def _service(folder, number, uri, database, server):
+    load_or_create(folder / "secrets")
     environ = {
         **os.environ,
         "BROKER_URL": server.address(server.port),
@@ -89,6 +92,7 @@ def _service(folder, number, uri, database, server):
     }
     environ |= {
         "ALERTING_HOME": str(folder / f"home-{number}"),
+        "ALERTING_LINK_KEY_FILE": str(folder / "secrets" / LINK_KEY),
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     with (folder / "stream.log").open("ab") as log:

@@ -12,15 +12,15 @@ import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.settings.home import home_errors
 
 BACKGROUND_POOL = "background"
 PREDICT_POOL = "predict"
+EVALUATION_FILE = "evaluate.py"
+SOURCE_FILES = ("ingest.py", "evaluate_arrived.py")
 SOURCE = Path(__file__).parents[3] / "dags"
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
@@ -69,35 +69,24 @@ def write_pools(home: Path, background_slots: int) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class DagFiles:
-    """The DAG files of a home."""
+def training_file(definition: str) -> str:
+    """Return the name of the file with the training DAG of a definition."""
+    return f"train_{shard_of(definition):02}.py"
 
-    home: Path
 
-    def read_again(self, definition: Definition) -> None:
-        """Mark the DAG files of a changed definition as modified: Airflow reads them within seconds
-        instead of minutes.
+def mark(home: Path, files: Iterable[str]) -> None:
+    """Mark DAG files as modified: Airflow reads them within seconds instead of minutes. Files that
+    are missing or not writable are left as they are."""
+    at = time.time() + MARGIN_S
+    for file in files:
+        with suppress(OSError):
+            os.utime(dag_folder(home) / file, (at, at))
 
-        Files that are missing, because the platform of this home has never run, or not writable are
-        left as they are.
-        """
-        trained = (
-            [f"train_{shard_of(definition.name):02}.py"]
-            if isinstance(definition, ModelDefinition)
-            else []
-        )
-        self._mark("evaluate.py", *trained)
 
-    def read_sources_again(self) -> None:
-        """Mark the DAG files of sources as modified."""
-        self._mark("ingest.py", "evaluate_arrived.py")
-
-    def _mark(self, *files: str) -> None:
-        at = time.time() + MARGIN_S
-        for file in files:
-            with suppress(OSError):
-                os.utime(dag_folder(self.home) / file, (at, at))
+def mark_all(home: Path) -> None:
+    """Mark every DAG file that depends on a definition or a source."""
+    trained = (f"train_{number:02}.py" for number in range(SHARDS))
+    mark(home, (EVALUATION_FILE, *SOURCE_FILES, *trained))
 
 
 def _files() -> Iterable[tuple[Path, Path]]:

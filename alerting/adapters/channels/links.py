@@ -14,12 +14,19 @@ _real_time = partial(datetime.now, UTC)
 
 
 class SignedLinks:
-    """Make and read feedback links (port `Links`): `<public address>/f/<token>`, and pages."""
+    """Make and read feedback links (port `Links`): `<public address>/f/<token>`, and pages.
+
+    `key`, or a function that reads it when the first link is made or read.
+    """
 
     def __init__(
-        self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time
+        self,
+        key: bytes | Callable[[], bytes],
+        public_url: str,
+        last: timedelta,
+        now: Callable[[], datetime] = _real_time,
     ) -> None:
-        self._key = key
+        self._read_key = key if callable(key) else lambda: key
         self._url = public_url
         self._last = last
         self._now = now
@@ -33,11 +40,10 @@ class SignedLinks:
         The first link acknowledges the episode, where that is permitted.
         """
         now = self._now()
+        key = self._read_key()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
-        answers = [
-            MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants
-        ]
+        answers = [MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, key)}") for g in grants]
         return (
             *answers,
             MessageLink(translatable("Open the alarm"), f"{self._url}/episodes/{episode}"),
@@ -47,4 +53,4 @@ class SignedLinks:
         return MessageLink(label, f"{self._url}{path}")
 
     def read(self, token: str) -> Grant:
-        return unseal(token, self._key, self._now())
+        return unseal(token, self._read_key(), self._now())

@@ -31,13 +31,15 @@ class LogChannel:
             raise DeliveryFailed(f"the log cannot be written: {fault}") from fault
 
 
-def append_to(home: Path) -> Callable[[str], None]:
-    """Return the function that writes a line to the log of the process and to the home's file."""
-    path = home / "logs" / "notifications.log"
+def append_to(path: Path | None) -> Callable[[str], None]:
+    """Return the function that writes a line to the log of the process, and to a file; None:
+    standard output, which has the line then once."""
+    if path is None:
+        return lambda line: print(line, flush=True)  # noqa: T201 - is what the setting asks for
 
     def write(line: str) -> None:
         logging.getLogger("alerting.notifications").info("%s", line)
-        with home_errors(home):
+        with home_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")

@@ -7,12 +7,13 @@ the preparation uses, so no change can be forgotten.
 """
 
 import hashlib
+import hmac
 import json
 from functools import cache
 from importlib.metadata import version
 
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from alerting.adapters.mongo.definitions.written import note_existing
 from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
@@ -20,6 +21,7 @@ from alerting.adapters.mongo.indexes import INDEXES, RETIRED_INDEXES, SCHEMA, VA
 from alerting.definitions.faults import UserError
 
 _ID = "schema"
+_KEYS: Document = {"_id": {"$regex": "^key:"}}
 
 
 class NotPrepared(UserError):
@@ -66,6 +68,34 @@ def prepare_database(database: MongoDatabase) -> None:
     note_existing(database)
     made = {"_id": _ID, "hash": schema_hash(), "version": version("alerting")}
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
+
+
+def known_keys(database: MongoDatabase) -> set[str]:
+    """Return the names of the keys of which the database has the hash."""
+    return {document["_id"].partition(":")[2] for document in database[SCHEMA].find(_KEYS)}
+
+
+def check_key(database: MongoDatabase, name: str, key: bytes, place: str) -> None:
+    """Compare a key with the one of this name that this database was first used with, whose hash
+    it has. `place`: the file and its variable, for the message. Raises UserError for another."""
+    made = {"_id": f"key:{name}", "hash": hmac.new(key, name.encode(), "sha256").hexdigest()}
+    stored = database[SCHEMA].find_one({"_id": made["_id"]})
+    if stored is None:
+        try:
+            database[SCHEMA].insert_one(made)
+        except DuplicateKeyError:
+            stored = database[SCHEMA].find_one({"_id": made["_id"]})
+    if stored is not None and stored["hash"] != made["hash"]:
+        raise UserError(
+            f"{place} is not the key that the other hosts of the database {database.name!r} use: "
+            "put theirs there; or, if it was replaced on all of them, run "
+            "`alerting prepare --new-keys`"
+        )
+
+
+def forget_keys(database: MongoDatabase) -> None:
+    """Remove the hashes of all keys: those of the next process are stored."""
+    database[SCHEMA].delete_many(_KEYS)
 
 
 def create_collections(database: MongoDatabase) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -40,4 +41,4 @@ def stream(
         return
     from alerting.stream.run import run
 
-    run(platform, os.environ, alive, stopped, process, console.print)
+    run(partial(platform, service=True), os.environ, alive, stopped, process, console.print)

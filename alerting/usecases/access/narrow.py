@@ -17,7 +17,7 @@ from alerting.usecases.access.visible import VisiblePart
 P = TypeVar("P", bound=AccessPorts)
 NO_NEW_ASSETS = DeclarationBounds(0, 0, 0)
 AS_IT_IS = frozenset({
-    "clock", "line_speed", "unit_of_work", "channels", "dags", "model_key", "model_file_cache",
+    "clock", "line_speed", "unit_of_work", "channels", "model_key", "model_file_cache",
     "in_memory", "zone", "language", "latency", "budget", "limits", "retention", "health_limits",
     "plant_report",
 })  # fmt: skip

@@ -28,7 +28,7 @@ from alerting.definitions.revisions import (
     recorded_change,
 )
 from alerting.definitions.wording.language import template, translatable
-from alerting.ports import Audit, Dags, DefinitionPorts, Definitions, Document, PlatformAlerts
+from alerting.ports import Audit, DefinitionPorts, Definitions, Document, PlatformAlerts
 from alerting.usecases.definitions.checking import (
     check,
     check_each,
@@ -188,7 +188,7 @@ def _edited(
 
 def _add_edited(platform: DefinitionPorts, definition: Definition, at: datetime) -> Revision:
     return _add_revision(
-        platform.definitions, platform.dags, definition, "database", at, "edited in the database"
+        platform.definitions, definition, "database", at, "edited in the database"
     )[0]
 
 
@@ -205,7 +205,7 @@ def _store(
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
     try:
         revision, before = _add_revision(
-            platform.definitions, platform.dags, definition, author, at, reason, expected
+            platform.definitions, definition, author, at, reason, expected
         )
     except ChangedSince as changed:
         if changed.newest is not None:  # whose document was written over a moment ago
@@ -224,7 +224,6 @@ def _store(
 
 def _add_revision(
     definitions: Definitions,
-    dags: Dags | None,
     definition: Definition,
     author: str,
     at: datetime,
@@ -243,8 +242,6 @@ def _add_revision(
         last_number = definitions.last_number(definition.name)
         revision = next_revision(definition, before, author, at, reason, last_number)
         if definitions.add_revision(revision):
-            if dags is not None:
-                dags.read_again(definition)
             return revision, before
 
 

@@ -17,7 +17,7 @@ from alerting.definitions.sources.source import (
 )
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.definitions.wording.language import template
-from alerting.ports import Audit, Dags, Document, SourcePorts, SourceRevision, Sources
+from alerting.ports import Audit, Document, SourcePorts, SourceRevision, Sources
 
 _CHANGED: Mapping[SourceState, str] = {
     "active": template("source active"),
@@ -80,7 +80,6 @@ def apply_sources(
             _store(
                 plant.audit,
                 plant.sources,
-                plant.dags,
                 plan.source,
                 template("source applied"),
                 actor,
@@ -106,7 +105,7 @@ def set_state(
     source = find_source(plant.sources, name)
     if source.state != state:
         source = source.model_copy(update={"state": state})
-        _store(plant.audit, plant.sources, plant.dags, source, _CHANGED[state], actor, at)
+        _store(plant.audit, plant.sources, source, _CHANGED[state], actor, at)
     return source
 
 
@@ -146,7 +145,6 @@ def record_edits(sources: Sources, at: datetime) -> list[str]:
 def _store(
     audit: Audit,
     sources: Sources,
-    dags: Dags | None,
     source: Source,
     what: str,
     actor: str,
@@ -157,8 +155,6 @@ def _store(
     sources.store_document(document)
     _add_revision(sources, source.name, document, actor, at)
     audit.add(actor, what, source.name, at, revisions[-1].document if revisions else None, document)
-    if dags is not None:
-        dags.read_sources_again()
 
 
 def _add_revision(

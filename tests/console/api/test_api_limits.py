@@ -14,6 +14,7 @@ import pytest
 
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.console.app import create_app
+from alerting.local.secrets import load_or_create
 from alerting.settings.environment import SettingsRefused, read_settings
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.server import TOKEN, serving_thread, wait_until_healthy
@@ -28,6 +29,7 @@ def served(real_server, tmp_path_factory):
     """Port of a server with its usual limits behind a proxy, in a process of its own."""
     home = tmp_path_factory.mktemp("served")
     port = free_port()
+    load_or_create(home / "secrets")
     tokens = home / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
     tokens.chmod(0o600)

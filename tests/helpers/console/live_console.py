@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 
+from alerting.local.secrets import load_or_create
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import open_chromium, wait_until
 from tests.helpers.console.pages import OPERATOR_TOKEN
@@ -40,6 +41,7 @@ def shows(page, text):
 @contextmanager
 def console_process(uri, database, port, home):
     """Yield the process of an API on a database."""
+    load_or_create(home / "secrets")
     tokens = home / "tokens.json"
     tokens.write_text(json.dumps({t: {"name": n, "role": r} for t, (n, r) in TOKENS.items()}))
     tokens.chmod(0o600)

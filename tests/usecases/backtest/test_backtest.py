@@ -3,7 +3,6 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.airflow.dag_files import DagFiles
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset
@@ -132,7 +131,6 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
     """A port that is added to the platform must be thought of here, too."""
     platform = replace(
         plant(),
-        dags=DagFiles(tmp_path),
         documents=NoDocuments(),
         model_file_cache=FolderFileCache(tmp_path),
         sweeps=NoSweeps(),

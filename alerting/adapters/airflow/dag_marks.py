@@ -1,0 +1,106 @@
+"""Marks of edited DAG files, on the host of each DAG processor: whichever process stores a
+revision, the database announces it."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pymongo
+from pymongo.errors import OperationFailure, PyMongoError
+
+from alerting.adapters.airflow.dag_files import (
+    EVALUATION_FILE,
+    SOURCE_FILES,
+    mark,
+    mark_all,
+    training_file,
+)
+from alerting.definitions.faults import first_line
+
+_log = logging.getLogger(__name__)
+_DEFINITIONS = "definition_revisions"
+_SOURCES = "source_revisions"
+_PIPELINE: list[dict[str, Any]] = [
+    {"$match": {"ns.coll": {"$in": [_DEFINITIONS, _SOURCES]}, "operationType": "insert"}},
+    {"$project": {"ns.coll": 1, "fullDocument.name": 1, "fullDocument.definition.kind": 1}},
+]
+_NO_STREAMS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
+_WAIT_S = 1.0
+
+Database = pymongo.database.Database[dict[str, Any]]
+
+
+@dataclass
+class DagMarks:
+    """Follower of the stored revisions of definitions and sources, which marks their DAG files in a
+    home.
+
+    A change stream, which goes on from its token after an outage. Where it cannot, and at the
+    start, all files are marked. A server without change streams is asked every second for its last
+    revision. `is_open`: set once revisions are followed.
+    """
+
+    database: Database
+    home: Path
+    token: Any = None
+    is_open: Event = field(default_factory=Event)
+
+    def follow(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Mark files until `stop`; an outage of the database is waited for."""
+        while not stop():
+            try:
+                self._read_stream(stop)
+            except OperationFailure as fault:
+                self.token = None
+                if fault.code in _NO_STREAMS:
+                    self._poll(stop)
+                else:
+                    _log.warning("all DAG files are marked: %s", first_line(fault))
+            except PyMongoError as fault:
+                _log.warning("edited DAGs wait for the database: %s", first_line(fault))
+            if not stop():
+                time.sleep(_WAIT_S)
+
+    def _read_stream(self, stop: Callable[[], bool]) -> None:
+        wait_ms = int(_WAIT_S * 1000)
+        with self.database.watch(
+            _PIPELINE, resume_after=self.token, max_await_time_ms=wait_ms
+        ) as stream:
+            if self.token is None:
+                mark_all(self.home)
+                self.token = stream.resume_token
+            self.is_open.set()
+            while stream.alive and not stop():
+                if (change := stream.try_next()) is not None:
+                    mark(self.home, _files(change))
+                self.token = stream.resume_token
+
+    def _poll(self, stop: Callable[[], bool]) -> None:
+        known = None
+        while not stop():
+            try:
+                newest = [
+                    self.database[name].find_one({}, {"_id": True}, sort=[("_id", -1)])
+                    for name in (_DEFINITIONS, _SOURCES)
+                ]
+                if newest != known:
+                    mark_all(self.home)
+                    known = newest
+                self.is_open.set()
+            except PyMongoError as fault:
+                _log.warning("edited DAGs wait for the database: %s", first_line(fault))
+            time.sleep(_WAIT_S)
+
+
+def _files(change: dict[str, Any]) -> tuple[str, ...]:
+    """Return the DAG files that a stored revision changes."""
+    if change["ns"]["coll"] == _SOURCES:
+        return SOURCE_FILES
+    revision = change.get("fullDocument") or {}
+    if (revision.get("definition") or {}).get("kind") == "threshold":  # is never trained
+        return (EVALUATION_FILE,)
+    return (EVALUATION_FILE, training_file(str(revision.get("name"))))

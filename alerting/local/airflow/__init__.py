@@ -1,0 +1,1 @@
+"""Programs of Airflow as this platform starts them on each host."""

@@ -1,0 +1,82 @@
+"""Hosts on named servers use the same keys: none makes its own, another one is refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.adapters.mongo.mongo import open_database
+from alerting.definitions.faults import UserError
+from alerting.local.prepare import prepare
+from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings
+from alerting.wiring import open_platform
+
+pytestmark = pytest.mark.server
+DATABASE = "keys"
+
+
+@pytest.fixture
+def hosts(real_server, tmp_path):
+    """The settings of two hosts, of which the first is prepared."""
+    first, second = (
+        Settings(
+            home=tmp_path / name,
+            mongodb_uri=real_server,
+            database=DATABASE,
+            mlflow_uri="http://127.0.0.1:9",
+        )
+        for name in ("first", "second")
+    )
+    prepare(first)
+    yield first, second
+    with open_database(real_server, DATABASE) as database:
+        database.client.drop_database(DATABASE)
+
+
+def start(settings):
+    with open_platform(settings, service=True) as platform:
+        return platform.links.answer_links("e1", "shift")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [(LINK_KEY, "ALERTING_LINK_KEY_FILE"), (MODEL_KEY, "ALERTING_MODEL_KEY_FILE")],
+)
+def test_a_service_without_a_key_is_refused_and_makes_none(hosts, name, variable):
+    path = hosts[0].home / "secrets" / name
+    path.unlink()
+    with pytest.raises(UserError, match=rf"no key in {path}.* {variable}$"):
+        start(hosts[0])
+    assert not path.exists()
+
+
+def test_a_second_host_gets_the_keys_of_the_first_and_is_refused_without(hosts):
+    first, second = hosts
+    prepare(second)  # all its secrets but these
+    assert not (second.home / "secrets" / LINK_KEY).exists()
+    with pytest.raises(UserError, match="no key in"):
+        start(second)
+    named = replace(
+        second,
+        model_key_file=first.home / "secrets" / MODEL_KEY,
+        delivery=replace(second.delivery, link_key_file=first.home / "secrets" / LINK_KEY),
+    )
+    assert start(named)
+
+
+@pytest.mark.parametrize("name", [LINK_KEY, MODEL_KEY])
+def test_another_key_is_refused_until_it_is_said_to_be_new_on_all_hosts(hosts, name):
+    path = hosts[0].home / "secrets" / name
+    path.write_text("another key of at least 32 characters")
+    for opening in (start, prepare):
+        with pytest.raises(UserError, match=rf"{path} is not the key .*prepare --new-keys"):
+            opening(hosts[0])
+    prepare(hosts[0], new_keys=True)
+    assert start(hosts[0])
+
+
+def test_a_command_that_makes_no_link_needs_no_key(hosts):
+    (hosts[0].home / "secrets" / LINK_KEY).unlink()
+    with open_platform(hosts[0]) as platform:
+        assert platform.definitions.documents() == []
+        with pytest.raises(UserError, match="no key in"):
+            platform.links.answer_links("e1", "shift")
