@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
+from alerting.definitions.shards import state_parts
 from alerting.ports import Channel, Links, TrainingLimits
 from alerting.settings.environment import Settings, variable
 from alerting.settings.home import home_errors, load_or_create_key, require_embedded
@@ -52,7 +53,12 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
 
     with (
         _database(settings) as uri,
-        mongo.open_stores(uri, settings.database, prepare=_owns_database(settings)) as stores,
+        mongo.open_stores(
+            uri,
+            settings.database,
+            prepare=_owns_database(settings),
+            state_parts=state_parts(settings.evaluation_slots),
+        ) as stores,
     ):
         yield stores
 
