@@ -11,7 +11,7 @@ FRAMES := alarm_kpis demo detection learning readings recommendation reporting u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up unit test check bench faults oracle docs pages format clean moved
+.PHONY: help up unit test check bench faults cluster oracle docs pages format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 
 faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json (OF=streams: broker and stream services)
 	@.venv/bin/python -m tests.faults.$(if $(filter streams,$(OF)),streamed.)run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
+
+cluster: $(MADE) ## Start a cluster on this machine: PostgreSQL, Redis, three Celery workers with homes of their own, two APIs, two stream services
+	@.venv/bin/python -m tests.cluster.run
 
 oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many random cases: CASES=20000 SEED=7
 	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
+from alerting.definitions.shards import state_parts
 from alerting.ports import Channel, Links, TrainingLimits
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
@@ -62,7 +63,9 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
     prepare = _owns_database(settings)
     with (
         _database(settings) as uri,
-        mongo.open_stores(uri, settings.database, timeout, prepare) as stores,
+        mongo.open_stores(
+            uri, settings.database, timeout, prepare, state_parts(settings.evaluation_slots)
+        ) as stores,
     ):
         yield stores
 

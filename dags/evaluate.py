@@ -21,7 +21,12 @@ def build(every: str) -> None:
             f"Evaluates the active definitions with cadence {every}, then delivers notifications."
         ),
         default_args=TASK_OPTIONS
-        | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
+        | {
+            "retries": 2,
+            "retry_delay": timedelta(seconds=5),
+            "priority_weight": 10,
+            "weight_rule": "absolute",
+        },
         dagrun_timeout=timedelta(hours=1),
         **DAG_OPTIONS
         # a tick that is late or tried again does not hold up the next one

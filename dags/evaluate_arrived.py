@@ -18,7 +18,12 @@ def build(sources: Sequence[str]) -> None:
         description="Evaluates the definitions that read a source when it has delivered new rows",
         doc_md=__doc__,
         default_args=TASK_OPTIONS
-        | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
+        | {
+            "retries": 2,
+            "retry_delay": timedelta(seconds=5),
+            "priority_weight": 10,
+            "weight_rule": "absolute",
+        },
         dagrun_timeout=timedelta(hours=1),
         **DAG_OPTIONS,
     )

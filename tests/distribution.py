@@ -12,6 +12,7 @@ from xdist.scheduler import LoadFileScheduling
 START_AIRFLOW = {
     "tests/dags/test_report_dag.py",
     "tests/scenarios/platform/test_scheduler.py",
+    "tests/cluster/test_cluster.py",
     "tests/local/test_up_platform.py",
     "tests/client/test_readme_path.py",
 }

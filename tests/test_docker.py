@@ -7,6 +7,7 @@ import struct
 import subprocess
 import threading
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ SECRETS = (
     "feedback_link_key",
     "model_key",
     "airflow_database_password",
+    "broker_password",
     "airflow_fernet",
     "airflow_session",
     "airflow_jwt",
@@ -43,6 +45,19 @@ SECRETS = (
 @pytest.fixture(scope="module")
 def services() -> dict:
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+class Overlay(yaml.SafeLoader):
+    """Reads the tag by which a file replaces what another one has."""
+
+
+Overlay.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+
+
+@pytest.fixture(scope="module")
+def overlay() -> dict:
+    text = (ROOT / "config" / "compose" / "scale.yml").read_text()
+    return yaml.load(text, Overlay)  # noqa: S506 - a safe loader with one more tag
 
 
 def start(folder: Path, *command: str) -> subprocess.CompletedProcess:
@@ -189,6 +204,49 @@ def test_no_password_stands_in_the_compose_file(services):
                 assert key.endswith("_FILE"), f"{key}={value}"
 
 
+def test_every_part_of_airflow_and_every_worker_has_the_settings_of_the_cluster(services, overlay):
+    scaled = overlay["services"]
+    airflow = {name for name, one in services.items() if "airflow" in str(one.get("command"))}
+    workers = {name for name, one in scaled.items() if "worker" in one.get("command", [])}
+    assert workers == {"evaluator", "trainer"}
+    for name in airflow | workers | {"prepare", "clean"}:
+        assert scaled[name]["env_file"] == ["config/airflow.env", "config/cluster.env"], name
+        assert "ALERTING_EVALUATION_SLOTS" in scaled[name]["environment"], name
+    assert all((ROOT / file).is_file() for file in scaled["evaluator"]["env_file"])
+    usual = services["airflow-scheduler"]
+    for name in workers:
+        own = scaled[name]["environment"]
+        changed = {"ALERTING_EVALUATION_SLOTS", "ALERTING_BACKGROUND_SLOTS"}
+        changed |= {"AIRFLOW__CORE__PARALLELISM"}
+        assert own.items() - {(k, own[k]) for k in changed} <= usual["environment"].items()
+        assert scaled[name]["volumes"] == usual["volumes"]
+
+
+def test_the_workers_take_all_queues_and_have_the_slots_that_a_tick_expects(overlay):
+    scaled = overlay["services"]
+    text = (ROOT / "config" / "compose" / "scale.yml").read_text()
+    replicas = dict(re.findall(r"--scale (\w+)=(\d)", text))
+    slots = {}
+    for name in ("evaluator", "trainer"):
+        command = scaled[name]["command"]
+        options = dict(pairwise(command))
+        slots[options["--queues"]] = int(options["--concurrency"]) * int(replicas[name])
+    environ = scaled["evaluator"]["environment"]
+    assert slots == {
+        queue: int(re.search(r":-(\d+)}$", environ[f"ALERTING_{queue.upper()}_SLOTS"])[1])
+        for queue in ("evaluation", "background")
+    }
+
+
+def test_an_added_service_comes_back_and_publishes_nothing(services, overlay):
+    for name in overlay["services"].keys() - services.keys():
+        service = overlay["services"][name]
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["start_period"] == "10m", name
+        assert "ports" not in service, name
+    assert all(port.startswith("127.0.0.1:") for port in overlay["services"]["api"]["ports"])
+
+
 @pytest.mark.parametrize("missing", SECRETS)
 def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, missing):
     for name in SECRETS:
@@ -207,6 +265,7 @@ def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, mi
     [
         ("mongodb", ("keyfile", "root_password")),
         ("postgres", ("root_password", "airflow", "mlflow")),
+        ("redis", ("redis.conf",)),
     ],
 )
 def test_a_database_without_a_secret_refuses_to_start_and_says_which(tmp_path, database, names):
@@ -243,6 +302,8 @@ def test_secrets_become_the_settings_of_the_parts(tmp_path):
     assert environ["MLFLOW_BACKEND_STORE_URI"].endswith(
         "the-mlflow_database_password@postgres:5432/mlflow"
     )
+    broker = "redis://:the-broker_password@broker:6379/0"
+    assert environ["AIRFLOW__CELERY__BROKER_URL"] == broker
     assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == "the-airflow_jwt"
     assert environ["ALERTING_LINK_KEY_FILE"] == str(tmp_path / "feedback_link_key")
     assert environ["ALERTING_MODEL_KEY_FILE"] == str(tmp_path / "model_key")

@@ -1,4 +1,5 @@
-"""Sixteen shards of definitions by hash of the name: of states, DAG files and reports."""
+"""Shards of definitions by hash of the name: sixteen of DAG files and reports, as many or a
+multiple of states, and the tasks of a tick."""
 
 from functools import cache
 from zlib import crc32
@@ -7,6 +8,18 @@ SHARDS = 16
 
 
 @cache
-def shard_of(definition: str) -> int:
-    """Return the number of a definition's shard: always the same of sixteen."""
-    return crc32(definition.encode()) % SHARDS
+def shard_of(definition: str, parts: int = 1) -> int:
+    """Return the number of a definition's shard: always the same of sixteen, or of sixteen times
+    `parts`."""
+    return crc32(definition.encode()) % (SHARDS * parts)
+
+
+def state_parts(tasks: int) -> int:
+    """Return into how many parts each sixteenth of the states is divided, so that each of so many
+    tasks writes documents of its own."""
+    return -(-tasks // SHARDS)
+
+
+def task_of(definition: str, tasks: int) -> int:
+    """Return the number, below `tasks`, of the task that evaluates a definition."""
+    return shard_of(definition, state_parts(tasks)) % tasks

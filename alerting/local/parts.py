@@ -1,7 +1,6 @@
 """Parts of the platform on one machine: the command, needs and readiness check of each."""
 
 import math
-import os
 import ssl
 import sys
 import time
@@ -131,7 +130,7 @@ def airflow_environment(
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home)),
         "AIRFLOW__CORE__PARALLELISM": str(
-            settings.background_slots + max(2, min(8, os.cpu_count() or 2)) + 1
+            settings.background_slots + max(2, settings.evaluation_slots) + 1
         ),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_uri(settings)}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,

@@ -69,6 +69,7 @@ _latency = duration(
     "evaluation waits 1h at most; readings that come later than that are evaluated again",
 )
 _slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
+_tasks = whole_number(1, 256, "is not a number of tasks: give a whole number from 1 to 256")
 _rows = whole_number(
     1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
 )
@@ -125,8 +126,8 @@ class SettingsRefused(UserError):
         super().__init__("the settings have faults:\n" + "\n".join(f"  - {f}" for f in faults))
 
 
-def usual_background_slots() -> int:
-    """Return how many tasks of trainings and reports may run at once: one a core, at most eight."""
+def usual_slots() -> int:
+    """Return how many tasks of one queue may run at once: one a core, at most eight."""
     return min(8, os.cpu_count() or 1)
 
 
@@ -142,7 +143,8 @@ class Settings:
     `demo_speed` is the number of seconds of the demo line per second of real time.
     `max_training_rows` is the most rows of one training; None for the number that fits into half of
     the machine's memory. `background_slots` is the number of tasks of trainings and reports that
-    run at the same time. `timezone` (IANA) is the plant's: the pages of the console show their
+    run at the same time, `evaluation_slots` that of evaluation, into which a tick is divided; both
+    on all workers together. `timezone` (IANA) is the plant's: the pages of the console show their
     times in it. `language` (en, de, fr) is that of messages, and of pages for browsers that ask for
     none of these. `trusted_proxies` are the addresses and networks of proxies whose statement of a
     client's address and scheme is trusted. `tls_cert` and `tls_key`: certificate and key (PEM) with
@@ -179,7 +181,8 @@ class Settings:
     api_port: Annotated[int, port_number] = 8000
     demo_speed: Annotated[float, _speed] = 10.0
     max_training_rows: Annotated[int | None, _rows] = None
-    background_slots: Annotated[int, _slots] = field(default_factory=usual_background_slots)
+    background_slots: Annotated[int, _slots] = field(default_factory=usual_slots)
+    evaluation_slots: Annotated[int, _tasks] = field(default_factory=usual_slots)
     timezone: Annotated[ZoneInfo, _timezone] = UTC
     language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = (LOOPBACK, "::1")

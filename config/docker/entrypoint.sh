@@ -23,6 +23,8 @@ export ALERTING_MODEL_KEY_FILE="$folder/model_key"
 
 airflow=$(secret airflow_database_password)
 export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="postgresql+psycopg2://airflow:$airflow@postgres:5432/airflow"
+broker=$(secret broker_password)
+export AIRFLOW__CELERY__BROKER_URL="redis://:$broker@broker:6379/0"
 AIRFLOW__CORE__FERNET_KEY=$(secret airflow_fernet)
 AIRFLOW__API__SECRET_KEY=$(secret airflow_session)
 AIRFLOW__API_AUTH__JWT_SECRET=$(secret airflow_jwt)

@@ -18,6 +18,7 @@ from alerting.local.secrets import load_or_create
 SERVICES = Path("/secrets/alerting")
 MONGODB = Path("/secrets/mongodb")
 POSTGRES = Path("/secrets/postgres")
+BROKER = Path("/secrets/broker")
 OWNER = "alerting"
 
 
@@ -39,7 +40,7 @@ def password() -> str:
 
 def make() -> None:
     """Each database gets copies of what it needs and nothing else."""
-    for folder in (SERVICES, MONGODB, POSTGRES):
+    for folder in (SERVICES, MONGODB, POSTGRES, BROKER):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     load_or_create(SERVICES)
@@ -49,6 +50,8 @@ def make() -> None:
     keep(POSTGRES / "root_password", password())
     for database in ("airflow", "mlflow"):
         keep(POSTGRES / database, keep(SERVICES / f"{database}_database_password", password()))
+    broker = keep(SERVICES / "broker_password", password())
+    keep(BROKER / "redis.conf", f"requirepass {broker}\n")
     for path in (SERVICES, *SERVICES.iterdir()):
         shutil.chown(path, OWNER, OWNER)
 

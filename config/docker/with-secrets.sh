@@ -7,6 +7,7 @@ shift
 folder=${ALERTING_SECRETS:-/run/root-secrets}
 case $user in
     mongodb) names="keyfile root_password" ;;
+    redis) names="redis.conf" ;;
     postgres) names="root_password airflow mlflow" ;;
 esac
 for name in $names; do

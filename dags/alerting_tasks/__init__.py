@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Param, get_current_context, get_parsing_context
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from alerting.adapters.airflow.dag_files import BACKGROUND_POOL
+from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, PREDICT_POOL
 from alerting.adapters.airflow.dag_snapshot import DagSnapshot, PolledRow, TrainedRevision
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.shared_mongod import data_folder
@@ -44,6 +45,7 @@ DAG_OPTIONS: dict[str, Any] = {
 # Every task may run twice, so it retries during an outage of database or registry for about five
 # minutes: 10 s, 20 s, 40 s, ...
 TASK_OPTIONS: dict[str, Any] = {
+    "queue": "evaluation",  # only Celery has queues
     "execution_timeout": timedelta(minutes=30),
     "retries": 5,
     "retry_delay": timedelta(seconds=10),
@@ -51,8 +53,16 @@ TASK_OPTIONS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
 }
 
-# long work, which leaves slots to evaluation
-BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL}
+_ALIASES = {name.partition(":")[0].strip() for name in conf.get("core", "executor").split(",")}
+# Long work, which leaves slots to evaluation. An executor that is named but not configured would
+# make the whole file an import error.
+BACKGROUND: dict[str, Any] = {
+    "pool": BACKGROUND_POOL,
+    "queue": "background",
+    "executor": "background" if "background" in _ALIASES else None,
+}
+PREDICT = BACKGROUND | {"pool": PREDICT_POOL}
+SHORT: dict[str, Any] = {"pool": "default_pool", "queue": TASK_OPTIONS["queue"], "executor": None}
 
 
 def cadences() -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import in_numbers, opened_platform, read_instant, run_as_of, say, source_asset
 
 from alerting.definitions.durations import parse_duration
-from alerting.definitions.shards import SHARDS
+from alerting.settings.environment import read_settings
+
+SLOTS = read_settings(os.environ).evaluation_slots
 
 
 @task
@@ -15,16 +17,15 @@ def plan(every: str) -> list[dict[str, object]]:
     """Begin the round and route late readings. Return, for each shard, its number, the run's
     instant, the plan's hash, and whether there are reprocessing requests.
 
-    There are as many shards as cores, at most sixteen.
+    There are at most as many shards as slots of evaluation.
     """
     from alerting.usecases.evaluation.evaluate import plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        count = min(os.cpu_count() or 1, SHARDS)
-        found = plan_round(platform, parse_duration(every), count, read_instant(as_of))
+        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
-    common = {"every": every, "count": count, "as_of": as_of, "source_hash": found.source_hash}
+    common = {"every": every, "count": SLOTS, "as_of": as_of, "source_hash": found.source_hash}
     return [
         {"shard": shard, **common, "has_requests": found.late.has_requests}
         for shard in found.shards
@@ -34,7 +35,7 @@ def plan(every: str) -> list[dict[str, object]]:
 @task(
     map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
     # a late tick does not evaluate the same shards beside the next one
-    max_active_tis_per_dag=os.cpu_count() or 1,
+    max_active_tis_per_dag=SLOTS,
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
 def evaluate(
@@ -75,13 +76,12 @@ def plan_arrived() -> list[dict[str, object]]:
             source.name for source in read_sources(platform.sources)[0] if source.kind in POLLED
         ]
         sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
-        count = min(os.cpu_count() or 1, SHARDS)
-        found = plan_round(platform, sources, count, read_instant(as_of))
+        found = plan_round(platform, sources, SLOTS, read_instant(as_of))
     say(
         f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: "
         f"{found.late.too_late}"
     )
-    common = {"sources": sources, "count": count, "as_of": as_of, "source_hash": found.source_hash}
+    common = {"sources": sources, "count": SLOTS, "as_of": as_of, "source_hash": found.source_hash}
     return [
         {"shard": shard, **common, "has_requests": found.late.has_requests}
         for shard in found.shards

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from alerting_tasks import background_platform, say
+from alerting_tasks import PREDICT, background_platform, say
 
-from alerting.adapters.airflow.dag_files import PREDICT_POOL
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ _now = partial(datetime.now, UTC)  # files of this machine are kept by real time
 _MOST_RUNS = 100  # of a job; a second is needed only after an outage of the database
 
 
-@task(pool=PREDICT_POOL, execution_timeout=timedelta(hours=7))
+@task(execution_timeout=timedelta(hours=7), **PREDICT)
 def score_job() -> dict[str, int]:
     """Score the readings of the job that the id of the run names."""
     from alerting.adapters.mongo.mongo import is_outage

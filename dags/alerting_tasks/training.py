@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, Ai
 from alerting_tasks import (
     BACKGROUND,
     DAG_OPTIONS,
+    SHORT,
     TASK_OPTIONS,
     background_platform,
     opened_platform,
@@ -100,8 +101,8 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
 
 @task(
     trigger_rule="one_failed",
-    pool="default_pool",
     doc_md="Records that the training failed, so that it is tried again.",
+    **SHORT,
 )
 def record_failure(name: str) -> None:
     """Record the failed tasks of the run as the reason, unless the step has recorded its own."""

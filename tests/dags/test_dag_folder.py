@@ -11,6 +11,7 @@ pytestmark = pytest.mark.models
 
 # While the database is away each file waits for two seconds. All of trainings have one text.
 MOST_TRAININGS = "train_*[!2].py"
+QUEUES = ("evaluation", "background")
 READ_THE_DATABASE = {
     "evaluate.py",
     "evaluate_arrived.py",
@@ -128,6 +129,39 @@ def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_eval
         "start_due": ["default_pool"],
         "train__asked": ["background", "default_pool"],
     }
+
+
+@pytest.mark.parametrize(
+    "executors", ["LocalExecutor", "CeleryExecutor", "CeleryExecutor,background:KubernetesExecutor"]
+)
+def test_long_work_has_a_queue_and_the_executor_that_is_configured_for_it(
+    folder, revisions, classifier, executors
+):
+    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
+
+    parsed = folder.parse(AIRFLOW__CORE__EXECUTOR=executors)
+
+    assert parsed["errors"] == {}
+    dags = parsed["dags"]
+    queues = {queue: {d for d in dags if queue in dags[d]["queues"].values()} for queue in QUEUES}
+    assert queues == {
+        "evaluation": {*dags} - {"predict", "retain"},
+        "background": {"predict", "report", "retain", "train__asked"},
+    }
+    long = [
+        dag["executors"][task]
+        for dag in dags.values()
+        for task, queue in dag["queues"].items()
+        if queue == "background"
+    ]
+    assert set(long) == {"background" if "background:" in executors else None}
+    short = [
+        dag["executors"][task]
+        for dag in dags.values()
+        for task, queue in dag["queues"].items()
+        if queue == "evaluation"
+    ]
+    assert set(short) == {None}
 
 
 def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_before_both(

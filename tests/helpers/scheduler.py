@@ -162,10 +162,10 @@ def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
         for process in processes:
             process.terminate()
         for process in processes:
-            _end(process)
+            end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process; one that has not stopped after half a minute is killed with its whole
     group, as `alerting up` does."""
     try:

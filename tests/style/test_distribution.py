@@ -18,6 +18,7 @@ def test_all_files_that_start_airflow_run_in_one_process():
         if "running_airflow" in (text := file.read_text())
         or '.follow_until("demo-line is ready"' in text
         or "RunningPlatform(" in text
+        or "running_cluster(" in text
     ]
     assert {str(file.relative_to(ROOT)) for file in starting} == distribution.START_AIRFLOW
 

@@ -152,7 +152,7 @@ def test_a_fast_test_starts_nothing():
 def test_the_tree_of_tests_mirrors_the_package():
     """A folder of tests lies where the package, the DAGs or the benchmarks have one, or holds a
     story: then its parent does."""
-    own = {"ports", "scenarios", "dags", "benchmarks", "faults", "style", "helpers"}
+    own = {"ports", "scenarios", "dags", "benchmarks", "cluster", "faults", "style", "helpers"}
     strangers = {
         path.parent.relative_to(TESTS)
         for path in MODULES

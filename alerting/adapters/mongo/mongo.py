@@ -72,10 +72,14 @@ class DatabaseDown(UserError):
 
 
 class MongoStores:
-    """Every store of one prepared database. `unit_of_work`: instead of transactions."""
+    """Every store of one prepared database. `unit_of_work`: instead of transactions. `state_parts`:
+    of each sixteenth of the condition states."""
 
     def __init__(
-        self, database: MongoDatabase, unit_of_work: ports.UnitOfWork | None = None
+        self,
+        database: MongoDatabase,
+        unit_of_work: ports.UnitOfWork | None = None,
+        state_parts: int = 1,
     ) -> None:
         self.database = database
         self.unit_of_work: ports.UnitOfWork = unit_of_work or MongoUnitOfWork(database)
@@ -88,7 +92,7 @@ class MongoStores:
         self.labels: ports.IntervalLabels = MongoLabels(database)
         self.episodes: ports.Episodes = MongoEpisodes(database)
         self.changes: ports.ChangeFeed = MongoChangeFeed(database)
-        self.states: ports.States = MongoStates(database)
+        self.states: ports.States = MongoStates(database, state_parts)
         self.arrivals: ports.Arrivals = MongoArrivals(database)
         self.checkpoints: ports.Checkpoints = MongoCheckpoints(database)
         self.evaluation_plans: ports.EvaluationPlans = MongoEvaluationPlans(database)
@@ -214,7 +218,11 @@ def open_database(uri: str, name: str, timeout: float | None = None) -> Iterator
 
 @contextmanager
 def open_stores(
-    uri: str, name: str, timeout: float | None = None, prepare: bool = False
+    uri: str,
+    name: str,
+    timeout: float | None = None,
+    prepare: bool = False,
+    state_parts: int = 1,
 ) -> Iterator[MongoStores]:
     """Yield all stores of the named database, after one round trip that reads the version of its
     schema.
@@ -231,7 +239,7 @@ def open_stores(
                 raise
             prepare_database(database)
         require_replica_set(database.client, _hosts(database.client))
-        yield MongoStores(database)
+        yield MongoStores(database, state_parts=state_parts)
 
 
 @contextmanager

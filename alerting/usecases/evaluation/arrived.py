@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerting.definitions.shards import shard_of
+from alerting.definitions.shards import task_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
 from alerting.ports import EvaluationPorts, EventRow, ReadingRow, SourcePorts, UpkeepPorts
@@ -179,7 +179,7 @@ def plan_arrived(
     """
     plan, source_hash = find_current_plan(platform)
     found = _reading(platform, plan, sources)
-    shards = sorted({shard_of(name) % count for name in found.names})
+    shards = sorted({task_of(name, count) for name in found.names})
     return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
 
 
@@ -197,7 +197,7 @@ def evaluate_arrived(
     """Evaluate the targets of one of `count` shards that read these sources; `plan_arrived` has
     begun the round. Idempotent."""
     found = _reading(platform, plan_of_round(platform, source_hash, as_of), sources)
-    names = [name for name in found.names if shard_of(name) % count == shard]
+    names = [name for name in found.names if task_of(name, count) == shard]
     return evaluate_targets(platform, found.select_definitions(names), as_of, has_requests)
 
 

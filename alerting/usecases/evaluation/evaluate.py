@@ -9,7 +9,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.definitions.question import question_of
-from alerting.definitions.shards import shard_of
+from alerting.definitions.shards import task_of
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
@@ -89,14 +89,14 @@ def plan_round(
     shards evaluated at once do not wait for each other.
     """
     plan, source_hash = find_current_plan(platform)
-    shards = sorted({shard_of(name) % count for name in _names_at(plan, every)})
+    shards = sorted({task_of(name, count) for name in _names_at(plan, every)})
     return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
 
 
 def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
     """Return the definitions of one of `count` shards that are evaluated at this cadence,
     sorted."""
-    return sorted(name for name in _names_at(plan, every) if shard_of(name) % count == shard)
+    return sorted(name for name in _names_at(plan, every) if task_of(name, count) == shard)
 
 
 def _names_at(plan: EvaluationPlan, every: timedelta) -> set[str]:

@@ -249,3 +249,37 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
         )
     assert unmoved(old, begun).tolist() == [False, True]
     assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": after.state(0)}
+
+
+def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):
+    """Definitions of one sixteenth then have documents of their own, and a single process that
+    advances both writes both."""
+    mine, yours = neighbours()
+    whole = MongoStates(mongo_stores.database)
+    divided = MongoStates(mongo_stores.database, parts=1000)
+    begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
+    whole.advance(table(**{mine: None, yours: None}), begun, every=60_000)
+    before = divided.load_many(begun.keys)
+    after = table(**{mine: ConditionState(at(2)), yours: ConditionState(at(3))})
+
+    assert divided.changes_cadence(before.keys, 60_000)
+    with mongo_stores.unit_of_work.begin() as unit:
+        divided.advance(before, after, unit, 60_000)
+
+    assert not divided.changes_cadence(before.keys, 60_000)
+    stored = [
+        shard["definition"]
+        for shard in mongo_stores.database["evaluation_shards"].find()
+        if shard["definition"]
+    ]
+    assert sorted(stored) == sorted([[mine], [yours]])
+    one = MongoStates(mongo_stores.database, parts=1000)
+    other = MongoStates(mongo_stores.database, parts=1000)
+    for states, name in ((one, mine), (other, yours)):
+        states.load_many([(name, "oven-1")])
+    for states, name, last in ((one, mine, at(2)), (other, yours, at(3))):
+        last_state, next_state = ConditionState(last), ConditionState(at(4))
+        states.advance(table(**{name: last_state}), table(**{name: next_state}), every=60_000)
+
+    again = MongoStates(mongo_stores.database).load_many(begun.keys)
+    assert [again.state(row) for row in range(2)] == [ConditionState(at(4))] * 2

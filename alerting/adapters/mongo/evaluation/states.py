@@ -22,7 +22,7 @@ from alerting.adapters.mongo.documents import (
 from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
-from alerting.definitions.shards import shard_of
+from alerting.definitions.shards import SHARDS, shard_of
 from alerting.episodes.state_table import (
     CarriedState,
     ConditionTable,
@@ -38,13 +38,16 @@ _TEXTS = ("variable", "unknown_reason")
 
 
 class MongoStates:
-    """Port `States`: one document per cadence and sixteenth of the definitions.
+    """Port `States`: one document per cadence and sixteenth of the definitions, or part of one.
 
-    It remembers each shard, with its version, as it was last read or written here.
+    It remembers each shard, with its version, as it was last read or written here. `parts`: into
+    how many documents a sixteenth is divided; another number, like another cadence, moves a state
+    when it is next advanced.
     """
 
-    def __init__(self, database: MongoDatabase) -> None:
+    def __init__(self, database: MongoDatabase, parts: int = 1) -> None:
         self._shards = database[STATES]
+        self._parts = parts
         self._last: dict[int, dict[str, tuple[int, ConditionTable]]] = {}
 
     @repeated
@@ -69,13 +72,13 @@ class MongoStates:
         return table
 
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
-        """Return whether a target of a shard was stored under another cadence when last read."""
-        number = shard_of(keys[0][0])
+        """Return whether a target of a shard was stored under another cadence, or another number of
+        parts, when last read."""
+        ids = {self._shard_id(definition, every) for definition, _ in keys}
         wanted = set(keys)
-        known = self._shards_of(number)
+        known = self._shards_of(shard_of(keys[0][0]))
         return any(
-            id != _shard_id(number, every) and not wanted.isdisjoint(table.keys)
-            for id, (_, table) in known.items()
+            id not in ids and not wanted.isdisjoint(table.keys) for id, (_, table) in known.items()
         )
 
     def advance(
@@ -86,9 +89,19 @@ class MongoStates:
         every: int = 0,
     ) -> None:
         """Write `after` of targets of a shard. Raises Conflict if it or a watermark changed."""
-        (number,) = {shard_of(definition) for definition, _ in before.keys}
-        known = self._shards_of(number)
-        shard = _shard_id(number, every)
+        rows: dict[str, list[int]] = {}
+        for row, (definition, _) in enumerate(before.keys):
+            rows.setdefault(self._shard_id(definition, every), []).append(row)
+        if len(rows) == 1:
+            self._advance(next(iter(rows)), before, after, unit)
+            return
+        for shard, of_shard in rows.items():
+            self._advance(shard, before.take(of_shard), after.take(of_shard), unit)
+
+    def _advance(
+        self, shard: str, before: ConditionTable, after: ConditionTable, unit: Unit | None
+    ) -> None:
+        known = self._shards_of(int(shard[:2]))
         wanted = set(before.keys)
         version, stored = known.get(shard, (0, ConditionTable([])))
         others = {
@@ -109,6 +122,12 @@ class MongoStates:
         for id, (read_version, table) in written.items():
             self._write(id, read_version, table, unit)
             known[id] = read_version + 1, table
+
+    def _shard_id(self, definition: str, every: int) -> str:
+        whole = f"{shard_of(definition):02}-{every}"
+        if self._parts == 1:
+            return whole
+        return f"{whole}-{shard_of(definition, self._parts) // SHARDS}.{self._parts}"
 
     def _shards_of(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
         """Return the shards of this number as last read or written, by id, with versions."""
@@ -144,7 +163,9 @@ class MongoStates:
 
 def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     """Return id, version and table of a shard. Raises an error if its columns do not fit."""
-    if re.fullmatch(r"\d\d-\d+", document["id"]) is None:  # else its targets would be there twice
+    if (
+        re.fullmatch(r"\d\d-\d+(-\d+\.\d+)?", document["id"]) is None
+    ):  # else its targets would be there twice
         raise ValueError("its _id is not that of a shard")
     version = document["version"]
     table = from_shard(document)
@@ -155,10 +176,6 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     if not isinstance(version, int) or any(len(column) != len(table) for column in columns):
         raise ValueError("its columns have different lengths, or its version is no number")
     return document["id"], version, table
-
-
-def _shard_id(number: int, every: int) -> str:
-    return f"{number:02}-{every}"
 
 
 def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:
