@@ -24,11 +24,13 @@ from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
     AIRFLOW_LAST,
-    archive_location,
+    backup_copies,
+    backup_interval,
     lasting,
     read_declaration_limits,
     read_health_limits,
     read_retention,
+    storage_location,
 )
 from alerting.settings.variables import (
     Variables,
@@ -152,6 +154,9 @@ class Settings:
     (`ALERTING_NEW_ASSETS_PER_SOURCE` and others). `retention` is how long documents are stored
     (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows and task logs are.
     Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
+    Every `backup_every` a backup goes to the folder or object store `backup` (None: none is made);
+    the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
+    with which secrets in a backup are encrypted.
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
     read, and write: none by default. `shared_home`: the API and the workers of Airflow have one
     home (`yes`, `no`); without one predict jobs need an object store. `secret_rules` are the
@@ -183,8 +188,12 @@ class Settings:
     oidc: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
-    archive: Annotated[str | None, archive_location] = None
+    archive: Annotated[str | None, storage_location("an archive")] = None
     archive_after: Annotated[timedelta | None, lasting] = None
+    backup: Annotated[str | None, storage_location("backups")] = None
+    backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
+    backup_copies: Annotated[int, backup_copies] = 7
+    backup_key_file: Annotated[Path | None, _file] = None
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
     shared_home: Annotated[bool, lambda text: one_of(("yes", "no"))(text) == "yes"] = True
