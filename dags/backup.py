@@ -1,7 +1,7 @@
 """Backups to the place that `ALERTING_BACKUP` names, each with a proven restore."""
 
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag, task
 from alerting_tasks import BACKGROUND, DAG_OPTIONS, TASK_OPTIONS, say
@@ -22,7 +22,7 @@ def back_up() -> dict[str, object]:
 
     os.nice(10)
     try:
-        address, made = run(read_settings(os.environ), datetime.now(timezone.utc))
+        address, made = run(read_settings(os.environ), datetime.now(UTC))
     except (DatabaseDown, Unreachable):
         raise
     except UserError as refusal:

@@ -1,7 +1,6 @@
 """Settings of upkeep: alerts of the platform about itself, how long it stores what, backups."""
 
 from collections.abc import Callable
-
 from datetime import timedelta
 
 from alerting.definitions.durations import LONGEST

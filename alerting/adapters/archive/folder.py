@@ -66,7 +66,7 @@ class ArchiveFolder:
         with self.errors():
             if is_local:
                 system.create_dir(path.rpartition("/")[0], recursive=True)
-            with system.open_output_stream(path) as stream:
+            with system.open_output_stream(path, compression=None) as stream:
                 yield stream
             if is_local:
                 for one in (

@@ -127,7 +127,10 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
 
 
 def try_restore(
-    database: MongoDatabase, name: str, open_file: Callable[[], BinaryStream], report: Report
+    database: MongoDatabase,
+    name: str,
+    open_file: Callable[[], AbstractContextManager[BinaryStream]],
+    report: Report,
 ) -> int:
     """Restore a file of documents beside the database, compare what is stored there with the file,
     and delete it. Return the number of documents.
@@ -141,12 +144,14 @@ def try_restore(
             scratch.drop_collection(left)
     trial = f"trial_{int(time.time())}_{name}"
     try:
-        load_collection(scratch, trial, open_file(), lambda _, done: report(name, done))
+        with open_file() as file:
+            load_collection(scratch, trial, file, lambda _, done: report(name, done))
         if INDEXES[name]:
             scratch[trial].create_indexes(INDEXES[name])
         stored: Any = scratch.get_collection(trial, codec_options=_RAW)
         found = _digest(stored.find())
-        wanted = _digest(_documents(name, open_file()))
+        with open_file() as file:
+            wanted = _digest(_documents(name, file))
     except OperationFailure as failure:
         raise UserError(
             f"the restore of {name} into the database {scratch.name} failed: {failure}; let the "

@@ -3,8 +3,9 @@
 import gzip
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
@@ -149,14 +150,12 @@ def prove_backup(
         raise UserError("MLflow's database in the backup cannot be read: make another backup")
     for name, count in manifest.database.items():
         _require_known(name, manifest)
-        path = folder / DATABASE / f"{name}{_ENDING}"
-        with ExitStack() as stack:
-            found = try_restore(
-                database,
-                name,
-                lambda: stack.enter_context(gzip.open(path)),
-                lambda n, done: progress(f"restoring {n} on trial", done, None),
-            )
+        found = try_restore(
+            database,
+            name,
+            partial(gzip.open, folder / DATABASE / f"{name}{_ENDING}"),
+            lambda n, done: progress(f"restoring {n} on trial", done, None),
+        )
         _compare_count(name, found, count)
     return manifest
 
