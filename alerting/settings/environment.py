@@ -24,9 +24,9 @@ from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
     AIRFLOW_LAST,
-    backup_copies,
     backup_interval,
     lasting,
+    number_of_backups,
     read_declaration_limits,
     read_health_limits,
     read_retention,
@@ -192,7 +192,7 @@ class Settings:
     archive_after: Annotated[timedelta | None, lasting] = None
     backup: Annotated[str | None, storage_location("backups")] = None
     backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
-    backup_copies: Annotated[int, backup_copies] = 7
+    backup_copies: Annotated[int, number_of_backups] = 7
     backup_key_file: Annotated[Path | None, _file] = None
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()

@@ -24,7 +24,7 @@ _duration = duration(timedelta(minutes=1), timedelta(days=365), "give a duration
 backup_interval = duration(
     timedelta(hours=1), timedelta(days=31), "a backup is made every 1h to 31d"
 )
-backup_copies = whole_number(1, 1000, "is not a number of backups: give one from 1 to 1000")
+number_of_backups = whole_number(1, 1000, "is not a number of backups: give one from 1 to 1000")
 _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
 
 
