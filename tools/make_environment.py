@@ -67,7 +67,7 @@ def main() -> int:
     except subprocess.CalledProcessError as fault:
         return _refuse(
             f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason "
-            "is above"
+            "is above" + ("; without the folder wheels the index is asked" if offline else "")
         )
     (ENVIRONMENT / ".made").write_text(str(ROOT))
     print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)

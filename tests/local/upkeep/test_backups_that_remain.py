@@ -76,4 +76,4 @@ def test_settings_of_backups_are_checked(tmp_path):
     }
     with pytest.raises(SettingsRefused) as refused:
         read_settings(environ | wrong)
-    assert {fault.where for fault in refused.value.faults} == set(wrong)
+    assert {fault.path for fault in refused.value.faults} == set(wrong)
