@@ -133,6 +133,8 @@ def with_uv(uv: Path, environ: dict[str, str]) -> None:
             quiet,
         )
     install = [str(uv), "pip", "install", "--quiet", "--python", str(ENVIRONMENT)]
+    if environ.get("UV_NO_INDEX"):  # which uv does not read
+        install.append("--no-index")
     _run([*install, "--compile-bytecode", *WHAT], quiet)
     _install_for_browsers(install, quiet)
 

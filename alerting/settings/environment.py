@@ -156,7 +156,8 @@ class Settings:
     Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
     Every `backup_every` a backup goes to the folder or object store `backup` (None: none is made);
     the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
-    with which secrets in a backup are encrypted.
+    with which secrets in a backup are encrypted. `backup_proof_uri`: the server on which backups
+    are restored on trial (None: that of the platform).
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
     read, and write: none by default. `shared_home`: the API and the workers of Airflow have one
     home (`yes`, `no`); without one predict jobs need an object store. `secret_rules` are the
@@ -194,6 +195,7 @@ class Settings:
     backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
     backup_copies: Annotated[int, number_of_backups] = 7
     backup_key_file: Annotated[Path | None, _file] = None
+    backup_proof_uri: Annotated[str | None, _mongodb_uri] = field(default=None, repr=False)
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
     shared_home: Annotated[bool, lambda text: one_of(("yes", "no"))(text) == "yes"] = True

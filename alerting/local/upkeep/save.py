@@ -34,17 +34,31 @@ def save_backup(
     environ: Mapping[str, str] = os.environ,
     progress: Progress = silent,
     actor: str = "platform",
+) -> Manifest:
+    """Write a backup into a new folder, record it in the audit, and return its manifest. Raises
+    UserError if the folder is not empty."""
+    manifest = write_backup(settings, folder, environ, progress)
+    after = {"documents": sum(manifest.database.values()), "files": len(manifest.files)}
+    with open_stores(settings) as stores:
+        now = datetime.now(UTC)
+        stores.audit.add(actor, BACKUP_MADE, str(folder.absolute()), now, after=after)
+    return manifest
+
+
+def write_backup(
+    settings: Settings,
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    progress: Progress = silent,
     *,
     plain_secrets: bool = True,
-    address: str | None = None,
 ) -> Manifest:
     """Write a backup into a new folder, and return its manifest. Raises UserError if the folder is
     not empty.
 
     Secrets are encrypted with the password in `backup_key_file`. Without one they are as they are,
-    and without `plain_secrets` left out. `address`: where the folder goes, for the audit. A
-    registry of the user's own (`ALERTING_MLFLOW_URI`) is not part of it, and needs a backup of its
-    own.
+    and without `plain_secrets` left out. A registry of the user's own (`ALERTING_MLFLOW_URI`) is
+    not part of it, and needs a backup of its own.
     """
     password = settings.backup_key_file and read_password(settings.backup_key_file)
     with open_stores(settings) as stores:  # a command without a home ends here
@@ -78,10 +92,6 @@ def save_backup(
         files=writer.files,
     )
     writer.finish(manifest)
-    after = {"documents": sum(counts.values()), "files": len(manifest.files)}
-    with open_stores(settings) as stores:
-        now = datetime.now(UTC)
-        stores.audit.add(actor, BACKUP_MADE, address or str(folder.absolute()), now, after=after)
     return manifest
 
 

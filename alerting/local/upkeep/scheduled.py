@@ -4,17 +4,19 @@ than a bounded number of them."""
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from alerting.adapters.archive.folder import ArchiveFolder
+from alerting.adapters.mongo.documents import MongoDatabase
+from alerting.adapters.mongo.mongo import open_database
 from alerting.definitions.faults import UserError
 from alerting.local.upkeep.files import MANIFEST, Manifest, disk_errors, read_manifest
 from alerting.local.upkeep.restore import prove_backup
-from alerting.local.upkeep.save import save_backup
+from alerting.local.upkeep.save import write_backup
 from alerting.ports import Progress, silent
 from alerting.settings.environment import Settings
 from alerting.settings.home import FOLDER_MODE
@@ -45,19 +47,15 @@ def back_up(
     name = now.astimezone(UTC).strftime(_NAME)
     address = f"{target.address.rstrip('/')}/{name}"
     began = datetime.now(UTC)
-
-    def save(folder: Path) -> Manifest:
-        return save_backup(
-            settings, folder, environ, progress, actor, plain_secrets=False, address=address
-        )
-
+    if name in target.folders():
+        raise UserError(f"there is a backup of this second already, {address}")
     try:
         with (
             disk_errors(f"the backup to {address} is not complete", "look at ALERTING_BACKUP"),
-            _saved(settings, target, name, save, progress) as folder,
-            open_stores(settings) as stores,
+            _saved(settings, target, name, environ, progress) as folder,
         ):
-            made = prove_backup(settings, stores.database, folder, progress)
+            with _proof_database(settings) as database:
+                made = prove_backup(settings, database, folder, progress)
             ended = datetime.now(UTC)
             after = {
                 "made_at": made.at,
@@ -66,7 +64,8 @@ def back_up(
                 "bytes": made.bytes,
                 "seconds": round((ended - began).total_seconds()),
             }
-            stores.audit.add(actor, BACKUP_PROVEN, address, ended, after=after)
+            with open_stores(settings) as stores:
+                stores.audit.add(actor, BACKUP_PROVEN, address, ended, after=after)
         delete_surplus(target, settings.backup_copies, now)
     except Exception as fault:
         with suppress(UserError), open_stores(settings) as stores:
@@ -89,11 +88,22 @@ def _target(settings: Settings) -> ArchiveFolder:
 
 
 @contextmanager
+def _proof_database(settings: Settings) -> Iterator[MongoDatabase]:
+    """Yield the database beside which backups are restored on trial."""
+    if settings.backup_proof_uri is not None:
+        with open_database(settings.backup_proof_uri, settings.database) as database:
+            yield database
+    else:
+        with open_stores(settings) as stores:
+            yield stores.database
+
+
+@contextmanager
 def _saved(
     settings: Settings,
     target: ArchiveFolder,
     name: str,
-    save: Callable[[Path], Manifest],
+    environ: Mapping[str, str],
     progress: Progress,
 ) -> Iterator[Path]:
     """Save a backup in the target, and yield a local folder with what was read back from there. A
@@ -101,12 +111,12 @@ def _saved(
     try:
         if "://" not in target.address:
             folder = Path(target.address) / name
-            save(folder)
+            write_backup(settings, folder, environ, progress, plain_secrets=False)
             yield folder
             return
         with TemporaryDirectory(dir=settings.home if settings.home.is_dir() else None) as scratch:
             folder = Path(scratch) / "backup"
-            manifest = save(folder)
+            manifest = write_backup(settings, folder, environ, progress, plain_secrets=False)
             for path in (*manifest.files, MANIFEST):  # the manifest completes the backup
                 progress(f"sending {path}", 0, None)
                 with (folder / path).open("rb") as read, target.create(f"{name}/{path}") as written:

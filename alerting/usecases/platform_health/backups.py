@@ -17,9 +17,10 @@ def backup_state(audit: Audit, every: timedelta | None, now: datetime) -> Backup
     made = _newest(audit, BACKUP_MADE)
     proven = _newest(audit, BACKUP_PROVEN)
     failed = _newest(audit, BACKUP_FAILED)
+    newest = max((entry.at for entry in (made, proven) if entry is not None), default=None)
     is_failed = failed is not None and (proven is None or failed.at > proven.at)
     return BackupState(
-        age=None if made is None else max(now - made.at, timedelta(0)),
+        age=None if newest is None else max(now - newest, timedelta(0)),
         proven_age=(
             None
             if proven is None

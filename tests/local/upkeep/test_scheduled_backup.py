@@ -89,13 +89,13 @@ def test_a_backup_that_cannot_be_restored_is_recorded_deleted_and_deletes_no_oth
     settings, tmp_path, monkeypatch
 ):
     scheduled.back_up(settings, at(0))
-    saved = scheduled.save_backup
+    saved = scheduled.write_backup
 
     def lose_a_document(*arguments, **options):
         made = saved(*arguments, **options)
         return made, (arguments[1] / "mongodb" / "assets.bson.gz").write_bytes(b"")
 
-    monkeypatch.setattr(scheduled, "save_backup", lose_a_document)
+    monkeypatch.setattr(scheduled, "write_backup", lose_a_document)
     with pytest.raises(UserError, match=r"mongodb/assets.bson.gz lost or changed"):
         scheduled.back_up(settings, at(0) + DAY)
     assert len([*(tmp_path / "backups").iterdir()]) == 1
