@@ -11,7 +11,7 @@ FRAMES := alarm_kpis demo detection learning readings recommendation reporting u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up unit test check bench faults cluster oracle docs pages format clean moved
+.PHONY: help up unit test check bench faults cluster oracle docs pages wheels sbom format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ docs: $(MADE) ## Make the pages and pictures that come from code: reference, lif
 
 pages: $(MADE) ## Walk through an engineer's and an operator's day at four sizes, light and dark, with pictures: OUT=folder
 	ALERTING_PICTURES=$(abspath $(or $(OUT),.alerting/pages)) .venv/bin/python -m pytest -q tests/console/test_engineers_day.py tests/console/test_operators_day.py
+
+wheels: $(MADE) ## Make the folder wheels, with which `make up` installs on a machine without a network, and sbom.json
+	@$(PYTHON) tools/make_wheels.py && .venv/bin/python -m tools.sbom sbom.json
+
+sbom: $(MADE) ## Write the list of all parts (CycloneDX): sbom.json, with hashes after `make wheels`
+	@.venv/bin/python -m tools.sbom sbom.json
 
 format: $(MADE) ## Format all code
 	.venv/bin/ruff check --fix .

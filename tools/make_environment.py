@@ -4,7 +4,8 @@ tools/make_environment.py`.
 Debian's Python has no `ensurepip`, and its pip refuses to install into the system; so pip installs
 `uv` into a separate folder, and uv does the rest in seconds. Without uv, `venv` or `virtualenv` and
 pip do the same, more slowly. The settings of pip (index, certificates) apply to uv, too. The script
-needs no root, and writes only into this folder and caches.
+needs no root, and writes only into this folder and caches. Where the
+folder `wheels` of `make wheels` is there, it needs no network.
 """
 
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 TOOLS = ROOT / ".venv-tools"
+WHEELS = ROOT / "wheels"  # of `make wheels`
 OLDEST = (3, 11)
 WHAT = [
     "--editable",
@@ -51,6 +53,9 @@ def main() -> int:
             f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is "
             f"{sys.version.split()[0]}"
         )
+    if offline := offline_settings(WHEELS):
+        os.environ |= offline  # also where uv itself is installed
+        print("installing from the folder wheels alone", flush=True)
     environ = {**os.environ, **uv_settings(pip_settings(), os.environ)}
     print("making the environment .venv (once, and again when its requirements change)", flush=True)
     uv = find_uv()
@@ -62,11 +67,18 @@ def main() -> int:
     except subprocess.CalledProcessError as fault:
         return _refuse(
             f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason "
-            "is above"
+            "is above" + ("; without the folder wheels the index is asked" if offline else "")
         )
     (ENVIRONMENT / ".made").write_text(str(ROOT))
     print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)
     return 0
+
+
+def offline_settings(wheels: Path) -> dict[str, str]:
+    """Return pip's variables by which it asks no index; none if the folder of wheels is missing."""
+    if not wheels.is_dir():
+        return {}
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheels.as_uri()}
 
 
 def pip_settings() -> dict[str, str]:
@@ -121,6 +133,8 @@ def with_uv(uv: Path, environ: dict[str, str]) -> None:
             quiet,
         )
     install = [str(uv), "pip", "install", "--quiet", "--python", str(ENVIRONMENT)]
+    if environ.get("UV_NO_INDEX"):  # which uv does not read
+        install.append("--no-index")
     _run([*install, "--compile-bytecode", *WHAT], quiet)
     _install_for_browsers(install, quiet)
 

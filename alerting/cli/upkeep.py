@@ -1,6 +1,7 @@
 """`alerting backup`, `alerting restore`, `alerting retain` and `alerting archive …`."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,12 @@ archive_group = command_group(
 
 @command
 def backup(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the backup.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR", help="New folder for the backup; left out: where ALERTING_BACKUP names."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Back up the platform, running or not: database, models, secrets.
@@ -36,18 +42,28 @@ def backup(
     The database is read as of one instant while the platform goes on. The folder holds secrets; it
     is readable by its owner alone. Not included: archived readings (ALERTING_ARCHIVE), Airflow's
     history, a registry of your own (ALERTING_MLFLOW_URI), and the settings in the environment.
+
+    Without DIR it does at once what Airflow does by schedule: a backup without secrets, or with
+    secrets encrypted (ALERTING_BACKUP_KEY_FILE), is restored on trial and compared, and surplus
+    ones are deleted.
     """
     from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.save import save_backup
+    from alerting.local.upkeep.scheduled import back_up
     from alerting.settings.environment import read_settings
 
+    place: Path | str | None = folder
     unfinished = f"the backup in {folder} is not complete"
     with (
         progress() as report_progress,
         disk_errors(unfinished, "delete it, and name a new folder with room that you may write"),
     ):
         settings = read_settings(os.environ)
-        made = save_backup(settings, folder, progress=report_progress, actor=user())
+        if folder is None:
+            now = datetime.now(UTC)
+            place, made = back_up(settings, now, progress=report_progress, actor=user())
+        else:
+            made = save_backup(settings, folder, progress=report_progress, actor=user())
     documents = sum(made.database.values())
     archived = made.database.get("archived_files", 0)
     archive = (
@@ -61,32 +77,39 @@ def backup(
         else []
     )
     text = (
-        f"backup in {folder}: {documents} documents, {len(made.files)} files, "
-        f"{made.bytes / (1 << 20):.1f} MiB"
+        f"backup in {place}: {documents} documents, {len(made.files)} files, "
+        f"{made.bytes / (1 << 20):.1f} MiB{', restored on trial' if folder is None else ''}"
     )
     result = {
-        "folder": folder,
+        "folder": place,
         "documents": documents,
         "files": len(made.files),
         "bytes": made.bytes,
         "models": not registry,
+        "proven": folder is None,
     }
     show_result(result, as_json, text, *registry, *archive)
 
 
 @command
 def restore(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="DIR", help="Folder of a backup, or s3://… with its name."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Restore a backup into an empty home (ALERTING_HOME, else .alerting here) and an empty
     database.
 
     Every hash is compared before anything is read. Then start the platform: evaluation goes on from
-    its watermarks, and nothing that was sent is sent again.
+    its watermarks, and nothing that was sent is sent again. Encrypted secrets need
+    ALERTING_BACKUP_KEY_FILE; without it the backup is restored without secrets.
     """
     from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.restore import restore_backup
+    from alerting.local.upkeep.save import has_secrets
+    from alerting.local.upkeep.scheduled import local_backup
     from alerting.settings.environment import read_settings
 
     settings = read_settings(os.environ, last=False)
@@ -94,14 +117,20 @@ def restore(
     with (
         progress() as report_progress,
         disk_errors(unfinished, "delete it, and restore into a home with room"),
+        local_backup(folder, report_progress) as found,
     ):
-        made = restore_backup(settings, folder, report_progress, user())
+        made = restore_backup(settings, found, report_progress, user())
     missing = [name for name in made.variables if name not in os.environ]
     text = (
         f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
         "documents"
     )
     notes = [f"set again what was set then: {', '.join(missing)}"] if missing else []
+    if not has_secrets(made, settings):
+        notes.append(
+            "no secrets were restored: copy those that you saved into secrets/ of the home before "
+            "the start, or new ones are made"
+        )
     show_result(
         {"restored": settings.location, "made_at": made.at, "missing": missing},
         as_json,

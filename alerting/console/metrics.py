@@ -23,6 +23,7 @@ from alerting.console.api.api import PlantViewer
 from alerting.console.problems import METRICS
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line
+from alerting.ports import BackupState
 from alerting.usecases.platform_health.metrics import (
     LABELLED,
     Inventory,
@@ -47,6 +48,7 @@ class Scrape:
     seconds: float
     metrics: PlatformMetrics | None
     sources: Sequence[SourceStatus] = ()
+    backup: BackupState | None = None
 
 
 class PlatformReader:
@@ -83,17 +85,19 @@ class PlatformReader:
         is_up = True
         metrics = None
         sources = list[SourceStatus]()
+        backup = None
         try:
             with pymongo.timeout(self._limit):
                 self._inventory = read_inventory(self._platform, self._inventory)
                 now = self._platform.clock.now()
                 sources = source_statuses(self._platform.sources, self._platform.deliveries, now)
+                backup = self._platform.backups()
                 metrics = platform_metrics(self._platform, self._inventory, now)
         except (ConnectionFailure, DatabaseDown) as fault:
             is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()
         except (PyMongoError, UserError):
             is_up = self._answers()
-        return Scrape(is_up, self._stopwatch() - began, metrics, sources)
+        return Scrape(is_up, self._stopwatch() - began, metrics, sources, backup)
 
     def _answers(self) -> bool:
         try:
@@ -132,6 +136,7 @@ class PlatformCollector(Collector):
         if scrape.metrics is not None:
             yield from _families(scrape.metrics)
             yield from _source_families(scrape.sources[:LABELLED])
+            yield from _backup_families(scrape.backup)
 
 
 def metrics_routes(reader: PlatformReader) -> APIRouter:
@@ -268,6 +273,19 @@ def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
     for name, about, read in _SOURCE_GAUGES:
         found = {s.name: value for s in sources if (value := read(s)) is not None}
         yield _gauge(f"alerting_source_{name}", about, found, "source")
+
+
+def _backup_families(backup: BackupState | None) -> Iterator[Metric]:
+    """Yield the figures of backups that there are."""
+    if backup is not None and backup.age is not None:
+        yield _gauge("alerting_backup_age_seconds", "Age of the newest backup.", backup.age)
+    if backup is not None and backup.proven_age is not None:
+        yield _gauge(
+            "alerting_backup_proven_age_seconds",
+            "Age of the newest backup of which a restore was proven.",
+            backup.proven_age,
+        )
+        yield _gauge("alerting_backup_bytes", "Size of that backup.", backup.bytes)
 
 
 def _gauge(

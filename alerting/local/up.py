@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 
@@ -162,14 +163,29 @@ def _run_with_lock(
         )
         first_alert = settings.home / "logs" / "first-alert.log"
         milestones = {
-            "stream": lambda: _welcome(screen, settings, secrets, is_empty=new and not demo),
+            "stream": lambda: _welcome(
+                screen, settings, secrets, environ, is_empty=new and not demo
+            ),
             "first-alert": lambda: _announce_first_alert(screen, first_alert),
         }
         supervisor.run(milestones, running_file.stopping)
 
 
-def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: bool) -> None:
-    """Print the page to open first, other addresses, and first commands if it is empty."""
+def _welcome(
+    screen: Screen,
+    settings: Settings,
+    secrets: Secrets,
+    environ: Mapping[str, str],
+    *,
+    is_empty: bool,
+) -> None:
+    """Print the page to open first, other addresses, and first commands if it is empty.
+
+    The journal of the system, which others may read, gets the address of the console alone.
+    """
+    if is_journal(environ, sys.stdout):
+        screen.say(f"ready: {parts.api_uri(settings)}")
+        return
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(
@@ -181,6 +197,14 @@ def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: 
     screen.print("")
     if is_empty:
         screen.print(FIRST_COMMANDS)
+
+
+def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
+    """Return whether systemd passes an output of this process to its journal."""
+    if not (stream := environ.get("JOURNAL_STREAM")):
+        return False
+    found = os.fstat(output.fileno())
+    return stream == f"{found.st_dev}:{found.st_ino}"
 
 
 def _announce_first_alert(screen: Screen, log: Path) -> None:

@@ -84,6 +84,7 @@ from alerting.ports.platform_alerts import (
     Audit,
     AuditEntry,
     AuditFilter,
+    BackupState,
     DatabaseState,
     Disk,
     PlatformAlert,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 AUDIT_ORIGIN: ContextVar[str] = ContextVar("audit_origin", default="platform")
@@ -39,6 +39,22 @@ class DatabaseState:
     server: str
     bytes: int
     members: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class BackupState:
+    """The backups that the platform knows of; ages in real time, None without one.
+
+    `age`: of the newest one. `proven_age` and `bytes`: of the newest one of which a restore was
+    proven. `failure`: why the scheduled one after that failed. `allowed`: the age that a proven one
+    may have; None if none is scheduled.
+    """
+
+    age: timedelta | None
+    proven_age: timedelta | None
+    bytes: int
+    failure: str | None
+    allowed: timedelta | None
 
 
 class PlatformAlerts(Protocol):

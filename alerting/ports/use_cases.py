@@ -43,7 +43,7 @@ from alerting.ports.models import (
     Trainings,
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
-from alerting.ports.platform_alerts import Audit, DatabaseState, Disk, PlatformAlerts
+from alerting.ports.platform_alerts import Audit, BackupState, DatabaseState, Disk, PlatformAlerts
 from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
@@ -328,6 +328,11 @@ def no_database() -> DatabaseState | None:
     return None
 
 
+def no_backups() -> BackupState:
+    """Return the state without a backup and without a schedule."""
+    return BackupState(None, None, 0, None, None)
+
+
 class InMemory(Protocol):
     """Makes platforms with empty stores in memory."""
 
@@ -377,7 +382,8 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises
-    alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
+    alerts about itself. `disks`: the disks on which it stores data; `database`: its server;
+    `backups`: those it knows of.
     """
 
     sweeps: Sweeps = NO_SWEEPS
@@ -386,3 +392,4 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks
     database: Callable[[], DatabaseState | None] = no_database
+    backups: Callable[[], BackupState] = no_backups

@@ -24,11 +24,13 @@ from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
     AIRFLOW_LAST,
-    archive_location,
+    backup_interval,
     lasting,
+    number_of_backups,
     read_declaration_limits,
     read_health_limits,
     read_retention,
+    storage_location,
 )
 from alerting.settings.variables import (
     Variables,
@@ -156,6 +158,10 @@ class Settings:
     (`ALERTING_NEW_ASSETS_PER_SOURCE` and others). `retention` is how long documents are stored
     (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows and task logs are.
     Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
+    Every `backup_every` a backup goes to the folder or object store `backup` (None: none is made);
+    the newest `backup_copies` remain, and one a month for a year. `backup_key_file`: the password
+    with which secrets in a backup are encrypted. `backup_proof_uri`: the server on which backups
+    are restored on trial (None: that of the platform).
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
     read, and write: none by default. `shared_home`: the API and the workers of Airflow have one
     home (`yes`, `no`; None: only with the embedded database); without one predict jobs need an
@@ -191,8 +197,13 @@ class Settings:
     oidc: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
     airflow_last: Annotated[timedelta, lasting] = AIRFLOW_LAST
-    archive: Annotated[str | None, archive_location] = None
+    archive: Annotated[str | None, storage_location("an archive")] = None
     archive_after: Annotated[timedelta | None, lasting] = None
+    backup: Annotated[str | None, storage_location("backups")] = None
+    backup_every: Annotated[timedelta, backup_interval] = timedelta(days=1)
+    backup_copies: Annotated[int, number_of_backups] = 7
+    backup_key_file: Annotated[Path | None, _file] = None
+    backup_proof_uri: Annotated[str | None, _mongodb_uri] = field(default=None, repr=False)
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
     shared_home: Annotated[bool | None, lambda text: one_of(("yes", "no"))(text) == "yes"] = None

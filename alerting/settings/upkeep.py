@@ -1,5 +1,6 @@
-"""Settings of upkeep: alerts of the platform about itself, and how long it stores what."""
+"""Settings of upkeep: alerts of the platform about itself, how long it stores what, backups."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from alerting.definitions.durations import LONGEST
@@ -20,6 +21,10 @@ lasting = duration(
     timedelta(days=14), LONGEST, "what is older is deleted; give a duration from 14d to 3650d"
 )
 _duration = duration(timedelta(minutes=1), timedelta(days=365), "give a duration from 1m to 365d")
+backup_interval = duration(
+    timedelta(hours=1), timedelta(days=31), "a backup is made every 1h to 31d"
+)
+number_of_backups = whole_number(1, 1000, "is not a number of backups: give one from 1 to 1000")
 _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
 
 
@@ -62,18 +67,22 @@ def read_retention(variables: Variables) -> Retention:
     )
 
 
-def archive_location(text: str) -> str:
-    """Return where archived readings are. Raises ValueError for no folder or bucket."""
-    scheme, _, rest = text.partition("://")
-    is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
-    if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):
-        raise ValueError(
-            "not a place for an archive: give an absolute folder, s3://bucket/folder, gs://… or "
-            "az://…"
-        )
-    if "@" in rest or "?" in rest:
-        raise ValueError(
-            "a place for an archive holds no credentials: those of object stores come from "
-            "AWS_ACCESS_KEY_ID and others"
-        )
-    return text
+def storage_location(stored: str) -> Callable[[str], str]:
+    """Return a parser of the folder or bucket for files. It raises ValueError for neither."""
+
+    def parse(text: str) -> str:
+        scheme, _, rest = text.partition("://")
+        is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
+        if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):
+            raise ValueError(
+                f"not a place for {stored}: give an absolute folder, s3://bucket/folder, gs://… or "
+                "az://…"
+            )
+        if "@" in rest or "?" in rest:
+            raise ValueError(
+                f"a place for {stored} holds no credentials: those of object stores come from "
+                "AWS_ACCESS_KEY_ID and others"
+            )
+        return text
+
+    return parse

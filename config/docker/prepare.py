@@ -43,8 +43,9 @@ def replica_set(admin: MongoClient) -> None:
 
 
 def platform_user(admin: MongoClient) -> None:
-    """The platform may change its own database and nothing else."""
-    words = {"pwd": (SECRETS / "mongodb_password").read_text(), "roles": ["dbOwner"]}
+    """The platform may change its own database, and that in which backups are restored on trial."""
+    roles = ["dbOwner", {"role": "readWrite", "db": "alerting_proof"}]
+    words = {"pwd": (SECRETS / "mongodb_password").read_text(), "roles": roles}
     try:
         admin["alerting"].command("updateUser", "alerting", **words)
     except OperationFailure as failure:

@@ -1,4 +1,5 @@
-"""The folder of the archive: on a disk, or in a bucket through Arrow's file systems."""
+"""The folder of the archive, or of backups: on a disk, or in a bucket through Arrow's file
+systems."""
 
 import os
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ from alerting.definitions.faults import Unreachable, UserError, first_line, show
 
 @dataclass(frozen=True)
 class ArchiveFolder:
-    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://…, az://…."""
+    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://…, az://….
+    `title` and `setting` name it in messages."""
 
     address: str
+    title: str = "archive"
+    setting: str = "ALERTING_ARCHIVE"
 
     @cached_property
     def _root(self) -> tuple[Any, str]:
@@ -35,13 +39,15 @@ class ArchiveFolder:
         """
         parts = name.split("/")
         if {"", ".", ".."}.intersection(parts) or "\0" in name:
-            raise UserError(f"{shown(name)} is no name of a file in the archive {self.address}")
+            raise UserError(
+                f"{shown(name)} is no name of a file in the {self.title} {self.address}"
+            )
         system, root = self._root
         if system.type_name == "local":
             for number in range(len(parts)):
                 if Path(below := "/".join([root, *parts[: number + 1]])).is_symlink():
                     raise UserError(
-                        f"{below} is a link: the archive follows none; put the file or folder "
+                        f"{below} is a link: the {self.title} follows none; put the file or folder "
                         "itself there"
                     )
         return f"{root}/{name}"
@@ -60,7 +66,7 @@ class ArchiveFolder:
         with self.errors():
             if is_local:
                 system.create_dir(path.rpartition("/")[0], recursive=True)
-            with system.open_output_stream(path) as stream:
+            with system.open_output_stream(path, compression=None) as stream:
                 yield stream
             if is_local:
                 for one in (
@@ -85,12 +91,25 @@ class ArchiveFolder:
                 self._root[0].delete_file(self.path(name))
         return is_there
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders in it, sorted. Raises Unreachable if it is missing."""
+        system, root = self._root
+        with self.errors():
+            is_local = system.type_name == "local"
+            found = system.get_file_info(fs.FileSelector(root, allow_not_found=not is_local))
+        return sorted(i.base_name for i in found if i.type == fs.FileType.Directory)
+
+    def delete_folder(self, name: str) -> None:
+        """Delete a folder with all that is in it."""
+        with self.errors():
+            self._root[0].delete_dir(self.path(name))
+
     def require_folder(self, name: str) -> None:
         """Raise Unreachable if a file's folder is gone. Object stores have no folders."""
         if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
             raise Unreachable(
-                f"the archive {self.address} lacks the folder of {name}: mount it, or correct "
-                "ALERTING_ARCHIVE"
+                f"the {self.title} {self.address} lacks the folder of {name}: mount it, or correct "
+                f"{self.setting}"
             )
 
     def names(self) -> dict[str, int]:
@@ -113,11 +132,11 @@ class ArchiveFolder:
             yield
         except FileNotFoundError as error:
             raise Unreachable(
-                f"the archive {self.address} lacks a file that is recorded: mount it, correct "
-                "ALERTING_ARCHIVE, or bring the "
+                f"the {self.title} {self.address} lacks a file that is recorded: mount it, correct "
+                f"{self.setting}, or bring the "
                 f"file back ({first_line(error)})"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:
             raise Unreachable(
-                f"the archive {self.address} cannot be used: {first_line(error)}"
+                f"the {self.title} {self.address} cannot be used: {first_line(error)}"
             ) from error

@@ -31,5 +31,14 @@ def move_artifacts(database: Path, before: str, after: str) -> None:
                 store.execute(moved, (after, len(before) + 1, len(before), before))
 
 
+def is_sound(database: Path) -> bool:
+    """Return whether a copy that nothing writes to can be read whole."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?immutable=1", uri=True)) as store:
+            return bool(store.execute("PRAGMA integrity_check").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False
+
+
 def _open(database: Path) -> sqlite3.Connection:
     return sqlite3.connect(database, timeout=60.0)

@@ -5,24 +5,32 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
-from alerting.adapters.mlflow.store_copy import move_artifacts
+from alerting.adapters.mlflow.store_copy import is_sound, move_artifacts
 from alerting.adapters.mongo.documents import MongoDatabase
-from alerting.adapters.mongo.dump import is_empty, load_collection
+from alerting.adapters.mongo.dump import is_empty, load_collection, try_restore
 from alerting.adapters.mongo.episodes.operators import MongoAudit
 from alerting.adapters.mongo.indexes import INDEXES
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
+from alerting.local.upkeep.encrypted import decrypt_files, read_password
 from alerting.local.upkeep.files import Manifest, check_files, read_manifest
-from alerting.local.upkeep.save import ARTIFACTS, DATABASE, REGISTRY, SECRETS
+from alerting.local.upkeep.save import ARTIFACTS, DATABASE, ENCRYPTED, REGISTRY, SECRETS
 from alerting.ports import Progress, silent
 from alerting.settings.environment import Settings
-from alerting.settings.home import FILE_MODE, FOLDER_MODE, RESTORING, claim_folder
+from alerting.settings.home import (
+    FILE_MODE,
+    FOLDER_MODE,
+    RESTORING,
+    claim_folder,
+    make_private_folder,
+)
 from alerting.settings.machine import free_port
 
 _ENDING = ".bson.gz"
@@ -41,11 +49,16 @@ def restore_backup(
     _require_empty(settings)
     progress("comparing hashes", 0, None)
     check_files(folder, manifest)
+    secrets = read_secrets(settings, folder, manifest)
     claim_folder(settings.home)
     (settings.home / RESTORING).touch()
     with _database(settings, progress) as database:
         _load(database, folder, manifest, progress)
         _copy_files(settings, folder, manifest)
+        for name, content in secrets.items():
+            target = make_private_folder(settings.home / "secrets") / name
+            target.touch(FILE_MODE)
+            target.write_bytes(content)
         prepare_database(database)
         after = {"made_at": manifest.at, "documents": sum(manifest.database.values())}
         subject = str(folder.absolute())
@@ -54,6 +67,13 @@ def restore_backup(
     (settings.home / RESTORING).unlink()
     prepare_home(settings)
     return manifest
+
+
+def read_secrets(settings: Settings, folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Return the encrypted secrets of a backup; none if it has none, or no password is set."""
+    if ENCRYPTED not in manifest.files or settings.backup_key_file is None:
+        return {}
+    return decrypt_files((folder / ENCRYPTED).read_bytes(), read_password(settings.backup_key_file))
 
 
 def _require_empty(settings: Settings) -> None:
@@ -91,19 +111,53 @@ def _database(settings: Settings, progress: Progress) -> Iterator[MongoDatabase]
 def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: Progress) -> None:
     for name, count in manifest.database.items():
         path = f"{DATABASE}/{name}{_ENDING}"
-        if name not in INDEXES or path not in manifest.files:
-            raise UserError(
-                f"the backup has no known documents of {name!r}: restore it with alerting "
-                f"{manifest.version}"
-            )
+        _require_known(name, manifest)
         with gzip.open(folder / path) as file:
             found = load_collection(
                 database, name, file, lambda n, done: progress(f"restoring {n}", done, None)
             )
-        if found != count:
-            raise UserError(
-                f"the backup has {found} documents of {name} instead of {count}: use another backup"
-            )
+        _compare_count(name, found, count)
+
+
+def _require_known(name: str, manifest: Manifest) -> None:
+    if name not in INDEXES or f"{DATABASE}/{name}{_ENDING}" not in manifest.files:
+        raise UserError(
+            f"the backup has no known documents of {name!r}: restore it with alerting "
+            f"{manifest.version}"
+        )
+
+
+def _compare_count(name: str, found: int, count: int) -> None:
+    if found != count:
+        raise UserError(
+            f"the backup has {found} documents of {name} instead of {count}: use another backup"
+        )
+
+
+def prove_backup(
+    settings: Settings, database: MongoDatabase, folder: Path, progress: Progress = silent
+) -> Manifest:
+    """Restore a backup on trial, beside the database in use, and return its manifest.
+
+    Raises UserError if a hash, a number or the hash of documents differs, MLflow's database cannot
+    be read, or the secrets cannot be decrypted.
+    """
+    manifest = read_manifest(folder)
+    progress("comparing hashes", 0, None)
+    check_files(folder, manifest)
+    read_secrets(settings, folder, manifest)
+    if REGISTRY in manifest.files and not is_sound(folder.absolute() / REGISTRY):
+        raise UserError("MLflow's database in the backup cannot be read: make another backup")
+    for name, count in manifest.database.items():
+        _require_known(name, manifest)
+        found = try_restore(
+            database,
+            name,
+            partial(gzip.open, folder / DATABASE / f"{name}{_ENDING}"),
+            lambda n, done: progress(f"restoring {n} on trial", done, None),
+        )
+        _compare_count(name, found, count)
+    return manifest
 
 
 def _copy_files(settings: Settings, folder: Path, manifest: Manifest) -> None:

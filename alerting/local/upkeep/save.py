@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from alerting.adapters.mlflow.store_copy import copy_store
 from alerting.adapters.mongo.dump import dump_database
+from alerting.local.upkeep.encrypted import encrypt_files, read_password
 from alerting.local.upkeep.files import BackupWriter, Manifest
 from alerting.ports import Progress, silent
 from alerting.settings.environment import PREFIX, Settings
@@ -24,6 +25,7 @@ DATABASE = "mongodb"
 REGISTRY = "mlflow.db"
 ARTIFACTS = "artifacts"
 SECRETS = "secrets"
+ENCRYPTED = "secrets.encrypted"
 
 
 def save_backup(
@@ -33,12 +35,32 @@ def save_backup(
     progress: Progress = silent,
     actor: str = "platform",
 ) -> Manifest:
+    """Write a backup into a new folder, record it in the audit, and return its manifest. Raises
+    UserError if the folder is not empty."""
+    manifest = write_backup(settings, folder, environ, progress)
+    after = {"documents": sum(manifest.database.values()), "files": len(manifest.files)}
+    with open_stores(settings) as stores:
+        now = datetime.now(UTC)
+        stores.audit.add(actor, BACKUP_MADE, str(folder.absolute()), now, after=after)
+    return manifest
+
+
+def write_backup(
+    settings: Settings,
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    progress: Progress = silent,
+    *,
+    plain_secrets: bool = True,
+) -> Manifest:
     """Write a backup into a new folder, and return its manifest. Raises UserError if the folder is
     not empty.
 
-    A registry of the user's own (`ALERTING_MLFLOW_URI`) is not part of it, and needs a backup of
-    its own.
+    Secrets are encrypted with the password in `backup_key_file`. Without one they are as they are,
+    and without `plain_secrets` left out. A registry of the user's own (`ALERTING_MLFLOW_URI`) is
+    not part of it, and needs a backup of its own.
     """
+    password = settings.backup_key_file and read_password(settings.backup_key_file)
     with open_stores(settings) as stores:  # a command without a home ends here
         writer = BackupWriter(folder.absolute())
         counts = dump_database(
@@ -54,7 +76,13 @@ def save_backup(
             copy_store(registry, copy)
             writer.copy(copy, REGISTRY)
         _copy_tree(writer, settings.mlflow_artifacts, ARTIFACTS, progress)
-    _copy_tree(writer, settings.home / "secrets", SECRETS, progress)
+    secrets = settings.home / "secrets"
+    if password:
+        files = {p.name: p.read_bytes() for p in secrets.glob("*") if p.is_file()}
+        with writer.open(ENCRYPTED) as file:
+            file.write(encrypt_files(files, password))
+    elif plain_secrets:
+        _copy_tree(writer, secrets, SECRETS, progress)
     manifest = Manifest(
         version=version("alerting"),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -64,10 +92,6 @@ def save_backup(
         files=writer.files,
     )
     writer.finish(manifest)
-    after = {"documents": sum(counts.values()), "files": len(manifest.files)}
-    with open_stores(settings) as stores:
-        now = datetime.now(UTC)
-        stores.audit.add(actor, BACKUP_MADE, str(folder.absolute()), now, after=after)
     return manifest
 
 
@@ -80,3 +104,11 @@ def _copy_tree(writer: BackupWriter, source: Path, name: str, progress: Progress
             writer.copy(file, f"{name}/{file.relative_to(source).as_posix()}")
         except FileNotFoundError:
             continue
+
+
+def has_secrets(manifest: Manifest, settings: Settings) -> bool:
+    """Return whether a backup has secrets that these settings permit to restore."""
+    return any(
+        name.startswith(f"{SECRETS}/") or (name == ENCRYPTED and settings.backup_key_file)
+        for name in manifest.files
+    )

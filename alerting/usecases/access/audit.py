@@ -13,6 +13,10 @@ EXPORTED_AT_ONCE = 1000
 LONGEST_VALUE = 300
 BACKUP_MADE = "backup made"
 """The action of the entry that each backup leaves, from which its age is known."""
+BACKUP_PROVEN = "backup proven"
+"""The action of the entry on a proven restore of a backup; `after` has its size and time."""
+BACKUP_FAILED = "backup failed"
+"""The action of the entry on a scheduled backup that failed, with the reason."""
 
 
 def entries_newest_first(audit: Audit, wanted: AuditFilter) -> Iterator[AuditEntry]:

@@ -14,6 +14,7 @@ from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING
 from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.platform_alerts import was_engineer_notified
 from alerting.usecases.platform_health.conditions import (
+    BACKUP,
     DISK,
     FAILED,
     HOURS_BACK,
@@ -30,7 +31,7 @@ from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 # Faults during which every alarm still comes.
-_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
+_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK, BACKUP})
 
 
 def check_platform(
@@ -82,6 +83,7 @@ def read_facts(
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
+        backup=platform.backups(),
     )
 
 

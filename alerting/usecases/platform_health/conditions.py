@@ -10,7 +10,14 @@ from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import template
-from alerting.ports import DecisionRecord, Declarations, Disk, NewestReading, Training
+from alerting.ports import (
+    BackupState,
+    DecisionRecord,
+    Declarations,
+    Disk,
+    NewestReading,
+    Training,
+)
 from alerting.usecases.platform_health.metrics import DefinitionLag
 from alerting.usecases.sources.headroom import spoken
 from alerting.usecases.sources.status import SourceStatus
@@ -25,8 +32,10 @@ FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
+BACKUP = template("backup overdue")
+BACKUPS = "backups"
 # The kinds of platform alerts that these facts raise and resolve.
-KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY)
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY, BACKUP)
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
@@ -68,7 +77,7 @@ class PlatformFacts:
     `lags`: of the most overdue definitions. `trainings`: the newest of the present question of
     each; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of each source or sender.
     `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of
-    open platform alerts.
+    open platform alerts. `backup`: None where nothing is known of backups.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -80,6 +89,7 @@ class PlatformFacts:
     sources: Sequence[SourceStatus] = ()
     declarations: Mapping[str, Declarations] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
+    backup: BackupState | None = None
 
 
 def platform_conditions(
@@ -101,6 +111,7 @@ def platform_conditions(
             if facts.registry_fault
             else []
         ),
+        *_backup(facts.backup),
     ]
 
 
@@ -225,3 +236,21 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _backup(backup: BackupState | None) -> Iterator[PlatformFault]:
+    """Yield a fault if backups are scheduled, and the last failed or none is proven and new."""
+    if backup is None or backup.allowed is None:
+        return
+    if backup.failure is not None:
+        yield PlatformFault(BACKUP, BACKUPS, f"the last backup failed: {backup.failure}")
+    elif backup.proven_age is None:
+        yield PlatformFault(BACKUP, BACKUPS, "no backup exists of which a restore was proven")
+    elif backup.proven_age > backup.allowed:
+        allowed = format_duration(backup.allowed)
+        yield PlatformFault(
+            BACKUP,
+            BACKUPS,
+            f"the newest backup of which a restore was proven is older than {allowed}; see the DAG "
+            "backup in Airflow",
+        )

@@ -8,7 +8,7 @@ from shlex import quote
 
 from alerting.definitions.upkeep import HealthLimits
 from alerting.ports import (
-    AuditFilter,
+    BackupState,
     DatabaseState,
     Disk,
     PlatformAlert,
@@ -16,7 +16,6 @@ from alerting.ports import (
     UpkeepPorts,
 )
 from alerting.ports.sources import PROCESS_GONE
-from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.usecases.definitions.platform_alerts import (
     DATABASE,
     DOCUMENT,
@@ -27,6 +26,7 @@ from alerting.usecases.definitions.platform_alerts import (
     WAITING,
 )
 from alerting.usecases.platform_health.conditions import (
+    BACKUP,
     DISK,
     FAILED,
     LATE,
@@ -49,6 +49,7 @@ _COMMANDS = {
     REFUSED: "alerting models {subject}",
     DISK: "alerting retain",
     REGISTRY: "alerting up",
+    BACKUP: "alerting backup",
     DATABASE: "alerting up",
     UNREADABLE: "alerting train {subject}",
     FAULTY: "alerting show {subject}",
@@ -85,19 +86,17 @@ class DeadMessagesOfSource:
 
 @dataclass(frozen=True)
 class PlatformOverview:
-    """The parts of the overview that are no metrics. `backup_age`: None without a backup that the
-    platform knows of."""
+    """The parts of the overview that are no metrics."""
 
     processes: tuple[ProcessState, ...]
     dead_messages: tuple[DeadMessagesOfSource, ...]
     disks: tuple[tuple[Disk, bool], ...]
     database: DatabaseState | None
-    backup_age: timedelta | None
+    backup: BackupState
 
 
 def read_overview(platform: UpkeepPorts, now: datetime) -> PlatformOverview:
     """Read the overview. `now`: the real time, also beside a simulated line. Writes nothing."""
-    backups = platform.audit.find(AuditFilter(what=BACKUP_MADE), 1)
     names = sorted(str(document.get("name")) for document in platform.sources.documents())
     counted = ((name, platform.dead_messages.count_dead(name)) for name in names)
     return PlatformOverview(
@@ -105,7 +104,7 @@ def read_overview(platform: UpkeepPorts, now: datetime) -> PlatformOverview:
         dead_messages=tuple(DeadMessagesOfSource(name, count) for name, count in counted if count),
         disks=tuple((disk, _is_full(disk, platform.health_limits)) for disk in platform.disks()),
         database=platform.database(),
-        backup_age=max(now - backups[0].at, timedelta(0)) if backups else None,
+        backup=platform.backups(),
     )
 
 

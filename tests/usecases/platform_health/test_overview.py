@@ -1,5 +1,6 @@
 """The overview of the platform, and the command that mends each fault."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from alerting.ports import PlatformAlert
 from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.usecases.definitions import platform_alerts
 from alerting.usecases.platform_health import conditions
+from alerting.usecases.platform_health.backups import backup_state
 from alerting.usecases.platform_health.overview import mending_command, read_overview
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at
@@ -51,13 +53,15 @@ def test_the_command_names_the_thing_and_quotes_what_a_shell_would_read():
 
 def test_the_overview_counts_and_dates_what_is_not_a_metric():
     platform = memory_platform()
-    assert read_overview(platform, at(0)).backup_age is None
+    assert read_overview(platform, at(0)).backup.age is None
     platform.audit.add("ada", BACKUP_MADE, "/backups/1", at(0))
     apply_sources(platform, [SOURCE], "ada", at(0))
     platform.stream_processes.note_process("stream-1", ["line"])
     seen = platform.stream_processes.processes()[0].seen_at
-    found = read_overview(platform, seen + timedelta(minutes=5))
-    assert found.backup_age == seen + timedelta(minutes=5) - at(0)
+    now = seen + timedelta(minutes=5)
+    dated = replace(platform, backups=lambda: backup_state(platform.audit, None, now))
+    found = read_overview(dated, now)
+    assert found.backup.age == now - at(0)
     [process] = found.processes
     assert (process.name, process.reads, process.is_gone) == ("stream-1", ("line",), True)
     assert not read_overview(platform, seen).processes[0].is_gone

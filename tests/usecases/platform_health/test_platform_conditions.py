@@ -16,8 +16,10 @@ from alerting.ports import (
     ReadingRow,
     Training,
 )
+from alerting.usecases.access.audit import BACKUP_FAILED, BACKUP_MADE, BACKUP_PROVEN
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.platform_health.backups import backup_state
 from alerting.usecases.platform_health.check import read_facts
 from alerting.usecases.platform_health.conditions import (
     AssetFreshness,
@@ -208,6 +210,32 @@ def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
         ("disk filling", "home")
     ]
     assert found(PlatformFacts({}, disks=[Disk("home", 6 * GIB)], is_open=open_alert)) == []
+
+
+def test_a_backup_that_failed_is_missing_or_too_old_is_a_fault_where_backups_are_scheduled():
+    audit = memory_platform().audit
+    made = {"made_at": at(0).isoformat(), "bytes": 5}
+
+    def reasons(minutes, every=DAY):
+        facts = PlatformFacts({}, backup=backup_state(audit, every, at(minutes)))
+        return [fault.reason for fault in platform_conditions(facts, LIMITS, NOW)]
+
+    assert reasons(0) == ["no backup exists of which a restore was proven"]
+    assert reasons(0, every=None) == []
+    audit.add("platform", BACKUP_MADE, "/backups/1", at(1))
+    assert reasons(2) == ["no backup exists of which a restore was proven"]
+    audit.add("platform", BACKUP_PROVEN, "/backups/1", at(2), after=made)
+    assert reasons(36 * 60) == []
+    assert reasons(36 * 60 + 1) == [
+        "the newest backup of which a restore was proven is older than 1d12h; see the DAG backup in "
+        "Airflow"
+    ]
+    assert reasons(120, every=HOUR) == []
+    assert reasons(121, every=HOUR) != []
+    audit.add("platform", BACKUP_FAILED, "/backups/2", at(3), why="the disk is full")
+    assert reasons(4) == ["the last backup failed: the disk is full"]
+    audit.add("platform", BACKUP_PROVEN, "/backups/3", at(5), after=made)
+    assert reasons(6) == []
 
 
 def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
