@@ -1,6 +1,8 @@
 """Find the occurrences of a definition's problem: by a condition on a variable, by conditions of
 several, or by events."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -8,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
@@ -27,6 +28,7 @@ from alerting.detection.occurrences import (
     occurrences_of_events,
     occurrences_of_samples,
 )
+from alerting.frames import pd
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE
 

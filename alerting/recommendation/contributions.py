@@ -1,14 +1,16 @@
 """Contributions to a score: the share of every raw variable, in probability, as messages."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution, Quantity
+from alerting.frames import pd
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.recommendation.messages import column_unit, describe_contribution, is_unusual

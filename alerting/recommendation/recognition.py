@@ -1,13 +1,14 @@
 """Recognise from readings whether advice was followed; only a person's answer is stored."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
-
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import Change, RecommendationResult, RecommendationTaken
+from alerting.frames import pd
 
 Setting = float | str
 _SHARE_OF_RANGE = 1 / 40  # tolerance of a variable without a step

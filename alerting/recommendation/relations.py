@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.durations import format_duration
+from alerting.frames import pd
 from alerting.readings.history import History, millis
 
 Floats = npt.NDArray[np.float64]

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {
     *("scipy", "sklearn", "lightgbm", "xgboost", "shap", "numba", "optuna", "skops"),
     *("matplotlib", "mlflow", "sqlalchemy", "airflow", "django"),
+    *("pandas", "pyarrow"),
 }
 PROGRAM = """
 import sys

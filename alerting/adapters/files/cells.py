@@ -14,11 +14,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.definitions.assets import VariableType
+from alerting.frames import pa, pc, pd
 from alerting.ports import SampleColumn
 from alerting.readings.history import Millis
 

@@ -10,8 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
@@ -35,6 +33,7 @@ from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError
+from alerting.frames import pa, pc
 from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile

@@ -1,10 +1,10 @@
 """Readings and events in memory."""
 
+from __future__ import annotations
+
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-
-import pandas as pd
 
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import (
@@ -16,6 +16,7 @@ from alerting.adapters.samples.columns import (
     sample_fields,
 )
 from alerting.definitions.assets import Asset, types_of
+from alerting.frames import pd
 from alerting.ports import (
     Document,
     EventRow,

@@ -1,10 +1,11 @@
 """Kind `anomaly`: something is unlike normal operation."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from typing import cast
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import merge
 from alerting.definitions.assets import Asset
@@ -13,6 +14,7 @@ from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Contribution, Episode
 from alerting.episodes.lifecycle import Step
+from alerting.frames import pd
 from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_part

@@ -1,10 +1,12 @@
 """Scores of rows of features, each by the detector of its asset."""
 
+from __future__ import annotations
+
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import Labels, label_of
+from alerting.frames import pd
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.trained import Floats

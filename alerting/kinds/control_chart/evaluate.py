@@ -8,7 +8,6 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
@@ -21,6 +20,7 @@ from alerting.detection.messages.condition_messages import (
     waiting_message,
 )
 from alerting.detection.suppression import is_covered
+from alerting.frames import pd
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart

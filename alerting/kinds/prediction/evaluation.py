@@ -1,12 +1,13 @@
 """Evaluate a model of a problem over one interval of event time: from histories to steps."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
@@ -24,6 +25,7 @@ from alerting.episodes.predictions import (
     advance_predictions,
     rearm,
 )
+from alerting.frames import pd
 from alerting.kinds.prediction.open_prediction import (
     OpenPrediction,
     prediction_rule,

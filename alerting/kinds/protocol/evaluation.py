@@ -1,5 +1,7 @@
 """Input and result of an evaluation of one target, for every kind."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +9,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
@@ -18,6 +19,7 @@ from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.frames import pd
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import KindPorts

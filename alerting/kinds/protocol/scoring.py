@@ -1,12 +1,13 @@
 """The part of kinds whose model gives one score to one instant of one asset: what an answer says of
 it beside the number."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from __future__ import annotations
 
-import pandas as pd
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
+from alerting.frames import pd
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.checks.conditions import MIDDLE
 from alerting.definitions.faults import UserError
@@ -22,6 +21,7 @@ from alerting.detection.learned_limits import (
 )
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.frames import pd
 from alerting.kinds.normal.training import compared_rows, times_of_readings
 from alerting.kinds.protocol.training import (
     Comparison,

@@ -1,5 +1,7 @@
 """The dataset of one training: rows, labels and parts from the point-in-time view at as_of."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,11 +10,11 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
+from alerting.frames import pd
 from alerting.learning.data.asset_rows import AssetRows, JoinedRows, join_assets, label_asset
 from alerting.learning.data.bursts import burst_findings
 from alerting.learning.data.feedback_labels import (

@@ -5,13 +5,14 @@ holds at some sample there, or an event goes on. With `horizon: 0s` the window i
 ends at t.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.counted_times import is_unknown_start, why_not_counted
@@ -27,6 +28,7 @@ from alerting.detection.problems import (
     risk_of,
 )
 from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.frames import pd
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE, NO_TIME

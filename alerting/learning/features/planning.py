@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import match_names
+from alerting.frames import pd
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
 from alerting.learning.features.plan import CategorySource, FeaturePlan, Lagged, NumberSource

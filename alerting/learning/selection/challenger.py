@@ -1,6 +1,8 @@
 """The challenger: fit the chosen candidate once, set calibration and threshold, score the test
 period once."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.predictions import alarm_end_of
+from alerting.frames import pd
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan

@@ -6,12 +6,14 @@ confusion matrix; the ROC curve follows from expected cells at every threshold. 
 (Białek et al. 2024, arXiv:2407.08649).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
+from alerting.frames import pd
 from alerting.learning.features.moments import Floats
 
 LEAST_SCORES = 100

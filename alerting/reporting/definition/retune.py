@@ -1,11 +1,12 @@
 """Another limit: the one that would have halved the false alarms of the period."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.other_limits import Steps, changes_of_limit, evenly_ranked, first_change
 from alerting.definitions.fields.conditions import single_condition
@@ -14,6 +15,7 @@ from alerting.definitions.wording.language import Styled, Translatable, Value, t
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.episodes.predictions import alarm_end_of
+from alerting.frames import pd
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import (
     evaluate_threshold,

@@ -4,6 +4,8 @@ cause.
 The functions of live evaluation evaluate them. Nothing is read from or written to the stores.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from difflib import ndiff
 from typing import Any, Literal, cast
 
-import pandas as pd
 from pydantic import Field, StrictBool, ValidationError
 
 from alerting.alarm_kpis.load import notification_instants
@@ -35,6 +36,7 @@ from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.frames import pd
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Document
 from alerting.readings.computed import with_computed

@@ -1,13 +1,14 @@
 """Determine the outcomes of episodes from the readings of their outcome window and from
 feedback."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
@@ -29,6 +30,7 @@ from alerting.episodes.outcome import (
     determine_outcome,
     outcome_in_maintenance,
 )
+from alerting.frames import pd
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
 from alerting.ports import DerivedFeatureStore, OutcomePorts, Readings

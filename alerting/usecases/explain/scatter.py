@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.detection.problems import problem_intervals
 from alerting.episodes.episode import Episode
+from alerting.frames import pd
 from alerting.ports import Readings, SeriesPorts
 from alerting.readings.cleaning import Floats, has_data
 from alerting.readings.history import History, millis

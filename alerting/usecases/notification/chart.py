@@ -5,11 +5,11 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
+from alerting.frames import pd
 from alerting.kinds.protocol.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import (

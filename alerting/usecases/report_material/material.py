@@ -1,12 +1,13 @@
 """Gather a report's or backtest's data: episodes, problems, scores and models."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.definitions.assets import Asset
@@ -22,6 +23,7 @@ from alerting.detection.problems import (
     predicts,
     problem_lookback,
 )
+from alerting.frames import pd
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence

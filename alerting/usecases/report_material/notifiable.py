@@ -1,13 +1,15 @@
 """What of the data of a report is counted: outside of suppressed times and of maintenance."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.model import Definition
 from alerting.detection.suppression import first_free, is_covered
 from alerting.episodes.episode import Episode
+from alerting.frames import pd
 from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.readings.history import millis
 

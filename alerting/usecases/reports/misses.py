@@ -1,13 +1,14 @@
 """Reported misses count as problems without an alert, unless the data show them."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
 from alerting.definitions.model import Definition
 from alerting.episodes.misses import ReportedMiss
+from alerting.frames import pd
 from alerting.ports import MaterialPorts
 from alerting.reporting.definition.material import Material
 

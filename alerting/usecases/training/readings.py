@@ -1,5 +1,7 @@
 """Readings of a training without problems: read once, and stored on its run for all steps."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
@@ -10,9 +12,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
@@ -20,6 +19,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.detection.categories import Labels, longest_hold
 from alerting.episodes.outcome import consensus
+from alerting.frames import pa, pd, pq
 from alerting.kinds.protocol.training import (
     LearningData,
     NormalTime,

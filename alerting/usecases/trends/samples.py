@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
+from alerting.frames import pd
 from alerting.ports import ReadingColumns, Readings, Wanted
 from alerting.readings.buckets import Buckets, join_buckets, sample_buckets
 from alerting.readings.history import millis

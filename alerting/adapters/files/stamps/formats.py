@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.definitions.faults import UserError
+from alerting.frames import pa, pc
 from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as arrow_csv
 
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.adapters.files.tables.csv_header import (
@@ -29,6 +27,7 @@ from alerting.adapters.files.tables.records import Record, read_records, split_l
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.definitions.faults import UserError
+from alerting.frames import arrow_csv, pa
 from alerting.readings.inference import BadLine
 
 

@@ -1,12 +1,13 @@
 """Readings and events from MongoDB: all up to an instant, or those that matter from another on."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
 import bson
-import pandas as pd
 from bson.codec_options import CodecOptions
 from pymongo.cursor import Cursor
 
@@ -25,6 +26,7 @@ from alerting.adapters.samples.columns import (
     readings_columns,
 )
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
+from alerting.frames import pd
 from alerting.ports import NewestReading, ReadingColumns, Wanted
 from alerting.readings.computed import read_computed
 from alerting.readings.history import EVENT_COLUMNS, History

@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from alerting.adapters.files.events import EventsFile
@@ -21,6 +20,7 @@ from alerting.adapters.sources.folder import REASON, FolderDrop, free_names
 from alerting.adapters.sources.secrets import Resolve
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources.source import FilesSource, level_matches
+from alerting.frames import pa
 from alerting.usecases.sources.files import FileRefused, FoundFile
 
 MOST_BYTES = 1 << 30  # of one file
