@@ -53,6 +53,13 @@ def test_maintenance_is_begun_shown_extended_and_ended(console, swinging):  # no
     assert (made.until, made.reason, made.kind) == (at(660), "repair: belt 3", "maintenance")
     for path in ("/", "/?asset=oven-1", "/assets/oven-1", "/silences", own):
         assert "repair: belt 3" in text(console, path), path
+    for path in ("/", "/wall"):
+        assert re.search(
+            r'data-asset="oven-1".*?</span>\s*<span class="silenced"', text(console, path)
+        )
+        assert "in maintenance" in text(console, path), path
+    tiles = {one["asset"]: one["silenced"] for one in console.get("/api/v1/now").json()["tiles"]}
+    assert tiles["oven-1"] == {"kind": "maintenance", "is_whole": True}
     open_one = episode(590, condition="open", closed_at=None)
     assert swinging.episodes.insert(open_one)
     assert "No notifications: maintenance" in text(console, f"/episodes/{open_one.id}")
