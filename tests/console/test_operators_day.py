@@ -74,7 +74,7 @@ class Operator:
         self._folder = Path(PICTURES, scheme) if PICTURES else None
 
     def tap(self, selector):
-        wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
+        self.wait_for(selector)
         assert self.page.evaluate(TAP % selector) is None, selector
         self.taps += 1
 
@@ -84,7 +84,8 @@ class Operator:
         self.page.wait_for(self.base + path, "main")
 
     def has(self, selector):
-        return self.page.evaluate(f"document.querySelector({selector!r}) !== null")
+        is_there = f"document.querySelector({selector!r}) !== null"
+        return self.page.evaluate(f"document.readyState === 'complete' && {is_there}")
 
     def wait_for(self, selector):
         wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
