@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from alerting.deferred import fs
 from alerting.definitions.faults import UserError
-from alerting.frames import fs
 
 # aws and wasb: as Airflow writes its connections
 SCHEMES = {

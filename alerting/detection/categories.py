@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.limits import HOUR_OF_DAY
-from alerting.frames import pd
 from alerting.readings.history import Millis, duration_millis, millis
 
 Labels = npt.NDArray[np.object_]

@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.detection.carried import LimitInForce
 from alerting.detection.categories import CategoryValues, Labels, labels_at
-from alerting.frames import pd
 from alerting.readings.history import Millis
 
 Numbers = npt.NDArray[np.float64]

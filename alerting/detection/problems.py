@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.detection.conditions import changes_of_conditions, known_truths
@@ -28,7 +29,6 @@ from alerting.detection.occurrences import (
     occurrences_of_events,
     occurrences_of_samples,
 )
-from alerting.frames import pd
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE
 

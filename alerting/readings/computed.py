@@ -16,9 +16,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Computed
 from alerting.definitions.fields.variables import LAG_LENGTHS
-from alerting.frames import pd
 from alerting.readings.cleaning import Floats, in_range
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE

@@ -12,8 +12,8 @@ from datetime import timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType
-from alerting.frames import pd
 from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 

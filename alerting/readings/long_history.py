@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.frames import pd
 from alerting.readings.history import History, Millis, millis
 
 _EVER = np.iinfo(np.int64)

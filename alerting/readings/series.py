@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition
-from alerting.frames import pd
 from alerting.readings.history import History, Millis, millis
 from alerting.readings.sample_quality import NO_INSTANTS
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution, Quantity
-from alerting.frames import pd
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.recommendation.messages import column_unit, describe_contribution, is_unusual

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Relation
-from alerting.frames import pd
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.computed import with_computed
 from alerting.readings.history import History, Millis, duration_millis, millis

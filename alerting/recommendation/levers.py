@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
-from alerting.frames import pd
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.cleaning import in_range

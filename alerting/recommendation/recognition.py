@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import Change, RecommendationResult, RecommendationTaken
-from alerting.frames import pd
 
 Setting = float | str
 _SHARE_OF_RANGE = 1 / 40  # tolerance of a variable without a step

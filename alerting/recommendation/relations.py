@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
-from alerting.frames import pd
 from alerting.readings.history import History, millis
 
 Floats = npt.NDArray[np.float64]

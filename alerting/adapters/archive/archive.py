@@ -24,9 +24,9 @@ from alerting.adapters.archive.month_tables import (
     row_groups,
 )
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles, archive_path
+from alerting.deferred import pa, pc, pq
 from alerting.definitions.assets import VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
-from alerting.frames import pa, pc, pq
 from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns
 from alerting.readings.instants import datetimes
 

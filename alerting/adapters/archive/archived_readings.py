@@ -22,9 +22,9 @@ from alerting.adapters.samples.columns import (
     newest_frame,
     readings_frame,
 )
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
-from alerting.frames import pd
 from alerting.ports import (
     ArchiveAway,
     ArchivedFile,

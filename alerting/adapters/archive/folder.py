@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from alerting.adapters.object_store import object_store
+from alerting.deferred import fs, pa
 from alerting.definitions.faults import Unreachable, UserError, first_line, shown
-from alerting.frames import fs, pa
 
 
 @dataclass(frozen=True)

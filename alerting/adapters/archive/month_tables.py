@@ -18,8 +18,8 @@ from bson import json_util
 from bson.json_util import CANONICAL_JSON_OPTIONS
 
 from alerting.adapters.samples.columns import readings_columns, without_bad
+from alerting.deferred import pa
 from alerting.definitions.assets import VariableType
-from alerting.frames import pa
 from alerting.ports import Document, ReadingColumns
 from alerting.readings.instants import datetimes
 

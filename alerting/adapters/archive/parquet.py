@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.samples.columns import frame_of, newest_frame, without_bad
+from alerting.deferred import ds, pa, pc, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
-from alerting.frames import ds, pa, pc, pd, pq
 from alerting.ports import (
     NewestReading,
     ReadingBatch,

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pa, pc, pd
 from alerting.definitions.assets import VariableType
-from alerting.frames import pa, pc, pd
 from alerting.ports import SampleColumn
 from alerting.readings.history import Millis
 

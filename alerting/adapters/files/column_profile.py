@@ -7,8 +7,8 @@ from alerting.adapters.files.cells import BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import EXAMPLES, faulty_lines, type_check
 from alerting.adapters.files.recognition import NumberForm
 from alerting.adapters.files.tables.chunks import Chunk
+from alerting.deferred import pc
 from alerting.definitions.assets import VariableType
-from alerting.frames import pc
 from alerting.readings.inference import BadLine, ColumnProfile
 
 MOST_TEXTS = 20

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
-from alerting.frames import pa, pc, pd
+from alerting.deferred import pa, pc, pd
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import Millis
 from alerting.readings.sample_quality import Quality

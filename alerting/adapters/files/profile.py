@@ -9,7 +9,7 @@ from alerting.adapters.files.cells import BoolArray
 from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows
 from alerting.adapters.files.rows import Keyed, TableRows
 from alerting.adapters.files.tables.text import Position
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.readings.history import Millis, from_millis
 from alerting.usecases.ingestion.sources import Profile
 

@@ -10,8 +10,8 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
 from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.adapters.files.tables.titles import column
+from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError
-from alerting.frames import pa, pc
 from alerting.readings.sample_quality import Codes, grade, why_no_quality
 
 Grades = npt.NDArray[np.int8]

@@ -9,8 +9,8 @@ from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
 from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.adapters.files.tables.titles import similar_titles, title_list
+from alerting.deferred import pc
 from alerting.definitions.faults import UserError
-from alerting.frames import pc
 
 ROWS = 2_000
 DEFAULT_TIME = "ts"

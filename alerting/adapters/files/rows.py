@@ -31,9 +31,9 @@ from alerting.adapters.files.stamps.sequence import DEFAULT_START, SequenceStamp
 from alerting.adapters.files.tables.chunks import Chunk, ChunkedTable
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
+from alerting.deferred import pa, pc
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError
-from alerting.frames import pa, pc
 from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile

@@ -15,8 +15,8 @@ from alerting.adapters.samples.columns import (
     readings_frame,
     sample_fields,
 )
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
-from alerting.frames import pd
 from alerting.ports import (
     Document,
     EventRow,

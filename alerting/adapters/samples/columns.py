@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, millis, no_events

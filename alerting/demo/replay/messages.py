@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, variable_name
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.streamed import MessageSource
-from alerting.frames import pd
 from alerting.ports import ReadingRow, Readings
 from alerting.readings.column_titles import derive_name
 from alerting.readings.history import History, from_millis, to_millis

@@ -8,13 +8,13 @@ from typing import cast
 import numpy as np
 
 from alerting.alarm_kpis.intervals import merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.problems import predicts
 from alerting.episodes.episode import Contribution, Episode
 from alerting.episodes.lifecycle import Step
-from alerting.frames import pd
 from alerting.kinds.anomaly.contributions import contributions, responsible
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.evaluate import THRESHOLD, categories_at, evaluate_part

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.detection.categories import CategoryValues, category_values
 from alerting.detection.problems import BoolArray, problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered, touches
-from alerting.frames import pd
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
 from alerting.kinds.protocol.training import LearningData, VerdictInterval

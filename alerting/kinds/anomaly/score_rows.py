@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import Labels, label_of
-from alerting.frames import pd
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.trained import Floats

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.detection.carried import Carried
@@ -20,7 +21,6 @@ from alerting.detection.messages.condition_messages import (
     waiting_message,
 )
 from alerting.detection.suppression import is_covered
-from alerting.frames import pd
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import Labels, category_values
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
@@ -23,7 +24,6 @@ from alerting.detection.control_charts.run_length import (
 from alerting.detection.control_charts.short_runs import ShortRuns, estimate_short_runs
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import is_covered
-from alerting.frames import pd
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, ControlChartDefinition
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart, to_files
 from alerting.kinds.control_chart.moved_levels import moved_assets

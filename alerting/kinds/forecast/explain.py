@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
-from alerting.frames import pd
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
 from alerting.kinds.prediction.evaluation import evaluate_part
 from alerting.kinds.prediction.explanation import explain_raise

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.explain import (
     evaluate_forecast,

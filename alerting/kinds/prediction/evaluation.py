@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
@@ -25,7 +26,6 @@ from alerting.episodes.predictions import (
     advance_predictions,
     rearm,
 )
-from alerting.frames import pd
 from alerting.kinds.prediction.open_prediction import (
     OpenPrediction,
     prediction_rule,

@@ -8,11 +8,11 @@ from datetime import datetime
 import numpy as np
 
 from alerting.alarm_kpis.intervals import merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.kinds.prediction.evaluation import evaluate_part
 from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant

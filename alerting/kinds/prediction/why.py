@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import format_threshold, spoken_share, spoken_threshold
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import clear_threshold
-from alerting.frames import pd
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.learning.features.build import build_features

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
 from alerting.detection.carried import ReadingInForce
@@ -19,7 +20,6 @@ from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.frames import pd
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import KindPorts

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
-from alerting.frames import pd
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan

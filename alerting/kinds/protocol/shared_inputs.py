@@ -15,10 +15,10 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import CategoryValues, category_values, longest_hold
-from alerting.frames import pd
 from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan

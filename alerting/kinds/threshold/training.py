@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.checks.conditions import MIDDLE
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
@@ -21,7 +22,6 @@ from alerting.detection.learned_limits import (
 )
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.frames import pd
 from alerting.kinds.normal.training import compared_rows, times_of_readings
 from alerting.kinds.protocol.training import (
     Comparison,

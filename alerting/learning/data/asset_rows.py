@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import SuppressedInterval
-from alerting.frames import pd
 from alerting.learning.data.feedback_labels import (
     LEFT_OUT,
     POSITIVE,

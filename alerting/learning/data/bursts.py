@@ -8,11 +8,11 @@ from math import ceil, floor, log10
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.problem import ClearDifference
 from alerting.definitions.model import Problem
 from alerting.detection.problems import find_problems, risk_of
-from alerting.frames import pd
 from alerting.learning.data.findings import Finding
 from alerting.readings.history import History, Millis, duration_millis, millis
 

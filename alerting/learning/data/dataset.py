@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval
-from alerting.frames import pd
 from alerting.learning.data.asset_rows import AssetRows, JoinedRows, join_assets, label_asset
 from alerting.learning.data.bursts import burst_findings
 from alerting.learning.data.feedback_labels import (

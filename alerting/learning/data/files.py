@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pa, pd, pq
 from alerting.definitions.faults import UserError
-from alerting.frames import pa, pd, pq
 from alerting.learning.data.dataset import HASHED, Dataset
 from alerting.learning.data.findings import findings_from
 from alerting.learning.data.fingerprint import dataset_hash

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.learning.features.plan import FeaturePlan
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
-from alerting.frames import pd
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import has_data

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.counted_times import is_unknown_start, why_not_counted
 from alerting.detection.problems import (
@@ -28,7 +29,6 @@ from alerting.detection.problems import (
     risk_of,
 )
 from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.frames import pd
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE, NO_TIME

@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
-from alerting.frames import pd
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan

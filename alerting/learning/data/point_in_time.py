@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
-from alerting.frames import pd
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.reading_counts import most_have_enough_readings

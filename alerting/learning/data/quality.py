@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_about
 from alerting.detection.problems import match_names
-from alerting.frames import pd
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError, name_hint
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import match_names
-from alerting.frames import pd
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.planning import event_types
 from alerting.readings.history import History, millis

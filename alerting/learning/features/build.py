@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.number_columns import fill_numbers
 from alerting.learning.features.plan import CategorySource, FeaturePlan

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.learning.features.plan import STORED, FeaturePlan
 
 MOST_COLUMNS = 200_000

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import match_names
-from alerting.frames import pd
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
 from alerting.learning.features.plan import CategorySource, FeaturePlan, Lagged, NumberSource

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.learning.features.moments import BoolArray
 from alerting.learning.features.plan import FeaturePlan, UsualCount
 from alerting.learning.features.samples import AssetReadings

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
     BoolArray,

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, in_order
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_problems
-from alerting.frames import pd
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import in_range
 from alerting.readings.history import History, duration_millis

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.episodes.counting import CountedEpisode
-from alerting.frames import pd
 from alerting.learning.metrics.confidence import (
     ConfidenceInterval,
     enclosing_interval,

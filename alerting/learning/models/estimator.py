@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.calibration import Platt, sigmoid
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.learning.features.plan import FeaturePlan
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.calibration import Platt

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.predictions import alarm_end_of
-from alerting.frames import pd
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.model import OperatingPoint
 from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences
@@ -21,7 +22,6 @@ from alerting.episodes.predictions import (
     RiskSeries,
     predicted_episodes,
 )
-from alerting.frames import pd
 from alerting.learning.metrics.metrics import (
     EventMetrics,
     Floats,

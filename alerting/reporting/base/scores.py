@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
-from alerting.frames import pd
 from alerting.learning.metrics.bootstrap import (
     evaluate_rows,
     reliability_with_intervals,

@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, translatable
-from alerting.frames import pd
 from alerting.learning.features.moments import Floats
 from alerting.reporting.definition.chance import (
     measure_correlation,

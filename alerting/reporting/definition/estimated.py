@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
-from alerting.frames import pd
 from alerting.learning.features.moments import Floats
 
 LEAST_SCORES = 100

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from alerting.alarm_kpis.intervals import Interval, find_gaps, length, merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
-from alerting.frames import pd
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.learning.selection.base_rate import BaseRate
 from alerting.readings.history import History, duration_millis, to_millis

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, template, translatable
-from alerting.frames import pd
 from alerting.learning.metrics.bootstrap import time_blocks
 from alerting.learning.selection.base_rate import (
     BaseRateShift,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerting.deferred import pd
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import template, templates, translatable
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.learning.metrics.metrics import (
     ProblemIntervals,
     announces,

@@ -9,13 +9,13 @@ from datetime import datetime
 import numpy as np
 
 from alerting.alarm_kpis.other_limits import Steps, changes_of_limit, evenly_ranked, first_change
+from alerting.deferred import pd
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
 from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.episodes.predictions import alarm_end_of
-from alerting.frames import pd
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import (
     evaluate_threshold,

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.frames import pd
 from alerting.readings.history import duration_millis
 from alerting.reporting.base import messages
 from alerting.reporting.base.scores import RowMetrics

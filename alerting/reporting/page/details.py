@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, Definition
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
-from alerting.frames import pd
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.base.sentences import last_taken
 from alerting.reporting.definition.material import Material, outcome_of

@@ -16,9 +16,9 @@ from threading import Lock
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.kinds.protocol.shared_inputs import events_between
 from alerting.ports import NewestReading, Progress, ReadingColumns, Readings, Wanted
 from alerting.readings.history import History, to_millis

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.suppression import SuppressedInterval
-from alerting.frames import pd
 from alerting.ports import Readings, SeriesPorts
 from alerting.readings.buckets import HOUR
 from alerting.readings.cleaning import Floats

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import (
     BacktestPorts,

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, StrictBool, ValidationError
 
 from alerting.alarm_kpis.load import notification_instants
+from alerting.deferred import pd
 from alerting.definitions.assets import (
     TYPES,
     Asset,
@@ -36,7 +37,6 @@ from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.conditions import status_intervals
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
-from alerting.frames import pd
 from alerting.kinds.validation import parse_definition
 from alerting.ports import Document
 from alerting.readings.computed import with_computed

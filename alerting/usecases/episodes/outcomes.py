@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import translatable
@@ -30,7 +31,6 @@ from alerting.episodes.outcome import (
     determine_outcome,
     outcome_in_maintenance,
 )
-from alerting.frames import pd
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.labels import last_known_instant
 from alerting.ports import DerivedFeatureStore, OutcomePorts, Readings

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.detection.problems import problem_intervals
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.ports import Readings, SeriesPorts
 from alerting.readings.cleaning import Floats, has_data
 from alerting.readings.history import History, millis

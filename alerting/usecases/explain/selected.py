@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problems import problem_intervals
-from alerting.frames import pd
 from alerting.ports import Readings
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History

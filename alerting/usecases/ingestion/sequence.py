@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.ports import ReadingRow, Readings, silent
 from alerting.usecases.ingestion.sources import ReadingSource
 

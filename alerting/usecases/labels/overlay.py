@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.frames import pd
 from alerting.ports import (
     IntervalLabels,
     LabelPorts,

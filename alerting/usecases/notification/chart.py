@@ -6,10 +6,10 @@ from itertools import islice
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.kinds.protocol.kind import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import (

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from alerting.alarm_kpis.intervals import Interval
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.problems import BoolArray, needed_samples, problem_delay
-from alerting.frames import pd
 from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
 from alerting.readings.history import History, duration_millis, millis, no_readings

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.intervals import Interval
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import Definition
-from alerting.frames import pd
 from alerting.learning.selection.base_rate import BaseRate
 from alerting.ports import DecisionRecord, PlantPorts
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.alarm_kpis.intervals import Interval, merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
@@ -23,7 +24,6 @@ from alerting.detection.problems import (
     predicts,
     problem_lookback,
 )
-from alerting.frames import pd
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence

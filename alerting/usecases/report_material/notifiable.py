@@ -6,10 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.model import Definition
 from alerting.detection.suppression import first_free, is_covered
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.readings.history import millis
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerting.deferred import pd
 from alerting.definitions.model import Definition
 from alerting.episodes.misses import ReportedMiss
-from alerting.frames import pd
 from alerting.ports import MaterialPorts
 from alerting.reporting.definition.material import Material
 

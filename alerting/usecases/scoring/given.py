@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.frames import pd
 from alerting.ports import NewestReading, ReadingColumns, Readings, Wanted
 from alerting.readings.history import History
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from alerting.deferred import pa, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
 from alerting.detection.categories import Labels, longest_hold
 from alerting.episodes.outcome import consensus
-from alerting.frames import pa, pd, pq
 from alerting.kinds.protocol.training import (
     LearningData,
     NormalTime,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Episode
-from alerting.frames import pd
 from alerting.ports import EpisodePorts, PlantPorts
 from alerting.usecases.trends.series import find_asset, require_span
 

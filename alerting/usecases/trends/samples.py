@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.ports import ReadingColumns, Readings, Wanted
 from alerting.readings.buckets import Buckets, join_buckets, sample_buckets
 from alerting.readings.history import millis

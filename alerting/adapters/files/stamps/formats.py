@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
+from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError
-from alerting.frames import pa, pc
 from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files.cells import NO_INSTANT
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.readings.history import Millis
 
 _DAY_MS = 86_400_000

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
-from alerting.frames import pd
 from alerting.readings.instants import LAST_INSTANT, Millis, from_millis, to_millis
 
 DEFAULT_START = "2000-01-01T00:00:00Z"

@@ -26,8 +26,8 @@ from alerting.adapters.files.tables.csv_header import (
 from alerting.adapters.files.tables.records import Record, read_records, split_lines
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
+from alerting.deferred import arrow_csv, pa
 from alerting.definitions.faults import UserError
-from alerting.frames import arrow_csv, pa
 from alerting.readings.inference import BadLine
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from alerting.adapters.files.tables.chunks import Cells, Chunk
 from alerting.adapters.files.tables.text import Position
 from alerting.adapters.files.tables.titles import read_titles
+from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, storable
-from alerting.frames import pa, pc, pq
 
 
 class ParquetTable:

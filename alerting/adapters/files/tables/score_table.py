@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from alerting.deferred import arrow_csv, pa, pq
 from alerting.definitions.faults import UserError
-from alerting.frames import arrow_csv, pa, pq
 from alerting.kinds.protocol.evaluation import ScoredRows
 
 

@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any, cast
 
+from alerting.deferred import pa
 from alerting.definitions.faults import UserError
-from alerting.frames import pa
 
 BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from bson.raw_bson import RawBSONDocument
 
-from alerting.frames import pd
+from alerting.deferred import pd
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import to_millis
 

@@ -16,8 +16,8 @@ from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, utc
 from alerting.adapters.samples.columns import readings_frame
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
-from alerting.frames import pd
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History
 

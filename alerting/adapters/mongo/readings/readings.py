@@ -25,8 +25,8 @@ from alerting.adapters.samples.columns import (
     newest_frame,
     readings_columns,
 )
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
-from alerting.frames import pd
 from alerting.ports import NewestReading, ReadingColumns, Wanted
 from alerting.readings.computed import read_computed
 from alerting.readings.history import EVENT_COLUMNS, History

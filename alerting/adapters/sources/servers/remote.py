@@ -18,9 +18,9 @@ from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.object_store import SCHEMES, object_store
 from alerting.adapters.sources.folder import REASON, FolderDrop, free_names
 from alerting.adapters.sources.secrets import Resolve
+from alerting.deferred import pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources.source import FilesSource, level_matches
-from alerting.frames import pa
 from alerting.usecases.sources.files import FileRefused, FoundFile
 
 MOST_BYTES = 1 << 30  # of one file

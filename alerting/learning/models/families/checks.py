@@ -15,8 +15,8 @@ import numpy as np
 import optuna
 from sklearn.metrics import average_precision_score
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
-from alerting.frames import pd
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.models.calibration import Platt

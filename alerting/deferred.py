@@ -1,11 +1,11 @@
-"""pandas and PyArrow, loaded at their first use: a process that reads no table does without their
-70 MB. Modules that name their types postpone annotations."""
+"""Libraries that are loaded at their first use: pandas and PyArrow take 70 MB, which a process that
+reads no table does without. Modules that name their types postpone annotations."""
 
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["arrow_csv", "ds", "fs", "pa", "pc", "pd", "pq"]
+__all__ = ["arrow_csv", "ds", "fs", "httpx", "pa", "pc", "pd", "pq"]
 
 
 class _LoadedAtFirstUse(ModuleType):
@@ -16,6 +16,7 @@ class _LoadedAtFirstUse(ModuleType):
 
 
 if TYPE_CHECKING:
+    import httpx
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from pyarrow import fs
 else:
+    httpx = _LoadedAtFirstUse("httpx")
     pd = _LoadedAtFirstUse("pandas")
     pa = _LoadedAtFirstUse("pyarrow")
     pc = _LoadedAtFirstUse("pyarrow.compute")
