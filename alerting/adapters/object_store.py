@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pyarrow import fs
-
+from alerting.deferred import fs
 from alerting.definitions.faults import UserError
 
 # aws and wasb: as Airflow writes its connections

@@ -9,7 +9,6 @@ import json
 import secrets
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,7 +27,13 @@ from joserfc.jws import JWSRegistry
 from alerting.adapters.files.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.operators.directory import CLOCK_SKEW, DirectoryPerson
+from alerting.operators.directory import (
+    CLOCK_SKEW,
+    BegunSignIn,
+    DirectoryDown,
+    DirectoryPerson,
+    DirectoryRefused,
+)
 from alerting.settings.directory import DirectorySettings, is_safe_address, parse_directory
 from alerting.settings.secrets import read_private_file
 
@@ -46,29 +51,6 @@ LONGEST_SUBJECT = 255
 _MOST_KEYS = 50
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-
-
-class DirectoryRefused(UserError):
-    """Refusal of a sign-in or a log-out. `why`: the check that failed, for the audit; it never
-    holds a part of a token."""
-
-    def __init__(self, why: str, message: str) -> None:
-        self.why = why
-        super().__init__(message)
-
-
-class DirectoryDown(DirectoryRefused):
-    """Error: the provider does not answer as one; it can succeed later."""
-
-
-@dataclass(frozen=True)
-class BegunSignIn:
-    """A sign-in that a browser has begun. `address`: of the provider, to go on with."""
-
-    address: str
-    state: str
-    nonce: str
-    verifier: str = field(repr=False)
 
 
 class OidcProvider:

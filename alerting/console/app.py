@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
 from alerting.adapters.files.upload_folder import UploadFolder
-from alerting.adapters.oidc import OidcProvider
 from alerting.adapters.passwords import Argon2Passwords
 from alerting.adapters.platform import Platform
 from alerting.adapters.predictions.job_files import JobFolder
@@ -88,6 +88,9 @@ from alerting.usecases.access.visible import VisibleParts
 from alerting.usecases.now.known_plant import KnownPlants
 from alerting.usecases.sources.poll import Readers
 
+if TYPE_CHECKING:
+    from alerting.adapters.oidc import OidcProvider
+
 PROGRAMS = (
     *(
         api.router,
@@ -156,7 +159,7 @@ def create_app(
     predict_files: JobFolder | None = None,
     import_files: UploadFolder | None = None,
     passwords: Passwords | None = None,
-    directory: OidcProvider | None = None,
+    directory: "OidcProvider | None" = None,
     source_readers: Callable[[], Readers] | None = None,
     airflow: str | None = None,
 ) -> FastAPI:

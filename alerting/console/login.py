@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.adapters.oidc import OidcProvider
 from alerting.console.access import Access
 from alerting.console.attempts import RateLimit, WrongAttempts, client_of
 from alerting.console.gate import COOKIE, DEVICE_COOKIE
@@ -24,6 +23,9 @@ from alerting.operators.people import DEVICE_SESSION_LASTS, SESSION_LASTS, Accou
 from alerting.ports import AccessPorts
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.sign_in import begin_session, check_password, record_sign_in
+
+if TYPE_CHECKING:
+    from alerting.adapters.oidc import OidcProvider
 
 LONGEST = 2000
 Field = Annotated[str, Form(max_length=LONGEST)]
@@ -56,7 +58,7 @@ class Entrance:
     wrong_attempts: WrongAttempts
     now: Callable[[], datetime]
     public_url: str | None = None
-    directory: OidcProvider | None = None
+    directory: "OidcProvider | None" = None
     directory_requests: RateLimit = field(default_factory=lambda: RateLimit(requests=120))
 
     def takes_password_of(self, account: Account) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alerting.adapters.embedded.running import running
-from alerting.adapters.oidc import open_directory
 from alerting.adapters.platform import Platform
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
@@ -24,6 +24,9 @@ from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
 from alerting.usecases.ingestion.uploads import tidy
 from alerting.wiring import import_files, open_platform, predict_files, source_readers
+
+if TYPE_CHECKING:
+    from alerting.adapters.oidc import OidcProvider
 
 TOKENS_FILE = variable("api_tokens_file")
 _SWITCH_S = 0.001
@@ -44,7 +47,7 @@ def serve(
     configure_logging(environ, tokens)
     public_url = settings.delivery.public_url
     tls = tls_options(settings.tls_cert, settings.tls_key)
-    directory = open_directory(settings.oidc, public_url or "") if settings.oidc else None
+    directory = _open_directory(settings)
     files = import_files(settings, environ)
     options = server_options(settings.trusted_proxies, prefix_of(public_url)) | tls
     with open_platform(settings, patient=False, service=True) as platform:
@@ -70,6 +73,14 @@ def serve(
         gc.freeze()  # else all answers wait .1 s while the objects of libraries are searched
         sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)
+
+
+def _open_directory(settings: Settings) -> "OidcProvider | None":
+    if settings.oidc is None:
+        return None
+    from alerting.adapters.oidc import open_directory  # noqa: PLC0415 - loads libraries of signatures, for plants with a directory alone
+
+    return open_directory(settings.oidc, settings.delivery.public_url or "")
 
 
 def airflow_pages(settings: Settings) -> str | None:

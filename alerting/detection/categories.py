@@ -1,6 +1,8 @@
 """Categories in force at instants, by which readings are grouped: a recipe, a product, a mode; and
 the hour of the day."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.limits import HOUR_OF_DAY
 from alerting.readings.history import Millis, duration_millis, millis

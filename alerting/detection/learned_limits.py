@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.model import Condition, Severity

@@ -1,6 +1,8 @@
 """Find the occurrences of a definition's problem: by a condition on a variable, by conditions of
 several, or by events."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -8,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.detection.conditions import changes_of_conditions, known_truths

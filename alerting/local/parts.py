@@ -1,5 +1,7 @@
 """Parts of the platform on one machine: the command, needs and readiness check of each."""
 
+from __future__ import annotations
+
 import math
 import ssl
 import sys
@@ -9,13 +11,12 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
-
 from alerting.adapters.airflow.dag_files import dag_folder, write_pools
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.mongod_causes import cause
 from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.deferred import httpx
 from alerting.definitions.faults import UserError
 from alerting.local.mlflow_app import PASSWORD_FILE
 from alerting.local.prepare import NEW_KEYS

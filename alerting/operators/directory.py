@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from alerting.definitions.faults import UserError
 from alerting.operators.actions import ROLES, Role
 
 BEGUN_LASTS = timedelta(minutes=10)
@@ -14,6 +15,29 @@ CLOCK_SKEW = timedelta(seconds=60)
 LONGEST_ACCOUNT_NAME = 60
 _RESERVED = frozenset({"platform", "directory"})
 """Actors of the audit that are no accounts."""
+
+
+class DirectoryRefused(UserError):
+    """Refusal of a sign-in or a log-out. `why`: the check that failed, for the audit; it never
+    holds a part of a token."""
+
+    def __init__(self, why: str, message: str) -> None:
+        self.why = why
+        super().__init__(message)
+
+
+class DirectoryDown(DirectoryRefused):
+    """Error: the provider does not answer as one; it can succeed later."""
+
+
+@dataclass(frozen=True)
+class BegunSignIn:
+    """A sign-in that a browser has begun. `address`: of the provider, to go on with."""
+
+    address: str
+    state: str
+    nonce: str
+    verifier: str = field(repr=False)
 
 
 @dataclass(frozen=True)

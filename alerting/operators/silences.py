@@ -113,6 +113,38 @@ def find_silence(
     return max(found, key=lambda one: (one.kind == "maintenance", one.end), default=None)
 
 
+@dataclass(frozen=True)
+class SilenceMark:
+    """What is silenced on an asset. `is_whole`: every alarm, not only those of a definition or up
+    to a severity."""
+
+    kind: SilenceKind
+    is_whole: bool
+
+
+def find_marks(
+    silences: Iterable[Silence],
+    lines: Mapping[str, Collection[str]],
+    definitions: Mapping[str, Collection[str]],
+    at: datetime,
+) -> dict[str, SilenceMark]:
+    """Return what is silenced at an instant, by asset, where anything is: every alarm before some,
+    maintenance before others. `lines`: each asset and all above it; `definitions`: those that are
+    evaluated on it."""
+    present = [one for one in silences if one.phase(at) == "present"]
+    found = {}
+    for asset, line in lines.items():
+        marks = [
+            SilenceMark(one.kind, one.scope.definition is None and one.scope.up_to is None)
+            for one in present
+            if (one.scope.part is None or one.scope.part in line)
+            and (one.scope.definition is None or one.scope.definition in definitions.get(asset, ()))
+        ]
+        if marks:
+            found[asset] = max(marks, key=lambda mark: (mark.is_whole, mark.kind == "maintenance"))
+    return found
+
+
 def new_silence(
     kind: SilenceKind,
     scope: SilenceScope,

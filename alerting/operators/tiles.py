@@ -2,18 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.episodes.episode import Episode
+from alerting.operators.silences import SilenceMark
 
 TileState = Literal[
     "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
 ]
 _RANKS: tuple[TileState, ...] = get_args(TileState)
 MOST_NORMAL = 60
-"""Normal assets that are shown one by one; of more, their number is."""
+"""Normal assets that are shown one by one; of more, their number is, without those that are
+silenced by themselves."""
+NOT_SILENCED: Mapping[str, SilenceMark] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Tile:
     """The state of one asset. `alarms`: open ones, or ended ones that wait to be acknowledged.
 
     `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it.
+    `silenced`: what is silenced on it, if anything is.
     """
 
     asset: str
@@ -39,18 +44,20 @@ class Tile:
     alarms: int = 0
     episode: str | None = None
     unknown: int = 0
+    silenced: SilenceMark | None = None
 
 
 @dataclass(frozen=True)
 class PartTiles:
     """A part of the plant: its tiles, worst first, and how many assets of each state are not shown
-    one by one."""
+    one by one. `silenced`: what is silenced on all of it."""
 
     name: str
     title: str
     tiles: tuple[Tile, ...]
     normal: int = 0
     without_definition: int = 0
+    silenced: SilenceMark | None = None
 
     @property
     def worst(self) -> Tile | None:
@@ -89,11 +96,12 @@ def make_tiles(
     still_open: Sequence[Episode],
     unacknowledged: Iterable[Episode],
     unknown: Mapping[str, int],
+    silenced: Mapping[str, SilenceMark] = NOT_SILENCED,
 ) -> list[PartTiles]:
     """Return the parts of the plant with their tiles, the worst first.
 
     `definition_counts`: how many definitions are evaluated on each asset; `unknown`: on how many of
-    these it is not known whether all is well.
+    these it is not known whether all is well; `silenced`: what is silenced on assets.
     """
     open_on = _by_asset(still_open)
     over_on = _by_asset(unacknowledged)
@@ -107,13 +115,15 @@ def make_tiles(
         if name in open_on or name in over_on or name in unknown:
             one = assets.get(name) or PlantAsset(name, name, None)
             alarms = open_on.get(name, ()), over_on.get(name, ())
-            of_part.append(_tile(one, *alarms, unknown.get(name, 0)))
+            tile = _tile(one, *alarms, unknown.get(name, 0))
+            of_part.append(replace(tile, silenced=silenced.get(name)))
         elif name not in watched:
             without[part] += 1
-        elif len(watched) > MOST_NORMAL:
+        elif len(watched) > MOST_NORMAL and silenced.get(name) == silenced.get(part):
             normal[part] += 1
         else:
-            of_part.append(Tile(name, assets[name].title, "normal"))
+            mark = silenced.get(name)
+            of_part.append(Tile(name, assets[name].title, "normal", silenced=mark))
     found = [
         PartTiles(
             name,
@@ -121,6 +131,7 @@ def make_tiles(
             tuple(sorted(of_part, key=_tile_order)),
             normal[name],
             without[name],
+            silenced.get(name),
         )
         for name, of_part in tiles.items()
     ]

@@ -50,7 +50,8 @@ def make_wall(causes: Sequence[Cause], parts: Iterable[PartTiles]) -> Wall:
     parts = list(parts)
     tiles = sorted((tile for part in parts for tile in part.tiles), key=_urgency)
     loud = [tile for tile in tiles if tile.state not in _QUIET]
-    quiet = [tile for tile in tiles if tile.state in _QUIET]
+    silent_first = sorted(tiles, key=lambda tile: tile.silenced is None)
+    quiet = [tile for tile in silent_first if tile.state in _QUIET]
     size = TILES_BELOW_CARDS if causes else TILES_ALONE
     spare = (-len(loud) % size if loud else size) if causes else None
     rows = _deal([*loud, *quiet[:spare]], size)

@@ -221,7 +221,7 @@ class FeedbackLog(Protocol):
     def for_episode(self, episode: str) -> list[Feedback]: ...
 
 
-ChangedThing = Literal["episode", "shelf", "platform"]
+ChangedThing = Literal["episode", "shelf", "handover", "platform"]
 
 
 class NoChangeFeed(Exception):
@@ -243,7 +243,8 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a shelf or a silence, or of the faults of the platform.
+    """A change of an episode, of a shelf or a silence, of a hand-over of a shift, or of the faults
+    of the platform.
 
     `mark`: where the change stands in the order of all changes of the database; texts of one
     length, so that they compare as the changes do. `asset`: None for what is of no asset.

@@ -6,14 +6,17 @@ interpolated and no grid is made, so the value at an instant depends on the read
 time before it and on nothing else, however the time is cut.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Computed
 from alerting.definitions.fields.variables import LAG_LENGTHS
 from alerting.readings.cleaning import Floats, in_range
@@ -23,7 +26,7 @@ from alerting.readings.sample_quality import NO_INSTANTS, Doubts, find_members
 
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
-ReadStored = Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]
+ReadStored: TypeAlias = "Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]"
 Flags = npt.NDArray[np.bool_]
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 

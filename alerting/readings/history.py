@@ -5,12 +5,14 @@ Numbers and booleans are float64 columns (true is 1.0, missing is NaN), categori
 columns (missing is None).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType
 from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts

@@ -1,12 +1,14 @@
 """A history larger than memory: read piece by piece, or a few variables at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis, millis
 

@@ -1,12 +1,14 @@
 """Contributions to a score: the share of every raw variable, in probability, as messages."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.learning.features.plan import Column, FeaturePlan

@@ -1,13 +1,14 @@
 """Courses of variables in a what-if: a moved lever, and the variables that follow it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Relation
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.computed import with_computed
@@ -108,7 +109,9 @@ class Courses:
         return lagged
 
     def _is_number(self, name: str) -> bool:
-        return name in self.history.readings and is_numeric_dtype(self.history.readings[name].dtype)
+        return name in self.history.readings and pd.api.types.is_numeric_dtype(
+            self.history.readings[name].dtype
+        )
 
     def _own(self, name: str) -> Floats:
         return self.history.readings[name].to_numpy(np.float64)

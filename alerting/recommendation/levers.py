@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import FeaturePlan

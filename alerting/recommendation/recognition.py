@@ -1,11 +1,12 @@
 """Recognise from readings whether advice was followed; only a person's answer is stored."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import Change, RecommendationResult, RecommendationTaken
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from alerting.usecases.operators.operate import Actor, assign
 from tests.helpers.console.chromium import CHROMIUM, wait_until
 from tests.helpers.console.live_console import console_process, reader, shows
 from tests.helpers.console.operators_plant import (
     ADVICE,
     HELPED,
+    add_night,
     add_past,
     flood,
     get_hot,
@@ -72,7 +74,7 @@ class Operator:
         self._folder = Path(PICTURES, scheme) if PICTURES else None
 
     def tap(self, selector):
-        wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
+        self.wait_for(selector)
         assert self.page.evaluate(TAP % selector) is None, selector
         self.taps += 1
 
@@ -82,7 +84,8 @@ class Operator:
         self.page.wait_for(self.base + path, "main")
 
     def has(self, selector):
-        return self.page.evaluate(f"document.querySelector({selector!r}) !== null")
+        is_there = f"document.querySelector({selector!r}) !== null"
+        return self.page.evaluate(f"document.readyState === 'complete' && {is_there}")
 
     def wait_for(self, selector):
         wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
@@ -240,18 +243,23 @@ def test_a_console_that_was_killed_is_found_again_by_all_open_pages(tmp_path, re
 QUESTIONS = {
     "is line 2 all right?": ("/", ".now-chip", "Line 2 normal"),
     "what do I do first?": ("/", f"{CARD}:first-of-type .advice", ADVICE),
+    "who has taken this?": ("/", f"{CARD}:first-of-type .tag", "taken over by nina"),
+    "what did night shift do?": ("night", "#done .handover-what", f"nina acted: {HELPED}"),
     "has this happened before?": ("episode", "#before", "4 alarms like this before"),
 }
 """Each question with the page that answers it, the element, and the answer; `episode`: the page of
-the open alarm."""
+the open alarm; `night`: of the shift before."""
 
 
 @pytest.mark.parametrize("screen", ["phone", "desk"])
 def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, stores, screen):
     platform = operators_plant(stores)
     add_past(platform, "press-3")
+    night = add_night(platform, "press-3")
     get_hot(platform, "press-3")
     (hot,) = platform.episodes.find(open_only=True)
+    assign(platform, hot.id, Actor("nina", "operator"), platform.clock.now(), "nina")
+    paths = {"episode": f"/episodes/{hot.id}", "night": night}
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     with (
@@ -259,7 +267,7 @@ def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, store
         reader(tmp_path / "a", base, size=SCREENS[screen]) as page,
     ):
         for path, selector, answer in QUESTIONS.values():
-            page.open(base + (f"/episodes/{hot.id}" if path == "episode" else path))
+            page.open(base + paths.get(path, path))
             in_sight(page, selector, answer)
         page.open(f"{base}/episodes/{hot.id}")
         assert HELPED in page.text()

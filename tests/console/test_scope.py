@@ -9,9 +9,11 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.operators.people import Account
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
-from tests.in_memory_platform import HandClock, in_memory_platform
+from tests.helpers.console.pages import log_in
+from tests.in_memory_platform import HandClock, Mailbox, in_memory_platform
 
 TOKENS = {
     "whole-plant-0123456789": ("ada", "engineer"),
@@ -24,7 +26,7 @@ HEAT = {"temperature": Variable(unit="°C")}
 
 @pytest.fixture
 def platform():
-    made = in_memory_platform()
+    made = in_memory_platform(Mailbox("hall-1"), Mailbox("hall-2"))
     made.assets.store_assets(
         [
             Asset(name="line-1"),
@@ -166,6 +168,35 @@ def test_an_alarm_of_a_wider_definition_is_shown_and_answered_and_the_definition
     made = client.post("/api/v1/shelves", json={**target, "asset": "oven-1"}, headers=ANNA)
     refused = client.post("/api/v1/shelves", json={**target, "asset": "oven-2"}, headers=ANNA)
     assert (made.status_code, refused.status_code) == (200, 404)
+
+
+def test_a_silence_is_told_on_the_channels_of_the_own_routes(platform, client):
+    asked = {"kind": "silence", "part": "oven-1", "for": "1h", "reason": "noise"}
+    pages = [TestClient(client.app) for _ in range(2)]
+    for page, token in zip(pages, list(TOKENS)[:2], strict=True):
+        log_in(page, token)
+    whole, own = (lambda n=n: pages[n].get("/new-silence").text for n in range(2))
+    assert "no route for your part of the plant" in own()
+    routes = [
+        {"name": f"route-{n}", "match": {"assets": [f"oven-{n}"]}, "channels": [f"hall-{n}"]}
+        for n in (1, 2)
+    ]
+    apply_routes(platform, routes, "ada", at(0))
+    assert ('value="hall-1"' in own(), "hall-2" in own()) == (True, False)
+    assert 'value="hall-2"' in whole()
+    for channel, status in (("hall-2", 404), ("hall-3", 404), ("hall-1", 200)):
+        sent = {**asked, "notified": [channel]}
+        assert client.post("/api/v1/silences", json=sent, headers=ANNA).status_code == status
+
+
+def test_a_silence_above_the_own_line_is_marked_on_its_tiles(platform, client):
+    asked = {"kind": "maintenance", "part": "line-2", "for": "1h", "reason": "noise"}
+    platform.assets.store_assets([Asset(name="hall"), Asset(name="line-1", parent="hall")])
+    for part, marked in (("line-2", []), ("hall", ["oven-1"])):
+        sent = {**asked, "part": part}
+        assert client.post("/api/v1/silences", json=sent, headers=ADA).status_code == 200
+        tiles = client.get("/api/v1/now", headers=ANNA).json()["tiles"]
+        assert [t["asset"] for t in tiles if t["silenced"]] == marked
 
 
 def test_acts_on_the_own_line_work(platform, client):

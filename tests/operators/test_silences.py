@@ -7,7 +7,13 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.operators.actions import NotAllowed
-from alerting.operators.silences import SilenceScope, find_silence, new_silence
+from alerting.operators.silences import (
+    SilenceMark,
+    SilenceScope,
+    find_marks,
+    find_silence,
+    new_silence,
+)
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
@@ -52,6 +58,23 @@ def test_it_begins_and_ends_by_itself(minute, phase):
     assert one.phase(at(minute)) == phase
     found = find_silence([one], "too-hot", OVEN, "medium", at(minute))
     assert (found is not None) == (phase == "present")
+
+
+@pytest.mark.parametrize(
+    ("silences", "mark"),
+    [
+        ([made()], ("silence", True)),
+        ([made("maintenance", definition="too-hot")], ("maintenance", False)),
+        ([made(up_to="medium")], ("silence", False)),
+        ([made(), made("maintenance", up_to="low")], ("silence", True)),
+        ([made(), made("maintenance")], ("maintenance", True)),
+        ([made(part="line-2"), made(definition="too-moist"), made(start=20)], None),
+    ],
+)
+def test_an_asset_is_marked_with_what_is_silenced_on_it(silences, mark):
+    lines = {"oven-1": OVEN, "fan": ("fan", "plant")}
+    found = find_marks(silences, lines, {"oven-1": {"too-hot"}}, at(15))
+    assert found.get("oven-1") == (mark and SilenceMark(*mark))
 
 
 def test_one_that_was_ended_early_or_cancelled_covers_nothing_more():

@@ -1,5 +1,6 @@
 import pytest
 
+from alerting.operators.silences import SilenceMark
 from alerting.operators.tiles import PlantAsset, find_parts, make_tiles
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
@@ -61,6 +62,26 @@ def test_of_many_normal_assets_the_number_is_shown():
     )
     assert [tile.asset for tile in part.tiles] == ["a-7"]
     assert part.normal == 100  # 99, and the line
+
+
+@pytest.mark.parametrize("of_all", [False, True])
+def test_silenced_assets_are_marked_and_shown_unless_all_of_their_part_is_silenced(of_all):
+    assets = plant(*(f"a-{n}" for n in range(100)))
+    mark = SilenceMark("maintenance", is_whole=True)
+    silenced = dict.fromkeys(assets, mark) if of_all else {"a-7": mark, "a-8": mark}
+    [part] = make_tiles(
+        assets,
+        find_parts(assets),
+        dict.fromkeys(assets, 1),
+        [episode(1, asset="a-7")],
+        [],
+        {},
+        silenced,
+    )
+    shown = {tile.asset: (tile.state, tile.silenced) for tile in part.tiles}
+    both = {"a-7": ("happening", mark), "a-8": ("normal", mark)}
+    assert shown == ({"a-7": both["a-7"]} if of_all else both)
+    assert part.silenced == (mark if of_all else None)
 
 
 def test_the_parts_of_a_plant_are_below_its_one_topmost_asset():

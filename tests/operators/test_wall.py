@@ -3,6 +3,7 @@
 import pytest
 
 from alerting.operators.causes import Cause
+from alerting.operators.silences import SilenceMark
 from alerting.operators.tiles import PartTiles, Tile
 from alerting.operators.wall import CARDS, MOST_PAGES, TILES_ALONE, make_wall
 from tests.helpers.episodes import episode
@@ -49,6 +50,12 @@ def test_without_an_alarm_every_asset_has_its_turn_and_what_is_not_normal_comes_
     wall = make_wall([], parts_of(*assets))
     assert [tile for page in wall.pages for tile in page.tiles] == assets
     assert all(0 < len(page.tiles) <= TILES_ALONE for page in wall.pages)
+
+
+def test_where_only_some_normal_assets_have_room_the_silenced_ones_come_first():
+    silenced = Tile("a-9", "A 9", "normal", silenced=SilenceMark("silence", is_whole=True))
+    (page,) = make_wall(causes(1), parts_of(*tiles("normal", 50), silenced)).pages
+    assert page.tiles[0] == silenced
 
 
 def test_what_is_worst_comes_first_from_whichever_part_it_is():

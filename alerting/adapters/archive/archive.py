@@ -12,10 +12,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from alerting.adapters.archive.folder import ArchiveFolder
 from alerting.adapters.archive.month_tables import (
     OWN,
@@ -28,6 +24,7 @@ from alerting.adapters.archive.month_tables import (
     row_groups,
 )
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles, archive_path
+from alerting.deferred import pa, pc, pq
 from alerting.definitions.assets import VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import ArchivedFile, Assets, Document, ReadingColumns

@@ -1,5 +1,7 @@
 """Readings of database and archive as one; the database's came later, and replace others."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,7 +9,6 @@ from functools import reduce
 from itertools import groupby
 
 import numpy as np
-import pandas as pd
 
 from alerting.adapters.archive.archive import ReadingsArchive
 from alerting.adapters.samples.columns import (
@@ -21,6 +22,7 @@ from alerting.adapters.samples.columns import (
     newest_frame,
     readings_frame,
 )
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import (

@@ -9,10 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyarrow import fs
-
 from alerting.adapters.object_store import object_store
+from alerting.deferred import fs, pa
 from alerting.definitions.faults import Unreachable, UserError, first_line, shown
 
 

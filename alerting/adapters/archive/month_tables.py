@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from bson import json_util
 from bson.json_util import CANONICAL_JSON_OPTIONS
 
 from alerting.adapters.samples.columns import readings_columns, without_bad
+from alerting.deferred import pa
 from alerting.definitions.assets import VariableType
 from alerting.ports import Document, ReadingColumns
 from alerting.readings.instants import datetimes
@@ -29,18 +29,15 @@ ARRIVED = "arrived (UTC)"
 QUALITY = "quality (JSON)"
 OTHER = "other (JSON)"
 OWN = (TIME, ARRIVED, QUALITY, OTHER)
-_TS = pa.timestamp("ms", "UTC")
-_TYPES: Mapping[VariableType, Any] = {
-    "number": pa.float64(),
-    "boolean": pa.bool_(),
-    "category": pa.string(),
-}
+_TYPES: Mapping[VariableType, str] = {"number": "double", "boolean": "bool", "category": "string"}
 
 
 def month_schema(types: Mapping[str, VariableType]) -> Any:
     """Return the schema of a file with these variables."""
-    own = [(TIME, _TS), (ARRIVED, _TS), (QUALITY, pa.string()), (OTHER, pa.string())]
-    return pa.schema([*own, *((name, _TYPES[type_]) for name, type_ in types.items())])
+    own = [(TIME, _stamp()), (ARRIVED, _stamp()), (QUALITY, pa.string()), (OTHER, pa.string())]
+    return pa.schema(
+        [*own, *((name, pa.type_for_alias(_TYPES[type_])) for name, type_ in types.items())]
+    )
 
 
 def documents_at_once(schema: Any) -> int:
@@ -103,7 +100,7 @@ def month_table(documents: Sequence[Document], schema: Any) -> Any:
 def _instants(found: Sequence[Any]) -> Any:
     return pa.array(
         np.array([one.replace(tzinfo=None) for one in found], "datetime64[ms]"), pa.timestamp("ms")
-    ).cast(_TS)
+    ).cast(_stamp())
 
 
 def _column(name: str, type_: Any, samples: Sequence[Document], other: Sequence[Document]) -> Any:
@@ -212,3 +209,7 @@ class RowsDigest:
     def hexdigest(self) -> str:
         """Return the hash of all rows so far."""
         return self._hash.hexdigest()
+
+
+def _stamp() -> Any:
+    return pa.timestamp("ms", "UTC")

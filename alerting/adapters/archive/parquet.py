@@ -7,6 +7,8 @@ file rows are sorted, and the statistics of its row groups leave out the others.
 double, boolean double of 0 and 1, category string.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,13 +17,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from alerting.adapters.samples.columns import frame_of, newest_frame, without_bad
+from alerting.deferred import ds, pa, pc, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import (
@@ -38,7 +36,6 @@ from alerting.readings.instants import from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
 
 MOST_ROWS = 200_000  # of all assets together that wait to be written
-_TS = pa.timestamp("ms", "UTC")
 # no names of variables
 _TIME = "time (UTC)"
 _QUALITY = "quality (JSON)"
@@ -162,7 +159,7 @@ class ParquetStore:
             name: pa.string() if type_ == "category" else pa.float64()
             for name, type_ in types.items()
         }
-        schema = pa.schema([(_TIME, _TS), (_QUALITY, pa.string()), *arrow.items()])
+        schema = pa.schema([(_TIME, _stamp()), (_QUALITY, pa.string()), *arrow.items()])
         table = (
             ds.dataset(files, schema=schema, format="parquet").to_table(
                 filter=_interval_filter(start, end)
@@ -190,8 +187,8 @@ class ParquetStore:
 
 
 def _interval_filter(start: datetime | None, end: datetime | None) -> Any:
-    after = None if start is None else pc.field(_TIME) > pa.scalar(start, _TS)
-    until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _TS)
+    after = None if start is None else pc.field(_TIME) > pa.scalar(start, _stamp())
+    until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _stamp())
     return until if after is None else after if until is None else after & until
 
 
@@ -218,7 +215,7 @@ def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
             asset,
             pa.table(
                 {
-                    _TIME: pa.array(batch.at[rows], _TS),
+                    _TIME: pa.array(batch.at[rows], _stamp()),
                     _QUALITY: pa.array(quality, pa.string()),
                     **arrays,
                 }
@@ -246,3 +243,7 @@ def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
     at = np.array([to_millis(row.ts) for row in rows], np.int64)
     quality = {i: dict(row.quality) for i, row in enumerate(rows) if row.quality}
     return ReadingBatch(np.array([row.asset for row in rows], object), at, columns, quality)
+
+
+def _stamp() -> Any:
+    return pa.timestamp("ms", "UTC")

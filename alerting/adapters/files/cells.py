@@ -14,10 +14,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from alerting.deferred import pa, pc, pd
 from alerting.definitions.assets import VariableType
 from alerting.ports import SampleColumn
 from alerting.readings.history import Millis

@@ -1,13 +1,13 @@
 """Profile of one column: counts of its kinds of cells, with the first invalid cells."""
 
 import numpy as np
-import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import EXAMPLES, faulty_lines, type_check
 from alerting.adapters.files.recognition import NumberForm
 from alerting.adapters.files.tables.chunks import Chunk
+from alerting.deferred import pc
 from alerting.definitions.assets import VariableType
 from alerting.readings.inference import BadLine, ColumnProfile
 

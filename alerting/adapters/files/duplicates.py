@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
+from alerting.deferred import pa, pc, pd
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import Millis
 from alerting.readings.sample_quality import Quality

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.adapters.files.cells import BoolArray
 from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows
 from alerting.adapters.files.rows import Keyed, TableRows
 from alerting.adapters.files.tables.text import Position
+from alerting.deferred import pd
 from alerting.readings.history import Millis, from_millis
 from alerting.usecases.ingestion.sources import Profile
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
 from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.adapters.files.tables.titles import column
+from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError
 from alerting.readings.sample_quality import Codes, grade, why_no_quality
 

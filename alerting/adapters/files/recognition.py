@@ -4,13 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
-
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
 from alerting.adapters.files.tables.chunks import ChunkedTable
 from alerting.adapters.files.tables.titles import similar_titles, title_list
+from alerting.deferred import pc
 from alerting.definitions.faults import UserError
 
 ROWS = 2_000

@@ -10,8 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
@@ -33,6 +31,7 @@ from alerting.adapters.files.stamps.sequence import DEFAULT_START, SequenceStamp
 from alerting.adapters.files.tables.chunks import Chunk, ChunkedTable
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
+from alerting.deferred import pa, pc
 from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError
 from alerting.readings.column_titles import Units, column_names

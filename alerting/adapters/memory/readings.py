@@ -1,10 +1,10 @@
 """Readings and events in memory."""
 
+from __future__ import annotations
+
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-
-import pandas as pd
 
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import (
@@ -15,6 +15,7 @@ from alerting.adapters.samples.columns import (
     readings_frame,
     sample_fields,
 )
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import (
     Document,

@@ -6,12 +6,14 @@ reads the same files as the platform, with the same checks. It cannot compare th
 those in the platform's database.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any, cast
 
-import pandas as pd
 import yaml
 
+from alerting.deferred import pd
 from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import trained_kind_named
 from alerting.learning.models.trained import ModelRefused, TrainedModel

@@ -1,4 +1,4 @@
-"""Changes of episodes, shelves and faults of the platform, from one change stream."""
+"""Changes of episodes, shelves, hand-overs and faults of the platform, from one change stream."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from pymongo.change_stream import DatabaseChangeStream
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase
-from alerting.adapters.mongo.indexes import EPISODES, PLATFORM_ALERTS, SHELVES, SILENCES
+from alerting.adapters.mongo.indexes import EPISODES, HANDOVERS, PLATFORM_ALERTS, SHELVES, SILENCES
 from alerting.definitions.model import SEVERITIES
 from alerting.ports.episodes import ChangedThing, LiveChange, LiveEpisode, NoChangeFeed
 
@@ -18,11 +18,12 @@ _THINGS: dict[str, ChangedThing] = {
     EPISODES: "episode",
     SHELVES: "shelf",
     SILENCES: "shelf",
+    HANDOVERS: "handover",
     PLATFORM_ALERTS: "platform",
 }
 _FIELDS = (
     *("definition", "asset", "severity", "condition", "is_prediction", "happening_at"),
-    *("acknowledged.at", "muted_by", "backfilled", "scope.part"),
+    *("acknowledged.at", "muted_by", "backfilled", "scope.part", "part"),
 )
 _PIPELINE: list[Document] = [
     {
@@ -106,7 +107,7 @@ def _changes(change: Document) -> list[LiveChange]:
     if thing == "episode":
         episode = _episode(change["documentKey"]["_id"], document)
         return [] if episode is None else [LiveChange(mark, thing, episode.asset, episode)]
-    asset = document.get("asset") or (document.get("scope") or {}).get("part")
+    asset = document.get("asset") or (document.get("scope") or document).get("part")
     return [LiveChange(mark, thing, asset if isinstance(asset, str) else None)]
 
 

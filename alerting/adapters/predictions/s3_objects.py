@@ -5,6 +5,8 @@ for credentials. Addresses that come with a request need neither: here one serve
 the environment, and a redirect is an error.
 """
 
+from __future__ import annotations
+
 import configparser
 import hashlib
 import hmac
@@ -16,9 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import httpx
-
 from alerting.adapters.sources.secrets import require_private
+from alerting.deferred import httpx
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.settings.buckets import Parts
 

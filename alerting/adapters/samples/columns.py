@@ -1,5 +1,7 @@
 """Documents of readings and events as frames, by the conventions of `readings.history`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow

@@ -117,6 +117,15 @@ GapView = TypedDict(
 )
 """Assets on which a definition is not evaluated for one reason, since when."""
 
+SilencedView = TypedDict(
+    "SilencedView",
+    {
+        "kind": Literal["maintenance", "silence"],
+        "is_whole": bool,
+    },
+)
+"""What is silenced on an asset: every alarm (`is_whole`), or some of them."""
+
 TileView = TypedDict(
     "TileView",
     {
@@ -129,10 +138,11 @@ TileView = TypedDict(
         "severity": Literal["low", "medium", "high", "critical"] | None,
         "alarms": int,
         "episode": str | None,
+        "silenced": SilencedView | None,
     },
 )
 """The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
-plant."""
+plant. `silenced`: whether its alarms are muted, or some of them; null if none is."""
 
 NowView = TypedDict(
     "NowView",

@@ -15,7 +15,7 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Cursor
 from alerting.console.language import language_of
 from alerting.console.now.address import AskedFilters, address_of
-from alerting.console.silences.silence_pages import present_silences
+from alerting.console.silences.silence_pages import with_scopes
 from alerting.console.web.pages import NOT_NOTIFIED_WITHIN, SHELF_REASONS
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.model import SEVERITIES
@@ -119,7 +119,7 @@ def _present(
         else None,
         "work": describe_work(platform, 12) if is_quiet else None,
         "shelves": shelves_now(platform.shelves, now.at),
-        "silences": present_silences(request, platform, now.at),
+        "silences": with_scopes(request, platform, now.silences),
         "not_notified": len(not_notified_since(platform, now.at - NOT_NOTIFIED_WITHIN, now.at)),
         "off": alarms_off(platform),
         "may_answer": person.may_answer,

@@ -2,14 +2,13 @@
 
 import hmac
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from itsdangerous import BadData, URLSafeSerializer
 
-from alerting.adapters.oidc import BegunSignIn, DirectoryDown, DirectoryRefused, OidcProvider
 from alerting.console.attempts import client_of
 from alerting.console.gate import COOKIE
 from alerting.console.login import (
@@ -23,11 +22,20 @@ from alerting.console.transport import is_https
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.operators.directory import BEGUN_LASTS, DirectoryPerson
+from alerting.operators.directory import (
+    BEGUN_LASTS,
+    BegunSignIn,
+    DirectoryDown,
+    DirectoryPerson,
+    DirectoryRefused,
+)
 from alerting.operators.people import SESSION_LASTS
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.access.directory import sign_in_from_directory, sign_out_from_directory
 from alerting.usecases.access.sign_in import record_sign_in
+
+if TYPE_CHECKING:
+    from alerting.adapters.oidc import OidcProvider
 
 pages = APIRouter(include_in_schema=False)
 BEGUN = "alerting_directory"
@@ -126,7 +134,7 @@ async def end_everywhere(
     return Response()
 
 
-def _provider_of(request: Request) -> OidcProvider:
+def _provider_of(request: Request) -> "OidcProvider":
     """Return the configured provider. Raises HTTPException 404 without one, 429 for too many
     requests of one address."""
     entrance = entrance_of(request)
@@ -144,7 +152,7 @@ def _check_limit(request: Request) -> None:
 
 def _enter(
     request: Request,
-    provider: OidcProvider,
+    provider: "OidcProvider",
     person: DirectoryPerson,
     begun_at: datetime,
     target: str,
@@ -174,12 +182,12 @@ def _refuse(
     return HTMLResponse(login_page(request, target, fault.message), status)
 
 
-def _seal(provider: OidcProvider, begun: BegunSignIn, target: str, now: datetime) -> str:
+def _seal(provider: "OidcProvider", begun: BegunSignIn, target: str, now: datetime) -> str:
     fields = [begun.state, begun.nonce, begun.verifier, target, to_millis(now)]
     return _serializer(provider).dumps(fields)
 
 
-def _unseal(provider: OidcProvider, cookie: str, state: str) -> tuple[BegunSignIn, str, datetime]:
+def _unseal(provider: "OidcProvider", cookie: str, state: str) -> tuple[BegunSignIn, str, datetime]:
     """Return the sign-in of a cookie, its target and its time. Raises DirectoryRefused for a cookie
     that this platform did not make, and for an answer to another sign-in."""
     try:
@@ -193,5 +201,5 @@ def _unseal(provider: OidcProvider, cookie: str, state: str) -> tuple[BegunSignI
     return BegunSignIn("", expected, nonce, verifier), local_target(target), from_millis(begun_at)
 
 
-def _serializer(provider: OidcProvider) -> URLSafeSerializer:
+def _serializer(provider: "OidcProvider") -> URLSafeSerializer:
     return URLSafeSerializer(provider.secret, b"alerting sign-in by the directory")

@@ -217,6 +217,11 @@ def present_silences(
         and (not asset or one.scope.part is None or one.scope.part in line)
         and (not definition or one.scope.definition == definition)
     ]
+    return with_scopes(request, platform, present)
+
+
+def with_scopes(request: Request, platform: Platform, present: Sequence[Silence]) -> dict[str, Any]:
+    """Return silences, and in words what they cover, for the list on other pages."""
     return {"present": present, "scopes": scopes_of(request, platform, present)}
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, variable_name
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceFields

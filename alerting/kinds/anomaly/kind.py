@@ -1,12 +1,14 @@
 """Kind `anomaly`: something is unlike normal operation."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from typing import cast
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation import Evaluation

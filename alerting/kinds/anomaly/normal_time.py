@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.detection.categories import CategoryValues, category_values
 from alerting.detection.problems import BoolArray, problem_intervals

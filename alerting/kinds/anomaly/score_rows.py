@@ -1,8 +1,10 @@
 """Scores of rows of features, each by the detector of its asset."""
 
-import numpy as np
-import pandas as pd
+from __future__ import annotations
 
+import numpy as np
+
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import Labels, label_of
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector

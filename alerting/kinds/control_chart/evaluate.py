@@ -8,8 +8,8 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.detection.carried import Carried

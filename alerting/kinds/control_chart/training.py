@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import Labels, category_values
 from alerting.detection.control_charts.chart import Chart, ChartState, Point

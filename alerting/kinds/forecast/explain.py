@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration

@@ -1,11 +1,12 @@
 """Kind `forecast`: a value ahead, which may leave its limits; evaluated as any model of a
 problem."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.episode import Episode

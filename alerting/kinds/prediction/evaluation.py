@@ -1,13 +1,15 @@
 """Evaluate a model of a problem over one interval of event time: from histories to steps."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition

@@ -1,12 +1,14 @@
 """The part that kinds share whose model predicts a problem: its score is a probability, an episode
 has a prediction window."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_occurrences, predicts

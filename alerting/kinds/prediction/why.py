@@ -1,11 +1,13 @@
 """Explain the score of a model of a problem at an instant."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeAlias
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import format_threshold, spoken_share, spoken_threshold
 from alerting.episodes.advice import split_reasons
@@ -17,7 +19,7 @@ from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
 from alerting.recommendation.contributions import contributions
 
-Describe = Callable[[TrainedModel, pd.DataFrame], list[str]]
+Describe: TypeAlias = "Callable[[TrainedModel, pd.DataFrame], list[str]]"
 
 
 def describe_nothing(model: TrainedModel, row: pd.DataFrame) -> list[str]:  # noqa: ARG001

@@ -1,5 +1,7 @@
 """Input and result of an evaluation of one target, for every kind."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
 from alerting.detection.carried import ReadingInForce

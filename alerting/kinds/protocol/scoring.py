@@ -1,10 +1,11 @@
 """The part of kinds whose model gives one score to one instant of one asset: what an answer says of
 it beside the number."""
 
+from __future__ import annotations
+
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
 from alerting.kinds.protocol.evaluation import ScoredRows

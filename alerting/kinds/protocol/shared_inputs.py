@@ -6,14 +6,16 @@ newest asset's is kept: at most `MOST_VALUES` values of readings, as many of par
 larger part), as many of feature rows and of predicted values; of explanations the last hundred.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import CategoryValues, category_values, longest_hold

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.checks.conditions import MIDDLE
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned

@@ -1,13 +1,15 @@
 """Dataset rows beside their features: labelled for each asset, then joined for all assets."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import SuppressedInterval
@@ -111,7 +113,7 @@ class JoinedRows:
     part_by_data: Parts
     effect: Effects
 
-    def select(self, mask: BoolArray) -> "JoinedRows":
+    def select(self, mask: BoolArray) -> JoinedRows:
         """Return the rows that a mask selects."""
         return JoinedRows(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
 

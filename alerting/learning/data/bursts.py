@@ -7,8 +7,8 @@ from datetime import timedelta
 from math import ceil, floor, log10
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.problem import ClearDifference
 from alerting.definitions.model import Problem

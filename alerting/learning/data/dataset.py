@@ -1,5 +1,7 @@
 """The dataset of one training: rows, labels and parts from the point-in-time view at as_of."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,8 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval

@@ -1,6 +1,8 @@
 """Files of a dataset: a step in another process reads the dataset back from them, bit for bit; and
 its export as one plain table, for other tools."""
 
+from __future__ import annotations
+
 import io
 import json
 from collections.abc import Mapping
@@ -10,10 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from alerting.deferred import pa, pd, pq
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import HASHED, Dataset
 from alerting.learning.data.findings import findings_from

@@ -1,13 +1,15 @@
 """Hash of a dataset's content."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.features.plan import FeaturePlan
 
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan

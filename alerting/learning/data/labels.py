@@ -5,14 +5,16 @@ holds at some sample there, or an event goes on. With `horizon: 0s` the window i
 ends at t.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.counted_times import is_unknown_start, why_not_counted
 from alerting.detection.problems import (

@@ -1,12 +1,14 @@
 """Leak suspects: variables that predict the label too well, or know too early."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.moments import Floats

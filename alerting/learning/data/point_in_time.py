@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.build import grid
 from alerting.learning.features.plan import FeaturePlan

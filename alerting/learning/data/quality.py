@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_about
 from alerting.detection.problems import match_names

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError, name_hint
 from alerting.definitions.model import TrainedDefinition

@@ -8,12 +8,14 @@ after t). So it is the same, bit for bit, from a year of readings and from a sli
 A value outside the engineering range of its variable is missing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.number_columns import fill_numbers
 from alerting.learning.features.plan import CategorySource, FeaturePlan

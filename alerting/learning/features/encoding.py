@@ -1,5 +1,7 @@
 """Encoding of rows into the matrices of estimators; fixed at training, stored as JSON."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -7,9 +9,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from pydantic import Field
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import STORED, FeaturePlan
 
@@ -30,7 +32,7 @@ class Columns:
     levels: Mapping[str, tuple[str, ...]]
 
     @staticmethod
-    def from_plan(plan: FeaturePlan) -> "Columns":
+    def from_plan(plan: FeaturePlan) -> Columns:
         """Return the columns of a feature plan."""
         return Columns(plan.columns, plan.levels)
 
@@ -91,7 +93,7 @@ class Dense:
     scale: _Numbers
 
     @staticmethod
-    def fit(columns: Columns, matrix: Floats, scaled: bool) -> "Dense":
+    def fit(columns: Columns, matrix: Floats, scaled: bool) -> Dense:
         """Learn medians, flags and, if `scaled`, scales from the training rows alone."""
         numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
         part = matrix[:, numbers]
@@ -168,7 +170,7 @@ class ColumnPairs:
     of: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
-    def choose(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
+    def choose(columns: Columns, telling: Floats, most: int) -> ColumnPairs:
         """Return all pairs of the `most` number columns with the largest contributions."""
         numbers = [
             i

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import match_names

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.features.moments import BoolArray
 from alerting.learning.features.plan import FeaturePlan, UsualCount
 from alerting.learning.features.samples import AssetReadings

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
     BoolArray,

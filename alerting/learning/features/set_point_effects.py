@@ -8,15 +8,16 @@ movement of the outcome is regressed on the remaining movement of the set-points
 within blocks.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, in_order
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_problems
@@ -162,7 +163,7 @@ def _numbers(history: History, name: str) -> pd.Series:
     variable = history.asset.variables.get(name)
     if variable is not None and variable.type != "category":
         values = pd.to_numeric(values, errors="coerce")
-    elif not is_numeric_dtype(values.dtype):
+    elif not pd.api.types.is_numeric_dtype(values.dtype):
         codes, _ = pd.factorize(values.astype(str).where(values.notna()), sort=True)
         return pd.Series(np.where(codes < 0, np.nan, codes), values.index)
     return pd.Series(in_range(history.asset, name, np.asarray(values, np.float64)), values.index)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.metrics.metrics import Floats
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis

@@ -5,14 +5,16 @@ Events are never point-adjusted: an episode counts by the first problem after it
 outcome does; a chain of episodes that continue each other is one hit at most.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.episodes.counting import CountedEpisode
 from alerting.learning.metrics.confidence import (

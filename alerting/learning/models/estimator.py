@@ -4,13 +4,15 @@ A margin is a number that rises with the risk: log-odds, or a probability. Calib
 a probability.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.calibration import Platt, sigmoid
 
@@ -56,7 +58,7 @@ class Estimator:
     encoding: Encoding
 
     @property
-    def members(self) -> tuple["Estimator", ...]:
+    def members(self) -> tuple[Estimator, ...]:
         """Return this estimator as the only member, for code that also handles blends."""
         return (self,)
 

@@ -6,14 +6,16 @@ median absolute deviations. Its quantile among the distances of the normal rows 
 unusual the row is.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.learning.features.plan import FeaturePlan
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class NormalSample:
         return float(np.quantile(self.distances, share))
 
     @cached_property
-    def _tree(self) -> "cKDTree":
+    def _tree(self) -> cKDTree:
         return _tree_of(self.rows)
 
     def _scaled(self, values: Floats) -> Floats:
@@ -68,7 +70,7 @@ class NormalSample:
         return np.where(np.isnan(scaled), 0.0, scaled)
 
 
-def _tree_of(rows: Floats) -> "cKDTree":
+def _tree_of(rows: Floats) -> cKDTree:
     from scipy.spatial import cKDTree  # noqa: PLC0415 - commands that score nothing load no library of models
 
     return cKDTree(rows)

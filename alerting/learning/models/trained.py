@@ -1,5 +1,7 @@
 """The trained model: a fitted estimator with its feature plan, calibration and threshold."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -10,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
@@ -57,7 +59,7 @@ class TrainedModel:
     ranges: Mapping[str, tuple[float, float]]
     hash: str
     params: Mapping[str, Any] = field(default_factory=dict)
-    refit: "TrainedModel | None" = None
+    refit: TrainedModel | None = None
     usual_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     normal: NormalSample | None = field(default=None, compare=False)
     effects: SetPointEffects | None = field(default=None, compare=False)
@@ -68,7 +70,7 @@ class TrainedModel:
         """Return the name of the model's family, or `blend`."""
         return self.estimator.family
 
-    def serving(self, at: datetime) -> "TrainedModel":
+    def serving(self, at: datetime) -> TrainedModel:
         """Return the model that scores an instant: the refit after its cutoff, else this."""
         return self if self.refit is None or at <= self.refit.training_cutoff else self.refit
 

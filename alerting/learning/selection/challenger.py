@@ -1,6 +1,8 @@
 """The challenger: fit the chosen candidate once, set calibration and threshold, score the test
 period once."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition

@@ -1,6 +1,8 @@
 """The operating point: the threshold that serves operators best within their limits, evaluated by
 the episodes it would raise."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
@@ -8,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import OperatingPoint
 from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.problems import BoolArray, Occurrences

@@ -1,5 +1,7 @@
 """Champion against challenger on one unseen window: the decision, its reason, and its evidence."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -8,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts

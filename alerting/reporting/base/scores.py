@@ -1,11 +1,13 @@
 """Metrics of single scores: how well they rank, and how well they match probabilities."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.learning.metrics.bootstrap import (

@@ -6,15 +6,16 @@ it. Categories are their own bins. A drift is called one only where the index or
 larger than chance makes it, given how slowly the variable changes (`chance`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.learning.features.moments import Floats
 from alerting.reporting.definition.chance import (
@@ -112,7 +113,7 @@ def _drift(
     now = current.dropna()
     if min(len(before), len(now)) < LEAST_VALUES:
         return None
-    are_numbers = is_numeric_dtype(before) and is_numeric_dtype(now)
+    are_numbers = pd.api.types.is_numeric_dtype(before) and pd.api.types.is_numeric_dtype(now)
     old, new = (
         side.to_numpy(np.float64) if are_numbers else np.array([]) for side in (before, now)
     )

@@ -6,11 +6,13 @@ confusion matrix; the ROC curve follows from expected cells at every threshold. 
 (Białek et al. 2024, arXiv:2407.08649).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
 from alerting.learning.features.moments import Floats
 

@@ -1,14 +1,15 @@
 """The input of a report; times without a known value are neither evaluated nor in alarm."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-import pandas as pd
-
 from alerting.alarm_kpis.intervals import Interval, find_gaps, length, merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.counting import CountedEpisode, PredictedEpisode, count_episodes
@@ -104,7 +105,7 @@ class Material:
     reference: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     reference_period: Interval | None = None
     withdrawn: int = 0
-    previous: "Material | None" = None
+    previous: Material | None = None
     verification: str = ""
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     late: Sequence[Interval] = ()

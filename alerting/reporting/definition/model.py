@@ -1,13 +1,15 @@
 """The model of a report: decisions, expected and real metrics, scores, drift, estimates."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, template, translatable
 from alerting.learning.metrics.bootstrap import time_blocks
 from alerting.learning.selection.base_rate import (

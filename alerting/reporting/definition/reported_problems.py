@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import template, templates, translatable
 from alerting.episodes.episode import Episode

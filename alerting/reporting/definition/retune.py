@@ -1,13 +1,15 @@
 """Another limit: the one that would have halved the false alarms of the period."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.other_limits import Steps, changes_of_limit, evenly_ranked, first_change
+from alerting.deferred import pd
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable

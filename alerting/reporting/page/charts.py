@@ -1,14 +1,16 @@
 """Charts of a report on a period: time line, lead times, and how good the score is."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import duration_millis
 from alerting.reporting.base import messages

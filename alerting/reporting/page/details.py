@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.common import SEVERITIES
 from alerting.definitions.fields.conditions import single_condition

@@ -7,14 +7,16 @@ read an asset finds no series of it. What arrives late before the newest reading
 series, so a preview states at what time its readings were read.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.kinds.protocol.shared_inputs import events_between

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets

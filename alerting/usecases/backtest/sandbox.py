@@ -4,12 +4,13 @@ The use cases that run live (train, evaluate, determine outcomes) run on it unch
 write to a live collection or the registry, or notify a person.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.question import question_hash

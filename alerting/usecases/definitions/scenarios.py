@@ -4,6 +4,8 @@ cause.
 The functions of live evaluation evaluate them. Nothing is read from or written to the stores.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from difflib import ndiff
 from typing import Any, Literal, cast
 
-import pandas as pd
 from pydantic import Field, StrictBool, ValidationError
 
 from alerting.alarm_kpis.load import notification_instants
+from alerting.deferred import pd
 from alerting.definitions.assets import (
     TYPES,
     Asset,

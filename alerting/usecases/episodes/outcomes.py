@@ -1,14 +1,16 @@
 """Determine the outcomes of episodes from the readings of their outcome window and from
 feedback."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import translatable

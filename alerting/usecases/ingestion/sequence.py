@@ -1,11 +1,12 @@
 """Rows without time stamps beside those already stored: a second file must not overwrite the units
 of the first one."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError

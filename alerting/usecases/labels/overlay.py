@@ -1,6 +1,8 @@
 """Readings with the labels of people laid over them: a value that is labelled bad is of bad
 quality. Stored readings stay as they are."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -8,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.ports import (
     IntervalLabels,

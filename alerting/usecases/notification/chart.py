@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode

@@ -17,12 +17,14 @@ from alerting.operators.causes import (
     is_of,
     raised_in,
 )
-from alerting.operators.tiles import PartTiles, make_tiles
+from alerting.operators.silences import Silence, SilenceMark, find_marks
+from alerting.operators.tiles import PartTiles, chain_above, make_tiles
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
 from alerting.usecases.now.gaps import EvaluationCoverage, Gap
 from alerting.usecases.now.known_plant import KnownPlant
 from alerting.usecases.now.present_values import present_values
+from alerting.usecases.silences.in_force import SilencesInForce, silences_at
 
 OPEN_READ = 200
 OVER_READ = 50
@@ -56,8 +58,9 @@ class Now:
 
     `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
     acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
-    the id of an episode. `gaps`: what is not evaluated, on `gap_assets` assets; `evaluated_until`:
-    up to when the rest is. `target_count`: number of evaluated targets.
+    the id of an episode. `silences`: those of this instant. `gaps`: what is not evaluated, on
+    `gap_assets` assets; `evaluated_until`: up to when the rest is. `target_count`: number of
+    evaluated targets.
     """
 
     at: datetime
@@ -73,6 +76,7 @@ class Now:
     more_over: bool
     windows: Mapping[str, ExpectedWindow]
     values: Mapping[str, Sparkline]
+    silences: tuple[Silence, ...]
 
     @property
     def still_open(self) -> list[Episode]:
@@ -113,6 +117,7 @@ def read_now(
     )
     causes = group_by_cause(shows, plant.parents)
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
+    silences = silences_at(platform, now)
     leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
     parts = make_tiles(
         {name: one for name, one in plant.assets.items() if _is_part(name, filters, plant)},
@@ -121,6 +126,7 @@ def read_now(
         shows,
         shown_over,
         evaluated.unknown_by_asset,
+        _find_marks(plant, silences, now),
     )
     return Now(
         at=now,
@@ -136,6 +142,7 @@ def read_now(
         more_over=len(over) > OVER_READ,
         windows=find_windows(shows, definitions),
         values=present_values(platform.readings, leading, definitions, plant.documents, now),
+        silences=tuple(one for one in silences.silences if one.phase(now) == "present"),
     )
 
 
@@ -164,6 +171,22 @@ def find_windows(
         if window is not None:
             found[episode.id] = window
     return found
+
+
+def _find_marks(
+    plant: KnownPlant, silences: SilencesInForce, now: datetime
+) -> dict[str, SilenceMark]:
+    if not silences.silences:
+        return {}
+    lines = {}
+    for name in plant.assets:
+        chain = chain_above(name, plant.assets)
+        has_more = plant.assets[chain[-1]].parent is not None  # above what the person sees
+        lines[name] = (*chain, *(silences.line(chain[-1]) if has_more else ()))
+    definitions: dict[str, set[str]] = {}
+    for target in plant.targets:
+        definitions.setdefault(target.asset, set()).add(target.definition)
+    return find_marks(silences.silences, lines, definitions, now)
 
 
 def _hours_of(

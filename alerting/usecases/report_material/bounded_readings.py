@@ -6,6 +6,8 @@ as a minute, or the shorter time that is taken where it does not, divides the st
 longer than the prediction window. Gaps are found in all readings, part after part.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,9 +16,9 @@ from math import gcd
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.detection.occurrences import ends_of_runs
@@ -243,7 +245,7 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
     return max(gcd(_WIDTH_MS, *(duration_millis(edge) for edge in edges)), _SHORTEST_MS)
 
 
-def _last_run(column: "pd.Series[Any]") -> BoolArray:
+def _last_run(column: pd.Series[Any]) -> BoolArray:
     """Return the last value, and the one since which it has not changed."""
     there = np.flatnonzero(column.notna().to_numpy())
     keep = np.zeros(len(column), np.bool_)

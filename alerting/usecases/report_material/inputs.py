@@ -1,11 +1,12 @@
 """Inputs of a report beside episodes: decisions, and a sample of training readings."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import pandas as pd
-
 from alerting.alarm_kpis.intervals import Interval
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import Definition

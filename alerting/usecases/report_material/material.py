@@ -1,14 +1,16 @@
 """Gather a report's or backtest's data: episodes, problems, scores and models."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.alarm_kpis.intervals import Interval, merge
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets

@@ -1,10 +1,12 @@
 """What of the data of a report is counted: outside of suppressed times and of maintenance."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.model import Definition
 from alerting.detection.suppression import first_free, is_covered
 from alerting.episodes.episode import Episode

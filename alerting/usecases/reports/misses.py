@@ -1,11 +1,12 @@
 """Reported misses count as problems without an alert, unless the data show them."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.model import Definition
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import MaterialPorts

@@ -1,11 +1,12 @@
 """Readings that are given with a question, in place of the stored ones of the same assets."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.ports import NewestReading, ReadingColumns, Readings, Wanted
 from alerting.readings.history import History

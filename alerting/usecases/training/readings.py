@@ -1,5 +1,7 @@
 """Readings of a training without problems: read once, and stored on its run for all steps."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
@@ -10,10 +12,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from alerting.deferred import pa, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets

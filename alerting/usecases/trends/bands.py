@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import pandas as pd
-
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Episode
 from alerting.ports import EpisodePorts, PlantPorts

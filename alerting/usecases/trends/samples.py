@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingColumns, Readings, Wanted

@@ -49,6 +49,12 @@ def test_the_page_tells_what_the_shift_did_and_leaves(browser):
     assert "Not signed yet." in text
 
 
+def test_the_page_shows_what_changes_as_the_front_page_does(browser):
+    log_in(browser)
+    for path in (PAGE, "/"):
+        assert re.search('<body data-refresh="60" data-live="\\*">', browser.get(path).text), path
+
+
 def test_a_refused_note_stays_typed_and_nothing_is_stored(browser, plant):
     log_in(browser)
     answer = submit(browser, "note", text=" ")

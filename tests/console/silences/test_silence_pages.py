@@ -8,8 +8,9 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.episodes.episode import episode_id
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.operators.silencing import list_silences
-from tests.builders import at
+from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS, episode
 from tests.helpers.console.chromium import CHROMIUM, open_chromium
 from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
@@ -61,6 +62,17 @@ def test_maintenance_is_begun_shown_extended_and_ended(console, swinging):  # no
     assert send(console, f"{own}/end").status_code == 303
     assert "over" in text(console, own)
     assert "repair: belt 3" not in text(console, "/")
+
+
+def test_tiles_carry_its_mark_on_the_front_page_and_on_the_wall(console, swinging):  # noqa: F811
+    apply(swinging, [too_hot()], "ada", at(590), "first")
+    send(console, "/new-silence", **ONE)
+    for path in ("/", "/wall"):
+        tile = text(console, path).split('data-asset="oven-1"')[1].split("</li>")[0]
+        assert "<svg" in tile.split('data-silenced="maintenance"')[1], path
+        assert "in maintenance" in tile, path
+    (tile,) = console.get("/api/v1/now").json()["tiles"]
+    assert tile["silenced"] == {"kind": "maintenance", "is_whole": True}
 
 
 def test_its_page_lists_what_was_raised_meanwhile_and_the_alarm_says_so(console, swinging):  # noqa: F811

@@ -112,3 +112,20 @@ def add_past(platform, asset):
             said = Feedback(past.id, "true_alarm", True, HELPED, "", "otto", at)
             past = replace(past, feedback=(said,))
         assert platform.episodes.insert(past)
+
+
+def add_night(platform, asset):
+    """Store a night shift that ended half an hour ago, in which an alarm was acted on; return the
+    address of its hand-over."""
+    now = platform.clock.now()
+    hours = [f"{now + timedelta(minutes=m):%H:%M}" for m in (-510, -30, 450)]
+    for name, start, end in zip(("night", "early"), hours, hours[1:], strict=False):
+        shifts = [{"from": start, "to": end}]
+        platform.routes.store_document({"name": name, "channels": ["log"], "shifts": shifts})
+    past = raised(asset, timedelta(hours=3), now, definition="too-slow", title="Press too slow")
+    at = past.raised_at + timedelta(minutes=4)
+    said = Feedback(past.id, None, True, HELPED, "", "nina", at)
+    past = replace(past, condition="closed", closed_at=at, feedback=(said,))
+    assert platform.episodes.insert(past)
+    platform.feedback.append(said)
+    return f"/handover?shift=night&at={now - timedelta(hours=2):%Y-%m-%dT%H:%MZ}"

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
+from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError
 from alerting.readings.history import Millis
 

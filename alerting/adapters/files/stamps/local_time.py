@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.adapters.files.cells import NO_INSTANT
+from alerting.deferred import pd
 from alerting.readings.history import Millis
 
 _DAY_MS = 86_400_000

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
+from alerting.deferred import pd
 from alerting.definitions.durations import format_duration
 from alerting.readings.instants import LAST_INSTANT, Millis, from_millis, to_millis
 

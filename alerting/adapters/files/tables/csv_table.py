@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as arrow_csv
 
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.adapters.files.tables.csv_header import (
@@ -28,6 +26,7 @@ from alerting.adapters.files.tables.csv_header import (
 from alerting.adapters.files.tables.records import Record, read_records, split_lines
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
+from alerting.deferred import arrow_csv, pa
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
 

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import parquet
 
 from alerting.adapters.files.tables.chunks import Cells, Chunk
 from alerting.adapters.files.tables.text import Position
 from alerting.adapters.files.tables.titles import read_titles
+from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, storable
 
 
@@ -81,7 +79,7 @@ def _parquet(path: Path) -> Iterator[Any]:
     try:
         with (
             path.open("rb") as raw,
-            parquet.ParquetFile(_readable(path, raw), buffer_size=1 << 20) as file,
+            pq.ParquetFile(_readable(path, raw), buffer_size=1 << 20) as file,
         ):
             yield file
     except (pa.ArrowException, OSError, MemoryError) as error:

@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import csv
 
+from alerting.deferred import arrow_csv, pa, pq
 from alerting.definitions.faults import UserError
 from alerting.kinds.protocol.evaluation import ScoredRows
-
-_NUMBER = pa.float64()
-_TEXT = pa.string()
-_SCHEMA = pa.schema([
-    *(("time", pa.timestamp("ms", "UTC")), ("asset", _TEXT), ("score", _NUMBER),
-    ("threshold", _NUMBER)),
-    *(("model_version", pa.int64()), ("reason", _TEXT)),
-    *((name, _NUMBER) for name in ("low", "median", "high")),  # of the nearest predicted value
-])  # fmt: skip
 
 
 def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counter[str]:
@@ -35,9 +24,9 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
     counts = Counter[str]()
     try:
         with (
-            csv.CSVWriter(part, _SCHEMA)
+            arrow_csv.CSVWriter(part, _schema())
             if path.suffix == ".csv"
-            else pq.ParquetWriter(part, _SCHEMA) as writer
+            else pq.ParquetWriter(part, _schema()) as writer
         ):
             for asset, rows in scored:
                 counts.update(rows.unknown.tolist())
@@ -68,15 +57,25 @@ def _table(asset: str, rows: ScoredRows) -> Any:
     columns = {
         "time": pa.array(rows.at, pa.timestamp("ms", "UTC")),
         "asset": pa.repeat(asset, size),
-        "score": pa.array(rows.score, _NUMBER, from_pandas=True),
+        "score": pa.array(rows.score, pa.float64(), from_pandas=True),
         "threshold": pa.repeat(
-            pa.scalar(rows.threshold if rows.has_alarm else None, _NUMBER), size
+            pa.scalar(rows.threshold if rows.has_alarm else None, pa.float64()), size
         ),
         "model_version": pa.repeat(pa.scalar(rows.model_version, pa.int64()), size),
-        "reason": pa.array(rows.unknown, _TEXT, mask=rows.unknown == ""),
+        "reason": pa.array(rows.unknown, pa.string(), mask=rows.unknown == ""),
         **{
-            name: pa.array(values[:, side], _NUMBER, from_pandas=True)
+            name: pa.array(values[:, side], pa.float64(), from_pandas=True)
             for side, name in enumerate(("low", "median", "high"))
         },
     }
-    return pa.table(columns, schema=_SCHEMA)
+    return pa.table(columns, schema=_schema())
+
+
+def _schema() -> Any:
+    number = pa.float64()
+    text = pa.string()
+    return pa.schema([
+        *(("time", pa.timestamp("ms", "UTC")), ("asset", text), ("score", number)),
+        *(("threshold", number), ("model_version", pa.int64()), ("reason", text)),
+        *((name, number) for name in ("low", "median", "high")),  # of the nearest predicted value
+    ])  # fmt: skip

@@ -13,8 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any, cast
 
-import pyarrow as pa
-
+from alerting.deferred import pa
 from alerting.definitions.faults import UserError
 
 BLOCK_BYTES = 4 << 20

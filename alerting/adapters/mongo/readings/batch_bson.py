@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from bson.raw_bson import RawBSONDocument
 
+from alerting.deferred import pd
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import to_millis
 

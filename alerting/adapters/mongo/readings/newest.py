@@ -5,16 +5,18 @@ The index makes the search independent of the number of later readings without t
 made when a model that needs it is put into service.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-import pandas as pd
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import Document, utc
 from alerting.adapters.samples.columns import readings_frame
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History

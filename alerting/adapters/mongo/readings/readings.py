@@ -1,12 +1,13 @@
 """Readings and events from MongoDB: all up to an instant, or those that matter from another on."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
 import bson
-import pandas as pd
 from bson.codec_options import CodecOptions
 from pymongo.cursor import Cursor
 
@@ -31,6 +32,7 @@ from alerting.adapters.samples.columns import (
     newest_frame,
     readings_columns,
 )
+from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
 from alerting.ports import NewestReading, ReadingColumns, Wanted
 from alerting.readings.computed import read_computed

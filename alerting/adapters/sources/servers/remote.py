@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from alerting.adapters.files.events import EventsFile
@@ -19,6 +18,7 @@ from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.object_store import SCHEMES, object_store
 from alerting.adapters.sources.folder import REASON, FolderDrop, free_names
 from alerting.adapters.sources.secrets import Resolve
+from alerting.deferred import pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources.source import FilesSource, level_matches
 from alerting.usecases.sources.files import FileRefused, FoundFile

@@ -4,6 +4,8 @@
 that name each one.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import optuna
-import pandas as pd
 from sklearn.metrics import average_precision_score
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
