@@ -19,19 +19,24 @@ START_AIRFLOW = {
 AIRFLOW = "Airflow"
 LONG = (
     "tests/scenarios/platform/test_real_data.py",
-    "tests/scenarios/platform/test_faults.py",
+    "tests/console/test_two_lines.py",
     "tests/scenarios/platform/test_tutorial.py",
+    "tests/console/api/test_api_rubbish.py",
+    "tests/usecases/backtest/test_backtest_classifier.py",
+    "tests/usecases/training/test_training_memory.py",
+    "tests/usecases/evaluation/test_evaluators_that_meet.py",
+    "tests/learning/models/test_damaged_models.py",
+    "tests/console/api/test_api_conformance.py",
+    "tests/scenarios/platform/test_faults.py",
+    "tests/usecases/training/test_ai4i.py",
     "tests/dags/test_dag_folder.py",
     "tests/local/test_up_home.py",
-    "tests/usecases/evaluation/test_evaluators_that_meet.py",
     "tests/benchmarks/test_chance.py",
     "tests/console/api/test_api_limits.py",
-    "tests/usecases/training/test_training_memory.py",
-    "tests/learning/models/test_damaged_models.py",
-    "tests/usecases/backtest/test_backtest_classifier.py",
-    "tests/console/api/test_api_rubbish.py",
     "tests/scenarios/platform/test_wrong_inputs.py",
     "tests/scenarios/platform/test_kill.py",
+    "tests/console/imports/test_import_in_the_browser.py",
+    "tests/cli/test_cli_output.py",
 )
 
 

@@ -4,6 +4,7 @@ plant of both lines as in a plant of line 1 alone, byte for byte."""
 import json
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import fields
 from html import unescape
 from itertools import product
@@ -235,9 +236,9 @@ class NoWorker:
 class Both:
     """The same plant with line 1 alone, and with both lines."""
 
-    def __init__(self, folder):
-        self.alone = Plant(folder, FIRST)
-        self.both = Plant(folder, FIRST, SECOND)
+    def __init__(self, alone, both):
+        self.alone = alone
+        self.both = both
         self.routes = self.both.routes
         self.last = 0
         """The status of the last answer of the plant of both lines."""
@@ -257,7 +258,8 @@ class Both:
         elif both[0] >= 500:
             yield f"{where}: {both[0]}"
         asked = f"{address}{body}"
-        if any(name in str(both) and name not in asked for name in TELLTALES):
+        told = str(both)
+        if any(name in told and name not in asked for name in TELLTALES):
             yield f"{where}: names line 2"
         for cursor in cursors_in(both[2]) if method == "GET" else ():
             base = re.sub(r"[?&]cursor=[^&]*", "", address)
@@ -292,9 +294,28 @@ def shorten(alone, both):
     return f"alone {one[place - 60 : place + 90]!r}, with both {other[place - 60 : place + 90]!r}"
 
 
+@contextmanager
+def both_plants(folder):
+    """Give both plants, each in one event loop: outside of a `with` a client starts one for each
+    request."""
+    alone = Plant(folder, FIRST)
+    both = Plant(folder, FIRST, SECOND)
+    with alone.client, both.client:
+        yield Both(alone, both)
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    return Both(tmp_path_factory.mktemp("jobs"))
+    """Both plants, of which nothing is changed."""
+    with both_plants(tmp_path_factory.mktemp("jobs")) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Both plants of one test, which changes them."""
+    with both_plants(tmp_path) as made:
+        yield made
 
 
 def addresses_of(route):
@@ -322,7 +343,7 @@ def test_the_plant_of_the_proof_has_an_answer_for_every_route_to_read(both):
     for route in both.routes:
         line = f"GET {route.path}"
         if "GET" in route.methods and EXPECTED.get(line) and line not in OF_THE_PLANT:
-            answers = [both.alone.answer(who, "GET", address) for address in addresses_of(route)]
+            answers = (both.alone.answer(who, "GET", address) for address in addresses_of(route))
             if not any(status == 200 and len(body) > 2 for status, _, body in answers):
                 silent.append(route.path)
     # which give the preview of its own person
@@ -580,21 +601,20 @@ def contents(platform, sender):
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "engineer"])
-def test_a_request_on_line_2_is_answered_as_on_an_unknown_thing_and_changes_nothing(tmp_path, role):
-    both = Both(tmp_path)
-    both.both.answer(sender(role), "GET", "/")  # the use of the token is stored
-    before = contents(both.both.platform, sender(role).name)
-    sent = list(both.both.platform.channels.values())
-    differences, _ = send_writes(both, sender(role), SECOND)
+def test_a_request_on_line_2_is_answered_as_on_an_unknown_thing_and_changes_nothing(fresh, role):
+    platform = fresh.both.platform
+    fresh.both.answer(sender(role), "GET", "/")  # the use of the token is stored
+    before = contents(platform, sender(role).name)
+    sent = list(platform.channels.values())
+    differences, _ = send_writes(fresh, sender(role), SECOND)
     assert differences == []
-    after = contents(both.both.platform, sender(role).name)
+    after = contents(platform, sender(role).name)
     assert [name for name in before if before[name] != after[name]] == []
     assert [box.messages for box in sent if box.messages] == []
 
 
-def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(tmp_path):
-    both = Both(tmp_path)
-    differences, statuses = send_writes(both, sender("engineer"), FIRST)
+def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(fresh):
+    differences, statuses = send_writes(fresh, sender("engineer"), FIRST)
     assert differences == []
     refused = {path for path, found in statuses.items() if min(found) >= 400}
     of_the_plant = {one.split()[1] for one in OF_THE_PLANT if one.startswith(("POST ", "PUT "))}
