@@ -125,7 +125,12 @@ def test_secrets_are_named_and_never_written(built):
             for volume in pod["volumes"]
             if "secret" in volume
         }
-        assert mounted == {"alerting-secrets", "mongodb-secrets", "postgres-secrets"}
+        assert mounted == {
+            "alerting-secrets",
+            "mongodb-secrets",
+            "postgres-secrets",
+            "broker-secrets",
+        }
         (settings,) = [
             one["data"] for one in objects if one["metadata"]["name"] == "alerting-settings"
         ]

@@ -1,9 +1,9 @@
 """Prepares the databases; runs before the services at every start, and changes nothing that is
 ready.
 
-MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections,
-validators, indexes). Airflow: its tables, and the pools of long work.
-MLflow prepares its own.
+MongoDB: the replica set, of one member unless ALERTING_MONGODB_HOSTS names more, the platform's
+user, and what `alerting prepare` makes (collections, validators, indexes). Airflow: its tables, and
+the pools of long work. MLflow prepares its own.
 """
 
 import os
@@ -23,22 +23,26 @@ SECRETS = Path("/run/alerting/secrets")
 NOT_YET_INITIALIZED = 94
 USER_NOT_FOUND = 11
 PATIENCE_S = 60.0
+ELECTION_MS = 5000
 
 
-def replica_set(admin: MongoClient) -> None:
-    """A replica set of one, so that acknowledged writes are journalled and can be read back after
-    any crash."""
+def replica_set(admin: MongoClient, hosts: list[str]) -> None:
+    """A replica set, also of one, so that acknowledged writes are journalled and can be read back
+    after any crash. `admin`: of the first host."""
     try:
         admin.admin.command("replSetGetStatus")
     except OperationFailure as failure:
         if failure.code != NOT_YET_INITIALIZED:
             raise
-        members = [{"_id": 0, "host": "mongodb:27017"}]
-        admin.admin.command("replSetInitiate", {"_id": "alerting", "members": members})
+        members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        wanted = {"_id": "alerting", "members": members}
+        if len(members) > 1:
+            wanted["settings"] = {"electionTimeoutMillis": ELECTION_MS}
+        admin.admin.command("replSetInitiate", wanted)
     until = time.monotonic() + PATIENCE_S
-    while not admin.admin.command("hello")["isWritablePrimary"]:
+    while not admin.admin.command("hello").get("primary"):
         if time.monotonic() > until:
-            sys.exit(f"MongoDB did not become primary within {PATIENCE_S:.0f} s")
+            sys.exit(f"MongoDB has no primary after {PATIENCE_S:.0f} s")
         time.sleep(0.5)
 
 
@@ -56,10 +60,10 @@ def platform_user(admin: MongoClient) -> None:
 
 def main() -> None:
     root = (SECRETS / "mongodb_root_password").read_text()
-    with MongoClient(
-        "mongodb", 27017, username="root", password=root, directConnection=True
-    ) as admin:
-        replica_set(admin)
+    hosts = os.environ.get("ALERTING_MONGODB_HOSTS", "mongodb:27017").split(",")
+    with MongoClient(hosts[0], username="root", password=root, directConnection=True) as first:
+        replica_set(first, hosts)
+    with MongoClient(hosts, username="root", password=root, replicaSet="alerting") as admin:
         platform_user(admin)
     settings = read_settings(os.environ)
     prepare_database(settings)
