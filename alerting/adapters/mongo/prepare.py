@@ -9,6 +9,7 @@ the preparation uses, so no change can be forgotten.
 import hashlib
 import hmac
 import json
+import re
 from functools import cache
 from importlib.metadata import version
 
@@ -20,6 +21,10 @@ from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDa
 from alerting.adapters.mongo.indexes import INDEXES, RETIRED_INDEXES, SCHEMA, VALIDATORS
 from alerting.definitions.faults import UserError
 
+READABLE_FROM = "0.1.0"
+"""The oldest version whose processes may work on a database that this one has prepared. A version
+that writes states, revisions or other documents in a form that an older one misreads names itself.
+"""
 _ID = "schema"
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
 
@@ -38,7 +43,8 @@ def schema_hash() -> str:
 
 
 def check_prepared(database: MongoDatabase) -> None:
-    """Check that a version with the same schema prepared the database.
+    """Check that a version with the same schema prepared the database, or a newer one whose
+    documents this version can read, as during an upgrade.
 
     Raises NotPrepared if none, or another version did.
     """
@@ -49,7 +55,7 @@ def check_prepared(database: MongoDatabase) -> None:
             "`alerting prepare`, "
             "then this again"
         )
-    if stored.get("hash") != schema_hash():
+    if stored.get("hash") != schema_hash() and not _is_readable_newer(database.name, stored):
         raise NotPrepared(
             f"the database {database.name!r} was prepared by another version of the platform "
             f"(alerting {stored.get('version')}): "
@@ -57,16 +63,42 @@ def check_prepared(database: MongoDatabase) -> None:
         )
 
 
+def _is_readable_newer(name: str, stored: Document) -> bool:
+    """Return whether a newer version than this one prepared a database. Raises NotPrepared if it
+    writes documents that this version cannot read."""
+    own = version("alerting")
+    if _numbers(stored.get("version")) <= _numbers(own):
+        return False
+    if _numbers(stored.get("readable_from", stored.get("version"))) > _numbers(own):
+        raise NotPrepared(
+            f"the database {name!r} was prepared by alerting {stored.get('version')}, whose "
+            f"documents alerting {own} cannot read: install that version here, then run this again"
+        )
+    return True
+
+
+def _numbers(text: object) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", str(text))))
+
+
 def prepare_database(database: MongoDatabase) -> None:
     """Create what is missing and update validators; the schema document is written last.
 
     Idempotent, also when two processes do it at once. Stored documents stay as they are; they are
-    validated when they are read.
+    validated when they are read. A database that a newer version has prepared stays as it is.
+    Raises NotPrepared if this version cannot read it.
     """
+    if _is_readable_newer(database.name, database[SCHEMA].find_one({"_id": _ID}) or {}):
+        return
     create_collections(database)
     create_indexes(database)
     note_existing(database)
-    made = {"_id": _ID, "hash": schema_hash(), "version": version("alerting")}
+    made = {
+        "_id": _ID,
+        "hash": schema_hash(),
+        "version": version("alerting"),
+        "readable_from": READABLE_FROM,
+    }
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
 
 

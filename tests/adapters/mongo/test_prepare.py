@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from os import environ
 
 import pytest
@@ -68,6 +69,29 @@ def test_a_database_of_another_version_is_refused_until_it_is_prepared(settings)
     prepare_by_settings(settings)
     with open_platform(settings) as platform:
         assert platform.definitions.documents() == []
+
+
+def test_an_older_process_works_beside_a_newer_one_that_says_so_and_leaves_its_schema(settings):
+    prepare(settings)
+    newer = {"_id": "schema", "hash": "newer", "version": "99.10.0", "readable_from": "0.1.0"}
+    set_version(settings, newer)
+    prepare_by_settings(settings)
+    with open_platform(settings) as platform:
+        assert platform.definitions.documents() == []
+    with open_database(settings.mongodb_uri, settings.database) as database:
+        assert database[SCHEMA].find_one() == newer
+
+
+@pytest.mark.parametrize("step", [open_platform, lambda settings: nullcontext(prepare(settings))])
+@pytest.mark.parametrize("readable_from", [{}, {"readable_from": "99.9.0"}])
+def test_an_older_process_refuses_a_database_that_it_cannot_read(settings, readable_from, step):
+    prepare(settings)
+    set_version(settings, {"_id": "schema", "hash": "newer", "version": "99.10.0", **readable_from})
+    with (
+        pytest.raises(NotPrepared, match=r"by alerting 99\.10\.0.* cannot read: install that"),
+        step(settings),
+    ):
+        pass
 
 
 def test_a_command_on_a_database_of_another_version_ends_with_one_sentence(settings):

@@ -13,6 +13,8 @@ from tests.helpers.episodes import closed, episode
 from tests.helpers.notifications import notice
 
 TARGET = episode().definition, episode().asset
+FIRST = f"{episode(10).id}:raised:mail"
+SECOND = f"{episode(10).id}:raised:phone"
 
 
 @pytest.fixture
@@ -64,24 +66,22 @@ def test_what_is_composed_is_in_every_later_read_and_is_written_once_as_the_next
 
 def test_notifications_of_composed_episodes_count_beside_those_of_stored_ones(changes, stores):
     since = at(0) - timedelta(days=1)
-    stores.notifications.add([notice("a:raised:mail", 40, episode=episode(10).id, asset="oven-3")])
-    changes.notify([notice("b:raised:mail", 50, episode=episode(10).id, asset="oven-3")])
+    stores.notifications.add([notice(FIRST, 40, episode=episode(10).id, asset="oven-3")])
+    changes.notify([notice(SECOND, 50, episode=episode(10).id, asset="oven-3")])
     assert {n.key for n in changes.raised_since("oven-3", since)} == {
-        "a:raised:mail",
-        "b:raised:mail",
+        FIRST,
+        SECOND,
     }
     assert changes.raised_since("oven-2", since) == []
     assert changes.raised_since("oven-3", at(10**6)) == []
-    assert [n.key for n in changes.of_episode(episode(10).id)] == ["a:raised:mail", "b:raised:mail"]
+    assert [n.key for n in changes.of_episode(episode(10).id)] == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("is_claimed", [False, True])
 def test_an_end_drops_what_quiet_hours_hold_back_and_conflicts_with_a_delivery_that_has_begun(
     changes, stores, is_claimed
 ):
-    held = notice(
-        "a:raised:mail", 10, episode=episode(10).id, postponed_by="quiet", next_attempt_at=at(60)
-    )
+    held = notice(FIRST, 10, episode=episode(10).id, postponed_by="quiet", next_attempt_at=at(60))
     stores.notifications.add([held])
     changes.update(episode(10).id, closed)
     changes.drop_overtaken(changes.get(episode(10).id))

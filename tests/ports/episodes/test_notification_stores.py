@@ -125,13 +125,18 @@ def test_in_a_unit_of_work_all_changes_count_or_none(real):
 
 def test_notifications_of_episodes_are_read_together_oldest_first(stores):
     stores.notifications.add(
-        [notice("b", 2, episode="e1"), notice("a", 1, episode="e1"), notice("c", 1, episode="e2")]
+        [
+            notice("e1:closed:mail", 2, episode="e1"),
+            notice("e1:raised:mail", 1, episode="e1"),
+            notice("e2:raised:mail", 1, episode="e2"),
+        ]
     )
     found = stores.notifications.of_episodes(["e1", "e3"])
     assert {id: [n.key for n in of_episode] for id, of_episode in found.items()} == {
-        "e1": ["a", "b"],
+        "e1": ["e1:raised:mail", "e1:closed:mail"],
         "e3": [],
     }
+    assert stores.notifications.of_episodes(["e1"]) == {"e1": found["e1"]}
 
 
 def test_finished_notifications_are_forgotten_and_those_of_open_matters_stay(stores):
@@ -264,7 +269,7 @@ def test_among_many_the_due_ones_are_found_by_index(real_server):
     )
     with open_stores(real_server, "many-notifications", prepare=True) as stores:
         documents = [
-            template | {"_id": f"k{n}", "created_at": at(n), "episode": f"e{n}"}
+            template | {"_id": f"e{n}:raised:mail", "created_at": at(n), "episode": f"e{n}"}
             for n in range(10_000)
         ]
         stores.database["notifications"].insert_many(documents, ordered=False)
