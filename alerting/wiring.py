@@ -80,6 +80,14 @@ def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
             _model_key(settings, database)
 
 
+def check_keys(settings: Settings) -> None:
+    """Check that this process has the keys that the other hosts of its database use. Raises
+    UserError if not, or if the database cannot be used."""
+    with open_stores(settings) as stores:
+        _link_key(settings, stores.database)
+        _model_key(settings, stores.database)
+
+
 def known_keys(settings: Settings) -> set[str]:
     """Return the names of the keys that hosts of a named database use already; none of the embedded
     one. Raises UserError if it cannot be reached."""
