@@ -100,23 +100,23 @@ def known_keys(settings: Settings) -> set[str]:
 
 
 def _link_key(settings: Settings, database: "MongoDatabase") -> bytes:
-    place = f"{variable('link_key_file')} {settings.link_key_path}"
-    return _checked(settings, database, LINK_KEY, settings.read_link_key(), place)
+    named = f"{variable('link_key_file')} {settings.link_key_path}"
+    return _checked(settings, database, LINK_KEY, settings.read_link_key(), named)
 
 
 def _model_key(settings: Settings, database: "MongoDatabase") -> bytes:
-    place = f"{variable('model_key_file')} {settings.model_key_path}"
-    return _checked(settings, database, MODEL_KEY, settings.read_model_key(), place)
+    named = f"{variable('model_key_file')} {settings.model_key_path}"
+    return _checked(settings, database, MODEL_KEY, settings.read_model_key(), named)
 
 
 def _checked(
-    settings: Settings, database: "MongoDatabase", name: str, key: bytes, place: str
+    settings: Settings, database: "MongoDatabase", name: str, key: bytes, named: str
 ) -> bytes:
     """Return a key; on named servers only if the other hosts use the same. Raises UserError."""
     from alerting.adapters.mongo.prepare import check_key
 
     if settings.mongodb_uri is not None and key:
-        check_key(database, name, key, place)
+        check_key(database, name, key, named)
     return key
 
 
