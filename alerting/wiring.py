@@ -87,6 +87,14 @@ def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
             _model_key(settings, database)
 
 
+def check_keys(settings: Settings) -> None:
+    """Check that this process has the keys that the other hosts of its database use. Raises
+    UserError if not, or if the database cannot be used."""
+    with open_stores(settings) as stores:
+        _link_key(settings, stores.database)
+        _model_key(settings, stores.database)
+
+
 def known_keys(settings: Settings) -> set[str]:
     """Return the names of the keys that hosts of a named database use already; none of the embedded
     one. Raises UserError if it cannot be reached."""
@@ -99,23 +107,23 @@ def known_keys(settings: Settings) -> set[str]:
 
 
 def _link_key(settings: Settings, database: "MongoDatabase") -> bytes:
-    place = f"{variable('link_key_file')} {settings.link_key_path}"
-    return _checked(settings, database, LINK_KEY, settings.read_link_key(), place)
+    named = f"{variable('link_key_file')} {settings.link_key_path}"
+    return _checked(settings, database, LINK_KEY, settings.read_link_key(), named)
 
 
 def _model_key(settings: Settings, database: "MongoDatabase") -> bytes:
-    place = f"{variable('model_key_file')} {settings.model_key_path}"
-    return _checked(settings, database, MODEL_KEY, settings.read_model_key(), place)
+    named = f"{variable('model_key_file')} {settings.model_key_path}"
+    return _checked(settings, database, MODEL_KEY, settings.read_model_key(), named)
 
 
 def _checked(
-    settings: Settings, database: "MongoDatabase", name: str, key: bytes, place: str
+    settings: Settings, database: "MongoDatabase", name: str, key: bytes, named: str
 ) -> bytes:
     """Return a key; on named servers only if the other hosts use the same. Raises UserError."""
     from alerting.adapters.mongo.prepare import check_key
 
     if settings.mongodb_uri is not None and key:
-        check_key(database, name, key, place)
+        check_key(database, name, key, named)
     return key
 
 

@@ -16,6 +16,7 @@ from bson import decode, encode
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from alerting.adapters.airflow.dag_files import dag_folder
 from alerting.cli.main import app as alerting
 from alerting.cli.operators import access
 from alerting.console.app import create_app
@@ -195,6 +196,15 @@ def test_only_the_job_that_makes_secrets_may_write_them(services):
         ]
         assert mounts, name
         assert all(mount.endswith(":ro") for mount in mounts) == (name != "secrets"), name
+
+
+def test_every_service_reads_the_dag_files_of_its_image_and_the_dag_processor_makes_its_own(
+    services,
+):
+    folder = Path(services["airflow-scheduler"]["environment"]["AIRFLOW__CORE__DAGS_FOLDER"])
+    assert f"write_dag_files(Path('{folder.parent}'))" in (ROOT / "Dockerfile").read_text()
+    assert dag_folder(folder.parent) == folder
+    assert services["airflow-dags"]["command"][-1] == "alerting.local.airflow.dag_processor"
 
 
 def test_no_password_stands_in_the_compose_file(services):

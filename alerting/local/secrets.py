@@ -38,9 +38,9 @@ class Secrets:
         return self.folder / "airflow_passwords.json"
 
 
-def load_or_create(folder: Path, known: Collection[str] = ()) -> Secrets:
-    """Return the secrets in `folder`, new if missing. `known`: names of keys that other hosts have,
-    which are not made here. Raises UserError if others may read."""
+def load_or_create(folder: Path, without: Collection[str] = ()) -> Secrets:
+    """Return the secrets in `folder`, new if missing. `without`: names of keys that other hosts
+    have, which are not made here. Raises UserError if others may read."""
     make_private_folder(folder)
     tokens = shared_secret(
         folder / "api_tokens.json",
@@ -51,7 +51,7 @@ def load_or_create(folder: Path, known: Collection[str] = ()) -> Secrets:
     passwords = shared_secret(
         folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)})
     )
-    for name in {LINK_KEY, MODEL_KEY}.difference(known):
+    for name in {LINK_KEY, MODEL_KEY}.difference(without):
         shared_secret(folder / name, new_key)
     return Secrets(
         api_tokens={entry["role"]: token for token, entry in json.loads(tokens).items()},

@@ -180,3 +180,15 @@ def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults(
     with pytest.raises(SettingsRefused) as refused:
         read_settings(wrong)
     assert {fault.path for fault in refused.value.faults} == set(wrong)
+
+
+def test_on_named_servers_no_file_of_one_home_is_taken_for_that_of_all():
+    alone = read_settings({"ALERTING_HOME": "/srv/plant"})
+    assert alone.has_one_home
+    assert alone.notification_file == Path("/srv/plant/logs/notifications.log")
+    named = {"ALERTING_HOME": "/srv/plant", "ALERTING_MONGODB_URI": "mongodb://db.example:27017"}
+    apart = read_settings(named)
+    assert (apart.has_one_home, apart.notification_file) == (False, None)
+    chosen = {"ALERTING_SHARED_HOME": "yes", "ALERTING_NOTIFICATION_LOG": "/var/log/alerting"}
+    together = read_settings(named | chosen)
+    assert (together.has_one_home, together.notification_file) == (True, Path("/var/log/alerting"))

@@ -54,6 +54,11 @@ def write_dag_files(home: Path) -> None:
             draft.replace(copy)
 
 
+def missing_files(folder: Path) -> list[str]:
+    """Return the DAG files of this version that a folder lacks, by name."""
+    return [str(name) for name, _ in _files() if not (folder / name).exists()]
+
+
 def write_pools(home: Path, background_slots: int) -> Path:
     """Write the file of Airflow's pools into the home, for `airflow pools import`; return its
     path. Airflow never starts a task of a missing pool."""

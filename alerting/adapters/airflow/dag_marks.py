@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,13 +21,14 @@ from alerting.adapters.airflow.dag_files import (
     training_file,
 )
 from alerting.definitions.faults import first_line
+from alerting.kinds.registry import sometimes_trained_kinds, trained_kinds
 
 _log = logging.getLogger(__name__)
 _DEFINITIONS = "definition_revisions"
 _SOURCES = "source_revisions"
 _PIPELINE: list[dict[str, Any]] = [
     {"$match": {"ns.coll": {"$in": [_DEFINITIONS, _SOURCES]}, "operationType": "insert"}},
-    {"$project": {"ns.coll": 1, "fullDocument.name": 1, "fullDocument.definition.kind": 1}},
+    {"$project": {"ns.coll": 1, "fullDocument.name": 1, "fullDocument.definition": 1}},
 ]
 _NO_STREAMS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
 _WAIT_S = 1.0
@@ -101,6 +103,19 @@ def _files(change: dict[str, Any]) -> tuple[str, ...]:
     if change["ns"]["coll"] == _SOURCES:
         return SOURCE_FILES
     revision = change.get("fullDocument") or {}
-    if (revision.get("definition") or {}).get("kind") == "threshold":  # is never trained
-        return (EVALUATION_FILE,)
-    return (EVALUATION_FILE, training_file(str(revision.get("name"))))
+    if _is_trained(revision.get("definition")):
+        return (EVALUATION_FILE, training_file(str(revision.get("name"))))
+    return (EVALUATION_FILE,)
+
+
+def _is_trained(definition: Any) -> bool:
+    """Return whether a definition, as stored, has a model. One that cannot be read has none."""
+    kind = definition.get("kind") if isinstance(definition, dict) else None
+    return kind in trained_kinds() or any(
+        reduce(_field, path.split("."), definition) is not None
+        for path in sometimes_trained_kinds().get(str(kind), ())
+    )
+
+
+def _field(document: Any, name: str) -> Any:
+    return document.get(name) if isinstance(document, dict) else None

@@ -107,9 +107,9 @@ def known_keys(database: MongoDatabase) -> set[str]:
     return {document["_id"].partition(":")[2] for document in database[SCHEMA].find(_KEYS)}
 
 
-def check_key(database: MongoDatabase, name: str, key: bytes, place: str) -> None:
+def check_key(database: MongoDatabase, name: str, key: bytes, named: str) -> None:
     """Compare a key with the one of this name that this database was first used with, whose hash
-    it has. `place`: the file and its variable, for the message. Raises UserError for another."""
+    it has. `named`: the file and its variable, for the message. Raises UserError for another."""
     made = {"_id": f"key:{name}", "hash": hmac.new(key, name.encode(), "sha256").hexdigest()}
     stored = database[SCHEMA].find_one({"_id": made["_id"]})
     if stored is None:
@@ -119,7 +119,7 @@ def check_key(database: MongoDatabase, name: str, key: bytes, place: str) -> Non
             stored = database[SCHEMA].find_one({"_id": made["_id"]})
     if stored is not None and stored["hash"] != made["hash"]:
         raise UserError(
-            f"{place} is not the key that the other hosts of the database {database.name!r} use: "
+            f"{named} is not the key that the other hosts of the database {database.name!r} use: "
             "put theirs there; or, if it was replaced on all of them, run "
             "`alerting prepare --new-keys`"
         )

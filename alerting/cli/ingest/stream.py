@@ -36,7 +36,11 @@ def stream(
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     process = new_process()
-    await_source(read_settings(os.environ), alive, stopped, process)
+    settings = read_settings(os.environ)
+    if settings.mongodb_uri is not None:  # refused at once, not with the first source
+        settings.read_link_key()
+        settings.read_model_key()
+    await_source(settings, alive, stopped, process)
     if stopped.is_set():
         return
     from alerting.stream.run import run

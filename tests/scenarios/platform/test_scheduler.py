@@ -56,7 +56,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     home = tmp_path_factory.mktemp("home")
     with EmbeddedMongod(home / "mongod", free_port()) as server:
         settings = Settings(
-            home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port()
+            home=home,
+            mongodb_uri=server.uri,
+            airflow_port=free_port(),
+            api_port=free_port(),
+            shared_home=True,
         )
         prepare_database(settings)
         yield settings

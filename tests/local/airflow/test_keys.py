@@ -6,6 +6,7 @@ import pytest
 
 from alerting.adapters.mongo.mongo import open_database
 from alerting.definitions.faults import UserError
+from alerting.local.airflow.worker import check_worker
 from alerting.local.prepare import prepare
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings
 from alerting.wiring import open_platform
@@ -80,3 +81,17 @@ def test_a_command_that_makes_no_link_needs_no_key(hosts):
         assert platform.definitions.documents() == []
         with pytest.raises(UserError, match="no key in"):
             platform.links.answer_links("e1", "shift")
+
+
+def test_a_worker_without_what_its_tasks_need_is_refused_with_one_sentence(hosts):
+    first, second = hosts
+    check_worker(first, {})
+    files = {"AIRFLOW__CORE__DAGS_FOLDER": str(first.home / "dags")}
+    for settings, environ, sentence in (
+        (replace(first, mlflow_uri=None), {}, "a worker needs ALERTING_MLFLOW_URI"),
+        (replace(first, mongodb_uri=None), {}, "a worker needs ALERTING_MONGODB_URI"),
+        (second, {}, rf"{second.home}/dags lacks \S+: set AIRFLOW__CORE__DAGS_FOLDER"),
+        (second, files, "ALERTING_LINK_KEY_FILE"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            check_worker(settings, environ)
