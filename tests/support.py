@@ -33,9 +33,9 @@ class SequentialUnitOfWork:
         yield MongoUnit()
 
 
-def mongomock_stores() -> MongoStores:
+def mongomock_stores(state_parts: int = 1) -> MongoStores:
     """Return stores of a new in-memory database with all their indexes."""
-    stores = MongoStores(mongomock_database(), SequentialUnitOfWork())
+    stores = MongoStores(mongomock_database(), SequentialUnitOfWork(), state_parts)
     create_indexes(stores.database)
     return stores
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.definitions.shards import SHARDS, state_parts
 from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -152,8 +153,9 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
     assert evaluate(platform, None, at(14)).raised == 1
 
 
-def test_shards_share_no_document_of_states_and_leave_none_out():
-    platform = platform_on(mongomock_stores(), (), HandClock())
+@pytest.mark.parametrize("count", [4, 40])
+def test_shards_share_no_document_of_states_and_leave_none_out(count):
+    platform = platform_on(mongomock_stores(state_parts(count)), (), HandClock())
     platform.assets.store_assets(OVENS)
     names = [f"hot-{i:03}" for i in range(60)]
     apply(
@@ -164,19 +166,20 @@ def test_shards_share_no_document_of_states_and_leave_none_out():
         "test",
     )
     every = platform.definitions.latest_revisions()[0].definition.schedule.every
-    planned = plan_round(platform, every, 4, at(1))
-    assert planned.shards == [0, 1, 2, 3]
+    planned = plan_round(platform, every, count, at(1))
+    assert 4 <= len(planned.shards) <= count
     assert (
         sorted(
             name
-            for shard in range(4)
-            for name in names_in_shard(current_plan(platform), every, shard, 4)
+            for shard in range(count)
+            for name in names_in_shard(current_plan(platform), every, shard, count)
         )
         == names
     )
     for shard in planned.shards:
         evaluate_shard(
-            platform, every, shard, 4, at(1), planned.source_hash, planned.late.has_requests
+            platform, every, shard, count, at(1), planned.source_hash, planned.late.has_requests
         )
-    documents = platform.states._shards.find()
+    documents = list(platform.states._shards.find())
     assert {d["version"] for d in documents} == {1}
+    assert len(planned.shards) == 4 or len(documents) > SHARDS

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from kombu.exceptions import OperationalError
 
 if TYPE_CHECKING:
+    from airflow.models.taskinstance import TaskInstance
     from airflow.providers.celery.executors.celery_executor_utils import (
         WorkloadInCelery,
         WorkloadInCeleryResult,
@@ -50,3 +51,11 @@ class WaitingCeleryExecutor(CeleryExecutor):  # type: ignore[misc]  # Airflow ha
                 break
             sent.append(found)
         return sent
+
+    def revoke_task(self, *, ti: "TaskInstance") -> None:
+        """Forget a task that the scheduler sends again. Its message is not withdrawn: that blocks
+        the scheduler for six seconds while the broker is away, and a task that is sent twice runs
+        once."""
+        key = self.get_task_key(ti) if self.supports_task_instance_uuid else ti.key
+        self.workloads.pop(key, None)
+        super().revoke_task(ti=ti)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 SCRIPT = """
 import json, os
+from types import SimpleNamespace
 from airflow.executors.executor_loader import ExecutorLoader
 from airflow.providers.celery.executors import celery_executor_utils as celery
 
@@ -37,7 +38,11 @@ away = send("first", "second")
 os.environ["AIRFLOW__CELERY__BROKER_URL"] = "memory://"
 celery._get_celery_app_for_workload.cache_clear()
 back = send("first", "second")
+asked = []
+executor.celery_app.control.revoke = asked.append
+executor.revoke_task(ti=SimpleNamespace(key="first"))
 print(json.dumps({
+    "revoked": asked, "running": sorted(executor.running),
     "away": away, "back": back,
     "imports": list(executor.celery_app.conf.imports),
     "queue": executor.celery_app.conf.task_default_queue,

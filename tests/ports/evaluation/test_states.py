@@ -278,8 +278,10 @@ def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):
     for states, name in ((one, mine), (other, yours)):
         states.load_many([(name, "oven-1")])
     for states, name, last in ((one, mine, at(2)), (other, yours, at(3))):
-        last_state, next_state = ConditionState(last), ConditionState(at(4))
-        states.advance(table(**{name: last_state}), table(**{name: next_state}), every=60_000)
+        advanced = ConditionState(at(4))
+        states.advance(
+            table(**{name: ConditionState(last)}), table(**{name: advanced}), every=60_000
+        )
 
     again = MongoStates(mongo_stores.database).load_many(begun.keys)
     assert [again.state(row) for row in range(2)] == [ConditionState(at(4))] * 2
