@@ -227,8 +227,8 @@ def test_a_backup_that_failed_is_missing_or_too_old_is_a_fault_where_backups_are
     audit.add("platform", BACKUP_PROVEN, "/backups/1", at(2), after=made)
     assert reasons(36 * 60) == []
     assert reasons(36 * 60 + 1) == [
-        "the newest backup of which a restore was proven is older than 1d12h; see the DAG backup in "
-        "Airflow"
+        "the newest backup of which a restore was proven is older than 1d12h; see the DAG backup "
+        "in Airflow"
     ]
     assert reasons(120, every=HOUR) == []
     assert reasons(121, every=HOUR) != []
