@@ -14,9 +14,9 @@ def backup_state(audit: Audit, every: timedelta | None, now: datetime) -> Backup
 
     A proven backup may be as old as the interval, and as much again, at most twelve hours.
     """
-    made = _newest(audit, BACKUP_MADE)
-    proven = _newest(audit, BACKUP_PROVEN)
-    failed = _newest(audit, BACKUP_FAILED)
+    made = _newest_entry(audit, BACKUP_MADE)
+    proven = _newest_entry(audit, BACKUP_PROVEN)
+    failed = _newest_entry(audit, BACKUP_FAILED)
     newest = max((entry.at for entry in (made, proven) if entry is not None), default=None)
     is_failed = failed is not None and (proven is None or failed.at > proven.at)
     return BackupState(
@@ -32,5 +32,5 @@ def backup_state(audit: Audit, every: timedelta | None, now: datetime) -> Backup
     )
 
 
-def _newest(audit: Audit, action: str) -> AuditEntry | None:
+def _newest_entry(audit: Audit, action: str) -> AuditEntry | None:
     return next(iter(audit.find(AuditFilter(what=action), 1)), None)

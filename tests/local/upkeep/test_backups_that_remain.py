@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from alerting.adapters.archive.folder import ArchiveFolder
+from alerting.cli.main import app
 from alerting.definitions.faults import UserError
 from alerting.local.upkeep.encrypted import decrypt_files, encrypt_files, read_password
 from alerting.local.upkeep.scheduled import back_up, delete_surplus, surplus
@@ -61,6 +63,12 @@ def test_a_place_in_the_home_or_none_is_refused_before_anything_is_written(tmp_p
         back_up(Settings(home=tmp_path), at(0))
     with pytest.raises(UserError, match="in the home that it is to replace"):
         back_up(Settings(home=tmp_path, backup=str(tmp_path / "backups")), at(0))
+
+
+def test_the_command_without_a_folder_says_what_to_set(tmp_path):
+    done = CliRunner().invoke(app, ["backup"], env={"ALERTING_HOME": str(tmp_path)})
+    assert (done.exit_code, [*tmp_path.iterdir()]) == (1, [])
+    assert "set ALERTING_BACKUP" in done.stderr
 
 
 def test_settings_of_backups_are_checked(tmp_path):

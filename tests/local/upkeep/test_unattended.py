@@ -2,6 +2,7 @@
 network, the list of parts."""
 
 import configparser
+import importlib.util
 import json
 import os
 import re
@@ -14,12 +15,19 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from alerting.local.up import is_journal
-from tests.local.test_make_environment import make_environment
 from tools.sbom import describe, hash_wheels
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "config" / "systemd" / "alerting.service"
 PROGRAM = "/opt/alerting/.venv/bin/alerting"
+
+
+def load_tool(name):
+    """Return a tool that is run by the system's Python, outside of the package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def read_unit():
@@ -73,6 +81,7 @@ def write_wheel(folder, name):
 
 
 def test_with_a_folder_of_wheels_no_index_is_asked(tmp_path):
+    make_environment = load_tool("make_environment")
     wheels = tmp_path / "a plant's wheels"
     assert make_environment.offline_settings(wheels) == {}
     write_wheel(wheels, "weaver")
@@ -96,6 +105,15 @@ def test_with_a_folder_of_wheels_no_index_is_asked(tmp_path):
         "UV_NO_INDEX": "1",
         "UV_FIND_LINKS": wheels.as_uri(),
     }
+
+
+def test_wheels_are_made_of_what_is_installed_without_the_project(tmp_path, monkeypatch):
+    for name in ("weaver", "alerting"):
+        info = tmp_path / "lib" / "python3.11" / "site-packages" / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    assert load_tool("make_wheels").installed(tmp_path) == ["weaver==1.0"]
 
 
 def test_the_list_of_parts_has_version_licence_address_hash_and_use_of_each(tmp_path):
