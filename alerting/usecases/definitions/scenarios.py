@@ -4,8 +4,6 @@ cause.
 The functions of live evaluation evaluate them. Nothing is read from or written to the stores.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -324,7 +322,7 @@ def _history(definition: Definition, variables: Sequence[str], scenario: Scenari
     return with_computed(History(asset, frame, _events(scenario), doubts=Doubts(bad)), computed)
 
 
-def _events(scenario: Scenario) -> pd.DataFrame:
+def _events(scenario: Scenario) -> "pd.DataFrame":
     events = sorted(scenario.events, key=lambda e: e.start)
     columns = {
         name: [scenario.start + getattr(e, name) for e in events] for name in ("start", "end")
