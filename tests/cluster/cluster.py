@@ -100,7 +100,7 @@ def start_worker(
     write_dag_files(own.home)
     environ = parts.airflow_environment(own, secrets, parts.environment(own, secrets, os.environ))
     command = (
-        *(sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"),
+        *(sys.executable, "-m", "alerting.local.airflow.worker", "--skip-serve-logs"),
         *("--queues", queues, "--celery-hostname", f"{name}@cluster"),
         *("--without-mingle", "--without-gossip"),
     )
