@@ -217,7 +217,11 @@ def test_no_password_stands_in_the_compose_file(services):
 def test_every_part_of_airflow_and_every_worker_has_the_settings_of_the_cluster(services, overlay):
     scaled = overlay["services"]
     airflow = {name for name, one in services.items() if "airflow" in str(one.get("command"))}
-    workers = {name for name, one in scaled.items() if "worker" in one.get("command", [])}
+    workers = {
+        name
+        for name, one in scaled.items()
+        if "alerting.local.airflow.worker" in one.get("command", [])
+    }
     assert workers == {"evaluator", "trainer"}
     for name in airflow | workers | {"prepare", "clean"}:
         assert scaled[name]["env_file"] == ["config/airflow.env", "config/cluster.env"], name
