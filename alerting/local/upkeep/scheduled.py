@@ -77,14 +77,14 @@ def back_up(
     return address, made
 
 
-def _target(place: str, home: Path) -> ArchiveFolder:
-    if "://" not in place:
-        folder = Path(place).resolve()
+def _target(location: str, home: Path) -> ArchiveFolder:
+    if "://" not in location:
+        folder = Path(location).resolve()
         if not folder.is_dir():
             raise UserError(f"the folder {folder} does not exist: mount it, or make it")
         if folder.is_relative_to(home.resolve()):
             raise UserError(f"{folder} is in the home that it is to replace: name another place")
-    return ArchiveFolder(place, "folder of backups", "ALERTING_BACKUP")
+    return ArchiveFolder(location, "folder of backups", "ALERTING_BACKUP")
 
 
 @contextmanager
