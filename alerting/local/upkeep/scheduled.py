@@ -43,13 +43,15 @@ def back_up(
     Secrets are in it only if they are encrypted. A failure is recorded in the audit. Raises
     UserError for settings that do not permit it, and if the restore is not proven.
     """
-    target = _target(settings)
+    if settings.backup is None:
+        raise UserError("no place for backups is named: set ALERTING_BACKUP, or name a new folder")
     name = now.astimezone(UTC).strftime(_NAME)
-    address = f"{target.address.rstrip('/')}/{name}"
+    address = f"{settings.backup.rstrip('/')}/{name}"
     began = datetime.now(UTC)
-    if name in target.folders():
-        raise UserError(f"there is a backup of this second already, {address}")
     try:
+        target = _target(settings.backup, settings.home)
+        if name in target.folders():
+            raise UserError(f"there is a backup of this second already, {address}")
         with (
             disk_errors(f"the backup to {address} is not complete", "look at ALERTING_BACKUP"),
             _saved(settings, target, name, environ, progress) as folder,
@@ -75,16 +77,14 @@ def back_up(
     return address, made
 
 
-def _target(settings: Settings) -> ArchiveFolder:
-    if settings.backup is None:
-        raise UserError("no place for backups is named: set ALERTING_BACKUP, or name a new folder")
-    if "://" not in settings.backup:
-        folder = Path(settings.backup).resolve()
+def _target(location: str, home: Path) -> ArchiveFolder:
+    if "://" not in location:
+        folder = Path(location).resolve()
         if not folder.is_dir():
             raise UserError(f"the folder {folder} does not exist: mount it, or make it")
-        if folder.is_relative_to(settings.home.resolve()):
+        if folder.is_relative_to(home.resolve()):
             raise UserError(f"{folder} is in the home that it is to replace: name another place")
-    return ArchiveFolder(settings.backup, "folder of backups", "ALERTING_BACKUP")
+    return ArchiveFolder(location, "folder of backups", "ALERTING_BACKUP")
 
 
 @contextmanager

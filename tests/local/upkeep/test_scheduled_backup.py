@@ -56,6 +56,7 @@ def test_a_backup_is_proven_replaces_the_one_before_and_is_restored_with_its_sec
     away = replace(settings, backup=str(tmp_path / "not mounted"))
     with pytest.raises(UserError, match="does not exist: mount it"):
         scheduled.back_up(away, at(0))
+    assert "not mounted does not exist" in state_of(settings, at(0)).failure
     scheduled.back_up(settings, at(0))
     address, made = scheduled.back_up(settings, at(0) + DAY)
 
