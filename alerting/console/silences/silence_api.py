@@ -32,7 +32,6 @@ from alerting.operators.silences import (
     SilencePhase,
     SilenceScope,
 )
-from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operators.silencing import (
     EndingEvent,
     alarms_of,
@@ -203,12 +202,8 @@ def extend(id: Id, body: ExtendBody, platform: Served, person: Operator) -> Sile
 
 
 def notifiable_channels(platform: Platform, person: Person) -> list[str]:
-    """Return the channels that a person may name; with a scope those of the routes that may notify
-    of an asset in it."""
-    if not person.scopes:
-        return sorted(platform.channels)
-    named = {channel for one in read_routes(platform.routes)[0] for channel in one.channels}
-    return sorted(named.intersection(platform.channels))
+    """Return the channels that a person may name; none with a scope, for they are of the plant."""
+    return [] if person.scopes else sorted(platform.channels)
 
 
 def require_notifiable(platform: Platform, person: Person, notified: Collection[str]) -> None:
