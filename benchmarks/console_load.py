@@ -74,7 +74,7 @@ def run() -> dict[str, Any]:
         stores = MongoStores(client[DATABASE])
         prepare_database(stores.database)
         end = _fill(stores, Settings(kept, mongodb_uri=server.uri), kept / "made.json")
-        with _console(server.uri) as address:
+        with _console(server.uri, kept / "home") as address:
             steady = _in_a_process("steady", address, end)
             busy = _in_a_process("busy", address, end)
             paint = _first_paint(address)
@@ -147,16 +147,16 @@ def _read_until(platform: Platform, start: datetime, end: datetime) -> None:
 
 
 @contextmanager
-def _console(uri: str) -> Iterator[str]:
-    """Yield the address of a console process on a database."""
+def _console(uri: str, home: Path) -> Iterator[str]:
+    """Yield the address of a console process on a database, with the keys of a home."""
     with tempfile.TemporaryDirectory() as folder:
-        load_or_create(Path(folder) / "secrets")
+        load_or_create(home / "secrets")
         tokens = Path(folder) / "tokens.json"
         tokens.write_text(json.dumps({TOKEN: {"name": "ada", "role": "admin"}}), encoding="utf-8")
         tokens.chmod(0o600)
         port = _free_port()
         environ = os.environ | {
-            "ALERTING_HOME": folder,
+            "ALERTING_HOME": str(home),
             "ALERTING_MONGODB_URI": uri,
             "ALERTING_DATABASE": DATABASE,
             "ALERTING_API_TOKENS_FILE": str(tokens),

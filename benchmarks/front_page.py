@@ -68,7 +68,7 @@ def run() -> dict[str, Any]:
         stores = MongoStores(client[DATABASE])
         prepare_database(stores.database)
         cookies = fill(stores, Settings(Path(folder), mongodb_uri=server.uri))
-        with _console(server.uri) as address:
+        with _console(server.uri, Path(folder) / "home") as address:
             (console,) = (
                 child
                 for child in psutil.Process().children()

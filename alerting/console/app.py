@@ -29,7 +29,7 @@ from alerting.console.api import (
 from alerting.console.api.openapi import describe
 from alerting.console.api.predictor import Predictor
 from alerting.console.assets import asset_api, asset_pages
-from alerting.console.attempts import WrongAttempts
+from alerting.console.attempts import Turns, WrongAttempts
 from alerting.console.definitions import definition_api, editor_page, list_page, preview_api
 from alerting.console.definitions.previews import Previews
 from alerting.console.gate import BODY_SECONDS, Gate
@@ -218,6 +218,7 @@ def create_app(
     signing.sign_forms(app)
     describe(app)
     _add_routes(app, entrance, tokens, sign_in, now)
+    app.add_middleware(Turns)
     app.add_middleware(
         Gate,
         access=entrance.access,

@@ -1,5 +1,5 @@
-"""Limits of clients: delay after wrong tokens and passwords, and requests, which each process
-counts for itself."""
+"""Limits of clients: delay after wrong tokens and passwords, requests, which each process counts
+for itself, and answers that are computed at once."""
 
 from collections import OrderedDict, deque
 from contextlib import suppress
@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from threading import Lock
 
+from anyio import CapacityLimiter
 from fastapi import Request
 from pymongo.errors import PyMongoError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.operators.people import hash_secret
@@ -21,6 +23,8 @@ LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 REQUESTS = 30
 WITHIN = timedelta(minutes=1)
+TURNS = 4
+_WITHOUT_TURN = ("/live", "/health", "/metrics")
 MOST_CLIENTS = 10_000
 """Clients in memory; the one whose last attempt is oldest is dropped first."""
 
@@ -121,6 +125,46 @@ class WrongAttempts:
             with suppress(PyMongoError, DatabaseDown):
                 return self._shared.add_wrong(hash_secret(client), now, now - FORGET)
         return 0
+
+
+class Turns:
+    """Computes a few answers at once, in the order in which they were asked for: twenty at once
+    take turns of a millisecond, and the longest of them waits for all others.
+
+    A turn ends when the answer begins, so no reader holds it. None is taken by what waits for
+    something by itself (live pages, requests with `wait`), and by what programs ask to see whether
+    this process is well.
+    """
+
+    def __init__(self, app: ASGIApp, at_once: int = TURNS) -> None:
+        self._app = app
+        self._turns = CapacityLimiter(at_once)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or _takes_none(scope):
+            await self._app(scope, receive, send)
+            return
+        turn = object()
+        await self._turns.acquire_on_behalf_of(turn)
+        taken = True
+
+        async def sending(message: Message) -> None:
+            nonlocal taken
+            if taken and message["type"] == "http.response.start":
+                taken = False
+                self._turns.release_on_behalf_of(turn)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            if taken:
+                self._turns.release_on_behalf_of(turn)
+
+
+def _takes_none(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
 
 
 class RateLimit:
