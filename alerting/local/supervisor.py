@@ -106,12 +106,12 @@ class Supervisor:
             )
 
     def run(
-        self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]
+        self, milestones: Mapping[tuple[str, ...], Callable[[], None]], stopping: Callable[[], None]
     ) -> None:
         """Start and supervise all parts until a signal asks to stop; then call `stopping`, and stop
         all parts.
 
-        `milestones`: callbacks by name of the part, called when it is ready for the first time or
+        `milestones`: callbacks by names of parts, called when all of these have been ready or are
         done. Raises StartFailed (after stopping all) when a job fails or a part ends several times
         before it was ever ready, and RuntimeError outside `guarded`.
         """
@@ -125,13 +125,16 @@ class Supervisor:
         try:
             while not self._signals:
                 self._look()
-                for name in [name for name in ahead if self._services[name].ever_ready]:
-                    ahead.pop(name)()
+                for names in [one for one in ahead if self._were_ready(one)]:
+                    ahead.pop(names)()
                 time.sleep(LOOK_EVERY_S)
         finally:
             self._show("")
             stopping()
             self._stop()
+
+    def _were_ready(self, names: tuple[str, ...]) -> bool:
+        return all(self._services[name].ever_ready for name in names)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1

@@ -163,10 +163,10 @@ def _run_with_lock(
         )
         first_alert = settings.home / "logs" / "first-alert.log"
         milestones = {
-            "stream": lambda: _welcome(
+            ("api", "stream"): lambda: _welcome(
                 screen, settings, secrets, environ, is_empty=new and not demo
             ),
-            "first-alert": lambda: _announce_first_alert(screen, first_alert),
+            ("first-alert",): lambda: _announce_first_alert(screen, first_alert),
         }
         supervisor.run(milestones, running_file.stopping)
 

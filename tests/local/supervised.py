@@ -97,7 +97,7 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
     def work() -> int:
         supervisor = Supervisor(parts, folder, folder, say, show)
         try:
-            milestones = {} if full_disk else {"parent": lambda: say("milestone")}
+            milestones = {} if full_disk else {("parent",): lambda: say("milestone")}
             supervisor.run(milestones, lambda: say("stopping soon"))
         except StartFailed as failure:
             say(f"failed: {failure}")

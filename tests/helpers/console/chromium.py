@@ -7,7 +7,7 @@ import select
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -50,6 +50,10 @@ def open_chromium(profile):
         browser.wait(60)
         os.close(to_browser)
         os.close(from_browser)
+
+
+class NoAnswer(AssertionError):
+    """The browser does not answer."""
 
 
 class PageLeft(Exception):
@@ -210,33 +214,46 @@ class Page:
         return [one["errorId"] for one in found if one["errorId"] != "in-incognito"]
 
     def picture(self, file):
-        data = self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        file.write_bytes(base64.b64decode(data))
+        """Take a picture; a browser whose page goes on to another one meanwhile forgets it."""
+        for seconds in (20, 40, HANG_S):
+            number = self._send("Page.captureScreenshot", {"captureBeyondViewport": True})
+            with suppress(NoAnswer):
+                data = self._answer("Page.captureScreenshot", number, seconds)["data"]
+                file.write_bytes(base64.b64decode(data))
+                return
+        raise NoAnswer
 
     def _wait_for_load(self, loads):
         while self._loads == loads:
             self._receive()
 
     def _call(self, method, **parameters):
+        return self._answer(method, self._send(method, parameters), HANG_S)
+
+    def _send(self, method, parameters):
         self._number += 1
-        number = self._number
-        message = {"id": number, "method": method, "params": parameters}
+        message = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
             message["sessionId"] = self._session
         os.write(self._to, json.dumps(message).encode() + b"\0")
+        return self._number
+
+    def _answer(self, method, number, seconds):
+        until = time.monotonic() + seconds
         while True:
-            answer = self._receive()
+            answer = self._receive(until - time.monotonic())
             if answer.get("id") == number:
                 if "navigated" in answer.get("error", {}).get("message", ""):
                     raise PageLeft(answer)
                 assert "error" not in answer, (method, answer)
                 return answer["result"]
 
-    def _receive(self):
-        deadline = time.monotonic() + HANG_S
+    def _receive(self, seconds=HANG_S):
+        deadline = time.monotonic() + seconds
         while b"\0" not in self._received:
             ready, _, _ = select.select([self._from], [], [], max(0, deadline - time.monotonic()))
-            assert ready, "the browser does not answer"
+            if not ready:
+                raise NoAnswer
             part = os.read(self._from, 1 << 20)
             assert part, "the browser has ended"
             self._received += part
