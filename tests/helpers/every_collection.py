@@ -141,6 +141,7 @@ def valid_documents() -> dict[str, Document]:
         c.ACCOUNTS: _with_id(Account, "anna"),
         c.ACCESS_TOKENS: _with_id(AccessToken, "0" * 64),
         c.SESSIONS: {**_with_id(Session, "1" * 64), "ends_at": at(60_000_000)},
+        c.WRONG_ATTEMPTS: {"_id": "2" * 64, "wrong": 1, "last": at(60_000_000)},
         c.PLATFORM_ALERTS: {
             **to_document(example(PlatformAlert)),
             "resolved_at": None,
