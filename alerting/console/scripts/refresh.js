@@ -48,7 +48,10 @@ export async function showAnew() {
   if (answer.redirected) location.reload(); // the session is over
   if (!answer.ok || answer.redirected) return answer.status < 500;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (document.body.dataset.refresh && !page.body.dataset.refresh) location.reload(); // what was waited for is there
+  if (document.body.dataset.refresh && !page.body.dataset.refresh) {
+    location.reload(); // what was waited for is there
+    return true;
+  }
   const open = namesOpen();
   for (const title of page.querySelectorAll("main details > summary")) title.parentElement.open ||= open.has(nameOf(title));
   if (isInUse()) return false;
