@@ -11,6 +11,7 @@ from alerting.episodes.episode import Feedback
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow
 from alerting.ports.sweeps import NoSweeps
+from alerting.ports.use_cases import no_backups
 from alerting.readings.instants import to_millis
 from alerting.reporting.page.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
@@ -135,6 +136,7 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         model_file_cache=FolderFileCache(tmp_path),
         sweeps=NoSweeps(),
         disks=list,
+        backups=lambda: no_backups(),
     )
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)),
