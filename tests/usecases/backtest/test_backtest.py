@@ -1,5 +1,6 @@
 from dataclasses import fields, replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         model_file_cache=FolderFileCache(tmp_path),
         sweeps=NoSweeps(),
         disks=list,
-        backups=lambda: no_backups(),
+        backups=partial(no_backups),
     )
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)),
