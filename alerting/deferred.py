@@ -1,11 +1,16 @@
 """Libraries that are loaded at their first use: pandas and PyArrow take 70 MB, which a process that
 reads no table does without. Modules that name their types postpone annotations."""
 
+import os
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["arrow_csv", "ds", "fs", "httpx", "pa", "pc", "pd", "pq"]
+
+# PyArrow's own allocator crashes a process in which the thread that loaded it has ended: here it
+# may be any thread. This one is as fast.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 class _LoadedAtFirstUse(ModuleType):
