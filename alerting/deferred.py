@@ -1,21 +1,43 @@
 """Libraries that are loaded at their first use: pandas and PyArrow take 70 MB, which a process that
 reads no table does without. Modules that name their types postpone annotations."""
 
-import os
+from contextlib import suppress
 from importlib import import_module
+from queue import SimpleQueue
+from threading import Event, Thread, current_thread, main_thread
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["arrow_csv", "ds", "fs", "httpx", "pa", "pc", "pd", "pq"]
 
-# PyArrow's own allocator crashes a process in which the thread that loaded it has ended: here it
-# may be any thread. This one is as fast.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+_wanted: SimpleQueue[tuple[str, Event]] = SimpleQueue()
+_lasting: list[Thread] = []
+
+
+def load(name: str) -> ModuleType:
+    """Import a module on a thread that lasts as long as the process: PyArrow's allocator crashes
+    the process once the thread that loaded it has ended."""
+    if current_thread() is not main_thread():
+        if not _lasting or not _lasting[-1].is_alive():  # a fork has none of them
+            _lasting.append(Thread(target=_load_wanted, name="libraries", daemon=True))
+            _lasting[-1].start()
+        loaded = Event()
+        _wanted.put((name, loaded))
+        loaded.wait()
+    return import_module(name)
+
+
+def _load_wanted() -> None:
+    while True:
+        name, loaded = _wanted.get()
+        with suppress(Exception):  # the thread that asked meets it again
+            import_module(name)
+        loaded.set()
 
 
 class _LoadedAtFirstUse(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        value = getattr(import_module(self.__name__), name)
+        value = getattr(load(self.__name__), name)
         setattr(self, name, value)  # found without this function from now on
         return value
 

@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 from fastapi import HTTPException
 
 from alerting.adapters.platform import Platform
+from alerting.deferred import load
 from alerting.definitions.model import Definition
 from alerting.ports import ModelUnavailable
 from alerting.usecases.registry.model_cache import ModelCache
@@ -127,6 +128,7 @@ class Predictor:
         """Load a model; note its fault for a moment, so that predictions name it at once."""
         fault: BaseException | None = None
         try:
+            load("pandas")  # which libraries of models load, too: see there
             self._cache.get(missing.definition, missing.version)
         except ModelUnavailable as error:
             now = time.monotonic()
