@@ -41,8 +41,8 @@ bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json (OF=streams: broker and stream services)
 	@.venv/bin/python -m tests.faults.$(if $(filter streams,$(OF)),streamed.)run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
 
-cluster: $(MADE) ## Start a cluster on this machine: PostgreSQL, Redis, three Celery workers with homes of their own, two APIs, two stream services
-	@.venv/bin/python -m tests.cluster.run
+cluster: $(MADE) ## Start a cluster on this machine: three MongoDB, PostgreSQL, Redis, three Celery workers with homes of their own, two APIs, two stream services (ARGS=--walk: an alert over all of them)
+	@.venv/bin/python -m tests.cluster.run $(ARGS)
 
 oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many random cases: CASES=20000 SEED=7
 	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q

@@ -7,7 +7,6 @@ trained in Airflow, approved, and reported on; the audit has it all.
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -19,29 +18,13 @@ import psutil
 import pytest
 
 from alerting.client import ApiProblem, Client
+from tests.helpers.dryer_file import DAYS, LIMIT, MODEL, dryer_file
 from tests.support import free_port, require_real_server
 
 pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(1800)]
 ALERTING = Path(sys.executable).parent / "alerting"
 PORTS = ("MONGODB", "MLFLOW", "AIRFLOW", "API")
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
-DAYS = 14
-LIMIT = {
-    "name": "product-too-wet",
-    "kind": "threshold",
-    "assets": ["dryer-1"],
-    "variable": "product_moisture",
-    "above": 13,
-}
-MODEL = {
-    "name": "product-will-be-wet",
-    "kind": "classifier",
-    "assets": ["dryer-1"],
-    "problem": {"variable": "product_moisture", "above": 13},
-    "horizon": "30m",
-    "learning": {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
-    "promotion": {"mode": "approval"},
-}
 
 
 class RunningPlatform:
@@ -120,25 +103,6 @@ def test_the_client_goes_the_whole_path_of_the_readme(started):
         apply_and_answer_the_alert(engineer, started)
         train_and_approve(engineer)
         read_report_figures_and_audit(engineer, started)
-
-
-def dryer_file():
-    """Return a CSV of a dryer until now, a row every five minutes; wet loads arrive now and then,
-    and the product is wet half an hour later."""
-    draw = random.Random(1)
-    feed = moisture = 12.0
-    wet_until = -1
-    steps = DAYS * 288
-    last = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
-    lines = ["time;feed_moisture [%];product_moisture [%]"]
-    for step in range(steps):
-        if draw.random() < 1 / 100:
-            wet_until = step + draw.randint(8, 36)
-        feed += 0.3 * ((18 if step < wet_until else 12) - feed) + draw.gauss(0, 0.4)
-        moisture += 0.08 * (feed - 2 - moisture) + draw.gauss(0, 0.06)
-        stamp = last - timedelta(minutes=5 * (steps - 1 - step))
-        lines.append(f"{stamp.isoformat()};{feed:.2f};{moisture:.2f}".replace(".", ","))
-    return "\n".join(lines).encode()
 
 
 def import_a_file(engineer):

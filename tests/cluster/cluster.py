@@ -3,7 +3,6 @@ that each have a home of their own."""
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,7 @@ from alerting.wiring import prepare_database
 from tests.cluster.host import HOST
 from tests.helpers.brokers import Redis
 from tests.helpers.postgres import postgres_server
-from tests.helpers.scheduler import Airflow, end, running_airflow
+from tests.helpers.scheduler import Airflow, Started, end_all, running_airflow
 from tests.support import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -34,19 +33,26 @@ class Cluster:
     settings: Settings
     airflow: Airflow
     redis: Redis
-    workers: dict[str, subprocess.Popen[bytes]]
+    workers: dict[str, Started]
 
 
 @contextmanager
 def running_cluster(
-    folder: Path, queues: Mapping[str, str], concurrency: int = 2, **variables: str
+    folder: Path,
+    queues: Mapping[str, str],
+    concurrency: int = 2,
+    mongodb_uri: str | None = None,
+    **variables: str,
 ) -> Iterator[Cluster]:
     """Start a cluster in a folder, and stop it. `queues`: those of each worker, separated by
-    commas, by its name. `variables` are those of every part of Airflow."""
+    commas, by its name. `mongodb_uri`: a database that runs already, else one is started.
+    `variables` are those of every part of Airflow."""
     home = folder / "home"
     home.mkdir()
     with ExitStack() as stack:
-        server = stack.enter_context(EmbeddedMongod(folder / "mongod", free_port()))
+        if mongodb_uri is None:
+            server = EmbeddedMongod(folder / "mongod", free_port())
+            mongodb_uri = stack.enter_context(server).uri
         # its user must reach it, and a pytest that starts closes the folder of all to others
         files = Path(stack.enter_context(TemporaryDirectory(prefix="alerting-cluster-")))
         database = stack.enter_context(contextmanager(postgres_server)(files))
@@ -54,7 +60,7 @@ def running_cluster(
         stack.callback(redis.stop)
         settings = Settings(
             home=home,
-            mongodb_uri=server.uri,
+            mongodb_uri=mongodb_uri,
             airflow_port=free_port(),
             api_port=free_port(),
             evaluation_slots=concurrency * sum("evaluation" in each for each in queues.values()),
@@ -73,12 +79,10 @@ def running_cluster(
             **variables,
         }
         airflow = stack.enter_context(running_airflow(settings, **common))
-        workers = {}
+        workers: dict[str, Started] = {}
+        stack.callback(lambda: end_all(workers.values()))
         for name, of_worker in queues.items():
             workers[name] = start_worker(folder, settings, name, of_worker, common)
-            stack.callback(end, workers[name])
-        for process in workers.values():  # all at once: each finishes what it runs
-            stack.callback(process.terminate)
         yield Cluster(settings, airflow, redis, workers)
 
 
@@ -92,7 +96,7 @@ def started_redis(folder: Path, port: int | None = None) -> Redis:
 
 def start_worker(
     folder: Path, settings: Settings, name: str, queues: str, variables: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+) -> Started:
     """Start a worker with a home of its own, which holds DAG files and the secrets alone."""
     secrets = load_or_create(settings.home / "secrets")
     own = replace(settings, home=folder / name)
@@ -104,14 +108,8 @@ def start_worker(
         *("--queues", queues, "--celery-hostname", f"{name}@cluster"),
         *("--without-mingle", "--without-gossip"),
     )
-    with (settings.home / "logs" / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
-            command,
-            env=environ | variables | {HOST: name},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    log = settings.home / "logs" / f"{name}.log"
+    return Started(command, environ | variables | {HOST: name}, log)
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,52 @@ POLL_S = 0.3
 
 
 @dataclass
+class Started:
+    """A process with its log, which can be killed and started again."""
+
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.environ, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """End it at once with its whole group, as a machine without power does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    def end(self) -> None:
+        """Wait until it has ended; after half a minute it is killed with its whole group, as
+        `alerting up` does."""
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@dataclass
 class Airflow:
-    """Airflow's REST API, as its administrator uses it."""
+    """Airflow's REST API, as its administrator uses it. `parts`: its processes by name."""
 
     http: httpx.Client
     logs: Path
+    parts: Mapping[str, Started]
 
     def unpause(self, dag_id: str) -> None:
         self._wait_for_dag(dag_id)
@@ -148,31 +189,22 @@ def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
     write_dag_files(settings.home)
     for job in parts.airflow_migration(settings, environ):
         subprocess.run(job.command, env=environ, check=True, capture_output=True)
-    processes = []
+    started = {}
     try:
         for part in parts.airflow_parts(settings, environ, needs=()):
-            with (logs / f"{part.name}.log").open("wb") as log:
-                processes.append(
-                    subprocess.Popen(
-                        part.command, env=environ, stdout=log, stderr=log, start_new_session=True
-                    )
-                )
-        yield Airflow(_signed_in(settings, secrets.airflow_password), logs)
+            started[part.name] = Started(part.command, environ, logs / f"{part.name}.log")
+        yield Airflow(_signed_in(settings, secrets.airflow_password), logs, started)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            end(process)
+        end_all(started.values())
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process; one that has not stopped after half a minute is killed with its whole
-    group, as `alerting up` does."""
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+def end_all(started: Iterable[Started]) -> None:
+    """End processes together: each finishes meanwhile what it does."""
+    started = list(started)
+    for one in started:
+        one.terminate()
+    for one in started:
+        one.end()
 
 
 def _signed_in(settings: Settings, password: str) -> httpx.Client:

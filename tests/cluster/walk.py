@@ -1,0 +1,111 @@
+"""The way of an alert over a whole cluster: applied at one API, trained on one worker, evaluated by
+others, acknowledged at the second API."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from alerting.client import Client
+from tests.cluster.whole import PATIENCE_S, Whole, wait_for
+from tests.helpers.dryer_file import LIMIT, MODEL, dryer_file
+
+DAG_GOAL_S = 5.0
+TICK = "evaluate__1m"
+
+
+def walk(whole: Whole) -> dict[str, Any]:
+    """Go the way; returns times in seconds and the workers of each step. Raises AssertionError
+    where something does not come, comes too late, or differs between the two APIs."""
+    with whole.client("api-1") as first, whole.client("api-2") as second:
+        _import(first)
+        first.apply_definition(LIMIT["name"], LIMIT, if_none_match="*")
+        first.apply_definition(MODEL["name"], MODEL, if_none_match="*")
+        found: dict[str, Any] = {"from definition to DAG": _until_dag(whole)}
+        assert found["from definition to DAG"] < DAG_GOAL_S, found
+        found["training"], found["trained on"] = _train(whole, first, second)
+        began = datetime.now(UTC)
+        found["from reading to alert"], episode = _raise(first, second)
+        found["from acknowledgement to the other API"] = _acknowledge(first, second, episode)
+        found["evaluated on"] = _evaluated_on(whole, began)
+    return found
+
+
+def _import(engineer: Client) -> None:
+    job = engineer.upload_import(dryer_file(), name="dryer.csv", asset="dryer-1")
+    for state in ("checked", "done"):
+        wait_for(lambda: _state(engineer, job["id"]) == state, f"an import that is {state}")  # noqa: B023 - called before the next round
+        if state == "checked":
+            engineer.write_import(job["id"])
+
+
+def _state(engineer: Client, job: str) -> str:
+    shown = engineer.show_import(job, wait=1)
+    assert shown["state"] not in {"refused", "failed", "interrupted"}, shown["fault"]
+    return str(shown["state"])
+
+
+def _until_dag(whole: Whole) -> float:
+    path = f"/dags/train__{MODEL['name']}"
+    took = wait_for(lambda: whole.cluster.airflow.http.get(path).is_success, "the DAG")
+    return round(took, 1)
+
+
+def _train(whole: Whole, first: Client, second: Client) -> tuple[float, list[str]]:
+    """Train with the first API, approve at the second."""
+    name = MODEL["name"]
+    first.start_training(name, {"reason": "a first model"})
+    began = time.monotonic()
+
+    def proposed() -> object:
+        trainings = second.list_trainings(name)
+        assert not any(one["failure"] for one in trainings["items"]), trainings
+        return second.show_models(name)["waiting"]
+
+    wait_for(proposed, "a model that waits for a decision")
+    took = time.monotonic() - began
+    run = second.show_models(name)["waiting"]["run"]
+    assert second.approve_model(name, {"run": run})["promoted"]
+    (model,) = first.list_models()
+    assert model["state"] == "serving"
+    tasks = _tasks(whole, f"train__{name}")
+    return round(took, 1), sorted({task["hostname"] for task in tasks if task["hostname"]})
+
+
+def _raise(first: Client, second: Client) -> tuple[float, str]:
+    """Send a value over the limit to the second API, see the alert at the first."""
+    reading = {"asset": "dryer-1", "values": {"product_moisture": 14.2}}
+    second.send_readings({"ts": datetime.now(UTC).isoformat(), **reading})
+
+    def raised() -> Iterator[Mapping[str, Any]]:
+        episodes = first.iterate_episodes(open=True)
+        return (one for one in episodes if one["definition"] == LIMIT["name"])
+
+    took = wait_for(lambda: any(raised()), "the alert")
+    return round(took, 1), str(next(raised())["id"])
+
+
+def _acknowledge(first: Client, second: Client, episode: str) -> float:
+    assert second.acknowledge_episode(episode)["acknowledged"]
+    took = wait_for(lambda: first.show_episode(episode)["acknowledged"], "the acknowledgement")
+    return round(took, 2)
+
+
+def _evaluated_on(whole: Whole, since: datetime) -> list[str]:
+    """Return the workers that evaluated since an instant, once there are two of them."""
+
+    def workers() -> list[str]:
+        tasks = [task for task in _tasks(whole, TICK) if task["task_id"] == "evaluate"]
+        started = [task for task in tasks if (task["start_date"] or "") > since.isoformat()]
+        return sorted({task["hostname"] for task in started if task["hostname"]})
+
+    wait_for(lambda: len(workers()) > 1, "ticks on two workers", PATIENCE_S)
+    return workers()
+
+
+def _tasks(whole: Whole, dag_id: str) -> list[dict[str, Any]]:
+    path = f"/dags/{dag_id}/dagRuns/~/taskInstances"
+    query = {"limit": 100, "order_by": "-start_date"}
+    answer = whole.cluster.airflow.http.get(path, params=query).raise_for_status()
+    tasks: list[dict[str, Any]] = answer.json()["task_instances"]
+    return tasks

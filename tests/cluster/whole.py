@@ -1,0 +1,112 @@
+"""The whole platform as on several machines: a replica set of three, PostgreSQL, Redis, Airflow,
+three workers, two APIs, two stream services and MLflow, each a process of its own."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alerting.client import Client
+from alerting.local import parts
+from alerting.local.parts import Part
+from alerting.local.secrets import Secrets, load_or_create
+from alerting.settings.environment import Settings
+from tests.cluster.cluster import Cluster, running_cluster
+from tests.helpers.replica_set import Members, replica_set
+from tests.helpers.scheduler import Started, end_all
+from tests.support import free_port
+
+QUEUES = {
+    "worker-1": "evaluation,background",
+    "worker-2": "evaluation",
+    "worker-3": "evaluation,background",
+}
+PATIENCE_S = 300.0
+POLL_S = 0.1
+
+
+@dataclass
+class Whole:
+    """All that runs. `services`: APIs, stream services and MLflow by name. `addresses`: of the
+    APIs."""
+
+    cluster: Cluster
+    members: Members
+    services: Mapping[str, Started]
+    addresses: Mapping[str, str]
+    secrets: Secrets
+
+    def client(self, api: str, role: str = "engineer") -> Client:
+        """Return a client of one API with the token of a role."""
+        return Client(self.addresses[api], self.secrets.api_tokens[role])
+
+
+@contextmanager
+def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Iterator[Whole]:
+    """Start everything in a folder, and stop it. `variables` are those of every process."""
+    mlflow_port = free_port()
+    variables = {"ALERTING_MLFLOW_URI": f"http://127.0.0.1:{mlflow_port}", **variables}
+    with ExitStack() as stack:
+        members = stack.enter_context(_database(folder))
+        cluster = stack.enter_context(
+            running_cluster(folder, QUEUES, concurrency, members.uri, **variables)
+        )
+        settings = replace(cluster.settings, mlflow_port=mlflow_port)
+        secrets = load_or_create(settings.home / "secrets")
+        ports = {"api-1": settings.api_port, "api-2": free_port()}
+        logs = settings.home / "logs"
+        services: dict[str, Started] = {}
+        stack.callback(lambda: end_all(services.values()))
+        started = _services(settings, secrets, folder, ports, variables)
+        for part in started:
+            services[part.name] = Started(part.command, part.environ, logs / f"{part.name}.log")
+        for part in started:
+            wait_for(part.ready, f"{part.name} to answer")
+        every = {"dag_id_pattern": "~"}
+        answer = cluster.airflow.http.patch("/dags", params=every, json={"is_paused": False})
+        answer.raise_for_status()
+        addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        yield Whole(cluster, members, services, addresses, secrets)
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[Members]:
+    where = folder / "members"
+    where.mkdir(mode=0o700)
+    with replica_set(where) as members:
+        yield members
+
+
+def _services(
+    settings: Settings,
+    secrets: Secrets,
+    folder: Path,
+    ports: Mapping[str, int],
+    variables: Mapping[str, str],
+) -> list[Part]:
+    environ = {**parts.environment(settings, secrets, os.environ), **variables}
+    mlflow = parts.mlflow_part(settings, environ)
+    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
+    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
+    found = [replace(mlflow, command=(*alone, *artifacts))]
+    for name, port in ports.items():
+        own = replace(settings, api_port=port)
+        api = parts.api_part(own, environ | {"ALERTING_API_PORT": str(port)}, ())
+        found.append(replace(api, name=name))
+    for name in ("stream-1", "stream-2"):
+        alive = settings.home / "logs" / f"{name}.alive"
+        stream = parts.stream_part(settings, environ, ())
+        command = (*stream.command[:-1], str(alive))
+        found.append(replace(stream, name=name, command=command, ready=alive.exists))
+    return found
+
+
+def wait_for(happened: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> float:
+    """Wait until something is so; returns the seconds that it took."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < seconds, f"waited {seconds:g} s for {what}"
+        time.sleep(POLL_S)
+    return time.monotonic() - began
