@@ -34,6 +34,8 @@ class FamilyReader(Protocol):
 
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel: ...
 
+    def load_checked(self, files: Mapping[str, bytes], width: int) -> FittedModel: ...
+
     def fitted_bytes(self, model: Any, files: Mapping[str, bytes]) -> Iterable[bytes]: ...
 
 
@@ -108,21 +110,25 @@ def _prefixes(members: int) -> list[str]:
 
 
 def model_from_files(
-    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
+    files: Mapping[str, bytes],
+    family_of: Callable[[str], FamilyReader] = get_family,
+    checked: bool = False,
 ) -> TrainedModel:
-    """Read the model that `model_files` wrote, with its refit. `family_of`: by name.
+    """Read the model that `model_files` wrote, with its refit. `family_of`: by name. `checked`:
+    files of the same content were read without it before; fitted values then are neither checked
+    nor read before their first use.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not
     trusted, a hash does not match, or the refit has another plan, calibration, threshold, horizon
     or gap than its twin.
     """
-    model = _read_model(files, family_of)
+    model = _read_model(files, family_of, checked)
     of_refit = {
         name.removeprefix(REFIT): data for name, data in files.items() if name.startswith(REFIT)
     }
     if not of_refit:
         return model
-    refit = _read_model(of_refit, family_of)
+    refit = _read_model(of_refit, family_of, checked)
     if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
         raise ModelRefused(
             f"the refit of {model.definition!r} does not fit its twin: the files were changed or "
@@ -132,14 +138,14 @@ def model_from_files(
 
 
 def _read_model(
-    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader]
+    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader], checked: bool
 ) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
     _check_columns(meta, plan)
     prefixes = _prefixes(len(meta.members))
     read = [
-        _read_member(files, m, plan, prefix, family_of)
+        _read_member(files, m, plan, prefix, family_of, checked)
         for m, prefix in zip(meta.members, prefixes, strict=True)
     ]
     model = TrainedModel(
@@ -162,6 +168,8 @@ def _read_model(
         ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
+    if checked:
+        return model
     fitted = chain.from_iterable(values for _, values in read)
     settings = (model.estimator, model.calibration, model.threshold, plan)
     if model_hash(*settings, fitted, model.has_alarm) != model.hash:
@@ -201,6 +209,7 @@ def _read_member(
     plan: FeaturePlan,
     prefix: str,
     family_of: Callable[[str], FamilyReader],
+    checked: bool,
 ) -> tuple[Estimator, Iterable[bytes]]:
     lost = next((name for name in meta.files if prefix + name not in files), None)
     if lost is not None:
@@ -213,7 +222,8 @@ def _read_member(
         ) from unknown
     columns = Columns.from_plan(plan)
     own = {name: files[prefix + name] for name in meta.files}
-    model = family.load(own, meta.width(len(columns.names)))
+    read = family.load_checked if checked else family.load
+    model = read(own, meta.width(len(columns.names)))
     estimator = Estimator(
         meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)
     )

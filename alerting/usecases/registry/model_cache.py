@@ -66,11 +66,15 @@ class ModelCache:
                     if (model := self._use(content)) is not None:
                         self._contents[key] = content
                         return model
-        files = registered_files(self._platform, definition.name, version, stored)
-        [content] = _contents(definition, [file_hashes(definition.name, files, b"")])
+        files, hashes = registered_files(self._platform, definition.name, version, stored)
+        keyed = bool(self._platform.model_key)
+        plain = file_hashes(definition.name, files, b"") if keyed else hashes
+        [content] = _contents(definition, [plain])
         with self._lock:
             model = self._use(content)
-        model = model or parse_model(definition, version, files)
+        model = model or parse_model(
+            self._platform.model_file_cache, definition, version, files, hashes
+        )
         with self._lock:
             self._contents[key] = content
             return self._keep(content, model, files)

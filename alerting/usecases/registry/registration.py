@@ -8,10 +8,11 @@ not read.
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.model import Definition
+from alerting.kinds.protocol.kind import CHECKS, RereadingKind
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
     MOST_MODEL_BYTES,
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 _PLAIN = "sha256"
 _KEYED = "hmac-sha256"
 _log = id_logger(__name__)
+
+
+class RegisteredFiles(NamedTuple):
+    """The files of a version, and their hashes as they were stored at its registration."""
+
+    files: Files
+    hashes: Mapping[str, str]
 
 
 def register_model(
@@ -99,9 +107,8 @@ def load_model(platform: RegistryPorts, definition: Definition, version: int) ->
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
     stored = registered_hashes(platform.decisions, definition.name, version)
-    return parse_model(
-        definition, version, registered_files(platform, definition.name, version, stored)
-    )
+    files, hashes = registered_files(platform, definition.name, version, stored)
+    return parse_model(platform.model_file_cache, definition, version, files, hashes)
 
 
 def registered_hashes(decisions: Decisions, definition: str, version: int) -> list[dict[str, str]]:
@@ -117,7 +124,7 @@ def registered_hashes(decisions: Decisions, definition: str, version: int) -> li
 
 def registered_files(
     platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
-) -> Files:
+) -> RegisteredFiles:
     """Return the files of a version that have these hashes, from the cache or from the registry.
 
     Raises ModelUnavailable if both lack them.
@@ -127,11 +134,28 @@ def registered_files(
     ) or _fetch(platform, definition, version, stored)
 
 
-def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
-    """Return the model in these files, as the kind of its definition reads it. Raises
-    ModelUnavailable if they are damaged."""
+def parse_model(
+    model_file_cache: ModelFileCache,
+    definition: Definition,
+    version: int,
+    files: Files,
+    hashes: Mapping[str, str],
+) -> "TrainedModel":
+    """Return the model in these files, as the kind of its definition reads it. `hashes`: of the
+    files; the cache knows which of them have passed all checks on this machine.
+
+    Raises ModelUnavailable if they are damaged.
+    """
+    kind = trained_kind_of(definition)
+    of_files = (definition.name, version, hashes)
     try:
-        return trained_kind_of(definition).load(files)
+        if not isinstance(kind, RereadingKind):
+            return kind.load(files)
+        if model_file_cache.checks(*of_files) == CHECKS:
+            return kind.load_checked(files)
+        model = kind.load(files)
+        model_file_cache.record_checks(*of_files, CHECKS)
+        return model
     except ModelUnavailable:
         raise
     except Exception as fault:  # of one model, which is then unknown; the round continues
@@ -146,7 +170,7 @@ def _find_cached(
     definition: str,
     version: int,
     stored: list[dict[str, str]],
-) -> dict[str, bytes] | None:
+) -> RegisteredFiles | None:
     """Return the cached files of a version if all of them have their registered hashes; drop them
     if one has not."""
     for hashes in stored:
@@ -154,7 +178,7 @@ def _find_cached(
         if files is None:
             continue
         if hashes and _matches(file_hashes(definition, files, model_key), hashes):
-            return files
+            return RegisteredFiles(files, hashes)
         _log.warning(
             "the cached files of version %d are damaged and are downloaded again",
             version,
@@ -166,7 +190,7 @@ def _find_cached(
 
 def _fetch(
     platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
-) -> dict[str, bytes]:
+) -> RegisteredFiles:
     """Download the files of a version, compare them with the registered hashes, and cache them."""
     try:
         downloaded = platform.models.model_files(definition, version)
@@ -179,10 +203,9 @@ def _fetch(
             f"version {version} cannot be fetched from the registry: {first_line(fault)}"
         ) from fault
     files = _select_registered(definition, version, downloaded, stored, platform.model_key)
-    platform.model_file_cache.store(
-        definition, version, file_hashes(definition, files, platform.model_key), files
-    )
-    return files
+    hashes = file_hashes(definition, files, platform.model_key)
+    platform.model_file_cache.store(definition, version, hashes, files)
+    return RegisteredFiles(files, hashes)
 
 
 def _select_registered(

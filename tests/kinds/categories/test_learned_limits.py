@@ -389,7 +389,7 @@ def test_past_time_before_the_first_limits_is_no_evaluated_time_of_a_report():
 
 
 def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):
-    def unavailable(definition, version, files):
+    def unavailable(*_):
         raise ModelUnavailable("no limits")
 
     platform = running(days=3, state="draft")

@@ -83,7 +83,7 @@ def test_a_report_draws_and_says_the_same(line):
 
 
 def test_a_model_that_cannot_be_read_is_said_and_the_limit_of_the_raise_is_drawn(line, monkeypatch):
-    def unavailable(definition, version, files):
+    def unavailable(*_):
         raise ModelUnavailable("no limits")
 
     platform, episode = line

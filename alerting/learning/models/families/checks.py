@@ -223,27 +223,30 @@ def check_contributions(family: ModelFamily) -> None:
 
 
 def check_files(family: ModelFamily) -> None:
-    """Check that a model read from its files is the same bit for bit."""
+    """Check that a model read from its files is the same bit for bit, also when they were checked
+    before."""
     frame = _frame(_rows().matrix)
     for params in family.proven_params():
         model = _trained(family, params)
         try:
-            read = model_from_files(model_files(model), lambda _: family)
+            files = model_files(model)
+            read = [model_from_files(files, lambda _: family, checked) for checked in (False, True)]
         except ModelRefused as refusal:
             raise AssertionError(
                 f"{family.name}: its own files are refused: {refusal}"
             ) from refusal
+        scores, *others = [one.score(frame) for one in (model, *read)]
         _require(
             family,
-            np.array_equal(read.score(frame), model.score(frame)),
+            all(np.array_equal(scores, other) for other in others),
             "a model read from its files scores otherwise",
         )
-        first, second = (
-            made.estimator.contributions(COLUMNS.matrix(frame.iloc[[0]]))[0]
-            for made in (read, model)
-        )
+        row = COLUMNS.matrix(frame.iloc[[0]])
+        shares, *others = [one.estimator.contributions(row)[0] for one in (model, *read)]
         _require(
-            family, np.array_equal(first, second), "a model read from its files explains otherwise"
+            family,
+            all(np.array_equal(shares, other) for other in others),
+            "a model read from its files explains otherwise",
         )
 
 

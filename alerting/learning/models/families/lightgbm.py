@@ -88,6 +88,20 @@ class BoosterMean:
         return np.asarray(sum(others, first) / len(self.boosters), np.float64)
 
 
+class StoredBoosterMean(BoosterMean):
+    """The same, of texts that were checked before: LightGBM reads them at the first use, so that a
+    model which does not serve costs nothing."""
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        object.__setattr__(self, "_texts", tuple(texts))
+
+    @cached_property
+    def boosters(self) -> tuple[lightgbm.Booster, ...]:
+        """Return the boosters."""
+        texts: tuple[bytes, ...] = self.__dict__["_texts"]
+        return tuple(lightgbm.Booster(model_str=text.decode("ascii")) for text in texts)
+
+
 class LightGbm(ModelFamily):
     """Gradient boosted trees. `params["rounds"]` fixes the number of trees."""
 
@@ -179,6 +193,10 @@ class LightGbm(ModelFamily):
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster, each checked before LightGBM reads it."""
         return read_boosters(files, width)
+
+    def load_checked(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
+        """Read every booster at its first use."""
+        return StoredBoosterMean(list(files.values()))
 
     def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the files themselves: another text of the trees is another hash."""

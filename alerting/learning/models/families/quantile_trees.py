@@ -80,12 +80,12 @@ def fit_quantiles(
     )
 
 
-def read_quantiles(texts: Iterable[bytes], width: int) -> QuantileTrees:
-    """Read checked boosters for `width` columns. Raises ModelRefused for a damaged one."""
+def read_quantiles(texts: Iterable[bytes], width: int, checked: bool) -> QuantileTrees:
+    """Read boosters for `width` columns, each checked unless it was `checked` before. Raises
+    ModelRefused for a damaged one."""
     try:
-        return QuantileTrees(
-            tuple(lightgbm.Booster(model_str=check_booster(text, width)) for text in texts)
-        )
+        read = [text.decode("ascii") if checked else check_booster(text, width) for text in texts]
+        return QuantileTrees(tuple(lightgbm.Booster(model_str=text) for text in read))
     except (ValueError, lightgbm.basic.LightGBMError) as error:
         raise ModelRefused(
             "model files without a readable booster; train the model again"

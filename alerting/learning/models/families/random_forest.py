@@ -14,7 +14,12 @@ from alerting.learning.models.bounds import BoolArray, Trees, TreesBound
 from alerting.learning.models.estimator import ALL_THREADS, Estimator
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
-from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
+from alerting.learning.models.families.sklearn_file import (
+    SKLEARN,
+    dump_sklearn,
+    load_checked_sklearn,
+    load_sklearn,
+)
 from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
@@ -150,6 +155,22 @@ class RandomForest(ModelFamily):
         return Forest(
             load_sklearn(files, RandomForestClassifier, lambda forest: _check_forest(forest, width))
         )
+
+    def load_checked(self, files: Mapping[str, bytes], width: int) -> Forest:
+        """Read the forest at its first use."""
+        return StoredForest(files)
+
+
+class StoredForest(Forest):
+    """The same, of a file that was checked before: read at the first use."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        object.__setattr__(self, "_files", dict(files))
+
+    @cached_property
+    def fitted(self) -> RandomForestClassifier:
+        """Return the fitted forest."""
+        return load_checked_sklearn(self.__dict__["_files"])
 
 
 def _trees_of(trees: Sequence[Any]) -> Trees:

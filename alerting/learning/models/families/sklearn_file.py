@@ -22,18 +22,8 @@ def dump_sklearn(fitted: Any) -> bytes:
 
 def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any], None]) -> Any:
     """Read a checked model of type `wanted`. Raises ModelRefused for any other file."""
-    data = files.get(SKLEARN, b"")
-    check_archive(data, SKLEARN)
-    try:
-        loaded = skops.io.loads(data, trusted=TRUSTED_TYPES)
-    except UntrustedTypesFoundException as error:
-        raise ModelRefused(
-            f"{SKLEARN} names untrusted types and was not loaded: {error}"
-        ) from error
-    except Exception as error:  # a forged file can make it fail in any way
-        raise ModelRefused(
-            f"model files without a readable {SKLEARN}; train the model again"
-        ) from error
+    check_archive(files.get(SKLEARN, b""), SKLEARN)
+    loaded = load_checked_sklearn(files)
     if type(loaded) is not wanted:
         raise ModelRefused(
             f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} "
@@ -46,3 +36,19 @@ def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any]
             f"{SKLEARN} holds a {wanted.__name__} without all of its parts"
         ) from error
     return loaded
+
+
+def load_checked_sklearn(files: Mapping[str, bytes]) -> Any:
+    """Read a model whose content was checked before. Raises ModelRefused for types that are not
+    trusted, or a file that skops cannot read."""
+    data = files.get(SKLEARN, b"")
+    try:
+        return skops.io.loads(data, trusted=TRUSTED_TYPES)
+    except UntrustedTypesFoundException as error:
+        raise ModelRefused(
+            f"{SKLEARN} names untrusted types and was not loaded: {error}"
+        ) from error
+    except Exception as error:  # a forged file can make it fail in any way
+        raise ModelRefused(
+            f"model files without a readable {SKLEARN}; train the model again"
+        ) from error
