@@ -12,6 +12,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pandas as pd
 
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.features.plan import FeaturePlan, NumberSource
@@ -19,7 +20,7 @@ from alerting.learning.models.calibration import Platt
 from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.models.normal import MOST_VALUES, NormalSample
+from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.usecases.registry.registration import file_hashes
 
@@ -99,8 +100,7 @@ def _model(
     known = get_family(family)
     estimator = known.fit({**known.defaults, **params}, COLUMNS, rows, seed=1, threads=1)
     calibration = Platt(1.0, 0.0)
-    width = len(COLUMNS.names)
-    normal = rows.matrix[: min(500, MOST_VALUES // width)]
+    frame = pd.DataFrame(rows.matrix, columns=list(COLUMNS.names))
     ordinary = dict.fromkeys(COLUMNS.names, (-1.0, 1.0))
     return TrainedModel(
         definition="champion",
@@ -118,9 +118,7 @@ def _model(
         usual_ranges=ordinary,
         hash=model_hash(estimator, calibration, 0.5, PLAN),
         refit=refit,
-        normal=NormalSample(
-            COLUMNS.names, (0.0,) * width, (1.0,) * width, normal, np.sort(np.abs(normal[:, 0]))
-        ),
+        normal=sample_normal(PLAN, frame, rows.label, seed=1),
     )
 
 

@@ -22,6 +22,7 @@ HEAVY = (
     "archive",
     "audit",
     "automl",
+    "champion_load",
     "chance",
     "console_load",
     "evaluate",
