@@ -148,7 +148,7 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
         dataset.asset[rows].astype(str), return_index=True, return_inverse=True
     )
     counts = np.bincount(number)
-    near = _rows_ahead(dataset)
+    near = _label_length(dataset)
     least = np.minimum(near, counts // 4)
     offsets = random.integers(
         least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts))
@@ -163,7 +163,7 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
     return _ShiftedFold(rows, locate(positive), locate(after), offsets)
 
 
-def _rows_ahead(dataset: Dataset) -> int:
+def _label_length(dataset: Dataset) -> int:
     """Return how many rows a label looks ahead."""
     return max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
 
@@ -222,7 +222,7 @@ def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) ->
     begins = _first_rows(dataset, rows)
     problem = np.cumsum(begins) - 1
     length = counts[number[begins]]
-    after = _rows_after(dataset, rows, _rows_ahead(dataset))
+    after = _rows_after(dataset, rows, _label_length(dataset))
 
     def locate(chosen: Positions) -> _AssetRows:
         begin = first[number[chosen]]
