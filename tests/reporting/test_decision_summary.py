@@ -46,7 +46,7 @@ def test_a_decision_by_warnings_is_explained_by_them_beside_forecasts():
         ("de", "waren seine Werte vor den 5 Problemen nicht höher, als der Zufall erklärt"),
         (
             "fr",
-            "pas plus élevés que ce que le hasard explique ; une personne décide",
+            "pas plus élevés que ce que le hasard explique",
         ),
     ],
 )
