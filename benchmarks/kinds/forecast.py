@@ -62,7 +62,7 @@ def run() -> dict[str, Any]:
     variable."""
     data = folder()
     if data is None:
-        return {"benchmark": "forecast", "skipped": ABSENT}
+        return {"benchmark": "forecast", "met": None, "note": ABSENT}
     part = os.environ.get("ALERTING_BENCH_PART", "all")
     found: dict[str, Any] = {"benchmark": "forecast"}
     if part in ("all", "metrology"):

@@ -23,7 +23,7 @@ def test_a_weak_signal_is_promoted(line):
 
 
 def test_a_signal_beyond_chance_is_promoted_though_few_later_problems_are_not_found():
-    result = chance.training("signal", FIRST)
+    result = chance.training("signal", 20_000)
     assert (result["found"]["found"], result["found"]["problems"]) == (0, 4)
     assert result["ap"] > result["bound"]
     assert result["promoted"]

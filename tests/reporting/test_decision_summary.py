@@ -43,14 +43,15 @@ def test_a_decision_by_warnings_is_explained_by_them_beside_forecasts():
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("de", "fand seine Schwelle 1 von 5 Problemen, nicht mehr, als der Zufall erklärt"),
-        ("fr", "son seuil a trouvé 1 problèmes sur 5, pas plus que ce que le hasard explique"),
+        ("de", "waren seine Werte vor den 5 Problemen nicht höher, als der Zufall erklärt"),
+        (
+            "fr",
+            "pas plus élevés que ce que le hasard explique",
+        ),
     ],
 )
-def test_a_first_model_that_finds_no_more_than_chance_is_not_called_better_than_chance(
-    code, expected
-):
+def test_a_first_model_with_later_scores_by_chance_is_not_called_better_than_chance(code, expected):
     evidence = {"found_by_chance": {"found": 1, "problems": 5, "share": 0.4}}
     summary = summarise_decision("provisional", None, "", "", evidence)
-    assert summary.startswith("First model. In the validation period its threshold found 1 of 5")
+    assert summary.startswith("First model. In the validation period its scores before the 5")
     assert expected in language(code).translate(summary)

@@ -277,13 +277,6 @@ def announces(raised: int, start: int, gap_ms: int) -> bool:
     return gap_ms < 0 or start > raised + gap_ms
 
 
-def count_found(
-    episodes: Sequence[CountedEpisode], problems: ProblemIntervals, gap_ms: int, horizon_ms: int
-) -> int:
-    """Return the number of counted problems of one asset that its episodes find."""
-    return int(_evaluate(episodes, problems, gap_ms, horizon_ms).found.sum())
-
-
 def _evaluate(
     episodes: Sequence[CountedEpisode], problems: ProblemIntervals, gap_ms: int, horizon_ms: int
 ) -> _EvaluatedRows:

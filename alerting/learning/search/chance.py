@@ -25,6 +25,8 @@ from alerting.learning.search.candidates import Fold
 from alerting.learning.search.sample import MOST_SEARCHED, Positions, evenly
 
 SHIFTS = 400
+PLACEMENTS = 2_000
+_ROUNDING = 1e-9  # equal placements differ in the last bits
 NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
 _AT_ONCE = 4_000_000  # ranks that are sorted together
 Ranks = npt.NDArray[np.int32]
@@ -146,7 +148,7 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
         dataset.asset[rows].astype(str), return_index=True, return_inverse=True
     )
     counts = np.bincount(number)
-    near = max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
+    near = _label_length(dataset)
     least = np.minimum(near, counts // 4)
     offsets = random.integers(
         least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts))
@@ -159,6 +161,11 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
         return _AssetRows(chosen - first[asset], first[asset], counts[asset], asset)
 
     return _ShiftedFold(rows, locate(positive), locate(after), offsets)
+
+
+def _label_length(dataset: Dataset) -> int:
+    """Return how many rows a label looks ahead."""
+    return max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
 
 
 def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
@@ -181,9 +188,65 @@ def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
 
 def count_problems(dataset: Dataset, rows: Positions | BoolArray) -> int:
     """Return the number of runs of rows with a problem ahead among these, of one asset each."""
+    return int(_first_rows(dataset, rows).sum())
+
+
+def _first_rows(dataset: Dataset, rows: Positions | BoolArray) -> BoolArray:
+    """Return which of these rows begin a run of rows with a problem ahead, of one asset."""
     label = dataset.label[rows]
     asset = dataset.asset[rows]
-    begins = (label == 1) & np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[
-        : len(label)
-    ]
-    return int(begins.sum())
+    after_other = np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[: len(label)]
+    return np.asarray((label == 1) & after_other)
+
+
+def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) -> float:
+    """Return the probability that chance ranks the rows before problems so high; 1 without any.
+
+    `rows`: they chose nothing; `score`: of all rows of the dataset. Each problem is placed
+    PLACEMENTS times anywhere among the rows of its asset, by itself: few rows have no more than
+    rows / horizon shifts together that differ, too few for a small probability. Where problems come
+    independently of each other it is exact for any score, also a slow one; those at regular
+    intervals are not taken for chance. Rows count by Savage's scores (1956), minus the logarithm of
+    the share of rows that score as high, because the highest raise the alarms; compared is their
+    mean before problems, less that of the other rows.
+    """
+    rows = evenly(rows, min(len(rows), MOST_SEARCHED))
+    score = score[rows]
+    positive = np.flatnonzero(dataset.label[rows] == 1)
+    if not len(positive) or len(positive) == len(rows):
+        return 1.0
+    _, first, number = np.unique(
+        dataset.asset[rows].astype(str), return_index=True, return_inverse=True
+    )
+    counts = np.bincount(number)
+    begins = _first_rows(dataset, rows)
+    problem = np.cumsum(begins) - 1
+    length = counts[number[begins]]
+    after = _rows_after(dataset, rows, _label_length(dataset))
+
+    def locate(chosen: Positions) -> _AssetRows:
+        begin = first[number[chosen]]
+        return _AssetRows(chosen - begin, begin, counts[number[chosen]], problem[chosen])
+
+    as_high = len(score) - np.searchsorted(np.sort(score), score, side="left")
+    savage = -np.log(as_high / len(score))
+    placed = (locate(positive), locate(after))
+    none_after = (placed[0], locate(after[:0]))
+    observed = _lead(savage, none_after, np.zeros((1, len(length)), np.int64))[0]
+    random = np.random.default_rng(seed)
+    step = max(_AT_ONCE // (len(positive) + len(after)), 1)
+    reached = 0
+    for done in range(0, PLACEMENTS, step):
+        size = (min(step, PLACEMENTS - done), len(length))
+        leads = _lead(savage, placed, random.integers(0, length, size=size))
+        reached += int((leads >= observed - _ROUNDING).sum())
+    return (reached + 1) / (PLACEMENTS + 1)
+
+
+def _lead(value: Floats, placed: tuple[_AssetRows, _AssetRows], offsets: Positions) -> Floats:
+    """Return the mean of a value before problems less that of other rows, at some placements.
+    `placed`: the rows before problems, and those after them, which are left out."""
+    before, after = (value[rows.shift(offsets)].sum(axis=1) for rows in placed)
+    count, left_out = (len(rows.position) for rows in placed)
+    others = max(len(value) - count - left_out, 1)
+    return np.asarray(before / count - (value.sum() - before - after) / others, np.float64)

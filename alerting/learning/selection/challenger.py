@@ -34,7 +34,7 @@ from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.search.chance import count_problems
+from alerting.learning.search.chance import count_problems, placed_share
 from alerting.learning.search.column_limit import ColumnLimit, take_part
 from alerting.learning.selection.base_rate import (
     BaseRate,
@@ -42,7 +42,7 @@ from alerting.learning.selection.base_rate import (
     measure_share,
     shift_base_rate,
 )
-from alerting.learning.selection.found_by_chance import EpisodeChance, compare_with_chance
+from alerting.learning.selection.found_by_chance import ValidationChance
 from alerting.learning.selection.importance import SampledShares
 from alerting.learning.selection.operating_point import (
     ObservedRows,
@@ -68,9 +68,8 @@ class ChallengerEvidence:
     test rows, for comparison alone. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
-    one, so that they are in no metric. `found`: the problems of the validation period that the
-    threshold finds, beside chance; None where the kind does not compare them. `base_rate`: of the
-    validation period.
+    one, so that they are in no metric. `found`: the validation period beside chance; None where the
+    kind does not compare it. `base_rate`: of the validation period.
     """
 
     threshold: ThresholdChoice
@@ -83,7 +82,7 @@ class ChallengerEvidence:
     notes: Sequence[str]
     problems_in_recovery: Sequence[tuple[str, str]]
     shap: SampledShares | None = None
-    found: EpisodeChance | None = None
+    found: ValidationChance | None = None
     base_rate: BaseRate | None = None
 
     @property
@@ -167,9 +166,6 @@ def finish_challenger(
     seed = definition.learning.seed
     observed = observe_part(definition, dataset, validation, "validation")
     choice = choose_threshold(observed, score[validation], definition.operating_point, seed)
-    found = compare_with_chance(
-        observed, score[validation], choice.threshold, dataset.plan.stride_ms, seed
-    )
     model = TrainedModel(
         definition=definition.name,
         revision=dataset.revision,
@@ -189,7 +185,7 @@ def finish_challenger(
         normal=sample_normal(dataset.plan, dataset.rows[train], dataset.label[train], seed),
         effects=dataset.effects,
     )
-    return model, _evidence(definition, dataset, candidate, estimator, choice, found, score)
+    return model, _evidence(definition, dataset, candidate, estimator, choice, score)
 
 
 class Recipe(Protocol):
@@ -250,7 +246,6 @@ def _evidence(
     candidate: Candidate,
     estimator: Estimator,
     choice: ThresholdChoice,
-    found: EpisodeChance,
     score: Floats,
 ) -> ChallengerEvidence:
     seed = definition.learning.seed
@@ -266,21 +261,19 @@ def _evidence(
         shares.get("validation"), choice, definition.operating_point.least_precision
     )
     shift = base_rate and shift_base_rate(base_rate, shares.get("test"))
+    events = {
+        part: evaluate_threshold(
+            observe_part(definition, dataset, rows, part), score[rows], choice.threshold, seed
+        )
+        for part, rows in scored.items()
+    }
     return ChallengerEvidence(
         threshold=choice,
         rows={
             part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed)
             for part, rows in used.items()
         },
-        events={
-            part: evaluate_threshold(
-                observe_part(definition, dataset, rows, part),
-                score[rows],
-                choice.threshold,
-                seed,
-            )
-            for part, rows in scored.items()
-        },
+        events=events,
         baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),
         reliability=reliability_with_intervals(
@@ -294,8 +287,16 @@ def _evidence(
         ),
         problems_in_recovery=_problems_in_recovery(dataset),
         base_rate=base_rate,
-        found=found,
+        found=_compare_with_chance(dataset, score, events["validation"], seed),
     )
+
+
+def _compare_with_chance(
+    dataset: Dataset, score: Floats, events: EventMetrics, seed: int
+) -> ValidationChance:
+    rows = np.flatnonzero(dataset.measured_in("validation"))
+    share = placed_share(dataset, rows, score, seed)
+    return ValidationChance(events.n_found, events.n_events, events.n_episodes, share)
 
 
 def _problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:

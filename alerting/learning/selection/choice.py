@@ -13,7 +13,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.search.candidates import Candidate, draw_fold, usable_folds
 from alerting.learning.search.chance import SHIFTS, ShiftedLabels
-from alerting.learning.selection.found_by_chance import EpisodeChance, combine_shares
+from alerting.learning.selection.found_by_chance import ValidationChance, combine_shares
 from alerting.learning.selection.onset import OnsetTest, evaluate_onset
 from alerting.learning.selection.other_questions import ProblemsSeen, list_questions
 
@@ -45,7 +45,7 @@ class ChanceTest:
     of these rows with a problem ahead, None if `ap` is no average precision of such rows. `onset`:
     the same on the rows at which the problem is not there yet; None where these are all rows.
     `share`: probability of such a figure by chance, 1 where it was not measured. `found`: the
-    problems of the validation period, which chose nothing, that the threshold finds; None before.
+    validation period, which chose nothing, beside chance; None before.
     """
 
     ap: float
@@ -55,11 +55,11 @@ class ChanceTest:
     prevalence: float | None = None
     onset: OnsetTest | None = None
     share: float = 1.0
-    found: EpisodeChance | None = None
+    found: ValidationChance | None = None
 
     @property
     def passed(self) -> bool:
-        """Return whether the figure is beyond chance, alone or with the problems found later, also
+        """Return whether the figure is beyond chance, alone or with the later problems, also
         before the problem is there; no where there are too few problems to tell."""
         return self.may_pass and (self.is_above or self.is_confirmed)
 
@@ -82,14 +82,14 @@ class ChanceTest:
     @property
     def none_of_few(self) -> bool:
         """Return whether a threshold that finds no problem of the validation period says nothing
-        against the model: they are few, its alarms meet problems where scores are shifted, and
-        rows and validation together are beyond chance."""
+        against the model: they are few, it raises alarms there, and rows and validation together
+        are beyond chance."""
         found = self.found
         return (
             found is not None
             and not found.found
             and found.problems < ENOUGH_PROBLEMS
-            and found.by_chance > 0
+            and found.alarms > 0
             and self.is_confirmed
         )
 
@@ -125,9 +125,8 @@ class ChanceTest:
         if self.is_above or not self.is_confirmed:
             return rows
         return rows + (
-            " But with the {found} of {problems} problems that its threshold finds in the "
-            "validation period, it comes by chance in {together:.1%} of the cases (at most "
-            "{most:.1%} are allowed)."
+            " But with its scores before the {problems} problems of the validation period, it "
+            "comes by chance in {together:.1%} of the cases (at most {most:.1%} are allowed)."
         ).format_map(self.facts)
 
     @property

@@ -182,11 +182,10 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "found_by_chance", None, True,
-        "{reason} But in the validation period its threshold finds {found} of {problems} problems, "
-        "and its scores shifted in time find {by_chance:.1f} on average: so many come by chance in "
-        "{share:.0%} of the cases, and they and its average precision out of fold in "
-        "{together:.1%} (at most {most:.1%} are allowed), so it goes into service only if a person "
-        "approves: `alerting model approve`.",
+        "{reason} But its scores before the {problems} problems of the validation period, of which "
+        "its threshold finds {found}, are as high by chance in {share:.0%} of the cases, and they "
+        "and its average precision out of fold in {together:.1%} (at most {most:.1%} are "
+        "allowed), so it goes into service only if a person approves: `alerting model approve`.",
     ),
 )  # fmt: skip
 

@@ -30,8 +30,8 @@ _PLAIN = {
     ),
 }
 _FOUND_BY_CHANCE = template(
-    "First model. In the validation period its threshold found {found} of {problems} problems, no "
-    "more than chance explains, so a person decides."
+    "First model. In the validation period its scores before the {problems} problems were no "
+    "higher than chance explains, so a person decides."
 )
 _NOTHING_TO_FORECAST = template(
     "Nothing shows this problem before it is there, so there is nothing to forecast. An alert at "
@@ -171,8 +171,7 @@ def _without_comparison(
     by_chance = evidence.get("found_by_chance")
     if by_chance is None or champion is not None:
         return translatable(_provisional(champion, actor, evidence), actor=actor)
-    numbers = {name: Styled(by_chance[name], ".0f") for name in ("found", "problems")}
-    return translatable(_FOUND_BY_CHANCE, **numbers)
+    return translatable(_FOUND_BY_CHANCE, problems=Styled(by_chance["problems"], ".0f"))
 
 
 def _without_challenger(evidence: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from alerting.learning.search.candidates import Fold, usable_folds
-from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems
+from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems, placed_share
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -122,4 +122,101 @@ def test_a_trial_of_a_large_table_takes_less_than_five_cpu_seconds(data):
     began = time.process_time()
     shifted = ShiftedLabels(large, [fold], 0)
     assert shifted.evaluate([score]).mean() == pytest.approx(0.3, abs=0.01)
+    assert time.process_time() - began < 5
+
+
+HORIZON = 6  # rows
+
+
+def problems_at(data, starts, rows=400):
+    """Return a dataset of one asset with problems at these rows, each followed by as many rows
+    without evaluation as are before it."""
+    row = np.arange(rows)
+    ahead = np.zeros(rows, bool)
+    gone = np.zeros(rows, bool)
+    for start in starts:
+        ahead[max(start - HORIZON, 0) : start] = True
+        gone[start : start + HORIZON] = True
+    there = row[~gone]
+    stride = data.plan.stride_ms
+    return replace(
+        data,
+        at=there * stride,
+        asset=np.full(len(there), "oven-1", object),
+        label=ahead[there].astype(np.int8),
+        gap_ms=0,
+        horizon_ms=HORIZON * stride,
+    )
+
+
+def noise(random, correlation, rows):
+    values = random.standard_normal(rows)
+    for row in range(1, rows):
+        fresh = np.sqrt(1 - correlation**2) * values[row]
+        values[row] = correlation * values[row - 1] + fresh
+    return values
+
+
+def share_of(data, score, seed=0):
+    return placed_share(data, np.arange(len(data.label)), score, seed)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.8, 0.98], ids=["fast", "slow", "slower"])
+def test_problems_that_come_by_chance_seldom_rank_high_however_slow_the_score_is(data, correlation):
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(300):
+        few = problems_at(data, np.sort(random.integers(HORIZON, 390, 5)))
+        shares.append(share_of(few, noise(random, correlation, len(few.label))))
+    for level in (0.025, 0.1, 0.2):  # once in a thousand times more
+        assert np.mean(np.array(shares) <= level) <= level + 3.1 * np.sqrt(level / 300)
+    assert np.mean(np.array(shares) <= 0.5) > 0.3
+
+
+def test_a_score_that_ranks_two_of_three_problems_high_is_beyond_chance_and_repeats(data):
+    few = problems_at(data, [90, 200, 310])
+    score = np.random.default_rng(1).random(len(few.label))
+    score[few.label == 1] += np.repeat([0.9, 0.0, 0.9], HORIZON)
+    assert share_of(few, score) < 0.01
+    assert share_of(few, score) == share_of(few, score)
+    assert share_of(few, np.argsort(np.argsort(score)) / 3) == share_of(few, score)  # of ranks
+    assert share_of(few, -score) > 0.9
+
+
+def test_equal_scores_and_rows_without_a_problem_tell_nothing(data):
+    few = problems_at(data, [90, 200])
+    assert share_of(few, np.full(len(few.label), 0.9)) == 1.0
+    assert share_of(problems_at(data, []), np.arange(400.0)) == 1.0
+
+
+def test_problems_at_regular_intervals_are_not_taken_for_chance(data):
+    few = problems_at(data, range(30, 400, 40))
+    assert share_of(few, few.label + np.random.default_rng(2).normal(0, 0.5, len(few.label))) < 0.01
+
+
+def test_an_asset_with_higher_scores_and_more_problems_is_no_evidence_of_a_forecast(data):
+    first = problems_at(data, range(30, 400, 40))
+    count = len(first.label)
+    both = replace(
+        first,
+        at=np.tile(first.at, 2),
+        asset=np.repeat(np.array(["oven-1", "oven-2"], object), count),
+        label=np.append(first.label, np.zeros(count, np.int8)),
+    )
+    random = np.random.default_rng(3)
+    score = np.append(1 + random.random(count), random.random(count))
+    assert share_of(both, score) > 0.05
+
+
+def test_validation_of_a_large_table_takes_less_than_five_cpu_seconds(data):
+    rows = 300_000
+    random = np.random.default_rng(0)
+    large = replace(
+        data,
+        label=(random.random(rows) < 0.3).astype(np.int8),
+        asset=np.repeat(np.array(["oven-1", "oven-2"], object), rows // 2),
+        at=np.arange(rows) * data.plan.stride_ms,
+    )
+    began = time.process_time()
+    assert share_of(large, random.random(rows)) > 0.001
     assert time.process_time() - began < 5

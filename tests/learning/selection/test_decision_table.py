@@ -176,16 +176,16 @@ def test_a_first_threshold_that_finds_none_of_few_problems_serves_and_the_reason
     assert decision.evidence["none_of_few_found"] == {"found": 0, "problems": 4}
 
 
-def test_a_first_threshold_that_finds_no_more_than_chance_waits_and_the_sentence_has_the_figures():
+def test_a_first_model_with_later_scores_by_chance_waits_and_the_sentence_has_the_figures():
     first = decide({"no_champion": True}, {})
-    facts = {"found": 1, "problems": 5, "share": 0.37, "by_chance": 0.4}
+    facts = {"found": 1, "problems": 5, "share": 0.37, "alarms": 2}
     facts |= {"together": 0.041, "most": 0.025}
     decision = add_objection(first, "found_by_chance", facts)
     assert decision.reason == (
-        f"{first.reason} But in the validation period its threshold finds 1 of 5 problems, and its "
-        "scores shifted in time find 0.4 on average: so many come by chance in 37% of the cases, "
-        "and they and its average precision out of fold in 4.1% (at most 2.5% are allowed), so it "
-        "goes into service only if a person approves: `alerting model approve`."
+        f"{first.reason} But its scores before the 5 problems of the validation period, of which "
+        "its threshold finds 1, are as high by chance in 37% of the cases, and they and its "
+        "average precision out of fold in 4.1% (at most 2.5% are allowed), so it goes into service "
+        "only if a person approves: `alerting model approve`."
     )
     assert (decision.verdict, decision.by_person) == ("provisional", True)
     assert decision.evidence == {"found_by_chance": facts}
