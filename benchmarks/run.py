@@ -27,6 +27,7 @@ HEAVY = (
     "evaluate",
     "forecast",
     "front_page",
+    "idle",
     "kinds",
     "live",
     "plant",

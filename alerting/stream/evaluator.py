@@ -81,15 +81,15 @@ class Evaluator:
                 arrived = self._arrived
                 self._arrived = ArrivedRows()
             try:
-                counts = self._evaluation.evaluate(
-                    arrived, self.stored_until or self._platform.clock.now()
+                self._evaluation.evaluate(
+                    arrived,
+                    self.stored_until or self._platform.clock.now(),
+                    self._evaluated.set,  # a severity that rises is notified too
                 )
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)
                 raise
-            if counts.targets:  # a severity that rises is notified too
-                self._evaluated.set()
         usual = self._evaluation.smallest_latency.total_seconds() / 10
         self._stopped.wait(
             max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began)

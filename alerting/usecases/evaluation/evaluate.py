@@ -142,14 +142,16 @@ def evaluate_targets(
     as_of: datetime,
     has_requests: bool,
     progress: Progress = silent,
+    models: ModelCache | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the targets of a plan, after its round has begun."""
+    """Evaluate the targets of a plan, after its round has begun. `models`: those that the process
+    has read before."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
     run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
-        ModelCache(platform),
+        models or ModelCache(platform),
         EvaluationCounts(),
         requests,
     )

@@ -2,7 +2,7 @@
 definitions registered them."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,23 @@ class ModelCache:
         self._contents: dict[tuple[str, int], Content] = {}
         self._parsed: OrderedDict[Content, TrainedModel] = OrderedDict()
         self._sizes: dict[Content, int] = {}
+        self._last: dict[str, tuple[Definition, TrainedModel]] = {}
         self._lock = Lock()
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
         """Return a registered model. Raises ModelUnavailable, also for damaged files."""
-        return self.loaded(definition, version) or self._read(definition, version)
+        model = self.loaded(definition, version) or self._read(definition, version)
+        self._last[definition.name] = definition, model
+        return model
+
+    def last_used(self, name: str) -> "tuple[Definition, TrainedModel] | None":
+        """Return the model of this name that was asked for last, with the definition that asked;
+        None before the first time."""
+        return self._last.get(name)
+
+    def forget_others(self, names: Collection[str]) -> None:
+        """Forget what was asked for last of definitions without one of these names."""
+        self._last = {name: last for name, last in self._last.items() if name in names}
 
     def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
         """Return a model that is kept; None if its files would have to be read first."""

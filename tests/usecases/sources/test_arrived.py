@@ -163,7 +163,7 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
     assert told(line) == ["raised", "severity_rose-critical"]
 
 
-def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():
+def test_only_targets_that_read_what_arrived_are_evaluated_those_of_a_model_too():
     platform = platform_on(memory_platform(), [], HandClock())
     platform.assets.store_assets(
         [oven(), Asset(name="oven-2", variables={"temperature": Variable(), "speed": Variable()})]
@@ -179,7 +179,8 @@ def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_t
     arrived = ArrivedRows()
     arrived.add([*rows, ReadingRow("oven-1", at(1), {"moisture": 1.0})])
     counts = PromptEvaluation(platform).evaluate(arrived, at(1))
-    assert (counts.targets, counts.raised) == (1, 1)
+    assert (counts.targets, counts.raised) == (2, 1)
+    assert counts.unknown == {"too-moist on oven-1": "no model is in service yet"}
 
 
 def source(name, **changes):

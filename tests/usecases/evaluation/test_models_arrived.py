@@ -1,0 +1,188 @@
+"""Models are evaluated as soon as what they read has arrived, at their stride, and give what one
+evaluation of all gives: scores to the last bit, episodes and states."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.training.train import train
+from tests.builders import at
+from tests.helpers import fan_line, press_line
+from tests.helpers.learning.stored_platforms import stored_platform
+from tests.helpers.stores import states_of
+from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
+from tests.in_memory_platform import in_memory_platform
+
+UNTRAINED = {"schedule": {"retrain": None}}
+
+
+def trained(asset, rows, document, minute):
+    """Return a platform whose definition was trained on the rows up to a minute; no others."""
+    platform = in_memory_platform()
+    platform.assets.store_assets([asset])
+    add_readings(platform, [row for row in rows if row.ts <= at(minute)], at(0))
+    apply(platform, [document], "engineer", at(0), "test")
+    platform.clock.instant = at(minute)
+    assert train(platform, document["name"], at(minute)).promote
+    evaluate(platform, None, at(minute))
+    return platform
+
+
+def humid():
+    return trained(humid_oven(), line(days=9), learned_quickly(), 8 * DAY)
+
+
+def press():
+    document = {
+        "name": "moved",
+        "kind": "control_chart",
+        "assets": [press_line.ASSET],
+        "variable": "force",
+        "chart": "ewma",
+    }
+    return trained(press_line.press(), press_line.rows(), document | UNTRAINED, press_line.TRAINED)
+
+
+def fan():
+    document = {
+        "name": "unlike",
+        "kind": "anomaly",
+        "assets": [fan_line.ASSET],
+        "windows": ["40m"],
+    }
+    return trained(fan_line.fan(), fan_line.rows(), document | UNTRAINED, fan_line.TRAINED)
+
+
+LINES = {
+    "classifier": (partial(stored_platform, humid), NAME, ASSET, line(days=9), 8 * DAY),
+    "control_chart": (
+        partial(stored_platform, press),
+        "moved",
+        press_line.ASSET,
+        press_line.rows(),
+        press_line.SHIFTED - 60,
+    ),
+    "anomaly": (
+        partial(stored_platform, fan),
+        "unlike",
+        fan_line.ASSET,
+        fan_line.rows(),
+        fan_line.BROKEN - 300,
+    ),
+}
+STEPS = 36
+
+
+class Streamed:
+    """A trained line whose later rows arrive one after another."""
+
+    def __init__(self, kind):
+        make, self.name, self.asset, rows, self.start = LINES[kind]
+        self.platform = make()
+        self.prompt = PromptEvaluation(self.platform)
+        add_readings(self.platform, [r for r in rows if r.ts <= at(self.start)], at(self.start))
+        self.tick(self.start)
+        self.rows = [r for r in rows if at(self.start) < r.ts][:STEPS]
+
+    def store(self, rows, minute):
+        arrived = ArrivedRows()
+        self.platform.clock.instant = at(minute)
+        if rows:
+            add_readings(self.platform, rows, at(minute))
+            arrived.add(rows)
+        return arrived
+
+    def stream(self, rows, minute):
+        arrived = self.store(rows, minute)
+        return self.prompt.evaluate(arrived, at(minute))
+
+    def tick(self, minute):
+        self.platform.clock.instant = at(minute)
+        evaluate(self.platform, None, at(minute))
+
+    def told(self):
+        """Return scores, episodes, and the state."""
+        p = self.platform
+        scores = list(p.scores.for_interval(self.name, at(0), at(100 * DAY)))
+        episodes = sorted(
+            (e.raised_at, e.closed_at, e.severity_peak, e.contributions)
+            for e in p.episodes.find(self.name)
+            if not e.withdrawn
+        )
+        state = states_of(p, self.name, [self.asset])[self.asset]
+        return scores, episodes, (state.watermark, state.raised_at, state.pending_since)
+
+
+@pytest.fixture(scope="module", params=LINES)
+def undisturbed(request):
+    """The kind, and the result of one evaluation after all rows have arrived."""
+    alone = Streamed(request.param)
+    alone.store(alone.rows, alone.start + 10 * STEPS)
+    alone.tick(alone.start + 10 * STEPS + 1)
+    told = alone.told()
+    assert len(told[1]) >= 1, "nothing happens on this line"
+    return request.param, told
+
+
+@settings(max_examples=3, deadline=None)
+@given(
+    turns=st.lists(
+        st.sampled_from(["stream", "stream", "tick", "both", "none"]),
+        min_size=STEPS,
+        max_size=STEPS,
+    ),
+    late=st.sets(st.integers(0, STEPS - 3), max_size=4),
+)
+def test_service_and_scheduler_that_evaluate_models_in_turn_give_what_one_evaluation_of_all_gives(
+    undisturbed, turns, late
+):
+    kind, expected = undisturbed
+    live = Streamed(kind)
+    waiting = []
+    held = []
+    for i, (row, turn) in enumerate(zip(live.rows, turns, strict=True)):
+        minute = live.start + 10 * (i + 1)
+        (held if i in late else waiting).append(row)
+        if i - 2 in late:
+            waiting.append(held.pop(0))
+        if turn in ("stream", "both"):
+            live.stream(waiting, minute)
+            waiting = []
+        if turn in ("tick", "both"):
+            live.store(waiting, minute)
+            waiting = []
+            live.tick(minute)
+    live.store([*waiting, *held], live.start + 10 * STEPS)
+    live.tick(live.start + 10 * STEPS + 1)
+    scores, *others = live.told()
+    assert others == list(expected[1:])
+    assert late or scores == expected[0]  # a stored score does not change with late data
+
+
+def test_a_model_is_evaluated_with_the_reading_that_completes_its_stride_and_not_before():
+    live = Streamed("classifier")
+    first, second = live.rows[:2]
+    assert live.stream([first], live.start + 10).targets == 1  # its stride is not known yet
+    off_grid = live.start + 14
+    between = replace(second, ts=at(off_grid))
+    assert live.stream([between], off_grid).targets == 0
+    assert live.prompt.waits
+    assert live.stream([second], live.start + 20).targets == 1
+    scored = live.platform.scores.for_interval(NAME, at(live.start), at(99 * DAY))
+    assert max(row["ts"] for row in scored) == at(live.start + 20)
+
+
+def test_a_chart_is_evaluated_with_each_reading():
+    live = Streamed("control_chart")
+    for i, row in enumerate(live.rows[:3], 1):
+        assert live.stream([row], live.start + 10 * i).targets == 1
+        assert states_of(live.platform, live.name, [live.asset])[live.asset].watermark == at(
+            live.start + 10 * i
+        )
