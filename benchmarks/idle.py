@@ -38,6 +38,17 @@ _START_S = 300.0
 _SETTLE_S = 45.0
 _PAUSE_S = 0.25
 _ENDS_WITHIN_S = 60.0
+_PARTS = {
+    "mongod": "mongod ",
+    "mlflow": "mlflow",
+    "airflow-api": "api-server",
+    "airflow-scheduler": "scheduler",
+    "airflow-dags": "dag_processor",
+    "stream": "alerting.cli.main stream",
+    "api": "alerting.console.serve",
+    "clean": "upkeep.clean",
+}
+"""The words by which a part's command is known, those of Airflow among them."""
 
 
 def run(size: int = DEFINITIONS, minutes: int = MINUTES) -> dict[str, Any]:
@@ -181,14 +192,13 @@ def _memory_mib(pid: int) -> dict[str, int]:
 
 
 def _part_of(process: psutil.Process, root: int) -> str:
-    """Return the name of the part that a process belongs to, by the command below `up`."""
-    if process.pid == root:
-        return "up"
-    chain = [process, *process.parents()]
-    top = next(one for one, parent in zip(chain, chain[1:], strict=False) if parent.pid == root)
-    line = " ".join(top.cmdline())
-    known = ("mongod", "mlflow", "api-server", "scheduler", "dag_processor", "stream", "console")
-    return next((name for name in known if name in line.replace("alerting.db", "")), line[-40:])
+    """Return the name of the part that a process belongs to: the command nearest to `up`."""
+    chain = [process]
+    while chain[-1].pid != root and (parent := chain[-1].parent()) is not None:
+        chain.append(parent)
+    lines = (" ".join(one.cmdline()) for one in reversed(chain))
+    found = (name for line in lines for name, word in _PARTS.items() if word in line)
+    return next(found, "up")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ from alerting.ports.late import LatePart
 from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
-from alerting.usecases.evaluation.evaluate import RoundPlan, evaluate_targets, plan_of_round
+from alerting.usecases.evaluation.evaluate import (
+    RoundPlan,
+    evaluate_targets,
+    is_small,
+    plan_of_round,
+)
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.reprocess import begin_round
 from alerting.usecases.evaluation.run import EvaluationCounts
@@ -245,7 +250,8 @@ def plan_arrived(
     plan, source_hash = find_current_plan(platform)
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
-    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+    late = begin_round(platform, plan.targets, as_of)
+    return RoundPlan(shards, source_hash, late, is_small(found))
 
 
 @log_run()

@@ -42,6 +42,8 @@ from alerting.usecases.notification.routes import correct_if_known_late
 from alerting.usecases.registry.model_cache import ModelCache
 
 _log = id_logger(__name__)
+_TARGETS_OF_ONE_TASK = 1_000
+_TARGETS_OF_A_MODEL = 19  # that are evaluated in the time of one of a model, beside itself
 
 
 @log_run()
@@ -71,12 +73,13 @@ def evaluate(
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
-    readings."""
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, late
+    readings, and whether its targets are so few that one process evaluates them all."""
 
     shards: list[int]
     source_hash: str
     late: LateCounts
+    is_small: bool = False
 
 
 def plan_round(
@@ -89,8 +92,16 @@ def plan_round(
     shards evaluated at once do not wait for each other.
     """
     plan, source_hash = find_current_plan(platform)
-    shards = sorted({task_of(name, count) for name in _names_at(plan, every)})
-    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+    names = _names_at(plan, every)
+    shards = sorted({task_of(name, count) for name in names})
+    late = begin_round(platform, plan.targets, as_of)
+    return RoundPlan(shards, source_hash, late, is_small(plan.select_definitions(names)))
+
+
+def is_small(plan: EvaluationPlan) -> bool:
+    """Return whether evaluating these targets takes less than the start of further tasks."""
+    models = sum(target.needs_model for target in plan.targets)
+    return len(plan.targets) + _TARGETS_OF_A_MODEL * models <= _TARGETS_OF_ONE_TASK
 
 
 def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
