@@ -4,7 +4,7 @@ The same functions, states and units of work as a round: a stream service and th
 evaluate the same targets in turn, and either goes on where the other has stopped.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -72,21 +72,32 @@ class ArrivedRows:
             instants += [
                 instant for row in events for instant in (row.start, row.end) if instant is not None
             ]
-            self.stamps[asset] = StampRange(min(instants), max(instants)).with_others(
-                self.stamps.get(asset)
-            )
-            names = self.variables.setdefault(asset, set())
-            names.update(
+            names = set[str]().union(
                 *(row.values for row in readings), *(row.quality for row in readings if row.quality)
             )
-            self.events.setdefault(asset, set()).update(row.type for row in events)
+            self._add(
+                asset,
+                StampRange(min(instants), max(instants)),
+                names,
+                {row.type for row in events},
+            )
+
+    def add_parts(self, parts: Iterable[LatePart]) -> None:
+        """Add rows by the parts of their arrival record."""
+        for part in parts:
+            stamps = StampRange(part.first, part.last)
+            self._add(part.asset, stamps, part.variables, part.events)
 
     def join(self, others: "ArrivedRows") -> None:
         """Add those of others."""
-        for asset, stamps in others.stamps.items():
-            self.stamps[asset] = stamps.with_others(self.stamps.get(asset))
-            self.variables.setdefault(asset, set()).update(others.variables[asset])
-            self.events.setdefault(asset, set()).update(others.events[asset])
+        self.add_parts(others.parts())
+
+    def _add(
+        self, asset: str, stamps: StampRange, variables: Iterable[str], events: Iterable[str]
+    ) -> None:
+        self.stamps[asset] = stamps.with_others(self.stamps.get(asset))
+        self.variables.setdefault(asset, set()).update(variables)
+        self.events.setdefault(asset, set()).update(events)
 
     def parts(self) -> list[LatePart]:
         """Return them by asset."""
@@ -98,6 +109,11 @@ class ArrivedRows:
 
 def _ignore() -> None:
     """Do nothing."""
+
+
+def _all(shard: tuple[int, int]) -> bool:  # noqa: ARG001
+    """Return true for any shard."""
+    return True
 
 
 class PromptEvaluation:
@@ -116,6 +132,8 @@ class PromptEvaluation:
         self._strides: dict[TargetKey, int] = {}
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
+        self.owns: Callable[[tuple[int, int]], bool] = _all
+        """Which shards of states it evaluates; other processes evaluate the others."""
         self.is_behind = False
         """Whether the last turn has left models that were due to the next one."""
 
@@ -171,16 +189,17 @@ class PromptEvaluation:
         return counts
 
     def _wait(self, plan: EvaluationPlan, arrived: Sequence[LatePart]) -> None:
-        """Add the targets that read what arrived, and leave out those that are no longer in the
-        plan."""
+        """Add the own targets that read what arrived, and leave out those that are no longer in
+        the plan, or no longer own."""
         parts = {part.asset: part for part in arrived}
         self.smallest_latency = timedelta(milliseconds=smallest_latency(plan.targets))
-        for asset, targets in targets_by_asset(plan.targets, parts.keys()).items():
+        own = [target for target in plan.targets if self.owns(target.shard)]
+        for asset, targets in targets_by_asset(own, parts.keys()).items():
             stamps = StampRange(parts[asset].first, parts[asset].last)
             for target in targets:
                 if uses(target, parts[asset]):
                     self._waiting[target.key] = stamps.with_others(self._waiting.get(target.key))
-        keys = {target.key for target in plan.targets}
+        keys = {target.key for target in own}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
         self._strides = {key: stride for key, stride in self._strides.items() if key in keys}
         self._models.forget_others(plan.names)
