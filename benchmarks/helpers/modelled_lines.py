@@ -18,6 +18,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.train import train
 
+MODEL = "moist"
 VARIABLES = ("moisture", "humidity", "dough", "speed")
 STRIDE = timedelta(seconds=5)
 HUMID = 15.0
@@ -34,7 +35,7 @@ def line(number: int) -> str:
 
 def model(number: int) -> str:
     """Return the name of the classifier of a line."""
-    return f"moist-{number}"
+    return f"{MODEL}-{number}"
 
 
 def usual(random: np.random.Generator, count: int) -> dict[str, np.ndarray[Any, Any]]:
@@ -56,7 +57,7 @@ def prepare(
     platform = replace(platform, runs=registry, models=registry)
     variables = {name: Variable() for name in VARIABLES}
     platform.assets.store_assets([Asset(name=line(i), variables=variables) for i in range(lines)])
-    limits = [_threshold(i, line(i % lines)) for i in range(thresholds)]
+    limits = [_threshold(i, lines) for i in range(thresholds)]
     classifiers = [_classifier(i) for i in range(models)]
     apply(platform, [*limits, *classifiers], "benchmark", now, "benchmark")
     for i in range(champions):
@@ -97,14 +98,13 @@ def _promotions(platform: Platform, name: str) -> list[DecisionRecord]:
     return [one for one in platform.decisions.for_definition(name) if one.promoted]
 
 
-def _threshold(number: int, asset: str) -> dict[str, Any]:
-    variable = VARIABLES[number % len(VARIABLES)]
+def _threshold(number: int, lines: int) -> dict[str, Any]:
     return {
         "name": f"limit-{number}",
         "kind": "threshold",
-        "assets": [asset],
-        "variable": variable,
-        "above": 200 + number // len(VARIABLES),
+        "assets": [line(number % lines)],
+        "variable": VARIABLES[number // lines % len(VARIABLES)],
+        "above": 200,
         "severity": "critical",
     }
 
@@ -136,6 +136,8 @@ def _past(number: int, now: datetime) -> Sequence[ReadingRow]:
     begin = now - timedelta(seconds=_PAST_S)
     columns = [values[name].tolist() for name in VARIABLES]
     return [
-        ReadingRow(line(number), begin + timedelta(seconds=at), dict(zip(VARIABLES, row, strict=True)))
+        ReadingRow(
+            line(number), begin + timedelta(seconds=at), dict(zip(VARIABLES, row, strict=True))
+        )
         for at, *row in zip(seconds.tolist(), *columns, strict=True)
     ]
