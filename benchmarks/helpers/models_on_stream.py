@@ -1,8 +1,8 @@
 """Thresholds and models that the stream service evaluates while lines send a reading a second each.
 
 Each line has thresholds; some have a classifier, with a stride of five seconds, of several
-different champions. The air of each of these gets humid once, which raises a prediction: its time counts from
-the instant of the score. In the middle a champion is replaced.
+different champions. The air of each of these gets humid once, which raises a prediction: its time
+counts from the instant of the score. In the middle a champion is replaced.
 
 Alone: python -m benchmarks.helpers.models_on_stream [SECONDS [LINES THRESHOLDS MODELS CHAMPIONS]]
 """
