@@ -25,7 +25,7 @@ import psutil
 
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.local.parts import mongodb_uri
-from alerting.settings.environment import Settings
+from alerting.settings.environment import Settings, variable
 from alerting.settings.machine import free_port
 from alerting.wiring import open_stores
 from benchmarks.evaluate import write_definitions
@@ -105,11 +105,15 @@ class _Lines:
 @contextmanager
 def _platform(home: Path) -> Iterator[tuple[Settings, int]]:
     """Run `alerting up --no-demo` until all its parts answer; yield its settings and process id."""
-    names = ("mongodb", "mlflow", "airflow", "api")
-    ports = {f"{name}_port": free_port() for name in names}
-    settings = Settings(home=home, **ports)
-    environ = {f"ALERTING_{name.upper()}": str(port) for name, port in ports.items()}
-    environ |= {"ALERTING_HOME": str(home)}
+    settings = Settings(
+        home=home,
+        mongodb_port=free_port(),
+        mlflow_port=free_port(),
+        airflow_port=free_port(),
+        api_port=free_port(),
+    )
+    environ = {variable(name): str(port) for name, port in settings.ports.items()}
+    environ |= {variable("home"): str(home)}
     log = home / "up.log"
     with log.open("wb") as written:
         process = subprocess.Popen(

@@ -5,10 +5,12 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
+from typing import Any
 
 import pymongo
 from pymongo.change_stream import CollectionChangeStream
@@ -23,7 +25,10 @@ _AWAIT_MS = 1_000
 _PROCESSES = "stream_processes"
 _ARRIVALS = "late_arrivals"
 # the module with the names of collections loads much more than the driver
-_NEW = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": True}}]
+_NEW: list[Mapping[str, Any]] = [
+    {"$match": {"operationType": "insert"}},
+    {"$project": {"_id": True}},
+]
 _log = logging.getLogger(__name__)
 
 

@@ -22,7 +22,6 @@ from alerting.usecases.definitions.targets import current_plan, find_current_pla
 from alerting.usecases.evaluation.evaluate import (
     RoundPlan,
     evaluate_targets,
-    is_small,
     plan_of_round,
 )
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
@@ -270,7 +269,7 @@ def plan_arrived(
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
     late = begin_round(platform, plan.targets, as_of)
-    return RoundPlan(shards, source_hash, late, is_small(found))
+    return RoundPlan(shards, source_hash, late, found.is_small)
 
 
 @log_run()

@@ -42,8 +42,6 @@ from alerting.usecases.notification.routes import correct_if_known_late
 from alerting.usecases.registry.model_cache import ModelCache
 
 _log = id_logger(__name__)
-_TARGETS_OF_ONE_TASK = 1_000
-_TARGETS_OF_A_MODEL = 19  # that are evaluated in the time of one of a model, beside itself
 
 
 @log_run()
@@ -95,13 +93,7 @@ def plan_round(
     names = _names_at(plan, every)
     shards = sorted({task_of(name, count) for name in names})
     late = begin_round(platform, plan.targets, as_of)
-    return RoundPlan(shards, source_hash, late, is_small(plan.select_definitions(names)))
-
-
-def is_small(plan: EvaluationPlan) -> bool:
-    """Return whether evaluating these targets takes less than the start of further tasks."""
-    models = sum(target.needs_model for target in plan.targets)
-    return len(plan.targets) + _TARGETS_OF_A_MODEL * models <= _TARGETS_OF_ONE_TASK
+    return RoundPlan(shards, source_hash, late, plan.select_definitions(names).is_small)
 
 
 def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:

@@ -50,7 +50,8 @@ class EvaluationCounts:
     def add(self, others: "EvaluationCounts") -> None:
         """Add those of another run."""
         for one in fields(self):
-            mine, more = getattr(self, one.name), getattr(others, one.name)
+            mine = getattr(self, one.name)
+            more = getattr(others, one.name)
             if one.name == "latency_s":
                 self.latency_s = max(mine, more)
             elif isinstance(mine, dict):

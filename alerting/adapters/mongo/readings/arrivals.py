@@ -116,12 +116,10 @@ class MongoArrivals:
             return ()
         if change["operationType"] == "delete":
             return announced.pop(id, ())
-        [arrival] = _arrivals([change["fullDocument"]]) or [None]
-        if arrival is None:
-            return ()
-        if arrival.written:
-            return announced.pop(id, arrival.parts)
-        announced[id] = arrival.parts
+        for arrival in _arrivals([change["fullDocument"]]):  # none if its document is faulty
+            if arrival.written:
+                return announced.pop(id, arrival.parts)
+            announced[id] = arrival.parts
         if len(announced) > _MOST_ANNOUNCED:  # of writers that were killed
             announced.popitem(last=False)
         return ()
