@@ -30,7 +30,7 @@ from alerting.usecases.evaluation.run import EvaluationCounts
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 from alerting.usecases.registry.model_cache import ModelCache
 
-MODELS_AT_ONCE = 25
+MODELS_AT_ONCE = 40
 """Targets of models after which a turn takes no further shard."""
 _WITHOUT_MODEL = 60_000  # ms
 

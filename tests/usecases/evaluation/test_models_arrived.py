@@ -7,12 +7,14 @@ from random import Random
 
 import pytest
 
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
+from alerting.usecases.evaluation.arrived import MODELS_AT_ONCE, ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.train import train
-from tests.builders import at
+from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers import fan_line, press_line
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.stores import states_of
@@ -134,7 +136,7 @@ def undisturbed(request):
 def test_service_and_scheduler_that_evaluate_models_in_turn_give_what_one_evaluation_gives(
     undisturbed, seed, late
 ):
-    turns = Random(seed).choices(["stream", "stream", "tick", "both", "none"], k=STEPS)
+    turns = Random(seed).choices(["stream", "stream", "killed", "tick", "both", "none"], k=STEPS)
     kind, expected = undisturbed
     live = Streamed(kind)
     waiting = []
@@ -147,6 +149,10 @@ def test_service_and_scheduler_that_evaluate_models_in_turn_give_what_one_evalua
         if turn in ("stream", "both"):
             live.stream(waiting, minute)
             waiting = []
+        if turn == "killed":  # after it has stored rows: another service knows nothing of them
+            live.store(waiting, minute)
+            waiting = []
+            live.prompt = PromptEvaluation(live.platform)
         if turn in ("tick", "both"):
             live.store(waiting, minute)
             waiting = []
@@ -178,3 +184,60 @@ def test_a_chart_is_evaluated_with_each_reading():
         assert states_of(live.platform, live.name, [live.asset])[live.asset].watermark == at(
             live.start + 10 * i
         )
+
+
+def test_a_promoted_champion_gives_the_next_score_and_the_models_stay_in_memory():
+    live = Streamed("classifier")
+    live.stream(live.rows[:1], live.start + 10)
+    first = live.platform.decisions.for_definition(NAME)[-1]
+    files = live.platform.models.registered[NAME][0].files
+    run = live.platform.runs.start_run(NAME, "again", {"definition": NAME})
+    version = register_model(live.platform, NAME, run, files, {"training_run": run}, {})
+    promoted = replace(first, at=at(live.start + 11), run_id=run, challenger_version=version)
+    assert live.platform.decisions.add(promoted, rank=2)
+    reads = []
+    stored = live.platform.models.model_files
+    live.platform.models.model_files = lambda *key: reads.append(key) or stored(*key)
+    live.stream(live.rows[1:2], live.start + 20)
+    live.stream(live.rows[2:3], live.start + 30)
+    scored = live.platform.scores.for_interval(NAME, at(live.start + 1), at(99 * DAY))
+    assert [row["model_version"] for row in scored] == [first.challenger_version, version, version]
+    assert reads == [], "equal files are parsed once"
+
+
+def many_limits(count, models):
+    """Return a platform with thresholds and classifiers without a champion on one oven."""
+    platform = in_memory_platform()
+    platform.assets.store_assets([oven()])
+    limits = [too_hot(name=f"limit-{i}") for i in range(count)]
+    apply(
+        platform, [*limits, *(too_moist(name=f"m-{i}") for i in range(models))], "a", at(0), "test"
+    )
+    row = ReadingRow("oven-1", at(1), {"temperature": 200.0, "moisture": 3.0})
+    add_readings(platform, [row], at(1))
+    platform.clock.instant = at(1)
+    arrived = ArrivedRows()
+    arrived.add([row])
+    return platform, arrived
+
+
+def test_models_that_one_turn_leaves_are_evaluated_by_the_next_ones_whole_shards_at_a_time():
+    platform, arrived = many_limits(5, 3 * MODELS_AT_ONCE)
+    prompt = PromptEvaluation(platform)
+    counts = prompt.evaluate(arrived, at(1))
+    assert 5 + MODELS_AT_ONCE <= counts.targets < 5 + 2 * MODELS_AT_ONCE
+    assert prompt.is_behind
+    targets = counts.targets
+    while prompt.is_behind:
+        targets += prompt.evaluate(ArrivedRows(), at(1)).targets
+    assert (targets, prompt.waits) == (5 + 3 * MODELS_AT_ONCE, False)
+
+
+def test_processes_evaluate_each_the_shards_of_states_that_they_own():
+    platform, arrived = many_limits(40, 0)
+    halves = [PromptEvaluation(platform), PromptEvaluation(platform)]
+    for number, prompt in enumerate(halves):
+        prompt.owns = lambda shard, number=number: shard[1] % 2 == number
+    evaluated = [prompt.evaluate(arrived, at(1)).targets for prompt in halves]
+    assert sum(evaluated) == 40
+    assert min(evaluated) > 0
