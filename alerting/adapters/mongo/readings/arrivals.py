@@ -1,7 +1,7 @@
 """Arrival records and reprocessing requests in MongoDB."""
 
 import uuid
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -54,11 +54,12 @@ class MongoArrivals:
         self._requests = database[REPROCESSING_REQUESTS]
         self._done = database[ARRIVALS].with_options(write_concern=WriteConcern(w=1))
         self._has_evaluated = False
-        self._own = deque[str](maxlen=_MOST_OWN)
+        self._own: dict[str, None] = {}  # ids, the oldest first
 
     def store_arrival(self, arrival: Arrival) -> None:
-        if not arrival.written:
-            self._own.append(arrival.id)
+        self._own[arrival.id] = None
+        if len(self._own) > _MOST_OWN:
+            del self._own[next(iter(self._own))]
         document = to_document(arrival)
         document.pop("id")
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
