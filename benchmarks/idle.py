@@ -35,7 +35,7 @@ from benchmarks.scheduler import deliver, evaluated_to, whole_minute
 DEFINITIONS = 50
 MINUTES = 2
 _START_S = 300.0
-_SETTLE_S = 45.0
+_SETTLE_S = 30.0
 _PAUSE_S = 0.25
 _ENDS_WITHIN_S = 60.0
 _PARTS = {
@@ -57,6 +57,7 @@ def run(size: int = DEFINITIONS, minutes: int = MINUTES) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, _platform(Path(folder)) as (settings, pid):
         _sleep_until(time.monotonic() + _SETTLE_S)
         empty = _measure(pid, minutes)
+        print(json.dumps(empty), file=sys.stderr, flush=True)
         with_definitions = None
         if size:
             own = Settings(home=settings.home, mongodb_uri=mongodb_uri(settings))

@@ -98,21 +98,22 @@ class Evaluator:
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""
         began = time.monotonic()
-        if self._evaluation.waits or self._arrived.stamps:
+        if self._arrived.stamps or self._evaluation.waits:
+            self._evaluate(self.stored_until or self._platform.clock.now() - _UNDER_WAY)
+        self._stopped.wait(self._pause(time.monotonic() - began))
+
+    def _evaluate(self, as_of: datetime) -> None:
+        if self._arrived.stamps or self._evaluation.is_due(as_of):
             with self._lock:
                 arrived = self._arrived
                 self._arrived = ArrivedRows()
             try:
-                self._evaluation.evaluate(
-                    arrived,
-                    self.stored_until or self._platform.clock.now() - _UNDER_WAY,
-                    self._evaluated.set,  # a severity that rises is notified too
-                )
+                # a severity that rises is notified too
+                self._evaluation.evaluate(arrived, as_of, self._evaluated.set)
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)
                 raise
-        self._stopped.wait(self._pause(time.monotonic() - began))
 
     def _pause(self, took: float) -> float:
         """Return how long to wait after an evaluation that took so many seconds."""

@@ -129,6 +129,7 @@ class PromptEvaluation:
         self._models = ModelCache(platform)
         self._waiting: dict[TargetKey, StampRange] = {}
         self._strides: dict[TargetKey, int] = {}
+        self._due_at: int | None = None
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
         self.owns: Callable[[tuple[int, int]], bool] = _all
@@ -140,6 +141,11 @@ class PromptEvaluation:
     def waits(self) -> bool:
         """Return whether a target has rows that it was not evaluated with."""
         return bool(self._waiting)
+
+    def is_due(self, as_of: datetime) -> bool:
+        """Return whether a target with such rows is due; those that rows arrive for meanwhile are
+        known with these."""
+        return self._due_at is not None and self._due_at <= to_millis(as_of)
 
     @log_run()
     @collect_garbage_rarely()
@@ -160,6 +166,7 @@ class PromptEvaluation:
         first, self.is_behind = _first_shards(
             [target for target in due if target.needs_model], self._waiting
         )
+        self._due_at = self._next_due(plan)
         if not due:
             return EvaluationCounts()
         late = begin_round(self._platform, plan.targets, as_of)
@@ -167,6 +174,7 @@ class PromptEvaluation:
         for targets in filter(None, (without, first)):
             counts.add(self._evaluate(targets, as_of, late.has_requests))
             evaluated()
+        self._due_at = self._next_due(plan)
         return counts
 
     def _evaluate(
@@ -206,6 +214,15 @@ class PromptEvaluation:
     def _is_due(self, target: EvaluationTarget, as_of: datetime) -> bool:
         stamps = self._waiting.get(target.key)
         return stamps is not None and stamps.first <= self._until(target, as_of)
+
+    def _next_due(self, plan: EvaluationPlan) -> int | None:
+        """Return when the first of the waiting targets is due (ms), None without one."""
+        found = []
+        for target in plan.targets:
+            if (stamps := self._waiting.get(target.key)) is not None:
+                stride = self._strides.get(target.key, 1)
+                found.append(-(-to_millis(stamps.first) // stride) * stride + target.latency)
+        return min(found, default=None)
 
     def _until(self, target: EvaluationTarget, as_of: datetime) -> datetime:
         """Return the instant up to which a target is evaluated with effect: `as_of` less its

@@ -172,6 +172,8 @@ def test_a_model_is_evaluated_with_the_reading_that_completes_its_stride_and_not
     between = replace(second, ts=at(off_grid))
     assert live.stream([between], off_grid).targets == 0
     assert live.prompt.waits
+    assert not live.prompt.is_due(at(live.start + 19))
+    assert live.prompt.is_due(at(live.start + 20))
     assert live.stream([second], live.start + 20).targets == 1
     scored = live.platform.scores.for_interval(NAME, at(live.start), at(99 * DAY))
     assert max(row["ts"] for row in scored) == at(live.start + 20)

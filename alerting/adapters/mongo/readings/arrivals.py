@@ -38,7 +38,7 @@ _WRITES: list[Document] = [
     {"$match": {"operationType": {"$in": ["insert", "replace", "delete"]}}},
     {"$project": {"operationType": True, "documentKey": True, "fullDocument": True}},
 ]
-_WAIT_MS = 200
+_WAIT_MS = 1_000  # a change is told at once
 _MOST_OWN = 1_000
 _MOST_ANNOUNCED = 10_000
 NO_CHANGE_STREAMS = (13, 40573)
