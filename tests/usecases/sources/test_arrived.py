@@ -158,6 +158,7 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
         line.feed({minute: value}, minute)
         line.platform.clock.instant = at(minute)
         evaluator.add([ReadingRow("oven-1", at(minute), {"temperature": float(value)})])
+        evaluator.stored_until = at(minute)
         evaluator.evaluate()
         evaluator.deliver()
     assert told(line) == ["raised", "severity_rose-critical"]
