@@ -28,6 +28,7 @@ HEAVY = (
     "evaluate",
     "forecast",
     "front_page",
+    "idle",
     "kinds",
     "live",
     "plant",

@@ -1,5 +1,6 @@
 """Maintenance: edited documents, outcomes that are due, notifications that are due."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 from airflow.sdk import dag, task
@@ -10,25 +11,23 @@ from alerting_tasks import (
     opened_platform,
     read_instant,
     run_as_of,
+    say,
 )
 
 
 @task
 def clean_up() -> dict[str, object]:
-    """Run the maintenance as of the run's instant, and return its counts."""
+    """Run the maintenance as of the run's instant, and return its counts. Then end shelves, and
+    deliver repeats, escalations, summaries, digests and heartbeats, also if the maintenance
+    failed."""
+    from alerting.usecases.notification.deliver import deliver_due
     from alerting.usecases.upkeep.maintain import maintain
 
-    with opened_platform() as platform:
+    with opened_platform() as platform, ExitStack() as stack:
+        stack.callback(
+            lambda: say(f"delivered: {in_numbers(deliver_due(platform, platform.clock.now()))}")
+        )
         return maintain(platform, read_instant(run_as_of(platform)))
-
-
-@task
-def deliver() -> dict[str, int]:
-    """End shelves, and deliver repeats, escalations, summaries, digests and heartbeats."""
-    from alerting.usecases.notification.deliver import deliver_due
-
-    with opened_platform() as platform:
-        return in_numbers(deliver_due(platform, platform.clock.now()))
 
 
 @dag(
@@ -42,7 +41,6 @@ def deliver() -> dict[str, int]:
 )
 def maintain() -> None:
     clean_up()
-    deliver()
 
 
 maintain()

@@ -9,7 +9,7 @@ from alerting_tasks.training import find_due
 
 
 @dag(
-    schedule=timedelta(minutes=1),
+    schedule=timedelta(minutes=2),
     tags=["train", "predict"],
     description="Starts trainings of new, changed and failed questions, and predict jobs",
     doc_md=__doc__,

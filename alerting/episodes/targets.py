@@ -14,6 +14,8 @@ from alerting.readings.instants import Millis
 
 _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000
+_TARGETS_OF_ONE_TASK = 1_000
+_TARGETS_OF_A_MODEL = 19  # that are evaluated in the time of one of a model, beside itself
 
 
 class EvaluationTarget(NamedTuple):
@@ -70,6 +72,12 @@ class EvaluationPlan:
 
     names: tuple[str, ...]
     targets: tuple[EvaluationTarget, ...]
+
+    @property
+    def is_small(self) -> bool:
+        """Return whether evaluating all of them takes less than the start of further tasks."""
+        models = sum(target.needs_model for target in self.targets)
+        return len(self.targets) + _TARGETS_OF_A_MODEL * models <= _TARGETS_OF_ONE_TASK
 
     def select_definitions(self, names: Collection[str]) -> "EvaluationPlan":
         """Return the plan of these definitions."""

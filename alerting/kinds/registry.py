@@ -110,6 +110,12 @@ def _kinds() -> dict[str, "Kind[Any]"]:
     return {name: _module(name, "kind").KIND for name in definition_types()}
 
 
+def load_kinds() -> None:
+    """Load the methods of all kinds, and the union of their definitions."""
+    _kinds()
+    definition_union()
+
+
 def _module(kind: str, name: str) -> ModuleType:
     return import_module(f"{definition_types()[kind].__module__.rpartition('.')[0]}.{name}")
 

@@ -1,5 +1,5 @@
-"""The evaluator of `alerting stream`: evaluates what was stored and delivers notifications, each in
-a thread of its own.
+"""The evaluator of `alerting stream`: evaluates what was stored, here and by other processes, and
+delivers notifications, each in a thread of its own.
 
 So a slow evaluation or a slow channel does not hold up the storing of messages.
 """
@@ -7,7 +7,7 @@ So a slow evaluation or a slow channel does not hold up the storing of messages.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,11 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as the last one took. So evaluations take half a core at most."""
+_PAUSE_BETWEEN_MODELS_S = 0.05
+"""While models are due that the last turn left: the thread that stores messages goes first."""
 PAUSE_AFTER_FAULT_S = 2.0
+_WITHOUT_STREAMS_S = 60.0
+_UNDER_WAY = timedelta(milliseconds=50)
 _STOP_S = 8.0
 
 
@@ -41,24 +45,28 @@ class Evaluator:
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored: evaluating later ones would make
-        them late."""
+        them late. None while the process reads no source."""
         self._threads = [
             Thread(target=self._repeat, args=(one,), daemon=True)
-            for one in (self.evaluate, self.deliver)
+            for one in (self.evaluate, self.deliver, self.follow)
         ]
 
+    def share(self, owns: Callable[[tuple[int, int]], bool]) -> None:
+        """Evaluate only the shards of states that this process owns."""
+        self._evaluation.owns = owns
+
     def start(self) -> None:
-        """Start both threads."""
+        """Start all threads."""
         for thread in self._threads:
             thread.start()
 
     @property
     def is_alive(self) -> bool:
-        """Return whether both threads run."""
+        """Return whether all threads run."""
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
-        """Stop both threads after their work, or some seconds: both may be killed any time."""
+        """Stop the threads after their work, or some seconds: they may be killed any time."""
         self._stopped.set()
         self._evaluated.set()
         until = time.monotonic() + _STOP_S
@@ -73,27 +81,46 @@ class Evaluator:
             self._events.set()
             self._evaluated.set()
 
+    def follow(self) -> None:
+        """Note what other processes store, as the API does: by their arrival records.
+
+        Without change streams rounds evaluate it.
+        """
+        for parts in self._platform.arrivals.written_by_others(self._stopped.is_set):
+            if parts:
+                with self._lock:
+                    self._arrived.add_parts(parts)
+            if any(part.events for part in parts):
+                self._events.set()
+                self._evaluated.set()
+        self._stopped.wait(_WITHOUT_STREAMS_S)
+
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""
         began = time.monotonic()
-        if self._evaluation.waits or self._arrived.stamps:
+        if self._arrived.stamps or self._evaluation.waits:
+            self._evaluate(self.stored_until or self._platform.clock.now() - _UNDER_WAY)
+        self._stopped.wait(self._pause(time.monotonic() - began))
+
+    def _evaluate(self, as_of: datetime) -> None:
+        if self._arrived.stamps or self._evaluation.is_due(as_of):
             with self._lock:
                 arrived = self._arrived
                 self._arrived = ArrivedRows()
             try:
-                counts = self._evaluation.evaluate(
-                    arrived, self.stored_until or self._platform.clock.now()
-                )
+                # a severity that rises is notified too
+                self._evaluation.evaluate(arrived, as_of, self._evaluated.set)
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)
                 raise
-            if counts.targets:  # a severity that rises is notified too
-                self._evaluated.set()
+
+    def _pause(self, took: float) -> float:
+        """Return how long to wait after an evaluation that took so many seconds."""
+        if self._evaluation.is_behind:
+            return _PAUSE_BETWEEN_MODELS_S
         usual = self._evaluation.smallest_latency.total_seconds() / 10
-        self._stopped.wait(
-            max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began)
-        )
+        return max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), took)
 
     def deliver(self) -> None:
         """Deliver the notifications that are due after the next evaluation.

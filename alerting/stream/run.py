@@ -40,6 +40,7 @@ def run(
         say("storing messages of brokers, and evaluating them; stop with Ctrl-C")
         evaluator = Evaluator(p)
         service = StreamService(p, environ, evaluator.add, process)
+        evaluator.share(service.owns)
         evaluator.start()
         try:
             while not stopped.is_set():

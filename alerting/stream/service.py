@@ -26,7 +26,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import SourceLoss
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
-from alerting.stream.share import share_of
+from alerting.stream.share import owner, share_of
 from alerting.stream.subscription import Cause, Effect, Event, Subscription, advance
 from alerting.stream.wait import new_process
 from alerting.usecases.sources.documents import read_sources, set_state
@@ -114,9 +114,11 @@ class StreamService:
         self._states: dict[str, Subscription] = {}
         self._connections: dict[str, Connection] = {}
         self._behind: list[datetime] = []
+        self._processes: frozenset[str] = frozenset()
+        self._owned: dict[tuple[int, int], bool] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored, at least UNDER_WAY and at most
-        LONGEST_BEHIND ago."""
+        LONGEST_BEHIND ago. None while no source is read."""
 
     def turn(self) -> None:
         """Store a batch of each source, and wait until TURN_S are over unless one was full.
@@ -135,7 +137,8 @@ class StreamService:
             self._behind.clear()
             for name in list(self._connections):
                 self._store(name)
-            self.stored_until = max(min([now - UNDER_WAY, *self._behind]), now - LONGEST_BEHIND)
+            until = max(min([now - UNDER_WAY, *self._behind]), now - LONGEST_BEHIND)
+            self.stored_until = until if self._connections else None
             if not self._behind:
                 least = TURN_S if self._connections else PAUSE_S
                 time.sleep(max(0.0, started + least - time.monotonic()))
@@ -190,10 +193,21 @@ class StreamService:
         reads = [name for name, found in self._connections.items() if found.source.is_sent_once]
         noted = self._platform.stream_processes.note_process(self._process, reads)
         processes = {one: names for one, names in noted.items() if not self._was_killed_here(one)}
+        if self._processes != processes.keys():
+            self._processes = frozenset(processes)
+            self._owned = {}
         is_known = self._is_known or len(processes) == 1
         self._is_known = True
         share = share_of(self._process, processes, active.values())
         return {name for name in share if is_known or active[name].has_groups}
+
+    def owns(self, shard: tuple[int, int]) -> bool:
+        """Return whether this process evaluates a shard of states: the first time after a look
+        among all processes that work."""
+        owned = self._owned
+        if shard not in owned:
+            owned[shard] = owner(str(shard), {self._process, *self._processes}) == self._process
+        return owned[shard]
 
     def _store(self, name: str) -> None:
         """Store a batch of an open source. If more may wait, note when the last of it came."""

@@ -7,6 +7,9 @@ database, and each computes the same owner of a source from them.
 A server of OPC UA sends a value once. So the process that reads such a source says so beside its
 name, and stays its owner for as long as it works.
 
+The shards of the states of evaluation are shared in the same way. Two owners do no harm there
+either: one of two units of work that meet writes nothing.
+
 If two processes read the same source for some seconds, because one has not heard of the other yet,
 rows come twice and are stored once.
 """

@@ -1,22 +1,34 @@
-"""The wait of the stream service for its first source, with little in memory."""
+"""The wait of the stream service for its first source, or for rows that others store, with little
+in memory."""
 
 import logging
 import os
 import socket
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
+from typing import Any
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.change_stream import CollectionChangeStream
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.definitions.sources.source import STREAMED
 from alerting.settings.environment import Settings
 
 READ_AGAIN_S = 5.0
+_AWAIT_MS = 1_000
 _PROCESSES = "stream_processes"
+_ARRIVALS = "late_arrivals"
 # the module with the names of collections loads much more than the driver
+_NEW: list[Mapping[str, Any]] = [
+    {"$match": {"operationType": "insert"}},
+    {"$project": {"_id": True}},
+]
 _log = logging.getLogger(__name__)
 
 
@@ -26,8 +38,8 @@ def new_process() -> str:
 
 
 def await_source(settings: Settings, alive: Path | None, stopped: Event, process: str) -> None:
-    """Return once there is a source of a broker. Until then the process holds little more than the
-    driver of the database.
+    """Return once there is a source of a broker, or rows were stored that can be evaluated. Until
+    then the process holds little more than the driver of the database.
 
     Meanwhile it is noted under the name `process` as one that runs and reads no source yet:
     `source apply` then waits for it. Return at once without a database server of its own, which
@@ -39,6 +51,7 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
         settings.mongodb_uri, serverSelectionTimeoutMS=5000
     ) as client:
         database = client[settings.database]
+        arrivals = _Arrivals(database)
         fault = None
         while not stopped.is_set():
             try:
@@ -49,6 +62,8 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                     {"_id": True},
                 ):
                     return
+                if arrivals.has_any(stopped):
+                    return
                 fault = None
             except PyMongoError as error:
                 if fault is not type(error):
@@ -57,8 +72,30 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                         str(error)[:200],
                     )
                 fault = type(error)
+                stopped.wait(READ_AGAIN_S)
             if alive is not None:
                 alive.touch()
-            stopped.wait(READ_AGAIN_S)
         with suppress(PyMongoError):  # of a database that is away: it deletes the note a day later
             database[_PROCESSES].delete_one({"_id": process})
+
+
+class _Arrivals:
+    """The arrival records from the first question on, by a change stream."""
+
+    def __init__(self, database: Database[dict[str, object]]) -> None:
+        self._records = database[_ARRIVALS]
+        self._stream: CollectionChangeStream[dict[str, object]] | None = None
+
+    def has_any(self, stopped: Event) -> bool:
+        """Return whether rows were announced, within some seconds; False where the database has no
+        change streams, or may not say."""
+        until = time.monotonic() + READ_AGAIN_S
+        try:
+            if self._stream is None or not self._stream.alive:
+                self._stream = self._records.watch(_NEW, max_await_time_ms=_AWAIT_MS)
+            while time.monotonic() < until and not stopped.is_set():
+                if self._stream.try_next() is not None:
+                    return True
+        except OperationFailure:
+            stopped.wait(until - time.monotonic())
+        return False

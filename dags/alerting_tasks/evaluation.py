@@ -1,6 +1,8 @@
 """The tasks of an evaluation DAG."""
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -9,25 +11,58 @@ from alerting_tasks import in_numbers, opened_platform, read_instant, run_as_of,
 from alerting.definitions.durations import parse_duration
 from alerting.settings.environment import read_settings
 
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
+    from alerting.usecases.evaluation.evaluate import RoundPlan
+    from alerting.usecases.evaluation.run import EvaluationCounts
+
 SLOTS = read_settings(os.environ).evaluation_slots
 
 
-@task
+# a late tick does not evaluate the same definitions beside the next one
+@task(max_active_tis_per_dag=1)
 def plan(every: str) -> list[dict[str, object]]:
-    """Begin the round and route late readings. Return, for each shard, its number, the run's
-    instant, the plan's hash, and whether there are reprocessing requests.
+    """Begin the round and route late readings. Evaluate a small round here, and deliver
+    notifications: each further task costs more than that.
 
-    There are at most as many shards as slots of evaluation.
+    Return, for each shard that is left, its number, the run's instant, the plan's hash, and whether
+    there are reprocessing requests. There are at most as many shards as slots of evaluation.
     """
-    from alerting.usecases.evaluation.evaluate import plan_round
+    from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
         found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
+        _say_late(found)
+
+        def evaluate_all() -> "EvaluationCounts":
+            whole = (0, 1, read_instant(as_of), found.source_hash, found.late.has_requests)
+            return evaluate_shard(platform, parse_duration(every), *whole)
+
+        if found.is_small:
+            _evaluate_here(platform, evaluate_all)
+            return []
+    return _shards(found, every=every, as_of=as_of)
+
+
+def _say_late(found: "RoundPlan") -> None:
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
-    common = {"every": every, "count": SLOTS, "as_of": as_of, "source_hash": found.source_hash}
+
+
+def _evaluate_here(platform: "Platform", evaluate_all: "Callable[[], EvaluationCounts]") -> None:
+    """Evaluate, then deliver what is due, also after a failure, which is raised."""
+    from alerting.usecases.notification.deliver import deliver_now
+
+    try:
+        say(f"evaluated here: {in_numbers(evaluate_all())}")
+    finally:
+        say(f"delivered: {in_numbers(deliver_now(platform, platform.clock.now()))}")
+
+
+def _shards(found: "RoundPlan", **common: object) -> list[dict[str, object]]:
+    shared = {"count": SLOTS, "source_hash": found.source_hash, **common}
     return [
-        {"shard": shard, **common, "has_requests": found.late.has_requests}
+        {"shard": shard, **shared, "has_requests": found.late.has_requests}
         for shard in found.shards
     ]
 
@@ -62,10 +97,11 @@ def plan_arrived() -> list[dict[str, object]]:
     """Begin a round of the targets that read the sources whose events triggered the run; of all
     sources, if a person did.
 
-    Return as `plan` does. There is no data interval: the run's instant is the clock's at its first
-    try.
+    Evaluate and return as `plan` does. There is no data interval: the run's instant is the clock's
+    at its first try.
     """
     from alerting.definitions.sources.source import POLLED
+    from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
     from alerting.usecases.evaluation.arrived import plan_arrived as plan_round
     from alerting.usecases.sources.documents import read_sources
 
@@ -77,15 +113,17 @@ def plan_arrived() -> list[dict[str, object]]:
         ]
         sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
         found = plan_round(platform, sources, SLOTS, read_instant(as_of))
-    say(
-        f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: "
-        f"{found.late.too_late}"
-    )
-    common = {"sources": sources, "count": SLOTS, "as_of": as_of, "source_hash": found.source_hash}
-    return [
-        {"shard": shard, **common, "has_requests": found.late.has_requests}
-        for shard in found.shards
-    ]
+        say(f"sources: {', '.join(sources)}")
+        _say_late(found)
+
+        def evaluate_all() -> "EvaluationCounts":
+            whole = (0, 1, read_instant(as_of), found.source_hash, found.late.has_requests)
+            return evaluate_shard(platform, sources, *whole)
+
+        if found.is_small:
+            _evaluate_here(platform, evaluate_all)
+            return []
+    return _shards(found, sources=sources, as_of=as_of)
 
 
 @task(
@@ -106,9 +144,10 @@ def evaluate_arrived(
         )
 
 
-@task(trigger_rule="all_done")
+@task(trigger_rule="none_skipped")
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
-    """Deliver notifications that are due, also if a shard failed: the run still fails."""
+    """Deliver notifications that are due, also if a shard failed: the run still fails. Left out
+    where the first task has evaluated all."""
     from alerting.usecases.notification.deliver import deliver_now
 
     with opened_platform() as platform:

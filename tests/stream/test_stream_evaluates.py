@@ -49,6 +49,20 @@ def service(environ, alive):
             process.wait(600)
 
 
+def environ_of(server, folder, **others):
+    """The environment of a service on the database of the tests."""
+    return {
+        **os.environ,
+        "ALERTING_MONGODB_URI": server,
+        "ALERTING_DATABASE": DATABASE,
+        "ALERTING_HOME": str(folder / "home"),
+        "ALERTING_NOTIFICATION_LOG": str(folder / "home" / "logs" / "notifications.log"),
+        "ALERTING_LATENCY": "0s",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        **others,
+    }
+
+
 def wait(happened, log, seconds=600):
     end = time.monotonic() + seconds
     while not happened():
@@ -125,15 +139,7 @@ def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_fr
 ):
     load_or_create(tmp_path / "home" / "secrets")
     alive = tmp_path / "alive"
-    environ = {
-        **os.environ,
-        "BROKER_URL": broker.address,
-        "ALERTING_MONGODB_URI": real_server,
-        "ALERTING_DATABASE": DATABASE,
-        "ALERTING_HOME": str(tmp_path / "home"),
-        "ALERTING_NOTIFICATION_LOG": str(tmp_path / "home" / "logs" / "notifications.log"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
+    environ = environ_of(real_server, tmp_path, BROKER_URL=broker.address)
     with service(environ, alive) as process:
         wait(alive.exists, line.log)
         assert psutil.Process(process.pid).memory_info().rss < 100e6  # it waits for a source
@@ -167,3 +173,26 @@ def _subscribed(broker, platform):
     """Publish a cool reading until one is stored: then the service listens."""
     publish(broker, 200)
     return platform.deliveries.progress("line").rows > 0
+
+
+def test_rows_of_another_process_are_evaluated_at_once_without_any_source(
+    real_server, tmp_path, line
+):
+    """As the API stores them: the service learns of them by their arrival record."""
+    alive = tmp_path / "alive"
+    load_or_create(tmp_path / "home" / "secrets")
+    line.round(line.began)  # from the first evaluation on each write leaves a record
+    with service(environ_of(real_server, tmp_path), alive):
+        wait(alive.exists, line.log)
+
+        def send(value):
+            now = datetime.now(UTC)
+            add_readings(line.platform, [ReadingRow("oven-1", now, {"temperature": value})], now)
+
+        def is_notified():
+            send(230.0)  # until the service follows the records
+            return line.is_notified(1)
+
+        wait(lambda: send(200.0) or "storing" in line.log.read_text(), line.log)
+        wait(is_notified, line.log)
+        assert len(line.episodes(True)) == 1

@@ -76,7 +76,8 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
             episode.id for episode in platform.episodes.find()
         }
         # what the killed one claimed is sent by a round
-        assert len(set(_told(platform, began))) == len(_told(platform, began))
+        told = _told(platform, began)  # once: the other one delivers meanwhile
+        assert len(set(told)) == len(told)
         processes[1].terminate()
         assert processes[1].wait(600) == 0
         stores.database.client.drop_database(database)

@@ -1,7 +1,7 @@
 """Airflow's DAG files in the home: copies of `dags/`, with the training DAGs dealt to sixteen files
 by a hash of the name.
 
-Airflow reads all files every five minutes, because reading a thousand DAGs takes a quarter of a
+Airflow reads all files every half hour, because reading a thousand DAGs takes a quarter of a
 minute of CPU; a file that was modified it reads within seconds. So a changed definition marks its
 own file as modified.
 """

@@ -1,12 +1,12 @@
 """Arrival records and reprocessing requests in memory."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.state_table import TargetKey
-from alerting.ports import Arrival, ReprocessingRequest, Unfinished, Unit
+from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
 
 
 class MemoryArrivals:
@@ -43,6 +43,9 @@ class MemoryArrivals:
 
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         return [arrival for arrival in self._sorted() if arrival.arrived_at >= arrived_from]
+
+    def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:  # noqa: ARG002
+        yield from ()  # no other process writes
 
     def _sorted(self) -> list[Arrival]:
         return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)

@@ -1,4 +1,4 @@
-"""`alerting stream`: the service that stores the messages of brokers and evaluates them at once."""
+"""`alerting stream`: the service that stores the messages of brokers, and evaluates at once."""
 
 import os
 import signal
@@ -27,8 +27,9 @@ def stream(
     """Store the messages of brokers and evaluate them at once, until it is stopped. Several
     processes share the work.
 
-    Definitions of kind threshold are evaluated as soon as the latency of their readings is over,
-    and notifications are sent. Airflow evaluates them too, and all others.
+    Definitions of every kind are evaluated as soon as the latency of their readings is over, also
+    with readings that other processes store, and notifications are sent. Airflow evaluates them
+    too.
     """
     from alerting.settings.environment import read_settings
     from alerting.stream.wait import await_source, new_process

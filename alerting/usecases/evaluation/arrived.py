@@ -4,7 +4,7 @@ The same functions, states and units of work as a round: a stream service and th
 evaluate the same targets in turn, and either goes on where the other has stopped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -12,16 +12,27 @@ from typing import NamedTuple
 from alerting.definitions.shards import task_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
+from alerting.kinds.protocol.scoring import ScoringKind
+from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.late import LatePart
 from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
-from alerting.usecases.evaluation.evaluate import RoundPlan, evaluate_targets, plan_of_round
+from alerting.usecases.evaluation.evaluate import (
+    RoundPlan,
+    evaluate_targets,
+    plan_of_round,
+)
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.reprocess import begin_round
 from alerting.usecases.evaluation.run import EvaluationCounts
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
+from alerting.usecases.registry.model_cache import ModelCache
+
+MODELS_AT_ONCE = 40
+"""Targets of models after which a turn takes no further shard."""
+_WITHOUT_MODEL = 60_000  # ms
 
 
 class StampRange(NamedTuple):
@@ -60,21 +71,32 @@ class ArrivedRows:
             instants += [
                 instant for row in events for instant in (row.start, row.end) if instant is not None
             ]
-            self.stamps[asset] = StampRange(min(instants), max(instants)).with_others(
-                self.stamps.get(asset)
-            )
-            names = self.variables.setdefault(asset, set())
-            names.update(
+            names = set[str]().union(
                 *(row.values for row in readings), *(row.quality for row in readings if row.quality)
             )
-            self.events.setdefault(asset, set()).update(row.type for row in events)
+            self._add(
+                asset,
+                StampRange(min(instants), max(instants)),
+                names,
+                {row.type for row in events},
+            )
+
+    def add_parts(self, parts: Iterable[LatePart]) -> None:
+        """Add rows by the parts of their arrival record."""
+        for part in parts:
+            stamps = StampRange(part.first, part.last)
+            self._add(part.asset, stamps, part.variables, part.events)
 
     def join(self, others: "ArrivedRows") -> None:
         """Add those of others."""
-        for asset, stamps in others.stamps.items():
-            self.stamps[asset] = stamps.with_others(self.stamps.get(asset))
-            self.variables.setdefault(asset, set()).update(others.variables[asset])
-            self.events.setdefault(asset, set()).update(others.events[asset])
+        self.add_parts(others.parts())
+
+    def _add(
+        self, asset: str, stamps: StampRange, variables: Iterable[str], events: Iterable[str]
+    ) -> None:
+        self.stamps[asset] = stamps.with_others(self.stamps.get(asset))
+        self.variables.setdefault(asset, set()).update(variables)
+        self.events.setdefault(asset, set()).update(events)
 
     def parts(self) -> list[LatePart]:
         """Return them by asset."""
@@ -84,66 +106,133 @@ class ArrivedRows:
         ]
 
 
+def _ignore() -> None:
+    """Do nothing."""
+
+
+def _all(shard: tuple[int, int]) -> bool:  # noqa: ARG001
+    """Return true for any shard."""
+    return True
+
+
 class PromptEvaluation:
     """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
-    Targets of models are left to the rounds of their cadence, as are those whose condition changes
-    by time alone.
+    Those of a model are due where the rows reach a further instant of its stride. They follow the
+    others, some of their shards in each turn, so that a slow model holds up no threshold. Models
+    stay in memory; which one is in force is read in every turn. What changes by time alone is left
+    to the rounds.
     """
 
     def __init__(self, platform: EvaluationPorts) -> None:
         self._platform = platform
+        self._models = ModelCache(platform)
         self._waiting: dict[TargetKey, StampRange] = {}
+        self._strides: dict[TargetKey, int] = {}
+        self._due_at: int | None = None
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
+        self.owns: Callable[[tuple[int, int]], bool] = _all
+        """Which shards of states it evaluates; other processes evaluate the others."""
+        self.is_behind = False
+        """Whether the last turn has left models that were due to the next one."""
 
     @property
     def waits(self) -> bool:
         """Return whether a target has rows that it was not evaluated with."""
         return bool(self._waiting)
 
+    def is_due(self, as_of: datetime) -> bool:
+        """Return whether a target with such rows is due; those that rows arrive for meanwhile are
+        known with these."""
+        return self._due_at is not None and self._due_at <= to_millis(as_of)
+
     @log_run()
     @collect_garbage_rarely()
-    def evaluate(self, arrived: ArrivedRows, as_of: datetime) -> EvaluationCounts:
-        """Evaluate every target with rows older than its latency up to `as_of` less this latency.
-        Idempotent.
+    def evaluate(
+        self, arrived: ArrivedRows, as_of: datetime, evaluated: Callable[[], None] = _ignore
+    ) -> EvaluationCounts:
+        """Evaluate the targets with rows older than their latency up to `as_of` less this latency:
+        all that need no model, and some of the others. Idempotent. Call `evaluated` after each of
+        both where targets were evaluated.
 
         Where another process was faster, perhaps up to an earlier instant, and after an error, the
         same targets are evaluated again.
         """
         plan = current_plan(self._platform)
         self._wait(plan, arrived.parts())
-        due = [target for target in plan.targets if _is_due(target, self._waiting, as_of)]
+        due = [target for target in plan.targets if self._is_due(target, as_of)]
+        without = [target for target in due if not target.needs_model]
+        first, self.is_behind = _first_shards(
+            [target for target in due if target.needs_model], self._waiting
+        )
+        self._due_at = self._next_due(plan)
         if not due:
             return EvaluationCounts()
         late = begin_round(self._platform, plan.targets, as_of)
-        names = tuple(sorted({target.definition for target in due}))
+        counts = EvaluationCounts(late=late.late, too_late=late.too_late)
+        for targets in filter(None, (without, first)):
+            counts.add(self._evaluate(targets, as_of, late.has_requests))
+            evaluated()
+        self._due_at = self._next_due(plan)
+        return counts
+
+    def _evaluate(
+        self, targets: Sequence[EvaluationTarget], as_of: datetime, has_requests: bool
+    ) -> EvaluationCounts:
+        names = tuple(sorted({target.definition for target in targets}))
         counts = evaluate_targets(
-            self._platform, EvaluationPlan(names, tuple(due)), as_of, late.has_requests
+            self._platform,
+            EvaluationPlan(names, tuple(targets)),
+            as_of,
+            has_requests,
+            models=self._models,
         )
-        counts.late = late.late
-        counts.too_late = late.too_late
-        for target in due if not counts.elsewhere else ():
-            self._forget(target, as_of)
+        for target in targets:
+            if target.needs_model:
+                self._strides[target.key] = stride_in_force(self._models, target)
+            if not counts.elsewhere:
+                self._forget(target, as_of)
         return counts
 
     def _wait(self, plan: EvaluationPlan, arrived: Sequence[LatePart]) -> None:
-        """Add the targets that read what arrived, and leave out those that are no longer in the
-        plan."""
+        """Add the own targets that read what arrived, and leave out those that are no longer in
+        the plan, or no longer own."""
         parts = {part.asset: part for part in arrived}
-        prompt = [target for target in plan.targets if is_prompt(target)]
-        self.smallest_latency = timedelta(milliseconds=smallest_latency(prompt))
-        for asset, targets in targets_by_asset(prompt, parts.keys()).items():
+        self.smallest_latency = timedelta(milliseconds=smallest_latency(plan.targets))
+        own = [target for target in plan.targets if self.owns(target.shard)]
+        for asset, targets in targets_by_asset(own, parts.keys()).items():
             stamps = StampRange(parts[asset].first, parts[asset].last)
             for target in targets:
                 if uses(target, parts[asset]):
                     self._waiting[target.key] = stamps.with_others(self._waiting.get(target.key))
-        keys = {target.key for target in prompt}
+        keys = {target.key for target in own}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
+        self._strides = {key: stride for key, stride in self._strides.items() if key in keys}
+        self._models.forget_others(plan.names)
+
+    def _is_due(self, target: EvaluationTarget, as_of: datetime) -> bool:
+        stamps = self._waiting.get(target.key)
+        return stamps is not None and stamps.first <= self._until(target, as_of)
+
+    def _next_due(self, plan: EvaluationPlan) -> int | None:
+        """Return when the first of the waiting targets is due (ms), None without one."""
+        found = []
+        for target in plan.targets:
+            if (stamps := self._waiting.get(target.key)) is not None:
+                stride = self._strides.get(target.key, 1)
+                found.append(-(-to_millis(stamps.first) // stride) * stride + target.latency)
+        return min(found, default=None)
+
+    def _until(self, target: EvaluationTarget, as_of: datetime) -> datetime:
+        """Return the instant up to which a target is evaluated with effect: `as_of` less its
+        latency, of a model with a stride the last instant of it."""
+        until = to_millis(as_of) - target.latency
+        return from_millis(until - until % self._strides.get(target.key, 1))
 
     def _forget(self, target: EvaluationTarget, as_of: datetime) -> None:
         """Keep only what lies after the instant up to which a target was evaluated."""
-        until = _until(target, as_of)
+        until = self._until(target, as_of)
         stamps = self._waiting[target.key]
         if stamps.last <= until:
             del self._waiting[target.key]
@@ -153,20 +242,36 @@ class PromptEvaluation:
             )
 
 
-def is_prompt(target: EvaluationTarget) -> bool:
-    """Return whether a target is evaluated without a model, so that doing it often is cheap."""
-    return not target.needs_model
+def _first_shards(
+    targets: Sequence[EvaluationTarget], waiting: Mapping[TargetKey, StampRange]
+) -> tuple[list[EvaluationTarget], bool]:
+    """Return the targets of some shards, those whose rows wait longest first, and whether there are
+    others."""
+    by_shard: dict[tuple[int, int], list[EvaluationTarget]] = {}
+    for target in targets:
+        by_shard.setdefault(target.shard, []).append(target)
+    found: list[EvaluationTarget] = []
+    for of_shard in sorted(
+        by_shard.values(), key=lambda some: min(waiting[target.key].first for target in some)
+    ):
+        if len(found) >= MODELS_AT_ONCE:
+            break
+        found += of_shard
+    return sorted(found, key=lambda target: target.asset), len(found) < len(targets)
 
 
-def _is_due(
-    target: EvaluationTarget, waiting: Mapping[TargetKey, StampRange], as_of: datetime
-) -> bool:
-    stamps = waiting.get(target.key)
-    return stamps is not None and stamps.first <= _until(target, as_of)
-
-
-def _until(target: EvaluationTarget, as_of: datetime) -> datetime:
-    return from_millis(to_millis(as_of) - target.latency)
+def stride_in_force(models: ModelCache, target: EvaluationTarget) -> int:
+    """Return the time between two scores of a target (ms), by the model that evaluated it last: 1
+    where each reading counts; a minute without a model."""
+    last = models.last_used(target.definition)
+    if last is None:
+        return _WITHOUT_MODEL
+    definition, model = last
+    kind = kind_of(definition)
+    if not isinstance(kind, ScoringKind):
+        return 1
+    plan = kind.plan_of(model, target.asset)
+    return _WITHOUT_MODEL if plan is None else plan.stride_ms
 
 
 def plan_arrived(
@@ -180,7 +285,8 @@ def plan_arrived(
     plan, source_hash = find_current_plan(platform)
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
-    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+    late = begin_round(platform, plan.targets, as_of)
+    return RoundPlan(shards, source_hash, late, found.is_small)
 
 
 @log_run()

@@ -71,12 +71,13 @@ def evaluate(
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
-    readings."""
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, late
+    readings, and whether its targets are so few that one process evaluates them all."""
 
     shards: list[int]
     source_hash: str
     late: LateCounts
+    is_small: bool = False
 
 
 def plan_round(
@@ -89,8 +90,10 @@ def plan_round(
     shards evaluated at once do not wait for each other.
     """
     plan, source_hash = find_current_plan(platform)
-    shards = sorted({task_of(name, count) for name in _names_at(plan, every)})
-    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+    names = _names_at(plan, every)
+    shards = sorted({task_of(name, count) for name in names})
+    late = begin_round(platform, plan.targets, as_of)
+    return RoundPlan(shards, source_hash, late, plan.select_definitions(names).is_small)
 
 
 def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
@@ -142,14 +145,16 @@ def evaluate_targets(
     as_of: datetime,
     has_requests: bool,
     progress: Progress = silent,
+    models: ModelCache | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the targets of a plan, after its round has begun."""
+    """Evaluate the targets of a plan, after its round has begun. `models`: those that the process
+    has read before."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
     run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
-        ModelCache(platform),
+        models or ModelCache(platform),
         EvaluationCounts(),
         requests,
     )

@@ -1,7 +1,7 @@
 """Data of a run of evaluation: the targets of a batch, their inputs, and the results so far."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
@@ -46,6 +46,18 @@ class EvaluationCounts:
     late: int = 0
     too_late: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def add(self, others: "EvaluationCounts") -> None:
+        """Add those of another run."""
+        for one in fields(self):
+            mine = getattr(self, one.name)
+            more = getattr(others, one.name)
+            if one.name == "latency_s":
+                self.latency_s = max(mine, more)
+            elif isinstance(mine, dict):
+                mine.update(more)
+            else:
+                setattr(self, one.name, mine + more)
 
 
 class Versions(NamedTuple):

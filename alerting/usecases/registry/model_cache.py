@@ -2,7 +2,7 @@
 definitions registered them."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,26 @@ class ModelCache:
         self._contents: dict[tuple[str, int], Content] = {}
         self._parsed: OrderedDict[Content, TrainedModel] = OrderedDict()
         self._sizes: dict[Content, int] = {}
+        self._last: dict[str, tuple[Definition, int]] = {}
         self._lock = Lock()
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
         """Return a registered model. Raises ModelUnavailable, also for damaged files."""
+        self._last[definition.name] = definition, version
         return self.loaded(definition, version) or self._read(definition, version)
+
+    def last_used(self, name: str) -> "tuple[Definition, TrainedModel] | None":
+        """Return the model of this name that was asked for last, with the definition that asked;
+        None before the first time, and if it is not kept."""
+        if name not in self._last:
+            return None
+        definition, version = self._last[name]
+        model = self.loaded(definition, version)
+        return None if model is None else (definition, model)
+
+    def forget_others(self, names: Collection[str]) -> None:
+        """Forget what was asked for last of definitions without one of these names."""
+        self._last = {name: last for name, last in self._last.items() if name in names}
 
     def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
         """Return a model that is kept; None if its files would have to be read first."""

@@ -158,12 +158,13 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
         line.feed({minute: value}, minute)
         line.platform.clock.instant = at(minute)
         evaluator.add([ReadingRow("oven-1", at(minute), {"temperature": float(value)})])
+        evaluator.stored_until = at(minute)
         evaluator.evaluate()
         evaluator.deliver()
     assert told(line) == ["raised", "severity_rose-critical"]
 
 
-def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():
+def test_only_targets_that_read_what_arrived_are_evaluated_those_of_a_model_too():
     platform = platform_on(memory_platform(), [], HandClock())
     platform.assets.store_assets(
         [oven(), Asset(name="oven-2", variables={"temperature": Variable(), "speed": Variable()})]
@@ -179,7 +180,8 @@ def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_t
     arrived = ArrivedRows()
     arrived.add([*rows, ReadingRow("oven-1", at(1), {"moisture": 1.0})])
     counts = PromptEvaluation(platform).evaluate(arrived, at(1))
-    assert (counts.targets, counts.raised) == (1, 1)
+    assert (counts.targets, counts.raised) == (2, 1)
+    assert counts.unknown == {"too-moist on oven-1": "no model is in service yet"}
 
 
 def source(name, **changes):

@@ -1,10 +1,13 @@
 """Arrival records and reprocessing requests in MongoDB."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pymongo import DeleteOne, UpdateOne, WriteConcern
+from pymongo.errors import OperationFailure
 
 from alerting.adapters.mongo.documents import (
     Document,
@@ -19,7 +22,7 @@ from alerting.adapters.mongo.each import read_stored
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
 from alerting.adapters.mongo.transactions import session_of
 from alerting.episodes.state_table import TargetKey
-from alerting.ports.late import Arrival, ReprocessingRequest, Unfinished
+from alerting.ports.late import Arrival, LatePart, ReprocessingRequest, Unfinished
 from alerting.ports.unit_of_work import Unit
 
 _DOCUMENT_ID = "evaluated_until"
@@ -31,6 +34,17 @@ _UNFINISHED: list[Document] = [
 ]
 
 
+_WRITES: list[Document] = [
+    {"$match": {"operationType": {"$in": ["insert", "replace", "delete"]}}},
+    {"$project": {"operationType": True, "documentKey": True, "fullDocument": True}},
+]
+_WAIT_MS = 1_000  # a change is told at once
+_MOST_OWN = 1_000
+_MOST_ANNOUNCED = 10_000
+NO_CHANGE_STREAMS = (13, 40573)
+"""Codes of Unauthorized, and of a server that is no replica set."""
+
+
 class MongoArrivals:
     """Port `Arrivals`."""
 
@@ -40,8 +54,12 @@ class MongoArrivals:
         self._requests = database[REPROCESSING_REQUESTS]
         self._done = database[ARRIVALS].with_options(write_concern=WriteConcern(w=1))
         self._has_evaluated = False
+        self._own: dict[str, None] = {}  # ids, the oldest first
 
     def store_arrival(self, arrival: Arrival) -> None:
+        self._own[arrival.id] = None
+        if len(self._own) > _MOST_OWN:
+            del self._own[next(iter(self._own))]
         document = to_document(arrival)
         document.pop("id")
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
@@ -74,6 +92,38 @@ class MongoArrivals:
         return _arrivals(
             self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
         )
+
+    def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:
+        """Follow the records by a change stream: a record is stored before its rows, and removed
+        or completed after them."""
+        announced = OrderedDict[str, tuple[LatePart, ...]]()
+        try:
+            with self._arrivals.watch(_WRITES, max_await_time_ms=_WAIT_MS) as stream:
+                yield ()
+                while stream.alive and not stop():
+                    change = stream.try_next()
+                    yield () if change is None else self._written(change, announced)
+        except OperationFailure as fault:
+            if fault.code not in NO_CHANGE_STREAMS:
+                raise
+
+    def _written(
+        self, change: Mapping[str, Any], announced: OrderedDict[str, tuple[LatePart, ...]]
+    ) -> tuple[LatePart, ...]:
+        """Return what is written by now, as it was announced; nothing of an announcement, which is
+        noted."""
+        id = change["documentKey"]["_id"]
+        if id in self._own:
+            return ()
+        if change["operationType"] == "delete":
+            return announced.pop(id, ())
+        for arrival in _arrivals([change["fullDocument"]]):  # none if its document is faulty
+            if arrival.written:
+                return announced.pop(id, arrival.parts)
+            announced[id] = arrival.parts
+        if len(announced) > _MOST_ANNOUNCED:  # of writers that were killed
+            announced.popitem(last=False)
+        return ()
 
     @repeated
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:

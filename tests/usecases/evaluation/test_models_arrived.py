@@ -1,0 +1,245 @@
+"""Models are evaluated as soon as what they read has arrived, at their stride, and give what one
+evaluation of all gives: scores to the last bit, episodes and states."""
+
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+import pytest
+
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.arrived import MODELS_AT_ONCE, ArrivedRows, PromptEvaluation
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.train import train
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers import fan_line, press_line
+from tests.helpers.learning.stored_platforms import stored_platform
+from tests.helpers.stores import states_of
+from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
+from tests.in_memory_platform import in_memory_platform
+
+UNTRAINED = {"schedule": {"retrain": None}}
+
+
+def trained(asset, rows, document, minute):
+    """Return a platform whose definition was trained on the rows up to a minute; no others."""
+    platform = in_memory_platform()
+    platform.assets.store_assets([asset])
+    add_readings(platform, [row for row in rows if row.ts <= at(minute)], at(0))
+    apply(platform, [document], "engineer", at(0), "test")
+    platform.clock.instant = at(minute)
+    assert train(platform, document["name"], at(minute)).promote
+    evaluate(platform, None, at(minute))
+    return platform
+
+
+def humid():
+    return trained(humid_oven(), line(days=9), learned_quickly(), 8 * DAY)
+
+
+def press():
+    document = {
+        "name": "moved",
+        "kind": "control_chart",
+        "assets": [press_line.ASSET],
+        "variable": "force",
+        "chart": "ewma",
+    }
+    return trained(press_line.press(), press_line.rows(), document | UNTRAINED, press_line.TRAINED)
+
+
+def fan():
+    document = {
+        "name": "unlike",
+        "kind": "anomaly",
+        "assets": [fan_line.ASSET],
+        "windows": ["40m"],
+    }
+    return trained(fan_line.fan(), fan_line.rows(), document | UNTRAINED, fan_line.TRAINED)
+
+
+LINES = {
+    "classifier": (partial(stored_platform, humid), NAME, ASSET, line(days=9), 8 * DAY),
+    "control_chart": (
+        partial(stored_platform, press),
+        "moved",
+        press_line.ASSET,
+        press_line.rows(),
+        press_line.SHIFTED - 60,
+    ),
+    "anomaly": (
+        partial(stored_platform, fan),
+        "unlike",
+        fan_line.ASSET,
+        fan_line.rows(),
+        fan_line.BROKEN - 300,
+    ),
+}
+STEPS = 36
+
+
+class Streamed:
+    """A trained line whose later rows arrive one after another."""
+
+    def __init__(self, kind):
+        make, self.name, self.asset, rows, self.start = LINES[kind]
+        self.platform = make()
+        self.prompt = PromptEvaluation(self.platform)
+        add_readings(self.platform, [r for r in rows if r.ts <= at(self.start)], at(self.start))
+        self.tick(self.start)
+        self.rows = [r for r in rows if at(self.start) < r.ts][:STEPS]
+
+    def store(self, rows, minute):
+        arrived = ArrivedRows()
+        self.platform.clock.instant = at(minute)
+        if rows:
+            add_readings(self.platform, rows, at(minute))
+            arrived.add(rows)
+        return arrived
+
+    def stream(self, rows, minute):
+        arrived = self.store(rows, minute)
+        return self.prompt.evaluate(arrived, at(minute))
+
+    def tick(self, minute):
+        self.platform.clock.instant = at(minute)
+        evaluate(self.platform, None, at(minute))
+
+    def told(self):
+        """Return scores, episodes, and the state."""
+        p = self.platform
+        scores = list(p.scores.for_interval(self.name, at(0), at(100 * DAY)))
+        episodes = sorted(
+            (e.raised_at, e.closed_at, e.severity_peak)
+            for e in p.episodes.find(self.name)
+            if not e.withdrawn
+        )
+        state = states_of(p, self.name, [self.asset])[self.asset]
+        return scores, episodes, (state.watermark, state.raised_at, state.pending_since)
+
+
+@pytest.fixture(scope="module", params=LINES)
+def undisturbed(request):
+    """The kind, and the result of one evaluation after all rows have arrived."""
+    alone = Streamed(request.param)
+    alone.store(alone.rows, alone.start + 10 * STEPS)
+    alone.tick(alone.start + 10 * STEPS + 1)
+    told = alone.told()
+    assert len(told[1]) >= 1, "nothing happens on this line"
+    return request.param, told
+
+
+@pytest.mark.parametrize(("seed", "late"), [(1, ()), (2, (3, 20))])
+def test_service_and_scheduler_that_evaluate_models_in_turn_give_what_one_evaluation_gives(
+    undisturbed, seed, late
+):
+    turns = Random(seed).choices(["stream", "stream", "killed", "tick", "both", "none"], k=STEPS)
+    kind, expected = undisturbed
+    live = Streamed(kind)
+    waiting = []
+    held = []
+    for i, (row, turn) in enumerate(zip(live.rows, turns, strict=True)):
+        minute = live.start + 10 * (i + 1)
+        (held if i in late else waiting).append(row)
+        if i - 2 in late:
+            waiting.append(held.pop(0))
+        if turn in ("stream", "both"):
+            live.stream(waiting, minute)
+            waiting = []
+        if turn == "killed":  # after it has stored rows: another service knows nothing of them
+            live.store(waiting, minute)
+            waiting = []
+            live.prompt = PromptEvaluation(live.platform)
+        if turn in ("tick", "both"):
+            live.store(waiting, minute)
+            waiting = []
+            live.tick(minute)
+    live.store([*waiting, *held], live.start + 10 * STEPS)
+    live.tick(live.start + 10 * STEPS + 1)
+    scores, *others = live.told()
+    assert others == list(expected[1:])
+    assert late or scores == expected[0]  # a stored score does not change with late data
+
+
+def test_a_model_is_evaluated_with_the_reading_that_completes_its_stride_and_not_before():
+    live = Streamed("classifier")
+    first, second = live.rows[:2]
+    assert live.stream([first], live.start + 10).targets == 1  # its stride is not known yet
+    off_grid = live.start + 14
+    between = replace(second, ts=at(off_grid))
+    assert live.stream([between], off_grid).targets == 0
+    assert live.prompt.waits
+    assert not live.prompt.is_due(at(live.start + 19))
+    assert live.prompt.is_due(at(live.start + 20))
+    assert live.stream([second], live.start + 20).targets == 1
+    scored = live.platform.scores.for_interval(NAME, at(live.start), at(99 * DAY))
+    assert max(row["ts"] for row in scored) == at(live.start + 20)
+
+
+def test_a_chart_is_evaluated_with_each_reading():
+    live = Streamed("control_chart")
+    for i, row in enumerate(live.rows[:3], 1):
+        assert live.stream([row], live.start + 10 * i).targets == 1
+        assert states_of(live.platform, live.name, [live.asset])[live.asset].watermark == at(
+            live.start + 10 * i
+        )
+
+
+def test_a_promoted_champion_gives_the_next_score_and_the_models_stay_in_memory():
+    live = Streamed("classifier")
+    live.stream(live.rows[:1], live.start + 10)
+    first = live.platform.decisions.for_definition(NAME)[-1]
+    files = live.platform.models.registered[NAME][0].files
+    run = live.platform.runs.start_run(NAME, "again", {"definition": NAME})
+    version = register_model(live.platform, NAME, run, files, {"training_run": run}, {})
+    promoted = replace(first, at=at(live.start + 11), run_id=run, challenger_version=version)
+    assert live.platform.decisions.add(promoted, rank=2)
+    reads = []
+    stored = live.platform.models.model_files
+    live.platform.models.model_files = lambda *key: reads.append(key) or stored(*key)
+    live.stream(live.rows[1:2], live.start + 20)
+    live.stream(live.rows[2:3], live.start + 30)
+    scored = live.platform.scores.for_interval(NAME, at(live.start + 1), at(99 * DAY))
+    assert [row["model_version"] for row in scored] == [first.challenger_version, version, version]
+    assert reads == [], "equal files are parsed once"
+
+
+def many_limits(count, models):
+    """Return a platform with thresholds and classifiers without a champion on one oven."""
+    platform = in_memory_platform()
+    platform.assets.store_assets([oven()])
+    limits = [too_hot(name=f"limit-{i}") for i in range(count)]
+    apply(
+        platform, [*limits, *(too_moist(name=f"m-{i}") for i in range(models))], "a", at(0), "test"
+    )
+    row = ReadingRow("oven-1", at(1), {"temperature": 200.0, "moisture": 3.0})
+    add_readings(platform, [row], at(1))
+    platform.clock.instant = at(1)
+    arrived = ArrivedRows()
+    arrived.add([row])
+    return platform, arrived
+
+
+def test_models_that_one_turn_leaves_are_evaluated_by_the_next_ones_whole_shards_at_a_time():
+    platform, arrived = many_limits(5, 3 * MODELS_AT_ONCE)
+    prompt = PromptEvaluation(platform)
+    counts = prompt.evaluate(arrived, at(1))
+    assert 5 + MODELS_AT_ONCE <= counts.targets < 5 + 2 * MODELS_AT_ONCE
+    assert prompt.is_behind
+    targets = counts.targets
+    while prompt.is_behind:
+        targets += prompt.evaluate(ArrivedRows(), at(1)).targets
+    assert (targets, prompt.waits) == (5 + 3 * MODELS_AT_ONCE, False)
+
+
+def test_processes_evaluate_each_the_shards_of_states_that_they_own():
+    platform, arrived = many_limits(40, 0)
+    halves = [PromptEvaluation(platform), PromptEvaluation(platform)]
+    for number, prompt in enumerate(halves):
+        prompt.owns = lambda shard, number=number: shard[1] % 2 == number
+    evaluated = [prompt.evaluate(arrived, at(1)).targets for prompt in halves]
+    assert sum(evaluated) == 40
+    assert min(evaluated) > 0
