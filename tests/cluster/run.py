@@ -1,5 +1,5 @@
 """Start a cluster on this machine until Ctrl-C: `make cluster`; `make cluster ARGS=--walk` goes the
-way of an alert over all its machines instead, and ends.
+way of an alert over all its machines instead, kills a worker in the middle of a tick, and ends.
 
 Everything lies in a temporary folder and is gone afterwards.
 """
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from alerting.local import parts
+from tests.cluster.death import kill_in_mid_tick
 from tests.cluster.walk import walk
 from tests.cluster.whole import Whole, whole_cluster
 
@@ -25,7 +26,8 @@ def main() -> None:
         try:
             with whole_cluster(Path(name)) as whole:
                 if given.walk:
-                    print(json.dumps(walk(whole), indent=1))
+                    print(json.dumps(walk(whole), indent=1), flush=True)
+                    print(json.dumps(kill_in_mid_tick(whole), indent=1))
                     return
                 _say(whole, Path(name))
                 signal.pause()

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from alerting.client import Client
 from alerting.local import parts
 from alerting.local.parts import Part
@@ -25,6 +27,7 @@ QUEUES = {
 }
 PATIENCE_S = 300.0
 POLL_S = 0.1
+QUIET_LOOKS = 20
 
 
 @dataclass
@@ -67,6 +70,10 @@ def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Itera
         every = {"dag_id_pattern": "~"}
         answer = cluster.airflow.http.patch("/dags", params=every, json={"is_paused": False})
         answer.raise_for_status()
+        for name in cluster.workers:
+            log = logs / f"{name}.log"
+            wait_for(lambda: " ready." in log.read_text(), f"{name} to be ready")  # noqa: B023 - called before the next round
+        _wait_for_dag_files(cluster)
         addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         yield Whole(cluster, members, services, addresses, secrets)
 
@@ -77,6 +84,19 @@ def _database(folder: Path) -> Iterator[Members]:
     where.mkdir(mode=0o700)
     with replica_set(where) as members:
         yield members
+
+
+def _wait_for_dag_files(cluster: Cluster) -> None:
+    """Wait until the DAG processor has read all files for the first time."""
+    processor = psutil.Process(cluster.airflow.parts["airflow-dags"].process.pid)
+    looks: list[int] = []
+
+    def is_idle() -> bool:
+        # beside it Airflow's manager, and a process for each file that is read
+        looks.append(len(processor.children(recursive=True)))
+        return looks[-QUIET_LOOKS:] == [1] * QUIET_LOOKS
+
+    wait_for(is_idle, "all DAG files to be read once")
 
 
 def _services(
@@ -103,10 +123,15 @@ def _services(
     return found
 
 
-def wait_for(happened: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> float:
+def wait_for(
+    happened: Callable[[], object],
+    what: str,
+    seconds: float = PATIENCE_S,
+    poll_s: float = POLL_S,
+) -> float:
     """Wait until something is so; returns the seconds that it took."""
     began = time.monotonic()
     while not happened():
         assert time.monotonic() - began < seconds, f"waited {seconds:g} s for {what}"
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return time.monotonic() - began

@@ -1,7 +1,6 @@
 """Airflow as `alerting up` starts it, and its REST API, for tests of the DAGs."""
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.local import parts
@@ -45,9 +45,14 @@ class Started:
             )
 
     def kill(self) -> None:
-        """End it at once with its whole group, as a machine without power does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """End it at once with all that it started, as a machine without power does. Tasks of
+        Airflow have groups of their own."""
+        with suppress(psutil.NoSuchProcess):
+            found = psutil.Process(self.process.pid)
+            found.suspend()  # it starts nothing more
+            for one in (*found.children(recursive=True), found):
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         self.process.wait(10)
 
     def terminate(self) -> None:
