@@ -82,7 +82,9 @@ def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Documen
         prepare_database(settings)
         with open_stores(settings) as stores:
             platform = assemble(settings, stores, channels=False)
-            _fill(platform, stores, classifiers, thresholds)
+            fill_plant(
+                platform, stores, classifiers, thresholds, whole_minute(datetime.now(UTC)), MODELS
+            )
             with running_airflow(settings) as processes:
                 watch = _Watch(
                     platform, stores, _signed_in(settings), processes, classifiers, thresholds
@@ -100,9 +102,16 @@ def _home() -> Iterator[Path]:
             yield Path(folder)
 
 
-def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds: int) -> None:
-    """Write line, definitions and models, as far as they are missing."""
-    now = whole_minute(datetime.now(UTC))
+def fill_plant(
+    platform: Platform,
+    stores: MongoStores,
+    classifiers: int,
+    thresholds: int,
+    now: datetime,
+    trained: int,
+) -> None:
+    """Write line, definitions and models, as far as they are missing. `trained`: how many models
+    are trained; the others are their copies."""
     fill(
         assets=platform.assets,
         plant=platform,
@@ -110,11 +119,11 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
         end=now,
         days=DAYS,
     )
-    _advance_line(platform, stores, now)
+    advance_plant(platform, stores, now)
     known = {revision.name for revision in platform.definitions.latest_revisions()}
     if "hot-00000" not in known:
         write_definitions(stores, thresholds, now)
-    for number in range(min(MODELS, classifiers)):
+    for number in range(min(trained, classifiers)):
         if not platform.decisions.for_definition(_name(number)):
             apply(platform, [_definition(number)], "benchmark", now, "benchmark")
             proposal = train(platform, _name(number), now)
@@ -129,9 +138,9 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
         now,
         "benchmark",
     )
-    for number in range(MODELS, classifiers):
+    for number in range(trained, classifiers):
         if not platform.decisions.for_definition(_name(number)):
-            copy_champion(platform, _name(number % MODELS), _name(number))
+            copy_champion(platform, _name(number % trained), _name(number))
     print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
 
 
@@ -155,7 +164,8 @@ def _name(number: int) -> str:
     return f"moist-{number:04}"
 
 
-def _advance_line(platform: Platform, stores: MongoStores, at: datetime) -> None:
+def advance_plant(platform: Platform, stores: MongoStores, at: datetime) -> None:
+    """Let the line run on, up to an instant."""
     lines = MongoLines(stores.database)
     advance_line(lines, platform, (at - stored_line(lines).state.origin) // MINUTE, at)
 
@@ -224,7 +234,7 @@ class _Watch:
             if whole_minute(now) != delivered:
                 delivered = whole_minute(now)
                 deliver(self.stores, assets, delivered, random)
-                _advance_line(self.platform, self.stores, delivered)
+                advance_plant(self.platform, self.stores, delivered)
                 if began is not None:
                     self._act(delivered, (delivered - whole_minute(began)) // MINUTE, minutes)
             self._note_edit()

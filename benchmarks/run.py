@@ -23,6 +23,7 @@ HEAVY = (
     "audit",
     "automl",
     "chance",
+    "cluster",
     "console_load",
     "evaluate",
     "forecast",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -70,9 +71,7 @@ def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Itera
         every = {"dag_id_pattern": "~"}
         answer = cluster.airflow.http.patch("/dags", params=every, json={"is_paused": False})
         answer.raise_for_status()
-        for name in cluster.workers:
-            log = logs / f"{name}.log"
-            wait_for(lambda: " ready." in log.read_text(), f"{name} to be ready")  # noqa: B023 - called before the next round
+        wait_for_workers(cluster)
         _wait_for_dag_files(cluster)
         addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         yield Whole(cluster, members, services, addresses, secrets)
@@ -84,6 +83,16 @@ def _database(folder: Path) -> Iterator[Members]:
     where.mkdir(mode=0o700)
     with replica_set(where) as members:
         yield members
+
+
+def wait_for_workers(cluster: Cluster) -> None:
+    """Wait until every worker takes tasks."""
+    for name, worker in cluster.workers.items():
+        wait_for(partial(_says_ready, worker), f"{name} to be ready")
+
+
+def _says_ready(worker: Started) -> bool:
+    return " ready." in worker.log.read_text()
 
 
 def _wait_for_dag_files(cluster: Cluster) -> None:
@@ -107,10 +116,7 @@ def _services(
     variables: Mapping[str, str],
 ) -> list[Part]:
     environ = {**parts.environment(settings, secrets, os.environ), **variables}
-    mlflow = parts.mlflow_part(settings, environ)
-    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
-    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
-    found = [replace(mlflow, command=(*alone, *artifacts))]
+    found = [mlflow_of_all(settings, environ, folder)]
     for name, port in ports.items():
         own = replace(settings, api_port=port)
         api = parts.api_part(own, environ | {"ALERTING_API_PORT": str(port)}, ())
@@ -121,6 +127,14 @@ def _services(
         command = (*stream.command[:-1], str(alive))
         found.append(replace(stream, name=name, command=command, ready=alive.exists))
     return found
+
+
+def mlflow_of_all(settings: Settings, environ: Mapping[str, str], folder: Path) -> Part:
+    """Return an MLflow that serves artifacts to hosts without a folder in common."""
+    mlflow = parts.mlflow_part(settings, environ)
+    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
+    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
+    return replace(mlflow, command=(*alone, *artifacts))
 
 
 def wait_for(

@@ -12,6 +12,7 @@ without broker or database.
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -163,6 +164,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no part goes on
     said = [0.0]
 
     def say(text: str) -> None:
