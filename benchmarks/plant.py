@@ -109,9 +109,10 @@ def fill_plant(
     thresholds: int,
     now: datetime,
     trained: int,
+    every: str = "1m",
 ) -> None:
     """Write line, definitions and models, as far as they are missing. `trained`: how many models
-    are trained; the others are their copies."""
+    are trained; the others are their copies. `every`: the cadence of all."""
     fill(
         assets=platform.assets,
         plant=platform,
@@ -122,10 +123,10 @@ def fill_plant(
     advance_plant(platform, stores, now)
     known = {revision.name for revision in platform.definitions.latest_revisions()}
     if "hot-00000" not in known:
-        write_definitions(stores, thresholds, now)
+        write_definitions(stores, thresholds, now, every)
     for number in range(min(trained, classifiers)):
         if not platform.decisions.for_definition(_name(number)):
-            apply(platform, [_definition(number)], "benchmark", now, "benchmark")
+            apply(platform, [_definition(number, every)], "benchmark", now, "benchmark")
             proposal = train(platform, _name(number), now)
             promote_run(
                 platform, proposal.run_id, approved_by="benchmark" if proposal.waiting else None
@@ -133,7 +134,7 @@ def fill_plant(
             print(f"{_name(number)}: {proposal.verdict}", file=sys.stderr)
     apply(
         platform,
-        [_definition(n) for n in range(classifiers) if _name(n) not in known],
+        [_definition(n, every) for n in range(classifiers) if _name(n) not in known],
         "benchmark",
         now,
         "benchmark",
@@ -144,7 +145,7 @@ def fill_plant(
     print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
 
 
-def _definition(number: int, **changes: Any) -> Document:
+def _definition(number: int, every: str = "1m", **changes: Any) -> Document:
     example: Document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     learning = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
     horizon = f"{30 + 5 * (number % MODELS)}m"
@@ -154,7 +155,7 @@ def _definition(number: int, **changes: Any) -> Document:
             "name": _name(number),
             "horizon": horizon,
             "learning": learning,
-            "schedule": {"report": None},
+            "schedule": {"report": None, "every": every},
         }
         | changes
     )

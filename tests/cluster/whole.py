@@ -18,7 +18,7 @@ from alerting.local.secrets import Secrets, load_or_create
 from alerting.settings.environment import Settings
 from tests.cluster.cluster import Cluster, running_cluster
 from tests.helpers.replica_set import Members, replica_set
-from tests.helpers.scheduler import Started, end_all
+from tests.helpers.scheduler import PAUSED, Started, end_all
 from tests.support import free_port
 
 QUEUES = {
@@ -51,7 +51,8 @@ class Whole:
 def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Iterator[Whole]:
     """Start everything in a folder, and stop it. `variables` are those of every process."""
     mlflow_port = free_port()
-    variables = {"ALERTING_MLFLOW_URI": f"http://127.0.0.1:{mlflow_port}", **variables}
+    common = {"ALERTING_MLFLOW_URI": f"http://127.0.0.1:{mlflow_port}", PAUSED: "False"}
+    variables = common | variables
     with ExitStack() as stack:
         members = stack.enter_context(_database(folder))
         cluster = stack.enter_context(
@@ -68,9 +69,6 @@ def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Itera
             services[part.name] = Started(part.command, part.environ, logs / f"{part.name}.log")
         for part in started:
             wait_for(part.ready, f"{part.name} to answer")
-        every = {"dag_id_pattern": "~"}
-        answer = cluster.airflow.http.patch("/dags", params=every, json={"is_paused": False})
-        answer.raise_for_status()
         wait_for_workers(cluster)
         _wait_for_dag_files(cluster)
         addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

@@ -20,6 +20,7 @@ from alerting.settings.environment import Settings
 
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
 POLL_S = 0.3
+PAUSED = "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"
 
 
 @dataclass
@@ -180,15 +181,15 @@ class Airflow:
 @contextmanager
 def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
     """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused
-    until it is wanted."""
+    until it is wanted, unless `variables` say otherwise."""
     secrets = load_or_create(settings.home / "secrets")
     environ = (
         parts.airflow_environment(
             settings, secrets, parts.environment(settings, secrets, os.environ)
         )
+        | {PAUSED: "True"}
         | variables
     )
-    environ["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
     logs = settings.home / "logs"
     logs.mkdir(exist_ok=True)
     write_dag_files(settings.home)
