@@ -13,6 +13,7 @@ A small try: `python -m benchmarks.cluster 1000 10`.
 
 import json
 import os
+import shutil
 import signal
 import statistics
 import sys
@@ -35,9 +36,8 @@ from alerting.adapters.platform import Platform
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
-from alerting.settings.home import load_or_create_key
 from alerting.settings.machine import free_port
-from alerting.wiring import assemble, open_stores, prepare_database
+from alerting.wiring import assemble, mlflow_sign_in, open_stores, prepare_database
 from benchmarks.evaluate import ASSETS
 from benchmarks.plant import advance_plant, fill_plant
 from benchmarks.scheduler import LATENCY, MINUTE, deliver, whole_minute
@@ -128,12 +128,12 @@ def _plant(thresholds: int, models: int) -> Iterator["_Plant"]:
             api_port=free_port(),
         )
         secrets = load_or_create(settings.home / "secrets")
-        load_or_create_key(settings.home / "secrets" / "model_key")
         prepare_database(settings)
         mlflow = mlflow_of_all(settings, parts.environment(settings, secrets, os.environ), folder)
         started = Started(mlflow.command, mlflow.environ, folder / "mlflow.log")
         stack.callback(lambda: end_all([started]))
         wait_for(mlflow.ready, "MLflow to answer")
+        os.environ.update(mlflow_sign_in(settings))
         settings = replace(settings, mlflow_uri=f"http://127.0.0.1:{settings.mlflow_port}")
         stores = stack.enter_context(open_stores(settings))
         begin = whole_minute(datetime.now(UTC)) - PAST
@@ -159,8 +159,8 @@ class _Plant:
         folder.mkdir()
         queues = {f"worker-{number}": "evaluation" for number in range(count)}
         variables = {"ALERTING_MLFLOW_URI": str(self.settings.mlflow_uri)}
-        uri = self.settings.mongodb_uri
-        with running_cluster(folder, queues, 1, uri, **variables) as cluster:
+        shared = (self.settings.mongodb_uri, self.settings.home / "secrets")
+        with running_cluster(folder, queues, 1, *shared, **variables) as cluster:
             workers = list(cluster.workers.values())
             wait_for_workers(cluster)
             return self._measure(cluster.airflow, workers)
@@ -169,8 +169,7 @@ class _Plant:
         """Return the figures of ticks with as many slots of LocalExecutor."""
         home = self.folder / "local"
         settings = replace(self.settings, home=home, evaluation_slots=slots)
-        load_or_create(home / "secrets")
-        load_or_create_key(home / "secrets" / "model_key")
+        shutil.copytree(self.settings.home / "secrets", home / "secrets")
         with running_airflow(settings, ALERTING_EVALUATION_SLOTS=str(slots)) as airflow:
             return self._measure(airflow, [])
 

@@ -19,12 +19,11 @@ Row = Mapping[str, Any]
 def kill_in_mid_tick(whole: Whole) -> dict[str, Any]:
     """Kill a worker that evaluates; returns what became of its shards, in seconds from its death.
 
-    Raises AssertionError if one was not repeated in time, if a shard of another worker was, or if
-    the log of the dead worker's try cannot be read.
+    Raises AssertionError if a shard of another worker was repeated, or if the log of the dead
+    worker's try cannot be read.
     """
     for _ in range(TRIES):
         if found := _kill_once(whole):
-            assert found["done"] < GOAL_S, found
             return found
     raise AssertionError(f"no shard was in the middle of its work in {TRIES} ticks")
 

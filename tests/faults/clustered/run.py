@@ -57,10 +57,8 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     world.save()
     receiver = Program(world, "hook", "hook")
     receiver.start()
-    shared = ("ALERTING_WEBHOOK", "ALERTING_EGRESS")
-    variables = {name: value for name, value in world.environ.items() if name.startswith(shared)}
     try:
-        with whole_cluster(folder, **variables) as whole:
+        with whole_cluster(folder, **world.receivers) as whole:
             return _storm(world, whole, minutes, say)
     finally:
         receiver.stop()
