@@ -87,7 +87,12 @@ def _raise(first: Client, second: Client) -> tuple[float, str]:
 
 def _acknowledge(first: Client, second: Client, episode: str) -> float:
     assert second.acknowledge_episode(episode)["acknowledged"]
-    took = wait_for(lambda: first.show_episode(episode)["acknowledged"], "the acknowledgement")
+
+    def is_known() -> bool:
+        shown = first.show_episode(episode)["transitions"]
+        return any(transition["kind"] == "acknowledged" for transition in shown)
+
+    took = wait_for(is_known, "the acknowledgement")
     return round(took, 2)
 
 

@@ -1,6 +1,8 @@
 """The fault test of a cluster: workers, APIs, stream services, scheduler, broker and the primary of
 the database are killed under load, the primary also steps down.
 
+Before it one worker is killed in the middle of a tick, which may cost 45 seconds.
+
 Afterwards every reading that an API acknowledged is stored, and no other; episodes are those of
 one evaluation of all of them; every live episode was notified, and every notification was received,
 none again once everything had recovered. No tick ends more than a minute late beside the times
@@ -24,6 +26,7 @@ from typing import Any
 from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.usecases.ingestion.late_routing import _WRITER_GIVEN_UP
+from tests.cluster.death import GOAL_S, kill_in_mid_tick
 from tests.cluster.walk import TICK
 from tests.cluster.whole import Whole, wait_for, whole_cluster
 from tests.faults.account import Account, check_after_recovery
@@ -74,7 +77,11 @@ def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str,
     line = SendingLine([whole.client(api) for api in whole.addresses], world.seed)
     line.start()
     wait_for(lambda: _ticks(whole), "the first tick")
-    say("the cluster is up; the storm begins")
+    death = kill_in_mid_tick(whole)
+    account.counts["death of a worker"] = death
+    late = [death] if death["done"] > GOAL_S else []
+    account.expect_none("shards of a dead worker that took too long", late)
+    say(f"a worker died: {death}")
     parts = all_parts(world, whole)
     storm = ClusterStorm(parts, world.seed, longest_freeze_s=0.0, pause_s=PAUSE_S)
     since = time.time()
