@@ -36,7 +36,8 @@ class WritingLine(Line):
         self._plant = WritePorts(reading_writes=stores.reading_writes, arrivals=stores.arrivals)
 
     async def _connect_and_send(self):
-        taken, self._waiting = self._waiting, []
+        taken = self._waiting
+        self._waiting = []
         rows = [ReadingRow(asset, ts, {"temperature": value}) for asset, ts, value in taken]
         await asyncio.to_thread(add_readings, self._plant, rows, datetime.now(UTC))
         self.sent |= {(asset, ts): value for asset, ts, value in taken}
