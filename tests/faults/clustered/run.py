@@ -14,6 +14,7 @@ without broker or database.
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -49,11 +50,12 @@ from tests.support import free_port
 PAUSE_S = (4.0, 16.0)
 PATIENCE_S = 240.0
 Say = Callable[[str], None]
+Show = Callable[[Mapping[str, Any]], None]
 
 
-def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
-    """Storm for some minutes, recover, compare. Returns the report; `wrong` in it is empty if all
-    is well."""
+def run(folder: Path, minutes: float, seed: int, say: Say, show: Show) -> bool:
+    """Storm for some minutes, recover, compare, and show the report before the cluster is stopped.
+    Return whether nothing is wrong."""
     own = folder / "world"
     own.mkdir()
     world = World(str(own), seed, 1.0, free_port(), free_port(), free_port())
@@ -62,7 +64,9 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     receiver.start()
     try:
         with whole_cluster(folder, **world.receivers) as whole:
-            return _storm(world, whole, minutes, say)
+            report = _storm(world, whole, minutes, say)
+            show(report)
+            return not report["wrong"]
     finally:
         receiver.stop()
 
@@ -115,6 +119,7 @@ def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str,
     return {
         "minutes": minutes,
         "seed": world.seed,
+        "load_average": round(os.getloadavg()[0], 1),
         "counts": account.counts,
         "wrong": account.wrong,
     }
@@ -177,15 +182,17 @@ def main() -> None:
             said[0] = time.monotonic()
             print(text, file=sys.stderr, flush=True)
 
+    def show(report: Mapping[str, Any]) -> None:
+        text = json.dumps(report, indent=1, default=str)
+        print(text, flush=True)
+        if given.out:
+            given.out.write_text(text)
+
     with tempfile.TemporaryDirectory(prefix="alerting-faults-") as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        report = run(folder, given.minutes, given.seed, say)
-    text = json.dumps(report, indent=1, default=str)
-    print(text)
-    if given.out:
-        given.out.write_text(text)
-    sys.exit(1 if report["wrong"] else 0)
+        is_well = run(folder, given.minutes, given.seed, say, show)
+    sys.exit(0 if is_well else 1)
 
 
 if __name__ == "__main__":
