@@ -126,7 +126,7 @@ def fill_plant(
         write_definitions(stores, thresholds, now, every)
     for number in range(min(trained, classifiers)):
         if not platform.decisions.for_definition(_name(number)):
-            apply(platform, [_definition(number, every)], "benchmark", now, "benchmark")
+            apply(platform, [_definition(number, every, trained)], "benchmark", now, "benchmark")
             proposal = train(platform, _name(number), now)
             promote_run(
                 platform, proposal.run_id, approved_by="benchmark" if proposal.waiting else None
@@ -134,7 +134,7 @@ def fill_plant(
             print(f"{_name(number)}: {proposal.verdict}", file=sys.stderr)
     apply(
         platform,
-        [_definition(n, every) for n in range(classifiers) if _name(n) not in known],
+        [_definition(n, every, trained) for n in range(classifiers) if _name(n) not in known],
         "benchmark",
         now,
         "benchmark",
@@ -145,10 +145,11 @@ def fill_plant(
     print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
 
 
-def _definition(number: int, every: str = "1m", **changes: Any) -> Document:
+def _definition(number: int, every: str = "1m", trained: int = MODELS, **changes: Any) -> Document:
+    """Return a classifier; those with the model of another one have its question."""
     example: Document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     learning = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
-    horizon = f"{30 + 5 * (number % MODELS)}m"
+    horizon = f"{30 + 5 * (number % trained)}m"
     return (
         example
         | {
