@@ -38,8 +38,8 @@ check: $(MADE) ## Check style, types and the direction of imports
 bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 	@.venv/bin/python -m benchmarks.run $(NAME)
 
-faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json (OF=streams: broker and stream services)
-	@.venv/bin/python -m tests.faults.$(if $(filter streams,$(OF)),streamed.)run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
+faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json (OF=streams: broker and stream services; OF=cluster: workers, primary, scheduler, broker, APIs)
+	@.venv/bin/python -m tests.faults.$(if $(filter streams,$(OF)),streamed.)$(if $(filter cluster,$(OF)),clustered.)run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
 
 cluster: $(MADE) ## Start a cluster on this machine: three MongoDB, PostgreSQL, Redis, three Celery workers with homes of their own, two APIs, two stream services (ARGS=--walk: an alert over all of them)
 	@.venv/bin/python -m tests.cluster.run $(ARGS)

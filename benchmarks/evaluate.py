@@ -145,14 +145,15 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
     }
 
 
-def write_definitions(stores: MongoStores, size: int, since: datetime) -> None:
-    """Write definitions in service since an instant, ten to an asset, and their assets."""
+def write_definitions(stores: MongoStores, size: int, since: datetime, every: str = "1m") -> None:
+    """Write definitions in service since an instant, ten to an asset, and their assets. `every`:
+    their cadence."""
     assets = [
         Asset(name=asset_name(i), variables={"temperature": Variable(unit="°C")})
         for i in range(min(size, ASSETS))
     ]
     stores.assets.store_assets(assets)
-    documents = [_definition(i) for i in range(size)]
+    documents = [{**_definition(i), "schedule": {"every": every}} for i in range(size)]
     revisions = [
         next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents
     ]

@@ -82,7 +82,9 @@ def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Documen
         prepare_database(settings)
         with open_stores(settings) as stores:
             platform = assemble(settings, stores, channels=False)
-            _fill(platform, stores, classifiers, thresholds)
+            fill_plant(
+                platform, stores, classifiers, thresholds, whole_minute(datetime.now(UTC)), MODELS
+            )
             with running_airflow(settings) as processes:
                 watch = _Watch(
                     platform, stores, _signed_in(settings), processes, classifiers, thresholds
@@ -100,9 +102,17 @@ def _home() -> Iterator[Path]:
             yield Path(folder)
 
 
-def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds: int) -> None:
-    """Write line, definitions and models, as far as they are missing."""
-    now = whole_minute(datetime.now(UTC))
+def fill_plant(
+    platform: Platform,
+    stores: MongoStores,
+    classifiers: int,
+    thresholds: int,
+    now: datetime,
+    trained: int,
+    every: str = "1m",
+) -> None:
+    """Write line, definitions and models, as far as they are missing. `trained`: how many models
+    are trained; the others are their copies. `every`: the cadence of all."""
     fill(
         assets=platform.assets,
         plant=platform,
@@ -110,13 +120,13 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
         end=now,
         days=DAYS,
     )
-    _advance_line(platform, stores, now)
+    advance_plant(platform, stores, now)
     known = {revision.name for revision in platform.definitions.latest_revisions()}
     if "hot-00000" not in known:
-        write_definitions(stores, thresholds, now)
-    for number in range(min(MODELS, classifiers)):
+        write_definitions(stores, thresholds, now, every)
+    for number in range(min(trained, classifiers)):
         if not platform.decisions.for_definition(_name(number)):
-            apply(platform, [_definition(number)], "benchmark", now, "benchmark")
+            apply(platform, [_definition(number, every, trained)], "benchmark", now, "benchmark")
             proposal = train(platform, _name(number), now)
             promote_run(
                 platform, proposal.run_id, approved_by="benchmark" if proposal.waiting else None
@@ -124,28 +134,29 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
             print(f"{_name(number)}: {proposal.verdict}", file=sys.stderr)
     apply(
         platform,
-        [_definition(n) for n in range(classifiers) if _name(n) not in known],
+        [_definition(n, every, trained) for n in range(classifiers) if _name(n) not in known],
         "benchmark",
         now,
         "benchmark",
     )
-    for number in range(MODELS, classifiers):
+    for number in range(trained, classifiers):
         if not platform.decisions.for_definition(_name(number)):
-            copy_champion(platform, _name(number % MODELS), _name(number))
+            copy_champion(platform, _name(number % trained), _name(number))
     print(f"{classifiers} classifiers and {thresholds} thresholds are there", file=sys.stderr)
 
 
-def _definition(number: int, **changes: Any) -> Document:
+def _definition(number: int, every: str = "1m", trained: int = MODELS, **changes: Any) -> Document:
+    """Return a classifier; those with the model of another one have its question."""
     example: Document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     learning = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
-    horizon = f"{30 + 5 * (number % MODELS)}m"
+    horizon = f"{30 + 5 * (number % trained)}m"
     return (
         example
         | {
             "name": _name(number),
             "horizon": horizon,
             "learning": learning,
-            "schedule": {"report": None},
+            "schedule": {"report": None, "every": every},
         }
         | changes
     )
@@ -155,7 +166,8 @@ def _name(number: int) -> str:
     return f"moist-{number:04}"
 
 
-def _advance_line(platform: Platform, stores: MongoStores, at: datetime) -> None:
+def advance_plant(platform: Platform, stores: MongoStores, at: datetime) -> None:
+    """Let the line run on, up to an instant."""
     lines = MongoLines(stores.database)
     advance_line(lines, platform, (at - stored_line(lines).state.origin) // MINUTE, at)
 
@@ -224,7 +236,7 @@ class _Watch:
             if whole_minute(now) != delivered:
                 delivered = whole_minute(now)
                 deliver(self.stores, assets, delivered, random)
-                _advance_line(self.platform, self.stores, delivered)
+                advance_plant(self.platform, self.stores, delivered)
                 if began is not None:
                     self._act(delivered, (delivered - whole_minute(began)) // MINUTE, minutes)
             self._note_edit()

@@ -24,6 +24,7 @@ HEAVY = (
     "automl",
     "champion_load",
     "chance",
+    "cluster",
     "console_load",
     "evaluate",
     "forecast",

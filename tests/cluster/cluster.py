@@ -42,13 +42,17 @@ def running_cluster(
     queues: Mapping[str, str],
     concurrency: int = 2,
     mongodb_uri: str | None = None,
+    secrets: Path | None = None,
     **variables: str,
 ) -> Iterator[Cluster]:
     """Start a cluster in a folder, and stop it. `queues`: those of each worker, separated by
     commas, by its name. `mongodb_uri`: a database that runs already, else one is started.
-    `variables` are those of every part of Airflow."""
+    `secrets`: the folder of those with which it was used before. `variables` are those of every
+    part of Airflow."""
     home = folder / "home"
     home.mkdir()
+    if secrets is not None:
+        shutil.copytree(secrets, home / "secrets")
     with ExitStack() as stack:
         if mongodb_uri is None:
             server = EmbeddedMongod(folder / "mongod", free_port())

@@ -1,5 +1,5 @@
 """Start a cluster on this machine until Ctrl-C: `make cluster`; `make cluster ARGS=--walk` goes the
-way of an alert over all its machines instead, and ends.
+way of an alert over all its machines instead, kills a worker in the middle of a tick, and ends.
 
 Everything lies in a temporary folder and is gone afterwards.
 """
@@ -9,10 +9,13 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from alerting.local import parts
-from tests.cluster.walk import walk
+from tests.cluster.death import GOAL_S, kill_in_mid_tick
+from tests.cluster.walk import DAG_GOAL_S, walk
 from tests.cluster.whole import Whole, whole_cluster
 
 
@@ -25,12 +28,27 @@ def main() -> None:
         try:
             with whole_cluster(Path(name)) as whole:
                 if given.walk:
-                    print(json.dumps(walk(whole), indent=1))
-                    return
+                    way = walk(whole)
+                    print(json.dumps(way, indent=1), flush=True)
+                    sys.exit(_report(way, kill_in_mid_tick(whole)))
                 _say(whole, Path(name))
                 signal.pause()
         except KeyboardInterrupt:
             print("stopped", flush=True)
+
+
+def _report(way: Mapping[str, Any], death: Mapping[str, Any]) -> int:
+    """Print what a death cost; returns 1 if something took too long."""
+    print(json.dumps(death, indent=1))
+    goals = (
+        ("from definition to DAG", way["from definition to DAG"], DAG_GOAL_S),
+        ("a dead worker's shard", death["done"], GOAL_S),
+    )
+    missed = [
+        f"{what} took {took} s, more than {most:g}" for what, took, most in goals if took > most
+    ]
+    print(*missed, sep="\n", flush=True)
+    return 1 if missed else 0
 
 
 def _say(whole: Whole, folder: Path) -> None:

@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import psutil
 
 from alerting.client import Client
 from alerting.local import parts
@@ -15,7 +18,7 @@ from alerting.local.secrets import Secrets, load_or_create
 from alerting.settings.environment import Settings
 from tests.cluster.cluster import Cluster, running_cluster
 from tests.helpers.replica_set import Members, replica_set
-from tests.helpers.scheduler import Started, end_all
+from tests.helpers.scheduler import PAUSED, Started, end_all
 from tests.support import free_port
 
 QUEUES = {
@@ -25,6 +28,7 @@ QUEUES = {
 }
 PATIENCE_S = 300.0
 POLL_S = 0.1
+QUIET_LOOKS = 20
 
 
 @dataclass
@@ -47,7 +51,8 @@ class Whole:
 def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Iterator[Whole]:
     """Start everything in a folder, and stop it. `variables` are those of every process."""
     mlflow_port = free_port()
-    variables = {"ALERTING_MLFLOW_URI": f"http://127.0.0.1:{mlflow_port}", **variables}
+    common = {"ALERTING_MLFLOW_URI": f"http://127.0.0.1:{mlflow_port}", PAUSED: "False"}
+    variables = common | variables
     with ExitStack() as stack:
         members = stack.enter_context(_database(folder))
         cluster = stack.enter_context(
@@ -64,9 +69,8 @@ def whole_cluster(folder: Path, concurrency: int = 2, **variables: str) -> Itera
             services[part.name] = Started(part.command, part.environ, logs / f"{part.name}.log")
         for part in started:
             wait_for(part.ready, f"{part.name} to answer")
-        every = {"dag_id_pattern": "~"}
-        answer = cluster.airflow.http.patch("/dags", params=every, json={"is_paused": False})
-        answer.raise_for_status()
+        wait_for_workers(cluster)
+        _wait_for_dag_files(cluster)
         addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         yield Whole(cluster, members, services, addresses, secrets)
 
@@ -79,6 +83,29 @@ def _database(folder: Path) -> Iterator[Members]:
         yield members
 
 
+def wait_for_workers(cluster: Cluster) -> None:
+    """Wait until every worker takes tasks."""
+    for name, worker in cluster.workers.items():
+        wait_for(partial(_says_ready, worker), f"{name} to be ready")
+
+
+def _says_ready(worker: Started) -> bool:
+    return " ready." in worker.log.read_text()
+
+
+def _wait_for_dag_files(cluster: Cluster) -> None:
+    """Wait until the DAG processor has read all files for the first time."""
+    processor = psutil.Process(cluster.airflow.parts["airflow-dags"].process.pid)
+    looks: list[int] = []
+
+    def is_idle() -> bool:
+        # beside it Airflow's manager, and a process for each file that is read
+        looks.append(len(processor.children(recursive=True)))
+        return looks[-QUIET_LOOKS:] == [1] * QUIET_LOOKS
+
+    wait_for(is_idle, "all DAG files to be read once")
+
+
 def _services(
     settings: Settings,
     secrets: Secrets,
@@ -87,10 +114,7 @@ def _services(
     variables: Mapping[str, str],
 ) -> list[Part]:
     environ = {**parts.environment(settings, secrets, os.environ), **variables}
-    mlflow = parts.mlflow_part(settings, environ)
-    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
-    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
-    found = [replace(mlflow, command=(*alone, *artifacts))]
+    found = [mlflow_of_all(settings, environ, folder)]
     for name, port in ports.items():
         own = replace(settings, api_port=port)
         api = parts.api_part(own, environ | {"ALERTING_API_PORT": str(port)}, ())
@@ -103,10 +127,23 @@ def _services(
     return found
 
 
-def wait_for(happened: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> float:
+def mlflow_of_all(settings: Settings, environ: Mapping[str, str], folder: Path) -> Part:
+    """Return an MLflow that serves artifacts to hosts without a folder in common."""
+    mlflow = parts.mlflow_part(settings, environ)
+    alone = mlflow.command[: mlflow.command.index("--no-serve-artifacts")]
+    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
+    return replace(mlflow, command=(*alone, *artifacts))
+
+
+def wait_for(
+    happened: Callable[[], object],
+    what: str,
+    seconds: float = PATIENCE_S,
+    poll_s: float = POLL_S,
+) -> float:
     """Wait until something is so; returns the seconds that it took."""
     began = time.monotonic()
     while not happened():
         assert time.monotonic() - began < seconds, f"waited {seconds:g} s for {what}"
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return time.monotonic() - began

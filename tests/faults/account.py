@@ -107,7 +107,7 @@ def settle_accounts(
     _check_repeats(account, world, accepted)
     _check_claims(account, world)
     _check_starvation(account, world, stormy, accepted, recovered_at)
-    _check_after_recovery(account, accepted, sent_before, recovered_at)
+    check_after_recovery(account, accepted, sent_before, recovered_at)
     account.expect_none(
         "received after a restart with nothing to tell",
         [n for n in accepted if n["t"] > restarted_at],
@@ -418,12 +418,14 @@ def _check_repeats(account: Account, world: World, accepted: Sequence[Mapping[st
     account.expect_none("repeated deliveries without a cause", unexplained)
 
 
-def _check_after_recovery(
+def check_after_recovery(
     account: Account,
     accepted: Sequence[Mapping[str, Any]],
     sent_before: set[str],
     recovered_at: float,
 ) -> None:
+    """Expect that nothing is told again, or twice, once everything had recovered. `sent_before`:
+    keys that were recorded as sent by then."""
     after = [n["key"] for n in accepted if n["t"] > recovered_at]
     before = {n["key"] for n in accepted if n["t"] <= recovered_at}
     account.counts["deliveries received after recovery"] = len(after)

@@ -32,6 +32,7 @@ class Storm:
     seed: int
     longest_freeze_s: float
     outage_s: float = 0.0
+    pause_s: tuple[float, float] = PAUSE_S
     sampled_at: float = 0.0
 
     def rage(self, seconds: float, told: Callable[[float], None]) -> None:
@@ -47,7 +48,7 @@ class Storm:
                 self._stop_evaluation(now)
             if now >= next_at:
                 self._strike(chance, now)
-                next_at = now + chance.uniform(*PAUSE_S)
+                next_at = now + chance.uniform(*self.pause_s)
             self._tend()
             told(over - now)
             time.sleep(0.05)

@@ -58,6 +58,13 @@ class World:
             "ALERTING_MONGODB_URI": self.uri,
             "ALERTING_DATABASE": STORMY,
             "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file
+            **self.receivers,
+        }
+
+    @property
+    def receivers(self) -> Mapping[str, str]:
+        """The variables of whoever receives notifications."""
+        return {
             "ALERTING_SMTP_HOST": "127.0.0.1",
             "ALERTING_SMTP_PORT": str(self.mail_port),
             "ALERTING_SMTP_TLS": "none",

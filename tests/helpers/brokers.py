@@ -62,6 +62,21 @@ class Server(ABC):
             process.terminate()
             process.wait(600)
 
+    @property
+    def pid(self) -> int:
+        """Return the number of its process."""
+        return self._processes[-1].pid
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether its process has not ended."""
+        return self._processes[-1].poll() is None
+
+    def kill(self) -> None:
+        """End the server at once; `start` starts it again on the same port."""
+        self._processes[-1].kill()
+        self._processes[-1].wait(600)
+
     def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Make what a plant has before a source is applied."""
 

@@ -19,7 +19,7 @@ from tests.support import free_port
 ELECTION_MS = 5000
 _MEMBERS = 3
 _PATIENCE_S = 120.0
-_LITTLE = {"--wiredTigerCacheSizeGB": "0.25"}
+_LITTLE = {"--wiredTigerCacheSizeGB": "0.5"}
 
 
 class Members:
@@ -41,6 +41,11 @@ class Members:
         password = quote((self.folders[0] / mongod_access.PASSWORD_FILE).read_text(), safe="")
         options = f"replicaSet={mongod_access.REPLICA_SET}&authSource=admin"
         return f"mongodb://{mongod_access.USER}:{password}@{self.hosts.replace(' ', '')}/?{options}"
+
+    @property
+    def pid(self) -> int:
+        """Return the number of the first member's process."""
+        return self._processes[0].pid
 
     def begin(self) -> None:
         """Start all members as one set, and wait until each of them has its data."""

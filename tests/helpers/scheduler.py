@@ -1,7 +1,6 @@
 """Airflow as `alerting up` starts it, and its REST API, for tests of the DAGs."""
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.local import parts
@@ -20,6 +20,7 @@ from alerting.settings.environment import Settings
 
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
 POLL_S = 0.3
+PAUSED = "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"
 
 
 @dataclass
@@ -45,9 +46,14 @@ class Started:
             )
 
     def kill(self) -> None:
-        """End it at once with its whole group, as a machine without power does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """End it at once with all that it started, as a machine without power does. Tasks of
+        Airflow have groups of their own."""
+        with suppress(psutil.NoSuchProcess):
+            found = psutil.Process(self.process.pid)
+            found.suspend()  # it starts nothing more
+            for one in (*found.children(recursive=True), found):
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         self.process.wait(10)
 
     def terminate(self) -> None:
@@ -175,15 +181,15 @@ class Airflow:
 @contextmanager
 def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
     """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused
-    until it is wanted."""
+    until it is wanted, unless `variables` say otherwise."""
     secrets = load_or_create(settings.home / "secrets")
     environ = (
         parts.airflow_environment(
             settings, secrets, parts.environment(settings, secrets, os.environ)
         )
+        | {PAUSED: "True"}
         | variables
     )
-    environ["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
     logs = settings.home / "logs"
     logs.mkdir(exist_ok=True)
     write_dag_files(settings.home)

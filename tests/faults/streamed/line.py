@@ -42,7 +42,11 @@ DEFINITIONS = [
 
 class Line:
     """Readings of all assets each STEP_S from a seed; `sent`: by asset and instant, the values that
-    the broker has confirmed."""
+    the broker has confirmed. An oven is hot every `hot_every_s` on average, for at most
+    `longest_steps`."""
+
+    hot_every_s = 10.0
+    longest_steps = 17
 
     def __init__(self, address: str, seed: int) -> None:
         self._address = address
@@ -116,11 +120,10 @@ class Line:
         self.sent[asset, ts] = value
 
     def _readings(self, *, normal: bool) -> list[tuple[str, datetime, float]]:
-        """Return readings of now; about every ten seconds an oven is hot for one to eight
-        seconds."""
+        """Return readings of now; now and then an oven is hot for a while."""
         self._step += 1
-        starts = self._random.random(ASSETS) < STEP_S / 10
-        lengths = self._random.integers(2, 17, ASSETS)
+        starts = self._random.random(ASSETS) < STEP_S / self.hot_every_s
+        lengths = self._random.integers(2, self.longest_steps, ASSETS)
         self._hot_until = np.where(starts, self._step + lengths, self._hot_until)
         now = datetime.now(UTC)
         now -= timedelta(microseconds=now.microsecond % 1000)

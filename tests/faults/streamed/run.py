@@ -68,7 +68,7 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
         asyncio.run(_make_stream(broker.address))
         with open_stores(world.uri, STORMY, prepare=True) as stores:
             began = datetime.now(UTC)
-            _found(stores, began, documents())
+            put_into_service(stores, began, documents())
         for part in parts[2:]:
             part.start()
         line = Line(broker.address, seed)
@@ -92,19 +92,19 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
             account.expect_none(
                 "readings that are not stored in time", [] if is_stored else [len(line.sent)]
             )
-            calm = storm.calm(lambda: _is_done(stores, line), PATIENCE_S)
-            account.expect_none("work that is not done in time", [] if calm else [_undone(stores)])
+            calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
+            account.expect_none("work that is not done in time", [] if calm else [undone(stores)])
             say("waiting for arrival records of killed writers")
             calm = storm.calm(
-                lambda: _is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S
+                lambda: is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S
             )
             account.expect_none(
-                "arrivals that are not routed in time", [] if calm else [_undone(stores)]
+                "arrivals that are not routed in time", [] if calm else [undone(stores)]
             )
-            calm = storm.calm(lambda: _is_done(stores, line), PATIENCE_S)
+            calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
             account.expect_none(
                 "work after these arrivals that is not done in time",
-                [] if calm else [_undone(stores)],
+                [] if calm else [undone(stores)],
             )
         for part in parts[2:]:
             part.stop()
@@ -113,7 +113,8 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
             open_stores(world.uri, CALM, prepare=True) as undisturbed,
         ):
             account.counts["kills and freezes"] = {part.name: dict(part.counts) for part in parts}
-            _compare(account, world, line, stormy, _calm_episodes(undisturbed, began, line))
+            expected = calm_episodes(undisturbed, began, line, documents())
+            compare(account, world, line, stormy, expected)
     finally:
         for part in reversed(parts):
             part.stop()
@@ -132,22 +133,23 @@ async def _make_stream(address: str) -> None:
     await client.close()
 
 
-def _found(stores: MongoStores, now: datetime, source: Mapping[str, Any]) -> Platform:
-    """Put assets, definitions, the route and the source into service."""
+def put_into_service(stores: MongoStores, now: datetime, *sources: Mapping[str, Any]) -> Platform:
+    """Put assets, definitions, the route and sources into service."""
     platform = platform_on(stores, [type("Named", (), {"name": "mes"})()], HandClock(now))
+    source = sources[0]["name"] if sources else None
     platform.assets.store_assets(
         [
-            Asset(name=_name(i), variables={"temperature": Variable(source="line")})
+            Asset(name=_name(i), variables={"temperature": Variable(source=source)})
             for i in range(ASSETS)
         ]
     )
-    apply_sources(platform, [source], "engineer", now)
+    apply_sources(platform, sources, "engineer", now)
     apply(platform, DEFINITIONS, "engineer", now, "fault test")
     apply_routes(platform, [ROUTE], "engineer", now)
     return platform
 
 
-def _is_done(stores: MongoStores, line: Line) -> bool:
+def is_done(stores: MongoStores, line: Line) -> bool:
     """Return whether all is evaluated and notified, except for arrivals whose writers were
     killed."""
     last = max(ts for _, ts in line.sent)
@@ -157,14 +159,14 @@ def _is_done(stores: MongoStores, line: Line) -> bool:
     return bool(evaluated and evaluated > last and not (waiting or is_open))
 
 
-def _is_routed(stores: MongoStores) -> bool:
+def is_routed(stores: MongoStores) -> bool:
     """Return whether no arrival waits: that of a killed writer counts as complete after ten
     minutes, as it may only be slow."""
     late = stores.arrivals.unfinished()
     return not (late.arrivals or late.has_requests)
 
 
-def _undone(stores: MongoStores) -> str:
+def undone(stores: MongoStores) -> str:
     waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
     is_open = [episode.id for episode in stores.episodes.find() if episode.closed_at is None]
     until = stores.arrivals.evaluated_until()
@@ -175,17 +177,20 @@ def _undone(stores: MongoStores) -> str:
     )
 
 
-def _calm_episodes(stores: MongoStores, began: datetime, line: Line) -> list[Episode]:
+def calm_episodes(
+    stores: MongoStores, began: datetime, line: Line, *sources: Mapping[str, Any]
+) -> list[Episode]:
     """Return the episodes of one evaluation of all readings that were sent."""
-    platform = _found(stores, began, documents())
+    platform = put_into_service(stores, began, *sources)
     add_readings(platform, line.rows(), began)
     evaluate(platform, None, max(ts for _, ts in line.sent) + timedelta(minutes=1))
     return list(stores.episodes.find())
 
 
-def _compare(
+def compare(
     account: Account, world: World, line: Line, stormy: MongoStores, calm: list[Episode]
 ) -> None:
+    """Compare readings, episodes and notifications with what was sent, and the undisturbed run."""
     stored = {
         (d["asset"], d["ts"]): d["v"]["temperature"] for d in stormy.database["readings"].find()
     }
