@@ -337,6 +337,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "log": _on_run,
         "finish": _on_run,
     },
+    "drift": {
+        "get": asked("definition", Sight.works_on, lambda: None),
+        "add_dismissal": asked("definition", Sight.shows, refuse),
+    },
     "trainings": {
         "for_definitions": only("definitions", Sight.works_on),
         "end": writing("training", _of_definition),

@@ -17,6 +17,7 @@ FAULTY = template("definition faulty")
 DOCUMENT = template("document faulty")
 WAITING = template("approval waiting")
 MISCALIBRATED = template("model miscalibrated")
+DRIFTED = template("inputs drifted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
 ANSWER = " Answer: "  # between the reason of a version that waits and how to answer

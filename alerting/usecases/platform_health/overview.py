@@ -19,6 +19,7 @@ from alerting.ports.sources import PROCESS_GONE
 from alerting.usecases.definitions.platform_alerts import (
     DATABASE,
     DOCUMENT,
+    DRIFTED,
     FAULTY,
     LOAD,
     MISCALIBRATED,
@@ -55,6 +56,7 @@ _COMMANDS = {
     FAULTY: "alerting show {subject}",
     WAITING: "alerting models {subject}",
     MISCALIBRATED: "alerting train {subject}",
+    DRIFTED: "alerting models",
     LOAD: "alerting backtest {first}",
 }
 _DOCUMENTS = {
