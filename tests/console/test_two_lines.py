@@ -65,7 +65,7 @@ PATHS = {
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name:without_colon}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
-    "/{act}": ["decide", "train", "cancel", "rollback", "point"],
+    "/{act}": ["decide", "train", "cancel", "rollback", "point", "dismiss"],
     "/reports/{id}": OF_BOTH["report"],
     "/predict-jobs/{id}": OF_BOTH["job"],
     "/imports/{id}": OF_BOTH["import"],

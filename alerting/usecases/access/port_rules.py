@@ -34,9 +34,10 @@ OF_A_DEFINITION = frozenset({
     "definition faulty", "champion unreadable", "approval waiting", "model miscalibrated",
     "training failed", "promotion refused",
 })  # fmt: skip
+OF_AN_ASSET = frozenset({"inputs drifted"})
 OF_EVERYONE = frozenset({"evaluation late", "database away", "registry away"})
-"""Kinds of platform alerts that an account with a scope sees: those on a visible definition, and,
-without their reason, those by which any alarm may be missing."""
+"""Kinds of platform alerts that an account with a scope sees: those on a visible definition or
+asset, and, without their reason, those by which any alarm may be missing."""
 
 
 def _on_asset(sight: Sight, thing: Any) -> bool:
@@ -186,6 +187,7 @@ def _alerts(sight: Sight, call: Call, given: Given) -> list[Any]:
         for alert in call(**given)
         if alert.kind in OF_EVERYONE
         or (alert.kind in OF_A_DEFINITION and sight.shows(alert.subject))
+        or (alert.kind in OF_AN_ASSET and sight.sees(alert.subject))
     ]
 
 

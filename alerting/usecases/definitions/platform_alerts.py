@@ -18,6 +18,7 @@ DOCUMENT = template("document faulty")
 WAITING = template("approval waiting")
 MISCALIBRATED = template("model miscalibrated")
 DRIFTED = template("inputs drifted")
+UNDERPERFORMS = template("performance below promise")
 DATABASE = template("database away")
 LOAD = template("alarm load")
 ANSWER = " Answer: "  # between the reason of a version that waits and how to answer

@@ -3,12 +3,12 @@ asset where some moved beyond chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from alerting.definitions.faults import first_line
+from alerting.definitions.faults import Conflicting, UserError, first_line
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import template, translatable
 from alerting.learning.metrics.day_drift import (
     FEW_VALUES,
     check_day,
@@ -19,6 +19,7 @@ from alerting.learning.metrics.day_drift import (
 from alerting.learning.metrics.drift_findings import (
     DayLevel,
     DefinitionDrift,
+    Dismissal,
     DriftDoubt,
     DriftFinding,
     Proposal,
@@ -39,6 +40,7 @@ UNSTATED = template("the training in service does not state from which time it l
 UNTRAINED = template("no model is in service yet")
 SHOWN_DAYS = 60
 MOST_BESIDE = 5
+MOST_DAYS = 366
 _NAMED = 3
 _ADVICE: Mapping[Proposal, str] = {
     "sensor": "Mend or calibrate the sensor.",
@@ -83,6 +85,34 @@ def record_alerts(platform: UpkeepPorts, at: datetime) -> None:
             by_asset.setdefault(finding.asset, []).append((check.definition, finding))
     faults = {asset: _reason(found) for asset, found in by_asset.items()}
     record_faults(platform.platform_alerts, DRIFTED, faults, at, lambda _: True)
+
+
+def dismiss_drift(
+    platform: UpkeepPorts, name: str, days: int, reason: str, actor: str, now: datetime
+) -> list[Dismissal]:
+    """Record that a person knows of what moved: no alert on the same variables for some days.
+
+    Raises UserError without a reason, or for a number of days out of range; Conflicting if nothing
+    is told any more.
+    """
+    if not reason.strip():
+        raise UserError(translatable("a dismissal needs a reason"))
+    if not 1 <= days <= MOST_DAYS:
+        raise UserError(
+            translatable("days: choose 1 to {number}, not {days}", number=MOST_DAYS, days=days)
+        )
+    check = platform.drift.get(name)
+    assets = {asset.name for asset in platform.assets.all()}
+    told = [one for one in check.told(now) if one.asset in assets] if check else []
+    if not told:
+        raise Conflicting(translatable("nothing has moved any more that could be dismissed"))
+    until = now + timedelta(days=days)
+    made = [Dismissal(f.asset, f.variables, until, actor, reason.strip(), now) for f in told]
+    for one in made:
+        platform.drift.add_dismissal(name, one)
+        after = {"asset": one.asset, "variables": [*one.variables], "until": until.isoformat()}
+        platform.audit.add(actor, "dismiss drift", name, now, after=after, why=one.reason)
+    return made
 
 
 def _check_definition(
