@@ -24,6 +24,7 @@ HEAVY = (
     "automl",
     "chance",
     "console_load",
+    "drift",
     "evaluate",
     "forecast",
     "front_page",

@@ -32,7 +32,7 @@ from alerting.usecases.access.rules import (
 
 OF_A_DEFINITION = frozenset({
     "definition faulty", "champion unreadable", "approval waiting", "model miscalibrated",
-    "training failed", "promotion refused",
+    "training failed", "promotion refused", "performance below promise",
 })  # fmt: skip
 OF_AN_ASSET = frozenset({"inputs drifted"})
 OF_EVERYONE = frozenset({"evaluation late", "database away", "registry away"})

@@ -67,7 +67,7 @@ def read_table(
     for start, end in parts:
         found = read_buckets(platform, asset, [*hours], start, end, "hours", _MOST_READINGS)
         for name, series in hours.items():
-            _fill(series, found.of[name].select(start, end), first)
+            fill_hours(series, found.of[name].select(start, end), first)
     settings = {name: hours[name] for name in numbers}
     for name in categories:
         settings |= _shares(platform, asset, name, parts, first, length)
@@ -90,7 +90,7 @@ def _names(definition: ModelDefinition, asset: Asset) -> tuple[list[str], list[s
     return measured[:MOST_VARIABLES], numbers[:MOST_VARIABLES], categories[:MOST_VARIABLES]
 
 
-def _fill(hours: Floats, found: Buckets, first: int) -> None:
+def fill_hours(hours: Floats, found: Buckets, first: int) -> None:
     """Put the means of hours with enough samples at their place."""
     good = found.has_good()
     enough = good.take(good.count >= _SCANT * np.median(good.count)) if len(good.count) else good

@@ -23,6 +23,7 @@ from alerting.usecases.definitions.platform_alerts import (
     FAULTY,
     LOAD,
     MISCALIBRATED,
+    UNDERPERFORMS,
     UNREADABLE,
     WAITING,
 )
@@ -57,6 +58,7 @@ _COMMANDS = {
     WAITING: "alerting models {subject}",
     MISCALIBRATED: "alerting train {subject}",
     DRIFTED: "alerting models",
+    UNDERPERFORMS: "alerting train {subject}",
     LOAD: "alerting backtest {first}",
 }
 _DOCUMENTS = {

@@ -1,0 +1,105 @@
+"""Compare what the scores of the last week lead to expect with what the promotion promised, and
+raise an alert for a model that is clearly worse."""
+
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import first_line
+from alerting.definitions.model import Revision, TrainedDefinition
+from alerting.definitions.wording.language import ENGLISH
+from alerting.learning.metrics.bootstrap import OperatingRows
+from alerting.ports import ModelUnavailable, UpkeepPorts
+from alerting.ports.logs import id_logger
+from alerting.reporting.definition.estimated import PromiseCheck, below_promise
+from alerting.reporting.definition.reported_problems import gap_and_horizon
+from alerting.usecases.definitions.platform_alerts import UNDERPERFORMS, record_faults
+from alerting.usecases.definitions.sync import active
+from alerting.usecases.definitions.versions import answer_at
+from alerting.usecases.report_material.material import gather_material
+
+CALIBRATED_OVER = timedelta(days=28)
+RECENT = timedelta(days=7)
+
+_log = id_logger(__name__)
+
+
+def check_promises(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+    """Check each trained definition, raise and end the alerts; return a sentence on each.
+    Idempotent.
+
+    What cannot be told keeps its alert. One model that cannot be checked stops no other.
+    """
+    said = dict[str, str]()
+    faults = dict[str, str]()
+    told = set[str]()
+    revisions = active(platform.definitions)
+    for revision in revisions:
+        try:
+            check = check_promise(platform, revision, as_of)
+        except ModelUnavailable as unavailable:  # has a platform alert of its own
+            _log.warning("promise not checked: %s", unavailable, definition=revision.name)
+            continue
+        except Exception as fault:  # of one model: the others are checked
+            _log.warning("promise not checked: %s", first_line(fault), definition=revision.name)
+            continue
+        if check is None:
+            continue
+        said[revision.name] = _describe(check)
+        if not check.doubt:
+            told.add(revision.name)
+        if check.worse:
+            faults[revision.name] = said[revision.name]
+    names = {revision.name for revision in revisions}
+    record_faults(
+        platform.platform_alerts,
+        UNDERPERFORMS,
+        faults,
+        as_of,
+        lambda name: name in told or name not in names,
+    )
+    return said
+
+
+def check_promise(
+    platform: UpkeepPorts, revision: Revision, as_of: datetime
+) -> PromiseCheck | None:
+    """Check one definition; None of one without a promise for its rows.
+
+    Scores of before the promotion are left out: they are of another model.
+    """
+    definition = revision.definition
+    if not isinstance(definition, TrainedDefinition):
+        return None
+    decisions = platform.decisions.for_definition(revision.name)
+    version = answer_at(platform.definitions.revisions(revision.name), decisions, as_of).version
+    serving = next(
+        (d for d in reversed(decisions) if d.promoted and d.challenger_version == version), None
+    )
+    stated = serving.evidence.get("operating_rows") if serving and version else None
+    if serving is None or stated is None:
+        return None
+    start = max(as_of - CALIBRATED_OVER, serving.at)
+    if start >= as_of:
+        return None
+    scores = gather_material(platform, revision, start, as_of, as_of).scores
+    own = scores[scores["model_version"] == version]
+    recent = max(as_of - RECENT, serving.at)
+    return below_promise(
+        own, recent, OperatingRows.from_document(stated), *gap_and_horizon(definition)
+    )
+
+
+def _describe(check: PromiseCheck) -> str:
+    now = check.estimated
+    if now is None:
+        return f"cannot tell: {check.doubt}"
+    share = ENGLISH.share
+    figures = [
+        f"{name} {share(getattr(now, name))} instead of {share(getattr(check.promised, name))}"
+        for name in check.worse or ("precision", "recall")
+    ]
+    text = (
+        f"from its scores of the last {RECENT.days} days are to be expected: {', '.join(figures)}"
+    )
+    return (
+        f"{text}, clearly below the promise of its promotion; train again" if check.worse else text
+    )
