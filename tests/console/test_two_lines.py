@@ -98,6 +98,7 @@ QUERIES = {
     "plant": ["true"],
     "open": ["true"],
     "days": ["7", "90"],
+    "mark": ["bad", "not_to_learn_from"],
     "from": ["2026-01-05T00:00Z", "2026-01-11T00:00Z", "1"],
     "to": ["2026-01-12T00:00Z", "1"],
     "before": ["2"],

@@ -126,7 +126,7 @@ def _check_definition(
     decisions = platform.decisions.for_definition(revision.name)
     answer = answer_at(platform.definitions.revisions(revision.name), decisions, as_of)
     learned = learned_from(decisions, as_of, answer.version)
-    checked = DefinitionDrift(revision.name, as_of, answer.version)
+    checked = DefinitionDrift(revision.name, as_of, answer.version, dismissals=before.dismissals)
     if answer.version is None or learned is None:
         return replace(checked, doubts=(DriftDoubt("", UNSTATED if answer.version else UNTRAINED),))
     same = before.version == answer.version
