@@ -7,7 +7,7 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.definitions.wording.language import ENGLISH
 from alerting.learning.metrics.bootstrap import OperatingRows
-from alerting.ports import ModelUnavailable, UpkeepPorts
+from alerting.ports import DecisionRecord, ModelUnavailable, UpkeepPorts
 from alerting.ports.logs import id_logger
 from alerting.reporting.definition.estimated import PromiseCheck, below_promise
 from alerting.reporting.definition.reported_problems import gap_and_horizon
@@ -26,15 +26,24 @@ def check_promises(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     """Check each trained definition, raise and end the alerts; return a sentence on each.
     Idempotent.
 
-    What cannot be told keeps its alert. One model that cannot be checked stops no other.
+    What cannot be told keeps its alert, unless another model serves since it. One model that cannot
+    be checked stops no other.
     """
     said = dict[str, str]()
     faults = dict[str, str]()
     told = set[str]()
+    opened = {
+        alert.subject: alert.opened_at
+        for alert in platform.platform_alerts.open()
+        if alert.kind == UNDERPERFORMS
+    }
     revisions = active(platform.definitions)
     for revision in revisions:
         try:
-            check = check_promise(platform, revision, as_of)
+            serving = _serving(platform, revision, as_of)
+            if serving is not None and serving.at > opened.get(revision.name, as_of):
+                told.add(revision.name)  # the alert is on the model before
+            check = check_promise(platform, revision, serving, as_of)
         except ModelUnavailable as unavailable:  # has a platform alert of its own
             _log.warning("promise not checked: %s", unavailable, definition=revision.name)
             continue
@@ -59,29 +68,30 @@ def check_promises(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     return said
 
 
-def check_promise(
-    platform: UpkeepPorts, revision: Revision, as_of: datetime
-) -> PromiseCheck | None:
-    """Check one definition; None of one without a promise for its rows.
-
-    Scores of before the promotion are left out: they are of another model.
-    """
-    definition = revision.definition
-    if not isinstance(definition, TrainedDefinition):
-        return None
+def _serving(platform: UpkeepPorts, revision: Revision, as_of: datetime) -> DecisionRecord | None:
+    """Return the promotion of the model that serves."""
     decisions = platform.decisions.for_definition(revision.name)
     version = answer_at(platform.definitions.revisions(revision.name), decisions, as_of).version
-    serving = next(
-        (d for d in reversed(decisions) if d.promoted and d.challenger_version == version), None
-    )
-    stated = serving.evidence.get("operating_rows") if serving and version else None
-    if serving is None or stated is None:
+    own = (d for d in reversed(decisions) if d.promoted and d.challenger_version == version)
+    return None if version is None else next(own, None)
+
+
+def check_promise(
+    platform: UpkeepPorts, revision: Revision, serving: DecisionRecord | None, as_of: datetime
+) -> PromiseCheck | None:
+    """Check the model that serves; None of one without a promise for its rows.
+
+    Scores of before its promotion are left out: they are of another model.
+    """
+    definition = revision.definition
+    stated = serving.evidence.get("operating_rows") if serving else None
+    if serving is None or stated is None or not isinstance(definition, TrainedDefinition):
         return None
     start = max(as_of - CALIBRATED_OVER, serving.at)
     if start >= as_of:
         return None
     scores = gather_material(platform, revision, start, as_of, as_of).scores
-    own = scores[scores["model_version"] == version]
+    own = scores[scores["model_version"] == serving.challenger_version]
     recent = max(as_of - RECENT, serving.at)
     return below_promise(
         own, recent, OperatingRows.from_document(stated), *gap_and_horizon(definition)
