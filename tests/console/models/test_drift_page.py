@@ -54,7 +54,9 @@ def test_the_page_says_what_moved_since_when_and_offers_what_to_do(engineer):
     form = engineer.get(links["Exclude the time"].partition("#")[0])
     assert 'value="bad" required checked' in form.text
     assert re.search(r"<details open><summary[^>]*>Mark this time", form.text)
-    assert "inputs drifted" in text_of(engineer.get("/platform")).lower()
+    faults = engineer.get("/platform")
+    assert "Inputs drifted: oven-1" in text_of(faults)
+    assert f'href="{PAGE}#drift"' in faults.text
 
 
 def test_a_dismissal_needs_a_reason_and_ends_the_alert(engineer, platform):
