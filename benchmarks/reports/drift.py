@@ -55,7 +55,7 @@ class LineResult(NamedTuple):
     """What was told of one line. `named`: the sensor itself was told of; `hours`: until then."""
 
     seed: int
-    told: bool
+    found: bool
     named: bool
     hours: float | None
     variable: str
@@ -71,7 +71,7 @@ def run() -> dict[str, Any]:
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         found = list(pool.map(one_line, range(FIRST_SEED, FIRST_SEED + seeds)))
     months = seeds * (DAYS - TRAINED) / 30
-    told = sum(one.told for one in found)
+    told = sum(one.found for one in found)
     as_it_is = sum(one.false_as_it_is for one in found)
     with_recipes = sum(one.false_with_recipes for one in found)
     peer = sum(one.peer_false for one in found)
@@ -86,7 +86,7 @@ def run() -> dict[str, Any]:
         "told": f"{told} of {seeds}",
         "named": f"{sum(one.named for one in found)} of {seeds}",
         "median_hours": round(float(np.median([o.hours for o in found if o.hours])), 1),
-        "missed": [f"{one.seed} {one.variable}" for one in found if not one.told],
+        "missed": [f"{one.seed} {one.variable}" for one in found if not one.found],
         "seconds": round(time.perf_counter() - began, 1),
         "goal": "told 18 of 20 within a day, at most one false alert in 20 line-months of each",
         "met": told >= LEAST_TOLD * seeds
@@ -108,7 +108,7 @@ def one_line(seed: int) -> LineResult:
     moved = minutes[variable].copy()
     moved[at:] = np.clip(moved[at:] + offset, low, high)
     off = hours_of({**minutes, variable: moved})
-    hours, names = first_told(normal, off, at)
+    hours, names = first_alert(normal, off, at)
     recipes = hours_of(simulate_minutes(seed, random, with_recipes=True))
     of_recipes = {hour: learn_days(recipes, TRAINED * DAY + hour) for hour in range(0, DAY, EVERY)}
     return LineResult(
@@ -169,7 +169,7 @@ def hours_of(minutes: dict[str, Floats]) -> HourTable:
     )
 
 
-def first_told(
+def first_alert(
     normal: dict[int, NormalDays], table: HourTable, at: int
 ) -> tuple[float | None, set[str]]:
     """Return after how many hours something is told, within a day of minute `at`, and of which

@@ -343,7 +343,7 @@ def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(
     parsed = folder.parse()
 
     assert parsed["heavy"] == []
-    assert len(parsed["dags"]) == 106
+    assert len(parsed["dags"]) == 107
     assert parsed["cpu_seconds"] < 3.0, "the DAG processor reads everything again every few seconds"
 
 

@@ -55,7 +55,7 @@ def _models_of(platform: Platform, alert: PlatformAlert, now: datetime) -> list[
     return [
         check.definition
         for check in platform.drift.all_checks()
-        if any(one.asset == alert.subject for one in check.told(now))
+        if any(one.asset == alert.subject for one in check.not_dismissed(now))
     ]
 
 

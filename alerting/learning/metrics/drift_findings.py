@@ -118,7 +118,7 @@ class DefinitionDrift:
         in_force = (d for d in self.dismissals if d.asset == finding.asset and d.until > at)
         return next((d for d in in_force if set(finding.variables) <= set(d.variables)), None)
 
-    def told(self, at: datetime) -> tuple[DriftFinding, ...]:
+    def not_dismissed(self, at: datetime) -> tuple[DriftFinding, ...]:
         """Return the findings that no dismissal covers."""
         return tuple(one for one in self.findings if self.dismissed(one, at) is None)
 

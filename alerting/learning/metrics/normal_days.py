@@ -9,7 +9,7 @@ Hammersley 1946), with the correlation from one day to the next free of its bias
 Each variable has two aspects, as in regression control charts (Mandel 1969; Hawkins 1991): its
 *level*, less what set-points and categories explain of it in the training, so that a recipe that
 the training knows is no drift, also on the day of a change; and its *relation*, less what the other
-measured variables explain too. Levels that lie apart in the training without a known cause are
+measured variables explain too. Levels that lie apart in the training without a learned cause are
 regimes, and each hour counts from the nearest.
 """
 
@@ -111,15 +111,15 @@ class NormalDays(NamedTuple):
 def learn_days(table: HourTable, end: int) -> NormalDays:
     """Return what is normal in the training for days that end at the same time as index `end`."""
     series = carry_settings(table)
-    known = table.in_training
+    learned = table.in_training
     settings = {name: series[name] for name in table.settings}
-    by_people = _varying(settings, known)[:_MOST_PREDICTORS]
+    by_people = _varying(settings, learned)[:_MOST_PREDICTORS]
     levels = []
     relations = []
     for name in table.values:
-        levels.append(_learn(name, "level", _regress(name, by_people, series, known), table, end))
+        levels.append(_learn(name, "level", _regress(name, by_people, series, learned), table, end))
         partners = _partners(name, table)
-        regression = _regress(name, [*by_people, *partners], series, known)
+        regression = _regress(name, [*by_people, *partners], series, learned)
         if partners and regression.names:
             relations.append(_learn(name, "relation", regression, table, end))
     return NormalDays(tuple(levels), tuple(relations))
@@ -162,11 +162,11 @@ def _learn(
     )
 
 
-def _days(known: Bools, end: int) -> list[int]:
+def _days(learned: Bools, end: int) -> list[int]:
     """Return the ends of the days that lie in the training, at the same time of day as `end`; the
     day may have gaps."""
-    ends = np.arange(end % DAY, min(end, len(known)) + 1, DAY)
-    return [int(e) for e in ends if e >= DAY and known[e - DAY : e].sum() >= DAY / 2]
+    ends = np.arange(end % DAY, min(end, len(learned)) + 1, DAY)
+    return [int(e) for e in ends if e >= DAY and learned[e - DAY : e].sum() >= DAY / 2]
 
 
 def _medians(off: Floats, ends: Sequence[int]) -> Floats:
@@ -232,11 +232,11 @@ def carry_settings(table: HourTable) -> dict[str, Floats]:
     return found
 
 
-def _varying(series: Mapping[str, Floats], known: Bools) -> list[str]:
+def _varying(series: Mapping[str, Floats], learned: Bools) -> list[str]:
     """Return the names of what differs in the training."""
     found = []
     for name in sorted(series):
-        inside = series[name][known]
+        inside = series[name][learned]
         inside = inside[np.isfinite(inside)]
         if len(inside) and float(inside.std()) > 1e-9 * max(float(np.abs(inside).max()), 1.0):
             found.append(name)
@@ -245,10 +245,10 @@ def _varying(series: Mapping[str, Floats], known: Bools) -> list[str]:
 
 def _partners(name: str, table: HourTable) -> list[str]:
     """Return the other variables that go with one in the training, at most twenty."""
-    known = table.in_training
-    own = table.values[name][known]
-    others = _varying({n: hours for n, hours in table.values.items() if n != name}, known)
-    likeness = {other: _likeness(own, table.values[other][known]) for other in others}
+    learned = table.in_training
+    own = table.values[name][learned]
+    others = _varying({n: hours for n, hours in table.values.items() if n != name}, learned)
+    likeness = {other: _likeness(own, table.values[other][learned]) for other in others}
     best = sorted(others, key=lambda other: (-likeness[other], other))
     return [other for other in best if likeness[other] > 0][:_MOST_PREDICTORS]
 
@@ -265,7 +265,7 @@ def _likeness(first: Floats, second: Floats) -> float:
 
 
 def _regress(
-    name: str, predictors: Iterable[str], series: Mapping[str, Floats], known: Bools
+    name: str, predictors: Iterable[str], series: Mapping[str, Floats], learned: Bools
 ) -> Regression:
     """Return what predictors explain of a variable in the training: least squares, twice without
     the tenth that fits worst (least trimmed squares, Rousseeuw 1984); nothing of too few hours."""
@@ -274,7 +274,7 @@ def _regress(
     if not names:
         return none
     columns = np.column_stack([series[one] for one in names])
-    rows = np.flatnonzero(known & np.isfinite(series[name]) & np.isfinite(columns).all(axis=1))
+    rows = np.flatnonzero(learned & np.isfinite(series[name]) & np.isfinite(columns).all(axis=1))
     if len(rows) < _HOURS_A_PREDICTOR * (len(names) + 1):
         return none
     inside = columns[rows]

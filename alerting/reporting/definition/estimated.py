@@ -53,23 +53,23 @@ class EstimatedPerformance:
 
 
 @dataclass(frozen=True)
-class PromiseCheck:
-    """Estimated precision and recall beside the promised ones; `estimated` is None where a `doubt`
-    stands against it."""
+class PerformanceCheck:
+    """Estimated precision and recall beside those measured at the promotion; `estimated` is None
+    where a `doubt` stands against it."""
 
-    promised: OperatingRows
+    measured: OperatingRows
     estimated: OperatingRows | None
     doubt: str = ""
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """Return what is clearly below the promise: `precision`, `recall`."""
+        """Return what is clearly below the measured one: `precision`, `recall`."""
         now = self.estimated
         if now is None:
             return ()
         pairs = {
-            "precision": (now.precision_interval, self.promised.precision_interval),
-            "recall": (now.recall_interval, self.promised.recall_interval),
+            "precision": (now.precision_interval, self.measured.precision_interval),
+            "recall": (now.recall_interval, self.measured.recall_interval),
         }
         return tuple(name for name, (own, other) in pairs.items() if own[1] < other[0])
 
@@ -110,9 +110,9 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
     )
 
 
-def below_promise(
-    scores: pd.DataFrame, recent: datetime, promised: OperatingRows, gap_ms: int, horizon_ms: int
-) -> PromiseCheck:
+def compare_with_promotion(
+    scores: pd.DataFrame, recent: datetime, measured: OperatingRows, gap_ms: int, horizon_ms: int
+) -> PerformanceCheck:
     """Compare the performance that the scores from `recent` on lead to expect with that of the test
     period at the promotion: worse only if the whole interval is below the other's.
 
@@ -123,15 +123,15 @@ def below_promise(
     mature = scores[scores["label"].notna()]
     doubt = _doubt(len(newest), len(mature), _calibration_error(mature))
     if doubt:
-        return PromiseCheck(promised, None, doubt)
+        return PerformanceCheck(measured, None, doubt)
     score, threshold = _columns(newest)
     block = time_blocks(
         millis(pd.DatetimeIndex(newest["ts"])), newest["asset"].to_numpy(object), gap_ms, horizon_ms
     )
     found = measure_operating(score, score >= threshold, block, 0)
     if found is None:
-        return PromiseCheck(promised, None, translatable("no score was above its threshold"))
-    return PromiseCheck(promised, found)
+        return PerformanceCheck(measured, None, translatable("no score was above its threshold"))
+    return PerformanceCheck(measured, found)
 
 
 def expected_performance(

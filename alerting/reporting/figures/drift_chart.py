@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from alerting.learning.metrics.drift_findings import DayLevel, MovedVariable
 
-_ROOM = 0.08  # of the height, above and below
+_MARGIN = 0.08  # of the height, above and below
 _WIDTH = 94.0  # of 100, so that the last day and its range are whole
 
 
@@ -46,7 +46,7 @@ def draw_drift(
         return round(_WIDTH * (at - first).total_seconds() / width, 1)
 
     def y(value: float) -> float:
-        return round(100 * (1 + _ROOM - (value - low) / height) / (1 + 2 * _ROOM), 1)
+        return round(100 * (1 + _MARGIN - (value - low) / height) / (1 + 2 * _MARGIN), 1)
 
     places = [(x(day.end), y(day.level)) for day in days]
     return DriftChart(

@@ -81,7 +81,7 @@ def record_alerts(platform: UpkeepPorts, at: datetime) -> None:
     read what moved, and end the others. Idempotent."""
     by_asset: dict[str, list[tuple[str, DriftFinding]]] = {}
     for check in platform.drift.all_checks():
-        for finding in check.told(at):
+        for finding in check.not_dismissed(at):
             by_asset.setdefault(finding.asset, []).append((check.definition, finding))
     faults = {asset: _reason(found) for asset, found in by_asset.items()}
     record_faults(platform.platform_alerts, DRIFTED, faults, at, lambda _: True)
@@ -103,7 +103,7 @@ def dismiss_drift(
         )
     check = platform.drift.get(name)
     assets = {asset.name for asset in platform.assets.all()}
-    told = [one for one in check.told(now) if one.asset in assets] if check else []
+    told = [one for one in check.not_dismissed(now) if one.asset in assets] if check else []
     if not told:
         raise Conflicting(translatable("nothing has moved any more that could be dismissed"))
     until = now + timedelta(days=days)
@@ -196,7 +196,7 @@ def _reason(found: Sequence[tuple[str, DriftFinding]]) -> str:
 
 
 def _describe(check: DefinitionDrift, at: datetime) -> str:
-    told = check.told(at)
+    told = check.not_dismissed(at)
     parts = [f"{listed(one.variables)} of {one.asset} moved" for one in told]
     parts += [
         f"cannot tell all of {one.asset or check.definition}: {one.reason}" for one in check.doubts

@@ -89,8 +89,8 @@ def test_an_operator_sees_no_button_and_gets_no_message(platform):
     assert browser.get(f"{PAGE}/dismiss").status_code == 403
 
 
-def test_performance_below_the_promise_stands_there_too(engineer, platform):
+def test_a_model_worse_than_promoted_stands_there_too(engineer, platform):
     platform.platform_alerts.report(UNDERPERFORMS, NAME, "precision 40 % instead of 80 %", NOW)
     text = text_of(engineer.get(PAGE))
-    assert "Performance below promise" in text
+    assert "Model worse than promoted" in text
     assert "Precision 40 % instead of 80 %" in text

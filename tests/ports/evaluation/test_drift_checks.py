@@ -41,8 +41,8 @@ def test_dismissals_of_people_stay_through_the_next_check(stores):
     stores.drift.store_check(replace(CHECK, as_of=at(30)))
     check = stores.drift.get("too-moist")
     assert check.dismissals == (KNOWN,)
-    assert check.told(at(40)) == ()
-    assert check.told(at(5000)) == (FOUND,)
+    assert check.not_dismissed(at(40)) == ()
+    assert check.not_dismissed(at(5000)) == (FOUND,)
 
 
 def test_only_the_newest_dismissals_are_stored(stores):

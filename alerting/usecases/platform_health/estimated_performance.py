@@ -1,4 +1,4 @@
-"""Compare what the scores of the last week lead to expect with what the promotion promised, and
+"""Compare what the scores of the last week lead to expect with what its promotion measured, and
 raise an alert for a model that is clearly worse."""
 
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from alerting.definitions.wording.language import ENGLISH
 from alerting.learning.metrics.bootstrap import OperatingRows
 from alerting.ports import DecisionRecord, ModelUnavailable, UpkeepPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.definition.estimated import PromiseCheck, below_promise
+from alerting.reporting.definition.estimated import PerformanceCheck, compare_with_promotion
 from alerting.reporting.definition.reported_problems import gap_and_horizon
 from alerting.usecases.definitions.platform_alerts import UNDERPERFORMS, record_faults
 from alerting.usecases.definitions.sync import active
@@ -22,7 +22,7 @@ RECENT = timedelta(days=7)
 _log = id_logger(__name__)
 
 
-def check_promises(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
+def check_performance(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     """Check each trained definition, raise and end the alerts; return a sentence on each.
     Idempotent.
 
@@ -43,12 +43,12 @@ def check_promises(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
             serving = _serving(platform, revision, as_of)
             if serving is not None and serving.at > opened.get(revision.name, as_of):
                 told.add(revision.name)  # the alert is on the model before
-            check = check_promise(platform, revision, serving, as_of)
+            check = check_model(platform, revision, serving, as_of)
         except ModelUnavailable as unavailable:  # has a platform alert of its own
-            _log.warning("promise not checked: %s", unavailable, definition=revision.name)
+            _log.warning("performance not checked: %s", unavailable, definition=revision.name)
             continue
         except Exception as fault:  # of one model: the others are checked
-            _log.warning("promise not checked: %s", first_line(fault), definition=revision.name)
+            _log.warning("performance not checked: %s", first_line(fault), definition=revision.name)
             continue
         if check is None:
             continue
@@ -76,10 +76,10 @@ def _serving(platform: UpkeepPorts, revision: Revision, as_of: datetime) -> Deci
     return None if version is None else next(own, None)
 
 
-def check_promise(
+def check_model(
     platform: UpkeepPorts, revision: Revision, serving: DecisionRecord | None, as_of: datetime
-) -> PromiseCheck | None:
-    """Check the model that serves; None of one without a promise for its rows.
+) -> PerformanceCheck | None:
+    """Check the model that serves; None of one whose promotion measured no rows.
 
     Scores of before its promotion are left out: they are of another model.
     """
@@ -93,23 +93,23 @@ def check_promise(
     scores = gather_material(platform, revision, start, as_of, as_of).scores
     own = scores[scores["model_version"] == serving.challenger_version]
     recent = max(as_of - RECENT, serving.at)
-    return below_promise(
+    return compare_with_promotion(
         own, recent, OperatingRows.from_document(stated), *gap_and_horizon(definition)
     )
 
 
-def _describe(check: PromiseCheck) -> str:
+def _describe(check: PerformanceCheck) -> str:
     now = check.estimated
     if now is None:
         return f"cannot tell: {check.doubt}"
     share = ENGLISH.share
     figures = [
-        f"{name} {share(getattr(now, name))} instead of {share(getattr(check.promised, name))}"
+        f"{name} {share(getattr(now, name))} instead of {share(getattr(check.measured, name))}"
         for name in check.worse or ("precision", "recall")
     ]
     text = (
         f"from its scores of the last {RECENT.days} days are to be expected: {', '.join(figures)}"
     )
     return (
-        f"{text}, clearly below the promise of its promotion; train again" if check.worse else text
+        f"{text}, clearly below what its promotion measured; train again" if check.worse else text
     )

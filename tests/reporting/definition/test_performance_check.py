@@ -1,14 +1,14 @@
-"""Estimated precision and recall beside what the promotion promised."""
+"""Estimated precision and recall beside what the promotion measured."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from alerting.learning.metrics.bootstrap import OperatingRows, measure_operating
-from alerting.reporting.definition.estimated import below_promise
+from alerting.reporting.definition.estimated import compare_with_promotion
 from tests.builders import at
 
-PROMISED = OperatingRows(0.8, 0.7, (0.7, 0.9), (0.6, 0.8))
+MEASURED = OperatingRows(0.8, 0.7, (0.7, 0.9), (0.6, 0.8))
 HOUR = 60
 
 
@@ -27,17 +27,17 @@ def scores(high, days=28, low=0.05, label=True):
 
 
 def checked(frame, days=28):
-    return below_promise(frame, at((days - 7) * 24 * HOUR), PROMISED, 0, HOUR * 60_000)
+    return compare_with_promotion(frame, at((days - 7) * 24 * HOUR), MEASURED, 0, HOUR * 60_000)
 
 
-def test_scores_that_lead_to_expect_what_was_promised_are_not_worse():
+def test_scores_that_lead_to_expect_what_was_measured_are_not_worse():
     found = checked(scores(0.8))
     assert found.doubt == ""
     assert found.estimated.precision == pytest.approx(0.8)
     assert "precision" not in found.worse
 
 
-def test_alarms_that_will_seldom_be_right_are_below_the_promise():
+def test_alarms_that_will_seldom_be_right_are_worse_than_at_the_promotion():
     found = checked(scores(0.55))
     assert found.estimated.precision == pytest.approx(0.55)
     assert "precision" in found.worse
