@@ -90,7 +90,7 @@ def find_onset(normal: NormalDays, table: HourTable, check: DayCheck, end: int) 
     first = max(int(known[-1]) + 1 if len(known) else 0, end - _LONGEST_SEARCH, 0)
     first = min(first, max(end - DAY, 0))
     size = abs(check.shift)
-    along = np.sign(check.shift) * np.nan_to_num(off[first:end], nan=size / 2)
+    along = np.nan_to_num(np.sign(check.shift) * off[first:end], nan=size / 2)
     sums = np.concatenate([[0.0], np.cumsum(np.clip(along, -size, 2 * size) - size / 2)])
     hour = min(first + int(np.argmin(sums)), end - 1)
     early = along[hour - first : hour - first + DAY]

@@ -21,7 +21,7 @@ from alerting.usecases.labels.learning import labelled_intervals
 from alerting.usecases.trends.rolled import read_buckets
 from alerting.usecases.trends.samples import load_columns
 
-LONGEST = timedelta(days=120)
+LONGEST = timedelta(days=60)
 """Of the training, its newest part."""
 RECENT = timedelta(days=15)
 MOST_VARIABLES = 200

@@ -112,7 +112,11 @@ def test_it_is_told_since_when_and_whether_slowly():
     (one,) = check_day(normal, found, end)
     onset = find_onset(normal, found, one, end)
     assert (abs(onset.hour - (end - 50)) <= 2, onset.slowly) == (True, False)
-    series[-50:] -= 15.0
+    series[-50:] -= 30.0
+    series[-30:-26] = np.nan
+    (one,) = check_day(normal, found, end)
+    assert abs(find_onset(normal, found, one, end).hour - (end - 50)) <= 2, "down, with a gap"
+    series[-50:] = hours()[-50:]
     series[-9 * DAY :] += np.linspace(0, 20.0, 9 * DAY)
     (one,) = check_day(normal, found, end)
     assert find_onset(normal, found, one, end).slowly
