@@ -26,6 +26,7 @@ HEAVY = (
     "chance",
     "cluster",
     "console_load",
+    "drift",
     "evaluate",
     "forecast",
     "front_page",

@@ -48,11 +48,16 @@ def delete() -> dict[str, int]:
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
 def verify() -> dict[str, str]:
-    """Compare the models in service with the values that came, and return a sentence on each."""
+    """Compare the models in service with the values that came, and what their scores lead to expect
+    with what was measured at its promotion; return a sentence on each."""
+    from alerting.usecases.platform_health.estimated_performance import check_performance
     from alerting.usecases.platform_health.model_verification import verify_models
 
     with background_platform() as platform:
-        found = verify_models(platform, read_instant(run_as_of(platform)))
+        at = read_instant(run_as_of(platform))
+        found = check_performance(platform, at)
+        for name, sentence in verify_models(platform, at).items():
+            found[name] = f"{found[name]}; {sentence}" if name in found else sentence
     for name, sentence in found.items():
         say(f"{name}: {sentence}")
     return found

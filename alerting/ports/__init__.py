@@ -60,6 +60,7 @@ from alerting.ports.models import (
     MOST_MODEL_BYTES,
     DecisionRecord,
     Decisions,
+    DriftChecks,
     ModelFileCache,
     ModelRegistry,
     Models,

@@ -37,6 +37,7 @@ from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
     NO_MODEL_FILE_CACHE,
     Decisions,
+    DriftChecks,
     ModelFileCache,
     Models,
     TrainingRuns,
@@ -386,6 +387,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
     `backups`: those it knows of.
     """
 
+    drift: DriftChecks
     sweeps: Sweeps = NO_SWEEPS
     archive: Archive | None = None
     retention: Retention = field(default_factory=Retention)

@@ -23,7 +23,12 @@ from alerting.adapters.memory.evaluation import (
     MemoryScores,
 )
 from alerting.adapters.memory.labels import MemoryLabels
-from alerting.adapters.memory.models import MemoryDecisions, MemoryModels, MemoryTrainings
+from alerting.adapters.memory.models import (
+    MemoryDecisions,
+    MemoryDriftChecks,
+    MemoryModels,
+    MemoryTrainings,
+)
 from alerting.adapters.memory.notifications import MemoryNotifications
 from alerting.adapters.memory.operators import (
     MemoryAudit,
@@ -77,6 +82,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         handovers=MemoryHandovers(),
         decisions=decisions,
         trainings=MemoryTrainings(),
+        drift=MemoryDriftChecks(),
         models=models,
         runs=models,
         scores=MemoryScores(),

@@ -13,6 +13,7 @@ from alerting.console.access import Person
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Id
 from alerting.console.language import language_of
+from alerting.console.models.drift_view import describe_drift
 from alerting.console.web.rendering import render
 from alerting.console.web.values import value_shapes
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
@@ -115,6 +116,7 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
         decisions=[
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
+        drift=describe_drift(platform, revision.name, now),
         links=_links(request, platform, person, name, report.evidence),
         now=now,
         **titled,

@@ -27,6 +27,7 @@ from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language
+from alerting.readings.interval_labels import LabelKind
 from alerting.usecases.explain.selected import MOST_SELECTED, numeric_variables
 from alerting.usecases.trends.series import read_series
 
@@ -59,13 +60,15 @@ def trends(
     lasting: Annotated[str, Query(alias="for", max_length=_TEXT)] = "",
     statistics: bool = False,
     part: bool = False,
+    mark: LabelKind | None = None,
 ) -> Response:
     """Return the page of a trend. `start`, `end`: ISO 8601, local times of the plant without a
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
     listed. `statistics`: also of many readings. `part`: without pictures, for a script that draws
-    them."""
+    them. `mark`: with the form open that marks the time so."""
     asked = Asked(asset, tuple(variable), start, end, span, find, above, below, lasting)
-    return trend_page(request, platform, asked, statistics=statistics, part=part)
+    typed = Typed(kind=mark or "")
+    return trend_page(request, platform, asked, typed, statistics=statistics, part=part)
 
 
 def trend_page(

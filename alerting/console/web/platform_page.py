@@ -1,6 +1,6 @@
 """The page of the platform itself: its faults for everyone, and for engineers what it runs on."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request
@@ -15,6 +15,8 @@ from alerting.console.metrics import PlatformReader
 from alerting.console.web.forms import FormPlantEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
+from alerting.ports import PlatformAlert
+from alerting.usecases.definitions.platform_alerts import DRIFTED, MISCALIBRATED, UNDERPERFORMS
 from alerting.usecases.notification.platform_alerts import platform_recipients
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.platform_health.overview import mending_command, read_overview
@@ -44,6 +46,19 @@ def retry_by_form(
     return RedirectResponse("/platform#sources", 303)
 
 
+def _models_of(platform: Platform, alert: PlatformAlert, now: datetime) -> list[str]:
+    """Return the definitions on whose models an alert is, which their pages explain."""
+    if alert.kind in (MISCALIBRATED, UNDERPERFORMS):
+        return [alert.subject]
+    if alert.kind != DRIFTED:
+        return []
+    return [
+        check.definition
+        for check in platform.drift.all_checks()
+        if any(one.asset == alert.subject for one in check.not_dismissed(now))
+    ]
+
+
 def _page(request: Request, platform: Platform, refusal: str = "") -> str:
     """Return the page. `refusal`: why dead messages could not be tried again."""
     now = platform.clock.now()
@@ -53,7 +68,10 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
     return render(
         "platform.html",
         request,
-        still_open=[(alert, mending_command(alert)) for alert in platform.platform_alerts.open()],
+        still_open=[
+            (alert, mending_command(alert), _models_of(platform, alert, now))
+            for alert in platform.platform_alerts.open()
+        ],
         resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),
         recipients=platform_recipients(platform, routes, now),
         is_asked=any(route.platform for route in routes),

@@ -21,7 +21,9 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.metrics.bootstrap import (
+    OperatingRows,
     evaluate_rows,
+    measure_operating,
     reliability_with_intervals,
     time_blocks,
 )
@@ -69,7 +71,8 @@ class ChallengerEvidence:
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
     one, so that they are in no metric. `found`: the validation period beside chance; None where the
-    kind does not compare it. `base_rate`: of the validation period.
+    kind does not compare it. `base_rate`: of the validation period. `operating`: of the rows of the
+    test period at the threshold.
     """
 
     threshold: ThresholdChoice
@@ -84,6 +87,7 @@ class ChallengerEvidence:
     shap: SampledShares | None = None
     found: ValidationChance | None = None
     base_rate: BaseRate | None = None
+    operating: OperatingRows | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -113,6 +117,7 @@ class ChallengerEvidence:
             "notes": list(self.notes),
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
             **({"base_rate": self.base_rate.to_document()} if self.base_rate else {}),
+            **({"operating_rows": self.operating.to_document()} if self.operating else {}),
         }
 
     @property
@@ -288,6 +293,12 @@ def _evidence(
         problems_in_recovery=_problems_in_recovery(dataset),
         base_rate=base_rate,
         found=_compare_with_chance(dataset, score, events["validation"], seed),
+        operating=measure_operating(
+            dataset.label[test].astype(np.float64),
+            score[test] >= choice.threshold,
+            _blocks(dataset, test),
+            seed,
+        ),
     )
 
 

@@ -9,12 +9,15 @@ confusion matrix; the ROC curve follows from expected cells at every threshold. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
 from alerting.learning.features.moments import Floats
+from alerting.learning.metrics.bootstrap import OperatingRows, measure_operating, time_blocks
+from alerting.readings.history import millis, to_millis
 
 LEAST_SCORES = 100
 WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
@@ -47,6 +50,28 @@ class EstimatedPerformance:
     realised_roc_auc: float | None
     calibration_error: float | None
     doubt: str = ""
+
+
+@dataclass(frozen=True)
+class PerformanceCheck:
+    """Estimated precision and recall beside those measured at the promotion; `estimated` is None
+    where a `doubt` stands against it."""
+
+    measured: OperatingRows
+    estimated: OperatingRows | None
+    doubt: str = ""
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        """Return what is clearly below the measured one: `precision`, `recall`."""
+        now = self.estimated
+        if now is None:
+            return ()
+        pairs = {
+            "precision": (now.precision_interval, self.measured.precision_interval),
+            "recall": (now.recall_interval, self.measured.recall_interval),
+        }
+        return tuple(name for name, (own, other) in pairs.items() if own[1] < other[0])
 
 
 @dataclass(frozen=True)
@@ -83,6 +108,30 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
         calibration_error=error,
         doubt=_doubt(len(immature), len(mature), error),
     )
+
+
+def compare_with_promotion(
+    scores: pd.DataFrame, recent: datetime, measured: OperatingRows, gap_ms: int, horizon_ms: int
+) -> PerformanceCheck:
+    """Compare the performance that the scores from `recent` on lead to expect with that of the test
+    period at the promotion: worse only if the whole interval is below the other's.
+
+    `scores`: also of longer ago, whose outcome is known, so that their calibration can be measured.
+    """
+    at = millis(pd.DatetimeIndex(scores["ts"]))
+    newest = scores[at >= to_millis(recent)]
+    mature = scores[scores["label"].notna()]
+    doubt = _doubt(len(newest), len(mature), _calibration_error(mature))
+    if doubt:
+        return PerformanceCheck(measured, None, doubt)
+    score, threshold = _columns(newest)
+    block = time_blocks(
+        millis(pd.DatetimeIndex(newest["ts"])), newest["asset"].to_numpy(object), gap_ms, horizon_ms
+    )
+    found = measure_operating(score, score >= threshold, block, 0)
+    if found is None:
+        return PerformanceCheck(measured, None, translatable("no score was above its threshold"))
+    return PerformanceCheck(measured, found)
 
 
 def expected_performance(

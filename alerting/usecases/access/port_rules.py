@@ -32,11 +32,11 @@ from alerting.usecases.access.rules import (
 
 OF_A_DEFINITION = frozenset({
     "definition faulty", "champion unreadable", "approval waiting", "model miscalibrated",
-    "training failed", "promotion refused",
+    "training failed", "promotion refused", "model worse than promoted",
 })  # fmt: skip
 OF_EVERYONE = frozenset({"evaluation late", "database away", "registry away"})
-"""Kinds of platform alerts that an account with a scope sees: those on a visible definition, and,
-without their reason, those by which any alarm may be missing."""
+"""Kinds of platform alerts that an account with a scope sees: those on a visible definition or
+asset, and, without their reason, those by which any alarm may be missing."""
 
 
 def _on_asset(sight: Sight, thing: Any) -> bool:
@@ -186,6 +186,7 @@ def _alerts(sight: Sight, call: Call, given: Given) -> list[Any]:
         for alert in call(**given)
         if alert.kind in OF_EVERYONE
         or (alert.kind in OF_A_DEFINITION and sight.shows(alert.subject))
+        or (alert.kind == "inputs drifted" and sight.sees(alert.subject))
     ]
 
 
@@ -337,6 +338,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "log": _on_run,
         "finish": _on_run,
     },
+    "drift": {
+        "get": asked("definition", Sight.works_on, lambda: None),
+        "add_dismissal": asked("definition", Sight.shows, refuse),
+    },
     "trainings": {
         "for_definitions": only("definitions", Sight.works_on),
         "end": writing("training", _of_definition),
@@ -350,15 +355,13 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "newest_reports": _reports,
     },
     "predict_jobs": {
-        "insert": writing("job", _of_definition),
-        "replace": writing("job", _of_definition),
+        **dict.fromkeys(("insert", "replace"), writing("job", _of_definition)),
         "get": one(_of_definition),
         "all": each(_of_definition),
         "forget": _stored(_of_definition, lambda: None),
     },
     "import_jobs": {
-        "insert": writing("job", _own_job),
-        "replace": writing("job", _own_job),
+        **dict.fromkeys(("insert", "replace"), writing("job", _own_job)),
         "get": one(_own_job),
         "all": each(_own_job),
         "forget": _stored(_own_job, lambda: None),

@@ -10,7 +10,13 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.suppression import Suppression
 from alerting.ports import DeliveryPorts, EpisodePorts, Models, ModelUnavailable, UpkeepPorts
-from alerting.usecases.definitions.platform_alerts import MISCALIBRATED, WAITING, record_faults
+from alerting.usecases.definitions.platform_alerts import (
+    DRIFTED,
+    MISCALIBRATED,
+    UNDERPERFORMS,
+    WAITING,
+    record_faults,
+)
 from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.platform_alerts import was_engineer_notified
 from alerting.usecases.platform_health.conditions import (
@@ -31,7 +37,9 @@ from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 # Faults during which every alarm still comes.
-_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK, BACKUP})
+_ALARMS_STAY = frozenset(
+    {WAITING, MISCALIBRATED, DRIFTED, UNDERPERFORMS, REFUSED, FAILED, DISK, BACKUP}
+)
 
 
 def check_platform(

@@ -19,9 +19,11 @@ from alerting.ports.sources import PROCESS_GONE
 from alerting.usecases.definitions.platform_alerts import (
     DATABASE,
     DOCUMENT,
+    DRIFTED,
     FAULTY,
     LOAD,
     MISCALIBRATED,
+    UNDERPERFORMS,
     UNREADABLE,
     WAITING,
 )
@@ -55,6 +57,8 @@ _COMMANDS = {
     FAULTY: "alerting show {subject}",
     WAITING: "alerting models {subject}",
     MISCALIBRATED: "alerting train {subject}",
+    DRIFTED: "alerting models",
+    UNDERPERFORMS: "alerting train {subject}",
     LOAD: "alerting backtest {first}",
 }
 _DOCUMENTS = {

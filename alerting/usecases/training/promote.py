@@ -145,7 +145,7 @@ def _of_training(proposal: Proposal) -> dict[str, Any]:
     intervals = proposal.test.get("intervals", {})
     bounds = {name: list(interval) for name, interval in intervals.items() if name in known}
     found = {"expected": known, "expected_intervals": bounds, "learned": learned}
-    stated = ("alarm_rule", "base_rate") if names else ("alarm_rule",)
+    stated = ("alarm_rule", "base_rate", "operating_rows") if names else ("alarm_rule",)
     return found | {name: proposal.test[name] for name in stated if name in proposal.test}
 
 

@@ -15,6 +15,7 @@ from alerting.usecases.episodes.changes import EpisodeChanges, update
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.notification.routes import correct_if_known_late, read_routes
 from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.platform_health.drift import record_alerts
 from alerting.usecases.sources.documents import record_edits
 from alerting.usecases.upkeep.rollups import roll_up
 
@@ -27,6 +28,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
     synced = sync(platform, as_of)
     rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
+    record_alerts(platform, as_of)
     return {
         "edited_documents": audit_edits(platform, as_of),
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],

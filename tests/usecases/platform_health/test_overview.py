@@ -25,6 +25,8 @@ KINDS = [
     platform_alerts.DOCUMENT,
     platform_alerts.WAITING,
     platform_alerts.MISCALIBRATED,
+    platform_alerts.DRIFTED,
+    platform_alerts.UNDERPERFORMS,
     platform_alerts.DATABASE,
     platform_alerts.LOAD,
 ]
