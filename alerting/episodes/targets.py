@@ -27,7 +27,8 @@ class EvaluationTarget(NamedTuple):
     out of 2**32, by which targets take turns. `revision`: number of the newest. `has_outcome`:
     whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
     types. `above`: the ancestors of the asset, where their readings change an evaluation.
-    `needs_model`: whether a trained model evaluates it.
+    `needs_model`: whether a trained model evaluates it. `plant`: that of the asset, empty outside
+    of all.
     """
 
     definition: str
@@ -48,15 +49,16 @@ class EvaluationTarget(NamedTuple):
     events: tuple[str, ...] = ()
     type: VariableType = "number"
     needs_model: bool = False
+    plant: str = ""
 
     @property
     def key(self) -> TargetKey:
         return self.definition, self.asset
 
     @property
-    def shard(self) -> tuple[int, int]:
-        """Return the cadence and the number of the shard that stores its state."""
-        return self.every, shard_of(self.definition)
+    def shard(self) -> tuple[int, int, str]:
+        """Return the cadence, the number and the plant of the shard that stores its state."""
+        return self.every, shard_of(self.definition), self.plant
 
     @property
     def series(self) -> tuple[str, str | None]:
@@ -78,6 +80,10 @@ class EvaluationPlan:
             tuple(name for name in self.names if name in chosen),
             tuple(w for w in self.targets if w.definition in chosen),
         )
+
+    def select_plant(self, plant: str) -> "EvaluationPlan":
+        """Return the plan of the targets of a plant; `names` are those of all plants."""
+        return EvaluationPlan(self.names, tuple(w for w in self.targets if w.plant == plant))
 
 
 def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:

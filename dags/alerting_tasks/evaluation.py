@@ -13,19 +13,25 @@ SLOTS = read_settings(os.environ).evaluation_slots
 
 
 @task
-def plan(every: str) -> list[dict[str, object]]:
-    """Begin the round and route late readings. Return, for each shard, its number, the run's
-    instant, the plan's hash, and whether there are reprocessing requests.
+def plan(every: str, plant: str) -> list[dict[str, object]]:
+    """Begin the round of a plant and route late readings. Return, for each shard, its number, the
+    run's instant, the plan's hash, and whether there are reprocessing requests.
 
-    There are at most as many shards as slots of evaluation.
+    There are at most as many shards as slots of evaluation, of which each plant has its share.
     """
     from alerting.usecases.evaluation.evaluate import plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
+        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of), plant)
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
-    common = {"every": every, "count": SLOTS, "as_of": as_of, "source_hash": found.source_hash}
+    common = {
+        "every": every,
+        "plant": plant,
+        "count": found.tasks,
+        "as_of": as_of,
+        "source_hash": found.source_hash,
+    }
     return [
         {"shard": shard, **common, "has_requests": found.late.has_requests}
         for shard in found.shards
@@ -34,14 +40,18 @@ def plan(every: str) -> list[dict[str, object]]:
 
 @task(
     map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
-    # a late tick does not evaluate the same shards beside the next one
-    max_active_tis_per_dag=SLOTS,
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
 def evaluate(
-    every: str, shard: int, count: int, as_of: str, source_hash: str, has_requests: bool
+    every: str,
+    plant: str,
+    shard: int,
+    count: int,
+    as_of: str,
+    source_hash: str,
+    has_requests: bool,
 ) -> dict[str, int]:
-    """Evaluate the definitions of one shard up to the instant, and nothing else."""
+    """Evaluate the definitions of one shard of a plant up to the instant, and nothing else."""
     from alerting.usecases.evaluation.evaluate import evaluate_shard
 
     with opened_platform() as platform:
@@ -49,10 +59,12 @@ def evaluate(
             platform,
             parse_duration(every),
             shard,
-            count,
+            SLOTS,
             read_instant(as_of),
             source_hash,
             has_requests,
+            plant,
+            count,
         )
         return in_numbers(evaluated)
 

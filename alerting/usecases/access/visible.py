@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
+from alerting.definitions.plants import AssetTree
 from alerting.operators.permissions import Scopes, in_scope, visible_assets
 from alerting.ports import Assets, Definitions, EvaluationPlans
 

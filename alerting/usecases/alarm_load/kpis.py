@@ -18,12 +18,12 @@ from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
 from alerting.alarm_kpis.other_limits import LimitProposal, propose
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
-from alerting.definitions.assets import AssetTree
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.conditions import Conditions, single_condition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.plants import AssetTree
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts

@@ -180,7 +180,7 @@ def plan_arrived(
     plan, source_hash = find_current_plan(platform)
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
-    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of), count)
 
 
 @log_run()

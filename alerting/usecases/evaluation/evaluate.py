@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.question import question_of
-from alerting.definitions.shards import task_of
+from alerting.definitions.shards import task_of, tasks_of_plant
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
@@ -72,31 +73,45 @@ def evaluate(
 @dataclass(frozen=True)
 class RoundPlan:
     """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
-    readings."""
+    readings. `tasks`: how many shards there are at most."""
 
     shards: list[int]
     source_hash: str
     late: LateCounts
+    tasks: int
 
 
 def plan_round(
-    platform: EvaluationPorts, every: timedelta, count: int, as_of: datetime
+    platform: EvaluationPorts,
+    every: timedelta,
+    count: int,
+    as_of: datetime,
+    plant: str = NO_PLANT,
 ) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence: route late readings, and find the
-    shards with definitions.
+    """Begin a round of the definitions evaluated at this cadence in a plant: route late readings,
+    and find the shards with definitions.
 
-    At most `count` shards. Definitions whose states are stored together share one, so that two
-    shards evaluated at once do not wait for each other.
+    At most `count` shards, shared evenly with the other plants of this cadence. Definitions whose
+    states are stored together share one, so that two shards evaluated at once do not wait for each
+    other.
     """
     plan, source_hash = find_current_plan(platform)
-    shards = sorted({task_of(name, count) for name in _names_at(plan, every)})
-    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of))
+    tasks = tasks_of_plant(count, len(_plants_at(plan, every)))
+    names = _names_at(plan.select_plant(plant), every)
+    shards = sorted({task_of(name, count, tasks) for name in names})
+    return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of), tasks)
 
 
-def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
-    """Return the definitions of one of `count` shards that are evaluated at this cadence,
-    sorted."""
-    return sorted(name for name in _names_at(plan, every) if task_of(name, count) == shard)
+def names_in_shard(
+    plan: EvaluationPlan, every: timedelta, shard: int, count: int, tasks: int | None = None
+) -> list[str]:
+    """Return the definitions of one of `count` shards, or of `tasks`, that are evaluated at this
+    cadence, sorted."""
+    return sorted(name for name in _names_at(plan, every) if task_of(name, count, tasks) == shard)
+
+
+def _plants_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
+    return {target.plant for target in plan.targets if target.every == duration_millis(every)}
 
 
 def _names_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
@@ -113,14 +128,18 @@ def evaluate_shard(
     as_of: datetime,
     source_hash: str,
     has_requests: bool,
+    plant: str = NO_PLANT,
+    tasks: int | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the definitions of one of `count` shards up to the instant of its round, which
-    `plan_round` has begun. Idempotent.
+    """Evaluate the definitions of one of `count` shards, or of `tasks`, in a plant up to the
+    instant of its round, which `plan_round` has begun. Idempotent.
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    full_plan = plan_of_round(platform, source_hash, as_of)
-    evaluation_plan = full_plan.select_definitions(names_in_shard(full_plan, every, shard, count))
+    full_plan = plan_of_round(platform, source_hash, as_of).select_plant(plant)
+    evaluation_plan = full_plan.select_definitions(
+        names_in_shard(full_plan, every, shard, count, tasks)
+    )
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
@@ -153,7 +172,9 @@ def evaluate_targets(
         EvaluationCounts(),
         requests,
     )
-    states = platform.states.load_many([target.key for target in targets])
+    states = platform.states.load_many(
+        [target.key for target in targets], {target.plant for target in targets}
+    )
     full_batch = Batch(
         targets, states, starts_of(run, targets, states), base_states(run, targets, states)
     )

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
+from alerting.definitions.plants import AssetTree
 from alerting.episodes.targets import EvaluationTarget
 from alerting.operators.permissions import Scopes
 from alerting.operators.tiles import PlantAsset, find_parts

@@ -34,7 +34,7 @@ from alerting.definitions.faults import shown
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 13  # increase it with every change of a plan's sources or layout
+_FORMAT = 14  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
