@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.plant import PlantSettings
-from alerting.definitions.hours import time_zone
 from alerting.definitions.wording.language import LanguageCode
 
 NO_POSITION = "operators"
@@ -66,7 +65,7 @@ class Plant:
 
     def zone(self, usual: ZoneInfo) -> ZoneInfo:
         """Return its time zone; `usual`: that of the platform."""
-        return time_zone(self.settings.time_zone) if self.settings.time_zone else usual
+        return self.settings.zone(usual)
 
     def language(self, usual: LanguageCode) -> LanguageCode:
         """Return its language; `usual`: that of the platform."""

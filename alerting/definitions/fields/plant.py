@@ -1,11 +1,12 @@
 """Settings of a plant: an asset that has them, with all assets below it, is one."""
 
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
 from alerting.definitions.fields.names import Closed
-from alerting.definitions.hours import TimeZone
+from alerting.definitions.hours import TimeZone, time_zone
 from alerting.definitions.wording.language import LanguageCode
 
 Channel = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -38,3 +39,7 @@ class PlantSettings(Closed):
     flood_above: int | None = Field(
         None, ge=1, le=1000, description="More alarms than this in ten minutes are a flood here."
     )
+
+    def zone(self, usual: ZoneInfo) -> ZoneInfo:
+        """Return the time zone; `usual`: that of the platform."""
+        return time_zone(self.time_zone) if self.time_zone else usual

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
-from alerting.definitions.plants import AssetTree
+from alerting.definitions.plants import PLATFORM, AssetTree, Plant, Plants
 from alerting.operators.permissions import Scopes, in_scope, visible_assets
 from alerting.ports import Assets, Definitions, EvaluationPlans
 
@@ -22,12 +22,14 @@ class VisiblePart:
     """The things in some scopes, of all known assets and the newest revision of each definition.
 
     `assets`: names of the visible assets. `above`: their other ancestors, whose events and states
-    count for them too; they are read for that, and never listed.
+    count for them too; they are read for that, and never listed. `plant`: in which all of them
+    lie; `PLATFORM` if there is none.
     """
 
     assets: frozenset[str]
     above: frozenset[str]
     positions: Mapping[str, str]
+    plant: Plant
     _index: AssetIndex = field(repr=False)
     _latest: Mapping[str, Revision] = field(repr=False)
 
@@ -96,8 +98,11 @@ def find_visible(
         holder = next((one for one in line if one.position is not None), None)
         if holder is not None and holder.position is not None and holder.name in above:
             positions[asset.name] = holder.position
+    plants = Plants(index.assets)
+    names = {plants.name_for(asset.name) for asset in own}
+    plant = plants.by_name.get(names.pop(), PLATFORM) if len(names) == 1 else PLATFORM
     return VisiblePart(
-        visible, frozenset(above), positions, index, {one.name: one for one in latest}
+        visible, frozenset(above), positions, plant, index, {one.name: one for one in latest}
     )
 
 

@@ -271,7 +271,8 @@ def test_a_target_that_gets_a_plant_moves_in_one_unit_of_work(mongo_stores):
     }
     assert stored == {"-60000": [yours], "@north/60000": [mine]}
     with pytest.raises(Conflict):
-        old.advance(begun, table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))}))
+        later = table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))})
+        old.advance(begun, later, every=60_000)
     assert old.load_many(begun.keys, {""}).state(0) == ConditionState(at(2))
     assert new.load_many(begun.keys, {"north", ""}).state(1) == ConditionState(at(1))
 
