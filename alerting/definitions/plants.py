@@ -6,9 +6,9 @@ one plant; beside some, assets outside of all of them are a plant without a name
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from functools import cached_property
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Fault
@@ -63,7 +63,7 @@ class Plant:
     title: str
     settings: PlantSettings = field(default_factory=PlantSettings)
 
-    def zone(self, usual: ZoneInfo) -> ZoneInfo:
+    def zone(self, usual: tzinfo) -> tzinfo:
         """Return its time zone; `usual`: that of the platform."""
         return self.settings.zone(usual)
 

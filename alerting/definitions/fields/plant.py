@@ -1,7 +1,7 @@
 """Settings of a plant: an asset that has them, with all assets below it, is one."""
 
+from datetime import tzinfo
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
@@ -40,6 +40,6 @@ class PlantSettings(Closed):
         None, ge=1, le=1000, description="More alarms than this in ten minutes are a flood here."
     )
 
-    def zone(self, usual: ZoneInfo) -> ZoneInfo:
+    def zone(self, usual: tzinfo) -> tzinfo:
         """Return the time zone; `usual`: that of the platform."""
         return time_zone(self.time_zone) if self.time_zone else usual
