@@ -7,9 +7,10 @@ What is out of scope does not exist for the account. A field of the platform tha
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from alerting.definitions.fields.plant import PlantSettings
+from alerting.definitions.plants import Plant
 from alerting.definitions.upkeep import DeclarationBounds
 from alerting.ports import AccessPorts
+from alerting.reporting.life.settings import report_subject
 from alerting.usecases.access.port_rules import RULES
 from alerting.usecases.access.rules import NarrowedPort, Sight
 from alerting.usecases.access.silence_rules import SILENCE_RULES
@@ -39,13 +40,14 @@ def narrow(platform: P, part: VisiblePart, person: str) -> P:
     limits = replace(stores.declaration_limits, assets=NO_NEW_ASSETS)
     return in_plant(
         replace(platform, **{**narrowed, "declaration_limits": limits}),
-        part.plant.settings,
+        part.plant,
     )
 
 
-def in_plant(platform: P, settings: PlantSettings) -> P:
+def in_plant(platform: P, plant: Plant) -> P:
     """Return the platform with what a plant states: time zone, language, report, alarm budget."""
     stores: Any = platform
+    settings = plant.settings
     report = stores.plant_report
     budget = stores.budget
     changed = {
@@ -54,7 +56,8 @@ def in_plant(platform: P, settings: PlantSettings) -> P:
         "plant_report": replace(
             report,
             period=settings.report_period or report.period,
-            recipients=settings.report_recipients or report.recipients,
+            recipients=settings.report_recipients if plant.name else report.recipients,
+            subject=report_subject(plant.name),
         ),
         "budget": replace(
             budget,

@@ -34,6 +34,11 @@ class VisiblePart:
     _latest: Mapping[str, Revision] = field(repr=False)
 
     @cached_property
+    def plants(self) -> frozenset[str]:
+        """Return the names of the plants that are visible as a whole."""
+        return frozenset(one.name for one in self._index.assets if one.plant) & self.assets
+
+    @cached_property
     def definitions(self) -> frozenset[str]:
         """Return the names of the definitions of which every asset is visible."""
         return frozenset(
