@@ -5,7 +5,7 @@ one plant; beside some, assets outside of all of them are a plant without a name
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cached_property
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.plant import PlantSettings
+from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import LanguageCode
 
 NO_POSITION = "operators"
@@ -71,6 +72,15 @@ class Plant:
         """Return its language; `usual`: that of the platform."""
         return self.settings.language or usual
 
+    def budget(self, usual: AlarmBudget) -> AlarmBudget:
+        """Return its alarm budget; `usual`: that of the platform, whose numbers of single positions
+        stay."""
+        return replace(
+            usual,
+            per_day=self.settings.alarms_per_day or usual.per_day,
+            flood_above=self.settings.flood_above or usual.flood_above,
+        )
+
 
 PLATFORM = Plant(NO_PLANT, NO_PLANT)
 """What holds outside of all plants: everything as in the platform."""
@@ -107,6 +117,21 @@ class Plants:
     def for_asset(self, asset: str | None) -> Plant:
         """Return the plant of an asset; outside of all, and without an asset, `PLATFORM`."""
         return self.by_name.get(self.name_for(asset), PLATFORM) if asset else PLATFORM
+
+
+def budgets_by_position(usual: AlarmBudget, assets: Iterable[Asset]) -> dict[str, AlarmBudget]:
+    """Return the budget of each position in a plant. One that several plants share has `usual`."""
+    known = list(assets)
+    tree = AssetTree(known)
+    plants = Plants(known)
+    found: dict[str, set[str]] = {}
+    for asset in known if plants.by_name else ():
+        found.setdefault(tree.position(asset), set()).add(plants.name_for(asset.name))
+    return {
+        position: plants.by_name.get(names.pop(), PLATFORM).budget(usual)
+        for position, names in found.items()
+        if len(names) == 1
+    }
 
 
 def nested_plants(assets: Iterable[Asset], changed: Iterable[str]) -> list[Fault]:

@@ -5,8 +5,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.definitions.assets import Asset, AssetRefused, asset_document, parse_asset
-from alerting.definitions.plants import PLATFORM, AssetTree, Plants, nested_plants
+from alerting.definitions.plants import (
+    PLATFORM,
+    AssetTree,
+    Plants,
+    budgets_by_position,
+    nested_plants,
+)
 from alerting.definitions.shards import evaluation_dag, task_of, tasks_of_plant
+from alerting.definitions.upkeep import AlarmBudget
 
 pytestmark = pytest.mark.fast
 
@@ -108,3 +115,27 @@ def test_plants_share_the_slots_of_a_tick_and_each_has_one():
 def test_a_dag_is_named_after_its_cadence_and_plant():
     assert evaluation_dag("1m") == "evaluate__1m"
     assert evaluation_dag("1m", "north") == "evaluate__1m__north"
+
+
+def test_the_budget_of_a_position_is_that_of_its_plant_unless_it_has_its_own():
+    usual = AlarmBudget(per_day=144, by_position={"oven": 20}, flood_above=10)
+    settings = {"alarms_per_day": 60, "flood_above": 5}
+    assets = [
+        Asset(name="north", plant=settings),
+        Asset(name="mixer", parent="north", position="mixer"),
+        Asset(name="oven-1", parent="north", position="oven"),
+        Asset(name="south", plant={}),
+        Asset(name="mill", parent="south", position="mill"),
+        Asset(name="press-1", parent="south", position="press"),
+        Asset(name="press-2", parent="north", position="press"),
+    ]
+    budgets = budgets_by_position(usual, assets)
+    found = {name: (one.for_position(name), one.flood_above) for name, one in budgets.items()}
+    assert found == {
+        "operators-north": (60, 5),
+        "mixer": (60, 5),
+        "oven": (20, 5),
+        "operators-south": (144, 10),
+        "mill": (144, 10),
+    }
+    assert budgets_by_position(usual, [Asset(name="oven")]) == {}

@@ -49,20 +49,15 @@ def in_plant(platform: P, plant: Plant) -> P:
     stores: Any = platform
     settings = plant.settings
     report = stores.plant_report
-    budget = stores.budget
     changed = {
-        "zone": settings.zone(stores.zone),
-        "language": settings.language or stores.language,
+        "zone": plant.zone(stores.zone),
+        "language": plant.language(stores.language),
         "plant_report": replace(
             report,
             period=settings.report_period or report.period,
             recipients=settings.report_recipients if plant.name else report.recipients,
             subject=report_subject(plant.name),
         ),
-        "budget": replace(
-            budget,
-            per_day=settings.alarms_per_day or budget.per_day,
-            flood_above=settings.flood_above or budget.flood_above,
-        ),
+        "budget": plant.budget(stores.budget),
     }
     return replace(platform, **changed)

@@ -47,8 +47,3 @@ def newest_reports(sight: Sight, call: Call, given: Given) -> Any:
     """Return the newest reports on visible definitions and plants."""
     plants = filter(None, map(report_subject, sight.part.plants))
     return call(**{**given, "definitions": sight.part.definitions | set(plants)})
-
-
-def is_on_visible(sight: Sight, entry: Any) -> bool:
-    """Return whether an entry of the audit is on a visible definition or asset."""
-    return sight.shows(entry.subject) or sight.sees(entry.subject)

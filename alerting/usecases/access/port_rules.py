@@ -9,15 +9,9 @@ from dataclasses import replace
 from fnmatch import filter as filter_names
 from typing import Any
 
+from alerting.usecases.access import plant_rules
 from alerting.usecases.access.operator_rules import OPERATOR_RULES
-from alerting.usecases.access.plant_rules import (
-    answered_offers,
-    is_on_visible,
-    is_reported,
-    is_visible_report,
-    newest_reports,
-    plant_summaries,
-)
+from alerting.usecases.access.plant_rules import is_reported, is_visible_report
 from alerting.usecases.access.rules import (
     Call,
     Check,
@@ -353,8 +347,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **dict.fromkeys(("content", "page"), _stored(is_visible_report, lambda: None)),
         **dict.fromkeys(("for_definition", "revisions"), asked("definition", is_reported, list)),
         "of_period": by_key(is_reported),
-        "plant_summaries": plant_summaries,
-        "newest_reports": newest_reports,
+        "plant_summaries": plant_rules.plant_summaries,
+        "newest_reports": plant_rules.newest_reports,
     },
     "predict_jobs": {
         "insert": writing("job", _of_definition),
@@ -390,7 +384,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **dict.fromkeys(("open", "resolved_since"), _alerts),
         **dict.fromkeys(("report", "resolve"), _alert),
     },
-    "audit": {"add": allowed, "find": answered_offers, "for_interval": each(is_on_visible)},
+    "audit": {"add": allowed, "find": plant_rules.answered_offers},
     "accounts": {
         "get": asked("id", _own, lambda: None),
         "all": each(_own_account),

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.plants import Plants
-from alerting.ports import OfferPorts
+from alerting.ports import Audit, AuditEntry, OfferPorts
 from alerting.reporting.life.settings import plant_of_report
 from alerting.usecases.access.narrow import narrow
-from alerting.usecases.access.visible import find_visible
+from alerting.usecases.access.visible import VisiblePart, find_visible
 
 P = TypeVar("P", bound=OfferPorts)
 """Ports of reports; more precisely those of the whole platform, which also has accounts."""
@@ -26,8 +27,23 @@ def plant_views(platform: P) -> Iterator[P]:
     for name in names:
         part = find_visible(((name,),), assets, latest)
         seen = narrow(platform, part, REPORTER)  # type: ignore[type-var]
+        audit = _PlantAudit(platform.audit, part)
         # a report that fails is a fault of the platform
-        yield replace(seen, platform_alerts=platform.platform_alerts)
+        yield replace(seen, platform_alerts=platform.platform_alerts, audit=audit)
+
+
+class _PlantAudit:
+    """The audit for the report on a plant, which lists changes of its definitions and assets: an
+    account with a scope reads no such list."""
+
+    def __init__(self, audit: Audit, part: VisiblePart) -> None:
+        self._audit = audit
+        self._visible = part.definitions | part.assets
+
+    def for_interval(self, start: datetime, end: datetime) -> list[AuditEntry]:
+        """Return the entries on what lies in the plant, oldest first."""
+        found = self._audit.for_interval(start, end)
+        return [entry for entry in found if entry.subject in self._visible]
 
 
 def view_for_report(platform: P, subject: str | None) -> P:
