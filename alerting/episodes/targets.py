@@ -82,8 +82,9 @@ class EvaluationPlan:
         )
 
     def select_plant(self, plant: str) -> "EvaluationPlan":
-        """Return the plan of the targets of a plant; `names` are those of all plants."""
-        return EvaluationPlan(self.names, tuple(w for w in self.targets if w.plant == plant))
+        """Return the plan of the targets of a plant."""
+        own = tuple(w for w in self.targets if w.plant == plant)
+        return EvaluationPlan(tuple(sorted({w.definition for w in own})), own)
 
 
 def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:

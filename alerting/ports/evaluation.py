@@ -53,8 +53,9 @@ class EvaluationPlans(Protocol):
         asset and event type. `read_plan`: read the stored plan as well, which `get` returns next.
         """
 
-    def get(self, source_hash: str) -> EvaluationPlan | None:
-        """Return the plan made of exactly these sources; None if it is not stored."""
+    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+        """Return the plan made of exactly these sources; None if it is not stored. `plant`: as
+        `select_plant`, without reading the targets of others."""
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""

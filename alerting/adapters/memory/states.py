@@ -77,8 +77,11 @@ class MemoryEvaluationPlans:
         )
         return hashlib.sha256(repr(sources).encode()).hexdigest()
 
-    def get(self, source_hash: str) -> EvaluationPlan | None:
-        return self._plan[1] if self._plan is not None and self._plan[0] == source_hash else None
+    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+        if self._plan is None or self._plan[0] != source_hash:
+            return None
+        found = self._plan[1]
+        return found if plant is None else found.select_plant(plant)
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         self._plan = source_hash, evaluation_plan

@@ -136,7 +136,7 @@ def evaluate_shard(
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    full_plan = plan_of_round(platform, source_hash, as_of).select_plant(plant)
+    full_plan = plan_of_round(platform, source_hash, as_of, plant)
     evaluation_plan = full_plan.select_definitions(
         names_in_shard(full_plan, every, shard, count, tasks)
     )
@@ -145,13 +145,16 @@ def evaluate_shard(
     return counts
 
 
-def plan_of_round(platform: EvaluationPorts, source_hash: str, as_of: datetime) -> EvaluationPlan:
-    """Return the plan with which a round has begun; if it was replaced since, the present one,
-    which is announced."""
-    plan = platform.evaluation_plans.get(source_hash)
+def plan_of_round(
+    platform: EvaluationPorts, source_hash: str, as_of: datetime, plant: str | None = None
+) -> EvaluationPlan:
+    """Return the plan with which a round has begun, of a plant or all; if it was replaced since,
+    the present one, which is announced."""
+    plan = platform.evaluation_plans.get(source_hash, plant)
     if plan is None:  # perhaps the latencies of the present one are smaller
         plan = current_plan(platform)
         announce_evaluation(platform.arrivals, plan.targets, as_of)
+        return plan if plant is None else plan.select_plant(plant)
     return plan
 
 
