@@ -34,6 +34,7 @@ HEAVY = (
     "report",
     "reports_due",
     "restarts",
+    "scaling",
     "scheduler",
     "series",
     "serve",

@@ -3,9 +3,10 @@
 Costs are learned from ticks of one process at three sizes: of a process, of an asset with a minute
 of readings, and of a target, on the evaluator and on the database. The simulation
 (`benchmarks/helpers/queues.py`) then predicts CPU seconds and wall time of ticks that it has not
-seen: another size, and two and four processes at once on the same cores. Each is measured, and the
-errors are printed: more than a fifth off is a failure. Only then the same costs and the same model
-say how many machines the plants of `docs/scaling.md` need.
+seen: other sizes, and two and four processes at once on the same cores. Each is measured, and the
+errors are printed: more than a fifth off is a failure. Wall times count only on a quiet machine.
+Only then the same costs and the same model say how many machines the plants of `docs/scaling.md`
+need.
 
 Every process imports everything first, and evaluates when it is told to. One asset in a hundred
 raises an alarm in each tick.
@@ -22,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +45,7 @@ from benchmarks.evaluate import (
     write_definitions,
     write_readings,
 )
-from benchmarks.helpers.queues import Job, Step, simulate
+from benchmarks.helpers.queues import Course, Job, Step, simulate
 
 MINUTE = timedelta(minutes=1)
 TICKS = 5
@@ -53,6 +55,18 @@ LEARNED = ((200, 1), (1_000, 1), (10_000, 1))
 PREDICTED = ((5_000, 1), (20_000, 1), (10_000, 2), (20_000, 2), (20_000, 4))
 """Those that the simulation has not seen."""
 CORES = 2
+QUIET = 0.7
+"""Load of a machine before the benchmark below which wall times count."""
+START_S = 1.1
+"""CPU seconds until a new process has imported what evaluation needs."""
+AIRFLOW_S = 0.5
+"""Of Airflow for each task: it started three to seven a second on two cores, of an earlier
+version."""
+STARTS_PER_S = 3.0
+PLAN_S = 15.7e-6
+"""CPU seconds of reading one target of the plan, which the first task of each tick does for all."""
+MODEL_S = 3.4e-3
+"""CPU seconds of a target with a model: of a forecast, the dearest kind (docs/benchmarks.md)."""
 
 
 class Size(NamedTuple):
@@ -102,12 +116,12 @@ class Costs:
 
 def run() -> dict[str, Any]:
     """Return the errors of the simulation on ticks that it has not seen."""
+    load = os.getloadavg()[0]
     ticks = measure([Size(*one) for one in (*LEARNED, *PREDICTED)])
-    learned = {size: ticks[size] for size in map(Size._make, LEARNED)}
-    evaluator = learn({size: tick.cpu_s for size, tick in learned.items()})
-    database = learn({size: tick.database_cpu_s for size, tick in learned.items()})
+    evaluator, database = costs_of(ticks)
     cases = [compare(size, ticks[size], evaluator, database) for size in map(Size._make, PREDICTED)]
-    worst = max(max(abs(one["cpu_error"]), abs(one["wall_error"])) for one in cases)
+    counted = ("cpu_error", "wall_error") if load < QUIET else ("cpu_error",)
+    worst = max(abs(one[name]) for one in cases for name in counted)
     return {
         "benchmark": "scaling",
         "figure": round(worst, 3),
@@ -115,7 +129,8 @@ def run() -> dict[str, Any]:
         "peer": "the most that is allowed",
         "peer_figure": MOST_ERROR,
         "ratio": round(MOST_ERROR / worst, 2) if worst else None,
-        "goal": "every error of CPU and wall time within a fifth",
+        "goal": "every error of CPU within a fifth, and of wall time if the machine was quiet",
+        "counted": counted,
         "met": worst <= MOST_ERROR,
         "cases": cases,
         "ms": {
@@ -128,8 +143,17 @@ def run() -> dict[str, Any]:
             }
             for size, tick in ticks.items()
         },
-        "load_average": round(os.getloadavg()[0], 1),
+        "load_before": round(load, 1),
     }
+
+
+def costs_of(ticks: Mapping[Size, Tick]) -> tuple[Costs, Costs]:
+    """Return the costs on the evaluator and on the database, from the ticks to learn from."""
+    learned = {size: ticks[size] for size in map(Size._make, LEARNED)}
+    return (
+        learn({size: tick.cpu_s for size, tick in learned.items()}),
+        learn({size: tick.database_cpu_s for size, tick in learned.items()}),
+    )
 
 
 def learn(seconds: Mapping[Size, float]) -> Costs:
@@ -177,6 +201,72 @@ def compare(size: Size, measured: Tick, evaluator: Costs, database: Costs) -> di
         "wall_predicted_s": round(predicted.wall_s, 3),
         "wall_error": round(predicted.wall_s / measured.wall_s - 1, 3),
     }
+
+
+RECORDED: Mapping[Size, Tick] = MappingProxyType({
+    Size(200, 1): Tick(0.45, 0.068, 0.050, 23_296, 64),
+    Size(1_000, 1): Tick(1.14, 0.181, 0.145, 56_512, 195),
+    Size(10_000, 1): Tick(2.99, 0.411, 0.230, 358_848, 1_213),
+    Size(5_000, 1): Tick(1.31, 0.287, 0.190, 189_376, 695),
+    Size(20_000, 1): Tick(3.47, 0.582, 0.295, 595_840, 2_225),
+    Size(10_000, 2): Tick(2.58, 0.630, 0.350, 358_848, 1_228),
+    Size(20_000, 2): Tick(2.76, 0.868, 0.380, 596_032, 2_239),
+})  # fmt: skip
+"""Ticks of November 2026, at a load of nine on two cores, which their wall times show. From them
+the figures of docs/scaling.md follow."""
+
+
+class Plant(NamedTuple):
+    """A plant: its thresholds, its targets with a model, its assets, and readings a minute."""
+
+    thresholds: int
+    models: int
+    assets: int
+    readings: int
+
+
+class Machines(NamedTuple):
+    """Cores of the workers together and of the database, and slots of evaluation."""
+
+    worker_cores: int
+    database_cores: int
+    slots: int
+
+
+def simulate_tick(
+    plants: int, plant: Plant, machines: Machines, evaluator: Costs, database: Costs
+) -> Course:
+    """Return the course of one tick of several plants of one kind, each with its share of the
+    slots, every task a new process."""
+    shards = max(machines.slots // plants, 1)
+    jobs = []
+    for number in range(plants):
+        plan = f"plan {number}"
+        names = [f"shard {number} {shard}" for shard in range(shards)]
+        all_targets = plants * (plant.thresholds + plant.models)
+        jobs.append(
+            _job(plan, AIRFLOW_S + START_S + PLAN_S * all_targets, PLAN_S * all_targets / 6)
+        )
+        work, stored = (_shard_s(one, plant, shards) for one in (evaluator, database))
+        work += MODEL_S * plant.models / shards
+        jobs += [_job(name, AIRFLOW_S + START_S + work, stored, plan) for name in names]
+        jobs.append(_job(f"notify {number}", AIRFLOW_S + START_S, 0.01, *names))
+    cores = {"workers": machines.worker_cores, "database": machines.database_cores}
+    return simulate(jobs, cores, {"evaluation": machines.slots}, STARTS_PER_S)
+
+
+def _job(name: str, work: float, stored: float, *after: str) -> Job:
+    half = Step("database", stored / 2)
+    return Job(name, (half, Step("workers", work), half), "evaluation", after)
+
+
+def _shard_s(costs: Costs, plant: Plant, shards: int) -> float:
+    """Return the seconds of a shard. The cost of an asset grows with its readings, and each shard
+    reads the assets of its share of the definitions."""
+    targets = plant.thresholds + plant.models
+    read = plant.assets * (1 - (1 - 1 / shards) ** (targets / plant.assets))
+    of_asset = costs.asset * plant.readings / plant.assets / TICK_S
+    return costs.process + of_asset * read + costs.target * targets / shards
 
 
 def measure(sizes: Sequence[Size]) -> dict[Size, Tick]:
