@@ -264,7 +264,8 @@ def _shard_s(costs: Costs, plant: Plant, shards: int) -> float:
     """Return the seconds of a shard. The cost of an asset grows with its readings, and each shard
     reads the assets of its share of the definitions."""
     targets = plant.thresholds + plant.models
-    read = plant.assets * (1 - (1 - 1 / shards) ** (targets / plant.assets))
+    missed = float((1 - 1 / shards) ** (targets / plant.assets))
+    read = plant.assets * (1 - missed)
     of_asset = costs.asset * plant.readings / plant.assets / TICK_S
     return costs.process + of_asset * read + costs.target * targets / shards
 
