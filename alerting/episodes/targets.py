@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
-from alerting.definitions.shards import shard_of
+from alerting.definitions.shards import shard_of, task_of
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis
@@ -85,6 +85,22 @@ class EvaluationPlan:
         """Return the plan of the targets of a plant."""
         own = tuple(w for w in self.targets if w.plant == plant)
         return EvaluationPlan(tuple(sorted({w.definition for w in own})), own)
+
+    def definitions_at(self, every: int) -> set[str]:
+        """Return the definitions that are evaluated at a cadence (ms)."""
+        return {target.definition for target in self.targets if target.every == every}
+
+    def plants_at(self, every: int) -> set[str]:
+        """Return the plants with a target at a cadence (ms)."""
+        return {target.plant for target in self.targets if target.every == every}
+
+    def names_in_shard(
+        self, every: int, shard: int, count: int, tasks: int | None = None
+    ) -> list[str]:
+        """Return the definitions of one of `count` shards, or of `tasks`, that are evaluated at
+        this cadence (ms), sorted."""
+        names = self.definitions_at(every)
+        return sorted(name for name in names if task_of(name, count, tasks) == shard)
 
 
 def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:

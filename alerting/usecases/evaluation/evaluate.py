@@ -96,26 +96,10 @@ def plan_round(
     other.
     """
     plan, source_hash = find_current_plan(platform)
-    tasks = tasks_of_plant(count, len(_plants_at(plan, every)))
-    names = _names_at(plan.select_plant(plant), every)
+    tasks = tasks_of_plant(count, len(plan.plants_at(duration_millis(every))))
+    names = plan.select_plant(plant).definitions_at(duration_millis(every))
     shards = sorted({task_of(name, count, tasks) for name in names})
     return RoundPlan(shards, source_hash, begin_round(platform, plan.targets, as_of), tasks)
-
-
-def names_in_shard(
-    plan: EvaluationPlan, every: timedelta, shard: int, count: int, tasks: int | None = None
-) -> list[str]:
-    """Return the definitions of one of `count` shards, or of `tasks`, that are evaluated at this
-    cadence, sorted."""
-    return sorted(name for name in _names_at(plan, every) if task_of(name, count, tasks) == shard)
-
-
-def _plants_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
-    return {target.plant for target in plan.targets if target.every == duration_millis(every)}
-
-
-def _names_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
-    return {target.definition for target in plan.targets if target.every == duration_millis(every)}
 
 
 @log_run()
@@ -138,7 +122,7 @@ def evaluate_shard(
     """
     full_plan = plan_of_round(platform, source_hash, as_of, plant)
     evaluation_plan = full_plan.select_definitions(
-        names_in_shard(full_plan, every, shard, count, tasks)
+        full_plan.names_in_shard(duration_millis(every), shard, count, tasks)
     )
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
