@@ -68,7 +68,8 @@ def the_platform(request: Request) -> Platform:
         person.scopes, platform.assets, platform.definitions, platform.evaluation_plans, now
     )
     seen = narrow(platform, part, person.name)
-    request.state.zone = seen.zone
+    if part.plant.settings.time_zone:
+        request.state.zone = seen.zone
     return seen
 
 
