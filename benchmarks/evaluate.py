@@ -110,15 +110,15 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
         random = np.random.default_rng(0)
         ticks = []
         for tick in range(TICKS + 1):
-            _write_readings(stores, assets, tick, TICK_S, random)
+            write_readings(stores, assets, tick, TICK_S, random)
             ticks.append(_tick(server, stores, tick))
         ones = []
         for tick in range(TICKS + 1, 2 * TICKS + 1):
-            _write_readings(stores, assets, tick, 1, random)
+            write_readings(stores, assets, tick, 1, random)
             ones.append(_tick(server, stores, tick))
         lates = []
         for tick in range(2 * TICKS + 1, 3 * TICKS + 1):
-            _write_readings(stores, assets, tick, TICK_S, random)
+            write_readings(stores, assets, tick, TICK_S, random)
             _deliver_late(stores, assets, tick)
             lates.append(_tick(server, stores, tick))
         client.drop_database(stores.database.name)
@@ -153,7 +153,7 @@ def write_definitions(stores: MongoStores, size: int, since: datetime, every: st
         for i in range(min(size, ASSETS))
     ]
     stores.assets.store_assets(assets)
-    documents = [{**_definition(i), "schedule": {"every": every}} for i in range(size)]
+    documents = [{**definition_document(i), "schedule": {"every": every}} for i in range(size)]
     revisions = [
         next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents
     ]
@@ -163,7 +163,8 @@ def write_definitions(stores: MongoStores, size: int, since: datetime, every: st
     )
 
 
-def _definition(number: int) -> dict[str, Any]:
+def definition_document(number: int) -> dict[str, Any]:
+    """Return the document of a definition of the benchmark."""
     limit = 100.0 + number // ASSETS
     asset = asset_name(number % ASSETS)
     return {
@@ -180,9 +181,10 @@ def asset_name(number: int) -> str:
     return f"asset-{number:04}"
 
 
-def _write_readings(
+def write_readings(
     stores: MongoStores, assets: int, tick: int, count: int, random: np.random.Generator
 ) -> None:
+    """Write so many readings of each asset before the instant of a tick."""
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
     values = random.normal(80, 3, (assets, count)).round(3)
     values[0::100] = 102.5  # too hot all the time
@@ -238,9 +240,9 @@ def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, f
 def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
     """Return the measurements of one evaluation in this process."""
     with connect(uri) as client:
-        platform = _platform(MongoStores(client[name]))
+        platform = platform_on(MongoStores(client[name]))
         # imports of kinds do not count, as those of the rest
-        kind_of(parse_definition(_definition(0)))
+        kind_of(parse_definition(definition_document(0)))
         wall = time.perf_counter()
         cpu = time.process_time()
         counts = evaluate(platform, None, as_of)
@@ -255,7 +257,7 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
     }
 
 
-def _platform(stores: MongoStores) -> Platform:
+def platform_on(stores: MongoStores) -> Platform:
     """Return a platform on these stores, without a model registry, which thresholds do not need,
     and without channels."""
     platform = stores.platform(MemoryModels(), {}, MongoClock(stores.database), memory_platform)
@@ -276,7 +278,7 @@ def _peer() -> dict[str, float]:
 
     rules = [
         f'temperature{{asset="{d["assets"][0]}"}} > {d["above"]}'
-        for d in map(_definition, range(RULES))
+        for d in map(definition_document, range(RULES))
     ]
     return {name: round(value, 2) for name, value in prometheus.cpu_per_rule(rules, page).items()}
 

@@ -38,6 +38,7 @@ HEAVY = (
     "report",
     "reports_due",
     "restarts",
+    "scaling",
     "scheduler",
     "series",
     "serve",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerting.definitions.alarm_budget import NO_GATE
+from alerting.definitions.upkeep import NO_GATE
 from alerting.readings.instants import Millis, duration_millis, to_millis
 
 PERIOD = timedelta(minutes=10)

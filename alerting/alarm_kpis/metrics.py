@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.floods import ABOVE, FloodInterval, ends_below
-from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.model import Severity
+from alerting.definitions.upkeep import AlarmBudget
 
 
 @dataclass(frozen=True)

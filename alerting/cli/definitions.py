@@ -25,12 +25,14 @@ from alerting.cli.printing.output import (
 from alerting.cli.support import (
     DefinitionName,
     DryRun,
+    InPlant,
     Json,
     command,
     command_group,
     is_served,
     platform,
     read_documents,
+    seen_in,
     user,
     write_file,
     writes,
@@ -216,15 +218,16 @@ def _show_applied(
 
 
 @command
-def list_definitions(as_json: Json = False) -> None:
+def list_definitions(in_plant: InPlant = None, as_json: Json = False) -> None:
     """List all definitions with their last evaluation and training; faults, new questions, and
     faults of the platform follow."""
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.training_state import describe_trainings
     from alerting.usecases.platform_health.last_runs import last_runs
 
-    with platform() as p:
-        sync.sync(p, p.clock.now())
+    with platform() as whole:
+        sync.sync(whole, whole.clock.now())
+        p = seen_in(whole, in_plant)
         faults = p.definitions.faulty()
         latest = p.definitions.latest_revisions()
         states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)

@@ -10,6 +10,7 @@ from alerting.cli.support import (
     AssetName,
     DefinitionName,
     End,
+    InPlant,
     Json,
     Start,
     actor,
@@ -18,6 +19,7 @@ from alerting.cli.support import (
     instant,
     platform,
     require_past,
+    seen_in,
     user,
     writes,
 )
@@ -48,6 +50,7 @@ def episodes(
     ] = None,
     start: Start = None,
     end: End = None,
+    in_plant: InPlant = None,
     as_json: Json = False,
 ) -> None:
     """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one,
@@ -57,7 +60,8 @@ def episodes(
 
     begin = instant(start, "--from")
     stop = instant(end, "--to")
-    with platform() as p:
+    with platform() as whole:
+        p = seen_in(whole, in_plant)
         require_past(p.clock.now(), begin, stop)
         names = {r.name for r in p.definitions.latest_revisions()}
         if name is not None and name not in names:

@@ -10,6 +10,7 @@ from alerting.cli.printing.output import console, print_json, short, show, show_
 from alerting.cli.support import (
     DefinitionName,
     End,
+    InPlant,
     Json,
     Start,
     actor,
@@ -17,6 +18,7 @@ from alerting.cli.support import (
     instant,
     platform,
     require_past,
+    seen_in,
     write_file,
     writes,
 )
@@ -54,6 +56,7 @@ def report(
         typer.Option("--id", help="Create a stored report again by its id.", metavar="ID"),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the stored reports.")] = False,
+    in_plant: InPlant = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="HTML file to write; NAME-report.html when left out."),
@@ -73,7 +76,8 @@ def report(
     _check_choice(name, plant, id, listed, period, start, end)
     begin = instant(start, "--from")
     stop = instant(end, "--to")
-    with platform() as p:
+    with platform() as whole:
+        p = _view(whole, in_plant, name, id)
         require_past(p.clock.now(), begin, stop)
         if listed:
             _list_reports(p, name, as_json)
@@ -81,7 +85,7 @@ def report(
         if id is not None:
             head, content, headline = _create_again(p, id)
         elif plant or period is not None:
-            head, content = _issue(p, name, period)
+            head, content = _issue(p, name or p.plant_report.subject, period)
             headline = head.headline
         else:
             from alerting.usecases.reports.make import make_report
@@ -98,6 +102,16 @@ def report(
         _write_tables(csv, content)
     written = f"written to {target}" + (f" and {csv}/" if csv else "")
     show_result({**content.metrics, "id": head.id, "page": str(target)}, as_json, headline, written)
+
+
+def _view(p: "Platform", plant: str | None, definition: str | None, id: str | None) -> "Platform":
+    """Return the platform in whose time zone a report is made: that of the plant which is named, or
+    in which its subject lies."""
+    from alerting.usecases.reports.plants import view_for_report
+
+    head = p.reports.get(id) if id is not None else None
+    subject = definition if head is None else head.definition
+    return seen_in(p, plant) if plant or subject is None else view_for_report(p, subject)
 
 
 def _check_choice(

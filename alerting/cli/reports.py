@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from alerting.cli.printing.output import console, print_json, short, show, zone
-from alerting.cli.support import Json, command, instant, platform, require_past
+from alerting.cli.support import (
+    InPlant,
+    Json,
+    command,
+    instant,
+    platform,
+    require_past,
+    seen_in,
+)
 from alerting.definitions.durations import format_duration
 
 if TYPE_CHECKING:
@@ -86,6 +94,7 @@ def kpi(
             show_default=False,
         ),
     ] = None,
+    in_plant: InPlant = None,
     as_json: Json = False,
 ) -> None:
     """Show alarm metrics after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale,
@@ -99,7 +108,8 @@ def kpi(
         raise typer.BadParameter(
             f"{by!r} is not a grouping; write position, line or shift", param_hint="--by"
         )
-    with platform() as p:
+    with platform() as opened:
+        p = seen_in(opened, in_plant)
         require_past(p.clock.now(), begin, stop)
         targets = read_targets(target or [], targets_under(p.budget))
         until = stop or p.clock.now()

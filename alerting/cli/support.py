@@ -41,6 +41,10 @@ Start = Annotated[
 ]
 End = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan without applying it.")]
+InPlant = Annotated[
+    str | None,
+    typer.Option("--in-plant", help="Only what lies in this plant.", metavar="PLANT"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -88,6 +92,14 @@ def _why_stopped(home: Path) -> str | None:
     from alerting.adapters.embedded.shared_mongod import data_folder
 
     return cause(data_folder(home) / LOG, data_folder(home))
+
+
+def seen_in(p: "Platform", plant: str | None) -> "Platform":
+    """Return the platform as a plant sees it, in its time zone; all of it without a name."""
+    from alerting.reporting.life.settings import report_subject
+    from alerting.usecases.reports.plants import view_for_report
+
+    return view_for_report(p, report_subject(plant)) if plant else p
 
 
 def is_served() -> bool:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import LanguageCode
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret, is_active
 from alerting.operators.permissions import (
@@ -20,6 +20,7 @@ from alerting.operators.permissions import (
     Target,
     join_scopes,
     may,
+    visible_assets,
 )
 from alerting.operators.pins import may_answer
 from alerting.ports import AccessPorts
@@ -107,6 +108,17 @@ class Access:
         if person.session is not None:
             return self.find_by_session(person.session, now)
         return None if person.token is None else self._by_hash(person.token, now)
+
+    def within_plant(self, person: Person, name: str) -> Person:
+        """Return a person who sees no more than a plant. Raises UserError if it is none of which
+        the person sees anything."""
+        assets = {one.name: one for one in self._platform.assets.all()}
+        within = replace(person, scopes=join_scopes(*person.scopes, (name,)))
+        parents = {one.name: one.parent for one in assets.values()}
+        is_plant = name in assets and assets[name].plant is not None
+        if not is_plant or not visible_assets(within.scopes, parents):
+            raise UserError(translatable("there is no plant {name}", name=shown(name)))
+        return within
 
     def end_session(self, person: Person) -> None:
         """End this person's session, every copy of its cookie. Idempotent."""

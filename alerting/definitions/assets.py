@@ -25,6 +25,7 @@ from alerting.definitions.fields.names import (
     Tag,
     VariableName,
 )
+from alerting.definitions.fields.plant import PlantSettings
 from alerting.definitions.fields.variables import (
     TYPES,
     Computed,
@@ -39,13 +40,11 @@ __all__ = [
     "MOST_VARIABLES",
     "NAME_LENGTH",
     "NAME_PATTERN",
-    "NO_POSITION",
     "TYPES",
     "USUAL_LATENCY",
     "VARIABLE_PATTERN",
     "Asset",
     "AssetRefused",
-    "AssetTree",
     "Closed",
     "Computed",
     "Direction",
@@ -72,7 +71,6 @@ __all__ = [
     "variable_name",
 ]
 
-NO_POSITION = "operators"
 _MARK_LENGTH = 8
 _OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
@@ -105,6 +103,11 @@ class Asset(Closed):
         "parent's when left out. "
         "Alarm figures and the alarm budget are per position; assets without a position share "
         "one, called operators.",
+    )
+    plant: PlantSettings | None = Field(
+        None,
+        description="Makes this asset and all below it a plant of its own, with this time zone, "
+        "language and report; empty braces are enough.",
     )
     attributes: dict[Tag, Line | float | bool] = Field(
         default_factory=dict,
@@ -347,33 +350,6 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
         raise EventTypeRefused(
             document.get("name"), model_faults(error.errors(), EventType.model_fields)
         ) from error
-
-
-class AssetTree:
-    """All assets by name, to find what is above one; made once, for there may be many."""
-
-    def __init__(self, assets: Iterable[Asset]) -> None:
-        self._by_name = {asset.name: asset for asset in assets}
-
-    def asset_and_ancestors(self, asset: Asset) -> list[Asset]:
-        """Return the asset, its parent, the parent's parent and so on, as far as known."""
-        chain = [asset]
-        while (
-            parent := self._by_name.get(chain[-1].parent or "")
-        ) is not None and parent not in chain:
-            chain.append(parent)
-        return chain
-
-    def position(self, asset: Asset) -> str:
-        """Return the operator position of an asset: its own, or the nearest one above it."""
-        return next(
-            (a.position for a in self.asset_and_ancestors(asset) if a.position is not None),
-            NO_POSITION,
-        )
-
-    def line(self, asset: Asset) -> str:
-        """Return the name of the outermost asset above an asset, its line, or its own name."""
-        return self.asset_and_ancestors(asset)[-1].name
 
 
 def variable_name(foreign: str) -> str:

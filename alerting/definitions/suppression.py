@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field, StrictBool
 from alerting.definitions.assets import (
     TYPES,
     Asset,
-    AssetTree,
     Closed,
     EventType,
     Line,
@@ -23,6 +22,7 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, name_hint
 from alerting.definitions.fields.names import Number
 from alerting.definitions.hours import Hours, TimeZone, time_zone
+from alerting.definitions.plants import AssetTree
 
 
 class LineState(Closed):

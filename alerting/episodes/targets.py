@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
-from alerting.definitions.shards import shard_of
+from alerting.definitions.shards import shard_of, task_of
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis
@@ -29,7 +29,8 @@ class EvaluationTarget(NamedTuple):
     out of 2**32, by which targets take turns. `revision`: number of the newest. `has_outcome`:
     whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
     types. `above`: the ancestors of the asset, where their readings change an evaluation.
-    `needs_model`: whether a trained model evaluates it.
+    `needs_model`: whether a trained model evaluates it. `plant`: that of the asset, empty outside
+    of all.
     """
 
     definition: str
@@ -50,15 +51,16 @@ class EvaluationTarget(NamedTuple):
     events: tuple[str, ...] = ()
     type: VariableType = "number"
     needs_model: bool = False
+    plant: str = ""
 
     @property
     def key(self) -> TargetKey:
         return self.definition, self.asset
 
     @property
-    def shard(self) -> tuple[int, int]:
-        """Return the cadence and the number of the shard that stores its state."""
-        return self.every, shard_of(self.definition)
+    def shard(self) -> tuple[int, int, str]:
+        """Return the cadence, the number and the plant of the shard that stores its state."""
+        return self.every, shard_of(self.definition), self.plant
 
     @property
     def series(self) -> tuple[str, str | None]:
@@ -86,6 +88,27 @@ class EvaluationPlan:
             tuple(name for name in self.names if name in chosen),
             tuple(w for w in self.targets if w.definition in chosen),
         )
+
+    def select_plant(self, plant: str) -> "EvaluationPlan":
+        """Return the plan of the targets of a plant."""
+        own = tuple(w for w in self.targets if w.plant == plant)
+        return EvaluationPlan(tuple(sorted({w.definition for w in own})), own)
+
+    def definitions_at(self, every: int) -> set[str]:
+        """Return the definitions that are evaluated at a cadence (ms)."""
+        return {target.definition for target in self.targets if target.every == every}
+
+    def plants_at(self, every: int) -> set[str]:
+        """Return the plants with a target at a cadence (ms)."""
+        return {target.plant for target in self.targets if target.every == every}
+
+    def names_in_shard(
+        self, every: int, shard: int, count: int, tasks: int | None = None
+    ) -> list[str]:
+        """Return the definitions of one of `count` shards, or of `tasks`, that are evaluated at
+        this cadence (ms), sorted."""
+        names = self.definitions_at(every)
+        return sorted(name for name in names if task_of(name, count, tasks) == shard)
 
 
 def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:

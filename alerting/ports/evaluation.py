@@ -1,6 +1,6 @@
 """Ports for condition states, evaluation plans, scores, past evaluations and predict jobs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class States(Protocol):
     """Condition states and watermarks of targets."""
 
-    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
+    def load_many(
+        self, keys: Sequence[TargetKey], plants: Collection[str] | None = None
+    ) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never
-        evaluated."""
+        evaluated. `plants`: where they are looked for first; None: everywhere."""
 
-    def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
-        """Return whether one of these targets of a shard was stored under another cadence (ms) when
-        it was last read."""
+    def moves(self, keys: Sequence[TargetKey], every: int, plant: str = "") -> bool:
+        """Return whether one of these targets of a shard was stored under another cadence (ms) or
+        plant when it was last read."""
 
     def advance(
         self,
@@ -31,13 +33,15 @@ class States(Protocol):
         after: ConditionTable,
         unit: Unit | None = None,
         every: int = 0,
+        plant: str = "",
     ) -> None:
         """Write the states `after` of targets of one shard, in a unit of work or by a
         compare-and-set of their own.
 
-        Both tables hold the same targets in the same order. `every`: their cadence (ms); targets
-        that were stored under another one move, and need a unit of work. Raises Conflict if the
-        shard has changed since it was read here, or if a watermark is not that of `before`.
+        Both tables hold the same targets in the same order. `every`, `plant`: their cadence (ms)
+        and plant; targets that were stored under another one move, and need a unit of work.
+        Raises Conflict if the shard has changed since it was read here, or if a watermark is not
+        that of `before`.
         """
 
 
@@ -49,8 +53,9 @@ class EvaluationPlans(Protocol):
         asset and event type. `read_plan`: read the stored plan as well, which `get` returns next.
         """
 
-    def get(self, source_hash: str) -> EvaluationPlan | None:
-        """Return the plan made of exactly these sources; None if it is not stored."""
+    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+        """Return the plan made of exactly these sources; None if it is not stored. `plant`: as
+        `select_plant`, without reading the targets of others."""
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""

@@ -13,7 +13,8 @@ from alerting.reporting.life.differences import Difference
 
 @dataclass(frozen=True)
 class ReportHead:
-    """A stored report without its content. `definition` is None for the report on the whole plant.
+    """A stored report without its content. `definition` is None for the report on the whole plant,
+    and the subject of a plant beside others.
 
     `period`: name of its calendar period, None for an interval that a person chose. `revision`:
     counted from 1; 0 says that there was nothing to report. `as_of`: the instant of its
@@ -113,9 +114,11 @@ class Reports(Protocol):
         """Return the newest revision of each report on a calendar period, by its definition; at
         `as_of`: those stored by then."""
 
-    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
+    def plant_summaries(
+        self, periods: Collection[str], subject: str | None = None
+    ) -> dict[str, PlantSummaries]:
         """Return the numbers of each definition in the newest report on the plant of each of these
-        periods that has one, revision 0 included, by period."""
+        periods that has one, revision 0 included, by period. `subject`: of the plant's reports."""
 
     def newest_reports(
         self, limit: int, definitions: Collection[str] | None = None

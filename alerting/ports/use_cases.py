@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
-from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
+from alerting.definitions.upkeep import (
+    NO_GATE,
+    AlarmBudget,
+    DeclarationLimits,
+    HealthLimits,
+    Retention,
+)
 from alerting.definitions.wording.language import LanguageCode
 from alerting.learning.search.ceiling import ReadTime
 from alerting.ports.access import AccessTokens, Accounts, Sessions

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from alerting.definitions.alarm_budget import AlarmBudget, GateMode
+from alerting.definitions.upkeep import AlarmBudget, GateMode
 from alerting.settings.variables import Variables, one_of, positive_number, whole_number
 
 BUDGET = "ALERTING_ALARM_BUDGET"

@@ -10,10 +10,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.faults import Fault, UserError
-from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
+from alerting.definitions.upkeep import AlarmBudget, DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LANGUAGES, LanguageCode
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget

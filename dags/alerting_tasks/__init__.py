@@ -17,7 +17,13 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, PREDICT_POOL
-from alerting.adapters.airflow.dag_snapshot import DagSnapshot, PolledRow, TrainedRevision
+from alerting.adapters.airflow.dag_snapshot import (
+    DagSnapshot,
+    PolledRow,
+    Tick,
+    TrainedRevision,
+    read_tick,
+)
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.settings.environment import read_settings
@@ -65,10 +71,11 @@ PREDICT = BACKGROUND | {"pool": PREDICT_POOL}
 SHORT: dict[str, Any] = {"pool": "default_pool", "queue": TASK_OPTIONS["queue"], "executor": None}
 
 
-def cadences() -> tuple[str, ...]:
-    """Return cadences with an evaluation DAG; in a task its own, without the database."""
+def ticks() -> tuple[Tick, ...]:
+    """Return cadences and plants with an evaluation DAG; in a task its own, without the
+    database."""
     own = get_parsing_context().dag_id
-    return (own.removeprefix("evaluate__"),) if own else _snapshot().cadences()
+    return (read_tick(own),) if own else _snapshot().ticks()
 
 
 def trained_definitions(file: str) -> list[TrainedRevision]:

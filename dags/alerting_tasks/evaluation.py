@@ -21,28 +21,29 @@ SLOTS = read_settings(os.environ).evaluation_slots
 
 # a late tick does not evaluate the same definitions beside the next one
 @task(max_active_tis_per_dag=1)
-def plan(every: str) -> list[dict[str, object]]:
-    """Begin the round and route late readings. Evaluate a small round here, and deliver
+def plan(every: str, plant: str) -> list[dict[str, object]]:
+    """Begin the round of a plant and route late readings. Evaluate a small round here, and deliver
     notifications: each further task costs more than that.
 
     Return, for each shard that is left, its number, the run's instant, the plan's hash, and whether
-    there are reprocessing requests. There are at most as many shards as slots of evaluation.
+    there are reprocessing requests. There are at most as many shards as slots of evaluation, of
+    which each plant has its share.
     """
     from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
+        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of), plant)
         _say_late(found)
 
         def evaluate_all() -> "EvaluationCounts":
             whole = (0, 1, read_instant(as_of), found.source_hash, found.late.has_requests)
-            return evaluate_shard(platform, parse_duration(every), *whole)
+            return evaluate_shard(platform, parse_duration(every), *whole, plant)
 
         if found.is_small:
             _evaluate_here(platform, evaluate_all)
             return []
-    return _shards(found, every=every, as_of=as_of)
+    return _shards(found, every=every, plant=plant, as_of=as_of)
 
 
 def _say_late(found: "RoundPlan") -> None:
@@ -60,7 +61,7 @@ def _evaluate_here(platform: "Platform", evaluate_all: "Callable[[], EvaluationC
 
 
 def _shards(found: "RoundPlan", **common: object) -> list[dict[str, object]]:
-    shared = {"count": SLOTS, "source_hash": found.source_hash, **common}
+    shared = {"count": found.tasks, "source_hash": found.source_hash, **common}
     return [
         {"shard": shard, **shared, "has_requests": found.late.has_requests}
         for shard in found.shards
@@ -69,14 +70,18 @@ def _shards(found: "RoundPlan", **common: object) -> list[dict[str, object]]:
 
 @task(
     map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
-    # a late tick does not evaluate the same shards beside the next one
-    max_active_tis_per_dag=SLOTS,
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
 def evaluate(
-    every: str, shard: int, count: int, as_of: str, source_hash: str, has_requests: bool
+    every: str,
+    plant: str,
+    shard: int,
+    count: int,
+    as_of: str,
+    source_hash: str,
+    has_requests: bool,
 ) -> dict[str, int]:
-    """Evaluate the definitions of one shard up to the instant, and nothing else."""
+    """Evaluate the definitions of one shard of a plant up to the instant, and nothing else."""
     from alerting.usecases.evaluation.evaluate import evaluate_shard
 
     with opened_platform() as platform:
@@ -84,10 +89,12 @@ def evaluate(
             platform,
             parse_duration(every),
             shard,
-            count,
+            SLOTS,
             read_instant(as_of),
             source_hash,
             has_requests,
+            plant,
+            count,
         )
         return in_numbers(evaluated)
 

@@ -6,8 +6,9 @@ import pytest
 
 from alerting.alarm_kpis.groups import BETWEEN, by_asset, by_shift
 from alerting.alarm_kpis.kpis import kpis
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.plants import AssetTree
 from alerting.definitions.routes import parse_route
 from alerting.usecases.alarm_load.kpis import alarm_quality_by
 from alerting.usecases.definitions.sync import apply

@@ -101,8 +101,12 @@ class Revisions:
     def add_sources(self, *documents: dict[str, Any]) -> None:
         self._client["dags_test"]["sources"].insert_many([dict(document) for document in documents])
 
+    def add_assets(self, *documents: dict[str, Any]) -> None:
+        self._client["dags_test"]["assets"].insert_many([dict(document) for document in documents])
+
     def clear(self) -> None:
         self._kept.delete_many({})
+        self._client["dags_test"]["assets"].delete_many({})
         self._client["dags_test"]["sources"].delete_many({})
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from alerting.definitions.shards import SHARDS, state_parts
 from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
+from alerting.readings.instants import duration_millis
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import (
     evaluate,
     evaluate_shard,
-    names_in_shard,
     plan_round,
 )
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -172,7 +172,7 @@ def test_shards_share_no_document_of_states_and_leave_none_out(count):
         sorted(
             name
             for shard in range(count)
-            for name in names_in_shard(current_plan(platform), every, shard, count)
+            for name in current_plan(platform).names_in_shard(duration_millis(every), shard, count)
         )
         == names
     )

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.revisions import Plan
+from alerting.definitions.upkeep import AlarmBudget
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.budget_gate import forecasts

@@ -138,8 +138,10 @@ class MemoryReports:
         ]
         return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
 
-    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
-        heads = {period: self.revisions(None, period)[-1:] for period in periods}
+    def plant_summaries(
+        self, periods: Collection[str], subject: str | None = None
+    ) -> dict[str, PlantSummaries]:
+        heads = {period: self.revisions(subject, period)[-1:] for period in periods}
         return {
             period: summaries_in(head, self._contents[head.id].metrics)
             for period, found in heads.items()

@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
@@ -27,14 +27,18 @@ class MemoryStates:
     def __init__(self) -> None:
         self._rows: dict[TargetKey, ConditionTable] = {}
 
-    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
+    def load_many(
+        self,
+        keys: Sequence[TargetKey],
+        plants: Collection[str] | None = None,  # noqa: ARG002 - the port's signature
+    ) -> ConditionTable:
         table = ConditionTable(keys)
         for row, key in enumerate(keys):
             if key in self._rows:
                 table.put_rows([row], self._rows[key])
         return table
 
-    def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:  # noqa: ARG002 - the port's signature
+    def moves(self, keys: Sequence[TargetKey], every: int, plant: str = "") -> bool:  # noqa: ARG002 - the port's signature
         return False
 
     def advance(
@@ -43,6 +47,7 @@ class MemoryStates:
         after: ConditionTable,
         unit: Unit | None = None,  # noqa: ARG002
         every: int = 0,  # noqa: ARG002
+        plant: str = "",  # noqa: ARG002
     ) -> None:
         if (self.load_many(before.keys).watermark != before.watermark).any():
             raise Conflict("another evaluator has advanced some of these targets")
@@ -72,8 +77,11 @@ class MemoryEvaluationPlans:
         )
         return hashlib.sha256(repr(sources).encode()).hexdigest()
 
-    def get(self, source_hash: str) -> EvaluationPlan | None:
-        return self._plan[1] if self._plan is not None and self._plan[0] == source_hash else None
+    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+        if self._plan is None or self._plan[0] != source_hash:
+            return None
+        found = self._plan[1]
+        return found if plant is None else found.select_plant(plant)
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         self._plan = source_hash, evaluation_plan

@@ -28,9 +28,11 @@ from alerting.client.values import Document
 class DefinitionsCalls(Transport):
     """Calls about definitions."""
 
-    def list_definitions(self) -> list[DefinitionSummary]:
+    def list_definitions(self, *, in_plant: str | None = None) -> list[DefinitionSummary]:
         """List all definitions by name."""
-        answer: list[DefinitionSummary] = self.call("GET", "/definitions")
+        answer: list[DefinitionSummary] = self.call(
+            "GET", "/definitions", query={"in_plant": in_plant}
+        )
         return answer
 
     def check_definition(self, body: Document | str) -> CheckView:

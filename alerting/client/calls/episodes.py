@@ -21,6 +21,7 @@ class EpisodesCalls(Transport):
         to: Instant | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        in_plant: str | None = None,
     ) -> EpisodePage:
         """List episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
         answer: EpisodePage = self.call(
@@ -34,6 +35,7 @@ class EpisodesCalls(Transport):
                 "to": to,
                 "limit": limit,
                 "cursor": cursor,
+                "in_plant": in_plant,
             },
         )
         return answer
@@ -46,12 +48,19 @@ class EpisodesCalls(Transport):
         open: bool | None = None,
         from_: Instant | None = None,
         to: Instant | None = None,
+        in_plant: str | None = None,
     ) -> Iterator[EpisodeSummary]:
         """Yield all items of `list_episodes`, page by page."""
         cursor = None
         while True:
             page = self.list_episodes(
-                definition=definition, asset=asset, open=open, from_=from_, to=to, cursor=cursor
+                definition=definition,
+                asset=asset,
+                open=open,
+                from_=from_,
+                to=to,
+                in_plant=in_plant,
+                cursor=cursor,
             )
             yield from page["items"]
             cursor = page["next"]
@@ -75,7 +84,13 @@ class EpisodesCalls(Transport):
         answer: ExperienceView = self.call("GET", f"/episodes/{segment(id)}/experience")
         return answer
 
-    def live(self, *, after: str | None = None, last_event_id: str | None = None) -> str:
+    def live(
+        self,
+        *,
+        after: str | None = None,
+        last_event_id: str | None = None,
+        in_plant: str | None = None,
+    ) -> str:
         """Tell what changes, as server-sent events: the state of episodes, and counts of open
         ones. The data of an event is JSON. `episodes`: id, definition, asset, severity,
         `state` (expected, happening, over), whether acknowledged and muted. `open`,
@@ -85,5 +100,8 @@ class EpisodesCalls(Transport):
         An event `alive` comes at least every 15 seconds. Where the database has no change
         streams, the answer is one event of the present state: ask again each second."""
         return self.read_text(
-            "GET", "/live", query={"after": after}, headers={"last-event-id": last_event_id}
+            "GET",
+            "/live",
+            query={"after": after, "in_plant": in_plant},
+            headers={"last-event-id": last_event_id},
         )

@@ -18,9 +18,19 @@ class KpiCalls(Transport):
         asset: str | None = None,
         by: Literal["position", "line", "shift"] | None = None,
         past: bool | None = None,
+        in_plant: str | None = None,
     ) -> AlarmQuality | QualityByGroup:
         """Return alarm metrics after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
         answer: AlarmQuality | QualityByGroup = self.call(
-            "GET", "/kpi", query={"from": from_, "to": to, "asset": asset, "by": by, "past": past}
+            "GET",
+            "/kpi",
+            query={
+                "from": from_,
+                "to": to,
+                "asset": asset,
+                "by": by,
+                "past": past,
+                "in_plant": in_plant,
+            },
         )
         return answer

@@ -17,9 +17,9 @@ from alerting.client.transport import Transport, segment
 class ModelsCalls(Transport):
     """Calls about models."""
 
-    def list_models(self) -> list[ModelSummary]:
+    def list_models(self, *, in_plant: str | None = None) -> list[ModelSummary]:
         """List the definitions in service with a model, those that wait for a person first."""
-        answer: list[ModelSummary] = self.call("GET", "/models")
+        answer: list[ModelSummary] = self.call("GET", "/models", query={"in_plant": in_plant})
         return answer
 
     def show_models(self, name: str) -> ModelDetail:

@@ -61,11 +61,17 @@ class OperatorsCalls(Transport):
         return answer
 
     def list_shelves(
-        self, *, definition: str | None = None, asset: str | None = None
+        self,
+        *,
+        definition: str | None = None,
+        asset: str | None = None,
+        in_plant: str | None = None,
     ) -> list[ShelfView]:
         """List shelves in force: those without an end first, then by end."""
         answer: list[ShelfView] = self.call(
-            "GET", "/shelves", query={"definition": definition, "asset": asset}
+            "GET",
+            "/shelves",
+            query={"definition": definition, "asset": asset, "in_plant": in_plant},
         )
         return answer
 
@@ -82,19 +88,29 @@ class OperatorsCalls(Transport):
         return answer
 
     def list_suppressions(
-        self, *, definition: str | None = None, since: Instant | None = None
+        self,
+        *,
+        definition: str | None = None,
+        since: Instant | None = None,
+        in_plant: str | None = None,
     ) -> SuppressionView:
         """List targets suppressed by design now, and episodes without notification since an
         instant (default: a day ago)."""
         answer: SuppressionView = self.call(
-            "GET", "/suppressions", query={"definition": definition, "since": since}
+            "GET",
+            "/suppressions",
+            query={"definition": definition, "since": since, "in_plant": in_plant},
         )
         return answer
 
-    def show_why(self, *, definition: str, asset: str, at: Instant | None = None) -> Why:
+    def show_why(
+        self, *, definition: str, asset: str, at: Instant | None = None, in_plant: str | None = None
+    ) -> Why:
         """Explain why an alarm was raised at an instant (now when left out), or why not."""
         answer: Why = self.call(
-            "GET", "/why", query={"definition": definition, "asset": asset, "at": at}
+            "GET",
+            "/why",
+            query={"definition": definition, "asset": asset, "at": at, "in_plant": in_plant},
         )
         return answer
 
@@ -106,6 +122,7 @@ class OperatorsCalls(Transport):
         severity: Literal["low", "medium", "high", "critical"] | None = None,
         shift: str | None = None,
         mine: Literal["yes"] | None = None,
+        in_plant: str | None = None,
     ) -> NowView:
         """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
         answer: NowView = self.call(
@@ -117,13 +134,14 @@ class OperatorsCalls(Transport):
                 "severity": severity,
                 "shift": shift,
                 "mine": mine,
+                "in_plant": in_plant,
             },
         )
         return answer
 
-    def list_silences(self) -> SilencesView:
+    def list_silences(self, *, in_plant: str | None = None) -> SilencesView:
         """List the silences that are present or planned, and those of the last month."""
-        answer: SilencesView = self.call("GET", "/silences")
+        answer: SilencesView = self.call("GET", "/silences", query={"in_plant": in_plant})
         return answer
 
     def start_silence(self, body: SilenceBody) -> SilenceView:

@@ -30,16 +30,18 @@ class PlatformCalls(Transport):
         answer: dict[str, str] = self.call("GET", "/health")
         return answer
 
-    def list_platform_alerts(self) -> list[PlatformAlertView]:
+    def list_platform_alerts(self, *, in_plant: str | None = None) -> list[PlatformAlertView]:
         """List open faults of the platform itself: faulty definitions, unreadable champions.
         Empty without faults."""
-        answer: list[PlatformAlertView] = self.call("GET", "/platform-alerts")
+        answer: list[PlatformAlertView] = self.call(
+            "GET", "/platform-alerts", query={"in_plant": in_plant}
+        )
         return answer
 
-    def show_routes(self) -> RoutesOverview:
+    def show_routes(self, *, in_plant: str | None = None) -> RoutesOverview:
         """List routes and channels with pending notifications and dead letters. Channels appear
         by name, without addresses."""
-        answer: RoutesOverview = self.call("GET", "/routes")
+        answer: RoutesOverview = self.call("GET", "/routes", query={"in_plant": in_plant})
         return answer
 
     def show_route(self, name: str) -> RouteDetail:
@@ -95,9 +97,9 @@ class PlatformCalls(Transport):
         answer: RetryView = self.call("POST", "/dead-letters/retry", body=body)
         return answer
 
-    def list_tokens(self) -> list[TokenView]:
+    def list_tokens(self, *, in_plant: str | None = None) -> list[TokenView]:
         """List the tokens of programs, without their secrets. Role: admin."""
-        answer: list[TokenView] = self.call("GET", "/tokens")
+        answer: list[TokenView] = self.call("GET", "/tokens", query={"in_plant": in_plant})
         return answer
 
     def create_token(self, body: TokenBody) -> NewTokenView:
@@ -120,6 +122,7 @@ class PlatformCalls(Transport):
         to: Instant | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        in_plant: str | None = None,
     ) -> AuditPageView:
         """List what people, commands and the platform did, newest first. Role: engineer."""
         answer: AuditPageView = self.call(
@@ -133,6 +136,7 @@ class PlatformCalls(Transport):
                 "to": to,
                 "limit": limit,
                 "cursor": cursor,
+                "in_plant": in_plant,
             },
         )
         return answer
@@ -145,12 +149,19 @@ class PlatformCalls(Transport):
         what: str | None = None,
         from_: Instant | None = None,
         to: Instant | None = None,
+        in_plant: str | None = None,
     ) -> Iterator[AuditEntryView]:
         """Yield all items of `list_audit`, page by page."""
         cursor = None
         while True:
             page = self.list_audit(
-                actor=actor, subject=subject, what=what, from_=from_, to=to, cursor=cursor
+                actor=actor,
+                subject=subject,
+                what=what,
+                from_=from_,
+                to=to,
+                in_plant=in_plant,
+                cursor=cursor,
             )
             yield from page["items"]
             cursor = page["next"]

@@ -39,9 +39,9 @@ class PredictionsCalls(Transport):
         )
         return answer
 
-    def list_predict_jobs(self) -> list[JobView]:
+    def list_predict_jobs(self, *, in_plant: str | None = None) -> list[JobView]:
         """List predict jobs, newest first."""
-        answer: list[JobView] = self.call("GET", "/predict-jobs")
+        answer: list[JobView] = self.call("GET", "/predict-jobs", query={"in_plant": in_plant})
         return answer
 
     def show_predict_job(self, id: str) -> JobView:

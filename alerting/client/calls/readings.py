@@ -76,10 +76,10 @@ class ReadingsCalls(Transport):
         )
         return answer
 
-    def list_imports(self) -> list[ImportView]:
+    def list_imports(self, *, in_plant: str | None = None) -> list[ImportView]:
         """List imports, newest first: all of them for an engineer of the whole plant, else
         one's own. Role: engineer."""
-        answer: list[ImportView] = self.call("GET", "/imports")
+        answer: list[ImportView] = self.call("GET", "/imports", query={"in_plant": in_plant})
         return answer
 
     def show_import(self, id: str, *, wait: int | None = None) -> ImportView:

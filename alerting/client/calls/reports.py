@@ -21,12 +21,18 @@ class ReportsCalls(Transport):
     """Calls about reports."""
 
     def list_reports(
-        self, *, definition: str | None = None, plant: bool | None = None
+        self,
+        *,
+        definition: str | None = None,
+        plant: bool | None = None,
+        in_plant: str | None = None,
     ) -> list[ReportSummary]:
         """List performance reports with all revisions, by definition, newest period first;
         those on the plant come first."""
         answer: list[ReportSummary] = self.call(
-            "GET", "/reports", query={"definition": definition, "plant": plant}
+            "GET",
+            "/reports",
+            query={"definition": definition, "plant": plant, "in_plant": in_plant},
         )
         return answer
 
@@ -56,12 +62,19 @@ class ReportsCalls(Transport):
         from_: Instant | None = None,
         to: Instant | None = None,
         limit: int | None = None,
+        in_plant: str | None = None,
     ) -> list[MissView]:
         """List reported misses, newest first."""
         answer: list[MissView] = self.call(
             "GET",
             "/misses",
-            query={"definition": definition, "from": from_, "to": to, "limit": limit},
+            query={
+                "definition": definition,
+                "from": from_,
+                "to": to,
+                "limit": limit,
+                "in_plant": in_plant,
+            },
         )
         return answer
 
@@ -72,11 +85,17 @@ class ReportsCalls(Transport):
         return answer
 
     def show_plant(
-        self, *, period: Literal["shift", "week", "month"] | None = None, line: str | None = None
+        self,
+        *,
+        period: Literal["shift", "week", "month"] | None = None,
+        line: str | None = None,
+        in_plant: str | None = None,
     ) -> PlantSumsPage:
         """Show the plant in figures: problems predicted, avoided and missed, false alarms,
         their money, twelve weeks, and the proposals worth most."""
-        answer: PlantSumsPage = self.call("GET", "/plant", query={"period": period, "line": line})
+        answer: PlantSumsPage = self.call(
+            "GET", "/plant", query={"period": period, "line": line, "in_plant": in_plant}
+        )
         return answer
 
     def refuse_proposal(self, name: str, body: OfferRefusalBody) -> AnsweredOffer:

@@ -26,11 +26,14 @@ class ShiftsCalls(Transport):
         at: Instant | None = None,
         shift: str | None = None,
         hours: Literal["8", "12", "24"] | None = None,
+        in_plant: str | None = None,
     ) -> HandoverView:
         """Show what a shift hands over: open and unanswered alarms, what was done, notes,
         signatures."""
         answer: HandoverView = self.call(
-            "GET", "/handover", query={"line": line, "at": at, "shift": shift, "hours": hours}
+            "GET",
+            "/handover",
+            query={"line": line, "at": at, "shift": shift, "hours": hours, "in_plant": in_plant},
         )
         return answer
 
@@ -51,19 +54,28 @@ class ShiftsCalls(Transport):
         return answer
 
     def list_handovers(
-        self, *, line: str | None = None, cursor: str | None = None, limit: int | None = None
+        self,
+        *,
+        line: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        in_plant: str | None = None,
     ) -> HandoverList:
         """List stored hand-overs of a line or all, newest first."""
         answer: HandoverList = self.call(
-            "GET", "/handovers", query={"line": line, "cursor": cursor, "limit": limit}
+            "GET",
+            "/handovers",
+            query={"line": line, "cursor": cursor, "limit": limit, "in_plant": in_plant},
         )
         return answer
 
-    def iterate_handovers(self, *, line: str | None = None) -> Iterator[StoredHandover]:
+    def iterate_handovers(
+        self, *, line: str | None = None, in_plant: str | None = None
+    ) -> Iterator[StoredHandover]:
         """Yield all items of `list_handovers`, page by page."""
         cursor = None
         while True:
-            page = self.list_handovers(line=line, cursor=cursor)
+            page = self.list_handovers(line=line, in_plant=in_plant, cursor=cursor)
             yield from page["items"]
             cursor = page["next"]
             if cursor is None:

@@ -18,9 +18,9 @@ from alerting.client.values import Document
 class SourcesCalls(Transport):
     """Calls about sources."""
 
-    def list_sources(self) -> SourcesView:
+    def list_sources(self, *, in_plant: str | None = None) -> SourcesView:
         """List all sources by name, and faulty documents."""
-        answer: SourcesView = self.call("GET", "/sources")
+        answer: SourcesView = self.call("GET", "/sources", query={"in_plant": in_plant})
         return answer
 
     def check_source(self, body: Document | str) -> SourceChangeView:

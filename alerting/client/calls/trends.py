@@ -22,17 +22,21 @@ from alerting.client.values import Instant
 class TrendsCalls(Transport):
     """Calls about trends."""
 
-    def list_events(self, *, asset: str, start: Instant, end: Instant) -> BandsView:
+    def list_events(
+        self, *, asset: str, start: Instant, end: Instant, in_plant: str | None = None
+    ) -> BandsView:
         """List the events of an asset and those above it, and its episodes, that overlap a
         span."""
         answer: BandsView = self.call(
-            "GET", "/events", query={"asset": asset, "start": start, "end": end}
+            "GET",
+            "/events",
+            query={"asset": asset, "start": start, "end": end, "in_plant": in_plant},
         )
         return answer
 
-    def list_assets(self) -> list[AssetView]:
+    def list_assets(self, *, in_plant: str | None = None) -> list[AssetView]:
         """List all assets by name."""
-        answer: list[AssetView] = self.call("GET", "/assets")
+        answer: list[AssetView] = self.call("GET", "/assets", query={"in_plant": in_plant})
         return answer
 
     def list_variables(
@@ -63,6 +67,7 @@ class TrendsCalls(Transport):
         start: Instant,
         end: Instant,
         points: int | None = None,
+        in_plant: str | None = None,
     ) -> SeriesView:
         """Show series of up to 12 numbers of an asset, decimated so that minimum and maximum
         stay. At most 4,000 readings of a variable are given as they are: low, high and mean
@@ -76,19 +81,32 @@ class TrendsCalls(Transport):
                 "start": start,
                 "end": end,
                 "points": points,
+                "in_plant": in_plant,
             },
         )
         return answer
 
     def show_statistics(
-        self, *, asset: str, variable: Sequence[str], start: Instant, end: Instant
+        self,
+        *,
+        asset: str,
+        variable: Sequence[str],
+        start: Instant,
+        end: Instant,
+        in_plant: str | None = None,
     ) -> list[VariableStatistics]:
         """Return statistics of numeric variables over a time, of the readings themselves: at
         most 3 million readings within a year."""
         answer: list[VariableStatistics] = self.call(
             "GET",
             "/statistics",
-            query={"asset": asset, "variable": variable, "start": start, "end": end},
+            query={
+                "asset": asset,
+                "variable": variable,
+                "start": start,
+                "end": end,
+                "in_plant": in_plant,
+            },
         )
         return answer
 
@@ -102,6 +120,7 @@ class TrendsCalls(Transport):
         above: float | None = None,
         below: float | None = None,
         for_: str | None = None,
+        in_plant: str | None = None,
     ) -> FoundTimesView:
         """Find the times at which a variable was above a value, below one, or outside of both,
         for at least a time: as the problem of a definition is found."""
@@ -116,24 +135,32 @@ class TrendsCalls(Transport):
                 "above": above,
                 "below": below,
                 "for": for_,
+                "in_plant": in_plant,
             },
         )
         return answer
 
     def list_marks(
-        self, *, asset: str, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        asset: str,
+        limit: int | None = None,
+        cursor: str | None = None,
+        in_plant: str | None = None,
     ) -> LabelPage:
         """List the labels of an asset, undone ones among them, page by page."""
         answer: LabelPage = self.call(
-            "GET", "/labels", query={"asset": asset, "limit": limit, "cursor": cursor}
+            "GET",
+            "/labels",
+            query={"asset": asset, "limit": limit, "cursor": cursor, "in_plant": in_plant},
         )
         return answer
 
-    def iterate_marks(self, *, asset: str) -> Iterator[LabelView]:
+    def iterate_marks(self, *, asset: str, in_plant: str | None = None) -> Iterator[LabelView]:
         """Yield all items of `list_marks`, page by page."""
         cursor = None
         while True:
-            page = self.list_marks(asset=asset, cursor=cursor)
+            page = self.list_marks(asset=asset, in_plant=in_plant, cursor=cursor)
             yield from page["items"]
             cursor = page["next"]
             if cursor is None:

@@ -67,7 +67,10 @@ def the_platform(request: Request) -> Platform:
     part = parts.find(
         person.scopes, platform.assets, platform.definitions, platform.evaluation_plans, now
     )
-    return narrow(platform, part, person.name)
+    seen = narrow(platform, part, person.name)
+    if part.plant.settings.time_zone:
+        request.state.zone = seen.zone
+    return seen
 
 
 def the_whole_platform(request: Request) -> Platform:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -17,7 +18,7 @@ from alerting.console.language import language_of
 from alerting.console.now.address import AskedFilters, address_of
 from alerting.console.silences.silence_pages import with_scopes
 from alerting.console.web.pages import NOT_NOTIFIED_WITHIN, SHELF_REASONS
-from alerting.console.web.rendering import render, zone_of
+from alerting.console.web.rendering import in_plant, render, zone_of
 from alerting.definitions.model import SEVERITIES
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
@@ -104,9 +105,9 @@ def _present(
     return {
         "state": now,
         "filters": filters,
-        "back": address_of(filters),
-        "chips": _chips(plant, filters, [route.name for route in routes]),
-        "all_address": address_of(NowFilters()),
+        "back": in_plant(request, address_of(filters)),
+        "chips": _chips(request, plant, filters, [route.name for route in routes]),
+        "all_address": in_plant(request, address_of(NowFilters())),
         "windows": now.windows,
         "values": now.values,
         "titles": plant.titles,
@@ -132,17 +133,25 @@ def _present(
     }
 
 
-def _chips(plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]) -> dict[str, list[Chip]]:
+def _chips(
+    request: Request, plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]
+) -> dict[str, list[Chip]]:
     """Return the filters to choose, by what they filter; none where there is no choice."""
 
     def chips(name: str, chosen: str | None, options: Iterable[tuple[str, str]]) -> list[Chip]:
         return [
-            Chip(label, address_of(filters, **{name: None if v == chosen else v}), v == chosen)
+            Chip(
+                label,
+                in_plant(request, address_of(filters, **{name: None if v == chosen else v})),
+                v == chosen,
+            )
             for v, label in options
         ]
 
     lines = plant.lines
+    plants = plant.plants.items() if len(plant.plants) > 1 else ()
     return {
+        "plant": [Chip(title, f"/?in_plant={quote(name)}", False) for name, title in plants],
         "line": chips("line", filters.line, lines.items()) if len(lines) > 1 else [],
         "severity": chips("severity", filters.severity, [(s, s) for s in SEVERITIES[1:]]),
         "shift": chips("shift", filters.shift, [(name, name) for name in shifts]),

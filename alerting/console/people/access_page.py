@@ -16,8 +16,9 @@ from alerting.console.api.parameters import FormField, Id, Instant
 from alerting.console.login import entrance_of
 from alerting.console.web.forms import FormAdministrator
 from alerting.console.web.rendering import render
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.plants import AssetTree
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret
 from alerting.usecases.access import people, tokens

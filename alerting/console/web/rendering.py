@@ -92,6 +92,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "zone": zone,
         "line_clock": clock,
         "language": language,
+        "plant": getattr(request.state, "plant", None),
         "menu": MENU,
         "menu_groups": (PERFORMANCE, SET_UP),
     }
@@ -118,10 +119,19 @@ def render_again(page: Context, macro: Macro, episode: Episode, *given: str | in
 
 
 def zone_of(request: Request) -> ZoneInfo:
-    """Return the time zone of pages for the person of a request: their own, else the plant's."""
+    """Return the time zone of pages for the person of a request: their own, else that of the plant
+    that the page shows, else the platform's."""
     person = getattr(request.state, "person", None)
-    usual: ZoneInfo = request.app.state.zone
+    usual: ZoneInfo = getattr(request.state, "zone", request.app.state.zone)
     return ZoneInfo(person.zone) if person is not None and person.zone else usual
+
+
+def in_plant(request: Request, address: str) -> str:
+    """Return an address that shows the plant which a request shows alone, if it shows one."""
+    plant: str | None = getattr(request.state, "plant", None)
+    if plant is None:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}in_plant={quote(plant, safe='')}"
 
 
 def _address(request: Request) -> str:

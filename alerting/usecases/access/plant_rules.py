@@ -1,9 +1,11 @@
-"""Rules by which an account with a scope sees the page of the plant: of visible definitions."""
+"""Rules by which an account with a scope sees reports and the page of the plant: of visible
+definitions and plants."""
 
 from dataclasses import replace
 from typing import Any
 
 from alerting.definitions.wording.language import template
+from alerting.reporting.life.settings import plant_of_report, report_subject
 from alerting.usecases.access.rules import Call, Given, Sight
 
 OFFER_APPLIED = template("proposal applied")
@@ -28,3 +30,20 @@ def answered_offers(sight: Sight, call: Call, given: Given) -> list[Any]:
     if given["wanted"].what not in (OFFER_APPLIED, OFFER_REFUSED):
         return []
     return [entry for entry in call(**given) if sight.shows(entry.subject)]
+
+
+def is_reported(sight: Sight, subject: Any) -> bool:
+    """Return whether a report is visible, by its subject: a definition, or a plant."""
+    plant = plant_of_report(subject)
+    return sight.shows(subject) if plant is None else sight.sees(plant)
+
+
+def is_visible_report(sight: Sight, head: Any) -> bool:
+    """Return whether a report is visible."""
+    return is_reported(sight, head.definition)
+
+
+def newest_reports(sight: Sight, call: Call, given: Given) -> Any:
+    """Return the newest reports on visible definitions and plants."""
+    plants = filter(None, map(report_subject, sight.part.plants))
+    return call(**{**given, "definitions": sight.part.definitions | set(plants)})

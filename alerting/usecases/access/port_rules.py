@@ -9,8 +9,9 @@ from dataclasses import replace
 from fnmatch import filter as filter_names
 from typing import Any
 
+from alerting.usecases.access import plant_rules
 from alerting.usecases.access.operator_rules import OPERATOR_RULES
-from alerting.usecases.access.plant_rules import answered_offers, plant_summaries
+from alerting.usecases.access.plant_rules import is_reported, is_visible_report
 from alerting.usecases.access.rules import (
     Call,
     Check,
@@ -176,10 +177,6 @@ def _own_sessions(sight: Sight, call: Call, given: Given) -> Any:
     return call(**{**given, "account": sight.person})
 
 
-def _reports(sight: Sight, call: Call, given: Given) -> Any:
-    return call(**{**given, "definitions": sight.part.definitions})
-
-
 def _alerts(sight: Sight, call: Call, given: Given) -> list[Any]:
     return [
         alert if alert.kind in OF_A_DEFINITION else replace(alert, reason=alert.kind)
@@ -275,6 +272,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "latest_revisions": each(_named),
     },
     "episodes": {
+        "versions": by_key(Sight.shows),
         "insert": writing("episode", _on_asset),
         "write": writing_all("episodes", _on_asset),
         "size": allowed,
@@ -347,12 +345,15 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "end": writing("training", _of_definition),
     },
     "reports": {
-        "get": one(_of_definition),
-        **dict.fromkeys(("content", "page"), _stored(_of_definition, lambda: None)),
-        **dict.fromkeys(("for_definition", "revisions"), _SHOWN),
-        "of_period": by_key(Sight.shows),
-        "plant_summaries": plant_summaries,
-        "newest_reports": _reports,
+        "add": writing("head", is_visible_report),
+        "store_report": writing("head", is_visible_report),
+        "record": _stored(is_visible_report, lambda: None),
+        "get": one(is_visible_report),
+        **dict.fromkeys(("content", "page"), _stored(is_visible_report, lambda: None)),
+        **dict.fromkeys(("for_definition", "revisions"), asked("definition", is_reported, list)),
+        "of_period": by_key(is_reported),
+        "plant_summaries": plant_rules.plant_summaries,
+        "newest_reports": plant_rules.newest_reports,
     },
     "predict_jobs": {
         **dict.fromkeys(("insert", "replace"), writing("job", _of_definition)),
@@ -386,7 +387,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **dict.fromkeys(("open", "resolved_since"), _alerts),
         **dict.fromkeys(("report", "resolve"), _alert),
     },
-    "audit": {"add": allowed, "find": answered_offers},
+    "audit": {"add": allowed, "find": plant_rules.answered_offers},
     "accounts": {
         "get": asked("id", _own, lambda: None),
         "all": each(_own_account),

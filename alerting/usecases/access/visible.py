@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
+from alerting.definitions.plants import PLATFORM, AssetTree, Plant, Plants
 from alerting.operators.permissions import Scopes, in_scope, visible_assets
 from alerting.ports import Assets, Definitions, EvaluationPlans
 
@@ -21,14 +22,21 @@ class VisiblePart:
     """The things in some scopes, of all known assets and the newest revision of each definition.
 
     `assets`: names of the visible assets. `above`: their other ancestors, whose events and states
-    count for them too; they are read for that, and never listed.
+    count for them too; they are read for that, and never listed. `plant`: in which all of them
+    lie; `PLATFORM` if there is none.
     """
 
     assets: frozenset[str]
     above: frozenset[str]
     positions: Mapping[str, str]
+    plant: Plant
     _index: AssetIndex = field(repr=False)
     _latest: Mapping[str, Revision] = field(repr=False)
+
+    @cached_property
+    def plants(self) -> frozenset[str]:
+        """Return the names of the plants that are visible as a whole."""
+        return frozenset(one.name for one in self._index.assets if one.plant) & self.assets
 
     @cached_property
     def definitions(self) -> frozenset[str]:
@@ -95,8 +103,11 @@ def find_visible(
         holder = next((one for one in line if one.position is not None), None)
         if holder is not None and holder.position is not None and holder.name in above:
             positions[asset.name] = holder.position
+    plants = Plants(index.assets)
+    names = {plants.name_for(asset.name) for asset in own}
+    plant = plants.by_name.get(names.pop(), PLATFORM) if len(names) == 1 else PLATFORM
     return VisiblePart(
-        visible, frozenset(above), positions, index, {one.name: one for one in latest}
+        visible, frozenset(above), positions, plant, index, {one.name: one for one in latest}
     )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
-from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision
+from alerting.definitions.plants import budgets_by_position
 from alerting.definitions.revisions import Plan
+from alerting.definitions.upkeep import AlarmBudget
 from alerting.definitions.wording.language import template
 from alerting.episodes.extract import Alarm
 from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
@@ -81,11 +82,18 @@ def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> 
         return []
     revisions = {r.name: r for r in platform.definitions.latest_revisions()}
     before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
+    budgets = budgets_by_position(platform.budget, platform.assets.all())
     found = []
     for definition in gated:
         expected = expected_load(platform, definition, now)
         forecast = _forecast(
-            platform.budget, definition.name, expected, others, before.get(definition.name, {}), now
+            platform.budget,
+            budgets,
+            definition.name,
+            expected,
+            others,
+            before.get(definition.name, {}),
+            now,
         )
         found.append(replace(forecast, remedies=_remedies(platform, definition, forecast, now)))
         others = _sum(others, expected.alarms)
@@ -247,6 +255,7 @@ def _sum(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Al
 
 def _forecast(
     budget: AlarmBudget,
+    budgets: Mapping[str, AlarmBudget],
     name: str,
     expected: ExpectedLoad,
     others: Mapping[str, Alarms],
@@ -257,15 +266,16 @@ def _forecast(
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
         there = others.get(position, Alarms())
+        own = budgets.get(position, budget)
         floods_now, floods = (
-            flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms))
+            flood_share(a.at, start, now, own.flood_above) for a in (there, there.plus(alarms))
         )
         loads.append(
             PositionLoad(
                 position,
                 alarms.per_day,
                 there.per_day,
-                budget.for_position(position),
+                own.for_position(position),
                 floods,
                 floods_now,
                 before.get(position, Alarms()).per_day,

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alarm
 from alerting.alarm_kpis.other_limits import quieten
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
+from alerting.definitions.plants import AssetTree
 from alerting.definitions.revisions import question_after
 from alerting.definitions.wording.spoken import spoken_false_alarms
 from alerting.detection.suppression import SuppressedInterval

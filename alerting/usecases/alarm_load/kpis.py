@@ -18,12 +18,12 @@ from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
 from alerting.alarm_kpis.other_limits import LimitProposal, propose
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
-from alerting.definitions.assets import AssetTree
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.conditions import Conditions, single_condition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.plants import AssetTree, budgets_by_position
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts
@@ -137,7 +137,12 @@ def group_assets(
     group = tree.position if by == "position" else tree.line
     shown = in_service | {alarm.asset for alarm in alarms}
     group_of = {asset.name: group(asset) for asset in assets if asset.name in shown}
-    budget = platform.budget.for_position if by == "position" else (lambda _: targets.per_day)
+    budgets = budgets_by_position(platform.budget, assets)
+
+    def budget(name: str) -> float:
+        own = budgets.get(name, platform.budget)
+        return own.for_position(name) if by == "position" else targets.per_day
+
     return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 
 

@@ -17,7 +17,7 @@ def late_times(
     as_of: datetime,
     every: timedelta | None = None,
 ) -> tuple[Interval, ...]:
-    """Return when evaluation was late in [start, end), of one cadence or any.
+    """Return when evaluation was late in [start, end), of one cadence or any, in any plant.
 
     Each begins at the instant up to which the last evaluation had come, and ends when the platform
     found that none was late.
@@ -25,13 +25,18 @@ def late_times(
     subject = None if every is None else late_subject(every)
     known = [*alerts.open(), *alerts.resolved_since(start)]
     own = [
-        a for a in known if a.kind == LATE and subject in (None, a.subject) and a.opened_at <= as_of
+        a for a in known if a.kind == LATE and _is_of(a.subject, subject) and a.opened_at <= as_of
     ]
     return tuple(
         merge(
             [(_began(a), min(a.resolved_at or as_of, as_of)) for a in own], start, min(end, as_of)
         )
     )
+
+
+def _is_of(subject: str, cadence: str | None) -> bool:
+    """Return whether an alert is on a cadence, whatever its plant."""
+    return cadence is None or subject == cadence or subject.startswith(f"{cadence}__")
 
 
 def _began(alert: PlatformAlert) -> datetime:

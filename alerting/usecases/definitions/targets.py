@@ -9,6 +9,7 @@ from zlib import crc32
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import ModelDefinition, Revision
+from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.kinds.registry import kind_of
@@ -91,11 +92,17 @@ def list_targets(
     their own.
     """
     found = []
+    plants = Plants(assets.assets)
     for newest, answering in revisions:
         matched = assets.find_matching(answering.definition.assets) or assets.find_matching(
             newest.definition.assets
         )
-        found += [_target(newest, answering, asset, assets, latency) for asset in matched]
+        found += [
+            _target(newest, answering, asset, assets, latency)._replace(
+                plant=plants.name_for(asset.name)
+            )
+            for asset in matched
+        ]
     return sorted(found, key=lambda target: target.asset)
 
 

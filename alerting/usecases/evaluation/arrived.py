@@ -286,7 +286,7 @@ def plan_arrived(
     found = _reading(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in found.names})
     late = begin_round(platform, plan.targets, as_of)
-    return RoundPlan(shards, source_hash, late, found.is_small)
+    return RoundPlan(shards, source_hash, late, count, found.is_small)
 
 
 @log_run()

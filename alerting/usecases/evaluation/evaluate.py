@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.question import question_of
-from alerting.definitions.shards import task_of
+from alerting.definitions.shards import task_of, tasks_of_plant
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
@@ -71,39 +72,39 @@ def evaluate(
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, late
-    readings, and whether its targets are so few that one process evaluates them all."""
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
+    readings. `tasks`: how many shards there are at most. `is_small`: its targets are so few that
+    one process evaluates them all."""
 
     shards: list[int]
     source_hash: str
     late: LateCounts
+    tasks: int
     is_small: bool = False
 
 
 def plan_round(
-    platform: EvaluationPorts, every: timedelta, count: int, as_of: datetime
+    platform: EvaluationPorts,
+    every: timedelta,
+    count: int,
+    as_of: datetime,
+    plant: str = NO_PLANT,
 ) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence: route late readings, and find the
-    shards with definitions.
+    """Begin a round of the definitions evaluated at this cadence in a plant: route late readings,
+    and find the shards with definitions.
 
-    At most `count` shards. Definitions whose states are stored together share one, so that two
-    shards evaluated at once do not wait for each other.
+    At most `count` shards, shared evenly with the other plants of this cadence. Definitions whose
+    states are stored together share one, so that two shards evaluated at once do not wait for each
+    other.
     """
     plan, source_hash = find_current_plan(platform)
-    names = _names_at(plan, every)
-    shards = sorted({task_of(name, count) for name in names})
+    tasks = tasks_of_plant(count, len(plan.plants_at(duration_millis(every))))
+    own = plan.select_plant(plant)
+    names = own.definitions_at(duration_millis(every))
+    shards = sorted({task_of(name, count, tasks) for name in names})
     late = begin_round(platform, plan.targets, as_of)
-    return RoundPlan(shards, source_hash, late, plan.select_definitions(names).is_small)
-
-
-def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
-    """Return the definitions of one of `count` shards that are evaluated at this cadence,
-    sorted."""
-    return sorted(name for name in _names_at(plan, every) if task_of(name, count) == shard)
-
-
-def _names_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
-    return {target.definition for target in plan.targets if target.every == duration_millis(every)}
+    is_small = own.select_definitions(names).is_small
+    return RoundPlan(shards, source_hash, late, tasks, is_small)
 
 
 @log_run()
@@ -116,26 +117,33 @@ def evaluate_shard(
     as_of: datetime,
     source_hash: str,
     has_requests: bool,
+    plant: str = NO_PLANT,
+    tasks: int | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the definitions of one of `count` shards up to the instant of its round, which
-    `plan_round` has begun. Idempotent.
+    """Evaluate the definitions of one of `count` shards, or of `tasks`, in a plant up to the
+    instant of its round, which `plan_round` has begun. Idempotent.
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    full_plan = plan_of_round(platform, source_hash, as_of)
-    evaluation_plan = full_plan.select_definitions(names_in_shard(full_plan, every, shard, count))
+    full_plan = plan_of_round(platform, source_hash, as_of, plant)
+    evaluation_plan = full_plan.select_definitions(
+        full_plan.names_in_shard(duration_millis(every), shard, count, tasks)
+    )
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
 
 
-def plan_of_round(platform: EvaluationPorts, source_hash: str, as_of: datetime) -> EvaluationPlan:
-    """Return the plan with which a round has begun; if it was replaced since, the present one,
-    which is announced."""
-    plan = platform.evaluation_plans.get(source_hash)
+def plan_of_round(
+    platform: EvaluationPorts, source_hash: str, as_of: datetime, plant: str | None = None
+) -> EvaluationPlan:
+    """Return the plan with which a round has begun, of a plant or all; if it was replaced since,
+    the present one, which is announced."""
+    plan = platform.evaluation_plans.get(source_hash, plant)
     if plan is None:  # perhaps the latencies of the present one are smaller
         plan = current_plan(platform)
         announce_evaluation(platform.arrivals, plan.targets, as_of)
+        return plan if plant is None else plan.select_plant(plant)
     return plan
 
 
@@ -158,7 +166,9 @@ def evaluate_targets(
         EvaluationCounts(),
         requests,
     )
-    states = platform.states.load_many([target.key for target in targets])
+    states = platform.states.load_many(
+        [target.key for target in targets], {target.plant for target in targets}
+    )
     full_batch = Batch(
         targets, states, starts_of(run, targets, states), base_states(run, targets, states)
     )

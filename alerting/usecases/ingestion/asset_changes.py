@@ -8,7 +8,6 @@ from typing import Any, Literal
 from alerting.definitions.assets import (
     Asset,
     AssetRefused,
-    AssetTree,
     EventType,
     Variable,
     asset_document,
@@ -19,6 +18,7 @@ from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import Fault, NotFound, name_hint
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
+from alerting.definitions.plants import AssetTree, nested_plants
 from alerting.definitions.wording.language import template
 from alerting.ports import Assets, Document, IngestionPorts
 from alerting.usecases.definitions.checking import all_assets
@@ -126,7 +126,11 @@ def _review(plant: IngestionPorts, document: Mapping[str, Any]) -> tuple[AssetRe
     known = all_assets(plant.assets)
     stored = known[asset.name] if asset.name in known.names else None
     after = AssetIndex([*(a for a in known.assets if a.name != asset.name), asset], known.faulty)
-    faults = [*_parent_faults(asset, after), *faults_beside(asset, stored, plant.readings)]
+    faults = [
+        *_parent_faults(asset, after),
+        *faults_beside(asset, stored, plant.readings),
+        *nested_plants(after.assets, [asset.name]),
+    ]
     if faults:
         return AssetReview(asset.name, NEW, tuple(faults)), None
     changes = {c.field: (c.before, c.after) for c in asset_changes(stored, asset)}

@@ -45,9 +45,14 @@ _LONGEST = timedelta(days=31)
 
 
 def draw_episode(
-    platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH
+    platform: ChartPorts,
+    episode: Episode,
+    now: datetime,
+    language: Language = ENGLISH,
+    zone: tzinfo | None = None,
 ) -> Picture | None:
-    """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
+    """Return the chart of an episode as a PNG for e-mail; None without numbers to draw. `zone`: of
+    its times, the platform's if left out."""
     from alerting.reporting.figures.mail_charts import episode_image
 
     chart = chart_of(platform, episode, now, language)
@@ -58,10 +63,11 @@ def draw_episode(
         reasons_waterfall(episode, platform.assets.get(episode.asset), language),
     )
     bars = [one for one in found if one is not None]
+    shown_in = zone or platform.zone
     description = ". ".join(
-        [describe(chart, platform.zone, language), *(one.description for one in bars)]
+        [describe(chart, shown_in, language), *(one.description for one in bars)]
     )
-    return Picture(episode_image(chart, platform.zone, bars, language), description)
+    return Picture(episode_image(chart, shown_in, bars, language), description)
 
 
 def draw_report(

@@ -4,11 +4,12 @@ never changes."""
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
 
 from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.plants import NO_PLANT, PLATFORM, Plant, Plants
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import Language, template
@@ -90,9 +91,27 @@ class _Round:
         """Return the valid routes by name."""
         return {route.name: route for route in read_routes(self.platform.routes)[0]}
 
+    @cached_property
+    def plants(self) -> Plants:
+        """Return the plants of the platform."""
+        return Plants(self.platform.assets.all())
+
+    def plant_of(self, notification: Notification) -> Plant:
+        """Return the plant of the asset that a message is on."""
+        if notification.content is not None:
+            named = str(notification.content.payload.get("plant", NO_PLANT))
+            return self.plants.by_name.get(named, PLATFORM)
+        shelf = self.platform.shelves.get(notification.shelf) if notification.shelf else None
+        return self.plants.for_asset(notification.asset if shelf is None else shelf.asset)
+
     def language_of(self, notification: Notification) -> Language:
         """Return the language of a message: that of its route, else the plant's."""
-        return language_of(self.routes.get(notification.route or ""), self.platform.language)
+        usual = self.plant_of(notification).language(self.platform.language)
+        return language_of(self.routes.get(notification.route or ""), usual)
+
+    def zone_of(self, notification: Notification) -> tzinfo:
+        """Return the time zone of a message: the plant's."""
+        return self.plant_of(notification).zone(self.platform.zone)
 
     def record_answer(self, channel: str, answered: bool) -> None:
         """Record whether a channel answered."""
@@ -224,6 +243,7 @@ def _message(
 ) -> Message:
     platform = current_round.platform
     reads = current_round.language_of(notification)
+    zone = current_round.zone_of(notification)
     if episode is not None:
         conflicts = _conflicts(platform.episodes, episode)
         acknowledging = current_round.acknowledging
@@ -233,19 +253,19 @@ def _message(
             platform.links,
             acknowledging,
             at,
-            platform.zone,
+            zone,
             conflicts,
             reads,
         )
         return replace(
-            plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads)
+            plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
         )
     if (
         notification.shelf is not None
         and (shelf := platform.shelves.get(notification.shelf)) is not None
     ):
-        return shelf_message(shelf, notification, at, platform.zone, reads)
-    plain = content_message(notification, at, platform.zone, reads)
+        return shelf_message(shelf, notification, at, zone, reads)
+    plain = content_message(notification, at, zone, reads)
     if "page" in plain.payload and platform.links:
         page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
         return replace(plain, links=(page,))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
@@ -28,37 +29,42 @@ def waits_for_others(notification: Notification) -> bool:
 
 def summarise(platform: MutingPorts, now: datetime) -> int:
     """Store one message per flood (asset, channel and slot) that is over, and one digest per
-    channel. Return how many.
+    channel and plant. Return how many.
 
     A digest contains all that waits for one, as soon as the first has waited long enough. The
     message and the state of its members are written together.
     """
     waiting = [n for n in platform.notifications.waiting() if waits_for_others(n)]
     episodes = platform.episodes.get_many({n.episode for n in waiting if n.episode})
+    plants = Plants(platform.assets.all() if waiting else ())
     groups: dict[tuple[object, ...], list[Member]] = defaultdict(list)
     for n in withhold(platform, waiting, episodes, now)[0]:
-        slot = (n.asset, n.next_attempt_at) if n.postponed_by == "flood" else ()
+        own = (n.asset, n.next_attempt_at)
+        slot = own if n.postponed_by == "flood" else (plants.name_for(n.asset or ""),)
         groups[n.postponed_by, n.channel, *slot].append((episodes[n.episode or ""], n))
     due = [
         members
         for members in groups.values()
         if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)
     ]
-    return sum(_write(platform, members[:_MOST], now) for members in due)
+    return sum(_write(platform, members[:_MOST], plants, now) for members in due)
 
 
-def _write(platform: MutingPorts, members: Sequence[Member], now: datetime) -> bool:
+def _write(platform: MutingPorts, members: Sequence[Member], plants: Plants, now: datetime) -> bool:
     """Store the message of these members. Return False if another process has changed one of them
     meanwhile."""
     first = members[0][1]
     route = next(
         (route for route in read_routes(platform.routes)[0] if route.name == first.route), None
     )
-    reads = language_of(route, platform.language)
+    plant = plants.for_asset(first.asset)
+    reads = language_of(route, plant.language(platform.language))
     subject, text = (
         _flood_summary(members, reads) if first.postponed_by == "flood" else _digest(members, reads)
     )
     payload = {"asset": first.asset} if first.postponed_by == "flood" else {}
+    if plant.name:
+        payload["plant"] = plant.name
     message = new_message(
         f"{first.postponed_by}:{first.key}",
         first.channel,

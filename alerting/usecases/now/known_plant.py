@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
+from alerting.definitions.plants import AssetTree, Plants
 from alerting.episodes.targets import EvaluationTarget
 from alerting.operators.permissions import Scopes
 from alerting.operators.tiles import PlantAsset, find_parts
@@ -39,6 +40,11 @@ class KnownPlant:
         """Return the parts of the plant with an evaluated asset: titles by name."""
         names = {self.parts[name] for name in self.definition_counts if name in self.parts}
         return {name: self.assets[name].title for name in sorted(names)}
+
+    @cached_property
+    def plants(self) -> dict[str, str]:
+        """Return the plants of the platform that are seen: titles by name."""
+        return {name: one.title for name, one in Plants(self.documents.values()).by_name.items()}
 
     @cached_property
     def titles(self) -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.definitions.durations import format_duration
+from alerting.definitions.plants import NO_PLANT
+from alerting.definitions.shards import evaluation_dag
 from alerting.definitions.upkeep import HealthLimits
 from alerting.definitions.wording.language import template
 from alerting.ports import (
@@ -115,24 +117,24 @@ def platform_conditions(
     ]
 
 
-def late_subject(every: timedelta) -> str:
-    """Return the subject of alerts on late evaluation at a cadence: its DAG."""
-    return f"evaluate__{format_duration(every)}"
+def late_subject(every: timedelta, plant: str = NO_PLANT) -> str:
+    """Return the subject of alerts on late evaluation at a cadence in a plant: its DAG."""
+    return evaluation_dag(format_duration(every), plant)
 
 
 def _late(
     lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
-    """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
-    overdue = defaultdict[timedelta, list[str]](list)
+    """Yield a fault for each cadence and plant with late definitions: one DAG evaluates them."""
+    overdue = defaultdict[tuple[timedelta, str], list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
         if lag.lag > lag.every + late:
-            overdue[lag.every].append(name)
-    for every, names in overdue.items():
+            overdue[lag.every, lag.plant].append(name)
+    for (every, plant), names in overdue.items():
         since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
-            late_subject(every),
+            late_subject(every, plant),
             f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see "
             "this DAG in Airflow",
         )

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language, language
 from alerting.notifications.notification import Notification, new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.reporting.life.differences import describe_difference
+from alerting.reporting.life.settings import plant_of_report
 
 _DIFFERENCES = 10
 _AT_ONCE = 1_000
@@ -28,15 +30,18 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
         else {}
     )
     added = 0
-    language_of_plant = language(platform.language)
+    plants = Plants(platform.assets.all() if waiting else ()).by_name
     for head in waiting:
-        recipients = (
-            platform.plant_report.recipients
-            if head.definition is None
-            else by_name.get(head.definition, ())
-        )
+        name = plant_of_report(head.definition)
+        if name is None:
+            recipients = by_name.get(head.definition or "", ())
+        elif not name:
+            recipients = platform.plant_report.recipients
+        else:
+            recipients = plants[name].settings.report_recipients if name in plants else ()
+        reads = language(head.language)
         added += (
-            platform.notifications.add(_notifications(head, recipients, now, language_of_plant))
+            platform.notifications.add(_notifications(head, recipients, now, reads))
             if recipients
             else 0
         )
@@ -69,7 +74,9 @@ def _notifications(
 def _subject(head: ReportHead, language_of_plant: Language) -> str:
     about = {
         "period": head.period or "",
-        "name": head.definition or language_of_plant.say("the plant"),
+        "name": plant_of_report(head.definition)
+        or head.definition
+        or language_of_plant.say("the plant"),
     }
     if head.revision > 1:
         return language_of_plant.say(

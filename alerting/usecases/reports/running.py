@@ -73,7 +73,7 @@ def known_summaries(
     """Return the numbers of each definition by the name of the period: those of the report where
     there is one, otherwise those of the last look at it."""
     names = {name for p in periods for name in (p.name, p.running_name)}
-    found = platform.reports.plant_summaries(names)
+    found = platform.reports.plant_summaries(names, platform.plant_report.subject)
     known = {p.name: found.get(p.name) or found.get(p.running_name) for p in periods}
     return {
         p.name: one for p in periods if (one := known[p.name]) is not None and one.start == p.start
@@ -86,7 +86,7 @@ def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], N
     present = [shown_period(one, routes, platform.zone, as_of) for one in LENGTHS]
     made = 0
     for period in [*present, *islice(_unknown_weeks(platform, as_of), _AT_ONCE)]:
-        newest = platform.reports.get(_id(period))
+        newest = platform.reports.get(_id(platform, period))
         if (
             newest is None
             or newest.start != period.start
@@ -108,7 +108,7 @@ def _unknown_weeks(platform: ReportPorts, as_of: datetime) -> Iterator[ShownPeri
     first = min((r.at for r in platform.definitions.latest_revisions()), default=as_of)
     for period in islice(periods_back("week", as_of, platform.zone), WEEKS - 1):
         shown = _of_calendar(period, platform.zone)
-        newest = platform.reports.get(_id(shown))
+        newest = platform.reports.get(_id(platform, shown))
         closes_at = calendar.plant_closes_at(period)
         if period.end > first and (newest is None or (newest.as_of < closes_at <= as_of)):
             yield shown
@@ -121,8 +121,9 @@ def _of_calendar(period: Period, zone: tzinfo) -> ShownPeriod:
     )
 
 
-def _id(period: ShownPeriod) -> str:
-    return f"{period.running_name}:0"
+def _id(platform: ReportPorts, period: ShownPeriod) -> str:
+    subject = platform.plant_report.subject
+    return f"{subject}:{period.running_name}:0" if subject else f"{period.running_name}:0"
 
 
 def _store(platform: ReportPorts, period: ShownPeriod, end: datetime, as_of: datetime) -> None:
@@ -133,6 +134,14 @@ def _store(platform: ReportPorts, period: ShownPeriod, end: datetime, as_of: dat
             platform, latest, period.start, end, as_of, failed, period.previous_start
         )
     )
-    head = ReportHead(_id(period), None, period.start, end, as_of, period.running_name, revision=0)
+    head = ReportHead(
+        _id(platform, period),
+        platform.plant_report.subject,
+        period.start,
+        end,
+        as_of,
+        period.running_name,
+        revision=0,
+    )
     metrics = {"ranked": [{"summary": summary_to_document(one)} for one in found], "failed": failed}
     platform.reports.store_report(head, ReportContent(metrics, ""))

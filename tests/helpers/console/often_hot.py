@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.definitions.alarm_budget import AlarmBudget
+from alerting.definitions.upkeep import AlarmBudget
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven

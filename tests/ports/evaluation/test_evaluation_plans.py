@@ -47,6 +47,27 @@ def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatc
     assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
 
 
+def test_the_plan_of_a_plant_is_read_without_the_targets_of_others(stores, monkeypatch):
+    monkeypatch.setattr(evaluation_plans, "_PART", 1)
+    moist, hot, fast, late = LIST.targets
+    north = [one._replace(plant="north") for one in (moist, late)]
+    stores.evaluation_plans.store_plan("a", EvaluationPlan(LIST.names, (*north, hot, fast)))
+    own = EvaluationPlan(("late", "moist"), tuple(north))
+    assert stores.evaluation_plans.get("a", "north") == own
+    assert stores.evaluation_plans.get("a", "") == EvaluationPlan(("fast", "hot"), (hot, fast))
+    assert stores.evaluation_plans.get("a", "south") == EvaluationPlan((), ())
+    assert stores.evaluation_plans.get("b", "north") is None
+    assert stores.evaluation_plans.get("a").select_plant("north") == own
+
+
+def test_a_plan_of_a_plant_of_which_a_part_is_missing_is_none(mongo_stores, monkeypatch):
+    monkeypatch.setattr(evaluation_plans, "_PART", 1)
+    targets = tuple(one._replace(plant="north") for one in LIST.targets)
+    mongo_stores.evaluation_plans.store_plan("a", EvaluationPlan(LIST.names, targets))
+    mongo_stores.database["evaluation_plans"].delete_one({"_id": 2})
+    assert mongo_stores.evaluation_plans.get("a", "north") is None
+
+
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
     mongo_stores.evaluation_plans.store_plan("a", LIST)

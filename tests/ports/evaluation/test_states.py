@@ -232,10 +232,10 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     old.advance(table(**{mine: None, yours: None}), begun, every=60_000)
     before = new.load_many([(mine, "oven-1")])
     after = table(**{mine: ConditionState(at(2), raised_at=at(0), severity="high")})
-    assert new.changes_cadence(before.keys, 3_600_000)
+    assert new.moves(before.keys, 3_600_000)
     with mongo_stores.unit_of_work.begin() as unit:
         new.advance(before, after, unit, 3_600_000)
-    assert not new.changes_cadence(before.keys, 3_600_000)
+    assert not new.moves(before.keys, 3_600_000)
     stored = {
         shard["_id"].split("-")[1]: shard["definition"]
         for shard in mongo_stores.database["evaluation_shards"].find()
@@ -251,6 +251,47 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": after.state(0)}
 
 
+def test_a_target_that_gets_a_plant_moves_in_one_unit_of_work(mongo_stores):
+    """An evaluator that has not seen the plant writes nothing, and then finds the state there."""
+    mine, yours = neighbours()
+    old = MongoStates(mongo_stores.database)
+    new = MongoStates(mongo_stores.database)
+    begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
+    old.advance(table(**{mine: None, yours: None}), begun, every=60_000)
+    before = new.load_many([(mine, "oven-1")], {"north"})
+    assert before.state(0) == ConditionState(at(1))
+    assert new.moves(before.keys, 60_000, "north")
+    after = table(**{mine: ConditionState(at(2))})
+    with mongo_stores.unit_of_work.begin() as unit:
+        new.advance(before, after, unit, 60_000, "north")
+    assert not new.moves(before.keys, 60_000, "north")
+    stored = {
+        shard["_id"][2:]: shard["definition"]
+        for shard in mongo_stores.database["evaluation_shards"].find()
+    }
+    assert stored == {"-60000": [yours], "@north/60000": [mine]}
+    with pytest.raises(Conflict):
+        later = table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))})
+        old.advance(begun, later, every=60_000)
+    assert old.load_many(begun.keys, {""}).state(0) == ConditionState(at(2))
+    assert new.load_many(begun.keys, {"north", ""}).state(1) == ConditionState(at(1))
+
+
+def test_the_states_of_one_plant_are_read_without_those_of_another(mongo_stores):
+    """A damaged document of another plant is not even looked at."""
+    mine, yours = neighbours()
+    writer = MongoStates(mongo_stores.database)
+    for name, plant in ((mine, "north"), (yours, "north-2")):
+        writer.advance(
+            table(**{name: None}), table(**{name: ConditionState(at(1))}), None, 60_000, plant
+        )
+    reader = MongoStates(mongo_stores.database)
+    assert reader.load_many([(mine, "oven-1")], {"north"}).state(0) == ConditionState(at(1))
+    assert not reader.moves([(yours, "oven-1")], 1, "")  # it was not read
+    assert reader.load_many([(yours, "oven-1")]).state(0) == ConditionState(at(1))
+    assert reader.moves([(yours, "oven-1")], 1, "")
+
+
 def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):
     """Definitions of one sixteenth then have documents of their own, and a single process that
     advances both writes both."""
@@ -262,11 +303,11 @@ def test_another_number_of_parts_moves_the_states_as_they_advance(mongo_stores):
     before = divided.load_many(begun.keys)
     after = table(**{mine: ConditionState(at(2)), yours: ConditionState(at(3))})
 
-    assert divided.changes_cadence(before.keys, 60_000)
+    assert divided.moves(before.keys, 60_000)
     with mongo_stores.unit_of_work.begin() as unit:
         divided.advance(before, after, unit, 60_000)
 
-    assert not divided.changes_cadence(before.keys, 60_000)
+    assert not divided.moves(before.keys, 60_000)
     stored = [
         shard["definition"]
         for shard in mongo_stores.database["evaluation_shards"].find()

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from alerting.alarm_kpis.load import PositionLoad, flood_share
-from alerting.definitions.alarm_budget import AlarmBudget
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.plants import AssetTree
+from alerting.definitions.upkeep import AlarmBudget
 from alerting.episodes.episode import Episode
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings

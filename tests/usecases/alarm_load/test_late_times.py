@@ -35,6 +35,13 @@ def test_a_late_time_begins_where_the_last_evaluation_had_come():
     assert make_times(at(0), at(1000), at(500), FIVE) == ((at(60), at(100)), (at(200), at(500)))
 
 
+def test_a_late_tick_of_a_plant_counts_for_its_cadence():
+    late = PlatformAlert("evaluation late", "evaluate__5m__north", "not evaluated", at(3), at(9))
+    other = PlatformAlert("evaluation late", "evaluate__5min", "not evaluated", at(20), at(30))
+    found = SimpleNamespace(open=list, resolved_since=lambda _: [late, other])
+    assert late_times(found, at(0), at(90), at(90), FIVE) == ((at(3), at(9)),)
+
+
 def test_times_of_all_cadences_are_joined_and_cut_to_the_period():
     assert make_times(at(70), at(210), at(500)) == ((at(70), at(110)), (at(200), at(210)))
 

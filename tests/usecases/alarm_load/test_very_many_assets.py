@@ -3,8 +3,8 @@ definition names."""
 
 from dataclasses import replace
 
-from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import Asset
+from alerting.definitions.upkeep import AlarmBudget
 from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
 from alerting.usecases.alarm_load.expected_load import position_by_asset
 from alerting.usecases.definitions import sync

@@ -7,8 +7,10 @@ evaluators wrote at once, is ignored.
 import hashlib
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import groupby
 
 import bson
 import numpy as np
@@ -31,10 +33,11 @@ from alerting.adapters.mongo.indexes import (
     SOURCES,
 )
 from alerting.definitions.faults import shown
+from alerting.definitions.plants import NO_PLANT
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 13  # increase it with every change of a plan's sources or layout
+_FORMAT = 14  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
@@ -58,6 +61,7 @@ _STORED_PLAN: list[Document] = [
 ]
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(BatchLimits._fields)
+_PLANT = "plant"
 _LISTS = ("severities", "also_reads", "events", "above")
 
 
@@ -85,7 +89,9 @@ class MongoEvaluationPlans:
         return digest.hexdigest()
 
     @repeated
-    def get(self, source_hash: str) -> EvaluationPlan | None:
+    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+        if plant is not None:
+            return self._get_plant(source_hash, plant)
         read = self._read
         self._read = []
         if not read or read[0].get("source_hash") != source_hash:
@@ -93,29 +99,35 @@ class MongoEvaluationPlans:
         parts = [part for part in read if part.get("source_hash") == source_hash]
         if not parts or len(parts) != parts[0].get("parts"):
             return None
-        try:
-            return EvaluationPlan(
-                tuple(parts[0]["names"]),
-                tuple(target for part in parts for target in _read_targets(part)),
-            )
-        except Exception as error:  # any content of a document: the plan is made again
-            logging.getLogger(__name__).warning(
-                "%s is faulty and made again: %s: %s",
-                EVALUATION_PLANS,
-                type(error).__name__,
-                shown(str(error)),
-            )
+        targets = _targets_in(parts)
+        return None if targets is None else EvaluationPlan(tuple(parts[0]["names"]), targets)
+
+    def _get_plant(self, source_hash: str, plant: str) -> EvaluationPlan | None:
+        """Return the plan of one plant: no target of another is read."""
+        parts = list(self._parts.find({"source_hash": source_hash, "plant": plant}).sort("_id"))
+        if not parts and self._parts.find_one({"source_hash": source_hash}, {"_id": True}) is None:
             return None
+        if any(part.get("parts_of_plant") != len(parts) for part in parts):
+            return None
+        targets = _targets_in(parts)
+        return None if targets is None else EvaluationPlan((), targets).select_plant(plant)
 
     @repeated
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
-        targets = evaluation_plan.targets
-        pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
-        for number, piece in enumerate(pieces):
+        by_plant = sorted(evaluation_plan.targets, key=lambda target: target.plant)
+        pieces = [
+            (plant, own[start : start + _PART])
+            for plant, own in ((p, list(o)) for p, o in groupby(by_plant, lambda t: t.plant))
+            for start in range(0, len(own), _PART)
+        ] or [(NO_PLANT, [])]
+        numbers = Counter(plant for plant, _ in pieces)
+        for number, (plant, piece) in enumerate(pieces):
             document = {
                 "_id": number,
                 "source_hash": source_hash,
                 "parts": len(pieces),
+                "plant": plant,
+                "parts_of_plant": numbers[plant],
                 "names": list(evaluation_plan.names if number == 0 else ()),
                 **_columns(piece),
             }
@@ -123,10 +135,25 @@ class MongoEvaluationPlans:
         self._parts.delete_many({"_id": {"$nin": list(range(len(pieces)))}})
 
 
+def _targets_in(parts: Sequence[Document]) -> tuple[EvaluationTarget, ...] | None:
+    """Return the targets of parts of a plan; None if their documents are faulty."""
+    try:
+        return tuple(target for part in parts for target in _read_targets(part))
+    except Exception as error:  # any content of a document: the plan is made again
+        logging.getLogger(__name__).warning(
+            "%s is faulty and made again: %s: %s",
+            EVALUATION_PLANS,
+            type(error).__name__,
+            shown(str(error)),
+        )
+        return None
+
+
 def _columns(targets: Sequence[EvaluationTarget]) -> Document:
     columns: Document = {
         name: [target[field] for target in targets]
         for field, name in enumerate(EvaluationTarget._fields)
+        if name != _PLANT
     }
     limits = np.array([limits or _NO_LIMITS for limits in columns["limits"]], np.float64).tobytes()
     return {**columns, "limits": limits}
@@ -135,6 +162,7 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
 def _read_targets(part: Document) -> Iterator[EvaluationTarget]:
     limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
     columns = part | {name: map(tuple, part[name]) for name in _LISTS}
+    columns[_PLANT] = [part[_PLANT]] * len(part["definition"])
     columns["limits"] = (
         None if math.isnan(row[0]) else BatchLimits._make(row) for row in limits.tolist()
     )

@@ -75,9 +75,11 @@ class MongoReports:
             head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
         }
 
-    def plant_summaries(self, periods: Collection[str]) -> dict[str, PlantSummaries]:
+    def plant_summaries(
+        self, periods: Collection[str], subject: str | None = None
+    ) -> dict[str, PlantSummaries]:
         found = self._reports.find(
-            {"period": {"$in": sorted(periods)}, "definition": None}, {"page": False}
+            {"period": {"$in": sorted(periods)}, "definition": subject}, {"page": False}
         )
         newest: dict[str, Document] = {}
         for document in found.sort("revision", 1):
