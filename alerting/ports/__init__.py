@@ -4,7 +4,6 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 caller made the change.
 """
 
-from alerting.ports.access import AccessTokens, Accounts, Sessions, WrongCount
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
@@ -81,6 +80,8 @@ from alerting.ports.notifications import (
 )
 from alerting.ports.platform_alerts import (
     AUDIT_ORIGIN,
+    AccessTokens,
+    Accounts,
     Audit,
     AuditEntry,
     AuditFilter,
@@ -89,6 +90,8 @@ from alerting.ports.platform_alerts import (
     Disk,
     PlatformAlert,
     PlatformAlerts,
+    Sessions,
+    WrongCount,
 )
 from alerting.ports.readings import (
     ArchiveAway,
@@ -116,6 +119,24 @@ from alerting.ports.reports import (
     ReportHead,
     Reports,
     summaries_in,
+)
+from alerting.ports.sinks import (
+    ACCEPTED,
+    Answer,
+    PositionLost,
+    ReceiverAway,
+    SinkChange,
+    SinkChanges,
+    SinkClient,
+    SinkDeliveries,
+    SinkFeed,
+    SinkLetter,
+    SinkMessage,
+    SinkProgress,
+    SinkReader,
+    Sinks,
+    SinkStep,
+    TargetScore,
 )
 from alerting.ports.sources import (
     MOST_IN_FUTURE,
@@ -167,6 +188,7 @@ from alerting.ports.use_cases import (
     RoutePorts,
     SeriesPorts,
     SilencePorts,
+    SinkPorts,
     SourcePorts,
     TrainingLimits,
     TrainingPorts,

@@ -14,7 +14,6 @@ from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LanguageCode
 from alerting.learning.search.ceiling import ReadTime
-from alerting.ports.access import AccessTokens, Accounts, Sessions
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
@@ -43,9 +42,19 @@ from alerting.ports.models import (
     Trainings,
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
-from alerting.ports.platform_alerts import Audit, BackupState, DatabaseState, Disk, PlatformAlerts
+from alerting.ports.platform_alerts import (
+    AccessTokens,
+    Accounts,
+    Audit,
+    BackupState,
+    DatabaseState,
+    Disk,
+    PlatformAlerts,
+    Sessions,
+)
 from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
+from alerting.ports.sinks import SinkDeliveries, SinkFeed, Sinks
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
@@ -240,6 +249,19 @@ class SourcePorts(IngestionPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SinkPorts:
+    """Apply sinks, and deliver what they send. `sink_feed`: None where the database gives none."""
+
+    sinks: Sinks
+    sink_deliveries: SinkDeliveries
+    episodes: Episodes
+    assets: Assets
+    audit: Audit
+    clock: Clock
+    sink_feed: SinkFeed | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoutePorts:
     """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without
     their own."""
@@ -378,7 +400,7 @@ class OfferPorts(BacktestPorts, ReportPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
+class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPorts):
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises

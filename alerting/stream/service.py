@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -108,6 +108,7 @@ class StreamService:
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._process = process or new_process()
         self._is_known = False
+        self._processes: Collection[str] = ()
         self._looked_at = -LOOK_S
         self._now = datetime.min.replace(tzinfo=UTC)
         self._wanted: Mapping[str, Streamed] = {}
@@ -147,6 +148,11 @@ class StreamService:
                 self._happen(name, "away")
             self._looked_at = -LOOK_S
             time.sleep(PAUSE_S)
+
+    @property
+    def processes(self) -> Collection[str]:
+        """Return the processes that worked when the documents were looked at last; none yet."""
+        return self._processes
 
     def close(self) -> None:
         """Close all subscriptions, store what is not sent again, and free the sources."""
@@ -190,6 +196,7 @@ class StreamService:
         reads = [name for name, found in self._connections.items() if found.source.is_sent_once]
         noted = self._platform.stream_processes.note_process(self._process, reads)
         processes = {one: names for one, names in noted.items() if not self._was_killed_here(one)}
+        self._processes = tuple(processes)
         is_known = self._is_known or len(processes) == 1
         self._is_known = True
         share = share_of(self._process, processes, active.values())

@@ -43,6 +43,7 @@ class SinkMatch(Closed):
 class SinkFields(Closed):
     """Fields that every kind of sink has."""
 
+    word: ClassVar[str] = "sink"
     alarms_only: ClassVar[bool] = False
     """Whether its receiver takes alarms and nothing else."""
     separator: ClassVar[str | None] = None

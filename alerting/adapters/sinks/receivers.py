@@ -1,0 +1,50 @@
+"""The client of each kind of sink, imported when a sink uses it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from alerting.adapters.channels.egress import Egress
+from alerting.adapters.sources.secrets import Resolve
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sinks.sink import Sink
+from alerting.ports import ReceiverAway, SinkClient
+
+_HERE = "alerting.adapters.sinks"
+RECEIVERS: Mapping[str, tuple[str, str]] = {
+    "webhook": (f"{_HERE}.webhook", "WebhookReceiver"),
+    "mqtt": (f"{_HERE}.mqtt", "MqttReceiver"),
+}
+"""Module and class of the port `SinkClient` by kind; the extra of the package with the client of a
+broker has the name of the kind."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What receivers need of the process. `resolve`: finds secrets; `egress`: addresses that web
+    servers may have; `page`: the address of a page of the console by its path."""
+
+    resolve: Resolve
+    egress: Egress
+    page: Callable[[str], str]
+
+
+def open_receiver(sink: Sink, surroundings: Surroundings) -> SinkClient:
+    """Return the open connection to the receiver of a sink.
+
+    Raises UserError if its document or a secret cannot be used, or if the client is not installed;
+    ReceiverAway if it does not answer.
+    """
+    module, name = RECEIVERS[sink.kind]
+    try:
+        opened: SinkClient = getattr(import_module(module), name)(sink, surroundings)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"sink {sink.name}: the client of {sink.kind} is not installed ({error.name}): "
+            f"pip install 'alerting[{sink.kind}]'"
+        ) from error
+    except (UserError, ReceiverAway):
+        raise
+    except Exception as error:  # of any client library
+        raise ReceiverAway(f"the connection fails: {first_line(error)}") from error
+    return opened
