@@ -98,8 +98,8 @@ class MqttReceiver:
         code = self._wait_for(mid, "acknowledgement")
         if code.value < _REFUSED:
             return ACCEPTED
-        verdict = "failed" if code.value in _IN_THE_WAY else "refused"
-        return Answer(verdict, f"the broker answers: {code}")
+        reason = f"the broker answers: {code}"
+        return Answer("failed" if code.value in _IN_THE_WAY else "refused", reason)
 
     def _wait_for(self, mid: int, what: str) -> Any:
         """Return the reason code for a message, 0 stands for the connection."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.adapters.sinks.receivers import Surroundings
@@ -25,10 +26,10 @@ class WebhookReceiver:
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         for one in messages:
-            yield answer_of(lambda one=one: self._channel.deliver(_message(one)))
+            yield answer_of(partial(self._channel.deliver, _message(one)))
 
     def probe(self, message: SinkMessage) -> str:
-        answer = answer_of(lambda: self._channel.deliver(_message(message)))
+        answer = answer_of(partial(self._channel.deliver, _message(message)))
         if answer != ACCEPTED:
             raise ReceiverAway(answer.reason)
         return "the receiver accepted a message with `test: true`"

@@ -281,4 +281,4 @@ def parse_sink(document: Mapping[str, Any]) -> Sink:
 
 def sink_document(sink: Sink) -> dict[str, Any]:
     """Return the document of a sink as people would write it: without fields at their default."""
-    return kind_document(sink)
+    return kind_document(sink, sink.name, sink.kind)

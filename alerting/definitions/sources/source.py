@@ -197,7 +197,7 @@ def parse_source(document: Mapping[str, Any]) -> Source:
 
 def source_document(source: Source) -> dict[str, Any]:
     """Return the document of a source as people would write it: without fields at their default."""
-    return kind_document(source)
+    return kind_document(source, source.name, source.kind)
 
 
 def _cross_faults(source: Source) -> Iterator[Fault]:

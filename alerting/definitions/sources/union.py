@@ -2,27 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, name_hint, shown
 from alerting.definitions.wording.fault_messages import message_of
 
-
-class Named(Protocol):
-    """A document with a name and a kind."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    def model_dump(self, **options: Any) -> dict[str, Any]: ...
-
-
-T = TypeVar("T", bound=Named)
+T = TypeVar("T")
 
 
 class KindUnion(Generic[T]):
@@ -44,7 +31,8 @@ class KindUnion(Generic[T]):
     @cached_property
     def adapter(self) -> TypeAdapter[T]:
         """Return the closed union, told apart by `kind`."""
-        return TypeAdapter(Annotated[self._union, Field(discriminator="kind")])
+        hint: Any = Annotated[self._union, Field(discriminator="kind")]
+        return TypeAdapter(hint)
 
     def parse(self, document: Mapping[str, Any]) -> T:
         """Return what a document says. Raises the refusal with every fault."""
@@ -96,10 +84,10 @@ class KindUnion(Generic[T]):
         return Fault(dotted, *message_of(error))
 
 
-def kind_document(document: Named) -> dict[str, Any]:
+def kind_document(document: BaseModel, name: str, kind: str) -> dict[str, Any]:
     """Return a document as people would write it: without fields at their default."""
     return {
-        "name": document.name,
-        "kind": document.kind,
+        "name": name,
+        "kind": kind,
         **document.model_dump(mode="json", exclude_defaults=True),
     }

@@ -36,15 +36,16 @@ class Stated(Protocol):
 
 
 T = TypeVar("T", bound=Stated)
+T_co = TypeVar("T_co", bound=Stated, covariant=True)
 
 
-class RevisedDocuments(Protocol[T]):
+class RevisedDocuments(Protocol[T_co]):
     """Documents as people wrote them, and their revisions."""
 
     def documents(self) -> list[Document]:
         """Return all documents without `_id`, sorted by name, valid or not."""
 
-    def get(self, name: str) -> T | None:
+    def get(self, name: str) -> T_co | None:
         """Return one; None if there is none of this name, or if its document is faulty."""
 
     def store_document(self, document: Document) -> None:

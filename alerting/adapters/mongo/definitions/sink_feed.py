@@ -77,7 +77,7 @@ class MongoSinkFeed:
             }
             episodes = self._database[EPISODES].find(query, sort=[("raised_at", 1), ("_id", 1)])
             for document in episodes:
-                yield from good(EPISODES, [document], lambda _, one=document: _episode(one))
+                yield from good(EPISODES, [_with_id(document)], _episode)
 
 
 class MongoSinkReader:
@@ -119,15 +119,19 @@ def _changes(event: Document) -> list[SinkChange]:
     if document is None:
         return []
     is_score = event["ns"]["coll"] == SCORES
-    read = _score if is_score else lambda _: _episode(document)
     at = utc(event.get("wallTime") or event["clusterTime"].as_datetime())
     position = str(event["_id"]["_data"])
     collection = SCORES if is_score else EPISODES
-    return [SinkChange(position, at, one) for one in good(collection, [document], read)]
+    read = _score if is_score else _episode
+    return [SinkChange(position, at, one) for one in good(collection, [_with_id(document)], read)]
+
+
+def _with_id(document: Document) -> Document:
+    return {**document, "id": document["_id"]}
 
 
 def _episode(document: Document) -> Any:
-    return from_document(Episode, {**document, "id": document["_id"]})
+    return from_document(Episode, document)
 
 
 def _score(document: Document) -> Any:
@@ -136,7 +140,8 @@ def _score(document: Document) -> Any:
         Predicted(timedelta(milliseconds=lead), low, median, high)
         for lead, low, median, high in document.get("values", ())
     )
-    definition, asset = document["definition"], document["asset"]
+    definition = document["definition"]
+    asset = document["asset"]
     if not (isinstance(definition, str) and isinstance(asset, str)):
         raise TypeError("its definition or asset is no text")
     score = Score(
