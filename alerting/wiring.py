@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions.job_files import JobFolder
     from alerting.adapters.sinks.receivers import Surroundings
+    from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
@@ -236,6 +237,14 @@ def sink_surroundings(
         Egress(settings.delivery.egress_allow),
         lambda path: f"{console_address(settings).rstrip('/')}{path}",
     )
+
+
+def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> "OpenSink":
+    """Return what connects to the receivers of sinks."""
+    from alerting.adapters.sinks.receivers import open_receiver
+
+    surroundings = sink_surroundings(settings, environ)
+    return lambda sink: open_receiver(sink, surroundings)
 
 
 def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "JobFolder":

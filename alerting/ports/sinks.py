@@ -222,6 +222,9 @@ class SinkClient(Protocol):
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         """Yield an answer for each message, in their order. Raises ReceiverAway."""
 
+    def keep_alive(self) -> None:
+        """Keep the connection while nothing is sent, every few seconds. Raises ReceiverAway."""
+
     def probe(self, message: SinkMessage) -> str:
         """Send a message for a test, or look without changing anything. Return what was done, for
         people. Raises ReceiverAway, UserError."""

@@ -248,6 +248,7 @@ class SinkThread:
                 position = delivery.deliver(found, position, now)
             if is_due:
                 delivery.retry(now)
+                delivery.client.keep_alive()
                 noted = time.monotonic()
 
 

@@ -61,6 +61,10 @@ class MqttReceiver:
             for one in sent:
                 yield one if isinstance(one, Answer) else self._answer(one)
 
+    def keep_alive(self) -> None:
+        if not self._client.is_connected():
+            raise ReceiverAway("the broker ended the connection")
+
     def probe(self, message: SinkMessage) -> str:
         (answer,) = self.send([message])
         if answer != ACCEPTED:

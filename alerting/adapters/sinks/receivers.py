@@ -14,6 +14,13 @@ _HERE = "alerting.adapters.sinks"
 RECEIVERS: Mapping[str, tuple[str, str]] = {
     "webhook": (f"{_HERE}.webhook", "WebhookReceiver"),
     "mqtt": (f"{_HERE}.mqtt", "MqttReceiver"),
+    "amqp": (f"{_HERE}.amqp", "AmqpReceiver"),
+    "kafka": (f"{_HERE}.kafka_topics", "KafkaReceiver"),
+    "nats": (f"{_HERE}.nats_jetstream", "NatsReceiver"),
+    "redis": (f"{_HERE}.redis_streams", "RedisReceiver"),
+    "alertmanager": (f"{_HERE}.alertmanager", "AlertmanagerReceiver"),
+    "sql": (f"{_HERE}.sql", "SqlReceiver"),
+    "parquet": (f"{_HERE}.parquet", "ParquetReceiver"),
 }
 """Module and class of the port `SinkClient` by kind; the extra of the package with the client of a
 broker has the name of the kind."""

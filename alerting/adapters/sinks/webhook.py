@@ -28,6 +28,9 @@ class WebhookReceiver:
         for one in messages:
             yield answer_of(partial(self._channel.deliver, _message(one)))
 
+    def keep_alive(self) -> None:
+        """Do nothing: a server that is away is found when something is sent."""
+
     def probe(self, message: SinkMessage) -> str:
         answer = answer_of(partial(self._channel.deliver, _message(message)))
         if answer != ACCEPTED:

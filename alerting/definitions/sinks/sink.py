@@ -211,6 +211,10 @@ class SqlSink(ConnectedSink):
         """Yield the faults of several fields together."""
         if self.table.replace("{sends}", "").count("{"):
             yield Fault("table", "knows {sends} only", "table: alerting_{sends}")
+        shapes = {"alarms" if one == "acknowledgements" else one for one in self.sends}
+        if "{sends}" not in self.table and len(shapes) > 1:
+            what = "is one, and alarms, scores and forecasts have other columns each"
+            yield Fault("table", what, "table: alerting_{sends}")
         yield from super().faults()
 
 

@@ -156,7 +156,7 @@ def _value_message(
     return SinkMessage(key, sends, one.definition, one.asset, one.score.ts, content)
 
 
-def test_message(sink: Sink, actor: str, now: datetime) -> SinkMessage:
+def message_for_a_test(sink: Sink, actor: str, now: datetime) -> SinkMessage:
     """Return a message for a test: marked as one, of no alarm."""
     key = f"{sink.name}:test:{_stamp(now)}"
     content = {"key": key, "sink": sink.name, "sends": sink.sends[0], "test": True, "actor": actor}
