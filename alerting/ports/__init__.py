@@ -57,6 +57,7 @@ from alerting.ports.late import (
 )
 from alerting.ports.models import (
     MOST_MODEL_BYTES,
+    UNLIMITED,
     DecisionRecord,
     Decisions,
     ModelFileCache,
@@ -65,6 +66,7 @@ from alerting.ports.models import (
     ModelUnavailable,
     RunState,
     Training,
+    TrainingLimits,
     TrainingRuns,
     Trainings,
 )
@@ -160,7 +162,6 @@ from alerting.ports.sources import (
 from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
-    UNLIMITED,
     AccessPorts,
     BacktestPorts,
     ChartPorts,
@@ -190,7 +191,6 @@ from alerting.ports.use_cases import (
     SilencePorts,
     SinkPorts,
     SourcePorts,
-    TrainingLimits,
     TrainingPorts,
     UpkeepPorts,
     WritePorts,

@@ -13,7 +13,6 @@ from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import USUAL_LATENCY
 from alerting.definitions.upkeep import DeclarationLimits, HealthLimits, Retention
 from alerting.definitions.wording.language import LanguageCode
-from alerting.learning.search.ceiling import ReadTime
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
@@ -35,9 +34,11 @@ from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, 
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
     NO_MODEL_FILE_CACHE,
+    UNLIMITED,
     Decisions,
     ModelFileCache,
     Models,
+    TrainingLimits,
     TrainingRuns,
     Trainings,
 )
@@ -86,23 +87,6 @@ class Progress(Protocol):
 
 def silent(step: str, done: int, total: int | None) -> None:
     """Report nothing: the progress of a job that runs unattended."""
-
-
-@dataclass(frozen=True)
-class TrainingLimits:
-    """Limits of a training on this machine.
-
-    `max_rows`: the most rows of its dataset; None for the number that fits into half of
-    `memory_bytes`, the machine's memory (None: any number). `read_time`: CPU time and clock, for
-    the ceiling of a search; None for searches without one.
-    """
-
-    max_rows: int | None = None
-    memory_bytes: int | None = None
-    read_time: ReadTime | None = None
-
-
-UNLIMITED = TrainingLimits()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Delivery of what is committed: at least once, in order, under keys that never change.
 
-The outbox of a sink is the database itself: its position in the order of all changes is stored once
-what stands before it is out. So an evaluation writes nothing for sinks, and a receiver that is away
-costs no space.
+What waits for a sink waits in the database itself: the position of the sink in the order of all
+changes is stored once what stands before it is out. So an evaluation writes nothing for sinks, and
+a receiver that is away costs no space.
 """
 
 from collections import Counter
@@ -58,20 +58,20 @@ class SinkDelivery:
     def deliver(self, found: SinkChanges, before: str | None, now: datetime) -> str:
         """Deliver changes, and store how far. Return the new position.
 
-        What is settled is stored also if the rest fails. Raises ReceiverAway, also for a message
+        What is answered is stored also if the rest fails. Raises ReceiverAway, also for a message
         that its receiver cannot take yet, and DeliveredElsewhere.
         """
         composed = self._compose(found)
         letters = list[SinkLetter]()
         away: ReceiverAway | None = None
-        settled = 0
+        answered = 0
         try:
-            for one in self._settle([m for c in composed for m in c.messages], now):
-                settled += 1
+            for one in self._send([m for c in composed for m in c.messages], now):
+                answered += 1
                 letters += [one] if isinstance(one, SinkLetter) else []
         except ReceiverAway as fault:
             away = fault
-        done = _whole(composed, settled)
+        done = _whole(composed, answered)
         if away is not None and not done:
             raise away
         if letters and len(letters) + self._count_letters() > MOST_LETTERS:
@@ -110,7 +110,7 @@ class SinkDelivery:
             changes = [SinkChange("", now, one) for one in piece]
             composed = self._compose(SinkChanges(changes, "", now, True))
             messages = [message for one in composed for message in one.messages]
-            letters = [one for one in self._settle(messages, now) if one is not None]
+            letters = [one for one in self._send(messages, now) if one is not None]
             total = replace(
                 total,
                 sent=total.sent + len(messages) - len(letters),
@@ -124,7 +124,7 @@ class SinkDelivery:
         episodes = self.plant.episodes.find(open_only=True, limit=MOST_REPEATED)
         chosen = (e for e in episodes if not e.backfilled and self.selection.takes_alarm(e))
         messages = [m for e in chosen if (m := present_message(self.sink, e)) is not None]
-        for _ in self._settle(messages, now):
+        for _ in self._send(messages, now):
             pass
 
     def retry(self, now: datetime, most: int = 100) -> int:
@@ -177,29 +177,27 @@ class SinkDelivery:
             composed.append(_Composed(change, [] if is_old else messages, {}, left_out))
         return composed
 
-    def _settle(
-        self, messages: Sequence[SinkMessage], now: datetime
-    ) -> Iterator[SinkLetter | None]:
+    def _send(self, messages: Sequence[SinkMessage], now: datetime) -> Iterator[SinkLetter | None]:
         """Yield None for each accepted message, a dead letter for each refused one. Raises
         ReceiverAway."""
         rest = list(messages)
         while rest:
-            settled = 0
+            answered = 0
             for message, answer in zip(rest, self.client.send(rest), strict=False):
                 if answer.verdict == "failed":
                     self.failures[message.key] += 1
                     if self.failures[message.key] < GIVE_UP_AFTER:
                         raise ReceiverAway(answer.reason)
                 self.failures.pop(message.key, None)
-                settled += 1
+                answered += 1
                 yield (
                     None
                     if answer.verdict == "accepted"
                     else SinkLetter(message.key, self.sink.name, message, answer.reason, now)
                 )
-            if not settled:
+            if not answered:
                 raise ReceiverAway("the receiver gave no answer")
-            rest = rest[settled:]
+            rest = rest[answered:]
 
 
 @dataclass(frozen=True)
@@ -212,12 +210,12 @@ class _Composed:
     left_out: int = 0
 
 
-def _whole(composed: Sequence[_Composed], settled: int) -> list[_Composed]:
-    """Return the changes of which all messages are among the first `settled` ones."""
+def _whole(composed: Sequence[_Composed], answered: int) -> list[_Composed]:
+    """Return the changes of which all messages are among the first `answered` ones."""
     found = []
     for one in composed:
-        settled -= len(one.messages)
-        if settled < 0:
+        answered -= len(one.messages)
+        if answered < 0:
             break
         found.append(one)
     return found
