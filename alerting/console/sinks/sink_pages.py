@@ -27,6 +27,7 @@ from alerting.usecases.sinks.documents import (
     sink_detail,
     sink_statuses,
 )
+from alerting.usecases.sources.revised import Expected
 
 pages = APIRouter(include_in_schema=False)
 _STATES: Mapping[str, SourceState] = {"pause": "paused", "resume": "active", "retire": "retired"}
@@ -149,8 +150,9 @@ def _answer(
     try:
         document = read_named_document(text, name, "sink")
         if act == "apply":
-            revision = "new" if expected is None else expected
-            made = apply_sink(platform, document, revision, actor, platform.clock.now())
+            now = platform.clock.now()
+            base: Expected = "new" if expected is None else expected
+            made = apply_sink(platform, document, base, actor, now)
             return RedirectResponse(f"/sinks/{made.name}", 303)
         shown["plan"] = plan_sink(platform.sinks, document)
     except UserError as refusal:
