@@ -1,7 +1,7 @@
 """Ports for alerts about the platform itself, which are for engineers, for the audit log, and for
 accounts, tokens of programs and sessions of browsers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,6 +58,21 @@ class BackupState:
     bytes: int
     failure: str | None
     allowed: timedelta | None
+
+
+def no_disks() -> Sequence[Disk]:
+    """Return no disk: of a platform that stores nothing on this machine."""
+    return ()
+
+
+def no_database() -> DatabaseState | None:
+    """Return no state: of a platform that is stored in memory."""
+    return None
+
+
+def no_backups() -> BackupState:
+    """Return the state without a backup and without a schedule."""
+    return BackupState(None, None, 0, None, None)
 
 
 class PlatformAlerts(Protocol):

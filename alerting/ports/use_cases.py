@@ -52,6 +52,9 @@ from alerting.ports.platform_alerts import (
     Disk,
     PlatformAlerts,
     Sessions,
+    no_backups,
+    no_database,
+    no_disks,
 )
 from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
@@ -322,21 +325,6 @@ class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
     misses: Misses
     limits: TrainingLimits = UNLIMITED
     zone: tzinfo = UTC
-
-
-def no_disks() -> Sequence[Disk]:
-    """Return no disk: of a platform that stores nothing on this machine."""
-    return ()
-
-
-def no_database() -> DatabaseState | None:
-    """Return no state: of a platform that is stored in memory."""
-    return None
-
-
-def no_backups() -> BackupState:
-    """Return the state without a backup and without a schedule."""
-    return BackupState(None, None, 0, None, None)
 
 
 class InMemory(Protocol):
