@@ -180,6 +180,25 @@ def test_a_paused_sink_keeps_its_place_and_old_values_give_way_to_alarms(plant, 
     assert receiver.keys() == [f"mes:{one.id}:1"]
 
 
+def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, receiver):
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver)
+        one = store(plant, raised(1))
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
+    close(plant, one, 2)
+    plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
+    database = plant.episodes._episodes.database
+    # a position that the oplog no longer has
+    database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": "8200000001"}})
+    with service(plant, receiver.address(receiver.port)):
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent >= 7)
+        last = store(plant, raised(3, asset="oven-2"))
+        wait_until(lambda: f"mes:{last.id}:1" in set(receiver.keys()))
+    keys = receiver.keys()
+    assert len(keys) == len(set(keys)) == 8
+    assert [key for key in keys if one.id in key] == [f"mes:{one.id}:1", f"mes:{one.id}:2"]
+
+
 def service_works(plant):
     import threading
 
