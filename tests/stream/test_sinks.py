@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.platform import Platform
-from alerting.ports import Score
+from alerting.ports import PositionLost, Score
 from alerting.stream import sinks as stream_sinks
 from alerting.stream.sinks import SinkService
 from alerting.usecases.sinks.documents import apply_sinks, change_sink_state, sink_detail
@@ -188,8 +188,10 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, r
     close(plant, one, 2)
     plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
     database = plant.episodes._episodes.database
-    # a position that the oplog no longer has
-    database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": "8200000001"}})
+    # a position of 1970, which the oplog no longer has: its time stands after the first byte
+    position = plant.sink_deliveries.progress("mes").position
+    old = f"{position[:2]}00000001{position[10:]}"
+    database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": old}})
     with service(plant, receiver.address(receiver.port)):
         wait_until(lambda: plant.sink_deliveries.progress("mes").sent >= 7)
         last = store(plant, raised(3, asset="oven-2"))
@@ -197,6 +199,15 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, r
     keys = receiver.keys()
     assert len(keys) == len(set(keys)) == 8
     assert [key for key in keys if one.id in key] == [f"mes:{one.id}:1", f"mes:{one.id}:2"]
+
+
+def test_a_position_that_is_none_is_lost_too(plant):
+    for nonsense in ("8200000001", "scada"):
+        with (
+            pytest.raises(PositionLost),
+            plant.sink_feed.read(nonsense, alarms=True, values=True) as reader,
+        ):
+            reader.next(1)
 
 
 def service_works(plant):

@@ -47,7 +47,7 @@ class MongoSinkFeed:
             }
         ]
         after = None if position is None else {"_data": position}
-        with _faults():
+        with _faults(position):
             stream = self._database.watch(
                 pipeline,
                 full_document="updateLookup",
@@ -102,14 +102,17 @@ class MongoSinkReader:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _faults(position: str | None = None) -> Iterator[None]:
+    """Name the faults of a stream. `position`: at which it is opened; any other refusal then is one
+    of the position."""
     try:
         yield
     except OperationFailure as fault:
-        if fault.code in _LOST:
-            raise PositionLost(str(fault)[:200]) from fault
         if fault.code in _REFUSALS:
             raise NoChangeFeed(str(fault)[:200]) from fault
+        is_passing = fault.has_error_label("ResumableChangeStreamError")
+        if fault.code in _LOST or (position is not None and not is_passing):
+            raise PositionLost(str(fault)[:200]) from fault
         raise
 
 
