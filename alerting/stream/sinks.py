@@ -157,8 +157,9 @@ class SinkThread:
             except (PyMongoError, DatabaseDown) as fault:
                 _log.warning("sink %s: the database does not answer: %s", self.sink.name, fault)
                 reason = None
-            except Exception as fault:  # of a client library
-                reason = f"{type(fault).__name__}: {first_line(fault)}"
+            except Exception as fault:
+                # of a client library; its text can hold the address, with a password
+                reason = f"the delivery fails: {type(fault).__name__}"
             if reason is not None:
                 _log.warning("sink %s: %s; trying again in %.1f s", self.sink.name, reason, wait)
                 with suppress(PyMongoError, DatabaseDown):
