@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.sinks.receivers import Surroundings, open_receiver
+from alerting.adapters.sinks.receivers import SinkServer, Surroundings, open_receiver
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.sink import Sink
 from alerting.ports import (
@@ -171,11 +171,14 @@ class SinkThread:
             wait = min(2 * wait, LONGEST_WAIT_S)
 
     def _deliver(self) -> None:
-        feed = self._platform.sink_feed
-        if feed is None:
-            raise UserError("the database gives no changes")
         client = open_receiver(self.sink, self._surroundings)
+        feed = self._platform.sink_feed
         try:
+            if isinstance(client, SinkServer):
+                client.serve(self._platform, self._stopped)
+                return
+            if feed is None:
+                raise UserError("the database gives no changes")
             self._deliver_to(client, feed)
         finally:
             with suppress(Exception):

@@ -51,6 +51,7 @@ def plant(stores):
         ("scada", "operator", None),
         ("display", "viewer", None),
         ("scada-1", "operator", ("line-1",)),
+        ("ada-2", "operator", None),
     ):
         add_person(platform, name, role, "ada", at(0), scope=scope)
     return platform
@@ -100,7 +101,8 @@ def made_certificates(tmp_path_factory):
 async def served(platform, certificates, **changes):
     """Yield a running service of a platform."""
     endpoint = AlarmEndpoint(certificates.folder, port=free_port())
-    service = AlarmService(platform, AlarmSettings(endpoint, **changes), platform.clock.now)
+    settings = AlarmSettings(endpoint, ("scada", "display", "scada-1"), **changes)
+    service = AlarmService(platform, settings, platform.clock.now)
     stopped = Event()
     running = asyncio.create_task(service.run(stopped))
     try:
@@ -142,6 +144,11 @@ class Scada:
             mode=mode,
         )
 
+    @property
+    def alarms(self):
+        """Return the events of alarms, without those of refreshes."""
+        return [one for one in self.events if one.EventType == ALARM_TYPE]
+
     def event_notification(self, event):
         self.events.append(event)
 
@@ -162,7 +169,7 @@ class Scada:
         assert code == ua.StatusCodes.Good
         end = ua.NodeId(ua.ObjectIds.RefreshEndEventType)
         await until(lambda: any(one.EventType == end for one in self.events[before:]))
-        return [one for one in self.events[before:] if one.EventType == ALARM_TYPE]
+        return [one for one in self.events[before:] if one in self.alarms]
 
     async def call(self, node, method, *given):
         """Call a method; return its status code."""
@@ -185,8 +192,8 @@ class Scada:
 
     async def await_event(self, holds=lambda _: True):
         """Return the newest event for which something holds."""
-        await until(lambda: any(holds(one) for one in self.events))
-        return next(one for one in reversed(self.events) if holds(one))
+        await until(lambda: any(holds(one) for one in self.alarms))
+        return next(one for one in reversed(self.alarms) if holds(one))
 
 
 @asynccontextmanager

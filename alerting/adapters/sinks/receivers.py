@@ -3,12 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from threading import Event
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from alerting.adapters.channels.egress import Egress
 from alerting.adapters.sources.secrets import Resolve
 from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import Sink
 from alerting.ports import ReceiverAway, SinkClient
+
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
 
 _HERE = "alerting.adapters.sinks"
 RECEIVERS: Mapping[str, tuple[str, str]] = {
@@ -21,6 +26,7 @@ RECEIVERS: Mapping[str, tuple[str, str]] = {
     "alertmanager": (f"{_HERE}.alertmanager", "AlertmanagerReceiver"),
     "sql": (f"{_HERE}.sql", "SqlReceiver"),
     "parquet": (f"{_HERE}.parquet", "ParquetReceiver"),
+    "opcua_alarms": (f"{_HERE}.opcua_alarms.sink", "OpcUaAlarms"),
 }
 """Module and class of the port `SinkClient` by kind; the extra of the package with the client of a
 broker has the name of the kind."""
@@ -34,6 +40,14 @@ class Surroundings:
     resolve: Resolve
     egress: Egress
     page: Callable[[str], str]
+
+
+@runtime_checkable
+class SinkServer(Protocol):
+    """A sink to which receivers connect, instead of a client that connects to one."""
+
+    def serve(self, plant: "Platform", stopped: Event) -> None:
+        """Serve the alarms of a platform until `stopped` is set. Raises UserError."""
 
 
 def open_receiver(sink: Sink, surroundings: Surroundings) -> SinkClient:

@@ -25,6 +25,10 @@ TableName = Annotated[
 ]
 
 
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]+$", max_length=200)]
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
+
+
 class SinkRefused(DocumentRefused):
     """Refusal of a whole sink because of its faults."""
 
@@ -242,6 +246,52 @@ class ParquetSink(SinkFields):
         yield from super().faults()
 
 
+class OpcUaAlarmsSink(SinkFields):
+    """A server of OPC UA alarms and conditions, which control systems subscribe to and answer."""
+
+    alarms_only = True
+
+    kind: Literal["opcua_alarms"]
+    sends: tuple[SinkContent, ...] = Field(
+        ("alarms",), min_length=1, max_length=4, description="Only alarms."
+    )
+    folder: Text = Field(
+        description=(
+            "Absolute path of a folder on the machine of the stream service, with certificate and "
+            "key of the server, which are made if they are missing, and in clients/ the "
+            "certificates of the clients that it trusts."
+        )
+    )
+    accounts: tuple[AccountName, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description=(
+            "Accounts that may sign in, each with a token as its password; role and scope of the "
+            "token say what they see and may do."
+        ),
+    )
+    host: Host = Field(
+        "127.0.0.1",
+        description="Address on which it listens; other machines reach it only on one of theirs.",
+    )
+    port: int = Field(4841, ge=1, le=65_535, description="Port on which it listens.")
+    public_host: Host | None = Field(
+        None, description="Name by which clients know this machine; the address when left out."
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the faults of several fields together."""
+        if not self.folder.startswith("/") or "/../" in f"{self.folder}/":
+            hint = "write for example /data/opcua"
+            yield Fault("folder", f"{shown(self.folder)} is not an absolute path", hint)
+        if "alarms" not in self.sends:
+            yield Fault("sends", "a server of alarms sends alarms", "sends: [alarms]")
+        if self.public_host is None and self.host in ("0.0.0.0", "::"):  # noqa: S104 - a check
+            hint = "public_host: alerting.plant"
+            yield Fault("public_host", "is needed where it listens on all addresses", hint)
+        yield from super().faults()
+
+
 Sink = (
     WebhookSink
     | MqttSink
@@ -252,6 +302,7 @@ Sink = (
     | AlertmanagerSink
     | SqlSink
     | ParquetSink
+    | OpcUaAlarmsSink
 )
 SINK_KINDS: Mapping[str, type[SinkFields]] = {
     "webhook": WebhookSink,
@@ -263,6 +314,7 @@ SINK_KINDS: Mapping[str, type[SinkFields]] = {
     "alertmanager": AlertmanagerSink,
     "sql": SqlSink,
     "parquet": ParquetSink,
+    "opcua_alarms": OpcUaAlarmsSink,
 }
 
 

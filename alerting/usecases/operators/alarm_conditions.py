@@ -146,15 +146,10 @@ class AlarmsRead:
     left_out: int = 0
 
 
-Wanted = Callable[[AlarmState], bool]
-
-
 class AlarmBook:
     """The states that were told, from which follows what is to be told next."""
 
-    def __init__(self, wanted: Wanted = lambda _: True) -> None:
-        """`wanted`: the alarms that are told."""
-        self._wanted = wanted
+    def __init__(self) -> None:
         self._read: dict[str, AlarmState] = {}
         self._told: dict[str, AlarmState] = {}
         self._events: dict[str, deque[bytes]] = {}
@@ -190,9 +185,7 @@ class AlarmBook:
     def note(self, states: Collection[AlarmState], *, all_of_them: bool = False) -> None:
         """Take newly read states. `all_of_them`: those that are not among them are stored no
         longer."""
-        for one in states:
-            if one.episode in self._told or self._wanted(one):
-                self._read[one.episode] = one
+        self._read |= {one.episode: one for one in states}
         if all_of_them:
             self._forget(self._read.keys() - {one.episode for one in states})
 
@@ -260,12 +253,24 @@ def _with_shelves(one: AlarmState, shelves: Sequence[Shelf]) -> AlarmState:
     )
 
 
-def read_alarms(
-    platform: MutingPorts, known: Iterable[str], zone: tzinfo = UTC, language: Language = ENGLISH
-) -> AlarmsRead:
+@dataclass(frozen=True)
+class AlarmView:
+    """Which alarms are read, and the zone and language of their texts."""
+
+    zone: tzinfo = UTC
+    language: Language = ENGLISH
+    wanted: Callable[[Episode], bool] = lambda _: True
+
+    def states(self, episodes: Iterable[Episode]) -> tuple[AlarmState, ...]:
+        """Return the states of episodes that are wanted."""
+        made = (alarm_state(one, self.zone, self.language) for one in episodes if self.wanted(one))
+        return tuple(one for one in made if one is not None)
+
+
+def read_alarms(platform: MutingPorts, known: Iterable[str], view: AlarmView) -> AlarmsRead:
     """Read all that is open, unacknowledged or shelved, and the episodes that are known."""
     shelves = tuple(platform.shelves.in_force())
-    still_open = platform.episodes.find(open_only=True, limit=MOST_ALARMS + 1)
+    still_open = platform.episodes.find(open_only=True)
     unanswered = platform.episodes.over_unacknowledged(MOST_UNANSWERED)
     shelved = [
         one
@@ -273,21 +278,14 @@ def read_alarms(
         for one in platform.episodes.find(shelf.definition, shelf.asset, limit=1)
     ]
     found = {one.id: one for one in (*still_open, *unanswered, *shelved)}
-    chosen = [*found.values()][:MOST_ALARMS]
-    rest = set(known) - {one.id for one in chosen}
-    read = [*chosen, *platform.episodes.get_many(rest).values()]
-    return AlarmsRead(_states(read, zone, language), shelves, len(found) - len(chosen))
+    rest = platform.episodes.get_many(set(known) - found.keys())
+    states = view.states(found.values())
+    chosen = states[:MOST_ALARMS]
+    return AlarmsRead((*chosen, *view.states(rest.values())), shelves, len(states) - len(chosen))
 
 
 def read_changed(
-    platform: EpisodePorts, ids: Iterable[str], zone: tzinfo = UTC, language: Language = ENGLISH
+    platform: EpisodePorts, ids: Iterable[str], view: AlarmView
 ) -> tuple[AlarmState, ...]:
     """Read the states of these episodes."""
-    return _states(platform.episodes.get_many(set(ids)).values(), zone, language)
-
-
-def _states(
-    episodes: Iterable[Episode], zone: tzinfo, language: Language
-) -> tuple[AlarmState, ...]:
-    made = (alarm_state(one, zone, language) for one in episodes)
-    return tuple(one for one in made if one is not None)
+    return view.states(platform.episodes.get_many(set(ids)).values())

@@ -8,6 +8,7 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import (
+    OpcUaAlarmsSink,
     ParquetSink,
     Sink,
     SinkRefused,
@@ -95,7 +96,8 @@ def plan_sink(sinks: Sinks, document: Mapping[str, Any]) -> SinkPlan:
     (plan,) = plan_sinks(sinks, [document])
     before = sinks.get(plan.name)
     folder = getattr(before, "folder", None)
-    if isinstance(plan.document, ParquetSink) and plan.document.folder != folder:
+    given = plan.document
+    if isinstance(given, ParquetSink | OpcUaAlarmsSink) and given.folder != folder:
         raise UserError(
             f"sink {plan.name!r}: folder: a path on the host is given there: "
             "`alerting sink apply FILE`"

@@ -1,4 +1,4 @@
-"""A control system sees alarms as conditions of OPC UA and answers them, under the rules of people."""
+"""A control system sees alarms as OPC UA conditions and answers them under the rules of people."""
 
 import asyncio
 from datetime import timedelta
@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from asyncua import ua
 
+from alerting.ports import AuditFilter
 from alerting.usecases.access.people import disable_account
 from alerting.usecases.operators.operate import Actor, acknowledge, shelve, unshelve
 from alerting.usecases.operators.program_acts import WITHOUT_REASON
@@ -16,6 +17,7 @@ from tests.helpers.opcua_alarms import (
     CONDITION_TYPE,
     REFRESH,
     UNSHELVE,
+    Certificates,
     Scada,
     close_alarm,
     connected,
@@ -25,7 +27,6 @@ from tests.helpers.opcua_alarms import (
     token_of,
     until,
 )
-from tests.helpers.stores import audit_entries
 
 CODES = ua.StatusCodes
 ANNA = Actor("anna", "operator")
@@ -37,7 +38,13 @@ def certificates(made_certificates):
 
 
 @pytest.fixture
-def platform(stores):
+def platform(in_memory):
+    return plant(in_memory)
+
+
+@pytest.fixture
+def stored(stores):
+    """Return a plant on stores of each kind."""
     return plant(stores)
 
 
@@ -57,13 +64,13 @@ def served_to(platform, certificates, work, name="scada", role="operator"):
 
 def entries(platform, actor):
     """Return actions, subjects and origins of one actor in the audit."""
-    found = [one for one in audit_entries(platform) if one["actor"] == actor]
-    return [(one["what"], one["subject"], one["origin"]) for one in found]
+    found = platform.audit.find(AuditFilter(actor=actor), 50)
+    return [(one.what, one.subject, one.origin) for one in found]
 
 
-def test_an_alarm_is_told_from_its_raise_to_its_end(platform, certificates):
+def test_an_alarm_is_told_from_its_raise_to_its_end(stored, certificates):
     async def work(_, scada):
-        raised = raise_alarm(platform)
+        raised = raise_alarm(stored)
         first = await scada.await_event()
         assert first.Message.Text == "Too hot: Above 215."
         assert first.Severity == 700
@@ -73,55 +80,55 @@ def test_an_alarm_is_told_from_its_raise_to_its_end(platform, certificates):
         assert getattr(first, "ActiveState/TransitionTime") == at(50)
         assert (getattr(first, "ActiveState/Id"), getattr(first, "AckedState/Id")) == (True, False)
         assert (first.Retain, first.SuppressedOrShelved) == (True, False)
-        close_alarm(platform, raised.id)
+        close_alarm(stored, raised.id)
         over = await scada.await_event(lambda one: getattr(one, "ActiveState/Id") is False)
         assert over.Retain is True, "it is over and not acknowledged"
-        acknowledge(platform, raised.id, ANNA, at(71), "cleaned")
+        acknowledge(stored, raised.id, ANNA, at(71), "cleaned")
         last = await scada.await_event(lambda one: one.Retain is False)
         assert last.ClientUserId == "anna"
         assert last.Comment.Text == "cleaned"
         assert len({one.EventId for one in scada.events}) == len(scada.events) == 3
         assert await scada.refresh() == []
 
-    served_to(platform, certificates, work)
+    served_to(stored, certificates, work)
 
 
-def test_an_acknowledgement_is_that_of_the_program(platform, certificates):
+def test_an_acknowledgement_is_that_of_the_program(stored, certificates):
     async def work(service, scada):
-        raised = raise_alarm(platform)
+        raised = raise_alarm(stored)
         event = await scada.await_event()
         assert await scada.answer(event, text="seen at the panel") == CODES.Good
-        stored = platform.episodes.get(raised.id)
-        assert stored.acknowledged.actor == "scada"
-        assert stored.transitions[-1].reason == "seen at the panel"
-        assert entries(platform, "scada") == [("acknowledge", raised.id, "opcua 127.0.0.1")]
+        answered = stored.episodes.get(raised.id)
+        assert answered.acknowledged.actor == "scada"
+        assert answered.transitions[-1].reason == "seen at the panel"
+        assert entries(stored, "scada") == [("acknowledge", raised.id, "opcua 127.0.0.1")]
         told = await scada.await_event(lambda one: getattr(one, "AckedState/Id"))
         assert told.Comment.Text == "seen at the panel"
         assert await scada.answer(event) == CODES.BadConditionBranchAlreadyAcked
         assert await scada.answer(told, ADD_COMMENT, "valve 3 opened") == CODES.Good
         await scada.await_event(lambda one: one.Comment.Text == "valve 3 opened")
-        assert platform.episodes.get(raised.id).transitions[-1].kind == "commented"
+        assert stored.episodes.get(raised.id).transitions[-1].kind == "commented"
         assert await scada.answer(told, ADD_COMMENT, "  ") == CODES.BadInvalidArgument
 
-    served_to(platform, certificates, work)
+    served_to(stored, certificates, work)
 
 
-def test_a_shelf_is_one_in_both_directions(platform, certificates):
+def test_a_shelf_is_one_in_both_directions(stored, certificates):
     async def work(_, scada):
-        raise_alarm(platform)
+        raise_alarm(stored)
         event = await scada.await_event()
         assert await scada.shelve(event, timedelta(hours=2), "sensor is cleaned") == CODES.Good
-        (shelf,) = platform.shelves.in_force("too-hot", "oven-1")
+        (shelf,) = stored.shelves.in_force("too-hot", "oven-1")
         assert (shelf.actor, shelf.until, shelf.reason) == ("scada", at(180), "sensor is cleaned")
         told = await scada.await_event(lambda one: one.SuppressedOrShelved)
         assert getattr(told, "ShelvingState/UnshelveTime") == 2 * 3_600_000
-        unshelve(platform, "too-hot", "oven-1", ANNA, at(61))
+        unshelve(stored, "too-hot", "oven-1", ANNA, at(61))
         await scada.await_event(lambda one: not one.SuppressedOrShelved and one.Time > told.Time)
-        shelve(platform, "too-hot", "oven-1", ANNA, at(62), at(120), "tests")
-        platform.clock.instant = at(62)
+        shelve(stored, "too-hot", "oven-1", ANNA, at(62), at(120), "tests")
+        stored.clock.instant = at(62)
         await until(lambda: scada.events[-1].SuppressedOrShelved)
         assert await scada.call(event.NodeId, UNSHELVE) == CODES.Good
-        assert platform.shelves.in_force("too-hot", "oven-1") == []
+        assert stored.shelves.in_force("too-hot", "oven-1") == []
         assert await scada.call(event.NodeId, UNSHELVE) in (
             CODES.BadConditionNotShelved,
             CODES.BadInvalidArgument,
@@ -129,11 +136,11 @@ def test_a_shelf_is_one_in_both_directions(platform, certificates):
         assert await scada.shelve(event, timedelta(hours=9)) == CODES.BadShelvingTimeOutOfRange
         assert await scada.shelve(event, timedelta(0)) == CODES.BadShelvingTimeOutOfRange
         assert await scada.shelve(event, timedelta(minutes=5)) == CODES.Good
-        assert platform.shelves.in_force("too-hot", "oven-1")[0].reason == WITHOUT_REASON
-        platform.clock.instant = at(68)
+        assert stored.shelves.in_force("too-hot", "oven-1")[0].reason == WITHOUT_REASON
+        stored.clock.instant = at(68)
         await until(lambda: not scada.events[-1].SuppressedOrShelved)
 
-    served_to(platform, certificates, work)
+    served_to(stored, certificates, work)
 
 
 def test_an_older_alarm_that_no_one_answered_stays_as_a_branch(platform, certificates):
@@ -174,8 +181,8 @@ def test_what_does_not_exist_is_refused_and_counted(platform, certificates):
         assert platform.episodes.get(raised.id) == raised
 
     served_to(platform, certificates, work)
-    (first,) = [one for one in audit_entries(platform) if one["what"] == "refused from outside"]
-    assert first["actor"] == "scada"
+    (first,) = platform.audit.find(AuditFilter(what="refused from outside"), 9)
+    assert (first.actor, first.subject[:8]) == ("scada", "ns=2;s=a")
 
 
 def test_no_node_can_be_written_and_no_other_service_is_offered(platform, certificates):
@@ -273,10 +280,7 @@ def test_one_asset_can_be_subscribed(platform, certificates):
         raise_alarm(platform, 51, "oven-2")
         assert (await scada.await_event()).SourceName == "oven-2"
         assert len(await scada.refresh()) == 1
-        assert [one.SourceName for one in scada.events if one.EventType == ALARM_TYPE] == [
-            "oven-2",
-            "oven-2",
-        ]
+        assert [one.SourceName for one in scada.alarms] == ["oven-2", "oven-2"]
 
     served_to(platform, certificates, work)
 
@@ -314,7 +318,7 @@ def test_after_a_restart_a_refresh_tells_the_present_and_nothing_twice(platform,
             assert again.EventId == before[again.NodeId.Identifier]
             changed = found["alarm/too-hot/oven-1"]
             assert getattr(changed, "AckedState/Id") is True
-            assert len([one for one in scada.events if one.EventType == ALARM_TYPE]) == 2
+            assert len(scada.alarms) == 2
             assert await scada.answer(again) == CODES.Good
 
     asyncio.run(scenario())
@@ -336,35 +340,66 @@ def test_a_refresh_is_of_ones_own_subscription(platform, certificates):
     served_to(platform, certificates, work)
 
 
-@pytest.mark.parametrize("what", ["name", "secret", "expired", "anonymous", "signed", "plain"])
-def test_a_wrong_sign_in_is_refused_and_counted(in_memory, certificates, what):
-    platform = plant(in_memory)
+def test_a_wrong_sign_in_is_refused_and_counted(platform, certificates):
+    mode = ua.MessageSecurityMode
+
+    async def attempt(service, name, secret, how=mode.SignAndEncrypt):
+        scada = Scada(service, certificates, name, secret)
+        if how is not None:
+            await scada.secure(how)
+        with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+            async with asyncio.timeout(3), scada.client:
+                await scada.client.nodes.objects.get_children()
+        assert service.server.sessions == []
+
+    async def scenario():
+        secret = token_of(platform, "scada")
+        other = token_of(platform, "ada-2")
+        async with served(platform, certificates) as service:
+            await attempt(service, "scada", secret, None)
+            await attempt(service, "scada", secret, mode.Sign)
+            assert not service.refused.counts["the sign-in is wrong"]
+            await attempt(service, "display", secret)
+            await attempt(service, "scada", "al_wrong")
+            await attempt(service, "", "")
+            await attempt(service, "ada-2", other)
+            await until(lambda: service.refused.counts["the sign-in is wrong"] == 4)
+            platform.clock.instant = at(0) + timedelta(days=301)
+            await attempt(service, "scada", secret)
+            platform.clock.instant = at(60)
+            await attempt(service, "scada", secret)  # right, but the sixth within a minute
+            await until(lambda: service.refused.counts["too many wrong sign-ins of this address"])
+
+    asyncio.run(scenario())
+    (first,) = platform.audit.find(AuditFilter(what="refused from outside"), 9)
+    assert first.actor == "unknown at 127.0.0.1"
+
+
+def test_a_client_whose_certificate_is_unknown_is_refused(platform, tmp_path):
+    certificates = Certificates(tmp_path)
 
     async def scenario():
         secret = token_of(platform, "scada")
         async with served(platform, certificates) as service:
-            name = "display" if what == "name" else "scada"
-            given = "al_wrong" if what == "secret" else secret
-            scada = Scada(service, certificates, name, given)
-            if what == "expired":
-                platform.clock.instant = at(0) + timedelta(days=301)
-            if what == "anonymous":
-                scada.client.set_user(None)
-            if what != "plain":
-                mode = ua.MessageSecurityMode
-                await scada.secure(mode.Sign if what == "signed" else mode.SignAndEncrypt)
-            with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
-                async with asyncio.timeout(5), scada.client:
-                    await scada.client.nodes.objects.get_children()
-            assert service.server.sessions == []
-            if what not in ("signed", "plain"):
-                await until(lambda: service.refused.counts["the sign-in is wrong"] == 1)
+            for _ in range(2):
+                scada = Scada(service, certificates, "scada", secret)
+                await scada.secure()
+                with pytest.raises(ua.uaerrors.BadCertificateUntrusted):
+                    async with scada.client:
+                        raise AssertionError
+            await until(
+                lambda: service.refused.counts["the certificate of the client is not trusted"] == 2
+            )
+            certificates.trust()
+            service.server.trust_again()
+            async with connected(service, certificates, "scada", secret):
+                assert len(service.server.sessions) == 1
 
     asyncio.run(scenario())
+    assert (certificates.folder / "server_key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_a_session_without_encryption_is_refused_even_if_forced(in_memory, certificates):
-    platform = plant(in_memory)
+def test_a_session_without_encryption_is_refused_even_if_forced(platform, certificates):
 
     async def scenario():
         secret = token_of(platform, "scada")

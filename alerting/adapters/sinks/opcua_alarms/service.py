@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic
@@ -20,6 +20,7 @@ from alerting.adapters.sinks.opcua_alarms.server import AlarmEndpoint, AlarmServ
 from alerting.adapters.sinks.opcua_alarms.sessions import AlarmSession
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.language import language
+from alerting.episodes.episode import Episode
 from alerting.operators.actions import NotAllowed
 from alerting.operators.people import hash_secret
 from alerting.operators.permissions import may
@@ -30,7 +31,7 @@ from alerting.usecases.access.visible import VisibleParts
 from alerting.usecases.operators.alarm_conditions import (
     AlarmBook,
     AlarmState,
-    Wanted,
+    AlarmView,
     read_alarms,
     read_changed,
 )
@@ -50,12 +51,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AlarmSettings:
-    """What a server tells, and to whom. `accounts`: those that may sign in; none: every one that
-    may read. `title`: of the plant."""
+    """What a server tells, and to whom. `accounts`: those that may sign in. `select`: returns which
+    episodes are told, of the assets as they are now. `title`: of the plant."""
 
     endpoint: AlarmEndpoint
-    accounts: Collection[str] = ()
-    wanted: Wanted = lambda _: True
+    accounts: Collection[str]
+    select: Callable[[], Callable[[Episode], bool]] = lambda: lambda _: True
     title: str = "Plant"
 
 
@@ -83,7 +84,8 @@ class AlarmService:
         self._now = now
         self._language = language(platform.language)
         self._parts = VisibleParts()
-        self.book = AlarmBook(settings.wanted)
+        self._view = AlarmView(platform.zone, self._language)
+        self.book = AlarmBook()
         self.refused = RefusedActs(lambda: platform.audit)
         self.left_out = 0
         self.server = AlarmServer(
@@ -151,8 +153,9 @@ class AlarmService:
 
     async def _read_all(self) -> None:
         stores = self._platform
-        known = self.book.episodes
-        read = await asyncio.to_thread(read_alarms, stores, known, stores.zone, self._language)
+        wanted = await asyncio.to_thread(self._settings.select)
+        self._view = replace(self._view, wanted=wanted)
+        read = await asyncio.to_thread(read_alarms, stores, self.book.episodes, self._view)
         await self.server.show_assets(await asyncio.to_thread(stores.assets.all))
         self.server.trust_again()
         if read.left_out and not self.left_out:
@@ -165,8 +168,9 @@ class AlarmService:
         stores = self._platform
         if changed.shelves:
             self.book.note_shelves(await asyncio.to_thread(stores.shelves.in_force))
-        given = (stores, changed.episodes, stores.zone, self._language)
-        states: tuple[AlarmState, ...] = await asyncio.to_thread(read_changed, *given)
+        states: tuple[AlarmState, ...] = await asyncio.to_thread(
+            read_changed, stores, changed.episodes, self._view
+        )
         self.book.note(states)
 
     async def _look_at_sessions(self) -> None:
@@ -254,8 +258,7 @@ class AlarmService:
 
     def _find(self, token: str) -> SignedIn | None:
         user = find_token_user(self._platform, token, self._now())
-        accounts = self._settings.accounts
-        if user is None or (accounts and user.name not in accounts):
+        if user is None or user.name not in self._settings.accounts:
             return None
         program = Program(user.name, user.role, self._visible(user))
         return SignedIn(program, token) if may(program.rights, "read") else None
