@@ -125,8 +125,8 @@ async def until(holds):
 class Scada:
     """A control system: its events, newest last."""
 
-    def __init__(self, service, certificates, name, secret):
-        self.client = Client(f"opc.tcp://127.0.0.1:{service.server.port}/alerting", timeout=HANG_S)
+    def __init__(self, port, certificates, name, secret):
+        self.client = Client(f"opc.tcp://127.0.0.1:{port}/alerting", timeout=HANG_S)
         self.client.application_uri = certificates.uri
         self.client.set_user(name)
         self.client.set_password(secret)
@@ -199,7 +199,7 @@ class Scada:
 @asynccontextmanager
 async def connected(service, certificates, name, secret):
     """Yield a control system that is signed in and subscribes all alarms."""
-    scada = Scada(service, certificates, name, secret)
+    scada = Scada(service.server.port, certificates, name, secret)
     await scada.secure()
     async with scada.client:
         await scada.subscribe()

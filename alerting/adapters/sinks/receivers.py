@@ -29,7 +29,8 @@ RECEIVERS: Mapping[str, tuple[str, str]] = {
     "opcua_alarms": (f"{_HERE}.opcua_alarms.sink", "OpcUaAlarms"),
 }
 """Module and class of the port `SinkClient` by kind; the extra of the package with the client of a
-broker has the name of the kind."""
+broker has the name of the kind, or that of `_EXTRAS`."""
+_EXTRAS = {"opcua_alarms": "opcua"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def open_receiver(sink: Sink, surroundings: Surroundings) -> SinkClient:
     except ModuleNotFoundError as error:
         raise UserError(
             f"sink {sink.name}: the client of {sink.kind} is not installed ({error.name}): "
-            f"pip install 'alerting[{sink.kind}]'"
+            f"pip install 'alerting[{_EXTRAS.get(sink.kind, sink.kind)}]'"
         ) from error
     except (UserError, ReceiverAway):
         raise

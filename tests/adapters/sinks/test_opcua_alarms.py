@@ -344,7 +344,7 @@ def test_a_wrong_sign_in_is_refused_and_counted(platform, certificates):
     mode = ua.MessageSecurityMode
 
     async def attempt(service, name, secret, how=mode.SignAndEncrypt):
-        scada = Scada(service, certificates, name, secret)
+        scada = Scada(service.server.port, certificates, name, secret)
         if how is not None:
             await scada.secure(how)
         with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
@@ -382,7 +382,7 @@ def test_a_client_whose_certificate_is_unknown_is_refused(platform, tmp_path):
         secret = token_of(platform, "scada")
         async with served(platform, certificates) as service:
             for _ in range(2):
-                scada = Scada(service, certificates, "scada", secret)
+                scada = Scada(service.server.port, certificates, "scada", secret)
                 await scada.secure()
                 with pytest.raises(ua.uaerrors.BadCertificateUntrusted):
                     async with scada.client:
@@ -404,7 +404,7 @@ def test_a_session_without_encryption_is_refused_even_if_forced(platform, certif
     async def scenario():
         secret = token_of(platform, "scada")
         async with served(platform, certificates) as service:
-            client = Scada(service, certificates, "scada", secret).client
+            client = Scada(service.server.port, certificates, "scada", secret).client
             await client.connect_socket()
             await client.send_hello()
             await client.open_secure_channel()

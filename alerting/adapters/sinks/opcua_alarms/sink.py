@@ -8,9 +8,6 @@ from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 from threading import Event
 from time import monotonic
 
-from pymongo.errors import PyMongoError
-
-from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
 from alerting.adapters.sinks.opcua_alarms.certificates import CLIENTS, read_trusted
 from alerting.adapters.sinks.opcua_alarms.server import PATH, AlarmEndpoint
