@@ -49,5 +49,10 @@ folder: /data/alerting   # of the host: apply the sink there
 every: 5m
 sends: [alarms, scores, forecasts]
 """,
+    "opcua_alarms": """name: control-room
+kind: opcua_alarms
+folder: /data/opcua   # of the host: apply the sink there
+accounts: [scada]
+""",
 }
 """A document of each kind, to be completed."""

@@ -246,7 +246,7 @@ def _with_shelves(one: AlarmState, shelves: Sequence[Shelf]) -> AlarmState:
     return replace(
         one,
         is_shelved=shelf is not None,
-        shelved_until=shelf and shelf.until,
+        shelved_until=None if shelf is None else shelf.until,
         out_of_service=out_of_service,
         silenced=one.silenced and not shelves,
         changed_at=max(one.changed_at, begun),

@@ -21,7 +21,6 @@ MOST_CONDITIONS = 50
 MOST_OPERANDS = 500
 MOST_TEXT = 1000
 _STATES = {
-    "EnabledState": (template("active"), template("not active")),
     "AckedState": (template("acknowledged"), template("not acknowledged")),
     "ConfirmedState": (template("confirmed"), template("not confirmed")),
     "SuppressedState": (template("suppressed by design"), template("not suppressed")),
@@ -98,6 +97,8 @@ def alarm_event(
         "Comment/SourceTimestamp": _time(alarm.commented_at or alarm.raised_at),
         "ClientUserId": ua.Variant(alarm.commented_by, ua.VariantType.String),
         "InputNode": ua.Variant(ua.NodeId()),
+        "EnabledState": said(_ACTIVE),
+        "EnabledState/Id": _flag(True),
         "ActiveState": said(_active(alarm)),
         "ActiveState/Id": _flag(alarm.is_active),
         "ActiveState/TransitionTime": _time(alarm.closed_at or alarm.raised_at),
@@ -120,7 +121,6 @@ def alarm_event(
         "MaxTimeShelved": _duration(LONGEST_SHELF["operator"]),
     }
     flags = {
-        "EnabledState": True,
         "AckedState": alarm.is_acknowledged,
         "ConfirmedState": alarm.confirmed is not None,
         "SuppressedState": alarm.suppressed,
@@ -173,7 +173,7 @@ def check_filter(given: object) -> ua.EventFilter:
     return given
 
 
-class ConditionFilter(WhereClauseEvaluator):
+class ConditionFilter(WhereClauseEvaluator):  # type: ignore[misc]
     """A where-clause on events of conditions. A field that an event has not is null."""
 
     def __init__(self, logger: Any, aspace: AddressSpace, given: ua.EventFilter) -> None:

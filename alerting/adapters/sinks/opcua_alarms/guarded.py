@@ -49,7 +49,7 @@ class SignedIn:
 
 
 @dataclass
-class ProgramUser(User):
+class ProgramUser(User):  # type: ignore[misc]
     """The user of a session."""
 
     signed_in: SignedIn | None = None
@@ -59,6 +59,9 @@ SignIn = Callable[[str, str], SignedIn | None]
 """Gives the program of an account name and a token; None if they are wrong."""
 Refuse = Callable[[str, str, str, str], None]
 """Counts a refusal: address, account, what was asked for, and why."""
+
+
+MakeSession = Callable[..., "GuardedSession"]
 
 
 class WrongSignIns:
@@ -84,18 +87,18 @@ class WrongSignIns:
         return address if known else "others"
 
 
-class GuardedServer(InternalServer):
+class GuardedServer(InternalServer):  # type: ignore[misc]
     """The inside of the server: its limits, sessions and sign-ins."""
 
-    def __init__(self, sign_in: SignIn, refuse: Refuse, session: type["GuardedSession"]) -> None:
-        super().__init__(user_manager=self)  # type: ignore[arg-type]
+    def __init__(self, sign_in: SignIn, refuse: Refuse, session: "MakeSession") -> None:
+        super().__init__(user_manager=self)
         self._sign_in = sign_in
         self.refuse = refuse
         self._session = session
         self.trusted: frozenset[bytes] = frozenset()
         self.wrong = WrongSignIns()
         self.allow_remote_admin = False
-        self.supported_tokens = (ua.UserNameIdentityToken,)  # type: ignore[assignment]
+        self.supported_tokens = (ua.UserNameIdentityToken,)
         self.max_connections = MOST_CONNECTIONS
         self.max_subscriptions = MOST_SUBSCRIPTIONS
         self.max_monitored_item_queue_size = MOST_QUEUED
@@ -159,7 +162,7 @@ class GuardedServer(InternalServer):
                 self.unregister_external_session(one)
 
 
-class GuardedSession(InternalSession):
+class GuardedSession(InternalSession):  # type: ignore[misc]
     """A session of a client: signed in on an encrypted channel with a trusted certificate."""
 
     address = ""
@@ -248,8 +251,10 @@ class GuardedSession(InternalSession):
             await sleep(self._free_at - now)
 
 
-class BoundedProtocol(OPCUAProtocol):
+class BoundedProtocol(OPCUAProtocol):  # type: ignore[misc]
     """A connection that is closed before it fills the memory."""
+
+    _buffer: bytes
 
     def data_received(self, data: bytes) -> None:
         if len(self._buffer) + len(data) > MOST_UNREAD_BYTES:
@@ -260,13 +265,13 @@ class BoundedProtocol(OPCUAProtocol):
         super().data_received(data)
 
 
-class _BoundedBinaryServer(BinaryServer):
+class _BoundedBinaryServer(BinaryServer):  # type: ignore[misc]
     def _make_protocol(self) -> OPCUAProtocol:
         given = (self.iserver, self._policies, self.clients, self.closing_tasks, self.limits)
         return BoundedProtocol(*given)
 
 
-class BoundedServer(Server):
+class BoundedServer(Server):  # type: ignore[misc]
     """A server of bounded connections, with one security policy and mode."""
 
     async def start(self) -> None:

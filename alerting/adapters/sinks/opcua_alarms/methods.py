@@ -34,6 +34,7 @@ Refresh = Callable[[AlarmSession, int, int | None], Awaitable[None]]
 _CODES = ua.StatusCodes
 _IDS = ua.ObjectIds
 Name = Literal["acknowledge", "comment", "shelve", "unshelve", "refresh"]
+Argument = Literal["event", "text", "duration", "id"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class Method:
     """A method. `takes`: the types of its arguments, `event` for the id of an event."""
 
     name: Name
-    takes: tuple[Literal["event", "text", "duration", "id"], ...]
+    takes: tuple[Argument, ...]
 
 
-_ANSWER = ("event", "text")
+_ANSWER: tuple[Argument, ...] = ("event", "text")
 METHODS: Mapping[int, Method] = {
     _IDS.AcknowledgeableConditionType_Acknowledge: Method("acknowledge", _ANSWER),
     _IDS.ConditionType_AddComment: Method("comment", _ANSWER),
@@ -201,4 +202,4 @@ def _argument(kind: str, value: Any) -> Any:
 
 
 def _text(node: ua.NodeId) -> str:
-    return node.to_string()[:200]
+    return str(node.to_string())[:200]

@@ -85,7 +85,7 @@ class AlarmServer:
     def port(self) -> int:
         """Return the port on which it listens."""
         bound = self._server.bserver
-        return self._endpoint.port if bound is None else bound.port
+        return self._endpoint.port if bound is None else int(bound.port)
 
     @property
     def sessions(self) -> list[AlarmSession]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event, Thread
 from time import monotonic
 from typing import TypeVar
@@ -180,8 +181,8 @@ class AlarmService:
         tokens = {one.signed_in.token for one in sessions if one.signed_in}
         found = await asyncio.to_thread(lambda: {one: self._find(one) for one in tokens})
         await self.server.close_sessions(_over(sessions, found))
-        due = (self.refused.audit_due, self._now())
-        await asyncio.get_running_loop().run_in_executor(self._auditor, *due)
+        due = partial(self.refused.audit_due, self._now())
+        await asyncio.get_running_loop().run_in_executor(self._auditor, due)
 
     async def _wait(self, seconds: float) -> None:
         self._wake.clear()

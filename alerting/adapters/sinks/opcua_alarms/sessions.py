@@ -79,7 +79,7 @@ class AlarmSession(GuardedSession):
         self, params: list[ua.BrowsePath]
     ) -> list[ua.BrowsePathResult]:
         await self._turn(params)
-        found = await super().translate_browsepaths_to_nodeids(params)
+        found: list[ua.BrowsePathResult] = await super().translate_browsepaths_to_nodeids(params)
         for result in found:
             result.Targets = [one for one in result.Targets if self.sees(one.TargetId)]
             if not result.Targets and result.StatusCode.is_good():
@@ -207,7 +207,8 @@ class AlarmSession(GuardedSession):
     async def delete_subscriptions(self, ids: list[int]) -> list[ua.StatusCode]:
         for id in ids:
             self.owned(id)
-        return await super().delete_subscriptions(ids)
+        codes: list[ua.StatusCode] = await super().delete_subscriptions(ids)
+        return codes
 
     async def delete_monitored_items(self, params: ua.DeleteMonitoredItemsParameters) -> Any:
         self.owned(params.SubscriptionId)
@@ -225,4 +226,5 @@ class AlarmSession(GuardedSession):
             found = known.get(one.SubscriptionId)
             if found is not None and found.session_id != self.session_id:
                 one.SubscriptionId = 0  # of another session: as unknown
-        return super().publish(acks)
+        done: tuple[int, list[ua.StatusCode]] = super().publish(acks)
+        return done
