@@ -1,20 +1,25 @@
 """A control system sees alarms as OPC UA conditions and answers them under the rules of people."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from asyncua import ua
 
+from alerting.adapters.sinks.opcua_alarms.guarded import MOST_UNCONFIRMED
+from alerting.adapters.sinks.opcua_alarms.nodes import MOST_ALARM_NODES
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import disable_account
 from alerting.usecases.operators.operate import Actor, acknowledge, shelve, unshelve
 from alerting.usecases.operators.program_acts import WITHOUT_REASON
 from tests.builders import at
+from tests.helpers.episodes import episode
 from tests.helpers.opcua_alarms import (
     ADD_COMMENT,
     ALARM_TYPE,
     CONDITION_TYPE,
+    HANG_S,
     REFRESH,
     UNSHELVE,
     Certificates,
@@ -371,8 +376,9 @@ def test_a_wrong_sign_in_is_refused_and_counted(platform, certificates):
             await until(lambda: service.refused.counts["too many wrong sign-ins of this address"])
 
     asyncio.run(scenario())
-    (first,) = platform.audit.find(AuditFilter(what="refused from outside"), 9)
-    assert first.actor == "unknown at 127.0.0.1"
+    found = platform.audit.find(AuditFilter(what="refused from outside"), 9)
+    assert {one.actor for one in found} == {"unknown at 127.0.0.1"}
+    assert len(found) <= 3, "refusals of an address are joined"
 
 
 def test_a_client_whose_certificate_is_unknown_is_refused(platform, tmp_path):
@@ -435,3 +441,52 @@ def replace_event(event, **changes):
 async def names(node):
     """Return the names of the children of a node."""
     return [(await one.read_browse_name()).Name for one in await node.get_children()]
+
+
+def test_a_flood_is_told_whole_and_bounded(platform, certificates):
+    async def work(service, scada):
+        started = asyncio.get_running_loop().time()
+        for number in range(1000):
+            platform.episodes.insert(episode(number, f"too-hot-{number}"))
+        await until(lambda: len(scada.alarms) >= 1000)
+        assert asyncio.get_running_loop().time() - started < HANG_S
+        assert {one.ConditionName for one in scada.alarms} == {f"too-hot-{n}" for n in range(1000)}
+        again = await scada.refresh()
+        assert len(again) == 1000
+        assert len(service.server._nodes._alarms) == MOST_ALARM_NODES
+        subscriptions = service.server._inside.subscription_service.subscriptions.values()
+        kept = [len(one._not_acknowledged_results) for one in subscriptions]
+        assert max(kept) <= MOST_UNCONFIRMED
+
+    served_to(platform, certificates, work)
+
+
+def test_what_one_client_holds_is_bounded(platform, certificates):
+    async def work(service, scada):
+        made = [await scada.client.create_subscription(100, scada) for _ in range(4)]
+        with pytest.raises(ua.uaerrors.BadTooManySubscriptions):
+            await scada.client.create_subscription(100, scada)
+        circle = ua.EventFilter()
+        circle.SelectClauses.append(ua.SimpleAttributeOperand())
+        element = ua.ContentFilterElement()
+        element.FilterOperator = ua.FilterOperator.Not
+        element.FilterOperands = [ua.ElementOperand(0)]
+        circle.WhereClause.Elements.append(element)
+        with pytest.raises(ua.uaerrors.BadEventFilterInvalid):
+            await made[0]._subscribe(
+                scada.client.nodes.server, ua.AttributeIds.EventNotifier, circle
+            )
+        many = [scada.client.nodes.server.nodeid] * 1001
+        with pytest.raises(ua.uaerrors.BadTooManyOperations):
+            await scada.client.read_attributes(
+                [scada.client.get_node(one) for one in many], ua.AttributeIds.BrowseName
+            )
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.server.port)
+        writer.write(b"MSGF" + (2**31).to_bytes(4, "little") + bytes(2 * 1024 * 1024))
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        raise_alarm(platform)
+        await scada.await_event()
+
+    served_to(platform, certificates, work)
