@@ -20,9 +20,9 @@ from alerting.reporting.base.sentences import dated_times, headline, sentence
 
 MOST_ALARMS = 2000
 """Episodes that are told at once; those beyond are counted, and told when others have ended."""
-MOST_UNANSWERED = 200
+MOST_UNACKNOWLEDGED = 200
 """Episodes that are over and not acknowledged, the newest ones, among them."""
-MOST_EVENTS_KNOWN = 16
+MOST_RECENT_EVENTS = 16
 """Events of an episode by which it can be answered: the newest ones."""
 SEVERITY_NUMBERS: Mapping[Severity, int] = MappingProxyType(
     {"low": 200, "medium": 450, "high": 700, "critical": 950}
@@ -205,8 +205,8 @@ class AlarmBook:
             if before is not None and one.changed_at <= before.changed_at:
                 one = replace(one, changed_at=max(now, before.changed_at))  # noqa: PLW2901
             self._told[one.episode] = one
-            known = self._events.setdefault(one.episode, deque(maxlen=MOST_EVENTS_KNOWN))
-            known.append(one.event_id)
+            recent = self._events.setdefault(one.episode, deque(maxlen=MOST_RECENT_EVENTS))
+            recent.append(one.event_id)
             changed.append(one)
         self._forget({one.episode for one in present if not one.is_retained})
         return sorted(changed, key=lambda one: (one.changed_at, one.raised_at, one.episode))
@@ -267,18 +267,18 @@ class AlarmView:
         return tuple(one for one in made if one is not None)
 
 
-def read_alarms(platform: MutingPorts, known: Iterable[str], view: AlarmView) -> AlarmsRead:
-    """Read all that is open, unacknowledged or shelved, and the episodes that are known."""
+def read_alarms(platform: MutingPorts, before: Iterable[str], view: AlarmView) -> AlarmsRead:
+    """Read all that is open, unacknowledged or shelved, and the episodes that were read before."""
     shelves = tuple(platform.shelves.in_force())
     still_open = platform.episodes.find(open_only=True)
-    unanswered = platform.episodes.over_unacknowledged(MOST_UNANSWERED)
+    unanswered = platform.episodes.over_unacknowledged(MOST_UNACKNOWLEDGED)
     shelved = [
         one
         for shelf in shelves[:MOST_ALARMS]
         for one in platform.episodes.find(shelf.definition, shelf.asset, limit=1)
     ]
     found = {one.id: one for one in (*still_open, *unanswered, *shelved)}
-    rest = platform.episodes.get_many(set(known) - found.keys())
+    rest = platform.episodes.get_many(set(before) - found.keys())
     states = view.states(found.values())
     chosen = states[:MOST_ALARMS]
     return AlarmsRead((*chosen, *view.states(rest.values())), shelves, len(states) - len(chosen))

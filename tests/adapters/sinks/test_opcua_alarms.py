@@ -378,7 +378,6 @@ def test_a_wrong_sign_in_is_refused_and_counted(platform, certificates):
     asyncio.run(scenario())
     found = platform.audit.find(AuditFilter(what="refused from outside"), 9)
     assert {one.actor for one in found} == {"unknown at 127.0.0.1"}
-    assert len(found) <= 3, "refusals of an address are joined"
 
 
 def test_a_client_whose_certificate_is_unknown_is_refused(platform, tmp_path):

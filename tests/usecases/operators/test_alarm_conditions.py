@@ -9,7 +9,7 @@ from alerting.definitions.wording.language import language
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.shelves import new_shelf
 from alerting.usecases.operators.alarm_conditions import (
-    MOST_EVENTS_KNOWN,
+    MOST_RECENT_EVENTS,
     SEVERITY_NUMBERS,
     AlarmBook,
     alarm_state,
@@ -156,7 +156,7 @@ def test_events_of_a_target_are_known_while_they_are_recent():
     assert book.find_event(("too-hot", "oven-2"), first) is None
     assert book.find_event(target, b"") is None
     one = OPEN
-    for minute in range(MOST_EVENTS_KNOWN):
+    for minute in range(MOST_RECENT_EVENTS):
         one = one.with_transition("commented", at(20 + minute), f"note {minute}", "anna")
         told(book, one)
     assert book.find_event(target, first) is None

@@ -69,7 +69,7 @@ def alarm_event(
     def text(of: str) -> ua.Variant:
         return ua.Variant(ua.LocalizedText(of, language.code))
 
-    def said(of: str) -> ua.Variant:
+    def translated(of: str) -> ua.Variant:
         return text(language.translate(of))
 
     number = ua.Variant(SEVERITY_NUMBERS[alarm.severity], ua.VariantType.UInt16)
@@ -97,17 +97,17 @@ def alarm_event(
         "Comment/SourceTimestamp": _time(alarm.commented_at or alarm.raised_at),
         "ClientUserId": ua.Variant(alarm.commented_by, ua.VariantType.String),
         "InputNode": ua.Variant(ua.NodeId()),
-        "EnabledState": said(_ACTIVE),
+        "EnabledState": translated(_ACTIVE),
         "EnabledState/Id": _flag(True),
-        "ActiveState": said(_active(alarm)),
+        "ActiveState": translated(_active(alarm)),
         "ActiveState/Id": _flag(alarm.is_active),
         "ActiveState/TransitionTime": _time(alarm.closed_at or alarm.raised_at),
-        "ActiveState/EffectiveDisplayName": said(_active(alarm)),
+        "ActiveState/EffectiveDisplayName": translated(_active(alarm)),
         "AckedState/TransitionTime": _time(
             alarm.acknowledged.at if alarm.acknowledged else alarm.raised_at
         ),
         "SuppressedOrShelved": _flag(is_muted or alarm.out_of_service),
-        "ShelvingState/CurrentState": said(_SHELVED if alarm.is_shelved else _NOT_SHELVED),
+        "ShelvingState/CurrentState": translated(_SHELVED if alarm.is_shelved else _NOT_SHELVED),
         "ShelvingState/CurrentState/Id": ua.Variant(
             ua.NodeId(
                 ua.ObjectIds.ShelvedStateMachineType_TimedShelved
@@ -128,7 +128,7 @@ def alarm_event(
         "OutOfServiceState": alarm.out_of_service,
     }
     for name, value in flags.items():
-        values[name] = said(_STATES[name][0 if value else 1])
+        values[name] = translated(_STATES[name][0 if value else 1])
         values[f"{name}/Id"] = _flag(value)
     return ConditionEvent(values)
 
@@ -200,14 +200,14 @@ class ConditionFilter(WhereClauseEvaluator):  # type: ignore[misc]
         return super()._eval_op(op, event)
 
     @cached_property
-    def _known(self) -> dict[ua.NodeId, tuple[ua.NodeId, ...]]:
+    def _lines(self) -> dict[ua.NodeId, tuple[ua.NodeId, ...]]:
         return {}
 
     def _types(self, type: ua.NodeId) -> tuple[ua.NodeId, ...]:
         """Return a type and its supertypes."""
-        if type not in self._known:
-            self._known[type] = tuple(_supertypes(self._aspace, type))
-        return self._known[type]
+        if type not in self._lines:
+            self._lines[type] = tuple(_supertypes(self._aspace, type))
+        return self._lines[type]
 
 
 def _supertypes(aspace: AddressSpace, type: ua.NodeId) -> Iterator[ua.NodeId]:

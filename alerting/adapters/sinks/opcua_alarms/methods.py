@@ -63,7 +63,7 @@ METHODS: Mapping[int, Method] = {
 """The methods by the number of their node in the standard's types."""
 
 
-class _Refused(Exception):
+class _CallRefusal(Exception):
     """A call that is refused: its status code, and why."""
 
     def __init__(self, code: int, why: str) -> None:
@@ -85,7 +85,7 @@ class Methods:
         result = ua.CallMethodResult()
         try:
             await self._call(session, asked)
-        except _Refused as refused:
+        except _CallRefusal as refused:
             result.StatusCode = ua.StatusCode(refused.code)
             subject = f"{_text(asked.ObjectId)} {_text(asked.MethodId)}"
             session.refuse(subject, refused.why)
@@ -102,7 +102,7 @@ class Methods:
             return
         target = find_target(asked.ObjectId)
         if target is None or not session.program.sees(target[1]) or not self._book.find(*target):
-            raise _Refused(_CODES.BadNodeIdUnknown, "there is no such alarm")
+            raise _CallRefusal(_CODES.BadNodeIdUnknown, "there is no such alarm")
         if method.name in ("acknowledge", "comment"):
             event_id, text = given
             work = self._answer(method.name, target, event_id, text)
@@ -113,11 +113,11 @@ class Methods:
     def _answer(self, name: Name, target: tuple[str, str], event_id: bytes, text: str) -> Work:
         alarm = self._book.find_event(target, event_id)
         if alarm is None:
-            raise _Refused(_CODES.BadEventIdUnknown, "there is no such event of this alarm")
+            raise _CallRefusal(_CODES.BadEventIdUnknown, "there is no such event of this alarm")
         if name == "comment":
             return lambda platform, program, now: comment_alarm(platform, program, alarm, now, text)
         if alarm.is_acknowledged:
-            raise _Refused(_CODES.BadConditionBranchAlreadyAcked, "it is acknowledged already")
+            raise _CallRefusal(_CODES.BadConditionBranchAlreadyAcked, "it is acknowledged already")
         return lambda platform, program, now: acknowledge_alarm(platform, program, alarm, now, text)
 
     def _shelving(
@@ -126,29 +126,31 @@ class Methods:
         alarm: AlarmState = self._book.find(*target)[0]
         if method.name == "unshelve":
             if not alarm.is_shelved:
-                raise _Refused(_CODES.BadConditionNotShelved, "it is not shelved")
+                raise _CallRefusal(_CODES.BadConditionNotShelved, "it is not shelved")
             return partial(_unshelve, alarm=alarm, reason=given[0] if given else "")
         lasting = timedelta(milliseconds=given[0])
         longest = LONGEST_SHELF[session.program.role]
         if longest and not timedelta(0) < lasting <= longest:
-            raise _Refused(_CODES.BadShelvingTimeOutOfRange, "the role may not shelve for so long")
+            raise _CallRefusal(
+                _CODES.BadShelvingTimeOutOfRange, "the role may not shelve for so long"
+            )
         reason = given[1] if len(given) > 1 else ""
         return partial(_shelve, alarm=alarm, lasting=lasting, reason=reason)
 
     async def _do(self, session: AlarmSession, work: Work) -> None:
         signed_in = session.signed_in
         if signed_in is None:
-            raise _Refused(_CODES.BadUserAccessDenied, "the sign-in is over")
+            raise _CallRefusal(_CODES.BadUserAccessDenied, "the sign-in is over")
         try:
             await self._act(signed_in, session.address, work)
         except NotAllowed as fault:
-            raise _Refused(_CODES.BadUserAccessDenied, str(fault)) from fault
+            raise _CallRefusal(_CODES.BadUserAccessDenied, str(fault)) from fault
         except NotFound as fault:
-            raise _Refused(_CODES.BadNodeIdUnknown, str(fault)) from fault
+            raise _CallRefusal(_CODES.BadNodeIdUnknown, str(fault)) from fault
         except UserError as fault:
-            raise _Refused(_CODES.BadInvalidArgument, str(fault)) from fault
+            raise _CallRefusal(_CODES.BadInvalidArgument, str(fault)) from fault
         except Exception as fault:  # the database is away, or another fault of ours
-            raise _Refused(_CODES.BadResourceUnavailable, type(fault).__name__) from fault
+            raise _CallRefusal(_CODES.BadResourceUnavailable, type(fault).__name__) from fault
 
 
 def _shelve(
@@ -172,16 +174,16 @@ def _unshelve(
 def _find(method: ua.NodeId) -> Method:
     found = METHODS.get(method.Identifier) if method.NamespaceIndex == 0 else None
     if found is None:
-        raise _Refused(_CODES.BadMethodInvalid, "this server offers no such method")
+        raise _CallRefusal(_CODES.BadMethodInvalid, "this server offers no such method")
     return found
 
 
 def _read(method: Method, given: Sequence[ua.Variant]) -> list[Any]:
-    """Return the arguments of a call. Raises _Refused for other ones."""
+    """Return the arguments of a call. Raises _CallRefusal for other ones."""
     if len(given) < len(method.takes):
-        raise _Refused(_CODES.BadArgumentsMissing, "arguments are missing")
+        raise _CallRefusal(_CODES.BadArgumentsMissing, "arguments are missing")
     if len(given) > len(method.takes):
-        raise _Refused(_CODES.BadTooManyArguments, "there are too many arguments")
+        raise _CallRefusal(_CODES.BadTooManyArguments, "there are too many arguments")
     return [_argument(kind, one.Value) for kind, one in zip(method.takes, given, strict=True)]
 
 
@@ -198,7 +200,7 @@ def _argument(kind: str, value: Any) -> Any:
             return value or b""
     elif isinstance(value, int):
         return value
-    raise _Refused(_CODES.BadTypeMismatch, "an argument has another type")
+    raise _CallRefusal(_CODES.BadTypeMismatch, "an argument has another type")
 
 
 def _text(node: ua.NodeId) -> str:

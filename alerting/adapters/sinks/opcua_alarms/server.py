@@ -35,7 +35,7 @@ APPLICATION = "urn:alerting:opcua-alarms"
 NAMESPACE_URI = "urn:alerting:plant"
 PATH = "/alerting"
 _SERVER = ua.NodeId(ua.ObjectIds.Server)
-_TOLD_AT_ONCE = 100
+_SENT_AT_ONCE = 100
 # it logs every refused request of a client as an error
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
@@ -73,7 +73,7 @@ class AlarmServer:
         self._server = BoundedServer(iserver=self._inside)
         self._nodes = PlantNodes(self._inside)
         self._methods = Methods(book, act, self._refresh)
-        self.told = 0
+        self.sent = 0
 
     def _session(self, *given: object) -> AlarmSession:
         made = AlarmSession(*given)
@@ -139,15 +139,15 @@ class AlarmServer:
             for alarm in self._book.present():
                 await self._show(alarm)
 
-    async def tell(self, changed: Iterable[AlarmState]) -> None:
+    async def send_changes(self, changed: Iterable[AlarmState]) -> None:
         """Tell changed alarms to all that subscribe them."""
         for i, alarm in enumerate(changed):
             event = await self._show(alarm)
             for session in self.sessions:
                 if session.program.sees(alarm.asset):
                     await self._deliver(session, event, alarm.asset, None, None)
-            self.told += 1
-            if i % _TOLD_AT_ONCE == _TOLD_AT_ONCE - 1:
+            self.sent += 1
+            if i % _SENT_AT_ONCE == _SENT_AT_ONCE - 1:
                 await asyncio.sleep(0)
 
     async def close_sessions(self, over: Iterable[AlarmSession]) -> None:

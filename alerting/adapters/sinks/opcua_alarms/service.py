@@ -102,6 +102,7 @@ class AlarmService:
         self._changed = _Changed()
         self._wake = asyncio.Event()
         self._follows = False
+        self._is_down = False
         self.ready = False
 
     async def run(self, stopped: Event, alive: Callable[[], None] = lambda: None) -> None:
@@ -112,7 +113,6 @@ class AlarmService:
             given = (feed, asyncio.get_running_loop(), stopped)
             Thread(target=self._follow, args=given, name="alarms", daemon=True).start()
         all_at = look_at = monotonic()
-        is_down = False
         try:
             while not stopped.is_set():
                 if monotonic() >= all_at:
@@ -120,13 +120,13 @@ class AlarmService:
                     all_at = monotonic() + ALL_S
                 try:
                     await self._look(look=monotonic() >= look_at)
-                    is_down = False
+                    self._is_down = False
                     alive()
                 except _DOWN as fault:
                     self._changed.everything = True
-                    if not is_down:
+                    if not self._is_down:
                         _log.warning("alarms cannot be read: %s", first_line(fault))
-                    is_down = True
+                    self._is_down = True
                 look_at = monotonic() + LOOK_S if monotonic() >= look_at else look_at
                 await self._wait(max(look_at - monotonic(), JOIN_S))
         finally:
@@ -149,7 +149,7 @@ class AlarmService:
         except _DOWN:
             self._changed.everything = True
             raise
-        await self.server.tell(self.book.changes(self._platform.clock.now()))
+        await self.server.send_changes(self.book.changes(self._platform.clock.now()))
         self.ready = True
 
     async def _read_all(self) -> None:
@@ -248,8 +248,10 @@ class AlarmService:
     # who asks
 
     def _sign_in(self, name: str, secret: str) -> SignedIn | None:
-        """Return the program of an account and its token. Called in the event loop, for asyncua
-        signs in there; the wait for a database that is away is that of the platform."""
+        """Return the program of an account and its token; None while the database is away. Called
+        in the event loop, for asyncua signs in there."""
+        if self._is_down:
+            return None
         try:
             found = self._find(hash_secret(secret))
         except _DOWN as fault:

@@ -33,7 +33,7 @@ class OpcUaAlarms:
             raise UserError(f"sink {sink.name} is no server of alarms")
         self._sink = sink
         self._noted_at = -NOTE_S
-        self._told = 0
+        self._counted = 0
 
     @property
     def endpoint(self) -> AlarmEndpoint:
@@ -64,10 +64,10 @@ class OpcUaAlarms:
         if monotonic() - self._noted_at < NOTE_S:
             return
         self._noted_at = monotonic()
-        told = service.server.told - self._told
-        self._told = service.server.told
+        sent = service.server.sent - self._counted
+        self._counted = service.server.sent
         now = plant.clock.now()
-        step = SinkStep(POSITION, now, told, 0, now, {})
+        step = SinkStep(POSITION, now, sent, 0, now, {})
         before = plant.sink_deliveries.progress(self._sink.name).position
         if not plant.sink_deliveries.advance(self._sink.name, before, step):
             raise DeliveredElsewhere
