@@ -126,7 +126,8 @@ class Scada:
     """A control system: its events, newest last."""
 
     def __init__(self, port, certificates, name, secret):
-        self.client = Client(f"opc.tcp://127.0.0.1:{port}/alerting", timeout=HANG_S)
+        url = f"opc.tcp://127.0.0.1:{port}/alerting"
+        self.client = Client(url, timeout=HANG_S, watchdog_intervall=HANG_S)
         self.client.application_uri = certificates.uri
         self.client.set_user(name)
         self.client.set_password(secret)

@@ -36,6 +36,9 @@ NAMESPACE_URI = "urn:alerting:plant"
 PATH = "/alerting"
 _SERVER = ua.NodeId(ua.ObjectIds.Server)
 _SENT_AT_ONCE = 100
+_PAUSE_S = 0.05
+"""After each hundred events of a flood: what a client asks meanwhile is answered, and its messages
+stay small."""
 # it logs every refused request of a client as an error
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
@@ -147,8 +150,7 @@ class AlarmServer:
                 if session.program.sees(alarm.asset):
                     await self._deliver(session, event, alarm.asset, None, None)
             self.sent += 1
-            if i % _SENT_AT_ONCE == _SENT_AT_ONCE - 1:
-                await asyncio.sleep(0)
+            await _pause(i)
 
     async def close_sessions(self, over: Iterable[AlarmSession]) -> None:
         """End sessions whose sign-in is over."""
@@ -180,7 +182,8 @@ class AlarmServer:
             for type, text in zip(types, ("refresh begins", "refresh ends"), strict=True)
         )
         await self._deliver(session, begin, None, id, item)
-        for alarm in self._book.present():
+        for i, alarm in enumerate(self._book.present()):
+            await _pause(i)
             if session.program.sees(alarm.asset):
                 await self._deliver(session, self._event(alarm), alarm.asset, id, item)
         await self._deliver(session, end, None, id, item)
@@ -214,3 +217,8 @@ class AlarmServer:
                     fields.ClientHandle = known.client_handle
                     fields.EventFields = event.select(known.filter.SelectClauses)
                     await subscription.enqueue_event(mid, fields, known.queue_size)
+
+
+async def _pause(number: int) -> None:
+    if number % _SENT_AT_ONCE == _SENT_AT_ONCE - 1:
+        await asyncio.sleep(_PAUSE_S)
