@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from alerting.adapters.mongo.documents import MongoDatabase
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions.job_files import JobFolder
+    from alerting.adapters.sinks.receivers import Surroundings
+    from alerting.usecases.sinks.trial import OpenSink
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
@@ -220,6 +222,29 @@ def source_readers(
         lambda kind, source, seconds: look_at(kind, source, resolve(source.url), seconds),
         is_outage,
     )
+
+
+def sink_surroundings(
+    settings: Settings, environ: Mapping[str, str] = os.environ
+) -> "Surroundings":
+    """Return what the receivers of sinks need of this process."""
+    from alerting.adapters.channels.egress import Egress
+    from alerting.adapters.sinks.receivers import Surroundings
+    from alerting.adapters.sources.secrets import allowed_secrets
+
+    return Surroundings(
+        allowed_secrets(environ, settings.secret_rules),
+        Egress(settings.delivery.egress_allow),
+        lambda path: f"{console_address(settings).rstrip('/')}{path}",
+    )
+
+
+def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> "OpenSink":
+    """Return what connects to the receivers of sinks."""
+    from alerting.adapters.sinks.receivers import open_receiver
+
+    surroundings = sink_surroundings(settings, environ)
+    return lambda sink: open_receiver(sink, surroundings)
 
 
 def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "JobFolder":

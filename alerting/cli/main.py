@@ -18,6 +18,7 @@ from alerting.cli.evaluation import evaluate, score
 from alerting.cli.ingest.commands import app as import_group
 from alerting.cli.ingest.relations import asset_group
 from alerting.cli.ingest.replay import replay
+from alerting.cli.ingest.sinks import sink_group
 from alerting.cli.ingest.sources import source_group
 from alerting.cli.ingest.stream import stream
 from alerting.cli.models import dataset, model_group, models, train
@@ -64,6 +65,7 @@ MORE: Commands = {
     "route": (route_group, "check, apply, list, remove, test"),
     "notification": (notification_group, "dead-letters, retry, revoke-links"),
     "source": (source_group, "check, apply, test, list, show, read, backfill, dead, retry, …"),
+    "sink": (sink_group, "check, apply, test, list, show, pause, dead-letters, retry, …"),
     "stream": (stream, "Store and evaluate the messages of brokers until stopped"),
     "access": (access_group, "person, token, audit, certificate: people and who did what"),
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),

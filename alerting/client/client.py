@@ -11,6 +11,7 @@ from alerting.client.calls.predictions import PredictionsCalls
 from alerting.client.calls.readings import ReadingsCalls
 from alerting.client.calls.reports import ReportsCalls
 from alerting.client.calls.shifts import ShiftsCalls
+from alerting.client.calls.sinks import SinksCalls
 from alerting.client.calls.sources import SourcesCalls
 from alerting.client.calls.trends import TrendsCalls
 
@@ -27,6 +28,7 @@ class Client(
     ReadingsCalls,
     ReportsCalls,
     ShiftsCalls,
+    SinksCalls,
     SourcesCalls,
     TrendsCalls,
 ):

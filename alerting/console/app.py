@@ -63,6 +63,8 @@ from alerting.console.routes import route_api, route_pages
 from alerting.console.scripts import serving
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.silences import silence_api, silence_pages
+from alerting.console.sinks import sink_api, sink_pages
+from alerting.console.sinks.trials import SinkTrials
 from alerting.console.sources import source_api, source_pages
 from alerting.console.sources.trials import SourceTrials
 from alerting.console.trends import label_api, label_pages, overlay, scatter, trend_api
@@ -86,6 +88,7 @@ from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
 from alerting.usecases.access.visible import VisibleParts
 from alerting.usecases.now.known_plant import KnownPlants
+from alerting.usecases.sinks.trial import OpenSink
 from alerting.usecases.sources.poll import Readers
 
 if TYPE_CHECKING:
@@ -97,6 +100,7 @@ PROGRAMS = (
         definition_api.router,
         preview_api.router,
         source_api.router,
+        sink_api.router,
         model_api.router,
         operate_api.router,
         report_api.router,
@@ -130,6 +134,7 @@ PEOPLE = (
         route_pages.pages,
         asset_pages.pages,
         source_pages.pages,
+        sink_pages.pages,
         platform_page.pages,
         trend_page.pages,
         overlay.pages,
@@ -161,6 +166,7 @@ def create_app(
     passwords: Passwords | None = None,
     directory: "OidcProvider | None" = None,
     source_readers: Callable[[], Readers] | None = None,
+    sink_opener: Callable[[], OpenSink] | None = None,
     airflow: str | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
@@ -172,7 +178,8 @@ def create_app(
     `predict_files`: the files of predict jobs, `import_files` of imports; without them none are
     taken. `passwords`: their hashes, argon2id if left out. `directory`: the provider by which
     people sign in; it needs `public_url`. `source_readers`: makes what connects to sources, to
-    look at their rows. `airflow`: the address of its pages, for links.
+    look at their rows; `sink_opener`: what connects to receivers of sinks. `airflow`: the address
+    of its pages, for links.
     """
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
@@ -212,6 +219,7 @@ def create_app(
     app.state.deliveries = ingest_api.Deliveries()
     app.state.previews = Previews()
     app.state.source_trials = SourceTrials(source_readers)
+    app.state.sink_trials = SinkTrials(sink_opener)
     app.state.predictor = Predictor(platform)
     app.state.reader = PlatformReader(platform)
     handle_problems(app)

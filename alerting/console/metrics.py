@@ -31,6 +31,8 @@ from alerting.usecases.platform_health.metrics import (
     platform_metrics,
     read_inventory,
 )
+from alerting.usecases.sinks.documents import sink_statuses
+from alerting.usecases.sinks.status import SinkStatus
 from alerting.usecases.sources.status import SourceStatus, source_statuses
 
 LIMIT_S = 8.0
@@ -48,6 +50,7 @@ class Scrape:
     seconds: float
     metrics: PlatformMetrics | None
     sources: Sequence[SourceStatus] = ()
+    sinks: Sequence[SinkStatus] = ()
     backup: BackupState | None = None
 
 
@@ -85,19 +88,21 @@ class PlatformReader:
         is_up = True
         metrics = None
         sources = list[SourceStatus]()
+        sinks = list[SinkStatus]()
         backup = None
         try:
             with pymongo.timeout(self._limit):
                 self._inventory = read_inventory(self._platform, self._inventory)
                 now = self._platform.clock.now()
                 sources = source_statuses(self._platform.sources, self._platform.deliveries, now)
+                sinks = sink_statuses(self._platform, now)
                 backup = self._platform.backups()
                 metrics = platform_metrics(self._platform, self._inventory, now)
         except (ConnectionFailure, DatabaseDown) as fault:
             is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()
         except (PyMongoError, UserError):
             is_up = self._answers()
-        return Scrape(is_up, self._stopwatch() - began, metrics, sources, backup)
+        return Scrape(is_up, self._stopwatch() - began, metrics, sources, sinks, backup)
 
     def _answers(self) -> bool:
         try:
@@ -136,6 +141,7 @@ class PlatformCollector(Collector):
         if scrape.metrics is not None:
             yield from _families(scrape.metrics)
             yield from _source_families(scrape.sources[:LABELLED])
+            yield from _sink_families(scrape.sinks[:LABELLED])
             yield from _backup_families(scrape.backup)
 
 
@@ -273,6 +279,20 @@ def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
     for name, about, read in _SOURCE_GAUGES:
         found = {s.name: value for s in sources if (value := read(s)) is not None}
         yield _gauge(f"alerting_source_{name}", about, found, "source")
+
+
+_SINK_GAUGES: tuple[tuple[str, str, Callable[[SinkStatus], float | timedelta]], ...] = (
+    ("sent_messages", "Messages of a sink that its receiver accepted, so far.", lambda s: s.sent),
+    ("left_out_values", "Values of a sink that waited too long, so far.", lambda s: s.left_out),
+    ("dead_letters", "Messages of a sink that its receiver refused.", lambda s: s.letters),
+    ("lag_seconds", "Time since everything of a sink had gone out.", lambda s: s.lag),
+    ("stale", "1 if an active sink is behind for its `stale_after`.", lambda s: s.is_stale),
+)
+
+
+def _sink_families(sinks: Sequence[SinkStatus]) -> Iterator[Metric]:
+    for name, about, read in _SINK_GAUGES:
+        yield _gauge(f"alerting_sink_{name}", about, {s.name: read(s) for s in sinks}, "sink")
 
 
 def _backup_families(backup: BackupState | None) -> Iterator[Metric]:

@@ -23,7 +23,13 @@ from alerting.settings.environment import LOOPBACK, Settings, read_settings, var
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.people import register_services
 from alerting.usecases.ingestion.uploads import tidy
-from alerting.wiring import import_files, open_platform, predict_files, source_readers
+from alerting.wiring import (
+    import_files,
+    open_platform,
+    predict_files,
+    sink_opener,
+    source_readers,
+)
 
 if TYPE_CHECKING:
     from alerting.adapters.oidc import OidcProvider
@@ -63,6 +69,7 @@ def serve(
             import_files=files,
             directory=directory,
             source_readers=partial(source_readers, settings, environ),
+            sink_opener=partial(sink_opener, settings, environ),
             airflow=airflow_pages(settings),
         )
 

@@ -8,12 +8,13 @@ time. Reading the document finds faults across fields and names that do not exis
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Revision
+from alerting.definitions.sinks.sink import sink_union
 from alerting.definitions.sources.source import source_union
 from alerting.kinds.registry import definition_union
 
@@ -80,7 +81,16 @@ def mongo_validator() -> Schema:
 
 def mongo_source_validator() -> Schema:
     """Return the validator of sources, made in the same way."""
-    schema = source_union().json_schema(by_alias=True, schema_generator=_Generator)
+    return _union_validator(source_union())
+
+
+def mongo_sink_validator() -> Schema:
+    """Return the validator of sinks, made in the same way."""
+    return _union_validator(sink_union())
+
+
+def _union_validator(union: TypeAdapter[Any]) -> Schema:
+    schema = union.json_schema(by_alias=True, schema_generator=_Generator)
     return {
         "$jsonSchema": {
             "bsonType": "object",

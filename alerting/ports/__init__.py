@@ -4,7 +4,6 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 caller made the change.
 """
 
-from alerting.ports.access import AccessTokens, Accounts, Sessions, WrongCount
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
@@ -58,6 +57,7 @@ from alerting.ports.late import (
 )
 from alerting.ports.models import (
     MOST_MODEL_BYTES,
+    UNLIMITED,
     DecisionRecord,
     Decisions,
     DriftChecks,
@@ -67,6 +67,7 @@ from alerting.ports.models import (
     ModelUnavailable,
     RunState,
     Training,
+    TrainingLimits,
     TrainingRuns,
     Trainings,
 )
@@ -82,6 +83,8 @@ from alerting.ports.notifications import (
 )
 from alerting.ports.platform_alerts import (
     AUDIT_ORIGIN,
+    AccessTokens,
+    Accounts,
     Audit,
     AuditEntry,
     AuditFilter,
@@ -90,6 +93,8 @@ from alerting.ports.platform_alerts import (
     Disk,
     PlatformAlert,
     PlatformAlerts,
+    Sessions,
+    WrongCount,
 )
 from alerting.ports.readings import (
     ArchiveAway,
@@ -118,6 +123,24 @@ from alerting.ports.reports import (
     Reports,
     summaries_in,
 )
+from alerting.ports.sinks import (
+    ACCEPTED,
+    Answer,
+    PositionLost,
+    ReceiverAway,
+    SinkChange,
+    SinkChanges,
+    SinkClient,
+    SinkDeliveries,
+    SinkFeed,
+    SinkLetter,
+    SinkMessage,
+    SinkProgress,
+    SinkReader,
+    Sinks,
+    SinkStep,
+    TargetScore,
+)
 from alerting.ports.sources import (
     MOST_IN_FUTURE,
     DeadMessage,
@@ -140,7 +163,6 @@ from alerting.ports.sources import (
 from alerting.ports.sweeps import Archive, ArchivedFile, Sweeps, Swept
 from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 from alerting.ports.use_cases import (
-    UNLIMITED,
     AccessPorts,
     BacktestPorts,
     ChartPorts,
@@ -168,8 +190,8 @@ from alerting.ports.use_cases import (
     RoutePorts,
     SeriesPorts,
     SilencePorts,
+    SinkPorts,
     SourcePorts,
-    TrainingLimits,
     TrainingPorts,
     UpkeepPorts,
     WritePorts,

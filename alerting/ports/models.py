@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.learning.metrics.drift_findings import DefinitionDrift, Dismissal
+from alerting.learning.search.ceiling import ReadTime
 from alerting.ports.definitions import Files
 from alerting.ports.sweeps import Swept
 
@@ -303,3 +304,20 @@ class Decisions(Protocol):
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
         """Return the hashes of a version's files, of each attempt of its run, oldest first; empty
         if none were stored."""
+
+
+@dataclass(frozen=True)
+class TrainingLimits:
+    """Limits of a training on this machine.
+
+    `max_rows`: the most rows of its dataset; None for the number that fits into half of
+    `memory_bytes`, the machine's memory (None: any number). `read_time`: CPU time and clock, for
+    the ceiling of a search; None for searches without one.
+    """
+
+    max_rows: int | None = None
+    memory_bytes: int | None = None
+    read_time: ReadTime | None = None
+
+
+UNLIMITED = TrainingLimits()

@@ -49,11 +49,13 @@ class Message:
 
 
 class DeliveryFailed(Exception):
-    """Error: a delivery did not succeed. `permanent`: another attempt is useless."""
+    """Error: a delivery did not succeed. `permanent`: another attempt is useless. `status`: of the
+    answer of a web server; None if it gave none."""
 
-    def __init__(self, reason: str, permanent: bool = False) -> None:
+    def __init__(self, reason: str, permanent: bool = False, status: int | None = None) -> None:
         super().__init__(reason)
         self.permanent = permanent
+        self.status = status
 
 
 class Channel(Protocol):

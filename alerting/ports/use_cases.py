@@ -18,8 +18,6 @@ from alerting.definitions.upkeep import (
     Retention,
 )
 from alerting.definitions.wording.language import LanguageCode
-from alerting.learning.search.ceiling import ReadTime
-from alerting.ports.access import AccessTokens, Accounts, Sessions
 from alerting.ports.definitions import (
     NOT_EDITED,
     Assets,
@@ -41,17 +39,32 @@ from alerting.ports.evaluation import EvaluationPlans, PastEvaluations, Scores, 
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import (
     NO_MODEL_FILE_CACHE,
+    UNLIMITED,
     Decisions,
     DriftChecks,
     ModelFileCache,
     Models,
+    TrainingLimits,
     TrainingRuns,
     Trainings,
 )
 from alerting.ports.notifications import Channel, Links, Notifications, Revocations
-from alerting.ports.platform_alerts import Audit, BackupState, DatabaseState, Disk, PlatformAlerts
+from alerting.ports.platform_alerts import (
+    AccessTokens,
+    Accounts,
+    Audit,
+    BackupState,
+    DatabaseState,
+    Disk,
+    PlatformAlerts,
+    Sessions,
+    no_backups,
+    no_database,
+    no_disks,
+)
 from alerting.ports.readings import IntervalLabels, Readings, ReadingWrites, Rollups
 from alerting.ports.reports import Backtests, Reports
+from alerting.ports.sinks import SinkDeliveries, SinkFeed, Sinks
 from alerting.ports.sources import DeadMessages, SourceDeliveries, Sources, StreamProcesses
 from alerting.ports.sweeps import NO_SWEEPS, Archive, Sweeps
 from alerting.ports.unit_of_work import UnitOfWork
@@ -83,23 +96,6 @@ class Progress(Protocol):
 
 def silent(step: str, done: int, total: int | None) -> None:
     """Report nothing: the progress of a job that runs unattended."""
-
-
-@dataclass(frozen=True)
-class TrainingLimits:
-    """Limits of a training on this machine.
-
-    `max_rows`: the most rows of its dataset; None for the number that fits into half of
-    `memory_bytes`, the machine's memory (None: any number). `read_time`: CPU time and clock, for
-    the ceiling of a search; None for searches without one.
-    """
-
-    max_rows: int | None = None
-    memory_bytes: int | None = None
-    read_time: ReadTime | None = None
-
-
-UNLIMITED = TrainingLimits()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +242,19 @@ class SourcePorts(IngestionPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SinkPorts:
+    """Apply sinks, and deliver what they send. `sink_feed`: None where the database gives none."""
+
+    sinks: Sinks
+    sink_deliveries: SinkDeliveries
+    episodes: Episodes
+    assets: Assets
+    audit: Audit
+    clock: Clock
+    sink_feed: SinkFeed | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoutePorts:
     """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without
     their own."""
@@ -324,21 +333,6 @@ class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
     zone: tzinfo = UTC
 
 
-def no_disks() -> Sequence[Disk]:
-    """Return no disk: of a platform that stores nothing on this machine."""
-    return ()
-
-
-def no_database() -> DatabaseState | None:
-    """Return no state: of a platform that is stored in memory."""
-    return None
-
-
-def no_backups() -> BackupState:
-    """Return the state without a backup and without a schedule."""
-    return BackupState(None, None, 0, None, None)
-
-
 class InMemory(Protocol):
     """Makes platforms with empty stores in memory."""
 
@@ -384,7 +378,7 @@ class OfferPorts(BacktestPorts, ReportPorts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SeriesPorts):
+class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPorts):
     """Do the upkeep between evaluations.
 
     `retention`: how long documents are stored. `health_limits`: beyond which the platform raises

@@ -13,7 +13,9 @@ from alerting.adapters.platform import Platform
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService
+from alerting.stream.sinks import SinkService
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
+from alerting.wiring import sink_surroundings
 
 Opened = Callable[[], AbstractContextManager[Platform]]
 _SWITCH_S = 0.0005
@@ -33,24 +35,30 @@ def run(
     the name by which it is noted.
     """
     with ExitStack() as stack:
-        p = await_platform(stack, opened, read_settings(environ), alive, stopped)
+        settings = read_settings(environ)
+        p = await_platform(stack, opened, settings, alive, stopped)
         if p is None:
             return
         stack.enter_context(interpreter_for_messages())
-        say("storing messages of brokers, and evaluating them; stop with Ctrl-C")
+        say("storing messages of brokers, evaluating them, delivering sinks; stop with Ctrl-C")
         evaluator = Evaluator(p)
         service = StreamService(p, environ, evaluator.add, process)
         evaluator.share(service.owns)
+        sinks = SinkService(
+            p, sink_surroundings(settings, environ), process, lambda: service.processes
+        )
         evaluator.start()
+        sinks.start()
         try:
             while not stopped.is_set():
                 service.turn()
                 evaluator.stored_until = service.stored_until
-                if alive is not None and evaluator.is_alive:
+                if alive is not None and evaluator.is_alive and sinks.is_alive:
                     alive.touch()
         finally:
             service.close()
             evaluator.close()
+            sinks.close()
 
 
 def await_platform(

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -108,14 +108,14 @@ class StreamService:
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._process = process or new_process()
         self._is_known = False
+        self._processes: Collection[str] = ()
         self._looked_at = -LOOK_S
         self._now = datetime.min.replace(tzinfo=UTC)
         self._wanted: Mapping[str, Streamed] = {}
         self._states: dict[str, Subscription] = {}
         self._connections: dict[str, Connection] = {}
         self._behind: list[datetime] = []
-        self._processes: frozenset[str] = frozenset()
-        self._owned: dict[tuple[int, int], bool] = {}
+        self._owned: dict[tuple[int, int, str], bool] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored, at least UNDER_WAY and at most
         LONGEST_BEHIND ago. None while no source is read."""
@@ -150,6 +150,11 @@ class StreamService:
                 self._happen(name, "away")
             self._looked_at = -LOOK_S
             time.sleep(PAUSE_S)
+
+    @property
+    def processes(self) -> Collection[str]:
+        """Return the processes that worked when the documents were looked at last; none yet."""
+        return self._processes
 
     def close(self) -> None:
         """Close all subscriptions, store what is not sent again, and free the sources."""
@@ -193,15 +198,15 @@ class StreamService:
         reads = [name for name, found in self._connections.items() if found.source.is_sent_once]
         noted = self._platform.stream_processes.note_process(self._process, reads)
         processes = {one: names for one, names in noted.items() if not self._was_killed_here(one)}
-        if self._processes != processes.keys():
-            self._processes = frozenset(processes)
+        if set(self._processes) != processes.keys():
+            self._processes = tuple(processes)
             self._owned = {}
         is_known = self._is_known or len(processes) == 1
         self._is_known = True
         share = share_of(self._process, processes, active.values())
         return {name for name in share if is_known or active[name].has_groups}
 
-    def owns(self, shard: tuple[int, int]) -> bool:
+    def owns(self, shard: tuple[int, int, str]) -> bool:
         """Return whether this process evaluates a shard of states: the first time after a look
         among all processes that work."""
         owned = self._owned

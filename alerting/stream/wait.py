@@ -1,5 +1,5 @@
-"""The wait of the stream service for its first source, or for rows that others store, with little
-in memory."""
+"""The wait of the stream service for its first source or sink, or for rows that others store, with
+little in memory."""
 
 import logging
 import os
@@ -38,8 +38,8 @@ def new_process() -> str:
 
 
 def await_source(settings: Settings, alive: Path | None, stopped: Event, process: str) -> None:
-    """Return once there is a source of a broker, or rows were stored that can be evaluated. Until
-    then the process holds little more than the driver of the database.
+    """Return once there is a source of a broker, a sink, or rows were stored that can be evaluated.
+    Until then the process holds little more than the driver of the database.
 
     Meanwhile it is noted under the name `process` as one that runs and reads no source yet:
     `source apply` then waits for it. Return at once without a database server of its own, which
@@ -57,9 +57,11 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
             try:
                 noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}
                 database[_PROCESSES].update_one({"_id": process}, noted, upsert=True)
-                if database["sources"].find_one(
-                    {"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}},
-                    {"_id": True},
+                active = {"state": {"$nin": ["paused", "retired"]}}
+                sources = {"kind": {"$in": STREAMED}, **active}
+                if any(
+                    database[name].find_one(query, {"_id": True})
+                    for name, query in (("sources", sources), ("sinks", active))
                 ):
                     return
                 if arrivals.has_any(stopped):

@@ -13,7 +13,7 @@ from alerting.cli.printing.help import command_paths, join_lines
 
 pytestmark = pytest.mark.fast
 
-LINES_OF_A_SCREEN = 42
+LINES_OF_A_SCREEN = 43
 
 
 class Answer(NamedTuple):

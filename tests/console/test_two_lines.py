@@ -62,6 +62,8 @@ PATHS = {
     "/assets/{name:without_colon}": ASSETS,
     "/scripts/{name}": ["trends.js", UNKNOWN],
     "/platform/sources/{name}": [f"{line.line}-source" for line in LINES],
+    "/sinks/{name}": [f"{line.line}-sink" for line in LINES],
+    "/sinks/{name:without_colon}": [f"{line.line}-sink" for line in LINES],
     "/sources/{name}": [f"{line.line}-source" for line in LINES],
     "/sources/{name:without_colon}": [f"{line.line}-source" for line in LINES],
     "/models/{name}": DEFINITIONS,
@@ -406,6 +408,7 @@ def bodies_of_definitions(line, hot, drafts):
 def bodies_of_the_plant(line, oven):
     """Return the bodies of routes that change sources, models and imports, as the others."""
     gate = {"name": f"{line}-source", "kind": "http", "stale_after": "9m"}
+    sink = {"name": f"{line}-sink", "kind": "mqtt", "url": {"env": "BROKER_URL"}}
     asset = {"name": oven, "variables": {"temperature": {"unit": "°F"}}}
     route = {"name": f"{line}-route", "channels": ["mail"]}
     return {
@@ -416,6 +419,11 @@ def bodies_of_the_plant(line, oven):
         "/new-route": [{"do": "apply", "text": json.dumps(route)}],
         "/routes/{name}/edit": [{"do": do, "text": json.dumps(route)} for do in EDITS],
         "/remove": [{"tag": "0" * 16}],
+        "/sinks:check": [sink],
+        "/sinks/{name:without_colon}": [sink],
+        "/dead-letters:retry": [{}],
+        "/new-sink": [{"document": str(sink), "act": "apply"}],
+        "/sinks/{name}": [{"document": str(sink), "act": "check", "revision": "1"}],
         "/sources:check": [gate],
         "/sources:test": [gate],
         "/sources/{name:without_colon}": [gate],

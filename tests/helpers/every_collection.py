@@ -28,6 +28,7 @@ from alerting.ports import (
 )
 from alerting.ports.late import Arrival, ReprocessingRequest
 from alerting.ports.reports import ReportHead
+from alerting.ports.sinks import SinkLetter, SinkProgress
 from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.readings.rollups import RollupState
@@ -92,6 +93,14 @@ def _with_id(cls: type, id: str) -> Document:
     return {**document, "_id": id}
 
 
+def _of_sinks() -> dict[str, Document]:
+    return {
+        c.SINK_PROGRESS: {**to_document(example(SinkProgress)), "_id": "scada"},
+        c.SINK_ALARMS: {"sink": "scada", "episode": "e", "sent": 1, "at": at(0)},
+        c.SINK_LETTERS: _with_id(SinkLetter, "scada:e:1"),
+    }
+
+
 def valid_documents() -> dict[str, Document]:
     """Return a valid document for each collection that a young platform leaves empty."""
     shelf = dataclasses.replace(example(Shelf), until=at(60_000), ended_at=None, asset="oven-2")
@@ -100,6 +109,7 @@ def valid_documents() -> dict[str, Document]:
         c.FAULTS: {"_id": "too-moist", "faults": ["horizon: is missing"]},
         c.DERIVED_FEATURES: _with_id(DerivedFeatures, "too-moist|q"),
         c.SOURCE_PROGRESS: {**to_document(example(SourceProgress)), "_id": "gateway"},
+        **_of_sinks(),
         c.SOURCE_FILES: to_document(example(FileMark)),
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},

@@ -15,6 +15,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
+from alerting.definitions.sinks.sink import SINK_KINDS
 from alerting.definitions.sources.source import KINDS
 from alerting.kinds.registry import definition_types
 
@@ -29,7 +30,7 @@ patterns in a list. A field that several kinds have is described once; each kind
 
 
 def reference_page() -> str:
-    """Return the Markdown of every field of definitions, routes, sources and assets.
+    """Return the Markdown of every field of definitions, routes, sources, sinks and assets.
 
     A field has path, type, default and meaning; a group described before is referred to.
     """
@@ -51,6 +52,11 @@ def reference_page() -> str:
         "Where readings and events come from. See [sources.md](sources.md).\n",
     ]
     parts += _sections(KINDS, "source", "###", described)
+    parts += [
+        "## Sinks\n",
+        "Where values and alarms go out. See [sinks.md](sinks.md).\n",
+    ]
+    parts += _sections(SINK_KINDS, "sink", "###", described)
     parts += ["## Assets\n", f"{_first_line(Asset)}\n", _table(_rows(Asset), described)]
     return "\n".join(parts)
 

@@ -64,7 +64,7 @@ class CheckedHttp:
             raise DeliveryFailed(f"{self._receiver}: {_message(fault)}") from None
         if not 200 <= status < 300:
             permanent = 400 <= status < 500 and status not in {408, 429}
-            raise DeliveryFailed(f"{self._receiver} answered {status}", permanent)
+            raise DeliveryFailed(f"{self._receiver} answered {status}", permanent, status)
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
         url = httpx.URL(self._url)

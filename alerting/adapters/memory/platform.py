@@ -42,7 +42,7 @@ from alerting.adapters.memory.operators import (
 )
 from alerting.adapters.memory.readings import MemoryReadings
 from alerting.adapters.memory.rollups import MemoryRollups
-from alerting.adapters.memory.sources import MemorySources
+from alerting.adapters.memory.sources import MemorySinks, MemorySources
 from alerting.adapters.memory.states import (
     MemoryCheckpoints,
     MemoryEvaluationPlans,
@@ -56,6 +56,7 @@ from alerting.ports import FixedClock
 def memory_platform(*, backfilled: bool = False) -> Platform:
     """Return a platform with empty stores. `backfilled`: episodes are of past times."""
     sources = MemorySources()
+    sinks = MemorySinks()
     definitions = MemoryDefinitions()
     assets = MemoryAssets(sources)
     readings = MemoryReadings(assets)
@@ -97,6 +98,8 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         deliveries=sources,
         dead_messages=sources,
         stream_processes=sources,
+        sinks=sinks,
+        sink_deliveries=sinks,
         notifications=MemoryNotifications(),
         revocations=MemoryRevocations(),
         accounts=MemoryAccounts(),

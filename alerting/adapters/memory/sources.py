@@ -1,14 +1,15 @@
-"""Sources in memory: documents, revisions and progress."""
+"""Sources and sinks in memory: documents, revisions and progress."""
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerting.adapters.memory.tables import plain
-from alerting.definitions.faults import DocumentRefused
+from alerting.adapters.memory.tables import MemoryRevisedDocuments, plain
+from alerting.definitions.sinks.sink import Sink, parse_sink
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
+from alerting.ports.sinks import SinkLetter, SinkProgress, SinkStep
 from alerting.ports.sources import (
     DeadMessage,
     Declarations,
@@ -17,46 +18,23 @@ from alerting.ports.sources import (
     FileMark,
     SourceLoss,
     SourceProgress,
-    SourceRevision,
     StreamProcess,
 )
 
 _RECENT = 20
 
 
-class MemorySources:
+class MemorySources(MemoryRevisedDocuments[Source]):
     """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self) -> None:
-        self._sources: dict[str, Document] = {}
-        self._revisions: dict[str, dict[int, SourceRevision]] = {}
+        super().__init__(parse_source)
         self._progress: dict[str, SourceProgress] = {}
         self._declared: dict[str, Declarations] = {}
         self._answers: dict[str, Document] = {}
         self._dead: dict[str, DeadMessage] = {}
         self._processes: dict[str, StreamProcess] = {}
         self._files: dict[tuple[str, str, int, str], FileMark] = {}
-
-    def documents(self) -> list[Document]:
-        return deepcopy([self._sources[name] for name in sorted(self._sources)])
-
-    def get(self, name: str) -> Source | None:
-        try:
-            return parse_source(self._sources[name]) if name in self._sources else None
-        except DocumentRefused:
-            return None
-
-    def store_document(self, document: Document) -> None:
-        self._sources[document["name"]] = deepcopy(document)
-
-    def add_revision(self, revision: SourceRevision) -> bool:
-        return (
-            self._revisions.setdefault(revision.name, {}).setdefault(revision.number, revision)
-            is revision
-        )
-
-    def revisions(self, name: str) -> list[SourceRevision]:
-        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
 
     def progress(self, name: str) -> SourceProgress:
         return self._progress.get(name, SourceProgress())
@@ -181,5 +159,64 @@ class MemorySources:
 
     def latencies(self) -> Mapping[str, timedelta]:
         """Return how long evaluation waits for values of each source that states it."""
-        found = [source for name in self._sources if (source := self.get(name)) is not None]
+        found = [source for name in self.names() if (source := self.get(name)) is not None]
         return {source.name: source.waits for source in found if source.waits is not None}
+
+
+class MemorySinks(MemoryRevisedDocuments[Sink]):
+    """Ports `Sinks` and `SinkDeliveries`."""
+
+    def __init__(self) -> None:
+        super().__init__(parse_sink)
+        self._progress: dict[str, SinkProgress] = {}
+        self._alarms: dict[tuple[str, str], int] = {}
+        self._letters: dict[str, SinkLetter] = {}
+
+    def progress(self, name: str) -> SinkProgress:
+        return self._progress.get(name, SinkProgress())
+
+    def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
+        return {e: n for (sink, e), n in self._alarms.items() if sink == name and e in episodes}
+
+    def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
+        stored = self.progress(name)
+        if stored.position != before:
+            return False
+        for episode, count in step.alarms.items():
+            self._alarms[name, episode] = max(count, self._alarms.get((name, episode), 0))
+        for letter in step.letters:
+            self._letters.setdefault(letter.id, letter)
+        self._progress[name] = SinkProgress(
+            step.position,
+            step.until,
+            stored.sent + step.sent,
+            stored.left_out + step.left_out,
+            step.at if step.sent else stored.sent_at,
+        )
+        return True
+
+    def set_fault(self, name: str, fault: str, at: datetime) -> None:
+        stored = self.progress(name)
+        since = stored.fault_at if stored.fault is not None else at
+        self._progress[name] = replace(stored, fault=fault, fault_at=since)
+
+    def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:
+        found = [one for one in self._letters.values() if one.sink == name]
+        chosen = [one for one in found if one.again or not again]
+        return sorted(chosen, key=lambda one: (one.at, one.id))[:limit]
+
+    def count_letters(self, name: str) -> int:
+        return sum(one.sink == name for one in self._letters.values())
+
+    def replace_letter(self, letter: SinkLetter) -> None:
+        self._letters[letter.id] = letter
+
+    def remove_letters(self, ids: Collection[str]) -> None:
+        for id in ids:
+            self._letters.pop(id, None)
+
+    def retry_letters(self, name: str) -> int:
+        found = [one for one in self._letters.values() if one.sink == name]
+        for one in found:
+            self._letters[one.id] = replace(one, again=True)
+        return len(found)

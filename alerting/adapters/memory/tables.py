@@ -1,7 +1,11 @@
 """Rows in memory by their id, each replaced only by its next version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any, Generic, Protocol, TypeVar
+
+from alerting.definitions.faults import DocumentRefused
+from alerting.ports import Document, SourceRevision
 
 
 class Row(Protocol):
@@ -14,6 +18,7 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 
 class MemoryTable(Generic[R]):
@@ -52,3 +57,35 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+class MemoryRevisedDocuments(Generic[T]):
+    """Documents that people apply, with their revisions: sources and sinks."""
+
+    def __init__(self, parse: Callable[[Document], T]) -> None:
+        self._parse = parse
+        self._documents: dict[str, Document] = {}
+        self._revisions: dict[str, dict[int, SourceRevision]] = {}
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        return sorted(self._documents)
+
+    def documents(self) -> list[Document]:
+        return deepcopy([self._documents[name] for name in self.names()])
+
+    def get(self, name: str) -> T | None:
+        try:
+            return self._parse(self._documents[name]) if name in self._documents else None
+        except DocumentRefused:
+            return None
+
+    def store_document(self, document: Document) -> None:
+        self._documents[document["name"]] = deepcopy(document)
+
+    def add_revision(self, revision: SourceRevision) -> bool:
+        numbers = self._revisions.setdefault(revision.name, {})
+        return numbers.setdefault(revision.number, revision) is revision
+
+    def revisions(self, name: str) -> list[SourceRevision]:
+        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]

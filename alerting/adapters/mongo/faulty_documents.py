@@ -14,11 +14,13 @@ from alerting.adapters.mongo.indexes import (
     EVENT_TYPES,
     ROUTES,
     SHELVES,
+    SINKS,
     SOURCES,
 )
 from alerting.adapters.mongo.readings.archived_files import parse_archived_file
 from alerting.definitions.assets import parse_asset, parse_event_type
 from alerting.definitions.routes import parse_route
+from alerting.definitions.sinks.sink import parse_sink
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import DocumentEdit, FaultyDocument
 
@@ -29,6 +31,7 @@ _PARSERS: dict[str, Callable[[Document], Any]] = {
     ROUTES: parse_route,
     SHELVES: parse_shelf,
     SOURCES: parse_source,
+    SINKS: parse_sink,
 }
 _NOT_ENDED: Document = {"$or": [{"force_key": {"$exists": True}}, {"ended_at": None}]}
 

@@ -23,6 +23,7 @@ from alerting.definitions.routes import Route
 from alerting.kinds.schema import (
     mongo_model_validator,
     mongo_revision_validator,
+    mongo_sink_validator,
     mongo_source_validator,
     mongo_validator,
 )
@@ -40,6 +41,11 @@ SOURCE_FILES = "source_files"
 DEAD_MESSAGES = "dead_messages"
 DELIVERY_ANSWERS = "delivery_answers"
 STREAM_PROCESSES = "stream_processes"
+SINKS = "sinks"
+SINK_REVISIONS = "sink_revisions"
+SINK_PROGRESS = "sink_progress"
+SINK_ALARMS = "sink_alarms"
+SINK_LETTERS = "sink_letters"
 READINGS = "readings"
 ARCHIVED_FILES = "archived_files"
 LABELS = "labels"
@@ -116,6 +122,14 @@ INDEXES: dict[str, list[IndexModel]] = {
     SOURCE_FILES: [_unique("source", "path", "size", "sha256")],
     DELIVERY_ANSWERS: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
     STREAM_PROCESSES: [IndexModel([("at", ASCENDING)], expireAfterSeconds=_A_DAY)],
+    SINKS: [_unique("name")],
+    SINK_REVISIONS: [_unique("name", "number")],
+    SINK_PROGRESS: [],
+    SINK_ALARMS: [
+        _unique("sink", "episode"),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=400 * _A_DAY),
+    ],
+    SINK_LETTERS: [IndexModel([("sink", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)])],
     READINGS: [_unique("asset", "ts")],
     ARCHIVED_FILES: [_unique("asset", "month", "number"), IndexModel([("last", ASCENDING)])],
     ROLLUPS: [_unique("asset", "variable", "size", "start")],
@@ -234,6 +248,7 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     EVENT_TYPES: partial(mongo_model_validator, EventType),
     ROUTES: partial(mongo_model_validator, Route),
     SOURCES: mongo_source_validator,
+    SINKS: mongo_sink_validator,
     ARCHIVED_FILES: archived_file_validator,
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,

@@ -23,6 +23,8 @@ from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
 from alerting.adapters.mongo.definitions.derived_features import MongoDerivedFeatures
 from alerting.adapters.mongo.definitions.routes import MongoRoutes
+from alerting.adapters.mongo.definitions.sink_feed import MongoSinkFeed
+from alerting.adapters.mongo.definitions.sinks import MongoSinks
 from alerting.adapters.mongo.definitions.sources import MongoSources
 from alerting.adapters.mongo.documents import CODEC, Document, MongoDatabase
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
@@ -118,6 +120,10 @@ class MongoStores:
         self.deliveries: ports.SourceDeliveries = sources
         self.dead_messages: ports.DeadMessages = sources
         self.stream_processes: ports.StreamProcesses = sources
+        sinks = MongoSinks(database)
+        self.sinks: ports.Sinks = sinks
+        self.sink_deliveries: ports.SinkDeliveries = sinks
+        self.sink_feed: ports.SinkFeed = MongoSinkFeed(database)
         self.notifications: ports.Notifications = MongoNotifications(database)
         self.revocations: ports.Revocations = MongoRevocations(database)
         self.accounts: ports.Accounts = MongoAccounts(database)

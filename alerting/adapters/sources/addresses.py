@@ -4,13 +4,26 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Protocol
 from urllib.parse import unquote, urlsplit
 
 from alerting.adapters.sources.secrets import require_private
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.sources.streamed import Tls
 
 CONNECT_S = 10
+
+
+class Encrypted(Protocol):
+    """A source or a sink with a broker. `word`: which of them."""
+
+    word: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tls(self) -> Tls | None: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,7 @@ class Address:
 
 
 def read_address(
-    source: StreamedSource, address: str, ports: Mapping[str, int], *, has_path: bool = False
+    source: Encrypted, address: str, ports: Mapping[str, int], *, has_path: bool = False
 ) -> Address:
     """Return the parts of an address. Raises UserError, without any part of the address, if it is
     none.
@@ -52,10 +65,12 @@ def read_address(
             f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and "
             "%3F for ?"
         )
-        raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}")
+        raise UserError(
+            f"{source.word} {source.name}: its url is not the address of a broker; {hint}"
+        )
     if source.tls is not None and url.scheme == plain:
         raise UserError(
-            f"source {source.name}: it has `tls`, but its url is not encrypted: write "
+            f"{source.word} {source.name}: it has `tls`, but its url is not encrypted: write "
             f"{encrypted}://"
         )
     return Address(
@@ -68,7 +83,7 @@ def read_address(
     )
 
 
-def tls_context(source: StreamedSource) -> ssl.SSLContext:
+def tls_context(source: Encrypted) -> ssl.SSLContext:
     """Return what a connection trusts, and its certificate. Raises UserError for a bad file."""
     tls = source.tls
     file = tls.ca if tls else None
@@ -81,5 +96,7 @@ def tls_context(source: StreamedSource) -> ssl.SSLContext:
             context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
         reason = getattr(error, "strerror", None) or "it is no certificate with its key, in PEM"
-        raise UserError(f"source {source.name}: tls: {file} cannot be read: {reason}") from error
+        raise UserError(
+            f"{source.word} {source.name}: tls: {file} cannot be read: {reason}"
+        ) from error
     return context

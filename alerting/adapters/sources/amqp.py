@@ -8,7 +8,7 @@ from typing import Any
 import pika
 from pika.exceptions import AMQPError
 
-from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
+from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
 from alerting.adapters.sources.threaded import MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import AmqpSource
@@ -17,7 +17,7 @@ from alerting.usecases.sources.stream import subscription
 _AT_ONCE = 1 << 20
 """Bytes of messages that are received together at most, besides 100 KiB; then their size counts in
 how many more may come."""
-_PORTS = {"amqp": 5672, "amqps": 5671}
+PORTS = {"amqp": 5672, "amqps": 5671}
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
 _TRIED = 10  # messages shown in a trial
@@ -31,7 +31,7 @@ def open_amqp(
 
     Raises UserError if the address is none.
     """
-    broker = read_address(source, address, _PORTS, has_path=True)
+    broker = read_address(source, address, PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
 
 
@@ -47,7 +47,7 @@ class AmqpClient:
         self._unacknowledged: dict[int, None] = {}  # delivery tags, in their order
         self._cancelled = False
         try:
-            self._connection = pika.BlockingConnection(_parameters(source, broker))
+            self._connection = pika.BlockingConnection(connection_parameters(source, broker))
             try:
                 self._channel = self._connection.channel()
                 self._consume(source, earlier)
@@ -55,7 +55,7 @@ class AmqpClient:
                 self._connection.close()
                 raise
         except AMQPError as error:
-            raise UserError(f"the broker refuses: {_reason(error)}") from error
+            raise UserError(f"the broker refuses: {reason_of(error)}") from error
 
     def _consume(self, source: AmqpSource, earlier: Sequence[str]) -> None:
         channel = self._channel
@@ -130,7 +130,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
     received: list[Received] = []
     try:
         with pika.BlockingConnection(
-            _parameters(source, read_address(source, address, _PORTS, has_path=True))
+            connection_parameters(source, read_address(source, address, PORTS, has_path=True))
         ) as connection:
             channel = connection.channel()
             if source.queue is not None:
@@ -152,14 +152,15 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
             while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
                 connection.process_data_events(left)
     except AMQPError as error:
-        raise UserError(f"the broker refuses: {_reason(error)}") from error
+        raise UserError(f"the broker refuses: {reason_of(error)}") from error
     return received, [
         f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} "
         "s"
     ]
 
 
-def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameters:
+def connection_parameters(source: Encrypted, broker: Address) -> pika.ConnectionParameters:
+    """Return how to connect a source or a sink."""
     return pika.ConnectionParameters(
         host=broker.host,
         port=broker.port,
@@ -170,11 +171,11 @@ def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameter
         socket_timeout=CONNECT_S,
         stack_timeout=CONNECT_S,
         blocked_connection_timeout=CONNECT_S,
-        client_properties={"connection_name": f"alerting source {source.name}"},
+        client_properties={"connection_name": f"alerting {source.word} {source.name}"},
     )
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the text of the broker; of a failed connection, that of the last attempt."""
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     return first_line(getattr(cause, "exception", None) or cause)

@@ -8,20 +8,20 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
+from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
 from alerting.adapters.sources.threaded import LARGEST_MESSAGE, WAIT_S, Received, ThreadedStream
 from alerting.definitions.sources.streamed import KafkaSource
 from alerting.usecases.sources.stream import subscription
 
 _TRIED = 10
-_PORTS = {"kafka": 9092, "kafkas": 9093}
+PORTS = {"kafka": 9092, "kafkas": 9093}
 
 
 def open_kafka(
     source: KafkaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
 ) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError for no address."""
-    server = read_address(source, address, _PORTS)
+    server = read_address(source, address, PORTS)
     return ThreadedStream(
         source.name, lambda: KafkaClient(source, KafkaConsumer(**_options(source, server))), now
     )
@@ -29,7 +29,7 @@ def open_kafka(
 
 def look(source: KafkaSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
     """Return the newest messages of the topics, without a group."""
-    options = {**_options(source, read_address(source, address, _PORTS)), "group_id": None}
+    options = {**_options(source, read_address(source, address, PORTS)), "group_id": None}
     return read_newest_messages(source, KafkaConsumer(**options), seconds)
 
 
@@ -154,8 +154,21 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
 
 
 def _options(source: KafkaSource, server: Address) -> Mapping[str, Any]:
+    return {
+        **connection_options(source, source.mechanism, server),
+        "group_id": f"alerting-{source.name}",
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "allow_auto_create_topics": False,
+        "max_partition_fetch_bytes": LARGEST_MESSAGE,
+        "fetch_max_bytes": 16 * LARGEST_MESSAGE,
+    }
+
+
+def connection_options(source: Encrypted, mechanism: str, server: Address) -> Mapping[str, Any]:
+    """Return how to connect a source or a sink."""
     sasl = {
-        "sasl_mechanism": source.mechanism,
+        "sasl_mechanism": mechanism,
         "sasl_plain_username": server.user,
         "sasl_plain_password": server.password,
     }
@@ -163,12 +176,6 @@ def _options(source: KafkaSource, server: Address) -> Mapping[str, Any]:
     return {
         "bootstrap_servers": [f"{server.host}:{server.port}"],
         "client_id": f"alerting-{source.name}",
-        "group_id": f"alerting-{source.name}",
-        "enable_auto_commit": False,
-        "auto_offset_reset": "earliest",
-        "allow_auto_create_topics": False,
-        "max_partition_fetch_bytes": LARGEST_MESSAGE,
-        "fetch_max_bytes": 16 * LARGEST_MESSAGE,
         "bootstrap_timeout_ms": CONNECT_S * 1000,
         "security_protocol": protocol,
         "ssl_context": server.tls,

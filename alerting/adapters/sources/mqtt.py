@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from alerting.adapters.sources.addresses import CONNECT_S, read_address
+from alerting.adapters.sources.addresses import CONNECT_S, Encrypted, read_address
 from alerting.adapters.sources.threaded import (
     LARGEST_MESSAGE,
     MOST_UNACKNOWLEDGED,
@@ -25,7 +25,7 @@ from alerting.adapters.sources.threaded import (
     ThreadedStream,
 )
 from alerting.definitions.faults import UserError
-from alerting.definitions.sources.streamed import MqttSource, StreamedSource
+from alerting.definitions.sources.streamed import MqttSource
 
 _TRIED = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -35,7 +35,7 @@ _AT_ONCE_BYTES = 1 << 18
 
 
 def new_client(
-    source: StreamedSource,
+    source: Encrypted,
     address: str,
     id: str,
     of: type[mqtt.Client] = mqtt.Client,

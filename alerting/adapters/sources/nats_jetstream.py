@@ -1,7 +1,7 @@
 """A durable pull consumer of a JetStream of NATS, acknowledged message by message."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,7 +12,7 @@ from nats.errors import Error, NoServersError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
+from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
 from alerting.adapters.sources.threaded import (
     BATCH,
     MOST_UNACKNOWLEDGED,
@@ -25,7 +25,7 @@ from alerting.definitions.sources.streamed import NatsSource
 from alerting.usecases.sources.stream import subscription
 
 _NEWEST = 100
-_PORTS = {"nats": 4222, "tls": 4222}
+PORTS = {"nats": 4222, "tls": 4222}
 _AGAIN_S = 30.0  # after which a message without an acknowledgement comes again
 _UNUSED = timedelta(days=7)  # after which the server forgets a subscription
 
@@ -34,13 +34,13 @@ def open_nats(
     source: NatsSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
 ) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError for no address."""
-    server = read_address(source, address, _PORTS)
+    server = read_address(source, address, PORTS)
     return ThreadedStream(source.name, lambda: NatsClient(source, server), now)
 
 
 def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], list[str]]:
     """Return messages that the stream stores, the newest of many; without a consumer."""
-    client = NatsClient(source, read_address(source, address, _PORTS), is_reader=False)
+    client = NatsClient(source, read_address(source, address, PORTS), is_reader=False)
     try:
         found = client.stored(10)
     finally:
@@ -48,6 +48,25 @@ def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], li
     return found, [] if found else [
         f"the stream holds no message with subject {subscription(source)}"
     ]
+
+
+async def connect_nats(
+    source: Encrypted, server: Address, note: Callable[[Exception], Awaitable[None]]
+) -> Any:
+    """Return an open connection of a source or a sink, which is not opened again if it breaks."""
+    has_password = server.password is not None
+    return await nats.connect(
+        f"{'tls' if server.tls else 'nats'}://{server.host}:{server.port}",
+        user=server.user if has_password else None,
+        password=server.password,
+        token=None if has_password else server.user,
+        tls=server.tls,
+        name=f"alerting-{source.name}",
+        allow_reconnect=False,
+        connect_timeout=CONNECT_S,
+        max_reconnect_attempts=1,
+        error_cb=note,
+    )
 
 
 class NatsClient:
@@ -83,19 +102,7 @@ class NatsClient:
             raise
 
     async def _open(self, server: Address) -> None:
-        has_password = server.password is not None
-        self._client = await nats.connect(
-            f"{'tls' if server.tls else 'nats'}://{server.host}:{server.port}",
-            user=server.user if has_password else None,
-            password=server.password,
-            token=None if has_password else server.user,
-            tls=server.tls,
-            name=f"alerting-{self._source.name}",
-            allow_reconnect=False,
-            connect_timeout=CONNECT_S,
-            max_reconnect_attempts=1,
-            error_cb=self._note,
-        )
+        self._client = await connect_nats(self._source, server, self._note)
 
     async def _stream(self) -> Any:
         jetstream = self._client.jetstream(timeout=CONNECT_S)

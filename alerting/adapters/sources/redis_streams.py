@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
+from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
 from alerting.adapters.sources.threaded import WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import RedisSource
@@ -35,15 +35,16 @@ def open_redis(
 
     Raises UserError if the address is none.
     """
-    server = _server(source, address)
+    server = redis_server(source, address)
     return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
 
 
-def _server(source: RedisSource, address: str) -> Address:
+def redis_server(source: Encrypted, address: str) -> Address:
+    """Return the parts of the address of a server. Raises UserError if it is none."""
     server = read_address(source, address, {"redis": 6379, "rediss": 6379}, has_path=True)
     if server.path and not server.path.isdecimal():
         raise UserError(
-            f"source {source.name}: the path of its url is the number of a database: "
+            f"{source.word} {source.name}: the path of its url is the number of a database: "
             "redis://server/0"
         )
     return server
@@ -51,7 +52,7 @@ def _server(source: RedisSource, address: str) -> Address:
 
 def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], list[str]]:
     """Return the newest entries."""
-    client = RedisClient(source, _server(source, address), ())
+    client = RedisClient(source, redis_server(source, address), ())
     try:
         found = list(client.newest_entries(10))
     finally:
@@ -71,7 +72,7 @@ class RedisClient:
         self._name = socket.gethostname()
         self._topic = subscription(source)
         self._matches = source.form.pattern(source.topic).fullmatch
-        self._redis = _connect(source, server)
+        self._redis = connect_redis(source, server)
         self._ids: dict[bytes, str] = {}
         self._claims: dict[bytes, Any] = {}
         self._looked_at = self._claimed_at = -LOOK_S
@@ -184,7 +185,8 @@ def _value(text: bytes) -> Any:
     return found if isinstance(found, int | float | bool) else text.decode()
 
 
-def _connect(source: RedisSource, server: Address) -> "redis.Redis":
+def connect_redis(source: Encrypted, server: Address) -> "redis.Redis":
+    """Return a connection of a source or a sink, which is opened at its first use."""
     tls = source.tls
     files = (
         {
@@ -204,7 +206,7 @@ def _connect(source: RedisSource, server: Address) -> "redis.Redis":
         protocol=2,
         socket_timeout=CONNECT_S,
         socket_connect_timeout=CONNECT_S,
-        client_name=f"alerting-{source.name}",
+        client_name=f"alerting-{source.word}-{source.name}",
         # a broken connection is said at once, and opened again by the stream
         retry=Retry(NoBackoff(), 0),
         ssl=server.tls is not None,

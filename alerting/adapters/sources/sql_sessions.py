@@ -38,8 +38,9 @@ _GRACE_S = 5.0  # after which a statement is broken off that its server should h
 _CONNECT_S = 10
 
 
-def engine_of(name: str, address: str) -> sa.Engine:
-    """Return an engine of a source, no pool. Raises UserError, without the address, if bad."""
+def engine_of(name: str, address: str, word: str = "source") -> sa.Engine:
+    """Return an engine of a source or sink (`word`), no pool. Raises UserError, without the
+    address, if bad."""
     try:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
@@ -50,11 +51,11 @@ def engine_of(name: str, address: str) -> sa.Engine:
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         hint = "write for example postgresql://user:password@host:5432/database"
         raise UserError(
-            f"source {name}: its url is not the address of a database; {hint}"
+            f"{word} {name}: its url is not the address of a database; {hint}"
         ) from None
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(
-            f"source {name}: the driver of its database is not installed: {first_line(error)}"
+            f"{word} {name}: the driver of its database is not installed: {first_line(error)}"
         ) from error
 
 
@@ -65,6 +66,23 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
     Raises TimeoutError if it takes longer than `seconds` and its server has not ended it: by then
     the connection is closed.
     """
+    with _bounded(connection, seconds):
+        if (read_only := _READ_ONLY.get(connection.dialect.name)) is not None:
+            connection.exec_driver_sql(read_only)
+        yield
+
+
+@contextmanager
+def write_transaction(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    """Begin a transaction, and commit it unless it fails. Raises TimeoutError as
+    `read_transaction`."""
+    with _bounded(connection, seconds):
+        yield
+        connection.commit()
+
+
+@contextmanager
+def _bounded(connection: sa.Connection, seconds: float) -> Iterator[None]:
     raw = connection.connection.dbapi_connection
     is_late = Event()
 
@@ -77,8 +95,6 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
     timer.daemon = True
     timer.start()
     try:
-        if (read_only := _READ_ONLY.get(connection.dialect.name)) is not None:
-            connection.exec_driver_sql(read_only)
         for limit in limits:
             connection.exec_driver_sql(limit)
         yield

@@ -33,6 +33,7 @@ SCENARIO_EXAMPLE: dict[str, Any] = {
     "expect": [{"at": "3m", "raised": "medium"}, {"at": "5m", "closed": True}],
 }
 SOURCE_EXAMPLE: dict[str, Any] = {"name": "line-3", "kind": "http", "stale_after": "10m"}
+SINK_EXAMPLE: dict[str, Any] = {"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}}
 ASSET_EXAMPLE: dict[str, Any] = {"name": "oven-1", "variables": {"temperature": {"unit": "°C"}}}
 ROUTE_EXAMPLE: dict[str, Any] = {"name": "night-shift", "channels": ["email-shift"]}
 
@@ -59,6 +60,7 @@ def _takes(what: str, example: dict[str, Any]) -> dict[str, Any]:
 DOCUMENT_BODIES = {
     "DefinitionBody": _body("definition", EXAMPLE),
     "SourceBody": _body("source", SOURCE_EXAMPLE),
+    "SinkBody": _body("sink", SINK_EXAMPLE),
     "AssetBody": _body("asset", ASSET_EXAMPLE),
     "RouteBody": _body("route", ROUTE_EXAMPLE),
 }
@@ -67,6 +69,8 @@ TAKES_A_DOCUMENT = _takes("definition", EXAMPLE)
 """Description of an operation whose body `Sent` reads."""
 TAKES_A_SOURCE = _takes("source", SOURCE_EXAMPLE)
 """Description of an operation whose body `SentSource` reads."""
+TAKES_A_SINK = _takes("sink", SINK_EXAMPLE)
+"""Description of an operation whose body `SentSink` reads."""
 TAKES_AN_ASSET = _takes("asset", ASSET_EXAMPLE)
 """Description of an operation whose body `SentAsset` reads."""
 TAKES_A_ROUTE = _takes("route", ROUTE_EXAMPLE)
@@ -93,6 +97,7 @@ def sent_as(what: str) -> Callable[[Request], Awaitable[Document]]:
 
 Sent = Annotated[Document, Depends(sent_as("definition"))]
 SentSource = Annotated[Document, Depends(sent_as("source"))]
+SentSink = Annotated[Document, Depends(sent_as("sink"))]
 SentAsset = Annotated[Document, Depends(sent_as("asset"))]
 SentRoute = Annotated[Document, Depends(sent_as("route"))]
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import yaml
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -11,8 +10,8 @@ from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import PlantEngineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.definitions.documents import read_yaml_document
 from alerting.console.sources import source_api
+from alerting.console.sources.documents import document_history, read_named_document, yaml_of
 from alerting.console.sources.starts import STARTS
 from alerting.console.web.forms import FormPlantEngineer, read_revision
 from alerting.console.web.rendering import render
@@ -20,7 +19,6 @@ from alerting.definitions.faults import ChangedMeanwhile, NotFound, UserError
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import KINDS
 from alerting.usecases.sources.changes import (
-    SourceDetail,
     apply_source,
     change_state,
     plan_source,
@@ -152,7 +150,7 @@ def _answer(
     shown: dict[str, Any] = {}
     status = 200
     try:
-        document = _read_document(text, name)
+        document = read_named_document(text, name, "source")
         if act == "look":
             shown["trial"] = source_api.look_at(request, platform, document)
         elif act == "apply":
@@ -175,14 +173,6 @@ def _answer(
         else _page(request, platform, name, text=text, revision=expected, **shown)
     )
     return HTMLResponse(page, status)
-
-
-def _read_document(text: str, name: str | None) -> dict[str, Any]:
-    """Return the document of a form. Raises UserError, also if it is of another source."""
-    document = {**read_yaml_document(text, "the document", "source")}
-    if name is not None and document.setdefault("name", name) != name:
-        raise UserError(f"name: the document is of another source than {name!r}")
-    return document
 
 
 def _editor(
@@ -227,28 +217,12 @@ def _page(
         request,
         found=found,
         s=found.status,
-        text=_yaml(found) if text is None else text,
+        text=yaml_of(found.document) if text is None else text,
         revision=found.number if revision is None else revision,
         dead=source_api.dead_views(found),
-        history=_history(found),
+        history=document_history(found.revisions),
         refusal=refusal,
         plan=plan,
         trial=trial,
         now=now,
     )
-
-
-def _yaml(found: SourceDetail) -> str:
-    return yaml.safe_dump(dict(found.document), sort_keys=False, allow_unicode=True)
-
-
-def _history(found: SourceDetail) -> list[tuple[Any, list[str]]]:
-    """Return the revisions, newest first, each with the fields that it changed."""
-    history = []
-    before: Mapping[str, Any] = {}
-    for one in found.revisions:
-        after = one.document
-        fields = [f for f in {**before, **after} if before.get(f) != after.get(f)]
-        history.append((one, fields if before else []))
-        before = after
-    return history[::-1]

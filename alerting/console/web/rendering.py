@@ -56,6 +56,7 @@ MENU = (
     MenuEntry("/reports", translatable("Reports"), "read", group=PERFORMANCE),
     MenuEntry("/routes", translatable("Routes"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/sources", translatable("Sources"), "configure", group=SET_UP),
+    MenuEntry("/sinks", translatable("Sinks"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/platform", translatable("Platform"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),

@@ -1,7 +1,7 @@
 """Fields of every source: name, secrets, and how its rows become readings or events."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -68,6 +68,8 @@ class SourceEvents(Closed):
 
 class SourceFields(Closed):
     """Fields that every kind of source has."""
+
+    word: ClassVar[str] = "source"
 
     name: Name = Field(description="Unique name.")
     title: Line | None = Field(None, description="Name for people; the name when left out.")

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from alerting.definitions.assets import USUAL_LATENCY, LongerThanZero
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, name_hint, shown
+from alerting.definitions.faults import DocumentRefused, Fault, shown
 from alerting.definitions.sources.mapping import Secret, SourceFields, Text, Title
 from alerting.definitions.sources.opc_ua import OpcUaSource
 from alerting.definitions.sources.streamed import (
@@ -21,7 +20,7 @@ from alerting.definitions.sources.streamed import (
     RedisSource,
     StreamedSource,
 )
-from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.sources.union import KindUnion, kind_document
 
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 
@@ -186,75 +185,19 @@ POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, Polled
 STREAMED = tuple(kind for kind, model in KINDS.items() if issubclass(model, StreamedSource))
 
 
-@cache
 def source_union() -> TypeAdapter[Source]:
     """Return the closed union of all kinds of sources, told apart by `kind`."""
-    return TypeAdapter(Annotated[Source, Field(discriminator="kind")])
+    return _UNION.adapter
 
 
 def parse_source(document: Mapping[str, Any]) -> Source:
     """Return the source of a document. Raises SourceRefused with every fault."""
-    name = document.get("name", "without a name")
-    try:
-        source = source_union().validate_python(dict(document))
-    except ValidationError as error:
-        faults = [_fault(one, document) for one in error.errors()]
-        raise SourceRefused(
-            name, faults + _faults_of_the_rest(document, [fault.path for fault in faults])
-        ) from error
-    if faults := list(_cross_faults(source)):
-        raise SourceRefused(name, faults)
-    return source
+    return _UNION.parse(document)
 
 
 def source_document(source: Source) -> dict[str, Any]:
     """Return the document of a source as people would write it: without fields at their default."""
-    return {
-        "name": source.name,
-        "kind": source.kind,
-        **source.model_dump(mode="json", exclude_defaults=True),
-    }
-
-
-def _faults_of_the_rest(document: Mapping[str, Any], paths: list[str]) -> list[Fault]:
-    try:
-        return [
-            f
-            for f in _cross_faults(source_union().validate_python(drop_paths(document, paths)))
-            if f.path not in paths
-        ]
-    except ValidationError:
-        return []
-
-
-def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
-    path = [str(part) for part in error["loc"] if part != "[key]"]
-    path = path[1:] if path and path[0] in KINDS else path
-    dotted = ".".join(path) or "document"
-    match error["type"]:
-        case "union_tag_not_found":
-            return Fault(
-                "kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in KINDS)
-            )
-        case "union_tag_invalid":
-            return Fault(
-                "kind",
-                f"{shown(document.get('kind'))} is not a kind",
-                "write " + " or ".join(KINDS),
-            )
-        case "extra_forbidden" if len(path) == 1:
-            return Fault(
-                dotted,
-                "is not a field",
-                name_hint(path[0], KINDS[document["kind"]].model_fields, "fields"),
-            )
-        case "string_pattern_mismatch":
-            return Fault(
-                dotted,
-                f"{shown(error['input'])} is not a legal name",
-                "letters, digits, - and _ only",
-            )
-    return Fault(dotted, *message_of(error))
+    return kind_document(source, source.name, source.kind)
 
 
 def _cross_faults(source: Source) -> Iterator[Fault]:
@@ -280,6 +223,9 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
         yield Fault(
             "url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}"
         )
+
+
+_UNION: KindUnion[Source] = KindUnion(KINDS, Source, _cross_faults, SourceRefused)
 
 
 def _file_faults(source: FilesSource) -> Iterator[Fault]:

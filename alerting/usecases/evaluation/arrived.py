@@ -110,7 +110,7 @@ def _ignore() -> None:
     """Do nothing."""
 
 
-def _all(shard: tuple[int, int]) -> bool:  # noqa: ARG001
+def _all(shard: tuple[int, int, str]) -> bool:  # noqa: ARG001
     """Return true for any shard."""
     return True
 
@@ -132,7 +132,7 @@ class PromptEvaluation:
         self._due_at: int | None = None
         self.smallest_latency = timedelta(0)
         """Of the targets that it evaluates."""
-        self.owns: Callable[[tuple[int, int]], bool] = _all
+        self.owns: Callable[[tuple[int, int, str]], bool] = _all
         """Which shards of states it evaluates; other processes evaluate the others."""
         self.is_behind = False
         """Whether the last turn has left models that were due to the next one."""
@@ -247,7 +247,7 @@ def _first_shards(
 ) -> tuple[list[EvaluationTarget], bool]:
     """Return the targets of some shards, those whose rows wait longest first, and whether there are
     others."""
-    by_shard: dict[tuple[int, int], list[EvaluationTarget]] = {}
+    by_shard: dict[tuple[int, int, str], list[EvaluationTarget]] = {}
     for target in targets:
         by_shard.setdefault(target.shard, []).append(target)
     found: list[EvaluationTarget] = []

@@ -21,6 +21,7 @@ from alerting.usecases.episodes.suppression import suppressed_between
 from alerting.usecases.notification.platform_alerts import was_engineer_notified
 from alerting.usecases.platform_health.conditions import (
     BACKUP,
+    BEHIND,
     DISK,
     FAILED,
     HOURS_BACK,
@@ -33,12 +34,13 @@ from alerting.usecases.platform_health.conditions import (
     platform_conditions,
 )
 from alerting.usecases.platform_health.metrics import Inventory, evaluation_lags, read_inventory
+from alerting.usecases.sinks.documents import sink_statuses
 from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
 # Faults during which every alarm still comes.
 _ALARMS_STAY = frozenset(
-    {WAITING, MISCALIBRATED, DRIFTED, UNDERPERFORMS, REFUSED, FAILED, DISK, BACKUP}
+    {WAITING, MISCALIBRATED, DRIFTED, UNDERPERFORMS, REFUSED, FAILED, DISK, BACKUP, BEHIND}
 )
 
 
@@ -88,6 +90,7 @@ def read_facts(
         decisions=platform.decisions.newest_decisions(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
         sources=source_statuses(platform.sources, platform.deliveries, now),
+        sinks=sink_statuses(platform, now),
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained),
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),

@@ -21,6 +21,7 @@ from alerting.ports import (
     Training,
 )
 from alerting.usecases.platform_health.metrics import DefinitionLag
+from alerting.usecases.sinks.status import SinkStatus
 from alerting.usecases.sources.headroom import spoken
 from alerting.usecases.sources.status import SourceStatus
 from alerting.usecases.training.due import ABANDONED_AFTER
@@ -30,6 +31,7 @@ STALE = template("source stale")
 STOPPED = template("source stopped")
 LOST = template("values lost")
 SURPLUS = template("declarations refused")
+BEHIND = template("sink behind")
 FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
@@ -37,7 +39,7 @@ REGISTRY = template("registry away")
 BACKUP = template("backup overdue")
 BACKUPS = "backups"
 # The kinds of platform alerts that these facts raise and resolve.
-KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY, BACKUP)
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY, BACKUP)
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
@@ -89,6 +91,7 @@ class PlatformFacts:
     disks: Sequence[Disk] = ()
     registry_fault: str | None = None
     sources: Sequence[SourceStatus] = ()
+    sinks: Sequence[SinkStatus] = ()
     declarations: Mapping[str, Declarations] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
     backup: BackupState | None = None
@@ -105,6 +108,7 @@ def platform_conditions(
         *_stopped(facts.sources),
         *_lost(facts.sources, now),
         *_surplus(facts.declarations, now),
+        *_behind(facts.sinks, now),
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
@@ -189,6 +193,23 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
             counted = f" ({source.lost} so far)" if source.lost else ""
             yield PlatformFault(
                 LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}"
+            )
+
+
+def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each sink that stands still, or has messages that were refused."""
+    for sink in sinks:
+        subject = f"sink {sink.name}"
+        if sink.is_stale:
+            since = (now - sink.lag).isoformat(timespec="seconds")
+            why = sink.fault or "no stream service delivers it: `alerting stream`"
+            yield PlatformFault(BEHIND, subject, f"nothing has gone out since {since}: {why}")
+        elif sink.letters:
+            yield PlatformFault(
+                BEHIND,
+                subject,
+                f"its receiver refused {sink.letters} messages; see: alerting sink dead-letters "
+                f"{sink.name}",
             )
 
 

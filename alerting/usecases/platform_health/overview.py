@@ -29,6 +29,7 @@ from alerting.usecases.definitions.platform_alerts import (
 )
 from alerting.usecases.platform_health.conditions import (
     BACKUP,
+    BEHIND,
     DISK,
     FAILED,
     LATE,
@@ -47,6 +48,7 @@ _COMMANDS = {
     STOPPED: "alerting source resume {source}",
     LOST: "alerting source show {source}",
     SURPLUS: "alerting source show {source}",
+    BEHIND: "alerting sink test {sink}",
     FAILED: "alerting train {subject}",
     REFUSED: "alerting models {subject}",
     DISK: "alerting retain",
@@ -65,6 +67,7 @@ _DOCUMENTS = {
     "assets": "alerting import assets FILE",
     "routes": "alerting route apply FILE",
     "sources": "alerting source apply FILE",
+    "sinks": "alerting sink apply FILE",
     "shelves": "alerting shelf list",
     "archived_files": "alerting archive status",
 }
@@ -122,6 +125,7 @@ def mending_command(alert: PlatformAlert) -> str:
     return _COMMANDS.get(alert.kind, "alerting list").format(
         subject=quote(alert.subject),
         source=quote(alert.subject.removeprefix(_SOURCE)),
+        sink=quote(alert.subject.removeprefix("sink ")),
         first=quote(alert.subject.partition(" ")[0]),
     )
 

@@ -3,26 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from alerting.definitions.faults import ChangedMeanwhile, UserError
+from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource, source_document
 from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import DeadMessage, SourcePorts, SourceRevision, Sources
 from alerting.usecases.sources.documents import (
+    SOURCE_FORM,
     SourcePlan,
     apply_sources,
     find_source,
     plan_sources,
-    record_edits,
     set_state,
 )
+from alerting.usecases.sources.revised import Expected
 from alerting.usecases.sources.status import SourceStatus, source_status
 
-ExpectedSource = int | Literal["new"]
-"""The number of the newest revision that a change was made from; or that there is no such source.
-"""
+ExpectedSource = Expected
 DEAD_SHOWN = 20
 _PATHS = ("pattern", "done", "bad", "known_hosts", "key")
 
@@ -102,7 +101,7 @@ def plan_source(sources: Sources, document: Mapping[str, Any]) -> SourcePlan:
     """Return the change that a document makes. Raises UserError for a faulty one, and for one that
     names paths of the host which its source does not use yet."""
     (plan,) = plan_sources(sources, [document])
-    require_known_paths(plan.source, sources.get(plan.name))
+    require_known_paths(plan.document, sources.get(plan.name))
     return plan
 
 
@@ -133,15 +132,4 @@ def require_source_revision(
 ) -> None:
     """Raise ChangedMeanwhile if the newest revision of a source is not the expected one. An edit of
     the document in the database gets its revision first."""
-    record_edits(plant.sources, now)
-    revisions = plant.sources.revisions(name)
-    newest = revisions[-1] if revisions else None
-    exists = newest is not None or plant.sources.get(name) is not None
-    if (not exists) if expected == "new" else (newest.number if newest else 0) == expected:
-        return
-    if newest is None:
-        raise ChangedMeanwhile(f"source {name!r} has another state than expected")
-    raise ChangedMeanwhile(
-        f"source {name!r} was changed by {newest.actor} at "
-        f"{newest.at.isoformat(timespec='seconds')} (revision {newest.number})"
-    )
+    SOURCE_FORM.require_revision(plant.sources, name, expected, now)

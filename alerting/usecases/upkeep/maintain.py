@@ -16,6 +16,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.notification.routes import correct_if_known_late, read_routes
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.platform_health.drift import record_alerts
+from alerting.usecases.sinks.documents import SINK_FORM
 from alerting.usecases.sources.documents import record_edits
 from alerting.usecases.upkeep.rollups import roll_up
 
@@ -34,6 +35,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "over_budget": check_edited(platform, as_of),
         "edited_sources": record_edits(platform.sources, as_of),
+        "edited_sinks": SINK_FORM.record_edits(platform.sinks, as_of),
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),

@@ -25,6 +25,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.reports.issue import make_due_plant_reports, make_due_reports
+from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.upkeep.archive import archive_readings
 from alerting.usecases.upkeep.maintain import maintain
@@ -56,6 +57,7 @@ NAMED = {
     ),
 }
 """Collections whose junk is read by every round, and named in the log."""
+SCADA = {"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}}
 GATEWAY = {"name": "gateway", "kind": "http", "delivers": "readings"}
 
 
@@ -86,6 +88,7 @@ def platform(stores, tmp_path):
     sync.apply(made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first")
     made.routes.store_document({"name": "all", "channels": ["mail"], "platform": True})
     apply_sources(made, [GATEWAY], "engineer", at(0))
+    apply_sinks(made, [SCADA], "engineer", at(0))
     add_events(made, [EventRow("oven-1", "failure", at(1), None, {})], at(1))
     old = [
         ReadingRow("oven-1", at(-60 * 24 * 90 + minute), {"temperature": 190.0})
@@ -218,6 +221,7 @@ def test_junk_in_every_collection_stops_nothing_else(
         "event_types",
         "routes",
         "sources",
+        "sinks",
         "shelves",
         "archived_files",
         "definition_revisions",

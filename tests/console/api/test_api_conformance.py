@@ -69,6 +69,9 @@ BY_STATE = {
     "POST /api/v1/shelves": "is not after now|at most",
     "POST /api/v1/silences": "say what is silenced|an end is required|begin before it ends|at most",
     "POST /api/v1/silences/{id}/extend": "begin before it ends|at most|is over already",
+    "POST /api/v1/sinks:check": f"{UNREADABLE}|has faults|on the host",
+    "PUT /api/v1/sinks/{name}": f"{UNREADABLE}|has faults|of another sink|on the host|"
+    "was changed by|has another state|send If-Match|at most 100 sinks",
     "POST /api/v1/sources:check": f"{UNREADABLE}|has faults|on the host",
     "POST /api/v1/sources:test": f"{UNREADABLE}|has faults|on the host|give a file",
     "PUT /api/v1/sources/{name}": f"{UNREADABLE}|has faults|of another source|on the host|"
@@ -81,7 +84,8 @@ BY_STATE = {
     },
     "DELETE /api/v1/routes/{name}": "was changed by|has another content",
     **{
-        f"POST /api/v1/sources/{{name}}:{act}": "was changed by"
+        f"POST /api/v1/{what}/{{name}}:{act}": "was changed by"
+        for what in ("sources", "sinks")
         for act in ("pause", "resume", "retire")
     },
 }

@@ -52,6 +52,7 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at, revision, too_hot
@@ -445,6 +446,8 @@ def _add_models(made, line, oven):
 def _add_sources(made, line, oven):
     document = {"name": f"{line}-source", "kind": "http", "title": line, "asset": oven}
     apply_sources(made, [document], f"{line}-engineer", at(1))
+    sink = {"name": f"{line}-sink", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "title": line}
+    apply_sinks(made, [sink], f"{line}-engineer", at(1))
     rows = [
         {"ts": at(2).isoformat(), "asset": oven, "values": {"temperature": 201.5}},
         {"asset": f"{oven} refused"},

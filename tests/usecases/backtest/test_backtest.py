@@ -11,8 +11,8 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow
+from alerting.ports.platform_alerts import no_backups
 from alerting.ports.sweeps import NoSweeps
-from alerting.ports.use_cases import no_backups
 from alerting.readings.instants import to_millis
 from alerting.reporting.page.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject

@@ -5,14 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pymongo import WriteConcern
-from pymongo.errors import WriteError
 
-from alerting.adapters.mongo.definitions.written import note_written
+from alerting.adapters.mongo.definitions.revised import MongoRevisedDocuments
 from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
     insert_all_new,
-    insert_new,
     to_bson,
     to_document,
     upsert,
@@ -27,7 +25,6 @@ from alerting.adapters.mongo.indexes import (
     SOURCES,
     STREAM_PROCESSES,
 )
-from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports.sources import (
     PROCESS_GONE,
@@ -37,7 +34,6 @@ from alerting.ports.sources import (
     FileMark,
     SourceLoss,
     SourceProgress,
-    SourceRevision,
     StreamProcess,
 )
 
@@ -45,47 +41,17 @@ _RECENT = 20
 _MOST_FORGOTTEN = 10_000
 
 
-class MongoSources:
+class MongoSources(MongoRevisedDocuments[Source]):
     """Ports `Sources`, `SourceDeliveries`, `DeadMessages` and `StreamProcesses`."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
-        self._sources = database[SOURCES]
-        self._revisions = database[SOURCE_REVISIONS]
+        super().__init__(database, SOURCES, SOURCE_REVISIONS, parse_source, "source")
         self._progress = database[SOURCE_PROGRESS]
         self._counts = database[SOURCE_PROGRESS].with_options(write_concern=WriteConcern(w=1))
         self._answers = database[DELIVERY_ANSWERS]
         self._dead = database[DEAD_MESSAGES]
         self._files = database[SOURCE_FILES]
         self._processes = database[STREAM_PROCESSES]
-
-    def documents(self) -> list[Document]:
-        return list(self._sources.find({}, {"_id": False}).sort("name", 1))
-
-    def get(self, name: str) -> Source | None:
-        return next(iter(good(SOURCES, self._sources.find({"name": name}), parse_source)), None)
-
-    def store_document(self, document: Document) -> None:
-        """Insert or replace the source of that name. Raises UserError if the server refuses it."""
-        name = document["name"]
-        note_written(self._database, SOURCES, {name: document})
-        try:
-            upsert(lambda: self._sources.replace_one({"name": name}, document, upsert=True))
-        except WriteError as error:
-            if error.code != 121:  # DocumentValidationFailure
-                raise
-            raise UserError(
-                f"the database refuses source {name!r}; run `alerting prepare` with this version "
-                "of the platform"
-            ) from error
-
-    def add_revision(self, revision: SourceRevision) -> bool:
-        return insert_new(self._revisions, to_document(revision))
-
-    def revisions(self, name: str) -> list[SourceRevision]:
-        return read_stored(
-            SOURCE_REVISIONS, SourceRevision, self._revisions.find({"name": name}).sort("number", 1)
-        )
 
     def progress(self, name: str) -> SourceProgress:
         return (

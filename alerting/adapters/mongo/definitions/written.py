@@ -20,6 +20,7 @@ from alerting.adapters.mongo.indexes import (
     DEFINITIONS,
     EVENT_TYPES,
     ROUTES,
+    SINKS,
     SOURCES,
     WRITTEN,
 )
@@ -31,6 +32,7 @@ EDITABLE: Mapping[str, str] = {
     EVENT_TYPES: "event type",
     ROUTES: "route",
     SOURCES: "source",
+    SINKS: "sink",
 }
 """The collections that people may edit, with the name of one of their documents."""
 MOST_EDITS = 1000

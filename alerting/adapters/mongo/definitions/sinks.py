@@ -1,0 +1,107 @@
+"""Sinks in MongoDB: documents as people wrote them, revisions, and how far each has delivered."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from pymongo import UpdateOne
+
+from alerting.adapters.mongo.definitions.revised import MongoRevisedDocuments
+from alerting.adapters.mongo.documents import (
+    Document,
+    MongoDatabase,
+    insert_all_new,
+    insert_new,
+    to_bson,
+    to_document,
+    upsert,
+)
+from alerting.adapters.mongo.each import read_one, read_stored
+from alerting.adapters.mongo.indexes import (
+    SINK_ALARMS,
+    SINK_LETTERS,
+    SINK_PROGRESS,
+    SINK_REVISIONS,
+    SINKS,
+)
+from alerting.definitions.sinks.sink import Sink, parse_sink
+from alerting.ports.sinks import SinkLetter, SinkProgress, SinkStep
+
+
+class MongoSinks(MongoRevisedDocuments[Sink]):
+    """Ports `Sinks` and `SinkDeliveries`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        super().__init__(database, SINKS, SINK_REVISIONS, parse_sink, "sink")
+        self._progress = database[SINK_PROGRESS]
+        self._alarms = database[SINK_ALARMS]
+        self._letters = database[SINK_LETTERS]
+
+    def progress(self, name: str) -> SinkProgress:
+        found = self._progress.find_one({"_id": name})
+        return read_one(SINK_PROGRESS, SinkProgress, found) or SinkProgress()
+
+    def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
+        if not episodes:
+            return {}
+        found = self._alarms.find({"sink": name, "episode": {"$in": list(episodes)}})
+        return {str(one["episode"]): int(one["sent"]) for one in found}
+
+    def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
+        """Store what was delivered, the position last: a process that dies before it delivers
+        these messages once more, under the same keys."""
+        self._add_letters(step)
+        self._note_alarms(name, step)
+        change: Document = {
+            "$set": {"position": step.position, "until": to_bson(step.until)},
+            "$inc": {"sent": step.sent, "left_out": step.left_out},
+            "$unset": {"fault": "", "fault_at": ""},
+        }
+        if step.sent:
+            change["$set"]["sent_at"] = to_bson(step.at)
+        done = self._progress.update_one({"_id": name, "position": before}, change)
+        if done.matched_count or before is not None:
+            return bool(done.matched_count)
+        return insert_new(
+            self._progress,
+            {"_id": name, **change["$set"], "sent": step.sent, "left_out": step.left_out},
+        )
+
+    def set_fault(self, name: str, fault: str, at: datetime) -> None:
+        since: Document = {"$set": {"fault": fault, "fault_at": to_bson(at)}}
+        stored: Document = {"_id": name, "fault": {"$type": "string"}}
+        if not self._progress.update_one(stored, {"$set": {"fault": fault}}).matched_count:
+            upsert(lambda: self._progress.update_one({"_id": name}, since, upsert=True))
+
+    def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:
+        chosen: Document = {"sink": name, "again": True} if again else {"sink": name}
+        found = self._letters.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
+        return read_stored(SINK_LETTERS, SinkLetter, found, id="id")
+
+    def count_letters(self, name: str) -> int:
+        return self._letters.count_documents({"sink": name})
+
+    def replace_letter(self, letter: SinkLetter) -> None:
+        document = {**to_document(letter), "_id": letter.id}
+        upsert(lambda: self._letters.replace_one({"_id": letter.id}, document, upsert=True))
+
+    def remove_letters(self, ids: Collection[str]) -> None:
+        self._letters.delete_many({"_id": {"$in": list(ids)}})
+
+    def retry_letters(self, name: str) -> int:
+        done = self._letters.update_many({"sink": name}, {"$set": {"again": True}})
+        return done.matched_count
+
+    def _add_letters(self, step: SinkStep) -> None:
+        insert_all_new(self._letters, [{**to_document(one), "_id": one.id} for one in step.letters])
+
+    def _note_alarms(self, name: str, step: SinkStep) -> None:
+        updates = [
+            UpdateOne(
+                {"sink": name, "episode": episode},
+                {"$max": {"sent": count}, "$set": {"at": to_bson(step.at)}},
+                upsert=True,
+            )
+            for episode, count in step.alarms.items()
+        ]
+        if updates:
+            upsert(lambda: self._alarms.bulk_write(updates, ordered=False))

@@ -1,0 +1,1 @@
+"""Receivers of sinks: brokers, web servers, databases and folders."""

@@ -1,0 +1,1 @@
+"""Sinks at the console: where values and alarms go out."""

@@ -1,0 +1,1 @@
+"""Sink documents: where values and alarms go out."""

@@ -1,0 +1,93 @@
+"""Documents of several kinds, as one closed union by `kind`, with every fault named."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, name_hint, shown
+from alerting.definitions.wording.fault_messages import message_of
+
+T = TypeVar("T")
+
+
+class KindUnion(Generic[T]):
+    """The documents of some kinds. `union`: their models; `faults`: yields the faults of several
+    fields together; `refused`: the refusal of a whole document."""
+
+    def __init__(
+        self,
+        kinds: Mapping[str, type[BaseModel]],
+        union: Any,
+        faults: Callable[[T], Iterator[Fault]],
+        refused: type[DocumentRefused],
+    ) -> None:
+        self._kinds = kinds
+        self._union = union
+        self._faults = faults
+        self._refused = refused
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[T]:
+        """Return the closed union, told apart by `kind`."""
+        hint: Any = Annotated[self._union, Field(discriminator="kind")]
+        return TypeAdapter(hint)
+
+    def parse(self, document: Mapping[str, Any]) -> T:
+        """Return what a document says. Raises the refusal with every fault."""
+        name = document.get("name", "without a name")
+        try:
+            found = self.adapter.validate_python(dict(document))
+        except ValidationError as error:
+            faults = [self._fault(one, document) for one in error.errors()]
+            raise self._refused(
+                name, faults + self._faults_of_the_rest(document, [fault.path for fault in faults])
+            ) from error
+        if across := list(self._faults(found)):
+            raise self._refused(name, across)
+        return found
+
+    def _faults_of_the_rest(self, document: Mapping[str, Any], paths: list[str]) -> list[Fault]:
+        try:
+            rest = self.adapter.validate_python(drop_paths(document, paths))
+        except ValidationError:
+            return []
+        return [fault for fault in self._faults(rest) if fault.path not in paths]
+
+    def _fault(self, error: Any, document: Mapping[str, Any]) -> Fault:
+        path = [str(part) for part in error["loc"] if part != "[key]"]
+        path = path[1:] if path and path[0] in self._kinds else path
+        dotted = ".".join(path) or "document"
+        match error["type"]:
+            case "union_tag_not_found":
+                kinds = " or ".join(f"kind: {kind}" for kind in self._kinds)
+                return Fault("kind", "is missing", f"write {kinds}")
+            case "union_tag_invalid":
+                return Fault(
+                    "kind",
+                    f"{shown(document.get('kind'))} is not a kind",
+                    "write " + " or ".join(self._kinds),
+                )
+            case "extra_forbidden" if len(path) == 1:
+                return Fault(
+                    dotted,
+                    "is not a field",
+                    name_hint(path[0], self._kinds[document["kind"]].model_fields, "fields"),
+                )
+            case "string_pattern_mismatch":
+                return Fault(
+                    dotted,
+                    f"{shown(error['input'])} is not a legal name",
+                    "letters, digits, - and _ only",
+                )
+        return Fault(dotted, *message_of(error))
+
+
+def kind_document(document: BaseModel, name: str, kind: str) -> dict[str, Any]:
+    """Return a document as people would write it: without fields at their default."""
+    return {
+        "name": name,
+        "kind": kind,
+        **document.model_dump(mode="json", exclude_defaults=True),
+    }

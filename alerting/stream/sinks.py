@@ -1,0 +1,266 @@
+"""The delivery of all sinks by one process of `alerting stream`: a thread for each sink.
+
+Of several processes each delivers its share, as they share sources. One that dies leaves what it
+has not stored as delivered, and another one delivers it under the same keys.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from datetime import timedelta
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from pymongo.errors import PyMongoError
+
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.adapters.sinks.receivers import SinkServer, Surroundings, open_receiver
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sinks.sink import Sink
+from alerting.ports import (
+    NoChangeFeed,
+    PositionLost,
+    ReceiverAway,
+    SinkChanges,
+    SinkClient,
+    SinkFeed,
+    SinkReader,
+)
+from alerting.stream.share import owner
+from alerting.usecases.sinks.deliver import (
+    MOST_MISSED,
+    DeliveredElsewhere,
+    SinkDelivery,
+    selection_of,
+)
+from alerting.usecases.sinks.documents import SINK_FORM
+
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
+
+LOOK_S = 5.0
+AT_ONCE = 500
+GATHERED = 20_000
+"""Changes that are delivered at once, of a sink that gathers them."""
+NOTE_S = 5.0
+"""Time after which the position is stored, though nothing was sent."""
+SELECT_S = 30.0
+"""Time after which the assets are read again, of a sink with parts of the plant."""
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+_STOP_S = 8.0
+_log = logging.getLogger(__name__)
+
+
+class SinkService:
+    """The sinks that this process delivers. `processes`: returns all that work now."""
+
+    def __init__(
+        self,
+        opened: "Platform",
+        surroundings: Surroundings,
+        process: str,
+        processes: Callable[[], Collection[str]],
+    ) -> None:
+        self._platform = opened
+        self._surroundings = surroundings
+        self._process = process
+        self._processes = processes
+        self._threads: dict[str, SinkThread] = {}
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="sinks", daemon=True)
+
+    def start(self) -> None:
+        """Start to look at the documents."""
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the documents are looked at."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """End all deliveries after what they do now, or some seconds."""
+        self._stopped.set()
+        for one in self._threads.values():
+            one.stop()
+        until = time.monotonic() + _STOP_S
+        for one in self._threads.values():
+            one.join(max(0.0, until - time.monotonic()))
+        self._thread.join(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.look()
+            except Exception as fault:  # the database is away: the next look tries again
+                _log.warning("sinks cannot be read now: %s", first_line(fault))
+            self._stopped.wait(LOOK_S)
+
+    def look(self) -> None:
+        """Start the deliveries that are missing, and end those that belong elsewhere."""
+        processes = self._processes()
+        wanted = {
+            sink.name: sink
+            for sink in SINK_FORM.read(self._platform.sinks)[0]
+            if sink.state == "active" and processes and owner(sink.name, processes) == self._process
+        }
+        for name, thread in list(self._threads.items()):
+            if wanted.get(name) != thread.sink or not thread.is_alive():
+                thread.stop()
+                if thread.join(0.0):
+                    del self._threads[name]
+        for name, sink in wanted.items():
+            if name not in self._threads:
+                self._threads[name] = SinkThread(self._platform, sink, self._surroundings)
+
+
+class SinkThread:
+    """The delivery of one sink, until it is stopped."""
+
+    def __init__(self, opened: "Platform", sink: Sink, surroundings: Surroundings) -> None:
+        self.sink = sink
+        self._platform = opened
+        self._surroundings = surroundings
+        self._stopped = Event()
+        self._failures: SinkDelivery | None = None
+        self._thread = Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let it end."""
+        self._stopped.set()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for its end. Return whether it has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def is_alive(self) -> bool:
+        """Return whether it works."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        wait = FIRST_WAIT_S
+        while not self._stopped.is_set():
+            began = time.monotonic()
+            try:
+                self._deliver()
+                return
+            except DeliveredElsewhere:
+                reason = None
+            except (ReceiverAway, UserError) as fault:
+                reason = str(fault).removeprefix(f"sink {self.sink.name}: ")
+            except NoChangeFeed as fault:
+                reason = f"the database gives no changes to its user: {fault}"
+            except (PyMongoError, DatabaseDown) as fault:
+                _log.warning("sink %s: the database does not answer: %s", self.sink.name, fault)
+                reason = None
+            except Exception as fault:
+                # of a client library; its text can hold the address, with a password
+                reason = f"the delivery fails: {type(fault).__name__}"
+            if reason is not None:
+                _log.warning("sink %s: %s; trying again in %.1f s", self.sink.name, reason, wait)
+                with suppress(PyMongoError, DatabaseDown):
+                    now = self._platform.clock.now()
+                    self._platform.sink_deliveries.set_fault(self.sink.name, reason, now)
+            if time.monotonic() - began > LONGEST_WAIT_S:
+                wait = FIRST_WAIT_S
+            self._stopped.wait(wait)
+            wait = min(2 * wait, LONGEST_WAIT_S)
+
+    def _deliver(self) -> None:
+        client = open_receiver(self.sink, self._surroundings)
+        feed = self._platform.sink_feed
+        try:
+            if isinstance(client, SinkServer):
+                client.serve(self._platform, self._stopped)
+                return
+            if feed is None:
+                raise UserError("the database gives no changes")
+            self._deliver_to(client, feed)
+        finally:
+            with suppress(Exception):
+                client.close()
+
+    def _deliver_to(self, client: SinkClient, feed: SinkFeed) -> None:
+        selection = selection_of(self._platform, self.sink)
+        delivery = SinkDelivery(self._platform, self.sink, client, selection)
+        if self._failures is not None:
+            delivery.failures = self._failures.failures
+        self._failures = delivery
+        position = self._platform.sink_deliveries.progress(self.sink.name).position
+        what = {"alarms": self.sink.sends_alarms, "values": self.sink.sends_values}
+        if position is not None:
+            try:
+                with feed.read(position, **what) as reader:
+                    self._follow(delivery, reader, position)
+                return
+            except PositionLost as lost:
+                _log.warning(
+                    "sink %s: its position is lost, so it is read from what is stored: %s",
+                    self.sink.name,
+                    lost,
+                )
+        with feed.read(None, **what) as reader:
+            self._follow(delivery, reader, self._send_missed(delivery, feed, reader, position))
+
+    def _send_missed(
+        self, delivery: SinkDelivery, feed: SinkFeed, reader: SinkReader, before: str | None
+    ) -> str:
+        """Deliver what was committed before a new reader. Return its position."""
+        progress = self._platform.sink_deliveries.progress(self.sink.name)
+        now = self._platform.clock.now()
+        first = reader.next(0)
+        since = first.read_at - (now - progress.until if progress.until else timedelta(0))
+        values = max(since, first.read_at - self.sink.values_wait) if progress.until else None
+        missed = feed.missed(
+            since,
+            alarms=self.sink.sends_alarms,
+            values_since=values if self.sink.sends_values else None,
+            most=MOST_MISSED,
+        )
+        step = delivery.send_missed(missed, now)
+        delivery.store(step, first.position, before)
+        return first.position
+
+    def _follow(self, delivery: SinkDelivery, reader: SinkReader, position: str) -> None:
+        """Deliver changes as they come, until stopped."""
+        gather = delivery.client.gather.total_seconds()
+        every = delivery.client.repeat_every
+        noted = -LONGEST_WAIT_S * 100
+        repeated = noted
+        selected = noted
+        most = 1
+        while not self._stopped.is_set():
+            if every is not None and time.monotonic() - repeated >= every.total_seconds():
+                delivery.repeat(self._platform.clock.now())
+                repeated = time.monotonic()
+            if self.sink.match.parts and time.monotonic() - selected >= SELECT_S:
+                delivery.selection = selection_of(self._platform, self.sink)
+                selected = time.monotonic()
+            if gather:
+                self._stopped.wait(gather)
+                found = _gathered(reader)
+            else:
+                found = reader.next(most)
+            most = AT_ONCE if gather else min(2 * most, AT_ONCE) if not found.is_all else 1
+            is_due = time.monotonic() - noted >= NOTE_S
+            now = self._platform.clock.now()
+            if found.changes or is_due:
+                position = delivery.deliver(found, position, now)
+            if is_due:
+                delivery.retry(now)
+                delivery.client.keep_alive()
+                noted = time.monotonic()
+
+
+def _gathered(reader: SinkReader) -> SinkChanges:
+    """Return all changes until now, or the first GATHERED of them."""
+    found = reader.next(AT_ONCE)
+    changes = list(found.changes)
+    while not found.is_all and len(changes) < GATHERED:
+        found = reader.next(AT_ONCE)
+        changes += found.changes
+    return SinkChanges(changes, found.position, found.read_at, found.is_all)

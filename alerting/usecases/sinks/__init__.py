@@ -1,0 +1,1 @@
+"""Sinks: deliver values and alarms to other systems."""

@@ -1,0 +1,207 @@
+"""Sinks at the console: made, tested, changed, paused and retried, by page and REST API."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.console.sinks.starts import SINK_STARTS
+from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
+from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
+from alerting.usecases.platform_health.check import check_platform
+from alerting.usecases.sinks.documents import apply_sinks
+from tests.builders import at
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
+from tests.helpers.console.pages import ADMIN_TOKEN, csrf_of, log_in
+from tests.helpers.stores import audit_entries
+from tests.in_memory_platform import in_memory_platform
+
+SCADA = {"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}}
+
+
+class Client:
+    """A receiver that answers a test."""
+
+    fault = None
+
+    def probe(self, message):
+        if self.fault:
+            raise ReceiverAway(self.fault)
+        return f"accepted {message.content['test']} of {message.content['actor']}"
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def platform():
+    made = in_memory_platform()
+    made.clock.instant = at(600)
+    return made
+
+
+@pytest.fixture
+def receiver():
+    return Client()
+
+
+@pytest.fixture
+def app(platform, receiver):
+    return create_app(platform, TOKENS, sink_opener=lambda: lambda _: receiver)
+
+
+@pytest.fixture
+def browser(app):
+    made = TestClient(app, follow_redirects=False)
+    log_in(made, ADMIN_TOKEN)
+    return made
+
+
+@pytest.fixture
+def client(app):
+    return TestClient(app, headers=ADMIN)
+
+
+def send(browser, page, to=None, **fields):
+    csrf = csrf_of(browser.get(page))
+    return browser.post(to or page, data={"csrf": csrf, **fields})
+
+
+def refuse(platform, number):
+    """Let a message of the sink be refused."""
+    content = {"title": "<b>too hot</b>"}
+    message = SinkMessage(f"scada:e:{number}", "alarms", "too-hot", "oven-1", at(1), content)
+    letter = SinkLetter(message.key, "scada", message, "no such machine", at(1))
+    position = platform.sink_deliveries.progress("scada").position
+    step = SinkStep(f"p{number}", at(599), 7, 2, at(599), {}, [letter])
+    assert platform.sink_deliveries.advance("scada", position, step)
+
+
+def test_every_kind_begins_with_a_document_that_is_read(browser):
+    assert set(SINK_STARTS) == set(SINK_KINDS)
+    for kind, text in SINK_STARTS.items():
+        assert parse_sink(yaml.safe_load(text)).kind == kind
+        assert unescape(browser.get(f"/new-sink?kind={kind}").text).count(text.strip()) == 1
+
+
+def test_a_sink_is_checked_made_changed_paused_and_every_change_is_in_the_audit(browser, platform):
+    wrong = send(browser, "/new-sink", document="name: scada\nkind: mqtt", act="check")
+    assert (wrong.status_code, "url: is missing" in unescape(wrong.text)) == (422, True)
+    text = yaml.safe_dump(SCADA)
+    assert "has no fault" in send(browser, "/new-sink", document=text, act="check").text
+    assert platform.sinks.documents() == []
+    made = send(browser, "/new-sink", document=text, act="apply")
+    assert (made.status_code, made.headers["location"]) == (303, "/sinks/scada")
+    page = browser.get("/sinks/scada").text
+    revision = re.search(r'name="revision" value="(\d+)"', page)[1]
+    changed = f"{text}title: SCADA of line 3\n"
+    again = send(browser, "/sinks/scada", document=changed, act="apply", revision=revision)
+    assert again.status_code == 303
+    late = send(browser, "/sinks/scada", document=text, act="apply", revision=revision)
+    assert (late.status_code, "was changed by" in late.text) == (412, True)
+    paused = send(browser, "/sinks/scada", "/sinks/scada/state", act="pause", revision="2")
+    assert paused.status_code == 303
+    assert platform.sinks.get("scada").state == "paused"
+    found = [one["what"] for one in audit_entries(platform) if one["subject"] == "scada"]
+    assert sorted(found) == ["sink applied", "sink applied", "sink paused"]
+
+
+def test_a_test_says_what_was_done_or_why_it_could_not_be(browser, platform, receiver, client):
+    apply_sinks(platform, [SCADA], "ada", at(0))
+    done = send(browser, "/sinks/scada", "/sinks/scada/test")
+    assert "accepted True of" in done.text
+    receiver.fault = "the broker cannot be reached"
+    failed = send(browser, "/sinks/scada", "/sinks/scada/test")
+    assert (failed.status_code, "cannot be reached" in failed.text) == (422, True)
+    assert "cannot be reached" in expect_problem(client.post("/api/v1/sinks/scada:test"), 422)
+
+
+def test_dead_letters_are_shown_and_sent_again(browser, platform, client):
+    apply_sinks(platform, [SCADA], "ada", at(0))
+    refuse(platform, 1)
+    refuse(platform, 2)
+    line = client.get("/api/v1/sinks").json()["sinks"][0]
+    assert (line["sent"], line["left_out"], line["letters"]) == (14, 4, 2)
+    page = browser.get("/sinks/scada").text
+    assert page.count("no such machine") == 2
+    assert "<b>too hot</b>" not in page
+    letters = client.get("/api/v1/sinks/scada/dead-letters").json()
+    assert (letters["all"], letters["items"][0]["id"]) == (2, "scada:e:1")
+    assert client.post("/api/v1/sinks/scada/dead-letters:retry").json() == {"letters": 2}
+    assert browser.get("/sinks/scada").text.count("It is sent once more.") == 2
+    assert "dead letters of a sink sent again" in {e["what"] for e in audit_entries(platform)}
+
+
+def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(platform, browser):
+    apply_sinks(platform, [SCADA], "ada", at(0))
+    platform.sink_deliveries.set_fault("scada", "the broker is away", at(1))
+
+    def faults(minute):
+        found = check_platform(platform, at(minute))
+        return [f.reason for f in found if f.subject == "sink scada"]
+
+    assert faults(9) == []
+    assert "the broker is away" in faults(11)[0]
+    page = browser.get("/sinks").text
+    assert "the broker is away" in page
+    assert "stale" in page
+    platform.sink_deliveries.advance("scada", None, SinkStep("p", at(12), 1, 0, at(12), {}))
+    assert faults(13) == []
+    refuse(platform, 1)
+    assert "alerting sink dead-letters scada" in faults(600)[0]
+
+
+def test_the_same_by_the_api_with_the_revision_that_was_read(client, platform):
+    url = "/api/v1/sinks/scada"
+    assert "send If-Match" in expect_problem(client.put(url, json=SCADA), 428)
+    made = client.put(url, json=SCADA, headers={"If-None-Match": "*"})
+    assert (made.status_code, made.json()["action"]) == (201, "new")
+    etag = client.get(url).headers["etag"]
+    assert client.put(url, json=SCADA, headers={"If-Match": etag}).json()["action"] == "unchanged"
+    state = client.post(f"{url}:retire", headers={"If-Match": etag})
+    assert state.json()["state"] == "retired"
+    assert "was changed by" in expect_problem(
+        client.post(f"{url}:resume", headers={"If-Match": etag}), 412
+    )
+    assert client.post(f"{url}:resume").json()["state"] == "active"
+    assert "there is no sink 'other'" in expect_problem(client.get("/api/v1/sinks/other"), 404)
+
+
+def test_a_folder_of_the_host_is_given_there(client, platform):
+    secret = {"name": "bi", "kind": "parquet", "folder": "/etc"}
+    answer = client.put("/api/v1/sinks/bi", json=secret, headers={"If-None-Match": "*"})
+    assert "on the host" in expect_problem(answer, 422)
+    apply_sinks(platform, [{**secret, "folder": "/data/out"}], "ada", at(0))
+    same = {**secret, "folder": "/data/out", "every": "10m"}
+    assert client.put("/api/v1/sinks/bi", json=same, headers={"If-Match": '"1"'}).is_success
+
+
+def test_operators_may_not_change_a_sink(app, platform):
+    apply_sinks(platform, [SCADA], "ada", at(0))
+    operator = TestClient(app, headers=OPERATOR)
+    assert operator.get("/api/v1/sinks").status_code == 200
+    for answer in (
+        operator.get("/api/v1/sinks/scada"),
+        operator.post("/api/v1/sinks/scada:pause"),
+        operator.post("/api/v1/sinks/scada:test"),
+        operator.put("/api/v1/sinks/scada", json=SCADA, headers={"If-Match": '"1"'}),
+    ):
+        assert answer.status_code == 403
+
+
+def test_metrics_say_what_each_sink_sent_and_how_far_it_is_behind(client, platform):
+    apply_sinks(platform, [SCADA], "ada", at(600) - timedelta(hours=1))
+    refuse(platform, 1)
+    text = client.get("/metrics").text
+    for line in (
+        'alerting_sink_sent_messages{sink="scada"} 7.0',
+        'alerting_sink_left_out_values{sink="scada"} 2.0',
+        'alerting_sink_dead_letters{sink="scada"} 1.0',
+        'alerting_sink_lag_seconds{sink="scada"} 60.0',
+        'alerting_sink_stale{sink="scada"} 0.0',
+    ):
+        assert line in text

@@ -1,0 +1,422 @@
+"""Receivers of sinks on this machine, of which a test reads what they got."""
+
+import json
+import queue
+import time
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+
+import pytest
+
+from alerting.adapters.channels.egress import Egress
+from alerting.adapters.sinks.receivers import Surroundings
+from alerting.adapters.sources.secrets import resolver
+from tests.helpers import brokers
+from tests.helpers.http_receiver import http_receiver
+from tests.helpers.mariadb import mariadb_server
+from tests.helpers.postgres import postgres_server
+
+HANG_S = 600
+LONGEST_ACCEPTED = 4000
+"""Characters of a title that every receiver accepts once it refuses."""
+
+
+def surroundings(url, **more):
+    """Return surroundings in which RECEIVER_URL is this address."""
+    environ = {"RECEIVER_URL": url, **more}
+    return Surroundings(
+        resolver(environ), Egress(["127.0.0.1"]), lambda path: f"http://console{path}"
+    )
+
+
+def wait_until(happened, what=""):
+    """Wait with the limit of a hang."""
+    end = time.monotonic() + HANG_S
+    while not (found := happened()):
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+    return found
+
+
+class Receiver(ABC):
+    """A receiver. `keys`: of all messages that it has, in order; `contents`: these messages.
+
+    `drops`: it drops a message whose key it has.
+    """
+
+    kind = ""
+    drops = False
+    port = 0
+    fields: tuple = ()
+
+    @abstractmethod
+    def address(self, port):
+        """Return its address on a port, which may be that of a proxy."""
+
+    @abstractmethod
+    def contents(self):
+        """Return what it got."""
+
+    def keys(self):
+        return [one["key"] for one in self.contents()]
+
+    def refuse(self):
+        """Refuse messages with a title longer than LONGEST_ACCEPTED, of oven-1."""
+        pytest.skip("it refuses nothing")
+
+    def accept(self):  # noqa: B027 - most refuse nothing
+        """Refuse nothing any more."""
+
+    def reset(self):  # noqa: B027 - some forget by themselves
+        """Forget everything."""
+
+    def close(self):  # noqa: B027 - some have nothing to end
+        """End."""
+
+
+class WebReceiver(Receiver):
+    kind = "webhook"
+
+    def __init__(self, server):
+        self._server = server
+        self.port = server.server_port
+
+    def address(self, port):
+        return f"http://127.0.0.1:{port}/hook"
+
+    def contents(self):
+        found = [(headers["webhook-id"], body["data"]) for _, headers, body in self._server.seen]
+        assert all(key == data["key"] for key, data in found)
+        return [data for _, data in found]
+
+    def refuse(self):
+        def look():
+            title = self._server.bodies[-1]["data"].get("title", "")
+            self._server.status = 422 if len(title) > LONGEST_ACCEPTED else 200
+
+        self._server.look = look
+
+    def accept(self):
+        self._server.look = lambda: None
+        self._server.status = 200
+
+    def reset(self):
+        self._server.seen.clear()
+        self.accept()
+
+
+class MqttReceiver(Receiver):
+    kind = "mqtt"
+
+    def __init__(self, server):
+        import paho.mqtt.client as mqtt
+
+        self.port = server.port
+        self._got = []
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id="scada", protocol=mqtt.MQTTv5
+        )
+        subscribed = queue.SimpleQueue()
+        self._client.on_message = lambda _, __, message: self._got.append(message)
+        self._client.on_subscribe = lambda *_: subscribed.put(True)
+        self._client.connect("127.0.0.1", self.port)
+        self._client.loop_start()
+        self._client.subscribe("#", qos=1)
+        subscribed.get(timeout=HANG_S)
+
+    def address(self, port):
+        return f"mqtt://127.0.0.1:{port}"
+
+    def contents(self):
+        return [json.loads(one.payload) for one in self._got if not one.retain]
+
+    def topics(self):
+        return [one.topic for one in self._got if not one.retain]
+
+    def refuse(self):
+        """Do nothing: its largest packet is set when it starts."""
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def reset(self):
+        self._got.clear()
+
+    def retained(self, topic):
+        """Return what a new subscriber gets of a topic."""
+        from paho.mqtt import subscribe
+
+        found = subscribe.simple(topic, hostname="127.0.0.1", port=self.port, keepalive=60)
+        assert found.retain
+        return json.loads(found.payload)
+
+
+class AmqpReceiver(Receiver):
+    kind = "amqp"
+
+    def __init__(self, server):
+        import pika
+
+        self.port = server.port
+        self._connection = pika.BlockingConnection(
+            pika.URLParameters(server.address(self.port) + "?heartbeat=0")
+        )
+        self._channel = self._connection.channel()
+        self._channel.queue_declare("mes", durable=True)
+        self._channel.queue_bind("mes", "amq.topic", "alerting.#")
+        self._got = []
+
+    def address(self, port):
+        return f"amqp://guest:guest@127.0.0.1:{port}"
+
+    def contents(self):
+        while (found := self._channel.basic_get("mes", auto_ack=True))[0] is not None:
+            self._got.append((found[1].headers["key"], json.loads(found[2])))
+        return [content for _, content in self._got]
+
+    def refuse(self):
+        full = {"x-max-length": 0, "x-overflow": "reject-publish"}
+        self._channel.queue_declare("full", arguments=full)
+        self._channel.queue_bind("full", "amq.topic", "alerting.oven-1.#")
+        self._channel.queue_unbind("mes", "amq.topic", "alerting.#")
+        self._channel.queue_bind("mes", "amq.topic", "alerting.oven-2.#")
+
+    def accept(self):
+        self._channel.queue_delete("full")
+        self._channel.queue_bind("mes", "amq.topic", "alerting.#")
+
+    def reset(self):
+        self.accept()
+        self._channel.queue_purge("mes")
+        self._got.clear()
+
+    def close(self):
+        self._connection.close()
+
+
+class RedisReceiver(Receiver):
+    kind = "redis"
+    fields = (("topic", "alerting:{asset}"),)
+
+    def __init__(self, server):
+        import redis
+
+        self.port = server.port
+        self._redis = redis.Redis(port=self.port)
+
+    def address(self, port):
+        return f"redis://127.0.0.1:{port}"
+
+    def contents(self):
+        found = [
+            ([int(part) for part in id.split(b"-")], entry)
+            for key in self._redis.scan_iter(match="alerting:*", _type="stream")
+            for id, entry in self._redis.xrange(key)
+        ]
+        return [json.loads(e[b"message"]) for _, e in sorted(found, key=lambda one: one[0])]
+
+    def refuse(self):
+        self._redis.set("alerting:oven-1", "no stream")
+
+    def accept(self):
+        self._redis.delete("alerting:oven-1")
+
+    def reset(self):
+        self._redis.flushall()
+
+    def close(self):
+        self._redis.close()
+
+
+class NatsReceiver(Receiver):
+    kind = "nats"
+    drops = True
+
+    def __init__(self, server):
+        self._server = server
+        self.port = server.port
+        self._make(LONGEST_ACCEPTED)
+
+    def address(self, port):
+        return f"nats://127.0.0.1:{port}"
+
+    def contents(self):
+        found = []
+
+        async def read(stream):
+            info = await stream.stream_info("alarms")
+            for number in range(max(info.state.first_seq, 1), info.state.last_seq + 1):
+                one = await stream.get_msg("alarms", number)
+                found.append(json.loads(one.data))
+
+        self._server._with_stream(read)
+        return found
+
+    def refuse(self):
+        """Do nothing: its largest message is set."""
+
+    def accept(self):
+        self._server._with_stream(
+            lambda stream: stream.update_stream(
+                name="alarms", subjects=["alerting.>"], max_msg_size=100_000
+            )
+        )
+
+    def reset(self):
+        self._server._with_stream(lambda stream: stream.delete_stream("alarms"))
+        self._make(LONGEST_ACCEPTED)
+
+    def _make(self, largest):
+        self._server._with_stream(
+            lambda stream: stream.add_stream(
+                name="alarms", subjects=["alerting.>"], max_msg_size=largest
+            )
+        )
+
+
+class SqlReceiver(Receiver):
+    kind = "sql"
+    drops = True
+    tables = ("alarms", "acknowledgements", "scores", "forecasts")
+
+    def __init__(self, url):
+        import sqlalchemy as sa
+
+        from alerting.adapters.sources.sql_sessions import engine_of
+
+        self._url = sa.make_url(url)
+        self._engine = engine_of("test", url)
+        self.port = self._url.port
+
+    def address(self, port):
+        return self._url.set(port=port).render_as_string(hide_password=False)
+
+    def contents(self):
+        import sqlalchemy as sa
+
+        present = sa.inspect(self._engine).get_table_names()
+        found = []
+        for name in self.tables:
+            if f"alerting_{name}" in present:
+                with self._engine.connect() as connection:
+                    table = sa.table(f"alerting_{name}")
+                    rows = connection.execute(sa.select(sa.text("*")).select_from(table)).mappings()
+                    found += [{"sends": name, "ts": row["at"], **row} for row in rows]
+        return sorted(found, key=lambda row: (row["at"], row["key"]))
+
+    def refuse(self):
+        rule = f"CHECK (length(title) < {LONGEST_ACCEPTED})"
+        self._run(f"ALTER TABLE alerting_alarms ADD CONSTRAINT short {rule}")
+
+    def accept(self):
+        self._run("ALTER TABLE alerting_alarms DROP CONSTRAINT short")
+
+    def reset(self):
+        for name in self.tables:
+            self._run(f"DROP TABLE IF EXISTS alerting_{name}")
+
+    def close(self):
+        self._engine.dispose()
+
+    def _run(self, statement):
+        import sqlalchemy as sa
+
+        with self._engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+
+class Alertmanager(brokers.Server):
+    """Prometheus Alertmanager, from Debian's package."""
+
+    program = "prometheus-alertmanager"
+    package = "prometheus-alertmanager"
+    client = "httpx"
+
+    def command(self):
+        config = self.folder / "alertmanager.yml"
+        config.write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+        return [
+            str(self._program),
+            f"--config.file={config}",
+            f"--storage.path={self.folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--cluster.listen-address=",
+        ]
+
+    def address(self, port):
+        return f"http://127.0.0.1:{port}"
+
+    def publish(self, topic, payloads):
+        raise NotImplementedError
+
+    def alerts(self):
+        """Return what fires, by asset and severity."""
+        import httpx
+
+        found = httpx.get(f"{self.address(self.port)}/api/v2/alerts", trust_env=False).json()
+        return {(one["labels"].get("asset"), one["labels"].get("severity")): one for one in found}
+
+
+@contextmanager
+def started(server):
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _web(_):
+    with http_receiver() as server:
+        yield WebReceiver(server)
+
+
+@contextmanager
+def _mqtt(folder):
+    server = brokers.SERVERS["mqtt"](folder)
+    with server_settings(folder), started(server):
+        yield MqttReceiver(server)
+
+
+@contextmanager
+def server_settings(folder):
+    """Let Mosquitto refuse larger packets: the file of its settings is written when it is made."""
+    made = brokers.Broker.__init__
+
+    def limited(self, where):
+        made(self, where)
+        with (where / "mosquitto.conf").open("a") as file:
+            file.write(f"max_packet_size {LONGEST_ACCEPTED}\n")
+
+    brokers.Broker.__init__ = limited
+    try:
+        yield
+    finally:
+        brokers.Broker.__init__ = made
+
+
+@contextmanager
+def _of_broker(kind, receiver, folder):
+    with started(brokers.SERVERS[kind](folder)) as server:
+        yield receiver(server)
+
+
+def _database(server):
+    @contextmanager
+    def made(folder):
+        yield from (SqlReceiver(url) for url in server(folder))
+
+    return made
+
+
+RECEIVERS = {
+    "webhook": _web,
+    "mqtt": _mqtt,
+    "amqp": lambda folder: _of_broker("amqp", AmqpReceiver, folder),
+    "redis": lambda folder: _of_broker("redis", RedisReceiver, folder),
+    "nats": lambda folder: _of_broker("nats", NatsReceiver, folder),
+    "postgresql": _database(postgres_server),
+    "mariadb": _database(mariadb_server),
+}

@@ -1,0 +1,224 @@
+"""Delivery of sinks from a real database to real receivers: order, outage, the same keys."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.adapters.platform import Platform
+from alerting.ports import PositionLost, Score
+from alerting.stream import sinks as stream_sinks
+from alerting.stream.sinks import SinkService
+from alerting.usecases.sinks.documents import apply_sinks, change_sink_state, sink_detail
+from tests.builders import at, oven
+from tests.helpers.episodes import episode
+from tests.helpers.proxy import Proxy
+from tests.helpers.receivers import RECEIVERS, surroundings, wait_until
+from tests.helpers.stores import real  # noqa: F401 - a fixture
+from tests.in_memory_platform import HandClock, platform_on
+
+pytestmark = pytest.mark.server
+
+ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch):
+    for name, seconds in (("LOOK_S", 0.05), ("NOTE_S", 0.05), ("FIRST_WAIT_S", 0.05)):
+        monkeypatch.setattr(stream_sinks, name, seconds)
+    monkeypatch.setattr(stream_sinks, "LONGEST_WAIT_S", 0.2)
+
+
+@pytest.fixture
+def plant(real) -> Platform:  # noqa: F811 - a fixture
+    made = platform_on(real, (), HandClock())
+    made.assets.store_assets([oven()])
+    return made
+
+
+@pytest.fixture(scope="module", params=list(RECEIVERS))
+def server(request, tmp_path_factory):
+    """Return a receiver that all tests share."""
+    with RECEIVERS[request.param](tmp_path_factory.mktemp(request.param)) as made:
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def receiver(server):
+    yield server
+    server.reset()
+
+
+@contextmanager
+def service(plant, url, process="one") -> Iterator[SinkService]:
+    made = SinkService(plant, surroundings(url), process, lambda: ["one"])
+    made.start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def document(receiver, **more):
+    return {
+        "name": "mes",
+        "kind": receiver.kind,
+        "url": {"env": "RECEIVER_URL"},
+        "sends": ALL,
+        **dict(receiver.fields),
+        **more,
+    }
+
+
+def raised(minute, **more):
+    return episode(minute, **more).with_transition("raised", at(minute), "too hot")
+
+
+def store(plant, one):
+    """Store an episode or its next version."""
+    with plant.unit_of_work.begin() as unit:
+        plant.episodes.write([one], unit)
+    return one
+
+
+def close(plant, one, minute):
+    done = replace(one, condition="closed", closed_at=at(minute), version=one.version + 1)
+    return store(plant, done.with_transition("closed", at(minute), "cool again"))
+
+
+def apply(plant, receiver, **more):
+    apply_sinks(plant, [document(receiver, **more)], "ada", at(0))
+    return wait_until(lambda: plant.sink_deliveries.progress("mes").position)
+
+
+def test_an_alarm_and_values_go_out_in_order_and_once(plant, receiver):
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver)
+        one = store(plant, raised(1))
+        plant.scores.add("moist", "oven-1", [Score(at(m), m / 10, 0.7, 3) for m in range(4)])
+        close(plant, one, 5)
+        wait_until(lambda: len(receiver.contents()) == 6)
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 6)
+    alarms = [c for c in receiver.contents() if c["sends"] == "alarms"]
+    assert [(c["transition"], c["state"]) for c in alarms] == [
+        ("raised", "happening"),
+        ("closed", "over"),
+    ]
+    scores = [(c["ts"], c["score"]) for c in receiver.contents() if c["sends"] == "scores"]
+    assert scores == sorted(scores)
+    assert alarms[0]["key"] == f"mes:{one.id}:1"
+    assert len(set(receiver.keys())) == 6
+
+
+def test_a_receiver_that_is_away_gets_everything_afterwards_in_order(plant, receiver):
+    proxy = Proxy(receiver.port)
+    proxy.join()
+    with service(plant, receiver.address(proxy.port)):
+        apply(plant, receiver)
+        one = store(plant, raised(1))
+        wait_until(receiver.contents)
+        proxy.cut()
+        close(plant, one, 2)
+        plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(30)])
+        fault = wait_until(lambda: plant.sink_deliveries.progress("mes").fault)
+        assert len(set(receiver.keys())) == 1, fault
+        proxy.join()
+        wait_until(lambda: len(set(receiver.keys())) == 32)
+        wait_until(lambda: plant.sink_deliveries.progress("mes").fault is None)
+    first = list(dict.fromkeys(receiver.keys()))
+    assert [key for key in first if one.id in key] == [f"mes:{one.id}:1", f"mes:{one.id}:2"]
+    scores = [key for key in first if key.startswith("mes:moist:")]
+    assert (len(scores), scores) == (30, sorted(scores))
+
+
+def test_a_process_that_died_before_it_noted_sends_the_same_keys_again(plant, receiver):
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver)
+        before = plant.sink_deliveries.progress("mes")
+        store(plant, raised(1))
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent)
+    # as if it had died after the receiver got the message
+    database = plant.episodes._episodes.database
+    database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": before.position}})
+    database["sink_alarms"].delete_many({})
+    with service(plant, receiver.address(receiver.port)):
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 2)
+    assert receiver.keys() == [receiver.keys()[0]] * (1 if receiver.drops else 2)
+
+
+def test_a_refused_message_is_a_dead_letter_and_others_go_on(plant, receiver):
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver)
+        receiver.refuse()
+        store(plant, raised(1, asset="oven-1", title="poison" * 1000))
+        store(plant, raised(2, asset="oven-2"))
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
+        (letter,) = sink_detail(plant, "mes", at(9)).letters
+        assert letter.message.content["title"].startswith("poison")
+        assert letter.reason
+        if receiver.kind == "mqtt":
+            return  # its largest packet stays
+        receiver.accept()
+        assert plant.sink_deliveries.retry_letters("mes") == 1
+        wait_until(lambda: plant.sink_deliveries.count_letters("mes") == 0)
+    assert letter.id in {content["key"] for content in receiver.contents()}
+
+
+def test_a_paused_sink_keeps_its_place_and_old_values_give_way_to_alarms(plant, receiver):
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver, values_wait="1s")
+        change_sink_state(plant, "mes", "paused", None, "ada", at(1))
+        wait_until(lambda: not service_works(plant))
+        one = store(plant, raised(1))
+        plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
+        wait_until(lambda: is_older(plant, timedelta(seconds=1.5)))
+        change_sink_state(plant, "mes", "active", None, "ada", at(2))
+        wait_until(lambda: plant.sink_deliveries.progress("mes").left_out == 5)
+    assert receiver.keys() == [f"mes:{one.id}:1"]
+
+
+def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, receiver):
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver)
+        one = store(plant, raised(1))
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent == 1)
+    close(plant, one, 2)
+    plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
+    database = plant.episodes._episodes.database
+    # a position of 1970, which the oplog no longer has: its time stands after the first byte
+    position = plant.sink_deliveries.progress("mes").position
+    old = f"{position[:2]}00000001{position[10:]}"
+    database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": old}})
+    with service(plant, receiver.address(receiver.port)):
+        wait_until(lambda: plant.sink_deliveries.progress("mes").sent >= 7)
+        last = store(plant, raised(3, asset="oven-2"))
+        wait_until(lambda: f"mes:{last.id}:1" in set(receiver.keys()))
+    keys = receiver.keys()
+    assert len(keys) == len(set(keys)) == 8
+    assert [key for key in keys if one.id in key] == [f"mes:{one.id}:1", f"mes:{one.id}:2"]
+
+
+def test_a_position_that_is_none_is_lost_too(plant):
+    for nonsense in ("8200000001", "scada"):
+        with (
+            pytest.raises(PositionLost),
+            plant.sink_feed.read(nonsense, alarms=True, values=True) as reader,
+        ):
+            reader.next(1)
+
+
+def service_works(plant):
+    import threading
+
+    return any(thread.name == "sink mes" for thread in threading.enumerate())
+
+
+def is_older(plant, age):
+    """Return whether the newest score was stored that long ago."""
+    from datetime import UTC, datetime
+
+    found = plant.scores._scores.find_one(sort=[("_id", -1)])
+    return datetime.now(UTC) - found["_id"].generation_time > age + timedelta(seconds=1)
