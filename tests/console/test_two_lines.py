@@ -560,7 +560,7 @@ def writes_of(route, line):
     names = names_of(line)
     own = {*names.episodes, *names.definitions, *names.shelves, *names.jobs, *names.imports}
     own |= {*names.labels, *names.silences}
-    own |= {f"{line}-route", f"{line}-source", *names.assets}
+    own |= {f"{line}-route", f"{line}-source", f"{line}-sink", *names.assets}
     if line == SECOND:
         own |= {SHARED, "of-all-ovens", "of-both-lines", UNKNOWN, "0" * 12}
     paths = [p for p in values_at(route.path) if p == route.path or {*re.split("[/:]", p)} & own]
