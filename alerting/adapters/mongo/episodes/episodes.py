@@ -21,7 +21,12 @@ from alerting.adapters.mongo.documents import (
     utc,
 )
 from alerting.adapters.mongo.each import Read, good, good_values, read_each
-from alerting.adapters.mongo.indexes import EPISODES, OVER_ON_ASSETS_INDEX, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
+from alerting.adapters.mongo.indexes import (
+    EPISODES,
+    OVER_ON_ASSETS_INDEX,
+    OVER_UNACKNOWLEDGED,
+    OVER_UNACKNOWLEDGED_INDEX,
+)
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.definitions.faults import shown
 from alerting.definitions.model import SEVERITIES
