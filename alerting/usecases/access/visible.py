@@ -111,8 +111,8 @@ class RecentSources:
     def __init__(self, later: Later | None = None) -> None:
         """`later`: finds the hash again before it is too old; None: the next who asks waits."""
         self._later = later
-        self._found: _Sources | None = None
-        self._begun: _Sources | None = None
+        self._found: _KnownHash | None = None
+        self._begun: _KnownHash | None = None
 
     def find(self, plans: EvaluationPlans, now: datetime) -> str:
         """Return the hash, empty where there is none. `now`: the real time."""
@@ -126,7 +126,7 @@ class RecentSources:
 
     def _read(self, plans: EvaluationPlans, now: datetime) -> str:
         written = plans.source_hash()
-        self._found = _Sources(now, written)
+        self._found = _KnownHash(now, written)
         return written
 
 
@@ -158,7 +158,7 @@ class VisibleParts:
         return part
 
 
-class _Sources(NamedTuple):
+class _KnownHash(NamedTuple):
     """A hash of the sources, and since when it is known."""
 
     at: datetime
