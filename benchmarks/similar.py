@@ -7,17 +7,23 @@ contributed most, the newest three. Two lines: that of the demo, and one on whic
 one signature: the burner of zone 2 loses power in both, and contributes most; in one of them the
 air gets damp besides. Then an operator who has tried one of three actions in each earlier alert, at
 random, takes the one that the page of the alert lists first; whether it helps is simulated.
-`ALERTING_BENCH_SEEDS`: number of each line, from seed 21 (5).
+`ALERTING_BENCH_SEEDS`: number of each line, from seed 21 (5). Counts of each line are kept in
+`similar.jsonl` below ALERTING_BENCH_KEPT (.alerting/benchmarks), named by a hash of the code; an
+interrupted run goes on.
 """
 
+import hashlib
+import json
 import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import alerting
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.revisions import next_revision
@@ -75,16 +81,25 @@ def run() -> dict[str, Any]:
     weeks = int(os.environ.get("ALERTING_BENCH_WEEKS", "12"))
     lines = int(os.environ.get("ALERTING_BENCH_SEEDS", "5"))
     definition = trial_definition()
+    kept = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "similar.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    made = _read(kept)
     by_line = {}
+    pooled: Counter[str] = Counter()
     for name, line in LINES.items():
         totals: Counter[str] = Counter()
         by_seed = []
         for seed in range(FIRST_SEED, FIRST_SEED + lines):
-            start = line(seed=seed, origin=ORIGIN, live_from=0)
-            counts = _count(known_alerts(definition, start, weeks), seed)
-            totals += counts
-            by_seed.append({"seed": seed, **_shares(counts)})
+            key = f"{name}, {weeks} weeks, seed {seed}, {version()}"
+            if key not in made:
+                start = line(seed=seed, origin=ORIGIN, live_from=0)
+                made[key] = _count(known_alerts(definition, start, weeks), seed)
+                with kept.open("a") as out:
+                    out.write(json.dumps({"key": key, "counts": made[key]}) + "\n")
+            totals += made[key]
+            by_seed.append({"seed": seed, **_shares(made[key])})
         by_line[name] = {**_shares(totals), "by_seed": by_seed}
+        pooled += totals
     shared = by_line["two causes of one signature"]
     found = shared["cause"]
     peer = shared["cause_by_strongest_variable"]
@@ -101,7 +116,26 @@ def run() -> dict[str, Any]:
         "action helps in >= 80 %",
         "met": found >= peer + 0.1 and least >= 0.8,
         "lines": by_line,
+        "pooled": _shares(pooled),
     }
+
+
+def version() -> str:
+    """Return a hash of what the counts depend on: the line, learning, similarity and this trial."""
+    package = Path(alerting.__file__).parent
+    folders = [package / name for name in ("demo", "kinds", "learning", "recommendation")]
+    digest = hashlib.sha256()
+    for folder in (*folders, Path(__file__).parent / "trial"):
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+def _read(kept: Path) -> dict[str, Counter[str]]:
+    if not kept.exists():
+        return {}
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    return {one["key"]: Counter(one["counts"]) for one in lines}
 
 
 def known_alerts(

@@ -86,7 +86,7 @@ from alerting.operators.refusals import RefusalLog
 from alerting.settings.environment import UTC
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.access.people import Passwords
-from alerting.usecases.access.visible import VisibleParts
+from alerting.usecases.access.visible import RecentSources, VisibleParts
 from alerting.usecases.now.known_plant import KnownPlants
 from alerting.usecases.sinks.trial import OpenSink
 from alerting.usecases.sources.poll import Readers
@@ -205,8 +205,9 @@ def create_app(
         redoc_url=None,
     )
     app.state.platform = platform
-    app.state.visible_parts = VisibleParts()
-    app.state.known_plants = KnownPlants(later.submit)
+    sources = RecentSources(later.submit)
+    app.state.visible_parts = VisibleParts(sources)
+    app.state.known_plants = KnownPlants(sources, later.submit)
     app.state.live = LiveChanges(platform, app.state.visible_parts, now)
     app.state.zone = zone
     app.state.language = language

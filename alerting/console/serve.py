@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from alerting.adapters.oidc import OidcProvider
 
 TOKENS_FILE = variable("api_tokens_file")
+_SEARCH_AFTER = (20_000, 20, 50)
+"""Objects after which Python searches for unused rings, and how many such searches come before one
+of older objects: one of all, with a plant of thousands of assets, lets all answers wait .1 s."""
 _SWITCH_S = 0.001
 """After this time a long computation lets another answer go on, which waits several times for its
 turn: after each answer of the database."""
@@ -78,6 +81,7 @@ def serve(
 
         HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
         gc.freeze()  # else all answers wait .1 s while the objects of libraries are searched
+        gc.set_threshold(*_SEARCH_AFTER)
         sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)
 

@@ -1,8 +1,10 @@
 """The asset tree as tiles: grey while an asset is normal, worst first."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -13,6 +15,7 @@ from alerting.operators.silences import SilenceMark
 TileState = Literal[
     "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
 ]
+_NUMBER = re.compile(r"([0-9]{1,18})")
 _RANKS: tuple[TileState, ...] = get_args(TileState)
 MOST_NORMAL = 60
 """Normal assets that are shown one by one; of more, their number is, without those that are
@@ -170,13 +173,21 @@ def _alarm_tile(
     return Tile(asset.name, asset.title, known, worst.severity, count, worst.id, unknown)
 
 
-def _tile_order(tile: Tile) -> tuple[int, int, str, str]:
+def _tile_order(tile: Tile) -> tuple[int, int, tuple[str | int, ...], str]:
+    return *_urgency(tile), _in_counting_order(tile.title), tile.asset
+
+
+def _part_order(part: PartTiles) -> tuple[int, int, tuple[str | int, ...], str]:
+    urgency = _urgency(part.tiles[0]) if part.tiles else (len(_RANKS), 0)
+    return *urgency, _in_counting_order(part.title), part.name
+
+
+def _urgency(tile: Tile) -> tuple[int, int]:
     severity = -1 if tile.severity is None else SEVERITIES.index(tile.severity)
-    return _RANKS.index(tile.state), -severity, tile.title, tile.asset
+    return _RANKS.index(tile.state), -severity
 
 
-def _part_order(part: PartTiles) -> tuple[int, int, str, str]:
-    if not part.tiles:
-        return len(_RANKS), 0, part.title, part.name
-    rank, severity, _, _ = _tile_order(part.tiles[0])
-    return rank, severity, part.title, part.name
+@lru_cache(10_000)
+def _in_counting_order(title: str) -> tuple[str | int, ...]:
+    """Return a title as texts and numbers by turns: "Press 2" comes before "Press 10"."""
+    return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))

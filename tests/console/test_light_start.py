@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {
     *("scipy", "sklearn", "lightgbm", "xgboost", "shap", "numba", "optuna", "skops"),
     *("matplotlib", "mlflow", "sqlalchemy", "airflow", "django"),
-    *("pandas", "pyarrow", "authlib"),
+    *("pandas", "pyarrow", "authlib", "cryptography"),
 }
 PROGRAM = """
 import sys

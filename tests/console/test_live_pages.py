@@ -91,7 +91,7 @@ def test_an_episode_page_shows_what_others_do_but_not_while_somebody_types(tmp_p
             assert page.evaluate("document.querySelectorAll('details[open]').length") > 0
 
 
-def test_pages_of_one_browser_share_one_stream(tmp_path, stores):
+def test_eight_tabs_of_one_browser_share_one_stream_and_stay_usable(tmp_path, stores):
     platform = platform_on(stores, [], HandClock(datetime.now(UTC)))
     app = create_app(platform, TOKENS)
     with serving_thread(app) as port:
@@ -102,6 +102,10 @@ def test_pages_of_one_browser_share_one_stream(tmp_path, stores):
             platform.episodes.insert(raised(3, "oven-1"))
             shows(page, "Hot at oven-1")
             assert app.state.live.readers == 1
+            for path in ("/definitions", "/"):  # a stream for each tab would let these wait
+                page.open(base + path)
+                page.wait_for(base + path, "main")
+            shows(page, "Hot at oven-1")
 
 
 def test_an_api_that_was_killed_is_found_again_and_the_page_shows_the_truth_once(

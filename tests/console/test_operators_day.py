@@ -251,6 +251,15 @@ QUESTIONS = {
 the open alarm; `night`: of the shift before."""
 
 
+MORE_PAGES = {
+    "now": "/",
+    "asset": "/assets/press-3",
+    "maintenance": "/new-silence?part=press-3",
+    "plant": "/plant",
+}
+"""Pages of an operator that nothing is asked on; none scrolls sideways."""
+
+
 @pytest.mark.parametrize("screen", ["phone", "desk"])
 def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, stores, screen):
     platform = operators_plant(stores)
@@ -269,5 +278,8 @@ def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, store
         for path, selector, answer in QUESTIONS.values():
             page.open(base + paths.get(path, path))
             in_sight(page, selector, answer)
-        page.open(f"{base}/episodes/{hot.id}")
+        one = Operator(page, base, screen, "light")
+        for name, path in {**MORE_PAGES, "before": paths["episode"]}.items():
+            one.open(path)
+            one.look(name)
         assert HELPED in page.text()

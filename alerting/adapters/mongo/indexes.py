@@ -94,6 +94,7 @@ OVER_UNACKNOWLEDGED: Document = {
     "withdrawn": False,
 }
 OVER_UNACKNOWLEDGED_INDEX = "over_unacknowledged"
+OVER_ON_ASSETS_INDEX = "over_unacknowledged_on_assets"
 _A_DAY = 86_400  # s
 
 
@@ -163,6 +164,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel(
             [("raised_at", DESCENDING), ("_id", DESCENDING)],
             name=OVER_UNACKNOWLEDGED_INDEX,
+            partialFilterExpression=OVER_UNACKNOWLEDGED,
+        ),
+        IndexModel(
+            [("asset", ASCENDING), ("raised_at", DESCENDING), ("_id", DESCENDING)],
+            name=OVER_ON_ASSETS_INDEX,
             partialFilterExpression=OVER_UNACKNOWLEDGED,
         ),
     ],

@@ -184,6 +184,7 @@ def _older(request: Request, platform: Platform, cursor: str) -> str:
         "now/older.html",
         request,
         days=_days(request, shown, now),
+        asset_titles=known_plant(request, platform).asset_titles,
         older=views.cursor_after(shown[-1]) if len(found) > EARLIER_SHOWN else None,
         windows={},
         now=now,

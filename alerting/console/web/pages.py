@@ -168,6 +168,7 @@ def episode_page(
         operator_state=operator_state(platform, found, now),
         silence=silences_at(platform, now).find(found.definition, found.asset, found.severity, now),
         variables=asset.variables if asset else {},
+        asset_title=asset.title if asset and asset.title else found.asset,
         refusal=refusal,
         shelving=shelving,
         closing=closing,

@@ -20,6 +20,7 @@ from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Langu
 from alerting.definitions.wording.spoken import format_threshold
 from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission, Target
+from alerting.operators.tiles import PartTiles
 from alerting.recommendation.messages import (
     describe_unusual,
     quantity_name,
@@ -69,9 +70,9 @@ STYLED = (
 _SHORT = 100
 """Characters of a text of which the markup is remembered: pages repeat names and states."""
 _MOST_MADE = 1000
-_MADE: dict[tuple[object, ...], tuple[Episode, Language, str]] = {}
-"""Parts of pages by macro, episode, texts, minute, zone and language, with the episode and
-the language themselves."""
+_MADE: dict[tuple[object, ...], tuple[object, Language, str]] = {}
+"""Parts of pages by macro, episode or other thing, texts, minute, zone and language, with the thing
+and the language themselves."""
 ROLE_NAMES = {
     "sender": translatable("sender"),
     "viewer": translatable("viewer"),
@@ -101,22 +102,33 @@ def render(template: str, request: Request, **values: Any) -> str:
 
 
 @pass_context
-def render_again(page: Context, macro: Macro, episode: Episode, *given: str | int) -> str:
-    """Return what a macro makes of an episode and some texts or numbers; as before if it is asked
-    the same again within a minute of the line: pages show the same alarms again and again.
+def render_again(
+    page: Context, macro: Macro, thing: Episode | tuple[Episode, ...] | PartTiles, *given: str | int
+) -> str:
+    """Return what a macro makes of an episode, several ones or a part of the plant, and some texts
+    or numbers; as before if it is asked the same again within a minute of the line: pages show the
+    same alarms again and again.
 
     The macro must read nothing else of the page but `now`, `zone` and `language`.
     """
     now: datetime = page["now"]
     language: Language = page["language"]
     minute = int(now.timestamp()) // 60
-    key = (macro.name, id(episode), given, minute, page["zone"].key, language.code)
+    key = (macro.name, _identity(thing), given, minute, page["zone"].key, language.code)
     made = _MADE.get(key)
-    if made is None or made[0] is not episode or made[1] is not language:
+    if made is None or made[1] is not language:
         if len(_MADE) >= _MOST_MADE:
             _MADE.clear()
-        made = _MADE[key] = episode, language, macro(episode, *given)
+        made = _MADE[key] = thing, language, macro(thing, *given)
     return made[2]
+
+
+def _identity(thing: Episode | tuple[Episode, ...] | PartTiles) -> object:
+    """Return what tells a thing from others: episodes are as large as they are many, and remembered
+    with what is made of them, so that no other one is at their place."""
+    if isinstance(thing, Episode):
+        return id(thing)
+    return tuple(map(id, thing)) if isinstance(thing, tuple) else thing
 
 
 def zone_of(request: Request) -> ZoneInfo:

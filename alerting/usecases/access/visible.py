@@ -1,9 +1,9 @@
 """The part of the plant that an account with a scope sees: assets, definitions, sources."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from alerting.definitions.assets import Asset
@@ -15,6 +15,10 @@ from alerting.ports import Assets, Definitions, EvaluationPlans
 
 _MOST_PARTS = 200
 _RECENT = timedelta(seconds=1)
+_SOON = timedelta(seconds=0.5)
+"""After this time the hash of the sources is found again, before anyone waits for it."""
+Later = Callable[[Callable[[], object]], object]
+"""Begins work that need not be awaited."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,38 @@ def find_visible(
     )
 
 
+class RecentSources:
+    """The hash of all assets, definitions and revisions, at most a second old, shared by all who
+    compare it."""
+
+    def __init__(self, later: Later | None = None) -> None:
+        """`later`: finds the hash again before it is too old; None: the next who asks waits."""
+        self._later = later
+        self._found: _KnownHash | None = None
+        self._begun: _KnownHash | None = None
+
+    def find(self, plans: EvaluationPlans, now: datetime) -> str:
+        """Return the hash, empty where there is none. `now`: the real time."""
+        found = self._found
+        if found is None or not timedelta(0) <= now - found.at < _RECENT:
+            return self._read(plans, now)
+        if self._later is not None and now - found.at >= _SOON and self._begun is not found:
+            self._begun = found
+            self._later(partial(self._read, plans, now))
+        return found.written
+
+    def _read(self, plans: EvaluationPlans, now: datetime) -> str:
+        written = plans.source_hash()
+        self._found = _KnownHash(now, written)
+        return written
+
+
 class VisibleParts:
     """Visible parts by scopes, at most a second old, made again only if an asset, a definition or a
     revision has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: RecentSources | None = None) -> None:
+        self._sources = sources or RecentSources()
         self._made: dict[Scopes, _Made] = {}
 
     def find(
@@ -128,22 +159,25 @@ class VisibleParts:
     ) -> VisiblePart:
         """Return what lies in scopes. `now`: the real time."""
         known = self._made.get(scopes)
-        if known is not None and timedelta(0) <= now - known.at < _RECENT:
-            return known.part
-        written = plans.source_hash()
+        written = self._sources.find(plans, now)
         if known is not None and written and known.written == written:
-            part = known.part
-        else:
-            part = find_visible(scopes, assets.all(), definitions.latest_revisions())
+            return known.part
+        part = find_visible(scopes, assets.all(), definitions.latest_revisions())
         if len(self._made) >= _MOST_PARTS:
             self._made.clear()
-        self._made[scopes] = _Made(now, written, part)
+        self._made[scopes] = _Made(written, part)
         return part
 
 
-class _Made(NamedTuple):
-    """A visible part, when it was last compared, and the hash of what it was made of."""
+class _KnownHash(NamedTuple):
+    """A hash of the sources, and since when it is known."""
 
     at: datetime
+    written: str
+
+
+class _Made(NamedTuple):
+    """A visible part, and the hash of what it was made of."""
+
     written: str
     part: VisiblePart

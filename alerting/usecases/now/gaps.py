@@ -1,6 +1,6 @@
 """Targets of which it is not known whether all is well, and why."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,6 +13,7 @@ from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import States
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
+from alerting.usecases.access.visible import Later
 
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
@@ -21,7 +22,6 @@ _MANY = 500
 _RECENT = timedelta(seconds=5)
 _LONGEST = timedelta(seconds=15)
 """For so long the coverage of before is shown while it is found again."""
-Later = Callable[[Callable[[], object]], object]
 LATE = translatable("its evaluation is late")
 
 

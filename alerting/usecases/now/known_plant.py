@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from alerting.definitions.assets import Asset
@@ -12,20 +12,18 @@ from alerting.episodes.targets import EvaluationTarget
 from alerting.operators.permissions import Scopes
 from alerting.operators.tiles import PlantAsset, find_parts
 from alerting.ports import EvaluationPorts
-from alerting.usecases.definitions.targets import source_hash_of
-from alerting.usecases.now.gaps import Later, RecentCoverage
+from alerting.usecases.access.visible import Later, RecentSources
+from alerting.usecases.now.gaps import RecentCoverage
 from alerting.usecases.platform_health.metrics import read_inventory
 
 _MOST_PLANTS = 50
-_RECENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class KnownPlant:
     """What is known of a plant. `latest`: newest revisions by name; `parts`: the part of each
-    asset; `lines`: parts by name with their titles; `written`: identity of all that was read."""
+    asset; `lines`: parts by name with their titles."""
 
-    written: str
     documents: Mapping[str, Asset]
     assets: Mapping[str, PlantAsset]
     parts: Mapping[str, str]
@@ -68,32 +66,24 @@ class KnownPlant:
 class KnownPlants:
     """Plants as people of different scopes see them, each read when it is first asked for."""
 
-    def __init__(self, later: Later | None = None) -> None:
+    def __init__(self, sources: RecentSources | None = None, later: Later | None = None) -> None:
         """`later`: begins work that need not be awaited (see `RecentCoverage`)."""
-        self._known: dict[Scopes, KnownPlant] = {}
-        self._written: tuple[datetime, str] | None = None
+        self._sources = sources or RecentSources()
+        self._known: dict[Scopes, tuple[str, KnownPlant]] = {}
         self._later = later
 
     def find(self, scopes: Scopes, platform: EvaluationPorts, now: datetime) -> KnownPlant:
         """Return the plant in scopes, at most a second old. `platform`: narrowed to them; `now`:
         the real time."""
-        known = self._known.get(scopes)
-        written = self._find_written(platform, now)
-        if known is not None and written and known.written == written:
+        written = self._sources.find(platform.evaluation_plans, now)
+        before, known = self._known.get(scopes, ("", None))
+        if known is not None and written and before == written:
             return known
         if len(self._known) >= _MOST_PLANTS:
             self._known.clear()
-        self._known[scopes] = found = read_plant(platform, self._later)
-        self._written = (now, found.written)
+        found = read_plant(platform, self._later)
+        self._known[scopes] = written, found
         return found
-
-    def _find_written(self, platform: EvaluationPorts, now: datetime) -> str:
-        """Return the identity of all documents of the whole plant, which all scopes share."""
-        if self._written is not None and timedelta(0) < now - self._written[0] < _RECENT:
-            return self._written[1]
-        written = source_hash_of(platform)
-        self._written = (now, written)
-        return written
 
 
 def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPlant:
@@ -108,7 +98,6 @@ def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPl
     for target in inventory.targets:
         definition_counts[target.asset] = definition_counts.get(target.asset, 0) + 1
     return KnownPlant(
-        inventory.written,
         documents,
         assets,
         find_parts(assets),

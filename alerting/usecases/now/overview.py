@@ -119,8 +119,11 @@ def read_now(
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
     silences = silences_at(platform, now)
     leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
+    assets = plant.assets
+    if filters.asset is not None or filters.line is not None:
+        assets = {name: one for name, one in assets.items() if _is_part(name, filters, plant)}
     parts = make_tiles(
-        {name: one for name, one in plant.assets.items() if _is_part(name, filters, plant)},
+        assets,
         plant.parts,
         plant.definition_counts,
         shows,

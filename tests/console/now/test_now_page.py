@@ -300,3 +300,15 @@ def test_rows_are_in_the_language_of_each_reader(plant, browser):
     browser.post("/language", data={"language": "en", "next": "/"})
     assert row() == english
     assert "high" in english
+
+
+def test_ended_alarms_name_the_asset_as_people_call_it(plant, browser):
+    plant.assets.store_assets([Asset(name="mixer", title="Big mixer", parent="line-2")])
+    seen = ActorStamp("ann", at(101))
+    plant.episodes.insert(episode(100, "mixer", "closed", acknowledged=seen))
+    plant.episodes.insert(episode(90, "mixer", "closed"))
+    log_in(browser)
+    page = browser.get("/").text
+    for part in ("unacknowledged", "earlier"):
+        section = re.search(f'<section id="{part}">.*?</section>', page, re.DOTALL)[0]
+        assert "Big mixer" in text_of("<body>" + section), section

@@ -21,7 +21,12 @@ from alerting.adapters.mongo.documents import (
     utc,
 )
 from alerting.adapters.mongo.each import Read, good, good_values, read_each
-from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
+from alerting.adapters.mongo.indexes import (
+    EPISODES,
+    OVER_ON_ASSETS_INDEX,
+    OVER_UNACKNOWLEDGED,
+    OVER_UNACKNOWLEDGED_INDEX,
+)
 from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.definitions.faults import shown
 from alerting.definitions.model import SEVERITIES
@@ -140,7 +145,8 @@ class MongoEpisodes:
         self, limit: int, assets: Collection[str] | None = None
     ) -> list[Episode]:
         query = OVER_UNACKNOWLEDGED | _condition_of(assets)
-        return self._read_known(query, limit, OVER_UNACKNOWLEDGED_INDEX if assets is None else None)
+        index = OVER_UNACKNOWLEDGED_INDEX if assets is None else OVER_ON_ASSETS_INDEX
+        return self._read_known(query, limit, index)
 
     def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
         """Return episodes, newest first; those that are as they were last read are not made anew:
