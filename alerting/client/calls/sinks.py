@@ -18,9 +18,9 @@ from alerting.client.transport import Transport, segment
 class SinksCalls(Transport):
     """Calls about sinks."""
 
-    def list_sinks(self) -> SinksView:
+    def list_sinks(self, *, in_plant: str | None = None) -> SinksView:
         """List all sinks by name, and faulty documents."""
-        answer: SinksView = self.call("GET", "/sinks")
+        answer: SinksView = self.call("GET", "/sinks", query={"in_plant": in_plant})
         return answer
 
     def check_sink(self, body: SinkBody | str) -> SinkChangeView:

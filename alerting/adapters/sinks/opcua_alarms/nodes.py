@@ -8,7 +8,8 @@ from asyncua import ua
 from asyncua.server.internal_server import InternalServer
 
 from alerting.adapters.sinks.opcua_alarms.events import ALARM_TYPE, ConditionEvent
-from alerting.definitions.assets import Asset, AssetTree
+from alerting.definitions.assets import Asset
+from alerting.definitions.plants import AssetTree
 
 NAMESPACE = 2
 PLANT = ua.NodeId("plant", NAMESPACE)
