@@ -13,8 +13,7 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
-    from alerting.usecases.evaluation.evaluate import RoundPlan
-    from alerting.usecases.evaluation.run import EvaluationCounts
+    from alerting.usecases.evaluation.run import EvaluationCounts, RoundPlan
 
 SLOTS = read_settings(os.environ).evaluation_slots
 

@@ -345,8 +345,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "end": writing("training", _of_definition),
     },
     "reports": {
-        "add": writing("head", is_visible_report),
-        "store_report": writing("head", is_visible_report),
+        **dict.fromkeys(("add", "store_report"), writing("head", is_visible_report)),
         "record": _stored(is_visible_report, lambda: None),
         "get": one(is_visible_report),
         **dict.fromkeys(("content", "page"), _stored(is_visible_report, lambda: None)),

@@ -2,7 +2,7 @@
 with them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
@@ -36,9 +36,14 @@ from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
-from alerting.usecases.evaluation.run import Batch, EvaluationCounts, EvaluationRun, starts_of
+from alerting.usecases.evaluation.run import (
+    Batch,
+    EvaluationCounts,
+    EvaluationRun,
+    RoundPlan,
+    starts_of,
+)
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
-from alerting.usecases.ingestion.late_routing import LateCounts
 from alerting.usecases.notification.routes import correct_if_known_late
 from alerting.usecases.registry.model_cache import ModelCache
 
@@ -68,19 +73,6 @@ def evaluate(
     counts.determined = determine_due_outcomes(platform, as_of, correct_if_known_late)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
-
-
-@dataclass(frozen=True)
-class RoundPlan:
-    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
-    readings. `tasks`: how many shards there are at most. `is_small`: its targets are so few that
-    one process evaluates them all."""
-
-    shards: list[int]
-    source_hash: str
-    late: LateCounts
-    tasks: int
-    is_small: bool = False
 
 
 def plan_round(

@@ -19,6 +19,7 @@ from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.evaluation.batch_readings import BatchReadings
+from alerting.usecases.ingestion.late_routing import LateCounts
 from alerting.usecases.registry.model_cache import ModelCache
 
 _SCORES_AT_ONCE = 20_000
@@ -58,6 +59,19 @@ class EvaluationCounts:
                 mine.update(more)
             else:
                 setattr(self, one.name, mine + more)
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
+    readings. `tasks`: how many shards there are at most. `is_small`: its targets are so few that
+    one process evaluates them all."""
+
+    shards: list[int]
+    source_hash: str
+    late: LateCounts
+    tasks: int
+    is_small: bool = False
 
 
 class Versions(NamedTuple):
