@@ -34,7 +34,7 @@ def test_a_worker_evaluates_and_an_outage_of_the_broker_uses_up_no_try(tmp_path:
             platform, [ReadingRow("oven-1", at(m), {"temperature": 220.0}) for m in range(5)], at(5)
         )
 
-        tasks = cluster.airflow.run("evaluate__1m", at(10))
+        tasks = those_that_ran(cluster.airflow.run("evaluate__1m", at(10)))
 
         assert {task["hostname"] for task in tasks} == {WORKER}
         assert {task["queue"] for task in tasks} == {"evaluation"}
@@ -50,7 +50,14 @@ def test_a_worker_evaluates_and_an_outage_of_the_broker_uses_up_no_try(tmp_path:
         )
         again = started_redis(tmp_path, cluster.redis.port)
         try:
-            tasks = cluster.airflow.finish("evaluate__1m", run)
+            tasks = those_that_ran(cluster.airflow.finish("evaluate__1m", run))
         finally:
             again.stop()
         assert {task["try_number"] for task in tasks} == {1}
+
+
+def those_that_ran(tasks):
+    """The tasks of a run without those that a small round leaves out; there is one at least."""
+    found = [task for task in tasks if task["state"] != "skipped"]
+    assert found
+    return found

@@ -242,7 +242,8 @@ def test_rubbish_in_every_body_is_refused(client):
                 **request,
             )
     assert walk.wrong == []
-    assert bodies == len(VALID) + 6  # documents are checked, looked at, applied; ends
+    # documents of definitions, sources and sinks are checked, looked at, applied; ends
+    assert bodies == len(VALID) + 8
     assert walk.sent > 400
 
 
