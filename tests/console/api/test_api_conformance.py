@@ -31,7 +31,7 @@ UNREADABLE = (
 )
 UNDER_WAY = "being checked|being written|was refused|imported already|failed|not a legal name"
 NO_PLANT = "^there is no plant '"
-"""Refusal of any list by the parameter `in_plant`: the description cannot say which plants there are."""
+"""Refusal of any list by `in_plant`: the description cannot say which plants there are."""
 BY_STATE = {
     "GET /api/v1/events": "must lie after start|a shorter span",
     "GET /api/v1/kpi": r"must lie before|days are too many|has shifts",
