@@ -40,7 +40,7 @@ def plan(every: str, plant: str) -> list[dict[str, object]]:
             return evaluate_shard(platform, parse_duration(every), *whole, plant)
 
         if found.is_small:
-            _evaluate_here(platform, evaluate_all)
+            _evaluate_here(platform, as_of, evaluate_all)
             return []
     return _shards(found, every=every, plant=plant, as_of=as_of)
 
@@ -49,12 +49,15 @@ def _say_late(found: "RoundPlan") -> None:
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
 
 
-def _evaluate_here(platform: "Platform", evaluate_all: "Callable[[], EvaluationCounts]") -> None:
-    """Evaluate, then deliver what is due, also after a failure, which is raised."""
+def _evaluate_here(
+    platform: "Platform", as_of: str, evaluate_all: "Callable[[], EvaluationCounts]"
+) -> None:
+    """Evaluate up to an instant, then deliver what is due, also after a failure, which is
+    raised."""
     from alerting.usecases.notification.deliver import deliver_now
 
     try:
-        say(f"evaluated here: {in_numbers(evaluate_all())}")
+        say(f"evaluated here up to {as_of}: {in_numbers(evaluate_all())}")
     finally:
         say(f"delivered: {in_numbers(deliver_now(platform, platform.clock.now()))}")
 
@@ -127,7 +130,7 @@ def plan_arrived() -> list[dict[str, object]]:
             return evaluate_shard(platform, sources, *whole)
 
         if found.is_small:
-            _evaluate_here(platform, evaluate_all)
+            _evaluate_here(platform, as_of, evaluate_all)
             return []
     return _shards(found, sources=sources, as_of=as_of)
 

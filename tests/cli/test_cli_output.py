@@ -73,6 +73,18 @@ def source_commands():
     ]
 
 
+def sink_commands():
+    """The words of every command on sinks."""
+    folder = str(Path("sent").absolute())
+    sink = write("sink.yaml", {"name": "bi", "kind": "parquet", "folder": folder})
+    on_it = ("show", "pause", "resume", "dead-letters", "retry", "retire")
+    return [
+        *(("sink", word, sink) for word in ("check", "test", "apply")),
+        ("sink", "list"),
+        *(("sink", word, "bi") for word in on_it),
+    ]
+
+
 def route_commands(route):
     """The words of every command on routes and their notifications."""
     return [
@@ -156,6 +168,7 @@ def every_command(plant, files, episode):
         ("import", "assets", files["assets"]),
         *route_commands(files["route"]),
         *source_commands(),
+        *sink_commands(),
         *access_commands(),
         ("demo", "past", "--days", "1"),
         ("demo", "status"),

@@ -31,7 +31,8 @@ from typer.testing import CliRunner
 from alerting.cli.main import app
 for command in json.loads(sys.argv[1]):
     result = CliRunner().invoke(app, command)
-    loaded = sorted({name.partition(".")[0] for name in sys.modules})
+    there = {name for name, module in sys.modules.items() if module is not None}
+    loaded = sorted({name.partition(".")[0] for name in there})
     print(json.dumps([command, result.exit_code, result.output, loaded]))
 """
 COMMANDS = (

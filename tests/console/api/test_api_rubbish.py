@@ -243,7 +243,7 @@ def test_rubbish_in_every_body_is_refused(client):
             )
     assert walk.wrong == []
     # documents of definitions, sources and sinks are checked, looked at, applied; ends
-    assert bodies == len(VALID) + 8
+    assert bodies == len(VALID) + 7
     assert walk.sent > 400
 
 

@@ -86,6 +86,7 @@ VALID = {
     },
     "RouteBody": {"name": "all", "channels": ["log"]},
     "SourceBody": {**BROKER, "stale_after": "5m"},
+    "SinkBody": {"name": "mes", "kind": "webhook", "url": {"env": "MES_URL"}},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
     "RetireBody": {"reason": "r"},
