@@ -293,7 +293,7 @@ def test_an_operator_reads_that_an_engineer_has_been_told_once_the_message_is_ou
 def test_the_menu_has_what_a_role_needs(browser):
     everyone = ["Now", "Hand-over", "Maintenance", "Assets", "Trends", "Definitions", "Models"]
     everyone += ["Plant", "Alarm quality", "Reports"]
-    engineers = [*everyone, "Routes", "Sources", "Platform"]
+    engineers = [*everyone, "Routes", "Sources", "Sinks", "Platform"]
     admins = [*engineers, "Audit", "Access"]
     for token, names in zip(TOKENS, (everyone, everyone, admins), strict=False):
         log_in(browser, token)
