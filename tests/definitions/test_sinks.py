@@ -8,6 +8,10 @@ from alerting.definitions.sinks.sink import SINK_KINDS, SinkRefused, parse_sink,
 pytestmark = pytest.mark.fast
 
 URL = {"env": "RECEIVER_URL"}
+WHERE = {
+    "parquet": {"folder": "/out"},
+    "opcua_alarms": {"folder": "/opcua", "accounts": ["scada"]},
+}
 
 
 def faults(**fields):
@@ -18,8 +22,7 @@ def faults(**fields):
 
 def test_a_document_stays_as_it_was_written():
     for kind in SINK_KINDS:
-        where = {"folder": "/out"} if kind == "parquet" else {"url": URL}
-        document = {"name": "out", "kind": kind, **where}
+        document = {"name": "out", "kind": kind, **WHERE.get(kind, {"url": URL})}
         assert sink_document(parse_sink(document)) == document
 
 

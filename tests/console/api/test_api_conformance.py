@@ -19,7 +19,7 @@ from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages
+from tests.helpers.console.rubbish import ADMIN_TOKEN, filled, no_messages, takes_all
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
@@ -110,6 +110,7 @@ def address(tmp_path_factory):
         TOKENS,
         predict_files=JobFolder(tmp_path_factory.mktemp("predictions")),
         source_readers=no_messages,
+        sink_opener=takes_all,
         import_files=UploadFolder(tmp_path_factory.mktemp("imports")),
     )
     port = free_port()

@@ -39,6 +39,7 @@ from tests.helpers.console.rubbish import (
     operations,
     path_of,
     required,
+    takes_all,
 )
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.learning.waiting import add_waiting
@@ -86,6 +87,7 @@ def everywhere(stub):
         "access_tokens",
         "audit",
         "sources",
+        "sinks",
         "labels",
         "silences",
     )
@@ -122,6 +124,7 @@ def client(tmp_path_factory):
         replace(made, channels={"log": LogChannel(lambda line: None)}),
         predict_files=files,
         source_readers=no_messages,
+        sink_opener=takes_all,
         import_files=UploadFolder(tmp_path_factory.mktemp("imports")),
     )
 

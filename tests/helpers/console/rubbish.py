@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from alerting.usecases.access.people import register_services
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.sinks.documents import apply_sinks
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers
 from tests.builders import at, oven, too_hot, too_moist
@@ -23,6 +24,24 @@ BROKER = {"name": "too-hot", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topi
 def no_messages():
     """Return readers of a broker that has none."""
     return Readers(None, None)
+
+
+class TakesAll:
+    """A receiver that takes everything."""
+
+    def probe(self, message):
+        return f"{message.key} was taken"
+
+    def close(self):
+        """Do nothing."""
+
+
+def takes_all():
+    """Return what connects any sink to a receiver that takes everything."""
+    return lambda sink: TakesAll()
+
+
+SINK = {"name": "too-hot", "kind": "webhook", "url": {"env": "MES_URL"}}
 
 
 VALID = {
@@ -86,7 +105,7 @@ VALID = {
     },
     "RouteBody": {"name": "all", "channels": ["log"]},
     "SourceBody": {**BROKER, "stale_after": "5m"},
-    "SinkBody": {"name": "mes", "kind": "webhook", "url": {"env": "MES_URL"}},
+    "SinkBody": {**SINK, "stale_after": "5m"},
     "ChangeBody": {"reason": "r", "accept_load": "a"},
     "RestoreBody": {"revision": 1, "reason": "r", "accept_load": "a"},
     "RetireBody": {"reason": "r"},
@@ -155,6 +174,7 @@ def filled(platform):
     platform.episodes.insert(episode(590, condition="open"))
     platform.routes.store_document({"name": "all", "match": {}, "channels": ["log"]})
     apply_sources(platform, [BROKER], "engineer", at(0))
+    apply_sinks(platform, [SINK], "engineer", at(0))
     platform.clock.instant = at(600)
     return platform
 
