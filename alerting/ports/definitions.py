@@ -122,6 +122,10 @@ class Assets(Protocol):
         """Return all valid assets, sorted by name, and the documents that cannot be read, by one
         read."""
 
+    def has_plants(self) -> bool:
+        """Return whether any asset states the settings of a plant, valid or not, without reading
+        the others."""
+
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and all known ones above them,
         sorted by name.

@@ -99,7 +99,8 @@ def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
         "1",
         translatable_count("{number} answer late", "{number} answers late", 1),
     )
-    store_report(platform, revision=2, differences=(difference,), announced=False)
+    changes = {"revision": 2, "differences": (difference,), "language": code}
+    store_report(platform, announced=False, **changes)
     assert announce_reports(platform, at(9000)) == 1
     (notification,) = platform.notifications.due(at(9000), 9)
     assert notification.content.subject == subject

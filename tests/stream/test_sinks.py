@@ -188,10 +188,9 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, r
     close(plant, one, 2)
     plant.scores.add("moist", "oven-1", [Score(at(m), 0.5, 0.7, 3) for m in range(5)])
     database = plant.episodes._episodes.database
-    # a position of 1970, which the oplog no longer has: its time stands after the first byte
-    position = plant.sink_deliveries.progress("mes").position
-    old = f"{position[:2]}00000001{position[10:]}"
-    database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": old}})
+    # a young server keeps its whole oplog: no position of it is lost, so this one is none
+    lost = {"$set": {"position": "8200000001"}}
+    database["sink_progress"].update_one({"_id": "mes"}, lost)
     with service(plant, receiver.address(receiver.port)):
         wait_until(lambda: plant.sink_deliveries.progress("mes").sent >= 7)
         last = store(plant, raised(3, asset="oven-2"))

@@ -85,6 +85,9 @@ class MemoryAssets:
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         return self.all(), []
 
+    def has_plants(self) -> bool:
+        return any(asset.plant is not None for asset in self._assets.values())
+
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         index = AssetIndex(self.all())
         found = {asset.name for asset in index.find_matching([*patterns])}

@@ -221,7 +221,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "get_many": by_value(_asset),
         "faulty": by_key(Sight.sees),
         "store_assets": _store_assets,
-        "event_types": allowed,
+        **dict.fromkeys(("event_types", "has_plants"), allowed),
         "put_event_types": _new_types,
     },
     "readings": {

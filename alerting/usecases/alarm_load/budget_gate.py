@@ -82,7 +82,8 @@ def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> 
         return []
     revisions = {r.name: r for r in platform.definitions.latest_revisions()}
     before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
-    budgets = budgets_by_position(platform.budget, platform.assets.all())
+    assets = platform.assets
+    budgets = budgets_by_position(platform.budget, assets.all() if assets.has_plants() else ())
     found = []
     for definition in gated:
         expected = expected_load(platform, definition, now)

@@ -52,6 +52,10 @@ class MongoAssets:
         """Return every asset whose document is valid, sorted by name."""
         return self.read_all()[0]
 
+    def has_plants(self) -> bool:
+        """Return whether any asset states the settings of a plant."""
+        return self._raw.find_one({"plant": {"$type": "object"}}, {"_id": True}) is not None
+
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         documents = self._whole()
         reads = read_whole(documents)
