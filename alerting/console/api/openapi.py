@@ -59,8 +59,8 @@ _PLANT = {
     "name": PLANT,
     "in": "query",
     "required": False,
-    "schema": {"type": "string", "pattern": NAME_PATTERN, "maxLength": NAME_LENGTH},
-    "description": "A plant: only what an account with it as its scope would see.",
+    "schema": {"type": "string", "pattern": f"^$|{NAME_PATTERN}", "maxLength": NAME_LENGTH},
+    "description": "A plant: only what an account with it as its scope would see. Empty: all.",
 }
 
 
