@@ -83,7 +83,7 @@ class Plant:
 
 
 PLATFORM = Plant(NO_PLANT, NO_PLANT)
-"""What holds outside of all plants: everything as in the platform."""
+"""Settings outside of all plants: those of the platform."""
 
 
 class Plants:

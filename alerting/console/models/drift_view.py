@@ -1,4 +1,4 @@
-"""What moved under a model, as its page shows it, with what to do about it."""
+"""Drift of a model's variables as its page shows it, with proposals."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -13,7 +13,7 @@ Channel = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class PlantSettings(Closed):
-    """What the people of a plant share. A field that is left out is as in the platform."""
+    """Settings that the people of a plant share. A field that is left out is as in the platform."""
 
     time_zone: TimeZone | None = Field(
         None,

@@ -18,7 +18,7 @@ from alerting.definitions.sources.streamed import Tls
 SinkContent = Literal["alarms", "acknowledgements", "scores", "forecasts"]
 VALUES: frozenset[SinkContent] = frozenset({"scores", "forecasts"})
 PLACEHOLDERS = ("asset", "definition", "severity", "sends")
-"""What a pattern of topics may name: nothing in a document is code."""
+"""Names that a pattern of topics may hold: nothing in a document is code."""
 
 
 class SinkMatch(Closed):

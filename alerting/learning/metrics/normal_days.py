@@ -1,4 +1,4 @@
-"""What is normal for the days of a training, by variable: the other half of `day_drift`.
+"""Normal values of the days of a training, by variable: the other half of `day_drift`.
 
 The level of a day is the median of its hourly means, and the spread of the level from day to day is
 what chance does (prediction interval of a new observation, Hahn & Meeker 1991). Days that follow
@@ -60,7 +60,7 @@ class HourTable(NamedTuple):
 
 @dataclass(frozen=True)
 class Regression:
-    """What predictors explain of a variable: `slopes` by predictor, from their means."""
+    """The part of a variable that predictors explain: `slopes` by predictor, from their means."""
 
     names: tuple[str, ...]
     means: Floats

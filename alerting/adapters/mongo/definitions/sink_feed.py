@@ -1,4 +1,4 @@
-"""What sinks deliver, from the change stream: episodes and scores in the order of their commits."""
+"""Changes that sinks deliver, from the change stream: episodes and scores as they were committed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -63,7 +63,7 @@ class AlarmSettings:
 
 @dataclass
 class _Changed:
-    """What has changed since the last look."""
+    """Changes since the last look."""
 
     everything: bool = True
     shelves: bool = False
