@@ -22,8 +22,8 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
             found = environ.get(secret.env, "")
             if not found:
                 raise UserError(
-                    f"the environment variable {secret.env} is not set; the process that reads the "
-                    "source needs it"
+                    f"the environment variable {secret.env} is not set; the process that connects "
+                    "needs it"
                 )
             return found
         if secret.file is not None:

@@ -67,7 +67,7 @@ class KindUnion(Generic[T]):
                 return Fault(
                     "kind",
                     f"{shown(document.get('kind'))} is not a kind",
-                    "write " + " or ".join(self._kinds),
+                    name_hint(str(document.get("kind")), self._kinds, "kinds"),
                 )
             case "extra_forbidden" if len(path) == 1:
                 return Fault(
