@@ -1,4 +1,4 @@
-"""Changes that sinks deliver, from the change stream: episodes and scores as they were committed."""
+"""Changes that sinks deliver, from the change stream: episodes and scores in order of commit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
