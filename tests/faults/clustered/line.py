@@ -25,8 +25,7 @@ class SendingLine(Line):
     async def _connect_and_send(self) -> None:
         taken = self._waiting[:AT_ONCE]
         rows = [
-            {"ts": ts.isoformat(), "asset": asset, "values": {"temperature": value}}
-            for asset, ts, value in taken
+            {"ts": ts.isoformat(), "asset": asset, "values": values} for asset, ts, values in taken
         ]
         self._turn = (self._turn + 1) % len(self._apis)
         try:
@@ -36,5 +35,5 @@ class SendingLine(Line):
             return
         assert not answer["refused"], answer
         self.answered[self._turn] += 1
-        self.sent |= {(asset, ts): value for asset, ts, value in taken}
+        self.sent |= {(asset, ts): values for asset, ts, values in taken}
         self._waiting = self._waiting[AT_ONCE:]

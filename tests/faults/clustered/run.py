@@ -103,7 +103,8 @@ def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str,
             _recover(account, storm, stores, line)
             ticks = _ticks(whole)
             with open_stores(whole.members.uri, CALM, prepare=True) as undisturbed:
-                compare(account, world, line, stores, calm_episodes(undisturbed, began, line))
+                expected = calm_episodes(undisturbed, began, line)
+                compare(account, world, line, stores, expected, began)
     finally:
         for part in parts:
             part.stop()

@@ -15,6 +15,8 @@ from alerting.ports import ReadingRow
 from tests.faults.streamed.parts import STREAM, SUBJECT
 
 STEP_S = 0.5
+Sent = tuple[str, datetime, Mapping[str, float]]
+"""Asset, instant and values of a reading."""
 ASSETS = 40
 WITH_ALERTS = 10
 NORMAL = 200.0
@@ -47,13 +49,15 @@ class Line:
 
     hot_every_s = 10.0
     longest_steps = 17
+    subject = SUBJECT
+    steps_at_end = 1
 
     def __init__(self, address: str, seed: int) -> None:
         self._address = address
         self._random = np.random.default_rng(seed)
-        self.sent: dict[tuple[str, datetime], float] = {}
+        self.sent: dict[tuple[str, datetime], Mapping[str, float]] = {}
         self.repeated = 0
-        self._waiting: list[tuple[str, datetime, float]] = []
+        self._waiting: list[Sent] = []
         self._hot_until = np.zeros(ASSETS, np.int64)
         self._step = 0
         self._ended = threading.Event()
@@ -63,7 +67,7 @@ class Line:
         self._thread.start()
 
     def end(self) -> None:
-        """Send a last normal reading of every asset, so that every episode ends, and no more."""
+        """Send the last readings of every asset, which are normal, so that every episode ends."""
         self._ended.set()
 
     @property
@@ -71,18 +75,16 @@ class Line:
         return self._ended.is_set() and not self._thread.is_alive()
 
     def rows(self) -> list[ReadingRow]:
-        return [
-            ReadingRow(asset, ts, {"temperature": value})
-            for (asset, ts), value in self.sent.items()
-        ]
+        return [ReadingRow(asset, ts, dict(values)) for (asset, ts), values in self.sent.items()]
 
     async def _publish(self) -> None:
         began = time.monotonic()
-        last = False
-        while self._waiting or not last:
-            if not last:
-                last = self._ended.is_set()
-                self._waiting += self._readings(normal=last)
+        left = self.steps_at_end
+        while self._waiting or left:
+            if left:
+                is_last = self._ended.is_set()
+                self._waiting += self._readings(normal=is_last)
+                left -= is_last
             await self._connect_and_send()
             await asyncio.sleep(max(0.0, began + self._step * STEP_S - time.monotonic()))
 
@@ -111,36 +113,33 @@ class Line:
         finally:
             await client.close()
 
-    async def _send(self, client, one: tuple[str, datetime, float]) -> None:
-        asset, ts, value = one
-        row = json.dumps({"ts": ts.isoformat(), "values": {"temperature": value}}).encode()
+    async def _send(self, client, one: Sent) -> None:
+        asset, ts, values = one
+        row = json.dumps({"ts": ts.isoformat(), "values": values}).encode()
         await client.jetstream(timeout=2).publish(
-            SUBJECT.replace("{asset}", asset), row, stream=STREAM
+            self.subject.replace("{asset}", asset), row, stream=STREAM
         )
-        self.sent[asset, ts] = value
+        self.sent[asset, ts] = values
 
-    def _readings(self, *, normal: bool) -> list[tuple[str, datetime, float]]:
+    def _readings(self, *, normal: bool) -> list[Sent]:
         """Return readings of now; now and then an oven is hot for a while."""
         self._step += 1
         starts = self._random.random(ASSETS) < STEP_S / self.hot_every_s
         lengths = self._random.integers(2, self.longest_steps, ASSETS)
         self._hot_until = np.where(starts, self._step + lengths, self._hot_until)
-        now = datetime.now(UTC)
-        now -= timedelta(microseconds=now.microsecond % 1000)
+        now = instant_of_now()
+        hot = (self._hot_until > self._step) & (not normal)
+        values = np.where(hot, HOT, NORMAL) + np.arange(ASSETS) / 100
         return [
-            (
-                _name(i),
-                now,
-                round(
-                    float(
-                        (HOT if self._hot_until[i] > self._step and not normal else NORMAL)
-                        + i / 100
-                    ),
-                    2,
-                ),
-            )
-            for i in range(ASSETS)
+            (_name(i), now, {"temperature": round(value, 2)})
+            for i, value in enumerate(values.tolist())
         ]
+
+
+def instant_of_now() -> datetime:
+    """Return the present millisecond."""
+    now = datetime.now(UTC)
+    return now - timedelta(microseconds=now.microsecond % 1000)
 
 
 def _name(number: int) -> str:

@@ -1,5 +1,5 @@
-"""The processes of the fault test of streams: broker, database, two stream services, and the rounds
-of the scheduler."""
+"""The processes of the fault test of streams: broker, database, two stream services, API, and the
+rounds of the scheduler."""
 
 import ctypes
 import os
@@ -10,17 +10,22 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from alerting.client import Client
 from alerting.definitions.faults import UserError
+from alerting.local.secrets import load_or_create
+from alerting.settings.environment import variable
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.wiring import open_platform
 from benchmarks.helpers.ports import await_port
 from tests.faults.parts import Database, Part, Program
 from tests.faults.world import World
+from tests.support import free_port
 
 ROUND_S = 5.0
 STREAM = "LINES"
 SUBJECT = "line-3.{asset}.readings"
+STEADY_SUBJECT = "line-4.{asset}.readings"
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -94,6 +99,20 @@ class Broker(Command):
         await_port(self.port, 30.0)
 
 
+class Api(Command):
+    """The API, to which programs send readings."""
+
+    def __init__(self, world: World, port: int, environ: Mapping[str, str]) -> None:
+        secrets = load_or_create(world.path("home") / "secrets")
+        own = {
+            variable("api_tokens_file"): str(secrets.tokens_file),
+            variable("api_port"): str(port),
+        }
+        command = [sys.executable, "-m", "alerting.console.serve"]
+        super().__init__(world, "api", command, {**environ, **own})
+        self.client = Client(f"http://127.0.0.1:{port}", secrets.api_tokens["engineer"])
+
+
 def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
     """In the order in which they start; the database runs already, as it makes its own login."""
     environ = {
@@ -107,6 +126,7 @@ def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
         database,
         broker,
         Program(world, "hook", "hook"),
+        Api(world, free_port(), environ),
         *streams,
         Program(world, "scheduler", "streamed.parts"),
     ]

@@ -1,9 +1,11 @@
-"""The fault test of streams: broker, two stream services, database and evaluator are killed and
-frozen under load.
+"""The fault test of streams: broker, two stream services, API, database and the rounds of the
+scheduler are killed and frozen under load, and by turns no service or no round works.
 
-Afterwards every reading that the broker has confirmed is stored, and no other; episodes are those
-of one evaluation of all of them; every live episode was notified, and every notification was
-received.
+Lines have thresholds, classifiers, a control chart and an anomaly definition; in the middle the
+champions of the classifiers are replaced. Afterwards every reading that the broker or the API has
+confirmed is stored, and no other; episodes and scores are those of one evaluation of all of them;
+every live episode was notified, and every notification was received, none again once everything
+had recovered.
 
 `make faults OF=streams MINUTES=15`, or `python -m tests.faults.streamed.run --minutes 15 --seed 1
 --out faults.json`.
@@ -16,10 +18,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nats
 
@@ -29,24 +31,53 @@ from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING
+from alerting.readings.instants import to_millis
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.ingestion.late_routing import _WRITER_GIVEN_UP
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.sources.documents import apply_sources
-from tests.faults.account import Account
+from tests.faults.account import Account, check_after_recovery
 from tests.faults.parts import Database, Part
 from tests.faults.storm import Storm
+from tests.faults.streamed.champions import (
+    AHEAD,
+    Promotion,
+    copy_champions,
+    put_models_into_service,
+    train_champions,
+    with_cache,
+)
 from tests.faults.streamed.compare import compare_episodes, compare_notifications
-from tests.faults.streamed.line import ASSETS, DEFINITIONS, Line, _name, documents
-from tests.faults.streamed.parts import STREAM, SUBJECT, Broker, all_parts
+from tests.faults.streamed.humid import Lines, all_lines, steady_source
+from tests.faults.streamed.line import (
+    ASSETS,
+    DEFINITIONS,
+    Line,
+    _name,
+    documents,
+    instant_of_now,
+)
+from tests.faults.streamed.parts import (
+    STEADY_SUBJECT,
+    STREAM,
+    SUBJECT,
+    Api,
+    Broker,
+    all_parts,
+)
+from tests.faults.streamed.scores import compare_scores
+from tests.faults.streamed.turns import StreamStorm
 from tests.faults.world import CALM, STORMY, World
 from tests.in_memory_platform import HandClock, platform_on
 from tests.support import free_port
 
 LONGEST_FREEZE_S = 20.0
 PATIENCE_S = 240.0
+CALM_UNTIL = timedelta(minutes=4)
+"""How far the undisturbed run evaluates beyond the last reading: further than any latency."""
 ROUTE = {"name": "line", "channels": ["mes"]}
 Say = Callable[[str], None]
 
@@ -68,44 +99,12 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
         asyncio.run(_make_stream(broker.address))
         with open_stores(world.uri, STORMY, prepare=True) as stores:
             began = datetime.now(UTC)
-            put_into_service(stores, began, documents())
-        for part in parts[2:]:
-            part.start()
-        line = Line(broker.address, seed)
-        line.start()
-        storm = Storm(parts, seed, LONGEST_FREEZE_S)
-        storm.rage(
-            minutes * 60,
-            lambda left: say(f"storm: {left:.0f} s left, {len(line.sent)} readings sent"),
-        )
-        line.end()
-        say("recovering")
-        account.expect_none(
-            "line that did not end",
-            [] if storm.calm(lambda: line.is_over, PATIENCE_S) else ["the line"],
-        )
-        with open_stores(world.uri, STORMY) as stores:
-            readings = stores.database["readings"]
-            is_stored = storm.calm(
-                lambda: readings.count_documents({}) >= len(line.sent), PATIENCE_S
-            )
-            account.expect_none(
-                "readings that are not stored in time", [] if is_stored else [len(line.sent)]
-            )
-            calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
-            account.expect_none("work that is not done in time", [] if calm else [undone(stores)])
-            say("waiting for arrival records of killed writers")
-            calm = storm.calm(
-                lambda: is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S
-            )
-            account.expect_none(
-                "arrivals that are not routed in time", [] if calm else [undone(stores)]
-            )
-            calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
-            account.expect_none(
-                "work after these arrivals that is not done in time",
-                [] if calm else [undone(stores)],
-            )
+            began -= timedelta(microseconds=began.microsecond)
+            platform = put_into_service(stores, began, documents(), steady_source())
+            platform = with_cache(platform, world)
+            put_models_into_service(platform, began)
+            promotion = Promotion(world, train_champions(platform, began))
+        line, recovered = _storm(account, world, parts, broker, minutes, promotion, began, say)
         for part in parts[2:]:
             part.stop()
         with (
@@ -113,8 +112,12 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
             open_stores(world.uri, CALM, prepare=True) as undisturbed,
         ):
             account.counts["kills and freezes"] = {part.name: dict(part.counts) for part in parts}
-            expected = calm_episodes(undisturbed, began, line, documents())
-            compare(account, world, line, stormy, expected)
+            promotion.check(account)
+            expected = _calm_episodes_and_scores(stormy, undisturbed, world, began, line)
+            compare(account, world, line, stormy, expected, began)
+            compare_scores(account, stormy, undisturbed, began, line)
+        accepted = [note for note in world.notes("hook") if note["what"] == "accepted"]
+        check_after_recovery(account, accepted, recovered.sent_before, recovered.at)
     finally:
         for part in reversed(parts):
             part.stop()
@@ -123,13 +126,80 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
         "processes that ended by themselves",
         [part.name for part in parts if part.counts["ended by itself"]],
     )
-    say(f"{len(line.sent)} readings, {ended} processes ended by themselves")
+    say(f"{line.count} readings, {ended} processes ended by themselves")
     return {"minutes": minutes, "seed": seed, "counts": account.counts, "wrong": account.wrong}
+
+
+class Recovered(NamedTuple):
+    """When everything ran again (s since 1970), and the keys of the notifications that were
+    recorded as sent by then."""
+
+    at: float
+    sent_before: set[str]
+
+
+def _storm(
+    account: Account,
+    world: World,
+    parts: Sequence[Part],
+    broker: Broker,
+    minutes: float,
+    promotion: Promotion,
+    began: datetime,
+    say: Say,
+) -> tuple[Lines, Recovered]:
+    """Start everything beside broker and database, storm, and recover; return the lines."""
+    for part in parts[2:]:
+        part.start()
+    [api] = (part for part in parts if isinstance(part, Api))
+    lines = all_lines(broker.address, api.client, world.seed)
+    lines.start()
+    storm = StreamStorm(parts, world.seed, LONGEST_FREEZE_S)
+
+    def look(left: float) -> None:
+        say(f"storm: {left:.0f} s left, {lines.count} readings sent")
+        if left < minutes * 30 + AHEAD.total_seconds():
+            promotion.begin(instant_of_now())
+
+    storm.rage(minutes * 60, look)
+    with open_stores(world.uri, STORMY) as stores:
+        sent = stores.database["notifications"].find({"status": "sent"})
+        recovered = Recovered(time.time(), {notification.key for notification in _read(sent)})
+        lines.end()
+        _recover(account, storm, stores, lines, began, say)
+    return lines, recovered
+
+
+def _recover(
+    account: Account, storm: Storm, stores: MongoStores, line: Lines, began: datetime, say: Say
+) -> None:
+    """Wait until everything is stored, evaluated and notified."""
+    say("recovering")
+    account.expect_none(
+        "line that did not end",
+        [] if storm.calm(lambda: line.is_over, PATIENCE_S) else ["the line"],
+    )
+    readings = stores.database["readings"]
+    since = {"ts": {"$gt": began}}
+    is_stored = storm.calm(lambda: readings.count_documents(since) >= len(line.sent), PATIENCE_S)
+    account.expect_none(
+        "readings that are not stored in time", [] if is_stored else [len(line.sent)]
+    )
+    calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
+    account.expect_none("work that is not done in time", [] if calm else [undone(stores)])
+    say("waiting for arrival records of killed writers")
+    calm = storm.calm(lambda: is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S)
+    account.expect_none("arrivals that are not routed in time", [] if calm else [undone(stores)])
+    calm = storm.calm(lambda: is_done(stores, line), PATIENCE_S)
+    account.expect_none(
+        "work after these arrivals that is not done in time", [] if calm else [undone(stores)]
+    )
 
 
 async def _make_stream(address: str) -> None:
     client = await nats.connect(address)
-    await client.jetstream().add_stream(name=STREAM, subjects=[SUBJECT.replace("{asset}", "*")])
+    subjects = [subject.replace("{asset}", "*") for subject in (SUBJECT, STEADY_SUBJECT)]
+    await client.jetstream().add_stream(name=STREAM, subjects=subjects)
     await client.close()
 
 
@@ -149,14 +219,20 @@ def put_into_service(stores: MongoStores, now: datetime, *sources: Mapping[str, 
     return platform
 
 
-def is_done(stores: MongoStores, line: Line) -> bool:
+def is_done(stores: MongoStores, line: Line | Lines) -> bool:
     """Return whether all is evaluated and notified, except for arrivals whose writers were
     killed."""
     last = max(ts for _, ts in line.sent)
     evaluated = stores.arrivals.evaluated_until()
     waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
     is_open = any(episode.closed_at is None for episode in stores.episodes.find())
-    return bool(evaluated and evaluated > last and not (waiting or is_open))
+    if waiting or is_open or not (evaluated and evaluated > last):
+        return False
+    platform = platform_on(stores, (), HandClock(last))
+    targets = current_plan(platform).targets
+    plants = {target.plant for target in targets}
+    states = stores.states.load_many([target.key for target in targets], plants)
+    return bool((states.watermark > to_millis(last)).all())
 
 
 def is_routed(stores: MongoStores) -> bool:
@@ -187,24 +263,43 @@ def calm_episodes(
     return list(stores.episodes.find())
 
 
+def _calm_episodes_and_scores(
+    stormy: MongoStores, stores: MongoStores, world: World, began: datetime, line: Lines
+) -> list[Episode]:
+    """Return the episodes of one evaluation of all readings that were sent, with the champions of
+    the storm; it stores the scores."""
+    platform = put_into_service(stores, began, documents(), steady_source())
+    platform = with_cache(platform, world)
+    put_models_into_service(platform, began)
+    copy_champions(stormy, stores)
+    add_readings(platform, line.rows(), began)
+    evaluate(platform, None, max(ts for _, ts in line.sent) + CALM_UNTIL)
+    return list(stores.episodes.find())
+
+
 def compare(
-    account: Account, world: World, line: Line, stormy: MongoStores, calm: list[Episode]
+    account: Account,
+    world: World,
+    line: Line | Lines,
+    stormy: MongoStores,
+    calm: list[Episode],
+    began: datetime,
 ) -> None:
     """Compare readings, episodes and notifications with what was sent, and the undisturbed run."""
-    stored = {
-        (d["asset"], d["ts"]): d["v"]["temperature"] for d in stormy.database["readings"].find()
-    }
+    since = {"ts": {"$gt": began}}
+    stored = {(d["asset"], d["ts"]): d["v"] for d in stormy.database["readings"].find(since)}
+    sent = line.sent
     account.counts |= {
-        "readings sent": len(line.sent),
+        "readings sent": len(sent),
         "readings stored": len(stored),
         "sent again in doubt": line.repeated,
     }
-    account.expect_none("readings that are lost", sorted(line.sent.keys() - stored.keys()))
-    doubtful = stored.keys() - line.sent.keys()
+    account.expect_none("readings that are lost", sorted(sent.keys() - stored.keys()))
+    doubtful = stored.keys() - sent.keys()
     account.expect_none("readings that were never sent", sorted(doubtful))
     account.expect_none(
         "readings of other values",
-        [k for k in line.sent.keys() & stored.keys() if line.sent[k] != stored[k]],
+        [k for k in sent.keys() & stored.keys() if sent[k] != stored[k]],
     )
     account.counts["dead messages"] = stormy.database["dead_messages"].count_documents({})
     account.expect_none(
@@ -227,8 +322,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
+        folder = given.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         began = [0.0]
 
         def say(text: str) -> None:
@@ -236,9 +334,9 @@ def main() -> None:
                 began[0] = time.monotonic()
                 print(text, file=sys.stderr, flush=True)
 
-        report = run(Path(folder), given.minutes, given.seed, say)
+        report = run(folder, given.minutes, given.seed, say)
         if report["wrong"]:
-            for out in sorted(Path(folder).glob("*.out")) + sorted(Path(folder).glob("*.err")):
+            for out in sorted(folder.glob("*.out")) + sorted(folder.glob("*.err")):
                 print(f"--- {out.name}\n{out.read_text()[-3000:]}", file=sys.stderr)
     text = json.dumps(report, indent=2, default=str)
     print(text)

@@ -1,0 +1,155 @@
+"""The champions of the models in a storm: trained before it, two of each classifier, of which the
+second one is promoted in the middle.
+
+The registry is away all the time: every process reads them from the folder of the home.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from pymongo.errors import PyMongoError
+
+from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.adapters.mongo.indexes import DECISIONS
+from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
+from alerting.adapters.platform import Platform
+from alerting.definitions.question import question_of
+from alerting.ports import DecisionRecord, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.registry.registration import load_model, register_model
+from alerting.usecases.training.train import train
+from benchmarks.helpers import modelled_lines
+from tests.faults.account import Account
+from tests.faults.streamed.humid import (
+    CLASSIFIERS,
+    MODELS,
+    QUICK,
+    SENT,
+    STEADY,
+    humid_assets,
+)
+from tests.faults.world import STORMY, World
+
+AHEAD = timedelta(seconds=60)
+"""How long before its instant a promotion is recorded: longer than the database is ever away."""
+TRAINED = ("moist-quick", "moist-steady")
+"""Classifiers with a training of their own; the third has a copy, and each the other's as its
+second champion."""
+
+
+def put_models_into_service(platform: Platform, began: datetime) -> None:
+    """Put the lines with models, their past and their definitions into service."""
+    platform.assets.store_assets(humid_assets())
+    add_readings(platform, past(began), began)
+    apply(platform, MODELS, "engineer", began, "fault test")
+
+
+def past(began: datetime) -> list[ReadingRow]:
+    """Return the readings from which the models learn."""
+    names = (*QUICK, *STEADY, *SENT)
+    return [
+        replace(row, asset=name)
+        for number, name in enumerate(names)
+        for row in modelled_lines._past(number, began)
+    ]
+
+
+def with_cache(platform: Platform, world: World) -> Platform:
+    """Return the platform with key and cache of the models of the home."""
+    settings = world.settings
+    cache = FolderFileCache(settings.home / "cache" / "models")
+    return replace(platform, model_key=settings.read_model_key(), model_file_cache=cache)
+
+
+def train_champions(platform: Platform, began: datetime) -> list[DecisionRecord]:
+    """Train the first champions, register the second ones, and cache all. Return the promotions of
+    the second ones, which are not recorded yet."""
+    for document in MODELS:
+        if document["name"] in TRAINED or document["name"] not in CLASSIFIERS:
+            decided = train(platform, document["name"], began)
+            assert decided.promote, decided.reason
+    modelled_lines.promote_copy(platform, TRAINED[0], "moist-sent", began)
+    second = [
+        _register_copy(platform, TRAINED[name == TRAINED[0]], name, began) for name in CLASSIFIERS
+    ]
+    for document in MODELS:
+        definition = platform.definitions.revisions(document["name"])[-1].definition
+        for version in platform.models.versions(document["name"]):
+            load_model(platform, definition, version)
+    return second
+
+
+def _register_copy(platform: Platform, source: str, name: str, began: datetime) -> DecisionRecord:
+    first = platform.decisions.for_definition(source)[-1]
+    before = platform.decisions.for_definition(name)[-1]
+    assert first.challenger_version is not None
+    files = platform.models.model_files(source, first.challenger_version)
+    tags = platform.models.version_tags(source, first.challenger_version)
+    run = platform.runs.start_run(name, f"second {name}", {"definition": name})
+    version = register_model(platform, name, run, files, {**tags, "training_run": run}, {})
+    platform.runs.finish(run)
+    return replace(
+        first,
+        definition=name,
+        at=began,
+        run_id=run,
+        challenger_version=version,
+        champion_version=before.challenger_version,
+        question=question_of(platform.definitions.revisions(name)[-1]),
+    )
+
+
+def copy_champions(stormy: MongoStores, calm: MongoStores) -> None:
+    """Give the undisturbed run the decisions of the storm, at the same instants."""
+    if found := list(stormy.database[DECISIONS].find()):
+        calm.database[DECISIONS].insert_many(found)
+
+
+@dataclass
+class Promotion:
+    """Promotes the second champions once, however often the database is away meanwhile.
+
+    `late`: promotions that were recorded after their instant, which evaluations may have passed.
+    """
+
+    world: World
+    decisions: Sequence[DecisionRecord]
+    recorded: int = 0
+    late: list[str] = field(default_factory=list)
+    _thread: threading.Thread | None = None
+
+    def begin(self, now: datetime) -> None:
+        """Record the promotions, which are in force a minute later."""
+        if self._thread is None:
+            at = now + AHEAD
+            until = time.monotonic() + AHEAD.total_seconds()
+            self._thread = threading.Thread(target=self._record, args=(at, until), daemon=True)
+            self._thread.start()
+
+    def check(self, account: Account) -> None:
+        """Expect that all are recorded, each before its instant."""
+        account.counts["champions promoted"] = self.recorded
+        account.expect_none("promotions that were late", self.late)
+        missing = [decision.definition for decision in self.decisions[self.recorded :]]
+        account.expect_none("promotions that were not recorded", missing)
+
+    def _record(self, at: datetime, until: float) -> None:
+        for decision in self.decisions:
+            while not self._add(replace(decision, at=at)):
+                time.sleep(0.5)
+            self.recorded += 1
+            if time.monotonic() > until - 5:
+                self.late.append(decision.definition)
+
+    def _add(self, decision: DecisionRecord) -> bool:
+        """Record one promotion; return whether it is recorded by now. Idempotent."""
+        try:
+            with open_stores(self.world.uri, STORMY) as stores:
+                stores.decisions.add(decision, rank=2)
+        except (PyMongoError, DatabaseDown):
+            return False
+        return True
