@@ -126,7 +126,7 @@ class _Humid(Line):
                 values["humidity"] += modelled_lines.HUMID * (step < course.humid_until)
                 values["moisture"] += 1.6 * (course.wet[0] <= step < course.wet[1])
                 values["speed"] += 6.0 * (course.fast[0] <= step < course.fast[1])
-                values["dough"] += 8.0 * (course.stiff[0] <= step < course.stiff[1])
+                values["dough"] += 20.0 * (course.stiff[0] <= step < course.stiff[1])
             found.append((asset, now, values))
         return found
 

@@ -162,6 +162,7 @@ def _storm(
             promotion.begin(instant_of_now())
 
     storm.rage(minutes * 60, look)
+    account.counts["times without all services or rounds"] = dict(storm.turns)
     with open_stores(world.uri, STORMY) as stores:
         sent = stores.database["notifications"].find({"status": "sent"})
         recovered = Recovered(time.time(), {notification.key for notification in _read(sent)})

@@ -1,8 +1,9 @@
 """A storm in which stream services and the rounds of the scheduler evaluate by turns."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults.parts import Part
 from tests.faults.storm import Storm
@@ -16,7 +17,9 @@ _STOPPED: Sequence[tuple[str, ...]] = (("stream",), ("scheduler",), ("stream", "
 @dataclass
 class StreamStorm(Storm):
     """Now and then kills all stream services, the rounds of the scheduler, or both, for some
-    time."""
+    time. `turns`: how often, by what was away."""
+
+    turns: Counter[str] = field(default_factory=Counter)
 
     def _strike(self, chance: random.Random, now: float) -> None:
         if chance.random() >= TURNS:
@@ -24,6 +27,7 @@ class StreamStorm(Storm):
             return
         names = chance.choice(_STOPPED)
         away = chance.uniform(*AWAY_S)
+        self.turns[" and ".join(names)] += 1
         for part in self.parts:
             if part.name.startswith(names):
                 self._stop(part, now, away)
