@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.detection.evaluation import Evaluation
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, OutcomeRecord
 from alerting.notifications.notification import Notification, new_message
 from tests.builders import at
 from tests.faults.account import Account, check_deliveries, check_standstills
@@ -22,6 +22,7 @@ from tests.faults.starvation import (
     time_within,
 )
 from tests.faults.streamed.compare import compare_episodes, compare_notifications
+from tests.faults.streamed.scores import LateRange, ScoreKey, check_scores
 from tests.faults.world import World
 
 
@@ -360,3 +361,99 @@ def test_late_data_may_move_the_begin_of_an_episode_and_nothing_else():
         account = Account()
         compare_episodes(account, [stormy], [calm])
         assert len(account.wrong) == wrong
+
+
+def predicted(**changes):
+    """A prediction of a champion that came true."""
+    whole = episode("a", 1, 1, closed=9)
+    return replace(whole, happening_at=at(6), model_version=2, valid_until=at(8), **changes)
+
+
+@pytest.mark.parametrize(
+    ("stormy", "wrong"),
+    [
+        pytest.param([], ["episodes missing: 1"], id="lost"),
+        pytest.param([predicted()] * 2, ["episodes only in the storm: 1"], id="doubled"),
+        pytest.param(
+            [replace(predicted(), happening_at=None)],
+            ["episodes missing: 1", "episodes only in the storm: 1"],
+            id="it came true",
+        ),
+        pytest.param(
+            [replace(predicted(), model_version=1)],
+            ["episodes missing: 1", "episodes only in the storm: 1"],
+            id="another champion",
+        ),
+        pytest.param(
+            [replace(predicted(), valid_until=at(7))],
+            ["episodes with other steps: 1"],
+            id="not extended",
+        ),
+        pytest.param([predicted()], [], id="the same"),
+    ],
+)
+def test_a_prediction_that_is_not_as_undisturbed_is_found(stormy, wrong):
+    account = Account()
+    compare_episodes(account, stormy, [predicted()])
+    assert [text.partition(",")[0] for text in account.wrong] == wrong
+
+
+@pytest.mark.parametrize(("due", "wrong"), [(None, 1), (at(20), 0)])
+def test_another_outcome_is_found_unless_it_is_determined_again(due, wrong):
+    hit, missed = (
+        OutcomeRecord(outcome, "", outcome == "hit", None, too_late=False, acted=False, rules=1)
+        for outcome in ("hit", "false_alarm")
+    )
+    account = Account()
+    stormy = predicted(outcome_record=missed, outcome_due_at=due)
+    compare_episodes(account, [stormy], [predicted(outcome_record=hit)])
+    assert len(account.wrong) == wrong
+
+
+def scores(*minutes, version=1, value=0.5):
+    """Scores of one target at these minutes."""
+    row = {"score": value, "threshold": 0.4, "model_version": version}
+    return {ScoreKey("moist", "oven-1", at(minute)): [row] for minute in minutes}
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        pytest.param(scores(1, 2, 3), [], id="the same"),
+        pytest.param(
+            scores(1, 2) | scores(3, value=0.5 + 1e-14), [], id="the same beside rounding"
+        ),
+        pytest.param(scores(1, 2), ["scores missing: 1"], id="lost"),
+        pytest.param(scores(1, 2, 3, 4), ["scores only in the storm: 1"], id="one too many"),
+        pytest.param(
+            scores(1, 2) | {key: rows * 2 for key, rows in scores(3).items()},
+            ["scores doubled: 1"],
+            id="doubled",
+        ),
+        pytest.param(
+            scores(1, 2) | scores(3, value=0.5 + 1e-9), ["scores that differ: 1"], id="other value"
+        ),
+        pytest.param(
+            scores(1, 2) | scores(3, version=2), ["scores that differ: 1"], id="other champion"
+        ),
+    ],
+)
+def test_a_score_that_is_not_as_undisturbed_is_found(found, wrong):
+    account = Account()
+    check_scores(account, found, scores(1, 2, 3), {})
+    assert [text.partition(",")[0] for text in account.wrong] == wrong
+
+
+def test_late_readings_excuse_another_score_and_no_lost_one():
+    late = {"oven-1": [LateRange(at(3), at(4))]}
+    account = Account()
+    check_scores(account, scores(1, 2) | scores(3, value=0.9), scores(1, 2, 3), late)
+    assert account.wrong == []
+    check_scores(account, scores(1, 2), scores(1, 2, 3), late)
+    assert [text.partition(",")[0] for text in account.wrong] == ["scores missing: 1"]
+
+
+def test_a_run_in_which_late_readings_excuse_nearly_all_scores_has_failed():
+    account = Account()
+    check_scores(account, scores(1, 2, 3), scores(1, 2, 3), {"oven-1": [LateRange(at(0), at(9))]})
+    assert len(account.wrong) == 1

@@ -22,13 +22,17 @@ def _essence(episode: Episode) -> tuple[Any, ...]:
         episode.closed_at,
         episode.severity,
         episode.severity_peak,
+        episode.happening_at,
+        episode.prediction_ended_at,
+        episode.revision,
+        episode.model_version,
     )
 
 
 def _steps(episode: Episode) -> tuple[Any, ...]:
-    return tuple(
-        (t.kind, t.at) for t in episode.transitions if t.kind in ("raised", "severity", "closed")
-    )
+    kinds = ("raised", "happening", "severity", "closed")
+    steps = tuple((t.kind, t.at) for t in episode.transitions if t.kind in kinds)
+    return episode.valid_until, episode.evaluation.value, *steps
 
 
 def _with_other_steps(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
@@ -54,18 +58,37 @@ def compare_episodes(account: Account, stormy: Sequence[Episode], calm: Sequence
         "episodes": len(live),
         "of an undisturbed run": len(calm),
         "withdrawn": len(stormy) - len(live),
+        "episodes by definition": dict(Counter(e.definition for e in live)),
+        "predictions": sum(e.is_prediction for e in live),
+        "of these come true": sum(e.happening_at is not None for e in live),
+        "outcomes": dict(Counter(one[0] for one in map(_outcome, live) if one is not None)),
     }
     account.expect_none("episodes missing", sorted((expected - found).elements(), key=str))
     account.expect_none(
         "episodes only in the storm", sorted((found - expected).elements(), key=str)
     )
     account.expect_none("episodes with other steps", _with_other_steps(live, calm))
+    account.expect_none("episodes with other outcomes", _with_other_outcomes(live, calm))
     moved = [
         e
         for e in live
         if e.raised_at != start_of(e) and not any(t.kind == "corrected" for t in e.transitions)
     ]
     account.expect_none("moved begins without a correction", [e.id for e in moved])
+
+
+def _with_other_outcomes(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
+    """Return the episodes of which another outcome was determined, and no later one is due."""
+    expected = {_essence(e): _outcome(e) for e in calm}
+    found = [(_essence(e), _outcome(e), expected.get(_essence(e))) for e in stormy]
+    return [one for one in found if None not in one[1:] and one[1] != one[2]]
+
+
+def _outcome(episode: Episode) -> tuple[Any, ...] | None:
+    found = episode.outcome_record
+    if found is None or episode.outcome_due_at is not None:
+        return None
+    return found.outcome, found.occurred, found.problem_at
 
 
 def compare_notifications(
