@@ -318,6 +318,12 @@ def in_stream(id, transition="raised", **changes):
             id="no end",
         ),
         pytest.param(
+            [episode("a", 1, 2, happening_at=at(4))],
+            [in_stream("a")],
+            "problems of predictions without a notification",
+            id="it came true",
+        ),
+        pytest.param(
             [episode("a", 1, 2)],
             [in_stream("a", status="dead")],
             "notifications that are dead",

@@ -32,7 +32,7 @@ def _essence(episode: Episode) -> tuple[Any, ...]:
 def _steps(episode: Episode) -> tuple[Any, ...]:
     kinds = ("raised", "happening", "severity", "closed")
     steps = tuple((t.kind, t.at) for t in episode.transitions if t.kind in kinds)
-    return episode.valid_until, episode.evaluation.value, *steps
+    return episode.valid_until, *steps
 
 
 def _with_other_steps(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
@@ -123,6 +123,16 @@ def compare_notifications(
     ]
     account.expect_none(
         "ends without a notification", [_essence(e) for e in ended if (e.id, "closed") not in told]
+    )
+    come = [e for e in live if (e.id, "raised") in told and e.happening_at is not None]
+    excuses = Excuses({e.id: e for e in stormy}, notifications, lambda _start, _end: False)
+    account.expect_none(
+        "problems of predictions without a notification",
+        [
+            _essence(e)
+            for e in come
+            if (e.id, "happening") not in told and excuses.reason(f"{e.id}:happening:mes") is None
+        ],
     )
     account.expect_none(
         "notifications that are dead", [n.key for n in notifications if n.status == "dead"]

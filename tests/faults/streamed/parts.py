@@ -3,6 +3,7 @@ rounds of the scheduler."""
 
 import ctypes
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -11,21 +12,17 @@ import time
 from collections.abc import Mapping, Sequence
 
 from alerting.client import Client
-from alerting.definitions.faults import UserError
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import variable
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification.deliver import deliver_due
-from alerting.wiring import open_platform
 from benchmarks.helpers.ports import await_port
 from tests.faults.parts import Database, Part, Program
 from tests.faults.world import World
 from tests.support import free_port
 
-ROUND_S = 5.0
 STREAM = "LINES"
 SUBJECT = "line-3.{asset}.readings"
 STEADY_SUBJECT = "line-4.{asset}.readings"
+LONGEST_SHARD_S = 0.3
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -100,7 +97,10 @@ class Broker(Command):
 
 
 class Api(Command):
-    """The API, to which programs send readings."""
+    """The API, to which programs send readings. Without a database it does not start, and is
+    started again by what supervises it."""
+
+    _REFUSED = "refused: the database"
 
     def __init__(self, world: World, port: int, environ: Mapping[str, str]) -> None:
         secrets = load_or_create(world.path("home") / "secrets")
@@ -111,6 +111,27 @@ class Api(Command):
         command = [sys.executable, "-m", "alerting.console.serve"]
         super().__init__(world, "api", command, {**environ, **own})
         self.client = Client(f"http://127.0.0.1:{port}", secrets.api_tokens["engineer"])
+
+    def tend(self, now: float) -> None:
+        if self.back_at is None and self.wanted and not self.running and self._has_refused():
+            self.counts["started without a database"] += 1
+            self.start()
+        super().tend(now)
+
+    def _has_refused(self) -> bool:
+        lines = self.world.path(f"{self.name}.out").read_text().splitlines()
+        return bool(lines) and lines[-1].startswith(self._REFUSED)
+
+
+class Scheduler(Program):
+    """The ticks of the scheduler."""
+
+    def wait_for_a_delivery(self, seconds: float) -> None:
+        """Wait until it is in the middle of a tick, at most so long."""
+        over = time.monotonic() + seconds
+        while self.world.last_note(self.name).get("what") != "begun" and time.monotonic() < over:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0.0, LONGEST_SHARD_S))
 
 
 def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
@@ -128,32 +149,9 @@ def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
         Program(world, "hook", "hook"),
         Api(world, free_port(), environ),
         *streams,
-        Program(world, "scheduler", "streamed.parts"),
+        Scheduler(world, "scheduler", "streamed.ticks"),
     ]
 
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-
-
-def main(folder: str, part: str) -> None:
-    """Evaluate and deliver again and again, as the rounds of the scheduler do beside the stream
-    services."""
-    world = World.read(folder)
-    while True:
-        try:
-            with open_platform(world.settings) as opened:
-                while True:
-                    counts = evaluate(opened, None, opened.clock.now())
-                    deliver_due(opened, opened.clock.now())
-                    world.note(
-                        part,
-                        "round",
-                        raised=counts.raised,
-                        elsewhere=counts.elsewhere,
-                        late=counts.late,
-                    )
-                    time.sleep(ROUND_S)
-        except UserError as refusal:
-            world.note(part, "refused", why=str(refusal))
-            time.sleep(0.3)

@@ -1,5 +1,5 @@
-"""The fault test of streams: broker, two stream services, API, database and the rounds of the
-scheduler are killed and frozen under load, and by turns no service or no round works.
+"""The fault test of streams: broker, two stream services, API, database and the ticks of the
+scheduler are killed and frozen under load, and by turns no service or no tick works.
 
 Lines have thresholds, classifiers, a control chart and an anomaly definition; in the middle the
 champions of the classifiers are replaced. Afterwards every reading that the broker or the API has
@@ -310,8 +310,10 @@ def compare(
     found = list(stormy.episodes.find())
     compare_episodes(account, found, calm)
     accepted = Counter(note["key"] for note in world.notes("hook") if note["what"] == "accepted")
-    account.counts["scheduler rounds"] = len(
-        [n for n in world.notes("scheduler") if n["what"] == "round"]
+    rounds = [note for note in world.notes("scheduler") if note["what"] == "round"]
+    account.counts["scheduler rounds"] = len(rounds)
+    account.counts["of these begun before a kill"] = sum(
+        bool(note.get("is_again")) for note in rounds
     )
     compare_notifications(
         account, found, list(_read(stormy.database["notifications"].find())), accepted
