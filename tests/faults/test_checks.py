@@ -342,6 +342,14 @@ def test_a_notification_that_was_not_received_is_found():
     )
 
 
+def test_the_end_of_an_episode_that_was_over_when_it_was_found_may_be_moved_by_late_data():
+    over = episode("a", 1, 5, closed=2).with_transition("closed", at(2), "the condition is gone")
+    moved = replace(over, closed_at=at(7)).with_transition("corrected", at(8), "late data: later")
+    assert compared([moved], [in_stream("a")]) == []
+    later = replace(over, closed_at=at(7), transitions=())
+    assert len(compared([later], [in_stream("a")])) == 1
+
+
 def test_the_newest_of_a_catch_up_speaks_for_the_others():
     notifications = [in_stream("b", reason="first notification; 1 more since 4 min ago")]
     assert compared([episode("a", 1, 5, closed=2), episode("b", 3, 5)], notifications) == []

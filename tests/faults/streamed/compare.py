@@ -35,17 +35,18 @@ def _steps(episode: Episode) -> tuple[Any, ...]:
     return episode.valid_until, *steps
 
 
+def _is_plain(episode: Episode) -> bool:
+    """Return whether late data have not corrected an episode."""
+    return not any(
+        t.kind in ("corrected", "reopened") or "late data" in t.reason for t in episode.transitions
+    )
+
+
 def _with_other_steps(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
     """Return the steps of episodes that late data did not correct, where they are not those of the
     undisturbed run."""
     expected = {_essence(episode): _steps(episode) for episode in calm}
-    plain = [
-        e
-        for e in stormy
-        if not any(
-            t.kind in ("corrected", "reopened") or "late data" in t.reason for t in e.transitions
-        )
-    ]
+    plain = filter(_is_plain, stormy)
     found = [(_essence(e), _steps(e), expected.get(_essence(e))) for e in plain]
     return [one for one in found if one[2] is not None and one[1] != one[2]]
 
@@ -78,9 +79,13 @@ def compare_episodes(account: Account, stormy: Sequence[Episode], calm: Sequence
 
 
 def _with_other_outcomes(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
-    """Return the episodes of which another outcome was determined, and no later one is due."""
+    """Return the episodes of which another outcome was determined, and no later one is due.
+
+    The outcome of a raise that late data moved is that of the alarm that people got.
+    """
     expected = {_essence(e): _outcome(e) for e in calm}
-    found = [(_essence(e), _outcome(e), expected.get(_essence(e))) for e in stormy]
+    plain = filter(_is_plain, stormy)
+    found = [(_essence(e), _outcome(e), expected.get(_essence(e))) for e in plain]
     return [one for one in found if None not in one[1:] and one[1] != one[2]]
 
 
@@ -118,9 +123,7 @@ def compare_notifications(
         (e.id, _essence(e), _others(e, stormy, notifications)) for e in untold if e not in named
     ]
     account.expect_none("episodes without a notification", lost)
-    ended = [
-        e for e in live if (e.id, "raised") in told and e.closed_at and e.closed_at > e.detected_at
-    ]
+    ended = [e for e in live if (e.id, "raised") in told and _is_over_later(e)]
     account.expect_none(
         "ends without a notification", [_essence(e) for e in ended if (e.id, "closed") not in told]
     )
@@ -142,6 +145,13 @@ def compare_notifications(
     account.expect_none(
         "recorded as sent and not received", [key for key in sent if not accepted.get(key)]
     )
+
+
+def _is_over_later(episode: Episode) -> bool:
+    """Return whether an episode ended after it was found: else its first notification says that it
+    is over. Late data may have moved its end since."""
+    end = next((t.at for t in episode.transitions if t.kind == "closed"), episode.closed_at)
+    return end is not None and end > episode.detected_at
 
 
 def _is_named(

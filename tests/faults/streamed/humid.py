@@ -24,7 +24,7 @@ QUICK = ("quick-1", "quick-2")
 STEADY = ("steady-1", "steady-2")
 SENT = ("sent-1", "sent-2")
 STEADY_SOURCE = "steady"
-LONGEST_WINDOW_S = 60
+LONGEST_WINDOW_S = 36
 """Time after a reading in which it can change scores: the longest window, and the stride."""
 _QUIET_S = 60.0
 _USUAL_S = 45.0

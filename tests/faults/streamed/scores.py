@@ -56,11 +56,13 @@ def check_scores(
 
     both = found.keys() & expected.keys()
     timely = [key for key in both if not is_late(key)]
+    others = both.difference(timely)
     versions = {row["model_version"] for rows in found.values() for row in rows}
     account.counts |= {
         "scores": dict(Counter(key.definition for key in found)),
         "scores of an undisturbed run": len(expected),
-        "scores that late readings may have changed": len(both) - len(timely),
+        "scores that late readings may have changed": len(others),
+        "of these changed": sum(not _is_same(found[key][0], expected[key][0]) for key in others),
         "versions that scored": sorted(versions),
         "scores compared": dict(Counter(key.definition for key in timely)),
     }
