@@ -61,7 +61,7 @@ def prepare(
     classifiers = [_classifier(i) for i in range(models)]
     apply(platform, [*limits, *classifiers], "benchmark", now, "benchmark")
     for i in range(champions):
-        add_readings(platform, _past(i, now), now)
+        add_readings(platform, past_readings(i, now), now)
         decided = train(platform, model(i), now)
         assert decided.promote, decided.reason
     for i in range(champions, models):
@@ -123,7 +123,7 @@ def _classifier(number: int) -> dict[str, Any]:
     }
 
 
-def _past(number: int, now: datetime) -> Sequence[ReadingRow]:
+def past_readings(number: int, now: datetime) -> Sequence[ReadingRow]:
     """Return an hour and a half of readings, one in five seconds, each line's of its own."""
     random = np.random.default_rng(number)
     seconds = np.arange(0, _PAST_S, STRIDE.total_seconds())

@@ -55,7 +55,7 @@ def past(began: datetime) -> list[ReadingRow]:
     return [
         replace(row, asset=name)
         for number, name in enumerate(names)
-        for row in modelled_lines._past(number, began)
+        for row in modelled_lines.past_readings(number, began)
     ]
 
 
