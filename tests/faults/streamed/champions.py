@@ -45,11 +45,11 @@ second champion."""
 def put_models_into_service(platform: Platform, began: datetime) -> None:
     """Put the lines with models, their past and their definitions into service."""
     platform.assets.store_assets(humid_assets())
-    add_readings(platform, past(began), began)
+    add_readings(platform, past_readings(began), began)
     apply(platform, MODELS, "engineer", began, "fault test")
 
 
-def past(began: datetime) -> list[ReadingRow]:
+def past_readings(began: datetime) -> list[ReadingRow]:
     """Return the readings from which the models learn."""
     names = (*QUICK, *STEADY, *SENT)
     return [

@@ -8,6 +8,7 @@ steady lines are waited for, so that none does. Those of sent lines come by HTTP
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from alerting.client import Client
@@ -109,13 +110,16 @@ class _Humid(Line):
     assets: Sequence[str] = ()
     steps_at_end = int(_QUIET_S / STEP_S)
 
+    @cached_property
+    def _courses(self) -> Mapping[str, _Course]:
+        return {asset: _Course() for asset in self.assets}
+
     def _readings(self, *, normal: bool) -> list[Sent]:
         self._step += 1
         now = instant_of_now()
-        self._courses: dict[str, _Course] = getattr(self, "_courses", {})
         found = []
         for asset in self.assets:
-            course = self._courses.setdefault(asset, _Course())
+            course = self._courses[asset]
             self._go_on(course)
             values = {
                 name: float(column[0])
