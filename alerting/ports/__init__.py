@@ -114,6 +114,8 @@ from alerting.ports.readings import (
     Rollups,
     SampleColumn,
     Wanted,
+    WantedHistory,
+    load_each,
 )
 from alerting.ports.reports import (
     Backtests,

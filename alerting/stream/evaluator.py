@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
-as long as the last one took. So evaluations take half a core at most."""
+as long as those without a model took the last time. So they take half a core at most."""
+MODELS_S = 0.3
+"""How long a turn evaluates models before thresholds come again, and what it has begun then."""
 _PAUSE_BETWEEN_MODELS_S = 0.05
 """While models are due that the last turn left: the thread that stores messages goes first."""
 PAUSE_AFTER_FAULT_S = 2.0
@@ -43,6 +45,7 @@ class Evaluator:
         self._evaluated = Event()
         self._events = Event()
         self._faults: dict[str, str] = {}
+        self._took = 0.0
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored: evaluating later ones would make
         them late. None while the process reads no source."""
@@ -97,30 +100,38 @@ class Evaluator:
 
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""
-        began = time.monotonic()
+        self._took = 0.0
         if self._arrived.stamps or self._evaluation.waits:
             self._evaluate(self.stored_until or self._platform.clock.now() - _UNDER_WAY)
-        self._stopped.wait(self._pause(time.monotonic() - began))
+        self._stopped.wait(self._pause())
 
     def _evaluate(self, as_of: datetime) -> None:
         if self._arrived.stamps or self._evaluation.is_due(as_of):
             with self._lock:
                 arrived = self._arrived
                 self._arrived = ArrivedRows()
+            began = time.monotonic()
+
+            def tell() -> None:  # a severity that rises is notified too
+                self._took = self._took or time.monotonic() - began
+                self._evaluated.set()
+
+            def has_time() -> bool:
+                return time.monotonic() < began + self._took + MODELS_S
+
             try:
-                # a severity that rises is notified too
-                self._evaluation.evaluate(arrived, as_of, self._evaluated.set)
+                self._evaluation.evaluate(arrived, as_of, tell, has_time)
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)
                 raise
 
-    def _pause(self, took: float) -> float:
-        """Return how long to wait after an evaluation that took so many seconds."""
+    def _pause(self) -> float:
+        """Return how long to wait after an evaluation (s)."""
         if self._evaluation.is_behind:
             return _PAUSE_BETWEEN_MODELS_S
         usual = self._evaluation.smallest_latency.total_seconds() / 10
-        return max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), took)
+        return max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), self._took)
 
     def deliver(self) -> None:
         """Deliver the notifications that are due after the next evaluation.

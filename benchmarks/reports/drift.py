@@ -9,7 +9,7 @@ training on. The offset, of one standard deviation of the training's readings, i
 measured variable of the line as it is, from a random minute on: `told` within 24 hours.
 
 Peer: the population stability index of each day against the training, from .25 on, of each
-variable. ALERTING_BENCH_SEEDS: lines (20).
+variable. ALERTING_BENCH_SEEDS: lines (20); ALERTING_BENCH_FIRST: seed of the first (1001).
 
 Each line is one line of `drift.jsonl` below ALERTING_BENCH_KEPT (.alerting/benchmarks), named by
 the version of the check, and is not simulated again: a run that was stopped goes on.
@@ -21,6 +21,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,6 @@ TRAINED = 30
 DAYS = 60
 EVERY = 6  # hours
 OF_DAY = 1440  # minutes
-FIRST_SEED = 1001
 RECIPE = {
     "zone_1_setpoint": 197.0,
     "zone_2_setpoint": 231.0,
@@ -76,7 +76,8 @@ def run() -> dict[str, Any]:
     file = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "drift.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     done = stored_lines(file)
-    wanted = range(FIRST_SEED, FIRST_SEED + seeds)
+    first = int(os.environ.get("ALERTING_BENCH_FIRST", "1001"))
+    wanted = range(first, first + seeds)
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool, file.open("a") as out:
         for one in pool.map(one_line, [seed for seed in wanted if seed not in done]):
             done[one.seed] = one
@@ -219,10 +220,10 @@ def first_alert(
 
 
 def count_alerts(normal: dict[int, NormalDays], table: HourTable) -> int:
-    """Return how many alerts begin after the training, each as long as something is told."""
+    """Return how many alerts begin after the training, each until nothing was told for a day."""
     ends = range((TRAINED + 1) * DAY, DAYS * DAY + 1, EVERY)
-    told = [any(one.moved for one in check_day(normal[e % DAY], table, e)) for e in ends]
-    return int((np.diff(np.array([False, *told]).astype(np.int8)) == 1).sum())
+    told = [e for e in ends if any(one.moved for one in check_day(normal[e % DAY], table, e))]
+    return sum(e - before >= DAY for before, e in pairwise([-DAY, *told]))
 
 
 def count_peer(minutes: dict[str, Floats]) -> int:

@@ -36,6 +36,7 @@ from alerting.ports import (
     Readings,
     ReadingWrites,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.cleaning import has_data
 from alerting.readings.computed import read_computed
@@ -107,6 +108,15 @@ class ArchivedReadings:
                             np.empty(0, np.int64), {}, dict.fromkeys(one.types, str(fault))
                         )
         return found
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        """Return the histories of assets whose readings are all in the database."""
+        first = min((one.start for one in wanted), default=None)
+        files = self._archive.records.for_interval([one.asset.name for one in wanted], first, end)
+        archived = {file.asset for file in files}
+        return self._stored.load_histories(
+            [one for one in wanted if one.asset.name not in archived], end
+        )
 
     def _joined(
         self,

@@ -29,6 +29,8 @@ from alerting.ports import (
     ReadingRow,
     SampleColumn,
     Wanted,
+    WantedHistory,
+    load_each,
 )
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History, no_events
@@ -100,6 +102,9 @@ class ParquetStore:
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -25,6 +25,8 @@ from alerting.ports import (
     ReadingKey,
     ReadingRow,
     Wanted,
+    WantedHistory,
+    load_each,
 )
 from alerting.readings.computed import read_computed
 from alerting.readings.history import History
@@ -130,6 +132,9 @@ class MemoryReadings:
             w.asset: readings_columns(w.asset, self._documents(w.asset, w.start, end), w.types)
             for w in wanted
         }
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -4,6 +4,8 @@ on it one after another.
 What is shared equals, bit for bit, what each evaluation would read and compute alone. Only the
 newest asset's is kept: at most `MOST_VALUES` values of readings, as many of parts of them (or one
 larger part), as many of feature rows and of predicted values; of explanations the last hundred.
+A process that evaluates the same assets again and again reads those of many assets at once: about
+as many values.
 """
 
 from __future__ import annotations
@@ -23,14 +25,13 @@ from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import Floats, TrainedModel
-from alerting.ports import Readings
+from alerting.ports import Readings, WantedHistory
 from alerting.readings.history import History, Millis, millis, to_millis
 
 MOST_VALUES = 5_000_000
 _MOST_PARTS = 16
 _MOST = 1_000
 _MOST_EXPLAINED = 100
-_FEW_ROWS = 64
 _MOMENT = timedelta(milliseconds=1)
 K = TypeVar("K")
 T = TypeVar("T")
@@ -52,6 +53,20 @@ class ModelScores:
 
     score: Floats
     twin: Floats
+
+
+@dataclass(frozen=True)
+class ReadSpan:
+    """What the last evaluation on an asset has read: the readings of some variables after `start`,
+    `size` values. The next one begins there or later."""
+
+    start: datetime
+    names: frozenset[str]
+    size: int
+
+    def with_another(self, start: datetime, names: frozenset[str], size: int) -> ReadSpan:
+        """Return what was read with another request."""
+        return ReadSpan(min(self.start, start), self.names | names, max(self.size, size))
 
 
 @dataclass(frozen=True)
@@ -106,6 +121,7 @@ class _AssetInputs:
     def __init__(self, name: str) -> None:
         self.name = name
         self.loaded: _Loaded | None = None
+        self.span: ReadSpan | None = None
         self.may_widen = True
         self.parts: _Cache[_PartKey, History] = _Cache(_MOST_PARTS, MOST_VALUES)
         self.older: _Cache[tuple[Any, ...], pd.DataFrame] = _Cache(_MOST_PARTS)
@@ -115,18 +131,63 @@ class _AssetInputs:
 
 
 class SharedInputs:
-    """Inputs of evaluations on one asset after another."""
+    """Inputs of evaluations on one asset after another.
 
-    def __init__(self, readings: Readings) -> None:
+    `spans`: by asset, what the evaluations before have read; updated.
+    """
+
+    def __init__(self, readings: Readings, spans: dict[str, ReadSpan] | None = None) -> None:
         self._readings = readings
+        self._spans = {} if spans is None else spans
+        self._coming: dict[str, Asset] = {}
+        self._until: datetime | None = None
+        self._fetched: dict[str, _Loaded] = {}
         self._inputs = _AssetInputs("")
         self._explained: _Cache[tuple[Any, ...], Any] = _Cache(_MOST_EXPLAINED)
+
+    def expect(self, assets: Iterable[Asset], until: datetime) -> None:
+        """Expect evaluations on these assets, in this order, of instants up to `until`: what the
+        last ones have read is read of several assets at once."""
+        self._coming = {one.name: one for one in assets if one.name in self._spans}
+        self._until = until
 
     def _inputs_for(self, asset: Asset) -> _AssetInputs:
         """Return what is kept of an asset; everything of the asset before is dropped."""
         if asset.name != self._inputs.name:
             self._inputs = _AssetInputs(asset.name)
+            if asset.name in self._coming and self._until is not None:
+                self._fetch(asset.name, self._until)
+            self._inputs.loaded = self._fetched.pop(asset.name, None)
         return self._inputs
+
+    def _fetch(self, name: str, until: datetime) -> None:
+        """Read this asset and those that follow it, up to `MOST_VALUES`."""
+        names = list(self._coming)
+        chosen: dict[str, ReadSpan] = {}
+        values = 0
+        for one in names[names.index(name) :]:
+            values += self._spans[one].size
+            if chosen and values > MOST_VALUES:
+                break
+            chosen[one] = self._spans[one]
+        starts = _common_starts(chosen, until)
+        histories = self._readings.load_histories(
+            [
+                WantedHistory(
+                    self._coming[one],
+                    starts[one],
+                    tuple(v for v in self._coming[one].variables if v in span.names),
+                )
+                for one, span in chosen.items()
+            ],
+            until,
+        )
+        self._fetched = {
+            one: _Loaded(starts[one], until, chosen[one].names, history)
+            for one, history in histories.items()
+        }
+        for one in names[: names.index(name)] + list(chosen):
+            del self._coming[one]
 
     def load(
         self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
@@ -145,9 +206,21 @@ class SharedInputs:
             loaded = inputs.loaded
             if loaded is None or not loaded.covers(*key):
                 loaded = self._load(inputs, asset, *key)
+            self._note(inputs, start, key[2], loaded.history.readings.size)
             return _part(loaded, *key)
 
         return inputs.parts.get(key, compute, lambda part: part.readings.size)
+
+    def _note(
+        self, inputs: _AssetInputs, start: datetime, names: frozenset[str], size: int
+    ) -> None:
+        """Note what was read of an asset, for the next evaluations."""
+        span = inputs.span
+        both = (
+            ReadSpan(start, names, size) if span is None else span.with_another(start, names, size)
+        )
+        inputs.span = both
+        self._spans[inputs.name] = both
 
     def _load(
         self,
@@ -197,7 +270,7 @@ class SharedInputs:
 
         def compute() -> FeatureRows:
             frame = build_features(plan, history, at)
-            return FeatureRows(frame, _matrix(plan, frame))
+            return FeatureRows(frame, Columns.from_plan(plan).matrix(frame))
 
         if len(at) * len(plan.columns) > MOST_VALUES:
             return compute()
@@ -254,26 +327,21 @@ def model_key(model: TrainedModel) -> ModelKey:
     return (*trained, model.hash, *((refit.hash, refit.training_cutoff) if refit else ()))
 
 
+def _common_starts(spans: Mapping[str, ReadSpan], until: datetime) -> dict[str, datetime]:
+    """Return by asset from when on to read: the earliest start of those that are at most twice as
+    long, so that one query reads them."""
+    lengths = {name: int((until - span.start).total_seconds()) for name, span in spans.items()}
+    starts: dict[int, datetime] = {}
+    for name, span in spans.items():
+        size = lengths[name].bit_length()
+        starts[size] = min(span.start, starts.get(size, span.start))
+    return {name: starts[lengths[name].bit_length()] for name in spans}
+
+
 def _keep(inputs: _AssetInputs, loaded: _Loaded) -> _Loaded:
     if loaded.history.readings.size <= MOST_VALUES:
         inputs.loaded = loaded
     return loaded
-
-
-def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:
-    """Return the matrix that `Columns` makes of built features; that of a few rows at once, not
-    column by column."""
-    if len(frame) > _FEW_ROWS or tuple(frame.columns) != plan.columns:
-        return Columns.from_plan(plan).matrix(frame)
-    numbers = frame.iloc[:, : len(frame.columns) - len(plan.levels)].to_numpy(np.float64)
-    codes = [frame[name].cat.codes.to_numpy(np.float64) for name in plan.levels]
-    matrix = np.column_stack(
-        [
-            np.where(np.isfinite(numbers), numbers, np.nan),
-            *(np.where(c < 0, np.nan, c) for c in codes),
-        ]
-    )
-    return np.ascontiguousarray(matrix)
 
 
 def _score(model: TrainedModel, matrix: Floats, at: Millis) -> ModelScores:
@@ -301,9 +369,9 @@ def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]
         return history
     ts = millis(pd.DatetimeIndex(history.readings.index))
     first, last = np.searchsorted(ts, [to_millis(start), to_millis(end)], side="right")
-    readings = history.readings.iloc[first:last][
-        [name for name in history.readings if name in names]
-    ]
+    readings = history.readings.iloc[first:last]
+    if names != loaded.names:
+        readings = readings[[name for name in history.readings if name in names]]
     return replace(
         history, readings=readings, events=events_between(history, to_millis(start), to_millis(end))
     )
@@ -313,6 +381,8 @@ def events_between(history: History, start: int | None, end: int) -> pd.DataFram
     """Return the events until `end` (ms); of those until `start` only the last of each type, and
     lasting ones that go on after it."""
     events = history.events
+    if not len(events):
+        return events
     starts = millis(events["start"])
     if start is None:
         return events[starts <= end].reset_index(drop=True)

@@ -22,6 +22,7 @@ _Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
 Floats = npt.NDArray[np.float64]
 # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
 FARTHEST = 10.0
+_FEW_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,14 @@ class Columns:
             )
         out = np.empty((len(rows), len(self.names)))
         numbers = [i for i, name in enumerate(self.names) if name not in self.levels]
-        for i in numbers:  # one by one: no second copy of all of them
-            values = rows[self.names[i]].to_numpy(np.float64)
-            out[:, i] = np.where(np.isfinite(values), values, np.nan)
+        if len(rows) <= _FEW_ROWS:
+            positions = rows.columns.get_indexer([self.names[i] for i in numbers])
+            values = rows.iloc[:, positions].to_numpy(np.float64)
+            out[:, numbers] = np.where(np.isfinite(values), values, np.nan)
+        else:
+            for i in numbers:  # one by one: no second copy of all of them
+                values = rows[self.names[i]].to_numpy(np.float64)
+                out[:, i] = np.where(np.isfinite(values), values, np.nan)
         for i in self.categorical:
             codes = np.asarray(
                 pd.Index(self.levels[self.names[i]]).get_indexer(pd.Index(rows[self.names[i]])),

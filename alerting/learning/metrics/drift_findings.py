@@ -7,11 +7,11 @@ before, and what grew over days, is learned; for all else the engineer looks fir
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from alerting.learning.metrics.day_drift import DayCheck, Onset
-from alerting.learning.metrics.normal_days import Aspect
+from alerting.learning.metrics.normal_days import DAY, Aspect
 
 Cause = Literal["sensor", "settings", "slow", "process"]
 Proposal = Literal["sensor", "retrain", "exclude"]
@@ -56,7 +56,9 @@ class MovedVariable:
 @dataclass(frozen=True)
 class DriftFinding:
     """What moved on an asset, the strongest first, since when, and beside which settings that the
-    training does not know. `days`: of the first variable, for its picture."""
+    training does not know. `days`: of the first variable, for its picture. `seen_at`: of the last
+    check that found it.
+    """
 
     asset: str
     since: datetime
@@ -64,6 +66,12 @@ class DriftFinding:
     moved: tuple[MovedVariable, ...]
     beside: tuple[str, ...] = ()
     days: tuple[DayLevel, ...] = ()
+    seen_at: datetime | None = None
+
+    def may_go_on(self, at: datetime) -> bool:
+        """Return whether hours in which it moved are still among the last 24: until then it is the
+        same finding if it moves again."""
+        return self.seen_at is not None and at - self.seen_at < timedelta(hours=DAY)
 
     @property
     def proposal(self) -> Proposal:

@@ -20,7 +20,15 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.kinds.protocol.shared_inputs import events_between
-from alerting.ports import NewestReading, Progress, ReadingColumns, Readings, Wanted
+from alerting.ports import (
+    NewestReading,
+    Progress,
+    ReadingColumns,
+    Readings,
+    Wanted,
+    WantedHistory,
+    load_each,
+)
 from alerting.readings.history import History, to_millis
 from alerting.readings.sample_quality import Doubts, join_instants
 
@@ -274,6 +282,9 @@ class CachedReadings:
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, end)
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -27,6 +27,8 @@ from alerting.ports import (
     RegistryPorts,
     TrainingRuns,
     Wanted,
+    WantedHistory,
+    load_each,
 )
 from alerting.readings.history import History
 from alerting.readings.instants import FIRST_INSTANT
@@ -63,6 +65,9 @@ class ReadingsUntil:
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, min(end, self._until))
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -25,12 +25,13 @@ from alerting.usecases.evaluation.evaluate import (
 )
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.reprocess import begin_round
-from alerting.usecases.evaluation.run import EvaluationCounts, RoundPlan
+from alerting.usecases.evaluation.run import EvaluationCounts, KeptInputs, RoundPlan
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 from alerting.usecases.registry.model_cache import ModelCache
 
-MODELS_AT_ONCE = 40
-"""Targets of models after which a turn takes no further shard."""
+MODELS_AT_ONCE = 20
+"""Targets of models after which a portion takes no further shard: they are read and written
+together."""
 _WITHOUT_MODEL = 60_000  # ms
 
 
@@ -109,6 +110,11 @@ def _ignore() -> None:
     """Do nothing."""
 
 
+def _never() -> bool:
+    """Return false."""
+    return False
+
+
 def _all(shard: tuple[int, int, str]) -> bool:  # noqa: ARG001
     """Return true for any shard."""
     return True
@@ -118,14 +124,14 @@ class PromptEvaluation:
     """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
     Those of a model are due where the rows reach a further instant of its stride. They follow the
-    others, some of their shards in each turn, so that a slow model holds up no threshold. Models
-    stay in memory; which one is in force is read in every turn. What changes by time alone is left
-    to the rounds.
+    others, in portions of some shards, as many in a turn as the caller has time for, so that models
+    hold up no threshold. Models stay in memory, with what they have read of each asset; which one
+    is in force is read in every turn. What changes by time alone is left to the rounds.
     """
 
     def __init__(self, platform: EvaluationPorts) -> None:
         self._platform = platform
-        self._models = ModelCache(platform)
+        self._kept = KeptInputs(ModelCache(platform))
         self._waiting: dict[TargetKey, StampRange] = {}
         self._strides: dict[TargetKey, int] = {}
         self._due_at: int | None = None
@@ -149,11 +155,15 @@ class PromptEvaluation:
     @log_run()
     @collect_garbage_rarely()
     def evaluate(
-        self, arrived: ArrivedRows, as_of: datetime, evaluated: Callable[[], None] = _ignore
+        self,
+        arrived: ArrivedRows,
+        as_of: datetime,
+        evaluated: Callable[[], None] = _ignore,
+        goes_on: Callable[[], bool] = _never,
     ) -> EvaluationCounts:
         """Evaluate the targets with rows older than their latency up to `as_of` less this latency:
-        all that need no model, and some of the others. Idempotent. Call `evaluated` after each of
-        both where targets were evaluated.
+        all that need no model, then a portion of the others, and further ones while `goes_on`.
+        Idempotent. Call `evaluated` after the first and after each portion, if there was any.
 
         Where another process was faster, perhaps up to an earlier instant, and after an error, the
         same targets are evaluated again.
@@ -162,17 +172,24 @@ class PromptEvaluation:
         self._wait(plan, arrived.parts())
         due = [target for target in plan.targets if self._is_due(target, as_of)]
         without = [target for target in due if not target.needs_model]
-        first, self.is_behind = _first_shards(
-            [target for target in due if target.needs_model], self._waiting
-        )
+        portions = _portions([target for target in due if target.needs_model], self._waiting)
         self._due_at = self._next_due(plan)
         if not due:
+            self.is_behind = False
             return EvaluationCounts()
         late = begin_round(self._platform, plan.targets, as_of)
         counts = EvaluationCounts(late=late.late, too_late=late.too_late)
-        for targets in filter(None, (without, first)):
+        if without:
+            counts.add(self._evaluate(without, as_of, late.has_requests))
+            evaluated()
+        done = 0
+        for targets in portions:
+            if done and not goes_on():
+                break
             counts.add(self._evaluate(targets, as_of, late.has_requests))
             evaluated()
+            done += 1
+        self.is_behind = done < len(portions)
         self._due_at = self._next_due(plan)
         return counts
 
@@ -185,11 +202,11 @@ class PromptEvaluation:
             EvaluationPlan(names, tuple(targets)),
             as_of,
             has_requests,
-            models=self._models,
+            kept=self._kept,
         )
         for target in targets:
             if target.needs_model:
-                self._strides[target.key] = stride_in_force(self._models, target)
+                self._strides[target.key] = stride_in_force(self._kept.models, target)
             if not counts.elsewhere:
                 self._forget(target, as_of)
         return counts
@@ -208,7 +225,10 @@ class PromptEvaluation:
         keys = {target.key for target in own}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
         self._strides = {key: stride for key, stride in self._strides.items() if key in keys}
-        self._models.forget_others(plan.names)
+        self._kept.models.forget_others(plan.names)
+        assets = {asset for _, asset in keys}
+        for asset in self._kept.spans.keys() - assets:
+            del self._kept.spans[asset]
 
     def _is_due(self, target: EvaluationTarget, as_of: datetime) -> bool:
         stamps = self._waiting.get(target.key)
@@ -241,22 +261,22 @@ class PromptEvaluation:
             )
 
 
-def _first_shards(
+def _portions(
     targets: Sequence[EvaluationTarget], waiting: Mapping[TargetKey, StampRange]
-) -> tuple[list[EvaluationTarget], bool]:
-    """Return the targets of some shards, those whose rows wait longest first, and whether there are
-    others."""
+) -> list[list[EvaluationTarget]]:
+    """Return targets in portions of whole shards, those whose rows wait longest first; in each
+    sorted by asset."""
     by_shard: dict[tuple[int, int, str], list[EvaluationTarget]] = {}
     for target in targets:
         by_shard.setdefault(target.shard, []).append(target)
-    found: list[EvaluationTarget] = []
+    portions: list[list[EvaluationTarget]] = []
     for of_shard in sorted(
         by_shard.values(), key=lambda some: min(waiting[target.key].first for target in some)
     ):
-        if len(found) >= MODELS_AT_ONCE:
-            break
-        found += of_shard
-    return sorted(found, key=lambda target: target.asset), len(found) < len(targets)
+        if not portions or len(portions[-1]) >= MODELS_AT_ONCE:
+            portions.append([])
+        portions[-1] += of_shard
+    return [sorted(some, key=lambda target: target.asset) for some in portions]
 
 
 def stride_in_force(models: ModelCache, target: EvaluationTarget) -> int:

@@ -12,7 +12,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
 from alerting.ports import DecisionRecord, EvaluationPorts, ReprocessingRequest, TargetScores
 from alerting.readings.history import Millis, to_millis
 from alerting.readings.instants import NO_TIME
@@ -97,11 +97,21 @@ class BatchInputs:
 
 
 @dataclass(frozen=True)
+class KeptInputs:
+    """What a process keeps from one run of evaluation to the next: models, and by asset what they
+    have read of it."""
+
+    models: ModelCache
+    spans: dict[str, ReadSpan] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EvaluationRun:
     """One run of evaluation up to `as_of`, with its results so far.
 
     `requests`: reprocessing requests that are not done. `scores`: computed, and stored with the
-    next unit of work. Revisions, decisions and assets are read once a run.
+    next unit of work. `spans`: by asset, what models have read of it; the process may keep it for
+    its next runs. Revisions, decisions and assets are read once a run.
     """
 
     platform: EvaluationPorts
@@ -109,6 +119,7 @@ class EvaluationRun:
     models: ModelCache
     counts: EvaluationCounts
     requests: dict[TargetKey, ReprocessingRequest]
+    spans: dict[str, ReadSpan] = field(default_factory=dict)
     scores: list[TargetScores] = field(default_factory=list)
     _versions: dict[str, Versions] = field(default_factory=dict)
     _assets: dict[str, Asset] = field(default_factory=dict)
@@ -120,9 +131,13 @@ class EvaluationRun:
         versions = self.load_versions({target.definition for target in targets})
         valid = {name: found for name, found in versions.items() if found.revisions}
         names = {target.asset for target in targets if target.definition in valid}
-        return BatchInputs(
-            readings, SharedInputs(self.platform.readings), valid, self._load_assets(names)
-        )
+        assets = self._load_assets(names)
+        shared = SharedInputs(self.platform.readings, self.spans)
+        if self.spans:
+            latency = min((target.latency for target in targets), default=0)
+            coming = [assets[target.asset] for target in targets if target.asset in assets]
+            shared.expect(coming, self.as_of - timedelta(milliseconds=latency))
+        return BatchInputs(readings, shared, valid, assets)
 
     def load_versions(self, names: set[str]) -> dict[str, Versions]:
         """Return the versions of these definitions."""

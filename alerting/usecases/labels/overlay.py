@@ -20,6 +20,8 @@ from alerting.ports import (
     ReadingColumns,
     Readings,
     Wanted,
+    WantedHistory,
+    load_each,
 )
 from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, millis
@@ -62,6 +64,9 @@ class LabelledReadings:
         found = self._stored.load_many(wanted, end)
         bad = self._bad_labels(found)
         return {name: _columns_without_bad(one, name, bad[name]) for name, one in found.items()}
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -55,7 +55,8 @@ def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     """Check each definition with a model in service, store what moved, and raise or end the alerts;
     return a sentence on each. Idempotent.
 
-    What cannot be told keeps its findings. One definition that cannot be checked stops no other.
+    What cannot be told keeps its findings, and a finding lasts until a check 24 hours after the
+    last that found it. One definition that cannot be checked stops no other.
     """
     said = dict[str, str]()
     for revision in active(platform.definitions):
@@ -139,9 +140,9 @@ def _check_definition(
             doubts.append(DriftDoubt(asset.name, doubt))
         old = [one for one in before.findings if same and one.asset == asset.name]
         if found is None:
-            findings += old if doubt else []
+            findings += old if doubt else [one for one in old if one.may_go_on(as_of)]
         else:
-            findings.append(go_on(found, old))
+            findings.append(replace(go_on(found, old), seen_at=as_of))
     return replace(
         checked,
         learned_from=learned[0],

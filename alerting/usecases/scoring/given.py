@@ -8,7 +8,7 @@ from datetime import datetime
 
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.ports import NewestReading, ReadingColumns, Readings, Wanted
+from alerting.ports import NewestReading, ReadingColumns, Readings, Wanted, WantedHistory, load_each
 from alerting.readings.history import History
 
 
@@ -42,6 +42,9 @@ class GivenReadings:
         by_given = [one for one in wanted if one.asset in self._assets]
         others = [one for one in wanted if one.asset not in self._assets]
         return {**self._given.load_many(by_given, end), **self._stored.load_many(others, end)}
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

@@ -94,6 +94,20 @@ def test_the_alert_ends_when_the_drift_is_over():
     assert findings(platform) == ()
 
 
+def test_a_check_without_it_in_between_makes_no_second_alert():
+    platform, mail = drifting_line(readings(offset=3.0, until=DAYS - 1))
+    check_drift(platform, NOW - DAY)
+    (first,) = findings(platform)
+    back = NOW - DAY + timedelta(hours=18)
+    check_drift(platform, back)
+    deliver_due(platform, back)
+    assert findings(platform) == (first,)
+    assert len(drifted(platform)) == 1
+    check_drift(platform, NOW)
+    assert drifted(platform) == []
+    assert len([m for m in mail.messages if "inputs drifted" in m.subject]) == 1
+
+
 def test_the_alert_ends_when_a_model_is_in_service_that_knows_the_change():
     later = NOW + 14 * DAY
     platform, _ = drifting_line(readings(offset=3.0, until=DAYS + 20, days=DAYS + 14))

@@ -26,6 +26,7 @@ from alerting.adapters.mongo.readings.raw_rows import uniform_columns
 from alerting.adapters.samples.columns import (
     CHUNK,
     events_frame,
+    frame_of,
     join_columns,
     joined_frame,
     joined_newest,
@@ -34,9 +35,9 @@ from alerting.adapters.samples.columns import (
 )
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset, EventType, VariableType, types_of
-from alerting.ports import NewestReading, ReadingColumns, Wanted
+from alerting.ports import NewestReading, ReadingColumns, Wanted, WantedHistory
 from alerting.readings.computed import read_computed
-from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.readings.history import EVENT_COLUMNS, History, no_events
 from alerting.readings.sample_quality import Doubts
 
 _NAIVE: CodecOptions[Document] = CodecOptions(tz_aware=False)  # half the time of decoding
@@ -98,6 +99,39 @@ class MongoReadings:
         for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
             found |= self._load_from(list(group), start, end)
         return found
+
+    @repeated
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        """Return the histories of assets, without those with a computed variable or a value of the
+        wrong type."""
+        event_types = tuple(self._assets.event_types())
+        measured = [one for one in wanted if not any(map(one.asset.is_computed, one.names))]
+        columns = self.load_many(
+            [Wanted(a.name, types_of(a, names), start) for a, start, names in measured], end
+        )
+        with_events = self._assets_with_events([one.asset.name for one in measured])
+        return {
+            one.asset.name: History(
+                one.asset,
+                frame_of(found),
+                load_events(self._events, one.asset.name, event_types, end, one.start)
+                if one.asset.name in with_events
+                else no_events(),
+                event_types,
+                found.doubts,
+            )
+            for one in measured
+            if not (found := columns[one.asset.name]).faults
+        }
+
+    def _assets_with_events(self, assets: Sequence[str]) -> set[str]:
+        """Return which assets have events, by one index entry each."""
+        of_assets: Document = {"$match": {"asset": {"$in": list(assets)}}}
+        group: Document = {"$group": {"_id": "$asset"}}
+        return {
+            one["_id"]
+            for one in self._events.aggregate([of_assets, {"$sort": {"asset": 1}}, group])
+        }
 
     def _load_from(
         self, wanted: Sequence[Wanted], start: datetime, end: datetime
