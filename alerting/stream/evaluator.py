@@ -23,7 +23,7 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as those without a model took the last time. So they take half a core at most."""
-MODELS_S = 0.3
+MODELS_S = 0.25
 """How long a turn evaluates models before thresholds come again, and what it has begun then."""
 _PAUSE_BETWEEN_MODELS_S = 0.05
 """While models are due that the last turn left: the thread that stores messages goes first."""
@@ -112,7 +112,7 @@ class Evaluator:
                 self._arrived = ArrivedRows()
             began = time.monotonic()
 
-            def tell() -> None:  # a severity that rises is notified too
+            def notify() -> None:  # a severity that rises is notified too
                 self._took = self._took or time.monotonic() - began
                 self._evaluated.set()
 
@@ -120,7 +120,7 @@ class Evaluator:
                 return time.monotonic() < began + self._took + MODELS_S
 
             try:
-                self._evaluation.evaluate(arrived, as_of, tell, has_time)
+                self._evaluation.evaluate(arrived, as_of, notify, has_time)
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)

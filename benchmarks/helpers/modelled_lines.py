@@ -72,6 +72,21 @@ def prepare(
 def promote_copy(platform: Platform, source: str, name: str, at: datetime) -> int:
     """Register the present champion of one definition as that of another one; return its
     version."""
+    copied = register_copy(platform, source, name, at)
+    promote(platform, copied)
+    assert copied.challenger_version is not None
+    return copied.challenger_version
+
+
+def promote(platform: Platform, copied: DecisionRecord) -> None:
+    """Record the promotion of a registered copy."""
+    rank = len(_promotions(platform, copied.definition)) + 1
+    assert platform.decisions.add(copied, rank=rank)
+
+
+def register_copy(platform: Platform, source: str, name: str, at: datetime) -> DecisionRecord:
+    """Register the present champion of one definition as a model of another one; return the
+    decision that promotes it."""
     decision = _promotions(platform, source)[-1]
     assert decision.challenger_version is not None
     files = platform.models.model_files(source, decision.challenger_version)
@@ -81,7 +96,7 @@ def promote_copy(platform: Platform, source: str, name: str, at: datetime) -> in
     platform.runs.finish(run)
     before = _promotions(platform, name)
     revision = platform.definitions.revisions(name)[-1]
-    copied = replace(
+    return replace(
         decision,
         definition=name,
         at=at,
@@ -90,8 +105,6 @@ def promote_copy(platform: Platform, source: str, name: str, at: datetime) -> in
         champion_version=before[-1].challenger_version if before else None,
         question=question_of(revision),
     )
-    assert platform.decisions.add(copied, rank=len(before) + 1)
-    return version
 
 
 def _promotions(platform: Platform, name: str) -> list[DecisionRecord]:

@@ -1,23 +1,28 @@
 """Thresholds and models that the stream service evaluates while lines send a reading a second each.
 
-Each line has thresholds; some have a classifier, with a stride of five seconds, of several
-different champions. The air of each of these gets humid once, which raises a prediction: its time
-counts from the instant of the score. In the middle a champion is replaced.
+Two processes of the service share the targets, on two cores. Each line has thresholds; some have a
+classifier, with a stride of five seconds, of several different champions. The air of each of these
+gets humid once, which raises a prediction: its time counts from the instant of the score. In the
+middle a champion is replaced.
 
-Alone: python -m benchmarks.helpers.models_on_stream [SECONDS [LINES THRESHOLDS MODELS CHAMPIONS]]
+Alone: python -m benchmarks.helpers.models_on_stream [SECONDS SERVICES [LINES THRESHOLDS MODELS
+CHAMPIONS]]
 """
 
 import json
 import os
+import pickle
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +32,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
-from alerting.ports import Message
+from alerting.ports import DecisionRecord, Message
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stream.evaluator import Evaluator
@@ -39,6 +44,8 @@ from benchmarks.helpers import modelled_lines
 from benchmarks.helpers.mosquitto import Mosquitto
 
 SECONDS = 60
+SERVICES = 2
+"""Processes of the stream service: as many as the machine has cores."""
 GOAL_THRESHOLDS_S = 1.0
 GOAL_MODELS_S = 2.0
 GOAL_REPLACED_S = 5.0
@@ -46,6 +53,8 @@ RAISES_S = 5
 _AFTER_S = 8
 _LOOK_S = 0.25
 _SUBSCRIBED_WITHIN_S = 60.0
+_STOPPED_WITHIN_S = 30.0
+_REPLACED_WITHIN_S = 20.0
 SOURCE = {
     "name": "modelled",
     "kind": "mqtt",
@@ -76,7 +85,30 @@ class Taken:
         self.at.append((message.key, time.time()))
 
 
-def measure(seconds: int = SECONDS, size: Size | None = None) -> dict[str, object]:
+class Place(NamedTuple):
+    """Where the processes of a measurement work together: the address of the database, that of the
+    broker, and a folder with `registry`, into which each writes what it did."""
+
+    mongodb_uri: str
+    broker: str
+    folder: str
+
+    def platform(self, channel: Taken | None = None) -> Platform:
+        """Return a platform with the registry of the folder, if it is there."""
+        settings = Settings(home=Path(self.folder), mongodb_uri=self.mongodb_uri)
+        stores = MongoStores(connect(self.mongodb_uri)["bench"])
+        opened = assemble(settings, stores, channels=False)
+        channels = {"log": channel} if channel else {}
+        opened = replace(opened, channels=channels, latency=timedelta(0))
+        if not (file := Path(self.folder) / "registry").exists():
+            return opened
+        registry = pickle.loads(file.read_bytes())  # noqa: S301 - written by this measurement
+        return replace(opened, runs=registry, models=registry)
+
+
+def measure(
+    seconds: int = SECONDS, size: Size | None = None, services: int = SERVICES
+) -> dict[str, object]:
     """Return the times to a notification of thresholds and of models, and what became of a champion
     that was replaced meanwhile."""
     size = size or Size()
@@ -86,21 +118,28 @@ def measure(seconds: int = SECONDS, size: Size | None = None) -> dict[str, objec
         broker = Mosquitto(folder)
         broker.start()
         stack.callback(broker.stop)
-        stores = MongoStores(connect(server.uri)["bench"])
-        prepare_database(stores.database)
-        channel = Taken()
-        opened = assemble(Settings(home=folder, mongodb_uri=server.uri), stores, channels=False)
-        platform = modelled_lines.prepare(
-            replace(opened, channels={"log": channel}, latency=timedelta(0)),
-            *size,
-            datetime.now(UTC).replace(microsecond=0),
-        )
+        place = Place(server.uri, broker.address, str(folder))
+        opened = place.platform()
+        prepare_database(MongoStores(connect(server.uri)["bench"]).database)
+        now = datetime.now(UTC).replace(microsecond=0)
+        platform = modelled_lines.prepare(opened, *size, now)
+        one, other = modelled_lines.model(0), modelled_lines.model(1)
+        replacement = modelled_lines.register_copy(platform, other, one, now)
+        (folder / "registry").write_bytes(pickle.dumps(platform.models))
         apply_sources(platform, [SOURCE], "benchmark", datetime.now(UTC))
         began = datetime.now(UTC)
-        replaced, cpu_share = _serve(platform, broker, seconds, size)
-        return _figures(platform, channel, began, seconds, size) | {
-            "first_score_of_new_champion_s": replaced.seconds,
-            "cpu_share": cpu_share,
+        with _services(platform, place, services), _sender(broker.port, seconds, size):
+            start = time.monotonic()
+            time.sleep(2 + seconds / 2)
+            after = _replace(platform, replacement)
+            time.sleep(max(0.0, start + seconds + _AFTER_S - time.monotonic()))
+        done = [json.loads(file.read_text()) for file in folder.glob("*.done")]
+        assert len(done) == services, "a service has not ended well"
+        at = [(key, when) for one in done for key, when in one["notified"]]
+        return _figures(platform, at, began, seconds, size) | {
+            "services": services,
+            "first_score_of_new_champion_s": after,
+            "cpu_share": round(sum(one["cpu_s"] for one in done) / (seconds + _AFTER_S), 2),
         }
 
 
@@ -116,35 +155,75 @@ def is_met(figures: dict[str, object]) -> bool:
     )
 
 
-def _serve(
-    platform: Platform, broker: Mosquitto, seconds: int, size: Size
-) -> tuple["_Replacement", float]:
-    """Run the service while the lines send, and some seconds longer; return what became of the
-    replaced champion, and the share of a core that the process took."""
+@contextmanager
+def _services(platform: Platform, place: Place, count: int) -> Iterator[None]:
+    """Run so many services, each in a process of its own, from when the broker's messages are
+    read."""
+    command = [sys.executable, "-m", __spec__.name, "serve", *place]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        until = time.monotonic() + _SUBSCRIBED_WITHIN_S
+        while not (
+            len(platform.stream_processes.processes()) == count
+            and platform.deliveries.progress(str(SOURCE["name"])).read_until
+        ):
+            assert time.monotonic() < until, "the services have not subscribed"
+            time.sleep(_LOOK_S)
+        yield
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(_STOPPED_WITHIN_S)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def serve(place: Place) -> None:
+    """Run one service until it is terminated; write when notifications were sent, and the CPU it
+    took (s) after it had begun."""
+    stopped = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    channel = Taken()
+    platform = place.platform(channel)
     evaluator = Evaluator(platform)
-    service = StreamService(platform, {"BROKER_URL": broker.address}, evaluator.add)
+    service = StreamService(platform, {"BROKER_URL": place.broker}, evaluator.add)
+    evaluator.share(service.owns)
     evaluator.start()
-    until = time.monotonic() + _SUBSCRIBED_WITHIN_S
-    while platform.deliveries.progress(str(SOURCE["name"])).read_until is None:
-        assert time.monotonic() < until, "the service has not subscribed"
-        service.turn()
-    replaced = _Replacement(platform)
     took = time.process_time()
-    with interpreter_for_messages(), _sender(broker.port, seconds, size):
-        start = time.monotonic()
-        while time.monotonic() < start + seconds + _AFTER_S:
+    with interpreter_for_messages():
+        while not stopped.is_set():
             service.turn()
             evaluator.stored_until = service.stored_until
-            if time.monotonic() > start + 2 + seconds / 2:
-                replaced.look()
     took = time.process_time() - took
     service.close()
     evaluator.close()
-    return replaced, round(took / (seconds + _AFTER_S), 2)
+    done = {"notified": channel.at, "cpu_s": took}
+    (Path(place.folder) / f"{os.getpid()}.done").write_text(json.dumps(done))
+
+
+def _replace(platform: Platform, replacement: DecisionRecord) -> float | None:
+    """Promote a champion under load; return the seconds until its first score is stored, None if
+    none is in time."""
+    at = datetime.now(UTC)
+    modelled_lines.promote(platform, replace(replacement, at=at))
+    until = time.monotonic() + _REPLACED_WITHIN_S
+    while time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        now = datetime.now(UTC)
+        scores = platform.scores.for_interval(replacement.definition, at, now)
+        if any(score["model_version"] == replacement.challenger_version for score in scores):
+            return round((now - at).total_seconds(), 2)
+    return None
 
 
 def _figures(
-    platform: Platform, channel: Taken, began: datetime, seconds: int, size: Size
+    platform: Platform,
+    notified: Sequence[tuple[str, float]],
+    began: datetime,
+    seconds: int,
+    size: Size,
 ) -> dict[str, object]:
     until = datetime.now(UTC)
     stored = sum(
@@ -153,7 +232,7 @@ def _figures(
     )
     raised = {one.id: one for one in platform.episodes.find()}
     times: dict[bool, list[float]] = {True: [], False: []}
-    for key, at in channel.at:
+    for key, at in notified:
         if ":raised" in key:
             episode = raised[key.split(":")[0]]
             is_of_model = episode.definition.startswith(modelled_lines.MODEL)
@@ -168,32 +247,6 @@ def _figures(
             f"{name}_p99_s": round(p99, 3),
         }
     return found | {"lost_readings": size.lines * seconds - stored}
-
-
-class _Replacement:
-    """A champion that replaces that of the first classifier at the first look, and the seconds to
-    its first stored score."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._at: datetime | None = None
-        self._version = 0
-        self._looked_at = 0.0
-        self.seconds: float | None = None
-
-    def look(self) -> None:
-        """Promote, or look for a score of the new champion."""
-        name = modelled_lines.model(0)
-        now = datetime.now(UTC)
-        if self._at is None:
-            self._at = now
-            other = modelled_lines.model(1)
-            self._version = modelled_lines.promote_copy(self._platform, other, name, now)
-        elif self.seconds is None and time.monotonic() - self._looked_at > _LOOK_S:
-            self._looked_at = time.monotonic()
-            scores = self._platform.scores.for_interval(name, self._at, now)
-            if any(score["model_version"] == self._version for score in scores):
-                self.seconds = round((now - self._at).total_seconds(), 2)
 
 
 @contextmanager
@@ -244,8 +297,11 @@ def main(arguments: list[str]) -> None:
         port, seconds, *size = map(int, arguments[1:])
         send(port, seconds, Size(*size))
         return
-    seconds, *size = [int(one) for one in arguments] or [SECONDS]
-    figures = measure(seconds, Size(*size))
+    if arguments[:1] == ["serve"]:
+        serve(Place(*arguments[1:]))
+        return
+    seconds, services, *size = [int(one) for one in arguments] or [SECONDS, SERVICES]
+    figures = measure(seconds, Size(*size), services)
     met = {"met": is_met(figures), "load_average": round(os.getloadavg()[0], 1)}
     print(json.dumps(figures | met))
 

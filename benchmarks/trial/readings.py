@@ -11,7 +11,14 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.demo.asset import EVENT_TYPES
 from alerting.demo.line import LineAdvance
-from alerting.ports import EventRow, NewestReading, ReadingColumns, Wanted
+from alerting.ports import (
+    EventRow,
+    NewestReading,
+    ReadingColumns,
+    Wanted,
+    WantedHistory,
+    load_each,
+)
 from alerting.readings.history import History, Millis, from_millis, millis, no_events, to_millis
 
 FIRST_ROWS = 60 * 1440
@@ -136,6 +143,9 @@ class LineReadings:
                 "end": _instants([e.end for e in found]),
             }
         )
+
+    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+        return load_each(self, wanted, end)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         found = {}

@@ -58,9 +58,9 @@ class Columns:
         out = np.empty((len(rows), len(self.names)))
         numbers = [i for i, name in enumerate(self.names) if name not in self.levels]
         if len(rows) <= _FEW_ROWS:
-            positions = rows.columns.get_indexer([self.names[i] for i in numbers])
-            values = rows.iloc[:, positions].to_numpy(np.float64)
-            out[:, numbers] = np.where(np.isfinite(values), values, np.nan)
+            positions = rows.columns.get_indexer(pd.Index([self.names[i] for i in numbers]))
+            block = rows.iloc[:, positions].to_numpy(np.float64)
+            out[:, numbers] = np.where(np.isfinite(block), block, np.nan)
         else:
             for i in numbers:  # one by one: no second copy of all of them
                 values = rows[self.names[i]].to_numpy(np.float64)

@@ -25,11 +25,11 @@ from alerting.usecases.evaluation.evaluate import (
 )
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.reprocess import begin_round
-from alerting.usecases.evaluation.run import EvaluationCounts, KeptInputs, RoundPlan
+from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 from alerting.usecases.registry.model_cache import ModelCache
 
-MODELS_AT_ONCE = 20
+MODELS_AT_ONCE = 12
 """Targets of models after which a portion takes no further shard: they are read and written
 together."""
 _WITHOUT_MODEL = 60_000  # ms
@@ -131,7 +131,7 @@ class PromptEvaluation:
 
     def __init__(self, platform: EvaluationPorts) -> None:
         self._platform = platform
-        self._kept = KeptInputs(ModelCache(platform))
+        self._inputs = ProcessInputs(ModelCache(platform))
         self._waiting: dict[TargetKey, StampRange] = {}
         self._strides: dict[TargetKey, int] = {}
         self._due_at: int | None = None
@@ -202,11 +202,11 @@ class PromptEvaluation:
             EvaluationPlan(names, tuple(targets)),
             as_of,
             has_requests,
-            kept=self._kept,
+            process=self._inputs,
         )
         for target in targets:
             if target.needs_model:
-                self._strides[target.key] = stride_in_force(self._kept.models, target)
+                self._strides[target.key] = stride_in_force(self._inputs.models, target)
             if not counts.elsewhere:
                 self._forget(target, as_of)
         return counts
@@ -225,10 +225,10 @@ class PromptEvaluation:
         keys = {target.key for target in own}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
         self._strides = {key: stride for key, stride in self._strides.items() if key in keys}
-        self._kept.models.forget_others(plan.names)
+        self._inputs.models.forget_others(plan.names)
         assets = {asset for _, asset in keys}
-        for asset in self._kept.spans.keys() - assets:
-            del self._kept.spans[asset]
+        for asset in self._inputs.spans.keys() - assets:
+            del self._inputs.spans[asset]
 
     def _is_due(self, target: EvaluationTarget, as_of: datetime) -> bool:
         stamps = self._waiting.get(target.key)

@@ -40,7 +40,7 @@ from alerting.usecases.evaluation.run import (
     Batch,
     EvaluationCounts,
     EvaluationRun,
-    KeptInputs,
+    ProcessInputs,
     RoundPlan,
     starts_of,
 )
@@ -146,19 +146,19 @@ def evaluate_targets(
     as_of: datetime,
     has_requests: bool,
     progress: Progress = silent,
-    kept: KeptInputs | None = None,
+    process: ProcessInputs | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the targets of a plan, after its round has begun. `kept`: what the process has read
-    before."""
+    """Evaluate the targets of a plan, after its round has begun. `process`: what
+    the process has read before."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
     run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
-        kept.models if kept else ModelCache(platform),
+        process.models if process else ModelCache(platform),
         EvaluationCounts(),
         requests,
-        kept.spans if kept else {},
+        process.spans if process else {},
     )
     states = platform.states.load_many(
         [target.key for target in targets], {target.plant for target in targets}

@@ -97,7 +97,7 @@ class BatchInputs:
 
 
 @dataclass(frozen=True)
-class KeptInputs:
+class ProcessInputs:
     """What a process keeps from one run of evaluation to the next: models, and by asset what they
     have read of it."""
 

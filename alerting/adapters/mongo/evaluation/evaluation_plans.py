@@ -66,19 +66,22 @@ _LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan, which can be read together with its sources."""
+    """Port `EvaluationPlans`: one plan, which can be read together with its sources. That of the
+    last hash is kept, so that a process that asks again and again reads it once."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[DEFINITIONS]
         self._parts = database[EVALUATION_PLANS]
         self._read: list[Document] = []
+        self._newest: tuple[str, EvaluationPlan] | None = None
 
     @repeated
     def source_hash(self, read_plan: bool = False) -> str:
         """Return a hash over all current documents and the numbers of revisions and promotions."""
         digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
         plan = list[bytes]()
-        found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * read_plan)
+        is_wanted = read_plan and self._newest is None
+        found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
         sources_end = len(found)
         for start, end in document_bounds(found):
             if found.startswith(_PLAN, start + 4):  # the last documents
@@ -92,6 +95,9 @@ class MongoEvaluationPlans:
     def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
         if plant is not None:
             return self._get_plant(source_hash, plant)
+        newest = self._newest
+        if newest is not None and newest[0] == source_hash:
+            return newest[1]
         read = self._read
         self._read = []
         if not read or read[0].get("source_hash") != source_hash:
@@ -100,7 +106,11 @@ class MongoEvaluationPlans:
         if not parts or len(parts) != parts[0].get("parts"):
             return None
         targets = _targets_in(parts)
-        return None if targets is None else EvaluationPlan(tuple(parts[0]["names"]), targets)
+        if targets is None:
+            return None
+        found = EvaluationPlan(tuple(parts[0]["names"]), targets)
+        self._newest = source_hash, found
+        return found
 
     def _get_plant(self, source_hash: str, plant: str) -> EvaluationPlan | None:
         """Return the plan of one plant: no target of another is read."""
@@ -114,6 +124,7 @@ class MongoEvaluationPlans:
 
     @repeated
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
+        self._newest = None
         by_plant = sorted(evaluation_plan.targets, key=lambda target: target.plant)
         pieces = [
             (plant, own[start : start + _PART])
