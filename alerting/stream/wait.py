@@ -17,7 +17,8 @@ from pymongo.change_stream import CollectionChangeStream
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
-from alerting.definitions.sources.source import STREAMED
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import POLLED, STREAMED, PolledFields, parse_source
 from alerting.settings.environment import Settings
 
 READ_AGAIN_S = 5.0
@@ -38,8 +39,8 @@ def new_process() -> str:
 
 
 def await_source(settings: Settings, alive: Path | None, stopped: Event, process: str) -> None:
-    """Return once there is a source of a broker, a sink, or rows were stored that can be evaluated.
-    Until then the process holds little more than the driver of the database.
+    """Return once there is a source that the service reads, a sink, or rows were stored that can be
+    evaluated. Until then the process holds little more than the driver of the database.
 
     Meanwhile it is noted under the name `process` as one that runs and reads no source yet:
     `source apply` then waits for it. Return at once without a database server of its own, which
@@ -64,6 +65,9 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                     for name, query in (("sources", sources), ("sinks", active))
                 ):
                     return
+                polled = {"kind": {"$in": POLLED}, **active}
+                if any(map(_is_read_by_service, database["sources"].find(polled, {"_id": False}))):
+                    return
                 if arrivals.has_any(stopped):
                     return
                 fault = None
@@ -79,6 +83,14 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                 alive.touch()
         with suppress(PyMongoError):  # of a database that is away: it deletes the note a day later
             database[_PROCESSES].delete_one({"_id": process})
+
+
+def _is_read_by_service(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is a valid polled source that this service reads."""
+    with suppress(UserError):
+        source = parse_source(document)
+        return isinstance(source, PolledFields) and source.reader == "service"
+    return False
 
 
 class _Arrivals:

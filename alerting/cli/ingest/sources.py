@@ -255,17 +255,24 @@ def backfill(name: Name, as_json: Json = False) -> None:
 
 
 def _read(name: str, *, again: bool, as_json: bool) -> None:
-    from alerting.usecases.sources.poll import poll
+    from alerting.adapters.sources.claims import poll_claimed
+    from alerting.definitions.faults import UserError
 
     with platform() as p, progress() as report:
-        found = poll(
+        found = poll_claimed(
             p,
             _readers(),
             name,
-            p.clock.now(),
+            "command",
+            p.clock,
             again=again,
             report=lambda rows: report("reading", rows, None),
         )
+        if found is None:
+            raise UserError(
+                f"source {name} is being read at this moment, by the stream service or Airflow; "
+                "try again once it is read"
+            )
         what = "source read again" if again else "source read"
         p.audit.add(user(), what, name, p.clock.now(), after=asdict(found))
     show_result(

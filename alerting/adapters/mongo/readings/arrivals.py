@@ -49,6 +49,7 @@ class MongoArrivals:
     """Port `Arrivals`."""
 
     def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
         self._arrivals = database[ARRIVALS]
         self._evaluated_until = database[EVALUATED_UNTIL]
         self._requests = database[REPROCESSING_REQUESTS]
@@ -106,6 +107,9 @@ class MongoArrivals:
         except OperationFailure as fault:
             if fault.code not in NO_CHANGE_STREAMS:
                 raise
+
+    def as_another(self) -> "MongoArrivals":
+        return MongoArrivals(self._database)
 
     def _written(
         self, change: Mapping[str, Any], announced: OrderedDict[str, tuple[LatePart, ...]]
