@@ -41,7 +41,10 @@ def run(
         if p is None:
             return
         stack.enter_context(interpreter_for_messages())
-        say("storing messages of brokers and rows of polled sources, evaluating them, delivering sinks; stop with Ctrl-C")
+        say(
+            "storing messages of brokers and rows of polled sources, evaluating them, delivering "
+            "sinks; stop with Ctrl-C"
+        )
         evaluator = Evaluator(p)
         polls = PollService(
             p, source_readers(settings, environ), process, lambda: service.processes

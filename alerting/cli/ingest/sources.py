@@ -39,7 +39,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _SUBSCRIBED_WITHIN_S = 20.0
 _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
-_COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
+_COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "read", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 _MOST_DEAD = 1000
 _LONGEST_PAYLOAD_BYTES = 64 * 1024
@@ -164,14 +164,18 @@ def show_source(name: Name, as_json: Json = False) -> None:
 
     from alerting.definitions.sources.source import source_document
     from alerting.usecases.sources.documents import find_source
+    from alerting.usecases.sources.status import source_status
 
     with platform() as p:
         source = find_source(p.sources, name)
         revisions = p.sources.revisions(name)
-        refused = p.deliveries.progress(name).last_refused
+        status = source_status(source, p.deliveries.progress(name), revisions, p.clock.now())
     document = source_document(source)
     if as_json:
-        print_json({"source": document, "revisions": revisions, "last_refused": refused})
+        shown = ("last_refused", "read_by", "polled_by", "polled_at")
+        print_json(
+            {"source": document, "revisions": revisions, **{k: getattr(status, k) for k in shown}}
+        )
         return
     console.print(
         yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end=""
@@ -181,8 +185,10 @@ def show_source(name: Name, as_json: Json = False) -> None:
             f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, "
             f"{revision.actor}"
         )
-    if refused:
-        console.print(f"# last refused: {refused.replace(chr(10), ' ')}", markup=False)
+    if status.read_by:
+        console.print(f"# read {_read_last(status)}", markup=False)
+    if status.last_refused:
+        console.print(f"# last refused: {status.last_refused.replace(chr(10), ' ')}", markup=False)
 
 
 @source_group.command("pause")
@@ -221,8 +227,16 @@ def _row(status: "SourceStatus") -> dict[str, Any]:
         **({"title": status.title} if status.title else {}),
         "rate": f"{status.rate:.1f}/min",
         "lag": lag,
+        "read": _read_last(status),
         "last": _last(status.last or {}),
     }
+
+
+def _read_last(status: "SourceStatus") -> str:
+    """Return who read a polled source last, and how long ago; else who will."""
+    if status.unread is None:
+        return f"by {status.read_by}" if status.read_by else "-"
+    return f"{_duration(status.unread)} ago by {status.polled_by}"
 
 
 def _last(last: Any) -> str:
