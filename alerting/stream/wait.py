@@ -25,6 +25,7 @@ READ_AGAIN_S = 5.0
 _AWAIT_MS = 1_000
 _PROCESSES = "stream_processes"
 _ARRIVALS = "late_arrivals"
+_EVALUATED_UNTIL = "evaluated_until"
 # the module with the names of collections loads much more than the driver
 _NEW: list[Mapping[str, Any]] = [
     {"$match": {"operationType": "insert"}},
@@ -94,15 +95,17 @@ def _is_read_by_service(document: Mapping[str, Any]) -> bool:
 
 
 class _Arrivals:
-    """The arrival records from the first question on, by a change stream."""
+    """The arrival records from the first question on, by a change stream. Without one, writers are
+    asked to leave them for a minute."""
 
     def __init__(self, database: Database[dict[str, object]]) -> None:
         self._records = database[_ARRIVALS]
+        self._asked = database[_EVALUATED_UNTIL]
         self._stream: CollectionChangeStream[dict[str, object]] | None = None
 
     def has_any(self, stopped: Event) -> bool:
-        """Return whether rows were announced, within some seconds; False where the database has no
-        change streams, or may not say."""
+        """Return whether rows were announced, within some seconds, or some minutes ago where the
+        database has no change streams."""
         until = time.monotonic() + READ_AGAIN_S
         try:
             if self._stream is None or not self._stream.alive:
@@ -111,5 +114,10 @@ class _Arrivals:
                 if self._stream.try_next() is not None:
                     return True
         except OperationFailure:
+            self._asked.update_one(
+                {"_id": _EVALUATED_UNTIL}, {"$currentDate": {"asked_at": True}}, upsert=True
+            )
             stopped.wait(until - time.monotonic())
+            there = [{"done_at": {"$type": "date"}}, {"waits": True}]
+            return self._records.find_one({"$or": there}, {"_id": True}) is not None
         return False

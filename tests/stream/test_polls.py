@@ -15,6 +15,7 @@ from alerting.adapters.sources.folder import FolderDrop
 from alerting.adapters.sources.secrets import resolver
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
 from alerting.stream import polls
 from alerting.stream.polls import PolledHere, PollService
 from alerting.usecases.sources.documents import apply_sources, set_state
@@ -147,9 +148,7 @@ def test_an_error_of_a_driver_is_shown_without_its_text_which_can_hold_the_addre
     apply(plant, "fast")
     with service(plant, replace(readers, sql=Broken())):
         wait_until(lambda: plant.deliveries.progress("fast").fault)
-    assert plant.deliveries.progress("fast").fault == (
-        "source fast: cannot be read: RuntimeError"
-    )
+    assert plant.deliveries.progress("fast").fault == ("source fast: cannot be read: RuntimeError")
 
 
 def test_only_active_sources_of_the_service_are_read(plant, readers, table):
@@ -187,9 +186,10 @@ def test_two_processes_share_the_sources_and_one_reads_all_when_the_other_is_gon
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize(("every", "after", "is_read"), [("5s", 59, True), ("5s", 61, False), ("1m", 179, True), ("1m", 181, False)])
+@pytest.mark.parametrize(
+    ("every", "after", "is_read"),
+    [("5s", 59, True), ("5s", 61, False), ("1m", 179, True), ("1m", 181, False)],
+)
 def test_a_source_counts_as_read_for_a_minute_or_three_intervals(every, after, is_read):
-    from alerting.definitions.sources.source import parse_source
-
     one = PolledHere(parse_source({**SOURCE, "name": "s", "every": every}), 0.0, 1000.0)
     assert one.is_read(1000.0 + after) is is_read

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import pytest
 
@@ -155,7 +156,7 @@ def test_each_source_is_read_by_one_of_two_services_and_by_the_other_when_that_i
 
     with line.service(1) as first, line.service(2):
         line.wait(lambda: len(shares()) == 2 and all(shares()))
-        line.wait(lambda: sorted(sum(shares(), [])) == names)
+        line.wait(lambda: sorted(chain.from_iterable(shares())) == names)
         first.kill()
         first.wait(HANG_S)
         line.insert(201.0)
