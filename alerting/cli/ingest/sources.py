@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting.cli.ingest.source_rows import COLUMNS, read_last, row_of, written
 from alerting.cli.printing.output import console, print_json, show, show_result
 from alerting.cli.support import (
     DryRun,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState
     from alerting.ports import SourcePorts
     from alerting.usecases.sources.poll import Readers
-    from alerting.usecases.sources.status import SourceStatus
 
 source_group = command_group(
     "Sources: connect servers, files and programs that deliver readings and events."
@@ -39,7 +39,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _SUBSCRIBED_WITHIN_S = 20.0
 _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
-_COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "read", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 _MOST_DEAD = 1000
 _LONGEST_PAYLOAD_BYTES = 64 * 1024
@@ -128,14 +127,14 @@ def list_sources(as_json: Json = False) -> None:
         print_json({"sources": statuses, "faulty": faults})
         return
     show(
-        [_row(status) for status in statuses],
-        ["name", *(["title"] if any(status.title for status in statuses) else []), *_COLUMNS],
+        [row_of(status) for status in statuses],
+        ["name", *(["title"] if any(status.title for status in statuses) else []), *COLUMNS],
         False,
         "no sources",
     )
     for status in statuses:
         if status.fault or status.is_stale:
-            since = f"no row for {_duration(status.silent)}"
+            since = f"no row for {written(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
         if status.last_lost and status.lost_at:
             lost = (
@@ -186,7 +185,7 @@ def show_source(name: Name, as_json: Json = False) -> None:
             f"{revision.actor}"
         )
     if status.read_by:
-        console.print(f"# read {_read_last(status)}", markup=False)
+        console.print(f"# read {read_last(status)}", markup=False)
     if status.last_refused:
         console.print(f"# last refused: {status.last_refused.replace(chr(10), ' ')}", markup=False)
 
@@ -218,39 +217,6 @@ def _set_state(name: str, state: "SourceState", as_json: bool) -> None:
     with platform() as p:
         set_state(p, name, state, user(), p.clock.now())
     show_result({"source": name, "state": state}, as_json, f"source {name} is {state}")
-
-
-def _row(status: "SourceStatus") -> dict[str, Any]:
-    lag = "-" if status.lag is None else _duration(status.lag)
-    return {
-        **{name: getattr(status, name) for name in ("name", "kind", "state", "rows", "refused")},
-        **({"title": status.title} if status.title else {}),
-        "rate": f"{status.rate:.1f}/min",
-        "lag": lag,
-        "read": _read_last(status),
-        "last": _last(status.last or {}),
-    }
-
-
-def _read_last(status: "SourceStatus") -> str:
-    """Return who read a polled source last, and how long ago; else who will."""
-    if status.unread is None:
-        return f"by {status.read_by}" if status.read_by else "-"
-    return f"{_duration(status.unread)} ago by {status.polled_by}"
-
-
-def _last(last: Any) -> str:
-    values = last.get("values") or {"type": last.get("type")}
-    shown = ", ".join(
-        f"{name} {value}" for name, value in [*values.items()][:2] if value is not None
-    )
-    return f"{last['asset']}: {shown}" if last else "-"
-
-
-def _duration(value: Any) -> str:
-    from alerting.definitions.durations import format_duration
-
-    return format_duration(value)
 
 
 @source_group.command("read")
