@@ -38,5 +38,6 @@ def _last(last: Any) -> str:
 
 def written(value: Any) -> str:
     """Return a duration as text."""
+    from alerting.definitions.durations import format_duration
 
     return format_duration(value)
