@@ -1,4 +1,7 @@
-"""One DAG per source that the platform reads by itself: files of a folder, rows of a database."""
+"""One DAG per source that the platform reads by itself: files of a folder, rows of a database.
+
+A source that the stream service reads has a run an hour, as a visible record; without the service
+one at each interval."""
 
 from datetime import timedelta
 

@@ -266,6 +266,7 @@ _SOURCE_GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | timedelta
     ),
     ("lag_seconds", "Now minus the newest time stamp of a source.", lambda s: s.lag),
     ("silent_seconds", "Time since the last row of a source came.", lambda s: s.silent),
+    ("unread_seconds", "Time since a polled source was read last.", lambda s: s.unread),
     ("rows_per_minute", "Rows per minute of the last deliveries of a source.", lambda s: s.rate),
     (
         "stale",

@@ -145,12 +145,14 @@ from alerting.ports.sinks import (
 )
 from alerting.ports.sources import (
     MOST_IN_FUTURE,
+    POLL_ABANDONED,
     DeadMessage,
     DeadMessages,
     Declarations,
     Delivered,
     DeliveryCount,
     FileMark,
+    PollReader,
     Record,
     RecordReader,
     Records,

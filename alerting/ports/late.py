@@ -103,6 +103,10 @@ class Arrivals(Protocol):
         written, until `stop`; nothing at the start and now and then. End where the database cannot
         tell."""
 
+    def as_another(self) -> "Arrivals":
+        """Return the same records for another writer of this process: `written_by_others` of this
+        object yields what it writes."""
+
     def forget(self, before: datetime) -> int:
         """Remove the arrival records before an instant that are routed already; return their
         number."""

@@ -4,13 +4,18 @@ polled ones."""
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from alerting.definitions.sources.source import Source, SqlSource
 from alerting.ports.definitions import Document
 
 PROCESS_GONE = timedelta(seconds=15)
 """Time without a note after which a process of the stream service counts as gone."""
+
+POLL_ABANDONED = timedelta(seconds=15)
+"""Time without a renewal after which the claim of a reader ends: its process was killed."""
+PollReader = Literal["service", "scheduler", "command"]
+"""Readers of a polled source: the stream service, a task of Airflow, `alerting source read`."""
 
 MOST_IN_FUTURE = timedelta(days=1)
 """How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a
@@ -47,7 +52,8 @@ class SourceProgress:
     first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values
     that were lost for ever, where they could be counted; `last_lost`: how the last were lost, at
     `lost_at`. `read_until`: up to when a process has read it, of a source that sends a value once;
-    of a broker, with the document of that instant.
+    of a broker, with the document of that instant. `polled_at`: when a polled source was read last,
+    with or without a new row; `polled_by`: by whom.
     """
 
     cursor: str | None = None
@@ -64,6 +70,8 @@ class SourceProgress:
     lost_at: datetime | None = None
     read_until: datetime | None = None
     recent: Sequence[DeliveryCount] = field(default_factory=tuple)
+    polled_at: datetime | None = None
+    polled_by: PollReader | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +193,17 @@ class SourceDeliveries(Protocol):
 
     def note_read(self, name: str, at: datetime) -> None:
         """Store that a process has read a source up to an instant."""
+
+    def claim_poll(self, name: str, token: str) -> bool:
+        """Claim a polled source for one reader, known by its token, or renew its claim. Return
+        False while another reader has it, unless that renewed nothing for POLL_ABANDONED.
+
+        By the clock of the database, so that those of several machines need not agree.
+        """
+
+    def end_poll(self, name: str, token: str, by: PollReader, at: datetime) -> None:
+        """End the claim of a reader, and store when and by whom the source was read. Nothing if
+        another reader has claimed it since."""
 
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""

@@ -28,7 +28,6 @@ MODELS_S = 0.25
 _PAUSE_BETWEEN_MODELS_S = 0.05
 """While models are due that the last turn left: the thread that stores messages goes first."""
 PAUSE_AFTER_FAULT_S = 2.0
-_WITHOUT_STREAMS_S = 60.0
 _UNDER_WAY = timedelta(milliseconds=50)
 _STOP_S = 8.0
 
@@ -85,10 +84,7 @@ class Evaluator:
             self._evaluated.set()
 
     def follow(self) -> None:
-        """Note what other processes store, as the API does: by their arrival records.
-
-        Without change streams rounds evaluate it.
-        """
+        """Note what other processes store, as the API does: by their arrival records."""
         for parts in self._platform.arrivals.written_by_others(self._stopped.is_set):
             if parts:
                 with self._lock:
@@ -96,7 +92,7 @@ class Evaluator:
             if any(part.events for part in parts):
                 self._events.set()
                 self._evaluated.set()
-        self._stopped.wait(_WITHOUT_STREAMS_S)
+        self._stopped.wait(PAUSE_AFTER_FAULT_S)
 
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""

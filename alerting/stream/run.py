@@ -12,10 +12,11 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
+from alerting.stream.polls import PollService
 from alerting.stream.service import StreamService
 from alerting.stream.sinks import SinkService
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
-from alerting.wiring import sink_surroundings
+from alerting.wiring import sink_surroundings, source_readers
 
 Opened = Callable[[], AbstractContextManager[Platform]]
 _SWITCH_S = 0.0005
@@ -40,22 +41,31 @@ def run(
         if p is None:
             return
         stack.enter_context(interpreter_for_messages())
-        say("storing messages of brokers, evaluating them, delivering sinks; stop with Ctrl-C")
+        say(
+            "storing messages of brokers and rows of polled sources, evaluating them, delivering "
+            "sinks; stop with Ctrl-C"
+        )
         evaluator = Evaluator(p)
-        service = StreamService(p, environ, evaluator.add, process)
+        polls = PollService(
+            p, source_readers(settings, environ), process, lambda: service.processes
+        )
+        service = StreamService(p, environ, evaluator.add, process, polls.reads)
         evaluator.share(service.owns)
         sinks = SinkService(
             p, sink_surroundings(settings, environ), process, lambda: service.processes
         )
+        others = (evaluator, sinks, polls)
         evaluator.start()
         sinks.start()
+        polls.start()
         try:
             while not stopped.is_set():
                 service.turn()
                 evaluator.stored_until = service.stored_until
-                if alive is not None and evaluator.is_alive and sinks.is_alive:
+                if alive is not None and all(one.is_alive for one in others):
                     alive.touch()
         finally:
+            polls.close()
             service.close()
             evaluator.close()
             sinks.close()

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -98,15 +98,18 @@ class StreamService:
         environ: Mapping[str, str],
         stored: Stored = ignore,
         process: str | None = None,
+        polled: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Take the platform; `stored` takes the readings of each batch after they are stored.
 
-        `process`: the name by which `await_source` has noted this process.
+        `process`: the name by which `await_source` has noted this process. `polled`: returns the
+        polled sources that it reads, which are noted beside its name.
         """
         self._platform = opened
         self._stored = stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._process = process or new_process()
+        self._polled = polled
         self._is_known = False
         self._processes: Collection[str] = ()
         self._looked_at = -LOOK_S
@@ -196,6 +199,7 @@ class StreamService:
         Beside others it reads at first none that belong to one process: they look after it.
         """
         reads = [name for name, found in self._connections.items() if found.source.is_sent_once]
+        reads += self._polled()
         noted = self._platform.stream_processes.note_process(self._process, reads)
         processes = {one: names for one, names in noted.items() if not self._was_killed_here(one)}
         if set(self._processes) != processes.keys():

@@ -17,13 +17,15 @@ from pymongo.change_stream import CollectionChangeStream
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
-from alerting.definitions.sources.source import STREAMED
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import POLLED, STREAMED, PolledFields, parse_source
 from alerting.settings.environment import Settings
 
 READ_AGAIN_S = 5.0
 _AWAIT_MS = 1_000
 _PROCESSES = "stream_processes"
 _ARRIVALS = "late_arrivals"
+_EVALUATED_UNTIL = "evaluated_until"
 # the module with the names of collections loads much more than the driver
 _NEW: list[Mapping[str, Any]] = [
     {"$match": {"operationType": "insert"}},
@@ -38,8 +40,8 @@ def new_process() -> str:
 
 
 def await_source(settings: Settings, alive: Path | None, stopped: Event, process: str) -> None:
-    """Return once there is a source of a broker, a sink, or rows were stored that can be evaluated.
-    Until then the process holds little more than the driver of the database.
+    """Return once there is a source that the service reads, a sink, or rows were stored that can be
+    evaluated. Until then the process holds little more than the driver of the database.
 
     Meanwhile it is noted under the name `process` as one that runs and reads no source yet:
     `source apply` then waits for it. Return at once without a database server of its own, which
@@ -64,6 +66,9 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
                     for name, query in (("sources", sources), ("sinks", active))
                 ):
                     return
+                polled = {"kind": {"$in": POLLED}, **active}
+                if any(map(_is_read_by_service, database["sources"].find(polled, {"_id": False}))):
+                    return
                 if arrivals.has_any(stopped):
                     return
                 fault = None
@@ -81,16 +86,26 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, process
             database[_PROCESSES].delete_one({"_id": process})
 
 
+def _is_read_by_service(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is a valid polled source that this service reads."""
+    with suppress(UserError):
+        source = parse_source(document)
+        return isinstance(source, PolledFields) and source.reader == "service"
+    return False
+
+
 class _Arrivals:
-    """The arrival records from the first question on, by a change stream."""
+    """The arrival records from the first question on, by a change stream. Without one, writers are
+    asked to leave them for a minute."""
 
     def __init__(self, database: Database[dict[str, object]]) -> None:
         self._records = database[_ARRIVALS]
+        self._asked = database[_EVALUATED_UNTIL]
         self._stream: CollectionChangeStream[dict[str, object]] | None = None
 
     def has_any(self, stopped: Event) -> bool:
-        """Return whether rows were announced, within some seconds; False where the database has no
-        change streams, or may not say."""
+        """Return whether rows were announced, within some seconds, or some minutes ago where the
+        database has no change streams."""
         until = time.monotonic() + READ_AGAIN_S
         try:
             if self._stream is None or not self._stream.alive:
@@ -99,5 +114,10 @@ class _Arrivals:
                 if self._stream.try_next() is not None:
                     return True
         except OperationFailure:
+            self._asked.update_one(
+                {"_id": _EVALUATED_UNTIL}, {"$currentDate": {"asked_at": True}}, upsert=True
+            )
             stopped.wait(until - time.monotonic())
+            there = [{"done_at": {"$type": "date"}}, {"waits": True}]
+            return self._records.find_one({"$or": there}, {"_id": True}) is not None
         return False

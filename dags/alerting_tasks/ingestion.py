@@ -15,16 +15,20 @@ def read(name: str) -> dict[str, int]:
     """Read a source on from where it was read last, and return how many rows it had, how many were
     new, and how many refused.
 
-    New rows are an event of the source's asset.
+    New rows are an event of the source's asset. A source that another reader reads at this moment
+    is left to it.
     """
     from alerting.adapters.airflow.connections import connection_address
+    from alerting.adapters.sources.claims import poll_claimed
     from alerting.settings.environment import read_settings
-    from alerting.usecases.sources.poll import poll
     from alerting.wiring import source_readers
 
     readers = source_readers(read_settings(os.environ), connection=connection_address)
     with opened_platform() as platform:
-        found = poll(platform, readers, name, platform.clock.now())
+        found = poll_claimed(platform, readers, name, "scheduler", platform.clock)
+    if found is None:
+        say(f"the source {name} is being read by another reader, the stream service or a command")
+        return {"rows": 0, "new": 0, "refused": 0}
     say(f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
     if found.new:
         get_current_context()["outlet_events"][ARRIVED].add(

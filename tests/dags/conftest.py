@@ -83,6 +83,11 @@ class Revisions:
         self._kept = self._client["dags_test"]["definition_revisions"]
         self._kept.create_index([("name", 1), ("number", 1)], unique=True)
 
+    @property
+    def database(self) -> Any:
+        """The database of the DAG files."""
+        return self._client["dags_test"]
+
     def add(self, **document: Any) -> None:
         definition = parse_definition(document)
         number = self._kept.count_documents({"name": definition.name}) + 1
@@ -108,6 +113,7 @@ class Revisions:
         self._kept.delete_many({})
         self._client["dags_test"]["assets"].delete_many({})
         self._client["dags_test"]["sources"].delete_many({})
+        self._client["dags_test"]["stream_processes"].delete_many({})
 
 
 @pytest.fixture(scope="session")

@@ -291,6 +291,30 @@ def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(fo
     assert hashes(away) == hashes(parsed)
 
 
+def test_airflow_reads_once_an_hour_what_the_stream_service_reads_and_all_else_at_its_interval(
+    folder, revisions
+):
+    lab = {"name": "lab", "kind": "files", "pattern": "/data/*.csv", "every": "5m"}
+    revisions.add_sources(
+        lab, {**lab, "name": "quick", "every": "5s"}, {**lab, "name": "rare", "every": "6h"}
+    )
+    processes = revisions.database["stream_processes"]
+
+    def schedules():
+        dags = folder.parse(without=MOST_TRAININGS)["dags"]
+        return [dags[f"ingest__{name}"]["schedule"] for name in ("lab", "quick", "rare")]
+
+    assert schedules() == ["0:05:00", "0:01:00", "6:00:00"], "no service runs"
+    lately = datetime.now(UTC)
+    reads = ["lab", "quick", "rare"]
+    processes.insert_one({"_id": "one", "reads": reads, "at": lately})
+    assert schedules() == ["1:00:00", "1:00:00", "6:00:00"]
+    processes.update_one({"_id": "one"}, {"$set": {"reads": ["lab"]}})
+    assert schedules() == ["1:00:00", "0:01:00", "6:00:00"], "it cannot read one of them"
+    processes.update_one({"_id": "one"}, {"$set": {"at": lately - timedelta(minutes=1)}})
+    assert schedules() == ["0:05:00", "0:01:00", "6:00:00"], "it was killed"
+
+
 def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(
     folder, revisions, classifier
 ):

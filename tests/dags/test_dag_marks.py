@@ -11,6 +11,7 @@ import pymongo
 import pytest
 from pymongo.errors import OperationFailure
 
+from alerting.adapters.airflow import dag_marks
 from alerting.adapters.airflow.dag_files import (
     EVALUATION_FILE,
     SOURCE_FILES,
@@ -101,6 +102,32 @@ def test_every_host_marks_the_files_of_a_revision_and_no_others(database, tmp_pa
         store(database, collection="source_revisions")
         for host in hosts:
             host.wait_for(set(SOURCE_FILES))
+
+
+def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_sources_alone(
+    database, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dag_marks, "_LOOK_S", 0.2)
+    host = Host(tmp_path)
+    processes = database["stream_processes"]
+
+    def note(reads):
+        change = {"$set": {"reads": reads}, "$currentDate": {"at": True}}
+        processes.update_one({"_id": "one"}, change, upsert=True)
+
+    note(["lab"])
+    marks = DagMarks(database, host.home)
+    with followed(marks):
+        host.wait_for(host.files - {"report.py"})
+        until(lambda: marks.read_by_service == {"lab"}, "the first look")
+        host.clear()
+        for reads in ([], ["lab"]):
+            note(reads)
+            host.wait_for({"ingest.py"})
+            assert host.marked() == {"ingest.py"}
+            host.clear()
+        processes.delete_one({"_id": "one"})
+        host.wait_for({"ingest.py"})
 
 
 def test_an_asset_that_becomes_a_plant_marks_the_evaluation_and_others_nothing(database, tmp_path):

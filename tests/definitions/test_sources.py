@@ -34,7 +34,7 @@ def test_all_faults_are_named_at_once_each_with_a_remedy():
             {
                 **FILES,
                 "done": "done",
-                "every": "5s",
+                "every": "4s",
                 "variables": {"a": {"name": "x"}, "b": {"name": "x"}},
             }
         )
@@ -57,6 +57,52 @@ def test_a_fault_is_named_with_its_field(document, path):
     with pytest.raises(SourceRefused) as refusal:
         parse_source(document)
     assert [fault.path for fault in refusal.value.faults] == [path]
+
+
+OF_AIRFLOW = {"url": {"airflow_connection": "quality"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reader"),
+    [
+        ({}, "service"),
+        ({"every": "5s"}, "service"),
+        ({"every": "59m"}, "service"),
+        ({"every": "1h"}, "scheduler"),
+        ({"every": "1h", "read_by": "service"}, "service"),
+        ({"read_by": "scheduler"}, "scheduler"),
+        (OF_AIRFLOW, "scheduler"),
+    ],
+)
+def test_the_service_reads_a_source_of_less_than_an_hour_whose_secret_it_knows(changes, reader):
+    assert parse_source({**SQL, **changes}).reader == reader
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"every": "4s"}, "every: 4s is too short (the shortest is 5s, read by the service)"),
+        (
+            {"every": "30s", "read_by": "scheduler"},
+            "every: 30s is too short for the scheduler (the shortest is 1m; less needs read_by: "
+            "service)",
+        ),
+        (
+            {"every": "30s", **OF_AIRFLOW},
+            "every: 30s is too short for the scheduler (the shortest is 1m; less needs read_by: "
+            "service)",
+        ),
+        (
+            {"read_by": "service", **OF_AIRFLOW},
+            "read_by: the service cannot read a secret of Airflow (url: {env: QUALITY_DB_URL}, or "
+            "read_by: scheduler)",
+        ),
+    ],
+)
+def test_a_reader_that_cannot_read_at_the_interval_is_refused_with_the_remedy(changes, fault):
+    with pytest.raises(SourceRefused) as refusal:
+        parse_source({**SQL, **changes})
+    assert list(map(str, refusal.value.faults)) == [fault]
 
 
 def test_a_polled_source_waits_for_its_interval_and_ten_seconds():

@@ -20,6 +20,7 @@ from alerting.adapters.airflow.dag_files import (
     mark_all,
     training_file,
 )
+from alerting.adapters.airflow.dag_snapshot import read_by_service
 from alerting.definitions.faults import first_line
 from alerting.kinds.registry import sometimes_trained_kinds, trained_kinds
 
@@ -44,6 +45,7 @@ _PIPELINE: list[dict[str, Any]] = [
 ]
 _NO_STREAMS = (13, 40573)  # codes of Unauthorized, and of a server that is no replica set
 _WAIT_S = 1.0
+_LOOK_S = 10.0
 
 Database = pymongo.database.Database[dict[str, Any]]
 
@@ -61,6 +63,8 @@ class DagMarks:
     database: Database
     home: Path
     token: Any = None
+    read_by_service: set[str] | None = None
+    looked_at: float = -_LOOK_S
     is_open: Event = field(default_factory=Event)
 
     def follow(self, stop: Callable[[], bool] = lambda: False) -> None:
@@ -92,6 +96,18 @@ class DagMarks:
                 if (change := stream.try_next()) is not None:
                     mark(self.home, _files(change))
                 self.token = stream.resume_token
+                self._mark_sources()
+
+    def _mark_sources(self) -> None:
+        """Mark the file of polled sources if the stream service has begun or ceased to read one:
+        Airflow reads the others."""
+        if time.monotonic() - self.looked_at < _LOOK_S:
+            return
+        self.looked_at = time.monotonic()
+        found = read_by_service(self.database)
+        if self.read_by_service not in (None, found):
+            mark(self.home, SOURCE_FILES[:1])
+        self.read_by_service = found
 
     def _poll(self, stop: Callable[[], bool]) -> None:
         known = None
@@ -105,6 +121,7 @@ class DagMarks:
                     mark_all(self.home)
                     known = newest
                 self.is_open.set()
+                self._mark_sources()
             except PyMongoError as fault:
                 _log.warning("edited DAGs wait for the database: %s", first_line(fault))
             time.sleep(_WAIT_S)

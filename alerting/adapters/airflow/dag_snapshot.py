@@ -25,14 +25,25 @@ from alerting.definitions.faults import shown
 from alerting.definitions.model import ModelDefinition
 from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import EVALUATION_PREFIX, evaluation_dag, shard_of
-from alerting.definitions.sources.source import POLLED, PolledFields, parse_source
+from alerting.definitions.sources.source import (
+    POLLED,
+    SHORTEST_SCHEDULED,
+    PolledFields,
+    parse_source,
+)
 from alerting.kinds.registry import definition_types, sometimes_trained_kinds, trained_kinds
 from alerting.kinds.validation import parse_definition, parse_revision
+from alerting.ports.sources import PROCESS_GONE
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
+    from pymongo.database import Database
 
 LIMIT_S = 2.0
+AT_MOST_HOURLY = timedelta(hours=1)
+_SERVICE_GONE = 2 * PROCESS_GONE
+"""Time without a note after which Airflow reads in place of a process, which another one may have
+taken over from by then."""
 _log = logging.getLogger(__name__)
 Document = dict[str, Any]
 
@@ -59,7 +70,8 @@ class TrainedRevision:
 
 
 class PolledRow(NamedTuple):
-    """A source that the platform reads, its interval, and its name for people, if it has one."""
+    """A source that the platform reads, at which interval Airflow reads it, and its name for
+    people, if it has one."""
 
     name: str
     every: timedelta
@@ -117,7 +129,8 @@ class DagSnapshot:
         return tuple(row for row in map(_trained, answer["trained"]) if row is not None)
 
     def sources(self) -> tuple[PolledRow, ...]:
-        """Return the active sources that the platform reads by itself, by name."""
+        """Return the active sources that the platform reads by itself, by name. One that the stream
+        service reads now is read by Airflow at most once an hour, as a visible record."""
         rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")[
             "sources"
         ]
@@ -157,8 +170,18 @@ class DagSnapshot:
         return answer
 
 
+def read_by_service(database: "Database[Document]") -> set[str]:
+    """Return the sources that processes of the stream service read now, by the clock of the
+    database."""
+    gone_ms = _SERVICE_GONE.total_seconds() * 1000
+    lately = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", gone_ms]}]}}
+    noted = database["stream_processes"].find({"at": {"$type": "date"}, **lately}, {"reads": True})
+    return {name for one in noted for name in one.get("reads", [])}
+
+
 def _polled_rows(sources: "Collection[Document]") -> list[Document]:
     found = []
+    of_service = read_by_service(sources.database)
     for document in sources.find({"kind": {"$in": list(POLLED)}}, {"_id": False}).sort("name", 1):
         try:
             source = parse_source(document)
@@ -166,9 +189,9 @@ def _polled_rows(sources: "Collection[Document]") -> list[Document]:
             _log.warning("no DAG for a source that cannot be read: %s", shown(str(error)))
             continue
         if source.state == "active" and isinstance(source, PolledFields):
-            found.append(
-                {"name": source.name, "every": format_duration(source.every), "title": source.title}
-            )
+            least = AT_MOST_HOURLY if source.name in of_service else SHORTEST_SCHEDULED
+            every = format_duration(max(source.every, least))
+            found.append({"name": source.name, "every": every, "title": source.title})
     return found
 
 

@@ -47,6 +47,9 @@ class MemoryArrivals:
     def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:  # noqa: ARG002
         yield from ()  # no other process writes
 
+    def as_another(self) -> "MemoryArrivals":
+        return self
+
     def _sorted(self) -> list[Arrival]:
         return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)
 

@@ -16,6 +16,7 @@ from alerting.ports.sources import (
     Delivered,
     DeliveryCount,
     FileMark,
+    PollReader,
     SourceLoss,
     SourceProgress,
     StreamProcess,
@@ -34,6 +35,7 @@ class MemorySources(MemoryRevisedDocuments[Source]):
         self._answers: dict[str, Document] = {}
         self._dead: dict[str, DeadMessage] = {}
         self._processes: dict[str, StreamProcess] = {}
+        self._claims: dict[str, str] = {}
         self._files: dict[tuple[str, str, int, str], FileMark] = {}
 
     def progress(self, name: str) -> SourceProgress:
@@ -84,6 +86,14 @@ class MemorySources(MemoryRevisedDocuments[Source]):
     def note_read(self, name: str, at: datetime) -> None:
         before = self.progress(name)
         self._progress[name] = replace(before, read_until=max(at, before.read_until or at))
+
+    def claim_poll(self, name: str, token: str) -> bool:
+        return self._claims.setdefault(name, token) == token
+
+    def end_poll(self, name: str, token: str, by: PollReader, at: datetime) -> None:
+        if self._claims.get(name) == token:
+            del self._claims[name]
+            self._progress[name] = replace(self.progress(name), polled_at=at, polled_by=by)
 
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         self._progress[name] = replace(self.progress(name), cursor=cursor, cursor_of=of)

@@ -146,6 +146,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ARRIVALS: [
         IndexModel([("waits", ASCENDING)], sparse=True),
         IndexModel([("arrived_at", ASCENDING)]),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=60),
     ],
     REPROCESSING_REQUESTS: [_unique("definition", "asset")],
     EPISODES: [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting.cli.ingest.source_rows import COLUMNS, read_last, row_of, written
 from alerting.cli.printing.output import console, print_json, show, show_result
 from alerting.cli.support import (
     DryRun,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from alerting.definitions.sources.mapping import SourceState
     from alerting.ports import SourcePorts
     from alerting.usecases.sources.poll import Readers
-    from alerting.usecases.sources.status import SourceStatus
 
 source_group = command_group(
     "Sources: connect servers, files and programs that deliver readings and events."
@@ -39,7 +39,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _SUBSCRIBED_WITHIN_S = 20.0
 _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
-_COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
 _MOST_DEAD = 1000
 _LONGEST_PAYLOAD_BYTES = 64 * 1024
@@ -128,14 +127,14 @@ def list_sources(as_json: Json = False) -> None:
         print_json({"sources": statuses, "faulty": faults})
         return
     show(
-        [_row(status) for status in statuses],
-        ["name", *(["title"] if any(status.title for status in statuses) else []), *_COLUMNS],
+        [row_of(status) for status in statuses],
+        ["name", *(["title"] if any(status.title for status in statuses) else []), *COLUMNS],
         False,
         "no sources",
     )
     for status in statuses:
         if status.fault or status.is_stale:
-            since = f"no row for {_duration(status.silent)}"
+            since = f"no row for {written(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
         if status.last_lost and status.lost_at:
             lost = (
@@ -164,14 +163,18 @@ def show_source(name: Name, as_json: Json = False) -> None:
 
     from alerting.definitions.sources.source import source_document
     from alerting.usecases.sources.documents import find_source
+    from alerting.usecases.sources.status import source_status
 
     with platform() as p:
         source = find_source(p.sources, name)
         revisions = p.sources.revisions(name)
-        refused = p.deliveries.progress(name).last_refused
+        status = source_status(source, p.deliveries.progress(name), revisions, p.clock.now())
     document = source_document(source)
     if as_json:
-        print_json({"source": document, "revisions": revisions, "last_refused": refused})
+        shown = ("last_refused", "read_by", "polled_by", "polled_at")
+        print_json(
+            {"source": document, "revisions": revisions, **{k: getattr(status, k) for k in shown}}
+        )
         return
     console.print(
         yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end=""
@@ -181,8 +184,10 @@ def show_source(name: Name, as_json: Json = False) -> None:
             f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, "
             f"{revision.actor}"
         )
-    if refused:
-        console.print(f"# last refused: {refused.replace(chr(10), ' ')}", markup=False)
+    if status.read_by:
+        console.print(f"# read {read_last(status)}", markup=False)
+    if status.last_refused:
+        console.print(f"# last refused: {status.last_refused.replace(chr(10), ' ')}", markup=False)
 
 
 @source_group.command("pause")
@@ -214,31 +219,6 @@ def _set_state(name: str, state: "SourceState", as_json: bool) -> None:
     show_result({"source": name, "state": state}, as_json, f"source {name} is {state}")
 
 
-def _row(status: "SourceStatus") -> dict[str, Any]:
-    lag = "-" if status.lag is None else _duration(status.lag)
-    return {
-        **{name: getattr(status, name) for name in ("name", "kind", "state", "rows", "refused")},
-        **({"title": status.title} if status.title else {}),
-        "rate": f"{status.rate:.1f}/min",
-        "lag": lag,
-        "last": _last(status.last or {}),
-    }
-
-
-def _last(last: Any) -> str:
-    values = last.get("values") or {"type": last.get("type")}
-    shown = ", ".join(
-        f"{name} {value}" for name, value in [*values.items()][:2] if value is not None
-    )
-    return f"{last['asset']}: {shown}" if last else "-"
-
-
-def _duration(value: Any) -> str:
-    from alerting.definitions.durations import format_duration
-
-    return format_duration(value)
-
-
 @source_group.command("read")
 @writes
 def read_source(name: Name, as_json: Json = False) -> None:
@@ -255,17 +235,24 @@ def backfill(name: Name, as_json: Json = False) -> None:
 
 
 def _read(name: str, *, again: bool, as_json: bool) -> None:
-    from alerting.usecases.sources.poll import poll
+    from alerting.adapters.sources.claims import poll_claimed
+    from alerting.definitions.faults import UserError
 
     with platform() as p, progress() as report:
-        found = poll(
+        found = poll_claimed(
             p,
             _readers(),
             name,
-            p.clock.now(),
+            "command",
+            p.clock,
             again=again,
             report=lambda rows: report("reading", rows, None),
         )
+        if found is None:
+            raise UserError(
+                f"source {name} is being read at this moment, by the stream service or Airflow; "
+                "try again once it is read"
+            )
         what = "source read again" if again else "source read"
         p.audit.add(user(), what, name, p.clock.now(), after=asdict(found))
     show_result(

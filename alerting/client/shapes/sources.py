@@ -70,10 +70,14 @@ SourceLine = TypedDict(
         "is_stopped": bool,
         "fault": str | None,
         "last_refused": str | None,
+        "read_by": Literal["service", "scheduler"] | None,
+        "polled_by": Literal["service", "scheduler", "command"] | None,
+        "polled_at": str | None,
     },
 )
 """A source as lists show it. `rows`, `refused`, `lost`: so far; `silent_s`: seconds since the
-last row; `rate`: rows a minute over the last deliveries."""
+last row; `rate`: rows a minute over the last deliveries. Of a polled one `read_by`: who
+reads it, and `polled_by`: who read it last, at `polled_at`."""
 
 SourceRevisionView = TypedDict(
     "SourceRevisionView",

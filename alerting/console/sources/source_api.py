@@ -16,7 +16,8 @@ from alerting.console.definitions.documents import TAKES_A_SOURCE, SentSource
 from alerting.console.sources.trials import SourceTrials
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.mapping import SourceState
-from alerting.ports import DeadMessage
+from alerting.definitions.sources.source import PolledBy
+from alerting.ports import DeadMessage, PollReader
 from alerting.usecases.sources.changes import (
     DEAD_SHOWN,
     SourceDetail,
@@ -37,7 +38,8 @@ LONGEST_PAYLOAD = 2000
 
 class SourceLine(views.View):
     """A source as lists show it. `rows`, `refused`, `lost`: so far; `silent_s`: seconds since the
-    last row; `rate`: rows a minute over the last deliveries."""
+    last row; `rate`: rows a minute over the last deliveries. Of a polled one `read_by`: who reads
+    it, and `polled_by`: who read it last, at `polled_at`."""
 
     name: str
     title: str | None
@@ -53,6 +55,9 @@ class SourceLine(views.View):
     is_stopped: bool
     fault: str | None
     last_refused: str | None
+    read_by: PolledBy | None
+    polled_by: PollReader | None
+    polled_at: datetime | None
 
 
 class SourcesView(views.View):

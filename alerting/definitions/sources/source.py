@@ -22,6 +22,13 @@ from alerting.definitions.sources.streamed import (
 )
 from alerting.definitions.sources.union import KindUnion, kind_document
 
+PolledBy = Literal["service", "scheduler"]
+SHORTEST_INTERVAL = timedelta(seconds=5)
+SHORTEST_SCHEDULED = timedelta(minutes=1)
+"""Interval below which Airflow cannot read."""
+SCHEDULED_FROM = timedelta(hours=1)
+"""Interval from which on Airflow reads, unless the source says otherwise: one task an hour is
+cheap."""
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 
 
@@ -35,8 +42,27 @@ class PolledFields(SourceFields):
     """Fields of the kinds that the platform reads by itself."""
 
     every: LongerThanZero = Field(
-        timedelta(minutes=1), description="Interval at which the source is read, at least 1m."
+        timedelta(minutes=1),
+        description=(
+            "Interval at which the source is read, at least 5s; less than 1m by the service alone."
+        ),
     )
+    read_by: PolledBy | None = Field(
+        None,
+        description=(
+            "Who reads the source: the process of the stream service, or the scheduler, Airflow. "
+            "When left out the service below an interval of 1h, except with a secret of Airflow. "
+            "The scheduler also reads what the service does not."
+        ),
+    )
+
+    @property
+    def reader(self) -> PolledBy:
+        """Return who reads the source, as stated or by default."""
+        if self.read_by is not None:
+            return self.read_by
+        is_rare = self.every >= SCHEDULED_FROM
+        return "scheduler" if is_rare or _is_known_to_airflow_only(self) else "service"
 
     @property
     def waits(self) -> timedelta | None:
@@ -201,8 +227,8 @@ def source_document(source: Source) -> dict[str, Any]:
 
 
 def _cross_faults(source: Source) -> Iterator[Fault]:
-    if isinstance(source, PolledFields) and source.every < timedelta(minutes=1):
-        yield Fault("every", f"{format_duration(source.every)} is too short", "the shortest is 1m")
+    if isinstance(source, PolledFields):
+        yield from _reader_faults(source)
     names = [variable.name for variable in source.variables.values() if variable.name]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Fault("variables", f"two columns become {name!r}", "give each its own name")
@@ -226,6 +252,28 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
 
 
 _UNION: KindUnion[Source] = KindUnion(KINDS, Source, _cross_faults, SourceRefused)
+
+
+def _reader_faults(source: PolledFields) -> Iterator[Fault]:
+    every = f"{format_duration(source.every)} is too short"
+    if source.every < SHORTEST_INTERVAL:
+        yield Fault("every", every, "the shortest is 5s, read by the service")
+    elif source.every < SHORTEST_SCHEDULED and source.reader == "scheduler":
+        yield Fault(
+            "every", f"{every} for the scheduler", "the shortest is 1m; less needs read_by: service"
+        )
+    if source.read_by == "service" and _is_known_to_airflow_only(source):
+        yield Fault(
+            "read_by",
+            "the service cannot read a secret of Airflow",
+            "url: {env: QUALITY_DB_URL}, or read_by: scheduler",
+        )
+
+
+def _is_known_to_airflow_only(source: PolledFields) -> bool:
+    """Return whether the address of a source is a connection of Airflow."""
+    url = getattr(source, "url", None)
+    return url is not None and url.airflow_connection is not None
 
 
 def _file_faults(source: FilesSource) -> Iterator[Fault]:

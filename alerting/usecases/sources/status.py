@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
-from alerting.definitions.sources.source import Source
-from alerting.ports import SourceDeliveries, SourceProgress, SourceRevision, Sources
+from alerting.definitions.sources.source import PolledBy, PolledFields, Source
+from alerting.ports import PollReader, SourceDeliveries, SourceProgress, SourceRevision, Sources
 from alerting.usecases.sources.documents import read_sources
 
 SERVICE = "alerting stream"
@@ -24,7 +24,8 @@ class SourceStatus:
     `is_stale`: no row for `stale_after`, of an active source only. `is_stopped`: the stream service
     has paused it, because too many of its messages could not be stored. `lost`: values that were
     lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was
-    noted.
+    noted. `read_by`: who reads a polled source by its document; `polled_by`: who read it last, at
+    `polled_at`; `unread`: the time since then.
     """
 
     name: str
@@ -45,6 +46,10 @@ class SourceStatus:
     lost: int = 0
     last_lost: str | None = None
     lost_at: datetime | None = None
+    read_by: PolledBy | None = None
+    polled_by: PollReader | None = None
+    polled_at: datetime | None = None
+    unread: timedelta | None = None
 
 
 def source_statuses(
@@ -86,11 +91,15 @@ def source_status(
         lost=progress.lost,
         last_lost=progress.last_lost,
         lost_at=progress.lost_at,
+        read_by=source.reader if isinstance(source, PolledFields) else None,
+        polled_by=progress.polled_by,
+        polled_at=progress.polled_at,
+        unread=_lag(progress.polled_at, now),
     )
 
 
 def _lag(newest: datetime | None, now: datetime) -> timedelta | None:
-    """Return how old the newest row is; None without one."""
+    """Return how long ago an instant is, such as that of the newest row; None without one."""
     return None if newest is None else max(now - newest, timedelta(0))
 
 

@@ -231,6 +231,7 @@ FILES = {
     "url.file": ({}, {"url": {"file": "/nowhere"}}),
     "pattern": ({}, {"pattern": "FOLDER/other/*"}),
     "every": ({}, {"every": "5m"}),
+    "read_by": ({}, {"read_by": "scheduler"}),
     "done": ({}, {"done": "FOLDER/done"}),
     "bad": ({"bad_line": True}, {"bad_line": True, "bad": "FOLDER/bad"}),
     "unchanged_for": ({}, {"unchanged_for": "1h"}),
@@ -251,6 +252,7 @@ SQL = {
     "query": ({}, {"table": None, "query": "SELECT * FROM results WHERE id > 2"}),
     "cursor": ({}, {"cursor": "number"}),
     "chunk": ({}, {"chunk": 4}),
+    "read_by": ({}, {"read_by": "scheduler"}),
     "every": ({}, {"every": "5m"}),
 }
 VALUE = {"topic": "{asset}/{variable}", "stamp": "receipt", "payload": "value"}

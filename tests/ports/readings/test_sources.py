@@ -1,6 +1,7 @@
 """Port `Sources`."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 from alerting.ports import (
+    POLL_ABANDONED,
     DeadMessage,
     Declarations,
     Delivered,
@@ -99,6 +101,38 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
         last_refused="there is no asset",
         recent=(DeliveryCount(at(1), 3), DeliveryCount(at(2), 2)),
     )
+
+
+def test_a_polled_source_has_one_reader_at_a_time_who_is_noted_when_done(stores):
+    deliveries = stores.deliveries
+    deliveries.set_cursor("gate", "17", "abc")
+    assert deliveries.claim_poll("gate", "service-1")
+    assert not deliveries.claim_poll("gate", "scheduler-1"), "another reader has it"
+    assert deliveries.claim_poll("gate", "service-1"), "its reader renews the claim"
+    assert deliveries.claim_poll("quality", "scheduler-1"), "another source is free"
+    deliveries.end_poll("gate", "scheduler-1", "scheduler", at(1))
+    assert not deliveries.claim_poll("gate", "scheduler-1"), "only its reader ends a claim"
+    deliveries.end_poll("gate", "service-1", "service", at(2))
+    progress = deliveries.progress("gate")
+    assert (progress.cursor, progress.polled_by, progress.polled_at) == ("17", "service", at(2))
+    assert deliveries.claim_poll("gate", "scheduler-1")
+    assert deliveries.progress("quality").polled_at is None
+
+
+def test_the_claim_of_a_killed_reader_ends_and_the_one_who_comes_first_replaces_it(real):
+    deliveries = real.deliveries
+    assert deliveries.claim_poll("gate", "killed")
+    renewed = datetime.now(UTC) - POLL_ABANDONED + timedelta(seconds=5)
+    _renewed_at(real, renewed)
+    assert not deliveries.claim_poll("gate", "one"), "it may only be slow"
+    _renewed_at(real, renewed - timedelta(seconds=10))
+    assert deliveries.claim_poll("gate", "one")
+    assert not deliveries.claim_poll("gate", "other")
+    assert not deliveries.claim_poll("gate", "killed")
+
+
+def _renewed_at(real, instant):
+    real.database["source_progress"].update_one({"_id": "gate"}, {"$set": {"claimed_at": instant}})
 
 
 def test_losses_add_up_and_a_source_is_read_up_to_the_latest_note(stores):

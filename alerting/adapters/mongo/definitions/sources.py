@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pymongo import WriteConcern
+from pymongo import ReturnDocument, WriteConcern
+from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo.definitions.revised import MongoRevisedDocuments
 from alerting.adapters.mongo.documents import (
@@ -27,11 +28,13 @@ from alerting.adapters.mongo.indexes import (
 )
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports.sources import (
+    POLL_ABANDONED,
     PROCESS_GONE,
     DeadMessage,
     Declarations,
     Delivered,
     FileMark,
+    PollReader,
     SourceLoss,
     SourceProgress,
     StreamProcess,
@@ -102,6 +105,36 @@ class MongoSources(MongoRevisedDocuments[Source]):
 
     def note_read(self, name: str, at: datetime) -> None:
         self._change(name, {"$max": {"read_until": to_bson(at)}})
+
+    def claim_poll(self, name: str, token: str) -> bool:
+        """Claim by one command where no other reader has the source. The reader of a stale claim is
+        replaced if it is still the one that was seen."""
+        claim: Document = {"$set": {"poller": token}, "$currentDate": {"claimed_at": True}}
+        own = {"_id": name, "poller": {"$in": [None, token]}}
+        try:
+            self._counts.update_one(own, claim, upsert=True)
+        except DuplicateKeyError:
+            return self._replace_abandoned(name, claim)
+        return True
+
+    def _replace_abandoned(self, name: str, claim: Document) -> bool:
+        seen = self._counts.find_one_and_update(
+            {"_id": name},
+            {"$currentDate": {"claim_seen_at": True}},
+            {"poller": True, "claimed_at": True, "claim_seen_at": True},
+            return_document=ReturnDocument.AFTER,
+        )
+        if seen is None or seen["claim_seen_at"] - seen["claimed_at"] <= POLL_ABANDONED:
+            return False
+        abandoned = {"_id": name, "poller": seen["poller"], "claimed_at": seen["claimed_at"]}
+        return self._counts.update_one(abandoned, claim).matched_count == 1
+
+    def end_poll(self, name: str, token: str, by: PollReader, at: datetime) -> None:
+        end: Document = {
+            "$set": {"polled_at": to_bson(at), "polled_by": by},
+            "$unset": {"poller": "", "claimed_at": "", "claim_seen_at": ""},
+        }
+        self._counts.update_one({"_id": name, "poller": token}, end)
 
     def set_cursor(self, name: str, cursor: str, of: str) -> None:
         self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})

@@ -1,0 +1,63 @@
+"""Reading of a polled source under a claim: one reader at a time, whether that is the stream
+service, a task of Airflow or a command.
+
+Two readers would store nothing twice, but would move the same files. A claim is renewed by a thread
+of its own; one that is not ends a reader's turn after `POLL_ABANDONED`.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from secrets import token_hex
+from threading import Event, Thread
+
+from alerting.ports import POLL_ABANDONED, Clock, PollReader, SourceDeliveries, SourcePorts
+from alerting.usecases.sources.poll import Polled, Readers, poll
+
+_RENEW_S = POLL_ABANDONED.total_seconds() / 3
+
+
+def poll_claimed(
+    plant: SourcePorts,
+    readers: Readers,
+    name: str,
+    by: PollReader,
+    clock: Clock,
+    *,
+    again: bool = False,
+    report: Callable[[int], None] | None = None,
+) -> Polled | None:
+    """Read a source as `poll` does, and note when and by whom. Return None, without reading it,
+    while another reader does."""
+    with _claimed(plant.deliveries, name, by, clock) as is_claimed:
+        if not is_claimed:
+            return None
+        return poll(plant, readers, name, clock.now(), again=again, report=report)
+
+
+@contextmanager
+def _claimed(
+    deliveries: SourceDeliveries, name: str, by: PollReader, clock: Clock
+) -> Iterator[bool]:
+    """Claim a source while the block runs. Yield whether it is claimed."""
+    token = f"{by} {socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+    if not deliveries.claim_poll(name, token):
+        yield False
+        return
+    ended = Event()
+    renewal = Thread(target=_renew, args=(deliveries, name, token, ended), daemon=True)
+    renewal.start()
+    try:
+        yield True
+    finally:
+        ended.set()
+        renewal.join()
+        with suppress(Exception):  # the database is away: the claim ends by itself
+            deliveries.end_poll(name, token, by, clock.now())
+
+
+def _renew(deliveries: SourceDeliveries, name: str, token: str, ended: Event) -> None:
+    while not ended.wait(_RENEW_S):
+        with suppress(Exception):  # the database is away: the next renewal tries again
+            deliveries.claim_poll(name, token)

@@ -1,0 +1,180 @@
+"""The reading of polled sources by one process of `alerting stream`: a thread for each reading.
+
+Of several processes each reads its share, as they share sinks. A source is claimed while it is
+read, so a process that takes it over waits until the one before it is done. What is stored is
+evaluated like the rows that other processes store: by its arrival records.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from pymongo.errors import PyMongoError
+
+from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
+from alerting.adapters.sources.claims import poll_claimed
+from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.sources.source import PolledFields
+from alerting.stream.share import owner
+from alerting.usecases.sources.documents import read_sources
+
+if TYPE_CHECKING:
+    from alerting.adapters.platform import Platform
+    from alerting.usecases.sources.poll import Readers
+
+LOOK_S = 5.0
+"""Time between two looks at the documents and at the processes that work."""
+TICK_S = 0.25
+MOST_AT_ONCE = 8
+"""Sources that are read at once. Others wait, and the scheduler reads those that wait long."""
+MISSED = 3
+"""Intervals without a reading after which a source counts as not read by this process."""
+LEAST_MISSED = timedelta(minutes=1)
+_STOP_S = 8.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class PolledHere:
+    """A source of this process. `next_at`, `read_at`: when it is read next, and when it was read
+    last without a fault, in seconds of `time.monotonic`."""
+
+    source: PolledFields
+    next_at: float
+    read_at: float | None = None
+    is_reading: bool = False
+    fault: str | None = None
+
+    def is_read(self, now: float) -> bool:
+        """Return whether it was read lately: else the scheduler reads it."""
+        longest = max(MISSED * self.source.every, LEAST_MISSED)
+        return self.read_at is not None and now - self.read_at <= longest.total_seconds()
+
+
+class PollService:
+    """The polled sources that this process reads. `processes`: returns all that work now."""
+
+    def __init__(
+        self,
+        opened: "Platform",
+        readers: "Readers",
+        process: str,
+        processes: Callable[[], Collection[str]],
+    ) -> None:
+        self._platform = replace(opened, arrivals=opened.arrivals.as_another())
+        self._readers = readers
+        self._process = process
+        self._processes = processes
+        self._sources: dict[str, PolledHere] = {}
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="polls", daemon=True)
+
+    def start(self) -> None:
+        """Start to look at the documents."""
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the documents are looked at."""
+        return self._thread.is_alive()
+
+    def reads(self) -> list[str]:
+        """Return the sources that this process reads, and has read lately. The scheduler reads all
+        others."""
+        now = time.monotonic()
+        return [name for name, one in list(self._sources.items()) if one.is_read(now)]
+
+    def close(self) -> None:
+        """Begin no further reading, and wait some seconds for those under way: a process that is
+        killed has stored what it had read."""
+        self._stopped.set()
+        until = time.monotonic() + _STOP_S
+        self._thread.join(max(0.0, until - time.monotonic()))
+        while self._reading() and time.monotonic() < until:
+            time.sleep(TICK_S)
+
+    def _run(self) -> None:
+        looked_at = -LOOK_S
+        while not self._stopped.wait(TICK_S):
+            try:
+                if time.monotonic() - looked_at >= LOOK_S:
+                    looked_at = time.monotonic()
+                    self.look()
+                self.start_due()
+            except Exception as fault:  # the database is away: the next look tries again
+                _log.warning("polled sources cannot be looked at now: %s", first_line(fault))
+
+    def look(self) -> None:
+        """Take the sources that belong to this process now, and leave the others. A reading under
+        way goes on."""
+        processes = self._processes()
+        wanted = {
+            source.name: source
+            for source in read_sources(self._platform.sources)[0]
+            if isinstance(source, PolledFields)
+            and (source.state, source.reader) == ("active", "service")
+            and processes
+            and owner(source.name, processes) == self._process
+        }
+        now = time.monotonic()
+        before = self._sources
+        self._sources = {
+            name: before[name]
+            if name in before and before[name].source == source
+            else PolledHere(source, now)
+            for name, source in wanted.items()
+        }
+
+    def start_due(self) -> None:
+        """Start the readings that are due, the longest due first."""
+        now = time.monotonic()
+        due = [one for one in self._sources.values() if one.next_at <= now and not one.is_reading]
+        due.sort(key=lambda one: one.next_at)
+        for one in due[: MOST_AT_ONCE - self._reading()]:
+            one.is_reading = True
+            Thread(target=self._read, args=(one,), name=one.source.name, daemon=True).start()
+
+    def _reading(self) -> int:
+        return sum(one.is_reading for one in self._sources.values())
+
+    def _read(self, one: PolledHere) -> None:
+        """Read a source, and say when it is read next: soon, if another reader has it now."""
+        began = time.monotonic()
+        every = one.source.every.total_seconds()
+        fault = None
+        try:
+            if not self._poll(one.source.name):
+                every = min(every, LOOK_S)
+            one.read_at = time.monotonic()
+        except UserError as refusal:
+            fault = str(refusal)
+        except (PyMongoError, DatabaseDown) as error:
+            fault = f"the database does not answer: {first_line(error)}"
+        finally:
+            one.next_at = max(began + every, time.monotonic())
+            one.is_reading = False
+        if fault is not None and fault != one.fault:
+            _log.warning("source %s is not read: %s", one.source.name, fault)
+        one.fault = fault
+
+    def _poll(self, name: str) -> bool:
+        """Read a source on. Return whether this process has read it. Raises UserError if it cannot
+        be read."""
+        try:
+            found = poll_claimed(
+                self._platform, self._readers, name, "service", self._platform.clock
+            )
+            return found is not None
+        except UserError:
+            raise
+        except Exception as error:
+            # of a client library; its text can hold the address, with a password
+            if is_outage(error):
+                raise
+            fault = f"source {name}: cannot be read: {type(error).__name__}"
+            self._platform.deliveries.set_fault(name, fault)
+            raise UserError(fault) from None

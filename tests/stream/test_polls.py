@@ -1,0 +1,195 @@
+"""The polled sources of one process of the stream service: each at its interval, beside the others,
+and left to the scheduler while it cannot be read."""
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Event
+
+import pytest
+
+from alerting.adapters.memory.platform import memory_platform
+from alerting.adapters.sources.claims import poll_claimed
+from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.secrets import resolver
+from alerting.adapters.sources.sql import SqlReader
+from alerting.definitions.faults import UserError
+from alerting.definitions.sources.source import parse_source
+from alerting.stream import polls
+from alerting.stream.polls import PolledHere, PollService
+from alerting.usecases.sources.documents import apply_sources, set_state
+from alerting.usecases.sources.poll import Readers
+from tests.builders import at
+from tests.helpers.receivers import wait_until
+
+SOURCE = {
+    "kind": "sql",
+    "url": {"env": "QUALITY_DB_URL"},
+    "table": "results",
+    "cursor": "id",
+    "every": "5s",
+}
+
+
+@dataclass
+class SlowReader:
+    """The rows of a database, of which the source `slow` answers only when it is let."""
+
+    reader: SqlReader
+    answered: Event
+
+    def read(self, source, cursor):
+        if source.name == "slow":
+            assert self.answered.wait(60)
+        return self.reader.read(source, cursor)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(polls, "LOOK_S", 0.05)
+    monkeypatch.setattr(polls, "TICK_S", 0.02)
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "quality.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE results (id integer, ts text, asset text, hardness real)")
+    return path
+
+
+def insert(table, number):
+    with sqlite3.connect(table) as database:
+        row = (number, f"2026-01-05 12:{number:02}", "press-1", 40.0 + number)
+        database.execute("INSERT INTO results VALUES (?, ?, ?, ?)", row)
+
+
+@pytest.fixture
+def answered():
+    return Event()
+
+
+@pytest.fixture
+def readers(table, answered):
+    environ = {"QUALITY_DB_URL": f"sqlite:///{table}"}
+    reader = SlowReader(SqlReader(resolver(environ)), answered)
+    return Readers(FolderDrop(), reader)
+
+
+@pytest.fixture
+def plant():
+    return memory_platform()
+
+
+def apply(plant, *names, **changes):
+    apply_sources(plant, [{**SOURCE, "name": name, **changes} for name in names], "ada", at(0))
+
+
+@contextmanager
+def service(plant, readers, process="one", processes=("one",)):
+    made = PollService(plant, readers, process, lambda: list(processes))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.close()
+    assert not made.is_alive
+
+
+def rows(plant, name):
+    return plant.deliveries.progress(name).rows
+
+
+def test_a_source_that_is_slow_holds_up_no_other_and_is_read_by_no_one_else(
+    plant, readers, table, answered
+):
+    insert(table, 1)
+    apply(plant, "slow", "fast")
+    with service(plant, readers) as running:
+        wait_until(lambda: running.reads() == ["fast"])
+        assert rows(plant, "fast") == 1
+        assert poll_claimed(plant, readers, "slow", "scheduler", plant.clock) is None
+        answered.set()
+        wait_until(lambda: sorted(running.reads()) == ["fast", "slow"])
+    assert plant.deliveries.progress("slow").polled_by == "service"
+
+
+def test_a_source_is_read_again_after_its_interval(plant, readers, table, monkeypatch):
+    insert(table, 1)
+    apply(plant, "fast")
+    began = time.monotonic()
+    with service(plant, readers):
+        wait_until(lambda: rows(plant, "fast") == 1)
+        insert(table, 2)
+        wait_until(lambda: rows(plant, "fast") == 2)
+    assert time.monotonic() - began >= 5
+
+
+def test_what_cannot_be_read_is_a_fault_of_the_source_and_the_scheduler_reads_it(
+    plant, readers, table
+):
+    apply(plant, "fast")
+    apply(plant, "odd", table="nowhere")
+    with service(plant, readers) as running:
+        wait_until(lambda: running.reads() == ["fast"])
+        wait_until(lambda: "nowhere" in (plant.deliveries.progress("odd").fault or ""))
+        assert running.reads() == ["fast"]
+    with pytest.raises(UserError, match="nowhere"):
+        poll_claimed(plant, readers, "odd", "scheduler", plant.clock)
+    assert plant.deliveries.progress("odd").polled_by == "scheduler"
+
+
+def test_an_error_of_a_driver_is_shown_without_its_text_which_can_hold_the_address(plant, readers):
+    class Broken:
+        def read(self, source, cursor):
+            raise RuntimeError("postgresql://me:secret@host")
+
+    apply(plant, "fast")
+    with service(plant, replace(readers, sql=Broken())):
+        wait_until(lambda: plant.deliveries.progress("fast").fault)
+    assert plant.deliveries.progress("fast").fault == ("source fast: cannot be read: RuntimeError")
+
+
+def test_only_active_sources_of_the_service_are_read(plant, readers, table):
+    insert(table, 1)
+    apply(plant, "fast", "paused")
+    apply(plant, "rare", every="2h")
+    apply(plant, "own", read_by="scheduler", every="1m")
+    set_state(plant, "paused", "paused", "ada", at(0))
+    with service(plant, readers) as running:
+        wait_until(lambda: running.reads() == ["fast"])
+        set_state(plant, "fast", "paused", "ada", at(1))
+        set_state(plant, "paused", "active", "ada", at(1))
+        wait_until(lambda: running.reads() == ["paused"])
+    assert [rows(plant, name) for name in ("rare", "own")] == [0, 0]
+
+
+def test_two_processes_share_the_sources_and_one_reads_all_when_the_other_is_gone(
+    plant, readers, table
+):
+    insert(table, 1)
+    names = [f"s{number}" for number in range(12)]
+    apply(plant, *names)
+    processes = ["one", "two"]
+    with (
+        service(plant, readers, "one", processes) as one,
+        service(plant, readers, "two", processes) as two,
+    ):
+        wait_until(lambda: sorted([*one.reads(), *two.reads()]) == sorted(names))
+        assert one.reads()
+        assert two.reads()
+        processes.remove("two")
+        wait_until(lambda: sorted(one.reads()) == sorted(names))
+        wait_until(lambda: two.reads() == [])
+    assert {rows(plant, name) for name in names} == {1, 0}, "the same row is new only once"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("every", "after", "is_read"),
+    [("5s", 59, True), ("5s", 61, False), ("1m", 179, True), ("1m", 181, False)],
+)
+def test_a_source_counts_as_read_for_a_minute_or_three_intervals(every, after, is_read):
+    one = PolledHere(parse_source({**SOURCE, "name": "s", "every": every}), 0.0, 1000.0)
+    assert one.is_read(1000.0 + after) is is_read
