@@ -26,7 +26,7 @@ from alerting.definitions.sources.streamed import StreamedSource
 from alerting.ports import SourceLoss
 from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
-from alerting.stream.share import owner, share_of
+from alerting.stream.share import owner_of_shard, share_of
 from alerting.stream.subscription import Cause, Effect, Event, Subscription, advance
 from alerting.stream.wait import new_process
 from alerting.usecases.sources.documents import read_sources, set_state
@@ -215,7 +215,8 @@ class StreamService:
         among all processes that work."""
         owned = self._owned
         if shard not in owned:
-            owned[shard] = owner(str(shard), {self._process, *self._processes}) == self._process
+            processes = {self._process, *self._processes}
+            owned[shard] = owner_of_shard(shard, processes) == self._process
         return owned[shard]
 
     def _store(self, name: str) -> None:

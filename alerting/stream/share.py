@@ -7,8 +7,8 @@ database, and each computes the same owner of a source from them.
 A server of OPC UA sends a value once. So the process that reads such a source says so beside its
 name, and stays its owner for as long as it works.
 
-The shards of the states of evaluation are shared in the same way. Two owners do no harm there
-either: one of two units of work that meet writes nothing.
+The shards of the states of evaluation are few, and dealt out in turn, so that each process gets as
+many. Two owners do no harm there either: one of two units of work that meet writes nothing.
 
 If two processes read the same source for some seconds, because one has not heard of the other yet,
 rows come twice and are stored once.
@@ -16,6 +16,7 @@ rows come twice and are stored once.
 
 from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
+from zlib import crc32
 
 from alerting.definitions.sources.streamed import StreamedSource
 
@@ -23,6 +24,13 @@ from alerting.definitions.sources.streamed import StreamedSource
 def owner(source: str, processes: Collection[str]) -> str:
     """Return the process that reads a source (rendezvous hashing): few sources ever move."""
     return max(processes, key=lambda process: sha256(f"{process}\0{source}".encode()).digest())
+
+
+def owner_of_shard(shard: tuple[int, int, str], processes: Collection[str]) -> str:
+    """Return the process that evaluates a shard of states, given by cadence, number and plant."""
+    every, number, plant = shard
+    first = crc32(f"{every}\0{plant}".encode())
+    return sorted(processes)[(first + number) % len(processes)]
 
 
 def share_of(

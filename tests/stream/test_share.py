@@ -4,7 +4,7 @@ brokers with groups."""
 import pytest
 
 from alerting.definitions.sources.source import parse_source
-from alerting.stream.share import owner, share_of
+from alerting.stream.share import owner, owner_of_shard, share_of
 
 pytestmark = pytest.mark.fast
 
@@ -26,6 +26,16 @@ def test_every_source_has_one_owner_and_a_process_that_ends_moves_only_its_own()
     assert {name for name in NAMES if before[name] != after[name]} == {
         name for name in NAMES if before[name] == "b"
     }
+
+
+def test_the_shards_of_states_are_dealt_out_evenly():
+    of_a_minute = [(60_000, number, "") for number in range(16)]
+    for processes in (["a", "b"], ["b", "a", "c"]):
+        owners = [owner_of_shard(shard, processes) for shard in of_a_minute]
+        counts = [owners.count(process) for process in processes]
+        assert max(counts) - min(counts) <= 1
+    one_each = {owner_of_shard((60_000, 0, plant), ["a", "b"]) for plant in map(str, range(20))}
+    assert one_each == {"a", "b"}
 
 
 def test_sessions_of_mqtt_are_divided_and_groups_are_shared():
