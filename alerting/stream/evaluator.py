@@ -23,9 +23,9 @@ SHORTEST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as those without a model took the last time. So they take half a core at most."""
-MODELS_S = 0.25
+MODELS_S = 0.4
 """How long a turn evaluates models before thresholds come again, and what it has begun then."""
-_PAUSE_BETWEEN_MODELS_S = 0.05
+_PAUSE_BETWEEN_MODELS_S = 0.01
 """While models are due that the last turn left: the thread that stores messages goes first."""
 PAUSE_AFTER_FAULT_S = 2.0
 _UNDER_WAY = timedelta(milliseconds=50)

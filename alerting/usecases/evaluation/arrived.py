@@ -29,7 +29,7 @@ from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, Ro
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 from alerting.usecases.registry.model_cache import ModelCache
 
-MODELS_AT_ONCE = 12
+MODELS_AT_ONCE = 10
 """Targets of models after which a portion takes no further shard: they are read and written
 together."""
 _WITHOUT_MODEL = 60_000  # ms
