@@ -4,6 +4,7 @@ alone."""
 from dataclasses import replace
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,10 +159,12 @@ def test_shared_is_alone_bit_for_bit(platform, models, asked):
         )
         for asset, model, problem, hours, long in asked
     ]
-    shared = SharedInputs(platform.readings)
-    assert [say(platform, one, shared) for one in questions] == [
-        say(platform, one, None) for one in questions
-    ]
+    alone = [say(platform, one, None) for one in questions]
+    spans = {}
+    for _ in range(2):  # the second time, what was read is read of several assets at once
+        shared = SharedInputs(platform.readings, spans)
+        shared.expect(assets, LAST)
+        assert [say(platform, one, shared) for one in questions] == alone
 
 
 class CountedReadings:
@@ -172,6 +175,10 @@ class CountedReadings:
     def load(self, *arguments, **named):
         self.loads += 1
         return self._stored.load(*arguments, **named)
+
+    def load_histories(self, wanted, end):
+        self.loads += 1
+        return self._stored.load_histories(wanted, end)
 
 
 def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
@@ -184,6 +191,24 @@ def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
     shared.load(asset, FIRST - HOUR, LAST, ["crew"])  # both together from here on
     shared.load(asset, FIRST - HOUR, LAST, ["humidity", "crew"])
     assert counted.loads == 2
+
+
+def test_a_process_reads_several_assets_at_once_from_the_second_time_on(platform):
+    counted = CountedReadings(platform.readings)
+    assets = [platform.assets.get(name) for name in ASSETS]
+    spans = {}
+    found = []
+    for _ in range(2):
+        shared = SharedInputs(counted, spans)
+        shared.expect(assets, LAST)
+        found.append([shared.load(one, FIRST, LAST, ["humidity"]).readings for one in assets])
+    assert counted.loads == len(assets) + 1
+    for first, second in zip(*found, strict=True):
+        pd.testing.assert_frame_equal(first, second)
+    later = SharedInputs(counted, spans)
+    later.expect(assets, LAST)
+    later.load(assets[0], FIRST - HOUR, LAST, ["belt"])  # more than the last time: read as well
+    assert counted.loads == len(assets) + 3
 
 
 def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):

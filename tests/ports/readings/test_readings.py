@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ReadingRow, WantedHistory
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
@@ -154,6 +154,36 @@ def test_only_the_variables_asked_for_are_loaded_and_all_of_them(stores):
     frame = stores.readings.load(oven(), None, None, ["moisture", "undeclared"]).readings
     assert list(frame.columns) == ["moisture", "undeclared"]
     assert frame["undeclared"].isna().all()
+
+
+def test_histories_of_many_assets_are_those_of_each(stores):
+    stores.assets.put_event_types([EventType(name="stop", duration="instant")])
+    names = ("oven-1", "oven-2", "oven-3", "oven-4")
+    rows = [row(m, name, temperature=m + 0.5, moisture=4.0) for name in names for m in range(9)]
+    add_readings(stores, rows, LATER)
+    add_readings(stores, [row(5, "oven-4", temperature="hot")], LATER)
+    stops = [event("stop", minute, asset="oven-2") for minute in (1, 2, 6)]
+    add_events(stores, [*stops, event("jam", 3, 4, "oven-2")], LATER)
+    computed = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
+    over = Variable.model_validate({"computed": computed})
+    assets = [oven().model_copy(update={"name": name}) for name in names]
+    assets[2] = oven(over=over).model_copy(update={"name": "oven-3"})
+    wanted = [
+        WantedHistory(assets[0], at(3), ("temperature", "moisture")),
+        WantedHistory(assets[1], at(3), ("moisture",)),
+        WantedHistory(assets[2], at(5), ("over",)),
+        WantedHistory(assets[3], at(3), ("temperature",)),
+    ]
+    found = stores.readings.load_histories(wanted, at(8))
+    assert {"oven-1", "oven-2"} <= found.keys() <= {"oven-1", "oven-2", "oven-3"}
+    for asset, start, of_asset in wanted:
+        if asset.name not in found:
+            continue
+        alone = stores.readings.load(asset, start, at(8), of_asset, events_since=start)
+        pd.testing.assert_frame_equal(found[asset.name].readings, alone.readings)
+        pd.testing.assert_frame_equal(found[asset.name].events, alone.events)
+        assert found[asset.name].event_types == alone.event_types
+    assert len(found["oven-2"].events) == 3
 
 
 def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
