@@ -1,7 +1,8 @@
 """One DAG per source that the platform reads by itself: files of a folder, rows of a database.
 
 A source that the stream service reads has a run an hour, as a visible record; without the service
-one at each interval."""
+one at each interval.
+"""
 
 from datetime import timedelta
 

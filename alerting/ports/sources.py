@@ -9,9 +9,6 @@ from typing import Any, Literal, Protocol
 from alerting.definitions.sources.source import Source, SqlSource
 from alerting.ports.definitions import Document
 
-PROCESS_GONE = timedelta(seconds=15)
-"""Time without a note after which a process of the stream service counts as gone."""
-
 POLL_ABANDONED = timedelta(seconds=15)
 """Time without a renewal after which the claim of a reader ends: its process was killed."""
 PollReader = Literal["service", "scheduler", "command"]

@@ -27,13 +27,13 @@ from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import EVALUATION_PREFIX, evaluation_dag, shard_of
 from alerting.definitions.sources.source import (
     POLLED,
+    PROCESS_GONE,
     SHORTEST_SCHEDULED,
     PolledFields,
     parse_source,
 )
 from alerting.kinds.registry import definition_types, sometimes_trained_kinds, trained_kinds
 from alerting.kinds.validation import parse_definition, parse_revision
-from alerting.ports.sources import PROCESS_GONE
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from shlex import quote
 
+from alerting.definitions.sources.source import PROCESS_GONE
 from alerting.definitions.upkeep import HealthLimits
 from alerting.ports import (
     BackupState,
@@ -15,7 +16,6 @@ from alerting.ports import (
     StreamProcess,
     UpkeepPorts,
 )
-from alerting.ports.sources import PROCESS_GONE
 from alerting.usecases.definitions.platform_alerts import (
     DATABASE,
     DOCUMENT,

@@ -26,10 +26,9 @@ from alerting.adapters.mongo.indexes import (
     SOURCES,
     STREAM_PROCESSES,
 )
-from alerting.definitions.sources.source import Source, parse_source
+from alerting.definitions.sources.source import PROCESS_GONE, Source, parse_source
 from alerting.ports.sources import (
     POLL_ABANDONED,
-    PROCESS_GONE,
     DeadMessage,
     Declarations,
     Delivered,
