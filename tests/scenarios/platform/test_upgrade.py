@@ -38,9 +38,9 @@ class WritingLine(Line):
     async def _connect_and_send(self):
         taken = self._waiting
         self._waiting = []
-        rows = [ReadingRow(asset, ts, {"temperature": value}) for asset, ts, value in taken]
+        rows = [ReadingRow(asset, ts, values) for asset, ts, values in taken]
         await asyncio.to_thread(add_readings, self._plant, rows, datetime.now(UTC))
-        self.sent |= {(asset, ts): value for asset, ts, value in taken}
+        self.sent |= {(asset, ts): values for asset, ts, values in taken}
 
 
 def wait_for(happened, what):
