@@ -1,4 +1,4 @@
-"""What `alerting source list` and `show` say of a source."""
+"""Rows of `alerting source list`, and the reader of a source in words."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -57,7 +57,7 @@ class ModelScores:
 
 @dataclass(frozen=True)
 class ReadSpan:
-    """What the last evaluation on an asset has read: the readings of some variables after `start`,
+    """Readings that the last evaluation on an asset has read: of some variables after `start`,
     `size` values. The next one begins there or later."""
 
     start: datetime

@@ -148,8 +148,8 @@ def evaluate_targets(
     progress: Progress = silent,
     process: ProcessInputs | None = None,
 ) -> EvaluationCounts:
-    """Evaluate the targets of a plan, after its round has begun. `process`: what
-    the process has read before."""
+    """Evaluate the targets of a plan, after its round has begun. `process`: inputs
+    that the process keeps."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
     run = EvaluationRun(

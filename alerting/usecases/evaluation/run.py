@@ -98,8 +98,8 @@ class BatchInputs:
 
 @dataclass(frozen=True)
 class ProcessInputs:
-    """What a process keeps from one run of evaluation to the next: models, and by asset what they
-    have read of it."""
+    """Inputs that a process keeps from one run of evaluation to the next: models, and by asset the
+    readings that they need."""
 
     models: ModelCache
     spans: dict[str, ReadSpan] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What other processes write is learned of within a fraction of a second on a server without change
+"""Rows of other processes are learned of within a fraction of a second on a server without change
 streams, too: a standalone mongod."""
 
 import subprocess
@@ -63,7 +63,7 @@ def part(first, last, rows):
 
 @pytest.fixture
 def followed(database):
-    """What a service that follows the records in a thread has learned: parts, and when."""
+    """Parts that a service has learned of which follows the records in a thread, and when."""
     service = MongoArrivals(database)
     service.extend_evaluated_until(at(10))
     stopped = threading.Event()
