@@ -1,5 +1,6 @@
 """Evaluation plan: every target with the parameters that its evaluation needs."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -81,6 +82,12 @@ class EvaluationPlan:
         models = sum(target.needs_model for target in self.targets)
         return len(self.targets) + _TARGETS_OF_A_MODEL * models <= _TARGETS_OF_ONE_TASK
 
+    @property
+    def depends_on_promotions(self) -> bool:
+        """Return whether a promotion may change which revision of a definition answers: only where
+        one with a model was edited."""
+        return any(target.needs_model and target.revision > 1 for target in self.targets)
+
     def select_definitions(self, names: Collection[str]) -> "EvaluationPlan":
         """Return the plan of these definitions."""
         chosen = set(names)
@@ -109,6 +116,18 @@ class EvaluationPlan:
         this cadence (ms), sorted."""
         names = self.definitions_at(every)
         return sorted(name for name in names if task_of(name, count, tasks) == shard)
+
+
+def valid_sources(source_hash: str) -> tuple[str, str]:
+    """Return the hashes of sources by which a stored plan is found for a hash `documents.promotions`
+    (port `EvaluationPlans`): itself, and the one without promotions."""
+    return source_hash, re.sub(r"\.\d+", "", source_hash, count=1)
+
+
+def hash_to_store(source_hash: str, plan: EvaluationPlan) -> str:
+    """Return the hash of the sources that a plan depends on."""
+    whole, documents = valid_sources(source_hash)
+    return whole if plan.depends_on_promotions else documents
 
 
 def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:

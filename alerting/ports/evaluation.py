@@ -49,13 +49,14 @@ class EvaluationPlans(Protocol):
     """The cached evaluation plan, valid until one of its sources changes."""
 
     def source_hash(self, read_plan: bool = False) -> str:
-        """Return an identity of all sources of a plan: it changes with every definition, revision,
-        asset and event type. `read_plan`: read the stored plan as well, which `get` returns next.
-        """
+        """Return an identity of all sources of a plan, `documents.promotions`: the first part
+        changes with every definition, revision, asset and event type. `read_plan`: read the stored
+        plan as well, which `get` returns next."""
 
     def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
-        """Return the plan made of exactly these sources; None if it is not stored. `plant`: as
-        `select_plant`, without reading the targets of others."""
+        """Return the plan made of exactly these sources, or of others that differ in promotions, if
+        it does not depend on them; None if it is not stored. `plant`: as `select_plant`, without
+        reading the targets of others."""
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""

@@ -10,7 +10,7 @@ from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions
 from alerting.adapters.memory.models import MemoryDecisions
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.episodes.targets import EvaluationPlan
+from alerting.episodes.targets import EvaluationPlan, hash_to_store, valid_sources
 from alerting.ports import Checkpoint, Conflict, Unit
 
 
@@ -67,24 +67,23 @@ class MemoryEvaluationPlans:
 
     def source_hash(self, read_plan: bool = False) -> str:  # noqa: ARG002 - the port has it
         revisions = [(r.name, r.number) for r in self._definitions.latest_revisions()]
-        decided = self._decisions.promotions
         sources = (
             self._definitions.documents(),
             revisions,
-            decided,
             self._assets.all(),
             self._assets.event_types(),
         )
-        return hashlib.sha256(repr(sources).encode()).hexdigest()
+        documents = hashlib.sha256(repr(sources).encode()).hexdigest()
+        return f"{documents}.{self._decisions.promotions}"
 
     def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
-        if self._plan is None or self._plan[0] != source_hash:
+        if self._plan is None or self._plan[0] not in valid_sources(source_hash):
             return None
         found = self._plan[1]
         return found if plant is None else found.select_plant(plant)
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
-        self._plan = source_hash, evaluation_plan
+        self._plan = hash_to_store(source_hash, evaluation_plan), evaluation_plan
 
 
 class MemoryCheckpoints:

@@ -236,7 +236,8 @@ def _refreshes(
     if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
         return {}
     ends = ends_of_predictions(inputs.state, courses)
-    rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule)
+    stride = duration_millis(inputs.stride)
+    rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule, stride)
     return {
         raised_at: Refresh(
             from_millis(int(inputs.at[row])), _values_at(inputs, scored, row), inputs.definition

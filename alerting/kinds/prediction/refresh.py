@@ -1,5 +1,5 @@
 """The newest scored instant of each prediction while its problem is expected: where reasons and
-advice are computed again.
+advice are computed again, once a minute. A stride of seconds has the first instant of each minute.
 
 A model of the onset is not asked while the condition of the problem is true: whether it will begin
 means nothing there.
@@ -15,6 +15,8 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import Course, PredictionRule
 from alerting.readings.history import Millis, to_millis
 
+_REFRESHED_EVERY = 60_000  # ms
+
 
 def ends_of_predictions(
     before: ConditionState, courses: Mapping[datetime, Course]
@@ -29,15 +31,16 @@ def ends_of_predictions(
 
 
 def refreshed_rows(
-    ends: Mapping[datetime, int], at: Millis, score: Scores, rule: PredictionRule
+    ends: Mapping[datetime, int], at: Millis, score: Scores, rule: PredictionRule, stride: int
 ) -> dict[datetime, int]:
     """Return, by raise, the row of the last known score after it and before the end of its
-    prediction; none without one.
+    prediction, of those that are the first in their minute; none without one. `stride`: between two
+    scored instants (ms).
 
     Instants at which the condition is already true count only for a model of the state. The row
     depends on what is evaluated, and not on how many evaluations that took.
     """
-    means_nothing = np.isnan(score)
+    means_nothing = np.isnan(score) | (at % _REFRESHED_EVERY >= stride)
     if not rule.state:
         means_nothing |= rule.occurrences.hold_at(at)
     known = np.flatnonzero(~means_nothing)

@@ -4,12 +4,14 @@ import pytest
 
 from alerting.adapters.mongo.evaluation import evaluation_plans
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.definitions.question import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
-from tests.builders import at, oven, threshold, too_hot
+from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
 from tests.helpers.commands import record_commands
 from tests.in_memory_platform import HandClock, platform_on
 
@@ -124,6 +126,32 @@ def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     }
     apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
     assert current_plan(platform).names == ("too-hot",)
+
+
+def promotion(version, minute, of):
+    question = question_of(revision(classifier(**of)))
+    shared = (version, None, True, False, "promote", "better", {}, f"run-{version}", "platform")
+    return DecisionRecord("too-moist", at(minute), 1, *shared, question)
+
+
+def test_a_promotion_leaves_the_plan_in_force_unless_an_edited_definition_waits_for_it(stores):
+    platform = plant(stores)
+    apply(platform, [too_moist()], "engineer", at(0), "test")
+    first = current_plan(platform)
+    before = source_hash_of(platform)
+    assert stores.decisions.add(promotion(1, 1, {}), rank=1)
+    assert source_hash_of(platform) != before
+    assert stores.evaluation_plans.get(source_hash_of(platform)) == first
+    assert stores.evaluation_plans.get(source_hash_of(platform), "") == first.select_plant("")
+    apply(platform, [too_moist(horizon="2h")], "engineer", at(2), "further ahead")
+    platform.clock.instant = at(3)
+    edited = current_plan(platform)
+    assert edited != first
+    assert stores.evaluation_plans.get(source_hash_of(platform)) == edited
+    assert stores.decisions.add(promotion(2, 3, {"horizon": "2h"}), rank=2)
+    assert stores.evaluation_plans.get(source_hash_of(platform)) is None
+    assert stores.evaluation_plans.get(source_hash_of(platform), "") is None
+    assert current_plan(platform) is not None
 
 
 @pytest.mark.server

@@ -1,6 +1,7 @@
 """The evaluation plan in MongoDB: columns in a few documents, each with a hash of its sources.
 
-A plan is valid only for exactly these sources. A plan of which parts are missing, because two
+A plan is valid only for exactly these sources, promotions among them only if it depends on any: a
+promotion under load makes no plan again. A plan of which parts are missing, because two
 evaluators wrote at once, is ignored.
 """
 
@@ -35,9 +36,14 @@ from alerting.adapters.mongo.indexes import (
 from alerting.definitions.faults import shown
 from alerting.definitions.plants import NO_PLANT
 from alerting.detection.threshold_batch import BatchLimits
-from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.episodes.targets import (
+    EvaluationPlan,
+    EvaluationTarget,
+    hash_to_store,
+    valid_sources,
+)
 
-_FORMAT = 14  # increase it with every change of a plan's sources or layout
+_FORMAT = 15  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
@@ -59,6 +65,7 @@ _STORED_PLAN: list[Document] = [
         }
     },
 ]
+_PROMOTIONS = b"\x10promotions\0"  # first field of the document that counts them
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(BatchLimits._fields)
 _PLANT = "plant"
@@ -83,39 +90,45 @@ class MongoEvaluationPlans:
         is_wanted = read_plan and self._newest is None
         found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
         sources_end = len(found)
+        promotions = 0
         for start, end in document_bounds(found):
             if found.startswith(_PLAN, start + 4):  # the last documents
                 plan.append(found[start:end])
                 sources_end = min(sources_end, start)
+            elif found.startswith(_PROMOTIONS, start + 4):  # the last before them
+                promotions = bson.decode(found[start:end])["promotions"]
+                sources_end = min(sources_end, start)
         digest.update(memoryview(found)[:sources_end])
         self._read = [bson.decode(part)["plan"] for part in plan]
-        return digest.hexdigest()
+        return f"{digest.hexdigest()}.{promotions}"
 
     @repeated
     def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
         if plant is not None:
             return self._get_plant(source_hash, plant)
+        valid = valid_sources(source_hash)
         newest = self._newest
-        if newest is not None and newest[0] == source_hash:
+        if newest is not None and newest[0] in valid:
             return newest[1]
         read = self._read
         self._read = []
-        if not read or read[0].get("source_hash") != source_hash:
-            read = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
-        parts = [part for part in read if part.get("source_hash") == source_hash]
+        if not read or read[0].get("source_hash") not in valid:
+            read = list(self._parts.find({"source_hash": {"$in": valid}}).sort("_id"))
+        parts = [part for part in read if part.get("source_hash") in valid]
         if not parts or len(parts) != parts[0].get("parts"):
             return None
         targets = _targets_in(parts)
         if targets is None:
             return None
         found = EvaluationPlan(tuple(parts[0]["names"]), targets)
-        self._newest = source_hash, found
+        self._newest = parts[0]["source_hash"], found
         return found
 
     def _get_plant(self, source_hash: str, plant: str) -> EvaluationPlan | None:
         """Return the plan of one plant: no target of another is read."""
-        parts = list(self._parts.find({"source_hash": source_hash, "plant": plant}).sort("_id"))
-        if not parts and self._parts.find_one({"source_hash": source_hash}, {"_id": True}) is None:
+        of_sources = {"source_hash": {"$in": valid_sources(source_hash)}}
+        parts = list(self._parts.find({**of_sources, "plant": plant}).sort("_id"))
+        if not parts and self._parts.find_one(of_sources, {"_id": True}) is None:
             return None
         if any(part.get("parts_of_plant") != len(parts) for part in parts):
             return None
@@ -125,6 +138,7 @@ class MongoEvaluationPlans:
     @repeated
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         self._newest = None
+        source_hash = hash_to_store(source_hash, evaluation_plan)
         by_plant = sorted(evaluation_plan.targets, key=lambda target: target.plant)
         pieces = [
             (plant, own[start : start + _PART])
