@@ -119,8 +119,8 @@ class EvaluationPlan:
 
 
 def valid_sources(source_hash: str) -> tuple[str, str]:
-    """Return the hashes of sources by which a stored plan is found for a hash `documents.promotions`
-    (port `EvaluationPlans`): itself, and the one without promotions."""
+    """Return the hashes by which a stored plan is found for the hash `documents.promotions` of its
+    sources (port `EvaluationPlans`): itself, and the one without promotions."""
     return source_hash, re.sub(r"\.\d+", "", source_hash, count=1)
 
 
