@@ -7,16 +7,11 @@ from typing import Any
 
 import httpx
 
-from alerting.adapters.mongo.mongo import open_stores
-from alerting.definitions.assets import Asset, Variable
 from tests.cluster.walk import TICK
 from tests.cluster.whole import Whole, wait_for
-from tests.helpers.dryer_file import LIMIT
 
 GOAL_S = 45.0
 TRIES = 10
-CELLS = 250
-LIMITS = 8
 HANG_S = 180.0
 Row = Mapping[str, Any]
 
@@ -28,27 +23,10 @@ def kill_in_mid_tick(whole: Whole) -> dict[str, Any]:
     Raises AssertionError if a shard of another worker was repeated, or if the log of the dead
     worker's try cannot be read.
     """
-    _add_targets(whole)
     for _ in range(TRIES):
         if found := _kill_once(whole):
             return found
     raise AssertionError(f"no shard was in the middle of its work in {TRIES} ticks")
-
-
-def _add_targets(whole: Whole) -> None:
-    """Add so many targets that a tick has several shards."""
-    with open_stores(whole.members.uri, whole.cluster.settings.database) as stores:
-        stores.assets.store_assets(
-            [
-                Asset(name=f"cell-{n}", variables={"temperature": Variable(unit="°C")})
-                for n in range(CELLS)
-            ]
-        )
-    with whole.client("api-1") as engineer:
-        for n in range(LIMITS):
-            limit = {**LIMIT, "name": f"cell-limit-{n}", "assets": ["cell-*"]}
-            limit["variable"] = "temperature"
-            engineer.apply_definition(str(limit["name"]), limit, if_none_match="*")
 
 
 def _kill_once(whole: Whole) -> dict[str, Any] | None:

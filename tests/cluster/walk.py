@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from alerting.adapters.mongo.mongo import open_stores
 from alerting.client import Client
+from alerting.definitions.assets import Asset, Variable
 from tests.cluster.whole import PATIENCE_S, Whole, wait_for
 from tests.helpers.dryer_file import LIMIT, MODEL, dryer_file
 
 DAG_GOAL_S = 5.0
 TICK = "evaluate__1m"
+CELLS = 250
+LIMITS = 8
 
 
 def walk(whole: Whole) -> dict[str, Any]:
@@ -27,6 +31,7 @@ def walk(whole: Whole) -> dict[str, Any]:
         began = datetime.now(UTC)
         found["from reading to alert"], episode = _raise(first, second)
         found["from acknowledgement to the other API"] = _acknowledge(first, second, episode)
+        _add_targets(whole, first)
         found["evaluated on"] = _evaluated_on(whole, began)
     return found
 
@@ -94,6 +99,21 @@ def _acknowledge(first: Client, second: Client, episode: str) -> float:
 
     took = wait_for(is_known, "the acknowledgement")
     return round(took, 2)
+
+
+def _add_targets(whole: Whole, engineer: Client) -> None:
+    """Add so many targets that a tick has several shards."""
+    with open_stores(whole.members.uri, whole.cluster.settings.database) as stores:
+        stores.assets.store_assets(
+            [
+                Asset(name=f"cell-{n}", variables={"temperature": Variable(unit="°C")})
+                for n in range(CELLS)
+            ]
+        )
+    for n in range(LIMITS):
+        limit = {**LIMIT, "name": f"cell-limit-{n}", "assets": ["cell-*"]}
+        limit["variable"] = "temperature"
+        engineer.apply_definition(str(limit["name"]), limit, if_none_match="*")
 
 
 def _evaluated_on(whole: Whole, since: datetime) -> list[str]:
