@@ -1,7 +1,7 @@
 """The death of a worker in the middle of a tick, and what it costs."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,8 @@ def _kill_once(whole: Whole) -> dict[str, Any] | None:
     http = whole.cluster.airflow.http
     path = whole.cluster.airflow.trigger(TICK)
     victim = _first_at_work(http, path)
+    if victim is None:
+        return None
     died_at = time.time()
     whole.cluster.workers[victim].kill()
     try:
@@ -53,21 +55,28 @@ def _kill_once(whole: Whole) -> dict[str, Any] | None:
         "begun again": max(_seconds(task["start_date"], died_at) for task in repeated),
         "done": max(_seconds(task["end_date"], died_at) for task in repeated),
         "done on": sorted({task["hostname"] for task in repeated}),
-        "lines of its log": min(_log_lines(http, path, task) for task in repeated),
+        "lines of its log": _lines_of_all(http, path, repeated),
     }
 
 
-def _first_at_work(http: httpx.Client, path: str) -> str:
-    """Return the worker of the first shard of a run that is at work."""
+def _first_at_work(http: httpx.Client, path: str) -> str | None:
+    """Return the worker of the first shard of a run that is at work, and has logged so; None if the
+    run was over before it was seen."""
 
     def at_work() -> Iterator[str]:
         for task in _tasks(http, path):
-            if task["task_id"] == "evaluate" and task["state"] == "running" and task["hostname"]:
+            is_at_work = task["state"] == "running" and task["hostname"]
+            if task["task_id"] == "evaluate" and is_at_work and _log_lines(http, path, task):
                 yield str(task["hostname"])
 
     found: list[str] = []
-    wait_for(lambda: found.extend(at_work()) or found, "a shard at work", HANG_S, poll_s=0.01)
-    return found[0]
+
+    def is_found_or_over() -> bool:
+        found.extend(at_work())
+        return bool(found) or http.get(path).json()["state"] == "success"
+
+    wait_for(is_found_or_over, "a shard at work", HANG_S, poll_s=0.01)
+    return next(iter(found), None)
 
 
 def _tasks(http: httpx.Client, path: str) -> list[Row]:
@@ -91,9 +100,14 @@ def _log_lines(http: httpx.Client, path: str, task: Row) -> int:
     alone."""
     query = {"map_index": task["map_index"], "full_content": True}
     answer = http.get(f"{_instance(path, task)}/logs/1", params=query).raise_for_status().json()
-    lines = [line for line in answer["content"] if line.get("timestamp")]
-    assert lines, answer
-    return len(lines)
+    return len([line for line in answer["content"] if line.get("timestamp")])
+
+
+def _lines_of_all(http: httpx.Client, path: str, tasks: Sequence[Row]) -> int:
+    """Return the lines of the log with fewest, of the first tries of tasks on a dead worker."""
+    fewest = min(_log_lines(http, path, task) for task in tasks)
+    assert fewest, "the log of a dead worker cannot be read"
+    return fewest
 
 
 def _seconds(stamp: str, since: float) -> float:
