@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -28,6 +29,18 @@ def no_readings() -> pd.DataFrame:
 
 def no_events() -> pd.DataFrame:
     """Return an empty frame of events with its columns `type`, `start`, `end`."""
+    return _empty_events().copy(deep=False)
+
+
+@lru_cache(512)
+def column_index(names: tuple[str, ...]) -> pd.Index:
+    """Return an index of column names. It takes longer to make than a row to score, so each is made
+    once."""
+    return pd.Index(names)
+
+
+@cache
+def _empty_events() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "type": pd.Series([], dtype=object),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from alerting.adapters.mongo.mongo import open_stores
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.client import Client
 from alerting.definitions.assets import Asset, Variable
 from tests.cluster.whole import PATIENCE_S, Whole, wait_for
@@ -31,7 +31,8 @@ def walk(whole: Whole) -> dict[str, Any]:
         began = datetime.now(UTC)
         found["from reading to alert"], episode = _raise(first, second)
         found["from acknowledgement to the other API"] = _acknowledge(first, second, episode)
-        _add_targets(whole, first)
+        with open_stores(whole.members.uri, whole.cluster.settings.database) as stores:
+            add_targets(stores)
         found["evaluated on"] = _evaluated_on(whole, began)
     return found
 
@@ -101,19 +102,16 @@ def _acknowledge(first: Client, second: Client, episode: str) -> float:
     return round(took, 2)
 
 
-def _add_targets(whole: Whole, engineer: Client) -> None:
+def add_targets(stores: MongoStores) -> None:
     """Add so many targets that a tick has several shards."""
-    with open_stores(whole.members.uri, whole.cluster.settings.database) as stores:
-        stores.assets.store_assets(
-            [
-                Asset(name=f"cell-{n}", variables={"temperature": Variable(unit="°C")})
-                for n in range(CELLS)
-            ]
-        )
+    cells = [
+        Asset(name=f"cell-{n}", variables={"temperature": Variable(unit="°C")})
+        for n in range(CELLS)
+    ]
+    stores.assets.store_assets(cells)
     for n in range(LIMITS):
-        limit = {**LIMIT, "name": f"cell-limit-{n}", "assets": ["cell-*"]}
-        limit["variable"] = "temperature"
-        engineer.apply_definition(str(limit["name"]), limit, if_none_match="*")
+        changes = {"name": f"cell-limit-{n}", "assets": ["cell-*"], "variable": "temperature"}
+        stores.definitions.store_document({**LIMIT, **changes})
 
 
 def _evaluated_on(whole: Whole, since: datetime) -> list[str]:

@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import Document, ReadingColumns, ReadingRow
 from alerting.readings.cleaning import has_data
-from alerting.readings.history import History, millis, no_events
+from alerting.readings.history import History, column_index, millis, no_events
 from alerting.readings.instants import millis_of
 from alerting.readings.sample_quality import NO_DOUBTS, NO_INSTANTS, Doubts, find_members
 
@@ -148,13 +148,20 @@ def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumn
     return ReadingColumns(found.ts[first:last], values, found.faults, Doubts(bad, uncertain))
 
 
+_FEW_ROWS = 1_000  # of which a copy costs less than a series for each column
+
+
 def frame_of(found: ReadingColumns) -> pd.DataFrame:
     """Return columns of readings as a frame of the core."""
     index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
-    columns = {
-        name: pd.Series(column, index, column.dtype) for name, column in found.values.items()
-    }
-    return pd.DataFrame(columns, index=index)
+    columns = found.values
+    if len(index) <= _FEW_ROWS and columns and all(c.dtype == np.float64 for c in columns.values()):
+        block = np.empty((len(index), len(columns)), order="F")
+        for position, column in enumerate(columns.values()):
+            block[:, position] = column
+        return pd.DataFrame(block, index, column_index(tuple(columns)), copy=False)
+    series = {name: pd.Series(column, index, column.dtype) for name, column in columns.items()}
+    return pd.DataFrame(series, index=index)
 
 
 def readings_columns(

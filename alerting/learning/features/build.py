@@ -21,7 +21,14 @@ from alerting.learning.features.number_columns import fill_numbers
 from alerting.learning.features.plan import CategorySource, FeaturePlan
 from alerting.learning.features.planning import plan_features
 from alerting.learning.features.samples import AssetReadings, newest_sample, take
-from alerting.readings.history import History, Millis, duration_millis, event_delays, millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    column_index,
+    duration_millis,
+    event_delays,
+    millis,
+)
 
 __all__ = ["FeaturePlan", "build_features", "build_features_many", "grid", "plan_features"]
 
@@ -120,6 +127,8 @@ def _tile(
 
 
 def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -> None:
+    if not plan.events:
+        return
     types = history.events["type"].to_numpy()
     starts = millis(history.events["start"]) + event_delays(history)
     # one type has one delay, so they stay sorted
@@ -161,7 +170,8 @@ def _last_code(
 
 
 def _frame(plan: FeaturePlan, floats: Floats, codes: Mapping[str, Codes]) -> pd.DataFrame:
-    frame = pd.DataFrame(floats, columns=list(plan.columns[: floats.shape[1]]), copy=False)
+    columns = column_index(plan.columns[: floats.shape[1]])
+    frame = pd.DataFrame(floats, columns=columns, copy=False)
     for name, levels in plan.levels.items():
         frame[name] = pd.Categorical.from_codes(
             codes[name], categories=pd.Index(levels, dtype=object)

@@ -14,6 +14,7 @@ from pydantic import Field
 from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import STORED, FeaturePlan
+from alerting.readings.history import column_index
 
 MOST_COLUMNS = 200_000
 Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
@@ -48,6 +49,9 @@ class Columns:
         The columns of `rows` may come in any order, and there may be more of them. Raises UserError
         if some are missing.
         """
+        if not self.levels and rows.columns.equals(column_index(self.names)):
+            block = rows.to_numpy(np.float64)
+            return np.where(np.isfinite(block), block, np.nan)
         missing = [name for name in self.names if name not in rows.columns]
         if missing:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")

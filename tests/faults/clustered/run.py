@@ -28,7 +28,7 @@ from alerting.adapters.mongo.episodes.notifications import _read
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.usecases.ingestion.late_routing import _WRITER_GIVEN_UP
 from tests.cluster.death import GOAL_S, kill_in_mid_tick
-from tests.cluster.walk import TICK
+from tests.cluster.walk import TICK, add_targets
 from tests.cluster.whole import Whole, wait_for, whole_cluster
 from tests.faults.account import Account, check_after_recovery
 from tests.faults.clustered.line import SendingLine
@@ -77,6 +77,7 @@ def _storm(world: World, whole: Whole, minutes: float, say: Say) -> Mapping[str,
     began = datetime.now(UTC)
     with open_stores(whole.members.uri, settings.database) as stores:
         put_into_service(stores, began)
+        add_targets(stores)
     whole.cluster.airflow.unpause(TICK)
     line = SendingLine([whole.client(api) for api in whole.addresses], world.seed)
     line.start()
