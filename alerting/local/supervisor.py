@@ -4,10 +4,13 @@ reverse order.
 It has one thread and one loop, so its code never runs concurrently; parts are processes.
 """
 
+import os
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -15,6 +18,8 @@ from types import FrameType
 from alerting.local import processes
 
 LOOK_EVERY_S = 0.1
+LOOK_AT_REST_S = 5.0
+"""When all parts run: the end of a process, and a signal, are seen at once even so."""
 LONGEST_DELAY_S = 60.0
 HEALTHY_AFTER_S = 60.0
 ATTEMPTS_AT_START = 3
@@ -123,11 +128,12 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)
         try:
-            while not self._signals:
-                self._look()
-                for names in [one for one in ahead if self._were_ready(one)]:
-                    ahead.pop(names)()
-                time.sleep(LOOK_EVERY_S)
+            with _woken_by_signals() as wait:
+                while not self._signals:
+                    self._look()
+                    for names in [one for one in ahead if self._were_ready(one)]:
+                        ahead.pop(names)()
+                    wait(LOOK_AT_REST_S if self._is_at_rest() else LOOK_EVERY_S)
         finally:
             self._show("")
             stopping()
@@ -135,6 +141,13 @@ class Supervisor:
 
     def _were_ready(self, names: tuple[str, ...]) -> bool:
         return all(self._services[name].ever_ready for name in names)
+
+    def _is_at_rest(self) -> bool:
+        """Return whether every part is ready or done, or runs in the background."""
+        return all(
+            one.ready or one.finished or (one.running and one.part.news)
+            for one in self._services.values()
+        )
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
@@ -279,6 +292,28 @@ class Supervisor:
         return (
             f"it had not ended {service.part.grace_s:g} s after it was asked to; its log is {log}"
         )
+
+
+@contextmanager
+def _woken_by_signals() -> Iterator[Callable[[float], None]]:
+    """Yield a function that waits for some seconds, or until a signal: also that a child ended."""
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def wait(seconds: float) -> None:
+        if select.select([woken], [], [], seconds)[0]:
+            os.read(woken, 4096)
+
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, before)
+        os.close(woken)
+        os.close(wake)
 
 
 def ending(code: int) -> str:

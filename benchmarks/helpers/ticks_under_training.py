@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,7 +44,7 @@ def measure_ticks(
         _fill(stores, n)
     with (
         Client(api, secrets.api_tokens["engineer"]) as engineer,
-        _airflow(settings, secrets.airflow_password) as http,
+        closing(_airflow(settings, secrets.airflow_password)) as http,
     ):
         for n, name in enumerate(names):
             engineer.apply_definition(name, _classifier(n), if_none_match="*")
