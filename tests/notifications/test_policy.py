@@ -116,7 +116,8 @@ def test_the_top_severity_is_held_back_by_nothing():
         {"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]}
     )
     quiet = [
-        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None
+        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0), Plants(()))[0].quiet_until
+        is not None
         for s in ("medium", "critical")
     ]
     assert quiet == [True, False]
@@ -248,12 +249,18 @@ def test_who_was_told_by_escalation_hears_of_the_end():
 # --------------------------------------------------------------------------------------------------
 
 
-def chosen(definition=None, minute=0, routes=()):
+def chosen(definition=None, minute=0, routes=(), plants=None):
     parsed = [parse_route({"name": f"r{i}", **r}) for i, r in enumerate(routes)]
     return [
         r.channel
         for r in recipients(
-            definition or threshold(), "oven-1", "medium", parsed, ["log", "pager"], at(minute)
+            definition or threshold(),
+            "oven-1",
+            "medium",
+            parsed,
+            ["log", "pager"],
+            at(minute),
+            plants or Plants(()),
         )
     ]
 
@@ -297,7 +304,7 @@ def test_a_channel_of_two_routes_is_told_once_and_by_the_one_that_is_awake():
         parse_route({"name": "a", **asleep}),
         parse_route({"name": "b", "channels": ["mail"]}),
     ]
-    [mail] = recipients(threshold(), "oven-1", "medium", parsed, [], at(0))
+    [mail] = recipients(threshold(), "oven-1", "medium", parsed, [], at(0), Plants(()))
     assert (mail.route, mail.quiet_until) == ("b", None)
 
 
@@ -311,7 +318,9 @@ def test_an_episode_that_was_over_goes_into_a_digest_only_if_it_was_over_for_mor
 def test_escalations_come_soonest_first():
     steps = [{"after": "1h", "channels": ["boss"]}, {"after": "15m", "channels": ["chief"]}]
     route = parse_route({"name": "a", "channels": ["mail"], "escalation": steps})
-    assert [r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0))] == [
+    assert [
+        r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0), Plants(()))
+    ] == [
         "chief",
         "boss",
     ]
