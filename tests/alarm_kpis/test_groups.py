@@ -8,7 +8,7 @@ from alerting.alarm_kpis.groups import BETWEEN, by_asset, by_shift
 from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.plants import AssetTree
+from alerting.definitions.plants import AssetTree, Plants
 from alerting.definitions.routes import parse_route
 from alerting.usecases.alarm_load.kpis import alarm_quality_by
 from alerting.usecases.definitions.sync import apply
@@ -115,8 +115,23 @@ def test_a_shift_of_some_assets_does_not_count_those_of_others():
         at(0),
         at(DAY),
         routes(match={"assets": ["packer-*"]}),
+        Plants(()),
     )
     assert counts(found) == {"early": 1, "late": 0, "night": 0, BETWEEN: 1}
+
+
+def test_a_shift_of_a_plant_counts_the_alarms_and_the_time_of_its_assets_alone():
+    plants = Plants([Asset(name="north", plant={}), Asset(name="packer-1", parent="north")])
+    found = by_shift(
+        [alarm(7 * 60), alarm(7 * 60 + 1, "packer-1")],
+        at(0),
+        at(DAY),
+        routes(match={"plants": ["north"]}),
+        plants,
+        evaluated={"packer-1": [(at(0), at(7 * 60))], "oven-1": [(at(0), at(DAY))]},
+    )
+    assert counts(found) == {"early": 1, "late": 0, "night": 0, BETWEEN: 1}
+    assert found[0].kpis.observed == timedelta(hours=1)
 
 
 def test_shifts_are_kept_by_the_clock_on_the_wall_when_clocks_change():

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerting.definitions.assets import Asset
+from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Flood, parse_route
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
@@ -283,6 +285,64 @@ def chosen(definition=None, minute=0, routes=(), plants=None):
 def test_a_route_matches_when_all_that_it_names_fits(match, fits):
     found = chosen(threshold(tags=["line-3"]), routes=[{"channels": ["mail"], "match": match}])
     assert found == (["mail"] if fits else ["log", "pager"])
+
+
+PLANTS = Plants(
+    [
+        Asset(name="north", plant={}),
+        Asset(name="line-1", parent="north"),
+        Asset(name="oven-1", parent="line-1"),
+        Asset(name="south", plant={}),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({"plants": []}, True),
+        ({"plants": ["north"]}, True),
+        ({"plants": ["south", "north"]}, True),
+        ({"plants": ["south"]}, False),
+        ({"plants": ["line-1"]}, False),  # an asset above it that is no plant
+        ({"plants": ["gone"]}, False),
+        ({"plants": ["north"], "assets": ["oven-*"]}, True),
+        ({"plants": ["north"], "assets": ["mill-*"]}, False),
+        ({"plants": ["north"], "severity": ["high"]}, False),
+    ],
+)
+def test_a_route_of_plants_matches_what_lies_in_them_and_fits_the_rest(match, fits):
+    found = chosen(routes=[{"channels": ["mail"], "match": match}], plants=PLANTS)
+    assert found == (["mail"] if fits else ["log", "pager"])
+
+
+def test_an_asset_outside_of_all_plants_is_of_no_route_with_plants():
+    assert chosen(routes=[{"channels": ["mail"], "match": {"plants": ["north"]}}]) == [
+        "log",
+        "pager",
+    ]
+
+
+def test_without_a_route_the_channels_of_other_plants_are_left_out():
+    night = [{"from": "01:00", "to": "02:00"}]
+    routes = [
+        {"channels": ["mail"], "match": {"plants": ["north"]}, "shifts": night},
+        {"channels": ["pager"], "match": {"plants": ["south"]}},
+    ]
+    parsed = [parse_route({"name": f"r{i}", **route}) for i, route in enumerate(routes)]
+    every = ["log", "mail", "pager"]
+    found = recipients(threshold(), "oven-1", "medium", parsed, every, at(0), PLANTS)
+    assert [one.channel for one in found] == ["log", "mail"]
+
+
+def test_escalations_of_a_route_of_another_plant_are_not_due():
+    step = {"escalation": [{"after": "1h", "channels": ["boss"]}], "channels": ["mail"]}
+    found = []
+    for plant in ("north", "south"):
+        route = parse_route({"name": "a", **step, "match": {"plants": [plant]}})
+        due = escalations(threshold(), "oven-1", "medium", [route], at(0), PLANTS)
+        found.append([one.channel for one in due])
+    assert found == [["boss"], []]
 
 
 def test_without_a_route_in_its_shift_everyone_is_told():

@@ -79,6 +79,7 @@ Match = TypedDict(
         "assets": NotRequired[list[str]],
         "definitions": NotRequired[list[str]],
         "tags": NotRequired[list[str]],
+        "plants": NotRequired[list[str]],
     },
 )
 """Selection of alerts: an alert must fit every given field."""
