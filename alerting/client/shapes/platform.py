@@ -184,11 +184,13 @@ RouteStatus = TypedDict(
         "quiet_until": str | None,
         "channels": list[str],
         "last_heartbeat": dict[str, str],
+        "missing_plants": list[str],
     },
 )
 """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None
-outside quiet hours. `last_heartbeat`: when its last heartbeat was delivered, by channel;
-absent without any since `RoutesOverview.since`."""
+outside quiet hours; `missing_plants`: that it names and that do not exist any more.
+`last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since
+`RoutesOverview.since`."""
 
 RoutesOverview = TypedDict(
     "RoutesOverview",

@@ -51,6 +51,13 @@ def find_plants(assets: Assets, routes: Sequence[Route], names: Collection[str])
     return Plants(assets.find_matching(names) if is_needed else ())
 
 
+def find_missing_plants(assets: Assets, route: Route) -> tuple[str, ...]:
+    """Return the plants that a route names and that do not exist, or not any more."""
+    named = route.match.plants
+    known = Plants(assets.find_matching(named)).by_name if named else {}
+    return tuple(name for name in named if name not in known)
+
+
 def language_of(route: Route | None, usual: LanguageCode) -> Language:
     """Return the language of messages: that of the route, else the usual one."""
     return language(route.language if route and route.language else usual)
@@ -276,9 +283,9 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
 
 
 def _unknown_plants(route: Route, assets: Assets) -> list[Fault]:
-    named = route.match.plants
-    known = Plants(assets.find_matching(named)).by_name if named else {}
-    unknown = {f"match.plants.{i}": name for i, name in enumerate(named) if name not in known}
+    missing = find_missing_plants(assets, route)
+    named = enumerate(route.match.plants)
+    unknown = {f"match.plants.{i}": name for i, name in named if name in missing}
     plants = Plants(assets.all()).by_name if unknown else {}
     return [
         Fault(path, f"no plant is called {name!r}", name_hint(name, plants, "plants") or _NO_PLANTS)

@@ -121,3 +121,9 @@ def test_a_route_of_a_plant_is_offered_refused_and_shown(client, browser, platfo
     text = " ".join(browser.get(EDIT).text.split())
     field = text[text.index('id="field-match-plants"') :]
     assert re.search(r">\s*north</textarea>.*?There are: north<", field)
+    platform.assets.store_assets([Asset(name="north")])
+    assert "There is no plant north, so this route is for nothing of it." in (
+        browser.get("/routes").text
+    )
+    (status,) = client.get(URL, headers=ADMIN).json()["routes"]
+    assert status["missing_plants"] == ["north"]
