@@ -86,10 +86,16 @@ def list_routes(as_json: Json = False) -> None:
     with platform() as p:
         routes, faults = read_routes(p.routes)
         channels = sorted(p.channels)
-        missing = {route.name: find_missing_plants(p.assets, route) for route in routes}
+        found = {route.name: find_missing_plants(p.assets, route) for route in routes}
+    missing = {name: plants for name, plants in found.items() if plants}
     if as_json:
         print_json(
-            {"routes": [route_document(r) for r in routes], "faulty": faults, "channels": channels}
+            {
+                "routes": [route_document(r) for r in routes],
+                "faulty": faults,
+                "missing_plants": missing,
+                "channels": channels,
+            }
         )
         return
     show(
