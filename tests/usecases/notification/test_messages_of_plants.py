@@ -176,7 +176,7 @@ def test_a_heartbeat_counts_the_open_alarms_of_its_plants(routed, boxes):
     assert boxes["sud"].messages[-1].payload["open"] == 0
 
 
-def test_the_reminder_of_a_shelf_goes_to_the_route_of_its_plant(routed, boxes):
+def test_what_is_open_after_a_shelf_goes_to_the_route_of_its_plant(routed, boxes):
     ann = operate.Actor("ann", "operator")
     raise_alarms(routed, 61, south=200.5)
     boxes["sud"].messages.clear()
