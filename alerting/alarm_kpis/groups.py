@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Literal
 
@@ -12,7 +11,8 @@ from alerting.alarm_kpis.intervals import Interval, find_gaps, merge
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Kpis, Targets
 from alerting.definitions.hours import spans
-from alerting.definitions.routes import Route
+from alerting.definitions.plants import Plants
+from alerting.definitions.routes import Route, is_for
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm
 
@@ -62,20 +62,23 @@ def by_shift(
     start: datetime,
     end: datetime,
     routes: Sequence[Route],
+    plants: Plants,
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
     """Return the metrics of the shifts that routes name, in their hours.
 
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group,
-    where there are any. `evaluated`: see `evaluated_of`.
+    where there are any. `plants`: of the assets; `evaluated`: see `evaluated_of`.
     """
     groups = []
     in_shift = set()
     for route in (r for r in routes if r.shifts):
         hours = merge(spans(route.shifts, route.zone, start, end), start, end)
-        own = [e for e in episodes if _is_of(route, e.asset)]
-        observed_intervals = evaluated_of(evaluated, start, end, partial(_is_of, route))
+        own = [e for e in episodes if is_for(route, e.asset, plants)]
+        observed_intervals = evaluated_of(
+            evaluated, start, end, partial(is_for, route, plants=plants)
+        )
         in_shift |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
         groups.append(
             Group(
@@ -111,7 +114,3 @@ def evaluated_of(
         start,
         end,
     )
-
-
-def _is_of(route: Route, asset: str) -> bool:
-    return any(fnmatchcase(asset, pattern) for pattern in route.match.assets)

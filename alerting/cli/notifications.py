@@ -81,14 +81,21 @@ def list_routes(as_json: Json = False) -> None:
     """List all routes, faulty ones with their faults. Alerts that no route matches go to every
     channel."""
     from alerting.definitions.routes import route_document
-    from alerting.usecases.notification.routes import read_routes
+    from alerting.usecases.notification.routes import find_missing_plants, read_routes
 
     with platform() as p:
         routes, faults = read_routes(p.routes)
         channels = sorted(p.channels)
+        found = {route.name: find_missing_plants(p.assets, route) for route in routes}
+    missing = {name: plants for name, plants in found.items() if plants}
     if as_json:
         print_json(
-            {"routes": [route_document(r) for r in routes], "faulty": faults, "channels": channels}
+            {
+                "routes": [route_document(r) for r in routes],
+                "faulty": faults,
+                "missing_plants": missing,
+                "channels": channels,
+            }
         )
         return
     show(
@@ -101,6 +108,11 @@ def list_routes(as_json: Json = False) -> None:
     for name, of in faults.items():
         for fault in of:
             console.print(f"route {name} is faulty and not used: {fault}", style="red")
+    for name, plants in missing.items():
+        for plant in plants:
+            console.print(
+                f"route {name} is for nothing of {plant}: there is no such plant", style="red"
+            )
 
 
 @route_group.command("remove")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, shown
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
+from alerting.definitions.plants import Plants
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import LanguageCode
 
@@ -40,6 +42,9 @@ class Match(Closed):
         (),
         max_length=50,
         description="Tags of the definition, of which one is enough; none given: any alert.",
+    )
+    plants: tuple[Name, ...] = Field(
+        (), max_length=50, description="Plants in which the asset lies; none given: any."
     )
 
 
@@ -143,6 +148,15 @@ class Route(Closed):
     def zone(self) -> ZoneInfo:
         """Return the time zone of shifts and quiet hours."""
         return time_zone(self.timezone)
+
+
+def is_for(route: Route, asset: str, plants: Plants) -> bool:
+    """Return whether a route is for an asset, whatever else it selects by. `plants`: in which the
+    asset lies; read only if a route names a plant."""
+    match = route.match
+    return any(fnmatchcase(asset, pattern) for pattern in match.assets) and (
+        not match.plants or plants.name_for(asset) in match.plants
+    )
 
 
 def parse_route(document: Mapping[str, Any]) -> Route:

@@ -256,10 +256,11 @@ class SinkPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class RoutePorts:
-    """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without
-    their own."""
+    """Apply routes, and choose recipients. `assets`: for the plants that routes name; `language`:
+    of the plant, for messages of routes without their own."""
 
     routes: Routes
+    assets: Assets
     channels: Mapping[str, Channel]
     audit: Audit
     language: LanguageCode = "en"

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
-from alerting.cli import episodes, reports, support
+from alerting.cli import episodes, notifications, reports, support
 from alerting.cli.main import app
 from alerting.cli.operators import shelves
+from alerting.definitions.assets import Asset
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -33,7 +34,7 @@ def platform(monkeypatch):
     def opened():
         yield made
 
-    for module in (episodes, reports, shelves):
+    for module in (episodes, notifications, reports, shelves):
         monkeypatch.setattr(module, "platform", opened)
     monkeypatch.setattr(support, "user", lambda: "emil")
     return made
@@ -151,3 +152,23 @@ def test_kpi_shows_figures_with_targets_and_says_that_a_day_is_too_short(platfor
     assert "acceptable (0 to 1) not known" in before
     found = json.loads(alerting("kpi", "--json", "--target", "most=3"))
     assert (found["kpis"]["alarms"], found["kpis"]["priorities"][1]["alarms"]) == (1, 1)
+
+
+def test_a_route_of_a_plant_is_refused_applied_and_listed_also_when_the_plant_is_gone(
+    platform, tmp_path
+):
+    file = tmp_path / "route.yaml"
+    file.write_text("name: north\nchannels: [mail]\nmatch: {plants: [north]}\n")
+    refused = CliRunner().invoke(app, ["route", "apply", str(file)])
+    assert refused.exit_code != 0
+    assert "match.plants.0: no plant is called 'north'" in " ".join(refused.output.split())
+    platform.assets.store_assets([Asset(name="north", plant={})])
+    assert CliRunner().invoke(app, ["route", "apply", str(file)]).exit_code == 0
+    listed = CliRunner().invoke(app, ["route", "list"]).output
+    assert "plant north" in " ".join(listed.split())
+    assert "there is no such plant" not in listed
+    platform.assets.store_assets([Asset(name="north")])
+    listed = CliRunner().invoke(app, ["route", "list"])
+    assert "route north is for nothing of north: there is no such plant" in listed.output
+    found = json.loads(CliRunner().invoke(app, ["route", "list", "--json"]).output)
+    assert found["missing_plants"] == {"north": ["north"]}

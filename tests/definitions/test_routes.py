@@ -6,7 +6,7 @@ pytestmark = pytest.mark.fast
 
 NIGHT = {
     "name": "night",
-    "match": {"severity": ["high"], "assets": ["oven-*"]},
+    "match": {"severity": ["high"], "assets": ["oven-*"], "plants": ["north"]},
     "channels": ["pager"],
     "timezone": "Europe/Berlin",
     "quiet": [{"days": ["sat"], "from": "22:00", "to": "06:00"}],
@@ -34,9 +34,15 @@ def test_every_fault_is_named_with_its_place():
         channels=[],
         chanels=["x"],
         quiet=[{"from": "6", "to": "07:00"}],
-        match={"severity": ["awful"]},
+        match={"severity": ["awful"], "plants": ["north", ""]},
     )
-    assert set(found) == {"channels", "chanels", "quiet.0.from", "match.severity.0"}
+    assert set(found) == {
+        "channels",
+        "chanels",
+        "quiet.0.from",
+        "match.severity.0",
+        "match.plants.1",
+    }
     assert "time of day" in found["quiet.0.from"]
 
 

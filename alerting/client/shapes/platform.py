@@ -79,6 +79,7 @@ Match = TypedDict(
         "assets": NotRequired[list[str]],
         "definitions": NotRequired[list[str]],
         "tags": NotRequired[list[str]],
+        "plants": NotRequired[list[str]],
     },
 )
 """Selection of alerts: an alert must fit every given field."""
@@ -183,11 +184,13 @@ RouteStatus = TypedDict(
         "quiet_until": str | None,
         "channels": list[str],
         "last_heartbeat": dict[str, str],
+        "missing_plants": list[str],
     },
 )
 """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None
-outside quiet hours. `last_heartbeat`: when its last heartbeat was delivered, by channel;
-absent without any since `RoutesOverview.since`."""
+outside quiet hours; `missing_plants`: that it names and that do not exist any more.
+`last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since
+`RoutesOverview.since`."""
 
 RoutesOverview = TypedDict(
     "RoutesOverview",

@@ -48,7 +48,7 @@ def find_chosen(
     plant = known_plant(request, platform)
     sees_all = not person.scopes
     now = platform.clock.now()
-    return choose_shift(platform.routes, plant, choice, sees_all, request.app.state.zone, now)
+    return choose_shift(platform, plant, choice, sees_all, request.app.state.zone, now)
 
 
 def address_of(chosen: ChosenShift) -> str:

@@ -21,6 +21,7 @@ from alerting.console.editing.editor import (
 from alerting.console.web.forms import FormPlantEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
+from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Route
 from alerting.kinds.schema import document_schema
 from alerting.ports import Document
@@ -158,10 +159,12 @@ def _offered(platform: Platform, document: Document) -> dict[str, list[str]]:
     channels = sorted(platform.channels)
     steps = document.get("escalation")
     number = len(steps) if isinstance(steps, list) else 0
+    assets = platform.assets.all()
     return {
         "channels": channels,
         **{f"escalation.{n}.channels": channels for n in range(number)},
-        "match.assets": [asset.name for asset in platform.assets.all()],
+        "match.assets": [asset.name for asset in assets],
+        "match.plants": [*Plants(assets).by_name],
         "match.definitions": [one.name for one in platform.definitions.latest_revisions()],
         "match.severity": ["low", "medium", "high", "critical"],
     }

@@ -1,7 +1,9 @@
-"""Rules by which an account with a scope sees reports and the page of the plant: of visible
-definitions and plants."""
+"""Rules by which an account with a scope sees reports, routes and the page of the plant: of
+visible definitions, assets and plants."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from fnmatch import filter as filter_names
 from typing import Any
 
 from alerting.definitions.wording.language import template
@@ -47,3 +49,29 @@ def newest_reports(sight: Sight, call: Call, given: Given) -> Any:
     """Return the newest reports on visible definitions and plants."""
     plants = filter(None, map(report_subject, sight.part.plants))
     return call(**{**given, "definitions": sight.part.definitions | set(plants)})
+
+
+def visible_routes(sight: Sight, call: Call, _: Given) -> list[Any]:
+    """Return the routes that may notify of a visible asset, without the names of others."""
+    names = {
+        "assets": sight.part.assets,
+        "definitions": sight.part.definitions_met,
+        "plants": sight.part.plants_met,
+    }
+    found = []
+    for document in call():
+        match = document.get("match", {})
+        if not isinstance(match, Mapping):
+            continue
+        given = {key: match[key] for key in names if match.get(key) is not None}
+        if not given.get("plants"):
+            given.pop("plants", None)  # an empty list means every plant
+        if any(not isinstance(patterns, list | tuple) for patterns in given.values()):
+            continue
+        kept = {
+            key: [p for p in patterns if isinstance(p, str) and filter_names(names[key], p)]
+            for key, patterns in given.items()
+        }
+        if all(kept.values()):
+            found.append({**document, "match": {**match, **kept}} if kept else document)
+    return found

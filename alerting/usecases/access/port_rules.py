@@ -6,7 +6,6 @@ all its assets are.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from fnmatch import filter as filter_names
 from typing import Any
 
 from alerting.usecases.access import plant_rules
@@ -192,24 +191,6 @@ def _alert(sight: Sight, call: Call, given: Given) -> Any:
     return call(**given) if is_own else refuse()
 
 
-def _routes(sight: Sight, call: Call, _: Given) -> list[Any]:
-    """Return the routes that may notify of a visible asset, without the names of others."""
-    found = []
-    for document in call():
-        match = document.get("match", {})
-        if not isinstance(match, Mapping):
-            continue
-        names = {"assets": sight.part.assets, "definitions": sight.part.definitions_met}
-        kept = {
-            key: [p for p in match[key] if isinstance(p, str) and filter_names(names[key], p)]
-            for key in names
-            if isinstance(match.get(key), list | tuple)
-        }
-        if all(kept.values()) and not any(isinstance(match.get(key), str) for key in names):
-            found.append({**document, "match": {**match, **kept}} if kept else document)
-    return found
-
-
 _WORKS_ON = asked("definition", Sight.works_on, list)
 _SHOWN = asked("definition", Sight.shows, list)
 RULES: Mapping[str, Mapping[str, Rule]] = {
@@ -380,7 +361,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "answer": writing("key", _own_key),
         "keep_answer": writing("key", _own_key),
     },
-    "routes": {"documents": _routes},
+    "routes": {"documents": plant_rules.visible_routes},
     "documents": {"faulty": _nothing},
     "platform_alerts": {
         **dict.fromkeys(("open", "resolved_since"), _alerts),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
-from alerting.definitions.plants import PLATFORM, AssetTree, Plant, Plants
+from alerting.definitions.plants import NO_PLANT, PLATFORM, AssetTree, Plant, Plants
 from alerting.operators.permissions import Scopes, in_scope, visible_assets
 from alerting.ports import Assets, Definitions, EvaluationPlans
 
@@ -41,6 +41,12 @@ class VisiblePart:
     def plants(self) -> frozenset[str]:
         """Return the names of the plants that are visible as a whole."""
         return frozenset(one.name for one in self._index.assets if one.plant) & self.assets
+
+    @cached_property
+    def plants_met(self) -> frozenset[str]:
+        """Return the names of the plants in which a visible asset lies."""
+        plants = Plants(self._index.assets)
+        return frozenset(map(plants.name_for, self.assets)) - {NO_PLANT}
 
     @cached_property
     def definitions(self) -> frozenset[str]:

@@ -29,7 +29,7 @@ from alerting.operators.shelves import Shelf
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, Readings, ReportPorts
 from alerting.usecases.alarm_load.evaluated_times import evaluated_times
 from alerting.usecases.definitions.sync import active, newest_of_target
-from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.routes import find_plants, read_routes
 from alerting.usecases.operators.operate import shelves_now
 
 _AROUND = timedelta(minutes=10)
@@ -128,7 +128,8 @@ def group_assets(
                 "no route has shifts, so alarms cannot be grouped by shift; give a route `shifts:` "
                 "(docs/notifications.md)"
             )
-        return by_shift(alarms, start, end, routes, targets, evaluated)
+        plants = find_plants(platform.assets, routes, {*evaluated, *(a.asset for a in alarms)})
+        return by_shift(alarms, start, end, routes, plants, targets, evaluated)
     assets = platform.assets.all()
     in_service = {
         a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)

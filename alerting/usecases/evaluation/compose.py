@@ -136,8 +136,7 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     target.changes.add(episode if silence is None else as_muted(episode, silence, as_of))
     if silence is None:
         added = raise_notifications(
-            target.platform.routes,
-            target.platform.channels,
+            target.platform,
             target.changes,
             target.definition,
             episode,
@@ -162,8 +161,7 @@ def _continue_episode(
             if was_open and step.kind == "severity":
                 target.changes.notify(
                     worse_notifications(
-                        target.platform.routes,
-                        target.platform.channels,
+                        target.platform,
                         target.changes,
                         target.definition,
                         episode,

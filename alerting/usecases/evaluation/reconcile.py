@@ -122,8 +122,7 @@ def _correct(target: Composition, correction: Correction, valid_until: datetime 
         )
         target.changes.notify(
             raise_notifications(
-                target.platform.routes,
-                target.platform.channels,
+                target.platform,
                 target.changes,
                 definition,
                 after,

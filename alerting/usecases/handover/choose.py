@@ -7,9 +7,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from alerting.definitions.faults import NotFound
-from alerting.definitions.routes import Route
+from alerting.definitions.routes import Route, is_for
 from alerting.definitions.wording.language import translatable
-from alerting.notifications.routing import is_for
 from alerting.operators.shifts import (
     Shift,
     ShiftHours,
@@ -20,8 +19,8 @@ from alerting.operators.shifts import (
     find_running,
     usual_hours,
 )
-from alerting.ports import Routes
-from alerting.usecases.notification.routes import read_routes
+from alerting.ports import RoutePorts
+from alerting.usecases.notification.routes import find_plants, read_routes
 from alerting.usecases.now.known_plant import KnownPlant
 
 ShiftLength = Literal[8, 12, 24]
@@ -62,7 +61,7 @@ class ChosenShift:
 
 
 def choose_shift(
-    routes: Routes,
+    platform: RoutePorts,
     plant: KnownPlant,
     choice: ShiftChoice,
     sees_all: bool,
@@ -79,9 +78,10 @@ def choose_shift(
     assets = (
         None if part is None else frozenset(name for name, of in plant.parts.items() if of == part)
     )
-    stored = read_routes(routes)[0]
+    stored = read_routes(platform.routes)[0]
     known = plant.assets if assets is None else assets
-    fitting = [r for r in stored if not known or any(is_for(r, name) for name in known)]
+    plants = find_plants(platform.assets, stored, known)
+    fitting = [r for r in stored if not known or any(is_for(r, name, plants) for name in known)]
     plans = shift_hours(fitting)
     is_configured = bool(plans)
     plans = plans or [usual_hours(choice.hours, zone)]

@@ -264,9 +264,7 @@ def _notify_after_muting(
 ) -> Episode:
     reason = translatable("still open: {reason}", reason=_why_over(platform, silence_id))
     recipients = (
-        recipients_now(
-            platform.routes, platform.channels, definition, episode.asset, episode.severity, now
-        )
+        recipients_now(platform, definition, episode.asset, episode.severity, now)
         if definition
         else []
     )
@@ -367,9 +365,7 @@ def _remind(platform: MutingPorts, shelf: Shelf, now: datetime) -> None:
     revision = newest_of_target(platform.definitions, shelf.definition)
     definition = revision.definition if revision else None
     recipients = (
-        recipients_now(
-            platform.routes, platform.channels, definition, shelf.asset, definition.severity, now
-        )
+        recipients_now(platform, definition, shelf.asset, definition.severity, now)
         if definition
         else []
     )

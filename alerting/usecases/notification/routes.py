@@ -1,12 +1,13 @@
 """Routes: read, check and apply them, and find the recipients of an episode's notifications."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from alerting.definitions.faults import Fault, UserError, name_hint, read_each
 from alerting.definitions.model import Definition, Severity
+from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
 from alerting.definitions.wording.language import (
     Language,
@@ -20,8 +21,10 @@ from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
-from alerting.ports import Channel, Document, RoutePorts, Routes
+from alerting.ports import Assets, Channel, Document, RoutePorts, Routes
 from alerting.usecases.episodes.changes import EpisodeChanges
+
+_NO_PLANTS = "there are no plants; an asset with `plant: {}` is one"
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,30 @@ def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
     return read_each(stored.documents(), parse_route)
 
 
+def find_plants(assets: Assets, routes: Sequence[Route], names: Collection[str]) -> Plants:
+    """Return the plants of some assets, to choose among routes.
+
+    They are read only if a route names a plant.
+    """
+    is_needed = bool(names) and any(route.match.plants for route in routes)
+    return Plants(assets.find_matching(names) if is_needed else ())
+
+
+def find_missing_plants(assets: Assets, route: Route) -> tuple[str, ...]:
+    """Return the plants that a route names and that do not exist, or not any more."""
+    named = route.match.plants
+    known = Plants(assets.find_matching(named)).by_name if named else {}
+    return tuple(name for name in named if name not in known)
+
+
 def language_of(route: Route | None, usual: LanguageCode) -> Language:
     """Return the language of messages: that of the route, else the usual one."""
     return language(route.language if route and route.language else usual)
 
 
 def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:
-    """Read documents and check them against the configured channels. Raises UserError with the
-    faults of all of them."""
+    """Read documents and check them against the configured channels and the plants. Raises
+    UserError with the faults of all of them."""
     good = []
     refusals = []
     for document in documents:
@@ -66,10 +85,11 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
 
 
 def parse_known_route(platform: RoutePorts, document: Document) -> Route:
-    """Return the route of a document, all of whose channels are configured. Raises RouteRefused
-    with every fault."""
+    """Return the route of a document, all of whose channels are configured and whose plants are
+    known. Raises RouteRefused with every fault."""
     route = parse_route(document)
-    if faults := _unknown_channels(route, sorted(platform.channels)):
+    faults = _unknown_channels(route, sorted(platform.channels))
+    if faults := [*faults, *_unknown_plants(route, platform.assets)]:
         raise RouteRefused(route.name, faults)
     return route
 
@@ -130,20 +150,17 @@ def remove_route(
 
 
 def recipients_now(
-    routes: Routes,
-    channels: Mapping[str, Channel],
-    definition: Definition,
-    asset: str,
-    severity: Severity,
-    now: datetime,
+    platform: RoutePorts, definition: Definition, asset: str, severity: Severity, now: datetime
 ) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
-    return recipients(definition, asset, severity, read_routes(routes)[0], sorted(channels), now)
+    routes = read_routes(platform.routes)[0]
+    plants = find_plants(platform.assets, routes, [asset])
+    channels = sorted(platform.channels)
+    return recipients(definition, asset, severity, routes, channels, now, plants)
 
 
 def raise_notifications(
-    routes: Routes,
-    channels: Mapping[str, Channel],
+    platform: RoutePorts,
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
@@ -156,7 +173,7 @@ def raise_notifications(
     `existing`: among its earlier notifications of the asset a flood is looked for.
     """
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
-    to_notify = recipients_now(routes, channels, definition, episode.asset, worst.severity, now)
+    to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
     sent = existing.of_episode(episode.id)
     return _notifications_by_route(
         definition, worst, sent, to_notify, "raised", reason, now, existing
@@ -164,8 +181,7 @@ def raise_notifications(
 
 
 def worse_notifications(
-    routes: Routes,
-    channels: Mapping[str, Channel],
+    platform: RoutePorts,
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
@@ -173,7 +189,7 @@ def worse_notifications(
 ) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this
     severity."""
-    to_notify = recipients_now(routes, channels, definition, episode.asset, episode.severity, now)
+    to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
     return _notifications_by_route(
         definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
     )
@@ -207,13 +223,14 @@ def timed_notifications(
     sent: tuple[Notification, ...],
     routes: Sequence[Route],
     now: datetime,
+    plants: Plants,
 ) -> tuple[Notification, ...]:
     """Return the notifications that time makes due: of a risen severity, escalations, repeats.
-    `sent`: those so far."""
+    `sent`: those so far; `plants`: of the asset."""
     to_notify = recipients(
-        definition, episode.asset, episode.severity, routes, sorted(channels), now
+        definition, episode.asset, episode.severity, routes, sorted(channels), now, plants
     )
-    to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
+    to_notify += escalations(definition, episode.asset, episode.severity, routes, now, plants)
     return _notifications_by_route(definition, episode, sent, to_notify, "time", "", now)
 
 
@@ -263,6 +280,17 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
         c: name_hint(c, configured, "configured") or "configured: none" for c in unknown.values()
     }
     return [Fault(path, f"no channel is called {c!r}", hint[c]) for path, c in unknown.items()]
+
+
+def _unknown_plants(route: Route, assets: Assets) -> list[Fault]:
+    missing = find_missing_plants(assets, route)
+    named = enumerate(route.match.plants)
+    unknown = {f"match.plants.{i}": name for i, name in named if name in missing}
+    plants = Plants(assets.all()).by_name if unknown else {}
+    return [
+        Fault(path, f"no plant is called {name!r}", name_hint(name, plants, "plants") or _NO_PLANTS)
+        for path, name in unknown.items()
+    ]
 
 
 def correct_if_known_late(

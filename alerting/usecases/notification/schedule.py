@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.routes import Route
-from alerting.definitions.wording.language import LanguageCode
+from alerting.definitions.routes import Route, is_for
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.routing import is_for
-from alerting.ports import DeliveryPorts, Episodes, MutingPorts, Notifications
+from alerting.ports import DeliveryPorts, MutingPorts
 from alerting.usecases.notification.muting import record_suppression
 from alerting.usecases.notification.platform_alerts import platform_notifications
-from alerting.usecases.notification.routes import language_of, read_routes, timed_notifications
+from alerting.usecases.notification.routes import (
+    find_plants,
+    language_of,
+    read_routes,
+    timed_notifications,
+)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -20,10 +23,7 @@ def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = read_routes(platform.routes)
     found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
-    return platform.notifications.add(
-        found
-        + _heartbeats(platform.episodes, platform.notifications, platform.language, routes, now)
-    )
+    return platform.notifications.add(found + _heartbeats(platform, routes, now))
 
 
 def _of_open_episodes(
@@ -37,23 +37,26 @@ def _of_open_episodes(
         name: platform.definitions.newest_revision(name)
         for name in {e.definition for e in open_episodes}
     }
+    plants = find_plants(platform.assets, routes, {e.asset for e in open_episodes})
     found: list[Notification] = []
     for episode in open_episodes:
         revision = newest[episode.definition]
         if revision is not None:
             current = record_suppression(platform, revision.definition, episode, now)
             found += timed_notifications(
-                platform.channels, revision.definition, current, sent[episode.id], routes, now
+                platform.channels,
+                revision.definition,
+                current,
+                sent[episode.id],
+                routes,
+                now,
+                plants,
             )
     return found
 
 
 def _heartbeats(
-    episodes: Episodes,
-    notifications: Notifications,
-    language: LanguageCode,
-    routes: Sequence[Route],
-    now: datetime,
+    platform: MutingPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period, with counts of the assets of its
     route; heartbeats missed during an outage are not sent later."""
@@ -67,18 +70,19 @@ def _heartbeats(
         if (every := route.heartbeat) is not None
         for channel in route.channels
     }
-    for stored in notifications.get([*beats]) if beats else ():
+    for stored in platform.notifications.get([*beats]) if beats else ():
         del beats[stored.key]
     if not beats:
         return []
-    still_open = episodes.find(open_only=True)
-    dead_letters = notifications.dead()
+    still_open = [episode.asset for episode in platform.episodes.find(open_only=True)]
+    dead_letters = [letter.asset or "" for letter in platform.notifications.dead()]
+    plants = find_plants(platform.assets, routes, {*still_open, *dead_letters})
     found = []
     by_name = {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
-        open_ = sum(is_for(by_name[name], episode.asset) for episode in still_open)
-        dead = sum(is_for(by_name[name], letter.asset or "") for letter in dead_letters)
-        reads = language_of(by_name[name], language)
+        open_ = sum(is_for(by_name[name], asset, plants) for asset in still_open)
+        dead = sum(is_for(by_name[name], asset, plants) for asset in dead_letters)
+        reads = language_of(by_name[name], platform.language)
         text = reads.say(
             "Alerting is running at {when}: open alarms {open}, undelivered messages {dead}.",
             when=now.isoformat(),

@@ -28,6 +28,7 @@ from alerting.usecases.access import narrow as narrowing
 from alerting.usecases.access.narrow import narrow
 from alerting.usecases.access.visible import VisibleParts
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.notification.routes import recipients_now
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.misses import report_miss
 from alerting.usecases.sources.deliver import deliver
@@ -280,6 +281,31 @@ def test_routes_notify_of_visible_assets_and_name_no_others(plant):
     found = {one["name"]: one.get("match") for one in scoped(plant).routes.documents()}
     assert found.keys() == {"every", "first"}
     assert found["first"]["assets"] == ["oven-1"]
+
+
+@pytest.mark.parametrize("scope", ["north", "line-1"])
+def test_routes_of_other_plants_are_hidden_and_ones_own_choose_as_for_all(plant, scope):
+    """Also of an account whose scope lies below the plant, which it cannot see."""
+    plant.assets.store_assets(
+        [
+            Asset(name="north", plant={}),
+            Asset(name="south", plant={}),
+            Asset(name="line-1", parent="north"),
+            Asset(name="line-2", parent="south"),
+        ]
+    )
+    channels = {"north": "nord", "south": "sud", "both": "mail"}
+    for name, channel in channels.items():
+        plants = [name] if name != "both" else ["south", "north"]
+        match = {"plants": plants}
+        plant.routes.store_document({"name": name, "channels": [channel], "match": match})
+    otto = scoped(plant, (scope,))
+    found = {one["name"]: one["match"]["plants"] for one in otto.routes.documents()}
+    assert found == {"north": ["north"], "both": ["north"]}
+    definition = plant.definitions.newest_revision("too-hot").definition
+    for platform in (plant, otto):
+        chosen = recipients_now(platform, definition, "oven-1", "medium", at(0))
+        assert [one.channel for one in chosen] == ["mail", "nord"]
 
 
 def test_faults_of_the_platform_that_concern_every_alarm_are_told_without_names(plant):

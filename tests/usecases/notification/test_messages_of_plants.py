@@ -1,5 +1,7 @@
 """Messages of a plant are written in its language and time zone, and its flood is its own."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
@@ -8,7 +10,8 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.notification.routes import apply_routes, recipients_now
+from alerting.usecases.operators import operate
 from tests.builders import at, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
@@ -18,9 +21,9 @@ PLANTS = {
 }
 
 
-def line(box, **route):
+def line(*boxes, **route):
     """A platform of two plants, each with an oven, whose alarms go to one mailbox."""
-    platform = in_memory_platform(box)
+    platform = in_memory_platform(*boxes)
     platform.assets.store_assets(
         [
             *(Asset(name=name, plant=settings) for name, settings in PLANTS.items()),
@@ -107,3 +110,113 @@ def test_what_came_and_went_is_one_digest_for_each_plant(plants):
         deliver_due(platform, at(instant))
     found = [one.payload.get("plant") for one in box.messages]
     assert sorted(found, key=str) == (["north", "south"] if plants else [None])
+
+
+@pytest.fixture
+def boxes():
+    return {name: Mailbox(name) for name in ("mail", "nord", "sud", "chief")}
+
+
+def of_plant(name, box, **changes):
+    """A route for one plant."""
+    return {"name": name, "channels": [box], "match": {"plants": [name]}, **changes}
+
+
+def heard(boxes):
+    """Return of which assets each mailbox has got an alarm."""
+    return {
+        name: sorted({one.payload.get("asset") for one in box.messages})
+        for name, box in boxes.items()
+        if box.messages
+    }
+
+
+@pytest.fixture
+def routed(boxes):
+    """The platform of two plants, each with a route, an escalation and a heartbeat of its own."""
+    platform = line(*boxes.values())
+    platform.routes.remove("all")
+    late = {"escalation": [{"after": "5m", "channels": ["chief"]}]}
+    apply_routes(
+        platform, [of_plant("north", "nord", **late), of_plant("south", "sud")], "ann", at(0)
+    )
+    return platform
+
+
+def test_an_alert_reaches_the_route_of_its_plant_in_the_language_of_the_plant(routed, boxes):
+    raise_alarms(routed, 61, north=200.5)
+    assert heard(boxes) == {"nord": ["north-oven"]}
+    (mail,) = boxes["nord"].messages
+    assert "Seit" in mail.text
+    raise_alarms(routed, 63, north=200.5, south=200.5)
+    assert heard(boxes) == {"nord": ["north-oven"], "sud": ["south-oven"]}
+    (mail,) = boxes["sud"].messages
+    assert "epuis" in mail.text
+
+
+def test_only_the_route_of_its_plant_escalates_an_alert(routed, boxes):
+    raise_alarms(routed, 61, south=200.5)
+    deliver_due(routed, at(75))
+    assert heard(boxes) == {"sud": ["south-oven"]}
+    raise_alarms(routed, 76, north=200.5, south=200.5)
+    deliver_due(routed, at(90))
+    assert heard(boxes)["chief"] == ["north-oven"]
+
+
+def test_a_heartbeat_counts_the_open_alarms_of_its_plants(routed, boxes):
+    beats = [
+        of_plant(name, box, heartbeat="1h") for name, box in (("north", "nord"), ("south", "sud"))
+    ]
+    apply_routes(routed, beats, "ann", at(0))
+    raise_alarms(routed, 61, north=205.5)
+    for box in boxes.values():
+        box.messages.clear()
+    deliver_due(routed, at(125))
+    assert boxes["nord"].messages[-1].payload["open"] == 6
+    assert boxes["sud"].messages[-1].payload["open"] == 0
+
+
+def test_what_is_open_after_a_shelf_goes_to_the_route_of_its_plant(routed, boxes):
+    ann = operate.Actor("ann", "operator")
+    raise_alarms(routed, 61, south=200.5)
+    boxes["sud"].messages.clear()
+    operate.shelve(routed, "hot-0", "south-oven", ann, at(62), at(90), "cleaning")
+    routed.clock.instant = at(100)
+    deliver_due(routed, at(100))  # the shelf is over, and the alarm still open
+    assert heard(boxes) == {"sud": ["south-oven"]}
+
+
+def test_a_plant_that_is_gone_makes_its_route_fit_nothing_and_no_alert_is_lost(routed, boxes):
+    routed.assets.store_assets([Asset(name="north")])
+    raise_alarms(routed, 61, north=200.5, south=200.5)
+    assert heard(boxes)["sud"] == ["south-oven"]
+    assert "nord" not in heard(boxes)
+    assert heard(boxes)["mail"] == ["north-oven"]
+
+
+class CountingAssets:
+    """Assets that count how often those of given names are read."""
+
+    def __init__(self, assets):
+        self._assets = assets
+        self.read = []
+
+    def find_matching(self, patterns):
+        self.read.append([*patterns])
+        return self._assets.find_matching(patterns)
+
+    def __getattr__(self, name):
+        return getattr(self._assets, name)
+
+
+def test_assets_are_read_for_routes_only_if_one_names_a_plant(routed):
+    counted = []
+    for routes in (["north", "south"], []):
+        for name in {"north", "south"} - {*routes}:
+            routed.routes.remove(name)
+        platform = replace(routed, assets=CountingAssets(routed.assets))
+        for asset in PLANTS:
+            revision = platform.definitions.newest_revision("hot-0")
+            recipients_now(platform, revision.definition, f"{asset}-oven", "medium", at(0))
+        counted.append(platform.assets.read)
+    assert counted == [[["north-oven"], ["south-oven"]], []]
