@@ -32,7 +32,7 @@ def no_events() -> pd.DataFrame:
     return _empty_events().copy(deep=False)
 
 
-@lru_cache(512)
+@lru_cache(128)
 def column_index(names: tuple[str, ...]) -> pd.Index:
     """Return an index of column names. It takes longer to make than a row to score, so each is made
     once."""

@@ -118,10 +118,8 @@ def _evaluated_on(whole: Whole, since: datetime) -> list[str]:
     """Return the workers that evaluated since an instant, once there are two of them."""
 
     def workers() -> list[str]:
-        # a small round is evaluated by the task that plans it
-        started = [
-            task for task in _tasks(whole, TICK) if (task["start_date"] or "") > since.isoformat()
-        ]
+        tasks = [task for task in _tasks(whole, TICK) if task["task_id"] == "evaluate"]
+        started = [task for task in tasks if (task["start_date"] or "") > since.isoformat()]
         return sorted({task["hostname"] for task in started if task["hostname"]})
 
     wait_for(lambda: len(workers()) > 1, "ticks on two workers", PATIENCE_S)

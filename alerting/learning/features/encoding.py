@@ -49,7 +49,8 @@ class Columns:
         The columns of `rows` may come in any order, and there may be more of them. Raises UserError
         if some are missing.
         """
-        if not self.levels and rows.columns.equals(column_index(self.names)):
+        is_small = len(rows) <= _FEW_ROWS  # of many rows there is no second copy in memory
+        if is_small and not self.levels and rows.columns.equals(column_index(self.names)):
             block = rows.to_numpy(np.float64)
             return np.where(np.isfinite(block), block, np.nan)
         missing = [name for name in self.names if name not in rows.columns]
@@ -61,12 +62,12 @@ class Columns:
             )
         out = np.empty((len(rows), len(self.names)))
         numbers = [i for i, name in enumerate(self.names) if name not in self.levels]
-        if len(rows) <= _FEW_ROWS:
+        if is_small:
             positions = rows.columns.get_indexer(pd.Index([self.names[i] for i in numbers]))
             block = rows.iloc[:, positions].to_numpy(np.float64)
             out[:, numbers] = np.where(np.isfinite(block), block, np.nan)
         else:
-            for i in numbers:  # one by one: no second copy of all of them
+            for i in numbers:
                 values = rows[self.names[i]].to_numpy(np.float64)
                 out[:, i] = np.where(np.isfinite(values), values, np.nan)
         for i in self.categorical:
