@@ -1,14 +1,14 @@
 """Evaluation plan: every target with the parameters that its evaluation needs."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.model import Severity
-from alerting.definitions.shards import shard_of, task_of
+from alerting.definitions.shards import shard_of
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis
@@ -96,9 +96,15 @@ class EvaluationPlan:
             tuple(w for w in self.targets if w.definition in chosen),
         )
 
-    def select_plant(self, plant: str) -> "EvaluationPlan":
-        """Return the plan of the targets of a plant."""
+    def select_plant(
+        self, plant: str, is_wanted: Callable[[str], bool] | None = None
+    ) -> "EvaluationPlan":
+        """Return the plan of the targets of a plant; with `is_wanted` those of definitions whose
+        name it wants."""
         own = tuple(w for w in self.targets if w.plant == plant)
+        if is_wanted is not None:
+            wanted = {name for name in {w.definition for w in own} if is_wanted(name)}
+            own = tuple(w for w in own if w.definition in wanted)
         return EvaluationPlan(tuple(sorted({w.definition for w in own})), own)
 
     def definitions_at(self, every: int) -> set[str]:
@@ -108,14 +114,6 @@ class EvaluationPlan:
     def plants_at(self, every: int) -> set[str]:
         """Return the plants with a target at a cadence (ms)."""
         return {target.plant for target in self.targets if target.every == every}
-
-    def names_in_shard(
-        self, every: int, shard: int, count: int, tasks: int | None = None
-    ) -> list[str]:
-        """Return the definitions of one of `count` shards, or of `tasks`, that are evaluated at
-        this cadence (ms), sorted."""
-        names = self.definitions_at(every)
-        return sorted(name for name in names if task_of(name, count, tasks) == shard)
 
 
 def valid_sources(source_hash: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Ports for condition states, evaluation plans, scores, past evaluations and predict jobs."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -53,10 +53,15 @@ class EvaluationPlans(Protocol):
         changes with every definition, revision, asset and event type. `read_plan`: read the stored
         plan as well, which `get` returns next."""
 
-    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+    def get(
+        self,
+        source_hash: str,
+        plant: str | None = None,
+        is_wanted: Callable[[str], bool] | None = None,
+    ) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources, or of others that differ in promotions, if
-        it does not depend on them; None if it is not stored. `plant`: as `select_plant`, without
-        reading the targets of others."""
+        it does not depend on them; None if it is not stored. `plant`, `is_wanted`: as
+        `select_plant`, without reading other targets."""
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""

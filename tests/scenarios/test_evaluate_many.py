@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.shards import SHARDS, state_parts
+from alerting.definitions.shards import SHARDS, state_parts, task_of
 from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
-from alerting.readings.instants import duration_millis
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import (
     evaluate,
     evaluate_shard,
@@ -169,11 +167,7 @@ def test_shards_share_no_document_of_states_and_leave_none_out(count):
     planned = plan_round(platform, every, count, at(1))
     assert 4 <= len(planned.shards) <= count
     assert (
-        sorted(
-            name
-            for shard in range(count)
-            for name in current_plan(platform).names_in_shard(duration_millis(every), shard, count)
-        )
+        sorted(name for shard in range(count) for name in names if task_of(name, count) == shard)
         == names
     )
     for shard in planned.shards:

@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
@@ -76,11 +76,16 @@ class MemoryEvaluationPlans:
         documents = hashlib.sha256(repr(sources).encode()).hexdigest()
         return f"{documents}.{self._decisions.promotions}"
 
-    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+    def get(
+        self,
+        source_hash: str,
+        plant: str | None = None,
+        is_wanted: Callable[[str], bool] | None = None,
+    ) -> EvaluationPlan | None:
         if self._plan is None or self._plan[0] not in valid_sources(source_hash):
             return None
         found = self._plan[1]
-        return found if plant is None else found.select_plant(plant)
+        return found if plant is None else found.select_plant(plant, is_wanted)
 
     def store_plan(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         self._plan = hash_to_store(source_hash, evaluation_plan), evaluation_plan

@@ -1,7 +1,7 @@
 """Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark
 with them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -118,25 +118,29 @@ def evaluate_shard(
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    full_plan = plan_of_round(platform, source_hash, as_of, plant)
-    evaluation_plan = full_plan.select_definitions(
-        full_plan.names_in_shard(duration_millis(every), shard, count, tasks)
+    own = plan_of_round(
+        platform, source_hash, as_of, plant, lambda name: task_of(name, count, tasks) == shard
     )
+    evaluation_plan = own.select_definitions(own.definitions_at(duration_millis(every)))
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
 
 
 def plan_of_round(
-    platform: EvaluationPorts, source_hash: str, as_of: datetime, plant: str | None = None
+    platform: EvaluationPorts,
+    source_hash: str,
+    as_of: datetime,
+    plant: str | None = None,
+    is_wanted: Callable[[str], bool] | None = None,
 ) -> EvaluationPlan:
-    """Return the plan with which a round has begun, of a plant or all; if it was replaced since,
-    the present one, which is announced."""
-    plan = platform.evaluation_plans.get(source_hash, plant)
+    """Return the plan with which a round has begun, of a plant, or of those of its definitions
+    whose name is wanted, or all; if it was replaced since, the present one, which is announced."""
+    plan = platform.evaluation_plans.get(source_hash, plant, is_wanted)
     if plan is None:  # perhaps the latencies of the present one are smaller
         plan = current_plan(platform)
         announce_evaluation(platform.arrivals, plan.targets, as_of)
-        return plan if plant is None else plan.select_plant(plant)
+        return plan if plant is None else plan.select_plant(plant, is_wanted)
     return plan
 
 

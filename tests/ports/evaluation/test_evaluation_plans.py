@@ -62,6 +62,17 @@ def test_the_plan_of_a_plant_is_read_without_the_targets_of_others(stores, monke
     assert stores.evaluation_plans.get("a").select_plant("north") == own
 
 
+def test_of_the_plan_of_a_plant_the_wanted_definitions_alone_are_read(stores, monkeypatch):
+    monkeypatch.setattr(evaluation_plans, "_PART", 3)
+    stores.evaluation_plans.store_plan("a", LIST)
+    for wanted in ({"moist", "fast"}, {"late"}, set[str]()):
+        own = EvaluationPlan(
+            tuple(sorted(wanted)), tuple(one for one in LIST.targets if one.definition in wanted)
+        )
+        assert stores.evaluation_plans.get("a", "", wanted.__contains__) == own
+        assert LIST.select_plant("", wanted.__contains__) == own
+
+
 def test_a_plan_of_a_plant_of_which_a_part_is_missing_is_none(mongo_stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 1)
     targets = tuple(one._replace(plant="north") for one in LIST.targets)

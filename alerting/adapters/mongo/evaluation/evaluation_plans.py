@@ -9,9 +9,9 @@ import hashlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import compress, groupby
 
 import bson
 import numpy as np
@@ -69,6 +69,7 @@ _PROMOTIONS = b"\x10promotions\0"  # first field of the document that counts the
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(BatchLimits._fields)
 _PLANT = "plant"
+_IsWanted = Callable[[str], bool]
 _LISTS = ("severities", "also_reads", "events", "above")
 
 
@@ -103,9 +104,11 @@ class MongoEvaluationPlans:
         return f"{digest.hexdigest()}.{promotions}"
 
     @repeated
-    def get(self, source_hash: str, plant: str | None = None) -> EvaluationPlan | None:
+    def get(
+        self, source_hash: str, plant: str | None = None, is_wanted: _IsWanted | None = None
+    ) -> EvaluationPlan | None:
         if plant is not None:
-            return self._get_plant(source_hash, plant)
+            return self._get_plant(source_hash, plant, is_wanted)
         valid = valid_sources(source_hash)
         newest = self._newest
         if newest is not None and newest[0] in valid:
@@ -124,15 +127,17 @@ class MongoEvaluationPlans:
         self._newest = parts[0]["source_hash"], found
         return found
 
-    def _get_plant(self, source_hash: str, plant: str) -> EvaluationPlan | None:
-        """Return the plan of one plant: no target of another is read."""
+    def _get_plant(
+        self, source_hash: str, plant: str, is_wanted: _IsWanted | None
+    ) -> EvaluationPlan | None:
+        """Return the plan of one plant, or of some of its definitions: no other target is read."""
         of_sources = {"source_hash": {"$in": valid_sources(source_hash)}}
         parts = list(self._parts.find({**of_sources, "plant": plant}).sort("_id"))
         if not parts and self._parts.find_one(of_sources, {"_id": True}) is None:
             return None
         if any(part.get("parts_of_plant") != len(parts) for part in parts):
             return None
-        targets = _targets_in(parts)
+        targets = _targets_in(parts, is_wanted)
         return None if targets is None else EvaluationPlan((), targets).select_plant(plant)
 
     @repeated
@@ -160,10 +165,12 @@ class MongoEvaluationPlans:
         self._parts.delete_many({"_id": {"$nin": list(range(len(pieces)))}})
 
 
-def _targets_in(parts: Sequence[Document]) -> tuple[EvaluationTarget, ...] | None:
+def _targets_in(
+    parts: Sequence[Document], is_wanted: _IsWanted | None = None
+) -> tuple[EvaluationTarget, ...] | None:
     """Return the targets of parts of a plan; None if their documents are faulty."""
     try:
-        return tuple(target for part in parts for target in _read_targets(part))
+        return tuple(target for part in parts for target in _read_targets(part, is_wanted))
     except Exception as error:  # any content of a document: the plan is made again
         logging.getLogger(__name__).warning(
             "%s is faulty and made again: %s: %s",
@@ -184,8 +191,14 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
     return {**columns, "limits": limits}
 
 
-def _read_targets(part: Document) -> Iterator[EvaluationTarget]:
+def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[EvaluationTarget]:
     limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
+    if is_wanted is not None:
+        of_name = {name: is_wanted(name) for name in set(part["definition"])}
+        chosen = [of_name[name] for name in part["definition"]]
+        lists = (name for name in EvaluationTarget._fields if name not in (_PLANT, "limits"))
+        part = part | {name: list(compress(part[name], chosen)) for name in lists}
+        limits = limits[chosen]
     columns = part | {name: map(tuple, part[name]) for name in _LISTS}
     columns[_PLANT] = [part[_PLANT]] * len(part["definition"])
     columns["limits"] = (
