@@ -57,11 +57,12 @@ PREDICTED = ((5_000, 1), (20_000, 1), (10_000, 2), (20_000, 2), (20_000, 4))
 CORES = 2
 QUIET = 0.7
 """Load of a machine before the benchmark below which wall times count."""
-START_S = 1.1
-"""CPU seconds until a new process has imported what evaluation needs."""
+START_S = 0.35
+"""CPU seconds of a task on its worker beside its work: Airflow forks it from a process that has
+loaded everything."""
 AIRFLOW_S = 0.5
-"""Of Airflow for each task: it started three to seven a second on two cores, of an earlier
-version."""
+"""Of Airflow's other parts for each task: it started three to seven a second on two cores, of an
+earlier version."""
 STARTS_PER_S = 3.0
 PLAN_S = 15.7e-6
 """CPU seconds of reading one target of the plan, which the first task of each tick does for all."""
@@ -204,16 +205,17 @@ def compare(size: Size, measured: Tick, evaluator: Costs, database: Costs) -> di
 
 
 RECORDED: Mapping[Size, Tick] = MappingProxyType({
-    Size(200, 1): Tick(0.45, 0.068, 0.050, 23_296, 64),
-    Size(1_000, 1): Tick(1.14, 0.181, 0.145, 56_512, 195),
-    Size(10_000, 1): Tick(2.99, 0.411, 0.230, 358_848, 1_213),
-    Size(5_000, 1): Tick(1.31, 0.287, 0.190, 189_376, 695),
-    Size(20_000, 1): Tick(3.47, 0.582, 0.295, 595_840, 2_225),
-    Size(10_000, 2): Tick(2.58, 0.630, 0.350, 358_848, 1_228),
-    Size(20_000, 2): Tick(2.76, 0.868, 0.380, 596_032, 2_239),
+    Size(200, 1): Tick(0.242, 0.139, 0.090, 23_424, 64),
+    Size(1_000, 1): Tick(0.760, 0.413, 0.290, 56_832, 190),
+    Size(10_000, 1): Tick(1.243, 0.787, 0.450, 354_304, 1_206),
+    Size(5_000, 1): Tick(0.999, 0.607, 0.390, 190_464, 696),
+    Size(20_000, 1): Tick(1.822, 1.185, 0.660, 590_720, 2_227),
+    Size(10_000, 2): Tick(0.973, 1.088, 0.660, 354_176, 1_220),
+    Size(20_000, 2): Tick(1.323, 1.522, 0.830, 590_592, 2_240),
+    Size(20_000, 4): Tick(1.892, 2.242, 1.220, 590_720, 2_268),
 })  # fmt: skip
-"""Ticks of November 2026, at a load of nine on two cores, which their wall times show. From them
-the figures of docs/scaling.md follow."""
+"""Ticks of November 2026 on two cores that nothing else used. From them the figures of
+docs/scaling.md follow."""
 
 
 class Plant(NamedTuple):
