@@ -17,6 +17,9 @@ from alerting.definitions.fields.conditions import (
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import LongerThanZero, Number
 
+_SHARED = Condition.model_construct(variable="")
+"""What the conditions of a problem share: the defaults of every condition."""
+
 
 class ClearDifference(Closed):
     """How far a value must be back within its limit."""
@@ -107,8 +110,7 @@ class Problem(Closed):
     @property
     def combination(self) -> Combination | None:
         """Return the conditions of several variables; None for a condition of one, and events."""
-        # what the conditions of a problem share: the defaults of every condition
-        return combination_of(self, Condition.model_construct(variable=""))
+        return combination_of(self, _SHARED)
 
     @property
     def merge(self) -> timedelta:

@@ -367,13 +367,12 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
         span = spoken_duration(timedelta(milliseconds=model.plan.carry_ms(name)))
         lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)
         reasons.append((lacking, f"{name} is not known: it has no value of the last {span}"))
-    reasons.append((~most_have_enough_readings(model.plan, inputs.history, at), TOO_FEW))
-    reasons.append(
-        (
-            ~has_any_value(model.plan, inputs.history, at),
-            f"no values are known of the last {spoken_duration(model.plan.lookback)}",
-        )
-    )
+    enough = most_have_enough_readings(model.plan, inputs.history, at)
+    reasons.append((~enough, TOO_FEW))
+    if not model.plan.usual or not enough.all():  # half of the usual readings are values
+        span = spoken_duration(model.plan.lookback)
+        lacking = ~has_any_value(model.plan, inputs.history, at)
+        reasons.append((lacking, f"no values are known of the last {span}"))
     uncounted = why_not_counted(
         at, rule.occurrences, not rule.state, recovered_at=inputs.rearm_at - rule.horizon_ms
     )

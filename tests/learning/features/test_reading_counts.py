@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
 from alerting.learning.features.reading_counts import (
     count_readings,
@@ -113,6 +114,21 @@ def test_a_silent_sensor_is_no_pause():
     at = np.array([4 * DAY + 500]) * MINUTE
     assert has_enough_readings(plan, history, at).all()
     assert most_have_enough_readings(plan, history, at).all()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_where_most_windows_are_filled_a_value_is_known(share):
+    """So that an evaluation need not ask again whether any is."""
+    minutes = nights(5)
+    plan = with_usual_counts(PLAN, [line(minutes)])
+    there = np.random.default_rng(1).random((2, len(minutes))) < share
+    a, b = np.where(there, 1.0, np.nan)
+    history = line(minutes, a=a, b=b)
+    at = np.arange(DAY, 4 * DAY) * MINUTE
+    enough = most_have_enough_readings(plan, history, at)
+    known = has_any_value(plan, history, at)
+    assert known[enough].all()
+    assert enough.any() and not known.all()
 
 
 def test_a_plan_of_before_has_no_counts_and_waits_for_nothing():
