@@ -5,7 +5,9 @@ import re
 import socket
 import struct
 import subprocess
+import sys
 import threading
+import time
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
@@ -169,6 +171,22 @@ def check_mongodb(port: int) -> int:
     return subprocess.run(
         ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=600
     ).returncode
+
+
+def test_a_worker_is_healthy_while_celery_has_given_its_process_its_name():
+    check = [sys.executable, "-I", "-S", ENTRYPOINT.parent / "running.py"]
+    named = ["bash", "-c", "exec -a '[celeryd: celery@host:MainProcess] -active-' sleep 600"]
+    with subprocess.Popen(named) as worker:
+        name = "[celeryd: celery@host:MainProcess]"
+        try:
+            until = time.monotonic() + 60
+            while found := subprocess.run([*check, name], check=False).returncode:
+                assert time.monotonic() < until
+        finally:
+            worker.kill()
+    assert found == 0
+    ended = subprocess.run([*check, name], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (1, f"no process {name} runs\n")
 
 
 def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once(services):
