@@ -19,12 +19,9 @@ from alerting.ports.late import LatePart
 from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
-from alerting.usecases.evaluation.evaluate import (
-    evaluate_targets,
-    plan_of_round,
-)
+from alerting.usecases.evaluation.evaluate import evaluate_targets
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
-from alerting.usecases.evaluation.reprocess import begin_round
+from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses
 from alerting.usecases.registry.model_cache import ModelCache

@@ -1,7 +1,7 @@
 """Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark
 with them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,7 +35,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
-from alerting.usecases.evaluation.reprocess import announce_evaluation, base_states, begin_round
+from alerting.usecases.evaluation.reprocess import base_states, begin_round, plan_of_round
 from alerting.usecases.evaluation.run import (
     Batch,
     EvaluationCounts,
@@ -125,23 +125,6 @@ def evaluate_shard(
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
-
-
-def plan_of_round(
-    platform: EvaluationPorts,
-    source_hash: str,
-    as_of: datetime,
-    plant: str | None = None,
-    is_wanted: Callable[[str], bool] | None = None,
-) -> EvaluationPlan:
-    """Return the plan with which a round has begun, of a plant, or of those of its definitions
-    whose name is wanted, or all; if it was replaced since, the present one, which is announced."""
-    plan = platform.evaluation_plans.get(source_hash, plant, is_wanted)
-    if plan is None:  # perhaps the latencies of the present one are smaller
-        plan = current_plan(platform)
-        announce_evaluation(platform.arrivals, plan.targets, as_of)
-        return plan if plant is None else plan.select_plant(plant, is_wanted)
-    return plan
 
 
 def evaluate_targets(

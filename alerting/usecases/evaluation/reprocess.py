@@ -6,7 +6,7 @@ without late data. The request is removed, and checkpoints are written, in the u
 advances the target.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from alerting.definitions.model import Revision
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.episodes.targets import EvaluationTarget, smallest_latency
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
 from alerting.ports import (
     Arrivals,
     Checkpoint,
@@ -29,6 +29,7 @@ from alerting.ports import (
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME, Millis
 from alerting.readings.ragged import Flags
+from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.run import Batch, EvaluationRun
 from alerting.usecases.ingestion.late_routing import LateCounts, route_arrivals
@@ -232,3 +233,20 @@ def make_outcomes_due(
             and not episode.withdrawn
         ):
             changes.update(episode.id, lambda e: replace(e, outcome_due_at=now))
+
+
+def plan_of_round(
+    platform: EvaluationPorts,
+    source_hash: str,
+    as_of: datetime,
+    plant: str | None = None,
+    is_wanted: Callable[[str], bool] | None = None,
+) -> EvaluationPlan:
+    """Return the plan with which a round has begun, of a plant, or of those of its definitions
+    whose name is wanted, or all; if it was replaced since, the present one, which is announced."""
+    plan = platform.evaluation_plans.get(source_hash, plant, is_wanted)
+    if plan is None:  # perhaps the latencies of the present one are smaller
+        plan = current_plan(platform)
+        announce_evaluation(platform.arrivals, plan.targets, as_of)
+        return plan if plant is None else plan.select_plant(plant, is_wanted)
+    return plan
