@@ -1,4 +1,4 @@
-"""What frequent tasks use, loaded once by the process from which Airflow forks every task.
+"""What frequent tasks use of ours, loaded once by the process from which Airflow forks every task.
 
 Each task took .9 s of CPU, on a Celery worker 1.7 s, to load modules and to compute the hash of the
 database's schema, and a few hundredths for its work (docs/performance.md).
@@ -6,8 +6,6 @@ database's schema, and a few hundredths for its work (docs/performance.md).
 
 import gc
 
-from airflow.dag_processing import dagbag
-from airflow.sdk.execution_time import supervisor, task_runner
 from pymongo.synchronous import auth
 
 from alerting import wiring
@@ -35,7 +33,6 @@ __all__ = [
     "backups",
     "clock",
     "dag_snapshot",
-    "dagbag",
     "deliver",
     "disk",
     "due",
@@ -49,8 +46,6 @@ __all__ = [
     "mongo",
     "platform",
     "running",
-    "supervisor",
-    "task_runner",
     "wiring",
 ]
 

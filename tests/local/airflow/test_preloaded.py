@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +20,15 @@ from tests.builders import at, oven, too_hot
 
 pytestmark = pytest.mark.server
 DATABASE = "preloaded"
+CONFIG = Path(__file__).parents[3] / "config"
+LOCAL = re.search(r"FORKSERVER_PRELOAD=(.*)", (CONFIG / "airflow.env").read_text())[1].split(",")
+CELERY = json.loads(
+    re.search(r"EXTRA_CELERY_CONFIG=(.*)", (CONFIG / "cluster.env").read_text())[1]
+)["imports"]
 TICK = """
-import json, os, sys
-from alerting.local.airflow import preloaded
-import pandas, sklearn.ensemble, lightgbm, optuna, skops.io, mlflow, shap
+import importlib, json, os, sys
+for name in sys.argv[2].split(","):
+    importlib.import_module(name)
 loaded = set(sys.modules)
 
 from datetime import datetime, timedelta
@@ -60,14 +67,15 @@ def settings(real_server, tmp_path):
         database.client.drop_database(DATABASE)
 
 
-def test_a_tick_finds_every_module_and_the_hash_of_the_schema_loaded(settings):
+@pytest.mark.parametrize("modules", [LOCAL, CELERY], ids=["LocalExecutor", "Celery"])
+def test_a_tick_finds_every_module_and_the_hash_of_the_schema_loaded(settings, modules):
     environ = {
         "ALERTING_HOME": str(settings.home),
         "ALERTING_MONGODB_URI": settings.mongodb_uri,
         "ALERTING_DATABASE": DATABASE,
         "AIRFLOW_HOME": str(settings.home / "airflow"),
     }
-    command = [sys.executable, "-c", TICK, at(6).isoformat()]
+    command = [sys.executable, "-c", TICK, at(6).isoformat(), ",".join(modules)]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | environ, timeout=120, check=False
     )
