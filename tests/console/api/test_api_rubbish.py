@@ -324,6 +324,7 @@ def fields_of(dependant, walked):
         walked.add(inner.call)
 
 
+@pytest.mark.timeout(1800)  # that of a hang: a slow core took more than 600 s
 def test_rubbish_in_every_field_of_every_page_is_refused(client):
     """Forms are sent from a session with their own csrf text, so that they get as far as they
     can."""
