@@ -57,9 +57,9 @@ PREDICTED = ((5_000, 1), (20_000, 1), (10_000, 2), (20_000, 2), (20_000, 4))
 CORES = 2
 QUIET = 0.7
 """Load of a machine before the benchmark below which wall times count."""
-START_S = 0.35
-"""CPU seconds of a task on its worker beside its work: Airflow forks it from a process that has
-loaded everything."""
+START_S = 0.3
+"""CPU seconds of a task on its worker beside its work, forked from a process that has loaded
+everything: half of what plan and notifications took in a tick of 2,000 thresholds on one worker."""
 AIRFLOW_S = 0.5
 """Of Airflow's other parts for each task: it started three to seven a second on two cores, of an
 earlier version."""

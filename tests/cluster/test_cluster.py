@@ -1,7 +1,9 @@
 """The whole path on Celery workers: scheduler, broker, worker, database."""
 
+import re
 from pathlib import Path
 
+import psutil
 import pytest
 
 from alerting.ports import ReadingRow
@@ -13,6 +15,8 @@ from tests.cluster.cluster import running_cluster, started_redis
 
 pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(1200)]
 WORKER = "worker-1"
+OVERLAY = Path(__file__).parents[2] / "config" / "compose" / "scale.yml"
+HEALTHY_NAME = re.search(r'running.py", "([^"]+)"', OVERLAY.read_text())[1]
 # what a threshold needs: the other libraries take a worker four seconds of CPU
 LIGHT = '{"imports": ["pandas", "pymongo"], "broker_connection_max_retries": null}'
 
@@ -37,6 +41,8 @@ def test_a_worker_evaluates_and_an_outage_of_the_broker_uses_up_no_try(tmp_path:
         tasks = those_that_ran(cluster.airflow.run("evaluate__1m", at(10)))
 
         assert {task["hostname"] for task in tasks} == {WORKER}
+        worker = psutil.Process(cluster.workers[WORKER].process.pid)
+        assert " ".join(worker.cmdline()).startswith(HEALTHY_NAME)
         assert {task["queue"] for task in tasks} == {"evaluation"}
         (episode,) = platform.episodes.find(definition="too-hot")
         assert episode.closed_at is None

@@ -7,7 +7,7 @@ from typing import Any
 from alerting.definitions.assets import Asset
 from alerting.definitions.checks.conditions import faults_across_fields, faults_on_assets
 from alerting.definitions.faults import MISSING, Fault
-from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.condition import DEFAULTS, Condition
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.fields.problem import Problem
 
@@ -25,7 +25,6 @@ _OF_ONE = (
     ),
     *("clear_outside", "levels", "rate_per", "at_least", "frozen_after"),
 )
-_SHARED = Condition.model_construct(variable="")
 
 
 def combination_faults(definition: Conditions) -> Iterable[Fault]:
@@ -36,7 +35,7 @@ def combination_faults(definition: Conditions) -> Iterable[Fault]:
 def combined_problem_faults(problem: Problem) -> Iterable[Fault]:
     """Return the faults across the fields of a problem with conditions of several variables."""
     yield from _faults(
-        "problem.", problem, ("variable", "above", "below", "equals", "event"), _SHARED
+        "problem.", problem, ("variable", "above", "below", "equals", "event"), DEFAULTS
     )
 
 
@@ -45,7 +44,7 @@ def combination_faults_on(
 ) -> Iterable[Fault]:
     """Return the faults of each condition on matched assets. `path`: where they are."""
     for own, condition in _conditions(
-        path, written, written if isinstance(written, Conditions) else _SHARED
+        path, written, written if isinstance(written, Conditions) else DEFAULTS
     ):
         for fault in faults_on_assets(condition, targets):
             yield fault if fault.path == "assets" else replace(fault, path=own + fault.path)

@@ -131,3 +131,7 @@ class Condition(Closed):
         "they change); a value of bad "
         "quality is unknown nevertheless.",
     )
+
+
+DEFAULTS = Condition.model_construct(variable="")
+"""A condition without limits, for the defaults that the conditions of a problem share."""

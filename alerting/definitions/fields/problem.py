@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool
 
 from alerting.definitions.assets import Closed, Line, Tag, VariableName
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.fields.condition import Condition
+from alerting.definitions.fields.condition import DEFAULTS, Condition
 from alerting.definitions.fields.conditions import (
     MOST_MEMBERS,
     Combination,
@@ -16,9 +16,6 @@ from alerting.definitions.fields.conditions import (
 )
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import LongerThanZero, Number
-
-_SHARED = Condition.model_construct(variable="")
-"""What the conditions of a problem share: the defaults of every condition."""
 
 
 class ClearDifference(Closed):
@@ -110,7 +107,7 @@ class Problem(Closed):
     @property
     def combination(self) -> Combination | None:
         """Return the conditions of several variables; None for a condition of one, and events."""
-        return combination_of(self, _SHARED)
+        return combination_of(self, DEFAULTS)
 
     @property
     def merge(self) -> timedelta:

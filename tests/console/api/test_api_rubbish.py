@@ -310,6 +310,7 @@ def test_rubbish_in_headers_is_refused(method, path):
 
 ODD = ("99999999999999d", "9" * 49 + "d", "99999999d", "\udcff")
 ANY_TEXT = list(dict.fromkeys((*TEXTS, *TIMES, *NUMBERS, *ODD)))  # some are in two lists
+PARTS = 4  # of the pages, so that several processes share them
 
 
 def fields_of(dependant, walked):
@@ -324,8 +325,8 @@ def fields_of(dependant, walked):
         walked.add(inner.call)
 
 
-@pytest.mark.timeout(1800)  # that of a hang: a slow core took more than 600 s
-def test_rubbish_in_every_field_of_every_page_is_refused(client):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_rubbish_in_every_field_of_every_page_is_refused(client, part):
     """Forms are sent from a session with their own csrf text, so that they get as far as they
     can."""
     client.post("/login", data={"token": ADMIN_TOKEN})
@@ -333,13 +334,14 @@ def test_rubbish_in_every_field_of_every_page_is_refused(client):
     wrong = []
     sent = 0
     walked = set()
-    for route in client.app.routes:
-        if (
-            getattr(route, "include_in_schema", True)
-            or not hasattr(route, "dependant")
-            or route.path == "/logout"
-        ):
-            continue
+    pages = [
+        route
+        for route in client.app.routes
+        if not getattr(route, "include_in_schema", True)
+        and hasattr(route, "dependant")
+        and route.path != "/logout"
+    ]
+    for route in pages[part::PARTS]:
         method = min(route.methods)
         valid = {
             "csrf": csrf,

@@ -1,4 +1,4 @@
-"""What is loaded before Airflow forks its tasks: no tick of a minute loads modules by itself."""
+"""A tick loads no module of ours: Airflow has loaded all before it forks the task."""
 
 import json
 import os

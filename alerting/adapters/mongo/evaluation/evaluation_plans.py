@@ -9,9 +9,10 @@ import hashlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import compress, groupby
+from typing import Any
 
 import bson
 import numpy as np
@@ -193,18 +194,15 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
 
 def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[EvaluationTarget]:
     limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
-    if is_wanted is not None:
-        of_name = {name: is_wanted(name) for name in set(part["definition"])}
-        chosen = [of_name[name] for name in part["definition"]]
-        lists = (name for name in EvaluationTarget._fields if name not in (_PLANT, "limits"))
-        part = part | {name: list(compress(part[name], chosen)) for name in lists}
-        limits = limits[chosen]
     columns = part | {name: map(tuple, part[name]) for name in _LISTS}
     columns[_PLANT] = [part[_PLANT]] * len(part["definition"])
     columns["limits"] = (
         None if math.isnan(row[0]) else BatchLimits._make(row) for row in limits.tolist()
     )
-    return map(
-        EvaluationTarget._make,
-        zip(*(columns[name] for name in EvaluationTarget._fields), strict=True),
+    rows: Iterable[tuple[Any, ...]] = zip(
+        *(columns[name] for name in EvaluationTarget._fields), strict=True
     )
+    if is_wanted is not None:
+        of_name = {name: is_wanted(name) for name in set(part["definition"])}
+        rows = compress(rows, [of_name[name] for name in part["definition"]])
+    return map(EvaluationTarget._make, rows)
