@@ -3,7 +3,8 @@ them were made.
 
 Only `alerting prepare` and `alerting up` change the schema of a database. Opening it compares one
 document with the hash of what this program needs. The hash is computed from the same constants that
-the preparation uses, so no change can be forgotten.
+the preparation uses, so no change can be forgotten. It takes half a second; a program whose code is
+that of the one that prepared the database needs the same schema, and compares the hash of its code.
 """
 
 import hashlib
@@ -12,7 +13,9 @@ import json
 import re
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
+from pydantic import VERSION as PYDANTIC
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
@@ -26,6 +29,7 @@ READABLE_FROM = "0.1.0"
 that writes states, revisions or other documents in a form that an older one misreads names itself.
 """
 _ID = "schema"
+_PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
 
 
@@ -42,6 +46,17 @@ def schema_hash() -> str:
     return hashlib.sha256(ordered.encode()).hexdigest()[:32]
 
 
+@cache
+def code_hash() -> str:
+    """Return a hash of the source files of this package, and of the library that makes validators
+    from them."""
+    digest = hashlib.sha256(PYDANTIC.encode())
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(f"\0{file.relative_to(_PACKAGE)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
 def check_prepared(database: MongoDatabase) -> None:
     """Check that a version with the same schema prepared the database, or a newer one whose
     documents this version can read, as during an upgrade.
@@ -55,7 +70,11 @@ def check_prepared(database: MongoDatabase) -> None:
             "`alerting prepare`, "
             "then this again"
         )
-    if stored.get("hash") != schema_hash() and not _is_readable_newer(database.name, stored):
+    if (
+        stored.get("code") != code_hash()
+        and stored.get("hash") != schema_hash()
+        and not _is_readable_newer(database.name, stored)
+    ):
         raise NotPrepared(
             f"the database {database.name!r} was prepared by another version of the platform "
             f"(alerting {stored.get('version')}): "
@@ -96,6 +115,7 @@ def prepare_database(database: MongoDatabase) -> None:
     made = {
         "_id": _ID,
         "hash": schema_hash(),
+        "code": code_hash(),
         "version": version("alerting"),
         "readable_from": READABLE_FROM,
     }

@@ -2,7 +2,7 @@
 every task.
 
 Each task took .9 s of CPU, on a Celery worker 1.7 s, to load modules and to compute the hash of the
-database's schema, and a few hundredths for its work (docs/performance.md).
+code, and a few hundredths for its work (docs/performance.md).
 """
 
 import gc
@@ -18,7 +18,7 @@ from alerting.adapters.memory import platform
 from alerting.adapters.mlflow import file_cache, mlflow_registry
 from alerting.adapters.mongo import disk, mongo
 from alerting.adapters.mongo.demo import clock
-from alerting.adapters.mongo.prepare import schema_hash
+from alerting.adapters.mongo.prepare import code_hash
 from alerting.kinds.registry import load_kinds
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import deliver
@@ -51,5 +51,5 @@ __all__ = [
 ]
 
 load_kinds()
-schema_hash()  # opening the database compares it
+code_hash()  # opening the database compares it
 gc.freeze()  # no task looks through all of this, which would also copy its memory

@@ -48,6 +48,20 @@ def test_opening_the_platform_takes_at_most_three_commands(settings, monkeypatch
     assert len(record.commands) - 2 <= 3, "opened, asked for documents and their faults, and closed"
 
 
+def test_the_code_that_prepared_a_database_opens_it_without_computing_its_schema(settings):
+    prepare(settings)
+    schema_hash.cache_clear()
+    with open_platform(settings):
+        assert schema_hash.cache_info().currsize == 0
+
+
+def test_other_code_that_needs_the_same_schema_opens_a_database(settings):
+    prepare(settings)
+    set_version(settings, {**OLDER, "hash": schema_hash(), "code": "of other files"})
+    with open_platform(settings) as platform:
+        assert platform.definitions.documents() == []
+
+
 def test_an_empty_database_is_refused_with_what_to_do(settings):
     with (
         pytest.raises(NotPrepared, match=r"is not prepared.*run `alerting prepare`"),

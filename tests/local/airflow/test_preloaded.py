@@ -34,14 +34,14 @@ loaded = set(sys.modules)
 from datetime import datetime, timedelta
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk.execution_time.supervisor import supervise_task
-from alerting.adapters.mongo.prepare import schema_hash
+from alerting.adapters.mongo.prepare import code_hash
 from alerting.settings.environment import read_settings
 from alerting.usecases.evaluation.evaluate import evaluate_shard, plan_round
 from alerting.usecases.notification.deliver import deliver_now
 from alerting.wiring import open_platform
 
 minute, now = timedelta(minutes=1), datetime.fromisoformat(sys.argv[1])
-hashed = schema_hash.cache_info().currsize
+hashed = code_hash.cache_info().currsize
 with open_platform(read_settings(os.environ), service=True) as platform:
     plan = plan_round(platform, minute, 1, now)
     counts = evaluate_shard(platform, minute, 0, 1, now, plan.source_hash, has_requests=False)
@@ -68,7 +68,7 @@ def settings(real_server, tmp_path):
 
 
 @pytest.mark.parametrize("modules", [LOCAL, CELERY], ids=["LocalExecutor", "Celery"])
-def test_a_tick_finds_every_module_and_the_hash_of_the_schema_loaded(settings, modules):
+def test_a_tick_finds_every_module_and_the_hash_of_the_code_loaded(settings, modules):
     environ = {
         "ALERTING_HOME": str(settings.home),
         "ALERTING_MONGODB_URI": settings.mongodb_uri,

@@ -50,7 +50,7 @@ class Documented:
             capture_output=True,
             text=True,
             check=False,
-            timeout=900,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout

@@ -26,7 +26,6 @@ from tests.support import free_port
 asyncua = pytest.importorskip("asyncua", reason="pip install asyncua")
 OpcUaClient = pytest.importorskip("alerting.adapters.sources.opcua").OpcUaClient
 pytestmark = pytest.mark.server
-BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ZONE = "ns=2;s=Oven1.Zone2"
 RECIPE = "ns=2;s=Oven1.Recipe"
 SOURCE = {
@@ -42,6 +41,7 @@ class Plant:
 
     def __init__(self):
         self.port = free_port()
+        self.begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._do(self._start())
@@ -71,7 +71,7 @@ class Plant:
         found = asyncua.ua.DataValue(
             asyncua.ua.Variant(value),
             asyncua.ua.StatusCode(status),
-            SourceTimestamp=BEGIN + timedelta(seconds=seconds),
+            SourceTimestamp=self.begin + timedelta(seconds=seconds),
         )
         await self.nodes[id].write_value(found)
 
@@ -101,7 +101,8 @@ def proxy(plant):
 class Reader:
     """The service with one source."""
 
-    def __init__(self, proxy, **changes):
+    def __init__(self, plant, proxy, **changes):
+        self._begin = plant.begin
         self.platform = memory_platform()
         apply_sources(self.platform, [{**SOURCE, **changes}], "ada", at(0))
         self.service = StreamService(
@@ -122,13 +123,13 @@ class Reader:
             return {}
         frame = self.platform.readings.load(found, None, None).readings
         return {
-            int((ts - BEGIN).total_seconds()): row.dropna().to_dict()
+            int((ts - self._begin).total_seconds()): row.dropna().to_dict()
             for ts, row in frame.iterrows()
         }
 
 
 def test_values_have_the_stamps_and_the_quality_of_the_server(plant, proxy):
-    reader = Reader(proxy)
+    reader = Reader(plant, proxy)
     reader.turns(reader.stored)
     plant.write(ZONE, 201.5, 60)
     plant.write(RECIPE, "B", 60)
@@ -145,7 +146,7 @@ def test_values_have_the_stamps_and_the_quality_of_the_server(plant, proxy):
 
 
 def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
-    reader = Reader(proxy, history="2h")
+    reader = Reader(plant, proxy, history="2h")
     reader.turns(reader.stored)
     proxy.cut()
     reader.turns(lambda: reader.platform.deliveries.progress("line").fault is not None)
@@ -160,7 +161,7 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
 def test_no_value_is_lost_over_an_outage_of_the_database(plant, proxy, monkeypatch):
     """Without a history."""
     monkeypatch.setattr(service, "PAUSE_S", 0.02)
-    reader = Reader(proxy)
+    reader = Reader(plant, proxy)
     reader.turns(reader.stored)
 
     def write(numbers):
@@ -184,7 +185,7 @@ def test_another_process_reads_on_after_the_first_has_ended_and_history_fills_th
 ):
     monkeypatch.setattr(service, "LOOK_S", 0.2)
     monkeypatch.setattr(StreamService, "_was_killed_here", lambda *_: False)
-    reader = Reader(proxy, history="2h")
+    reader = Reader(plant, proxy, history="2h")
     reader.turns(reader.stored)
     first = reader.service
     second = StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
@@ -221,7 +222,7 @@ def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
 
 
 def test_a_node_that_is_missing_is_named(plant, proxy):
-    reader = Reader(proxy, nodes={"ns=2;s=Nothing": {"variable": "x", "asset": "oven-1"}})
+    reader = Reader(plant, proxy, nodes={"ns=2;s=Nothing": {"variable": "x", "asset": "oven-1"}})
     reader.turns(
         lambda: "refuses node" in (reader.platform.deliveries.progress("line").fault or "")
     )
@@ -254,14 +255,14 @@ def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(v
     platform = memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
     found = asyncua.ua.DataValue(
-        asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=BEGIN
+        asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=at(0)
     )
     received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
     count = store_messages(
         platform,
         source,
-        [BrokerMessage(received.topic, received.payload, BEGIN, lambda: None)],
-        BEGIN,
+        [BrokerMessage(received.topic, received.payload, at(0), lambda: None)],
+        at(0),
     )
     assert (count.new, count.dead) == (1, 0)
 
