@@ -97,7 +97,7 @@ def train_wide(hours, sensors, families, memory_mib):
     definition = classifier(
         problem={"variable": "v0", "above": 1.5, "predict": "state"},
         horizon="6h",
-        learning={"trials": 2, "folds": 2, "candidates": families},
+        learning={"trials": 1, "folds": 2, "candidates": families},
     )
     before = peak_mib()
     dataset = build_dataset(
