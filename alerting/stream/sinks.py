@@ -83,12 +83,17 @@ class SinkService:
     def close(self) -> None:
         """End all deliveries after what they do now, or some seconds."""
         self._stopped.set()
-        for one in self._threads.values():
-            one.stop()
         until = time.monotonic() + _STOP_S
-        for one in self._threads.values():
-            one.join(max(0.0, until - time.monotonic()))
+        self._stop_all()
         self._thread.join(max(0.0, until - time.monotonic()))
+        for one in self._stop_all():  # a look that was under way may have started another
+            one.join(max(0.0, until - time.monotonic()))
+
+    def _stop_all(self) -> "list[SinkThread]":
+        threads = list(self._threads.values())
+        for one in threads:
+            one.stop()
+        return threads
 
     def _run(self) -> None:
         while not self._stopped.is_set():

@@ -39,8 +39,10 @@ def password() -> str:
 
 
 def make() -> None:
-    """Each database gets copies of what it needs and nothing else."""
-    for folder in (SERVICES, MONGODB, POSTGRES, BROKER):
+    """Each database, and the broker where there is one, gets copies of what it needs and nothing
+    else."""
+    has_broker = BROKER.is_dir() or os.access(BROKER.parent, os.W_OK)  # else no volume for it
+    for folder in (SERVICES, MONGODB, POSTGRES, *([BROKER] if has_broker else [])):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     load_or_create(SERVICES)
@@ -51,7 +53,8 @@ def make() -> None:
     for database in ("airflow", "mlflow"):
         keep(POSTGRES / database, keep(SERVICES / f"{database}_database_password", password()))
     broker = keep(SERVICES / "broker_password", password())
-    keep(BROKER / "redis.conf", f"requirepass {broker}\n")
+    if has_broker:
+        keep(BROKER / "redis.conf", f"requirepass {broker}\n")
     for path in (SERVICES, *SERVICES.iterdir()):
         shutil.chown(path, OWNER, OWNER)
 

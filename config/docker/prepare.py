@@ -21,6 +21,7 @@ from alerting.wiring import prepare_database
 
 SECRETS = Path("/run/alerting/secrets")
 NOT_YET_INITIALIZED = 94
+CHANGES_ALREADY = (103, 109)  # of a set's configuration: another change is not finished yet
 USER_NOT_FOUND = 11
 PATIENCE_S = 60.0
 ELECTION_MS = 5000
@@ -46,6 +47,27 @@ def replica_set(admin: MongoClient, hosts: list[str]) -> None:
         time.sleep(0.5)
 
 
+def add_members(admin: MongoClient, hosts: list[str]) -> None:
+    """Add the hosts that a set lacks, as one that began with fewer does. A new member votes once it
+    has copied all data, so writes go on meanwhile. `admin`: of the set."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        config = admin.admin.command("replSetGetConfig")["config"]
+        missing = sorted(set(hosts) - {member["host"] for member in config["members"]})
+        if not missing:
+            return
+        number = max(member["_id"] for member in config["members"]) + 1
+        config["members"].append({"_id": number, "host": missing[0]})
+        config["settings"]["electionTimeoutMillis"] = ELECTION_MS
+        config["version"] += 1
+        try:
+            admin.admin.command("replSetReconfig", config)
+        except OperationFailure as failure:
+            if failure.code not in CHANGES_ALREADY or time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
 def platform_user(admin: MongoClient) -> None:
     """The platform may change its own database, and that in which backups are restored on trial."""
     roles = ["dbOwner", {"role": "readWrite", "db": "alerting_proof"}]
@@ -64,6 +86,7 @@ def main() -> None:
     with MongoClient(hosts[0], username="root", password=root, directConnection=True) as first:
         replica_set(first, hosts)
     with MongoClient(hosts, username="root", password=root, replicaSet="alerting") as admin:
+        add_members(admin, hosts)
         platform_user(admin)
     settings = read_settings(os.environ)
     prepare_database(settings)
@@ -73,4 +96,5 @@ def main() -> None:
     subprocess.run([*airflow, "pools", "import", str(pools)], check=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

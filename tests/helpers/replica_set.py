@@ -47,8 +47,8 @@ class Members:
         """Return the number of the first member's process."""
         return self._processes[0].pid
 
-    def begin(self) -> None:
-        """Start all members as one set, and wait until each of them has its data."""
+    def begin_alone(self) -> None:
+        """Start all members; the first is a set of one, which has not heard of the others."""
         self.start(0)
         make_primary(self.folders[0], self.ports[0])
         for number in range(1, _MEMBERS):
@@ -56,6 +56,10 @@ class Members:
             for name in (mongod_access.KEY_FILE, mongod_access.PASSWORD_FILE):
                 shutil.copy2(self.folders[0] / name, self.folders[number] / name)
             self.start(number)
+
+    def begin(self) -> None:
+        """Start all members as one set, and wait until each of them has its data."""
+        self.begin_alone()
         with self.server(0) as client:
             config = client.admin.command("replSetGetConfig")["config"]
             config["members"] = [
@@ -90,6 +94,11 @@ class Members:
     def primary(self) -> int:
         """Return the number of the primary."""
         return self._states().index("PRIMARY")
+
+    def primary_or_none(self) -> int | None:
+        """Return the number of the primary; None while there is none."""
+        states = self._states()
+        return states.index("PRIMARY") if "PRIMARY" in states else None
 
     def kill_primary(self) -> int:
         """Kill the primary at once; return its number."""

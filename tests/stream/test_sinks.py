@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event, Thread
+from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -209,6 +211,28 @@ def test_a_position_that_is_none_is_lost_too(plant):
             plant.sink_feed.read(nonsense, alarms=True, values=True) as reader,
         ):
             reader.next(1)
+
+
+def test_a_delivery_that_begins_while_the_service_ends_is_ended_too(plant):
+    webhook = {"name": "mes", "kind": "webhook", "url": {"env": "RECEIVER_URL"}, "sends": ALL[:1]}
+    apply_sinks(plant, [webhook], "ada", at(0))
+    looks = Event()
+    goes_on = Event()
+
+    def processes():
+        looks.set()
+        assert goes_on.wait(60)
+        return ["one"]
+
+    made = SinkService(plant, surroundings("http://127.0.0.1:9"), "one", processes)
+    made.start()
+    assert looks.wait(60)
+    closing = Thread(target=made.close)
+    closing.start()
+    wait_until(made._stopped.is_set)
+    goes_on.set()
+    closing.join(60)
+    assert [one.name for one in enumerate_threads() if one.name == "sink mes"] == []
 
 
 def service_works(plant):

@@ -48,9 +48,9 @@ def schema_hash() -> str:
 
 @cache
 def code_hash() -> str:
-    """Return a hash of the source files of this package, and of the library that makes validators
-    from them."""
-    digest = hashlib.sha256(PYDANTIC.encode())
+    """Return a hash of the source files of this package, its version, and that of the library that
+    makes validators from them."""
+    digest = hashlib.sha256(f"{version('alerting')} {PYDANTIC}".encode())
     for file in sorted(_PACKAGE.rglob("*.py")):
         digest.update(f"\0{file.relative_to(_PACKAGE)}\0".encode())
         digest.update(file.read_bytes())
