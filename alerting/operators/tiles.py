@@ -68,6 +68,21 @@ class PartTiles:
         return self.tiles[0] if self.tiles else None
 
 
+@dataclass(frozen=True)
+class WatchedAssets:
+    """The assets of a plant, and which of them are watched by a definition.
+
+    `parts`: the part of each asset; `watched_of_part`, `others_of_part`: numbers of watched assets
+    and of others, by part.
+    """
+
+    assets: Mapping[str, PlantAsset]
+    parts: Mapping[str, str]
+    watched: frozenset[str]
+    watched_of_part: Mapping[str, int]
+    others_of_part: Mapping[str, int]
+
+
 def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
     """Return the asset, its parent and so on, as far as known; rings end."""
     chain = [asset]
@@ -92,10 +107,21 @@ def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
     return found
 
 
-def make_tiles(
+def find_watched(
     assets: Mapping[str, PlantAsset],
     parts: Mapping[str, str],
     definition_counts: Mapping[str, int],
+) -> WatchedAssets:
+    """Return which assets have a definition. `parts`: the part of each asset; `definition_counts`:
+    how many definitions are evaluated on each."""
+    watched = frozenset(n for n, number in definition_counts.items() if number and n in assets)
+    by_part = Counter(parts.get(name, name) for name in watched)
+    others = Counter(parts.get(name, name) for name in assets if name not in watched)
+    return WatchedAssets(assets, parts, watched, by_part, others)
+
+
+def make_tiles(
+    plant: WatchedAssets,
     still_open: Sequence[Episode],
     unacknowledged: Iterable[Episode],
     unknown: Mapping[str, int],
@@ -103,30 +129,30 @@ def make_tiles(
 ) -> list[PartTiles]:
     """Return the parts of the plant with their tiles, the worst first.
 
-    `definition_counts`: how many definitions are evaluated on each asset; `unknown`: on how many of
-    these it is not known whether all is well; `silenced`: what is silenced on assets.
+    `unknown`: on how many definitions of an asset it is not known whether all is well; `silenced`:
+    what is silenced on assets.
     """
+    assets = plant.assets
     open_on = _by_asset(still_open)
     over_on = _by_asset(unacknowledged)
-    tiles: dict[str, list[Tile]] = {}
-    normal = Counter[str]()
-    without = Counter[str]()
-    watched = {name for name, number in definition_counts.items() if number and name in assets}
-    for name in {*assets, *open_on, *over_on}:
-        part = parts.get(name, name)
-        of_part = tiles.setdefault(part, [])
-        if name in open_on or name in over_on or name in unknown:
-            one = assets.get(name) or PlantAsset(name, name, None)
-            alarms = open_on.get(name, ()), over_on.get(name, ())
-            tile = _tile(one, *alarms, unknown.get(name, 0))
-            of_part.append(replace(tile, silenced=silenced.get(name)))
-        elif name not in watched:
-            without[part] += 1
-        elif len(watched) > MOST_NORMAL and silenced.get(name) == silenced.get(part):
-            normal[part] += 1
-        else:
-            mark = silenced.get(name)
-            of_part.append(Tile(name, assets[name].title, "normal", silenced=mark))
+    normal = Counter(plant.watched_of_part)
+    without = Counter(plant.others_of_part)
+    tiles: dict[str, list[Tile]] = {part: [] for part in (*normal, *without)}
+    wrong = {*open_on, *over_on, *(name for name in unknown if name in assets)}
+    for name in wrong:
+        part = plant.parts.get(name, name)
+        one = assets.get(name) or PlantAsset(name, name, None)
+        tile = _tile(one, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
+        tiles.setdefault(part, []).append(replace(tile, silenced=silenced.get(name)))
+        if name in assets:
+            (normal if name in plant.watched else without)[part] -= 1
+    is_small = len(plant.watched) <= MOST_NORMAL
+    for name in (plant.watched if is_small or silenced else frozenset[str]()) - wrong:
+        part = plant.parts.get(name, name)
+        mark = silenced.get(name)
+        if is_small or mark != silenced.get(part):
+            tiles[part].append(Tile(name, assets[name].title, "normal", silenced=mark))
+            normal[part] -= 1
     found = [
         PartTiles(
             name,

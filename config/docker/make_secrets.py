@@ -70,7 +70,8 @@ def show() -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-if sys.argv[1:] == ["show"]:
-    show()
-else:
-    make()
+if __name__ == "__main__":
+    if sys.argv[1:] == ["show"]:
+        show()
+    else:
+        make()

@@ -1,7 +1,7 @@
 import pytest
 
 from alerting.operators.silences import SilenceMark
-from alerting.operators.tiles import PlantAsset, find_parts, make_tiles
+from alerting.operators.tiles import PlantAsset, find_parts, find_watched, make_tiles
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 
@@ -15,8 +15,8 @@ def plant(*names, parent="line-1"):
 
 def tiles_of(assets, still_open=(), over=(), unknown=None, watched=None):
     watched = watched if watched is not None else dict.fromkeys(assets, 1)
-    parts = find_parts(assets)
-    found = make_tiles(assets, parts, watched, list(still_open), list(over), unknown or {})
+    plant = find_watched(assets, find_parts(assets), watched)
+    found = make_tiles(plant, list(still_open), list(over), unknown or {})
     return {tile.asset: tile for part in found for tile in part.tiles}
 
 
@@ -57,9 +57,8 @@ def test_a_tile_leads_to_the_worst_of_its_alarms_and_counts_them():
 
 def test_of_many_normal_assets_the_number_is_shown():
     assets = plant(*(f"a-{n}" for n in range(100)))
-    [part] = make_tiles(
-        assets, find_parts(assets), dict.fromkeys(assets, 1), [episode(1, asset="a-7")], [], {}
-    )
+    all_watched = find_watched(assets, find_parts(assets), dict.fromkeys(assets, 1))
+    [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {})
     assert [tile.asset for tile in part.tiles] == ["a-7"]
     assert part.normal == 100  # 99, and the line
 
@@ -69,15 +68,8 @@ def test_silenced_assets_are_marked_and_shown_unless_all_of_their_part_is_silenc
     assets = plant(*(f"a-{n}" for n in range(100)))
     mark = SilenceMark("maintenance", is_whole=True)
     silenced = dict.fromkeys(assets, mark) if of_all else {"a-7": mark, "a-8": mark}
-    [part] = make_tiles(
-        assets,
-        find_parts(assets),
-        dict.fromkeys(assets, 1),
-        [episode(1, asset="a-7")],
-        [],
-        {},
-        silenced,
-    )
+    all_watched = find_watched(assets, find_parts(assets), dict.fromkeys(assets, 1))
+    [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {}, silenced)
     shown = {tile.asset: (tile.state, tile.silenced) for tile in part.tiles}
     both = {"a-7": ("happening", mark), "a-8": ("normal", mark)}
     assert shown == ({"a-7": both["a-7"]} if of_all else both)

@@ -25,7 +25,7 @@ from alerting.episodes.episode import Episode
 from alerting.operators.causes import DayOfAlarms, group_by_day
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base import sentences
-from alerting.usecases.episodes.suppression import not_notified_since
+from alerting.usecases.episodes.suppression import find_not_notified
 from alerting.usecases.handover.choose import shift_to_hand_over
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.now.known_plant import KnownPlant, KnownPlants
@@ -121,7 +121,11 @@ def _present(
         "work": describe_work(platform, 12) if is_quiet else None,
         "shelves": shelves_now(platform.shelves, now.at),
         "silences": with_scopes(request, platform, now.silences),
-        "not_notified": len(not_notified_since(platform, now.at - NOT_NOTIFIED_WITHIN, now.at)),
+        "not_notified": len(
+            find_not_notified(
+                platform.episodes, plant.suppressible, now.at - NOT_NOTIFIED_WITHIN, now.at
+            )
+        ),
         "off": alarms_off(platform),
         "may_answer": person.may_answer,
         "handed_over": shift_to_hand_over(routes, now.at),

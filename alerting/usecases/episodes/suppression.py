@@ -184,16 +184,19 @@ def list_suppressed(
         now,
         since,
         tuple(targets),
-        tuple(_not_notified(platform.episodes, {d.name for d in definitions}, since, now)),
+        tuple(find_not_notified(platform.episodes, {d.name for d in definitions}, since, now)),
     )
 
 
-def not_notified_since(platform: EpisodePorts, since: datetime, now: datetime) -> list[Episode]:
+def find_not_notified(
+    episodes: Episodes, names: Collection[str], since: datetime, now: datetime
+) -> list[Episode]:
     """Return the episodes raised since an instant that suppression by design muted throughout,
-    newest first."""
-    return _not_notified(
-        platform.episodes, {d.name for d in _suppressible(platform.definitions, None)}, since, now
-    )
+    newest first. `names`: of the definitions with such a suppression."""
+    alarms = episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
+    ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
+    found = episodes.get_many(ids) if ids else {}
+    return [found[id] for id in reversed(ids) if id in found]
 
 
 def _suppressible(definitions: Definitions, name: str | None) -> list[Definition]:
@@ -205,15 +208,6 @@ def _suppressible(definitions: Definitions, name: str | None) -> list[Definition
         ]
     definition = require_revision(definitions, name).definition
     return [definition] if definition.suppression is not None else []
-
-
-def _not_notified(
-    episodes: Episodes, names: Collection[str], since: datetime, now: datetime
-) -> list[Episode]:
-    alarms = episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
-    ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
-    found = episodes.get_many(ids)
-    return [found[id] for id in reversed(ids) if id in found]
 
 
 def _chain(

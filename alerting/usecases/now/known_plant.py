@@ -10,7 +10,7 @@ from alerting.definitions.model import Revision
 from alerting.definitions.plants import AssetTree, Plants
 from alerting.episodes.targets import EvaluationTarget
 from alerting.operators.permissions import Scopes
-from alerting.operators.tiles import PlantAsset, find_parts
+from alerting.operators.tiles import PlantAsset, WatchedAssets, find_parts, find_watched
 from alerting.ports import EvaluationPorts
 from alerting.usecases.access.visible import Later, RecentSources
 from alerting.usecases.now.gaps import RecentCoverage
@@ -32,6 +32,20 @@ class KnownPlant:
     targets: tuple[EvaluationTarget, ...]
     definition_counts: Mapping[str, int]
     recent_coverage: RecentCoverage
+
+    @cached_property
+    def watched(self) -> WatchedAssets:
+        """Return which assets have a definition."""
+        return find_watched(self.assets, self.parts, self.definition_counts)
+
+    @cached_property
+    def suppressible(self) -> frozenset[str]:
+        """Return the names of the active definitions with suppression by design."""
+        return frozenset(
+            name
+            for name, one in self.latest.items()
+            if one.definition.suppression is not None and one.definition.state == "active"
+        )
 
     @cached_property
     def lines(self) -> dict[str, str]:

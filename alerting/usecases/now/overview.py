@@ -18,7 +18,7 @@ from alerting.operators.causes import (
     raised_in,
 )
 from alerting.operators.silences import Silence, SilenceMark, find_marks
-from alerting.operators.tiles import PartTiles, chain_above, make_tiles
+from alerting.operators.tiles import PartTiles, chain_above, find_watched, make_tiles
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
 from alerting.usecases.now.gaps import EvaluationCoverage, Gap
@@ -119,13 +119,12 @@ def read_now(
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
     silences = silences_at(platform, now)
     leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
-    assets = plant.assets
+    watched = plant.watched
     if filters.asset is not None or filters.line is not None:
-        assets = {name: one for name, one in assets.items() if _is_part(name, filters, plant)}
+        assets = {name: a for name, a in plant.assets.items() if _is_part(name, filters, plant)}
+        watched = find_watched(assets, plant.parts, plant.definition_counts)
     parts = make_tiles(
-        assets,
-        plant.parts,
-        plant.definition_counts,
+        watched,
         shows,
         shown_over,
         evaluated.unknown_by_asset,

@@ -152,7 +152,7 @@ class MongoEpisodes:
         """Return episodes, newest first; those that are as they were last read are not made anew:
         pages read the same ones again and again."""
         batches: Any = self._episodes.find_raw_batches(
-            query, sort=_NEWEST_FIRST, limit=limit, hint=hint
+            query, sort=_NEWEST_FIRST, limit=limit, batch_size=limit, hint=hint
         )
         return good_values(
             EPISODES,
