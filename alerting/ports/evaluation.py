@@ -23,6 +23,9 @@ class States(Protocol):
         """Return the states of these targets, in this order; empty for a target that was never
         evaluated. `plants`: where they are looked for first; None: everywhere."""
 
+    def versions(self) -> str:
+        """Return an identity of all states, which every write of one changes."""
+
     def moves(self, keys: Sequence[TargetKey], every: int, plant: str = "") -> bool:
         """Return whether one of these targets of a shard was stored under another cadence (ms) or
         plant when it was last read."""

@@ -26,6 +26,7 @@ class MemoryStates:
 
     def __init__(self) -> None:
         self._rows: dict[TargetKey, ConditionTable] = {}
+        self._writes = 0
 
     def load_many(
         self,
@@ -37,6 +38,9 @@ class MemoryStates:
             if key in self._rows:
                 table.put_rows([row], self._rows[key])
         return table
+
+    def versions(self) -> str:
+        return str(self._writes)
 
     def moves(self, keys: Sequence[TargetKey], every: int, plant: str = "") -> bool:  # noqa: ARG002 - the port's signature
         return False
@@ -52,6 +56,7 @@ class MemoryStates:
         if (self.load_many(before.keys).watermark != before.watermark).any():
             raise Conflict("another evaluator has advanced some of these targets")
         self._rows |= {key: after.take([row]) for row, key in enumerate(after.keys)}
+        self._writes += 1
 
 
 class MemoryEvaluationPlans:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -40,10 +40,15 @@ class Gap:
 @dataclass(frozen=True)
 class EvaluationCoverage:
     """How far the targets are evaluated: `until`, the earliest of those that are evaluated on time,
-    None without one; and the gaps, those of most assets first."""
+    None without one; and the gaps, those of most assets first.
+
+    `on_time_until`: the last instant at which no other target is late, if no state is written;
+    None: none can become late.
+    """
 
     until: datetime | None
     gaps: tuple[Gap, ...]
+    on_time_until: datetime | None
 
     @cached_property
     def unknown_by_asset(self) -> Mapping[str, int]:
@@ -55,13 +60,21 @@ class EvaluationCoverage:
         return found
 
 
+class _Found(NamedTuple):
+    """A coverage, the instant of which it is, and the versions of the states it was found in."""
+
+    at: datetime
+    coverage: EvaluationCoverage
+    versions: str
+
+
 class RecentCoverage:
-    """Coverage of many targets, found again after some seconds: finding it takes longer than the
-    rest of a page."""
+    """Coverage of many targets, found again after some seconds if a state was written or a target
+    became late meanwhile: finding it takes longer than the rest of a page."""
 
     def __init__(self, later: Later | None = None) -> None:
         """`later`: begins work that need not be awaited; None: it is always awaited."""
-        self._found: tuple[datetime, EvaluationCoverage] | None = None
+        self._found: _Found | None = None
         self._later = later
         self._begun: datetime | None = None
 
@@ -72,21 +85,28 @@ class RecentCoverage:
         many."""
 
         def find_again() -> EvaluationCoverage:
-            found = find_gaps(states, targets, now, late)
-            self._found = (now, found) if len(targets) > _MANY else None
-            return found
+            versions = states.versions()  # a write after this is found the next time
+            coverage = find_gaps(states, targets, now, late)
+            self._found = _Found(now, coverage, versions)
+            return coverage
 
+        if len(targets) <= _MANY:
+            return find_gaps(states, targets, now, late)
         if self._found is None:
             return find_again()
-        at, found = self._found
+        at, coverage, versions = self._found
         if timedelta(0) <= now - at < _RECENT:
-            return found
+            return coverage
+        is_on_time = coverage.on_time_until is None or now <= coverage.on_time_until
+        if at <= now and is_on_time and states.versions() == versions:
+            self._found = _Found(now, coverage, versions)
+            return coverage
         if self._later is None or not timedelta(0) <= now - at < _LONGEST:
             return find_again()
         if self._begun != at:  # once for all who ask meanwhile
             self._begun = at
             self._later(find_again)
-        return found
+        return coverage
 
 
 def find_gaps(
@@ -95,14 +115,15 @@ def find_gaps(
     """Return how far targets are evaluated. `late`: the delay behind schedule and latency from
     which on an evaluation is late."""
     if not targets:
-        return EvaluationCoverage(None, ())
+        return EvaluationCoverage(None, (), None)
     table = states.load_many([target.key for target in targets])
     instant = to_millis(now)
     allowed = np.array([t.every + t.latency for t in targets], np.int64)
-    limit = instant - allowed - late // timedelta(milliseconds=1)
     has_state = table.watermark != NO_TIME
     since = np.array([t.since for t in targets], np.int64)
-    is_late = np.where(has_state, table.watermark, since) < limit
+    reached = np.where(has_state, table.watermark, since)
+    last_on_time = reached + allowed + late // timedelta(milliseconds=1)
+    is_late = last_on_time < instant
     is_unknown = table.unknown_count > 0
     needs_model = np.array([t.needs_model for t in targets])
     suspects = np.flatnonzero(is_late | is_unknown | (needs_model & ~has_state)).tolist()
@@ -129,9 +150,9 @@ def find_gaps(
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
         for (definition, kind, reason), rows in found.items()
     ]
-    return EvaluationCoverage(
-        until, tuple(sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason)))
-    )
+    ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
+    on_time_until = None if is_late.all() else from_millis(int(last_on_time[~is_late].min()))
+    return EvaluationCoverage(until, tuple(ordered), on_time_until)
 
 
 def _gap(

@@ -233,4 +233,4 @@ def _gaps_within(
         assets = tuple(a for a in gap.assets if _is_part(a, filters, plant))
         if assets:
             gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
-    return EvaluationCoverage(evaluated.until, tuple(gaps))
+    return EvaluationCoverage(evaluated.until, tuple(gaps), evaluated.on_time_until)

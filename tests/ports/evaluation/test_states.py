@@ -33,6 +33,20 @@ def move(states, key, before, after):
 HOT = "too-hot", "oven-1"
 
 
+def test_every_write_changes_the_versions_and_reading_does_not(stores):
+    seen = [stores.states.versions()]
+    first, second = ConditionState(watermark=at(1)), ConditionState(watermark=at(2))
+    save(stores.states, HOT, first)
+    seen.append(stores.states.versions())
+    move(stores.states, HOT, first, second)
+    seen.append(stores.states.versions())
+    save(stores.states, ("too-cold", "oven-1"), first)
+    seen.append(stores.states.versions())
+    assert len({*seen}) == 4
+    stores.states.load_many([HOT])
+    assert stores.states.versions() == seen[-1]
+
+
 def test_a_state_comes_back_equal(stores):
     full = ConditionState(
         watermark=at(10),

@@ -94,6 +94,33 @@ def test_the_gaps_of_many_targets_are_found_again_after_seconds(platform, monkey
     assert found(at(60) + timedelta(seconds=5)) == ()
 
 
+def test_gaps_are_not_looked_for_again_until_a_state_is_written_or_a_target_is_late(
+    platform, monkeypatch
+):
+    monkeypatch.setattr(gaps_module, "_MANY", 0)
+    platform.clock.instant = at(60)
+    evaluate(platform, ["too-hot"], at(59))
+    recent = gaps_module.RecentCoverage()
+    targets = read_plant(platform).targets
+
+    def found(minute):
+        return recent.find(platform.states, targets, at(minute), LATE)
+
+    first = found(60)
+    assert [found(minute) is first for minute in (61, 62, 63)] == [True] * 3
+    first_late = (first.on_time_until - at(0)) / timedelta(minutes=1)
+    assert found(first_late) is first
+    assert [gap.kind for gap in found(first_late + 0.1).gaps] == ["late"]
+    add_readings(
+        platform, [ReadingRow("oven-1", at(n), {"temperature": 200.0}) for n in (70, 80)], at(80)
+    )
+    platform.clock.instant = at(81)
+    evaluate(platform, ["too-hot"], at(80))
+    again = found(first_late + 0.2)
+    assert again.gaps == ()
+    assert again.until > first.until
+
+
 def test_the_gaps_of_before_are_shown_while_they_are_found_again(platform, monkeypatch):
     monkeypatch.setattr(gaps_module, "_MANY", 0)
     begun = []

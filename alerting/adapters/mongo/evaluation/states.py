@@ -89,6 +89,11 @@ class MongoStates:
             filled.update(row for row, _ in existing)
         return [row for row in rows if row not in filled]
 
+    @repeated
+    def versions(self) -> str:
+        found = self._shards.find({}, {"version": True}).sort("_id")
+        return " ".join(f"{one['_id']}:{one.get('version')}" for one in found)
+
     def moves(self, keys: Sequence[TargetKey], every: int, plant: str = NO_PLANT) -> bool:
         """Return whether a target of a shard was stored under another cadence, plant, or number of
         parts, when last read."""
