@@ -28,6 +28,7 @@ from alerting.usecases.platform_health.conditions import (
     KINDS,
     REFUSALS,
     REFUSED,
+    REGISTRY,
     AssetFreshness,
     PlatformFacts,
     PlatformFault,
@@ -45,13 +46,18 @@ _ALARMS_STAY = frozenset(
 
 
 def check_platform(
-    platform: UpkeepPorts, now: datetime, inventory: Inventory | None = None
+    platform: UpkeepPorts,
+    now: datetime,
+    inventory: Inventory | None = None,
+    *,
+    asks_registry: bool = True,
 ) -> list[PlatformFault]:
     """Raise an alert for each fault found now, resolve those over, return the faults. `inventory`:
-    if it was read already."""
-    facts = read_facts(platform, now, inventory)
+    if it was read already. `asks_registry`: whether the registry of models answers is asked, else
+    an alert about it stays as it is."""
+    facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
     faults = platform_conditions(facts, platform.health_limits, now)
-    for kind in KINDS:
+    for kind in KINDS if asks_registry else [kind for kind in KINDS if kind != REGISTRY]:
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
         record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
     return faults
@@ -75,7 +81,11 @@ def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
 
 
 def read_facts(
-    platform: UpkeepPorts, now: datetime, inventory: Inventory | None = None
+    platform: UpkeepPorts,
+    now: datetime,
+    inventory: Inventory | None = None,
+    *,
+    asks_registry: bool = True,
 ) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
     inventory = inventory or read_inventory(platform)
@@ -92,7 +102,7 @@ def read_facts(
         sources=source_statuses(platform.sources, platform.deliveries, now),
         sinks=sink_statuses(platform, now),
         declarations=platform.deliveries.declarations(),
-        registry_fault=_registry_fault(platform.models, trained),
+        registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
         backup=platform.backups(),
     )

@@ -2,7 +2,7 @@
 
 import email
 import email.policy
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -185,6 +185,30 @@ def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_
 class SilentModels:
     def alias(self, definition, alias):
         raise ModelUnavailable("MLflow does not answer")
+
+
+def test_the_console_leaves_the_registry_and_its_alert_to_the_maintenance(platform):
+    apply(platform, [learned_quickly()], "engineer", at(0), "test")
+
+    class RecordingModels:
+        asked = 0
+
+        def alias(self, definition, alias):
+            self.asked += 1
+            raise ModelUnavailable("MLflow does not answer")
+
+    def open_kinds():
+        return {alert.kind for alert in platform.platform_alerts.open()}
+
+    models = RecordingModels()
+    ill = replace(platform, models=models)
+    monitor = HealthMonitor(lambda: nullcontext(ill), lambda: at(NOW))
+    monitor.check()
+    assert (models.asked, "registry away" in open_kinds()) == (0, False)
+    maintain(ill, at(NOW))
+    assert (models.asked, "registry away" in open_kinds()) == (1, True)
+    monitor.check()
+    assert (models.asked, "registry away" in open_kinds()) == (1, True)
 
 
 def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when_it_is_over(
