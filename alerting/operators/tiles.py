@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -69,17 +70,17 @@ class PartTiles:
 
 
 @dataclass(frozen=True)
-class WatchedAssets:
-    """The assets of a plant, and which of them are watched by a definition.
+class TileAssets:
+    """The assets of a plant, and which of them have a definition.
 
-    `parts`: the part of each asset; `watched_of_part`, `others_of_part`: numbers of watched assets
-    and of others, by part.
+    `parts`: the part of each asset; `evaluated_of_part`, `others_of_part`: numbers of such
+    assets and of others, by part.
     """
 
     assets: Mapping[str, PlantAsset]
     parts: Mapping[str, str]
-    watched: frozenset[str]
-    watched_of_part: Mapping[str, int]
+    evaluated: frozenset[str]
+    evaluated_of_part: Mapping[str, int]
     others_of_part: Mapping[str, int]
 
 
@@ -107,21 +108,21 @@ def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
     return found
 
 
-def find_watched(
+def find_tile_assets(
     assets: Mapping[str, PlantAsset],
     parts: Mapping[str, str],
     definition_counts: Mapping[str, int],
-) -> WatchedAssets:
+) -> TileAssets:
     """Return which assets have a definition. `parts`: the part of each asset; `definition_counts`:
     how many definitions are evaluated on each."""
-    watched = frozenset(n for n, number in definition_counts.items() if number and n in assets)
-    by_part = Counter(parts.get(name, name) for name in watched)
-    others = Counter(parts.get(name, name) for name in assets if name not in watched)
-    return WatchedAssets(assets, parts, watched, by_part, others)
+    evaluated = frozenset(n for n, number in definition_counts.items() if number and n in assets)
+    by_part = Counter(parts.get(name, name) for name in evaluated)
+    others = Counter(parts.get(name, name) for name in assets if name not in evaluated)
+    return TileAssets(assets, parts, evaluated, by_part, others)
 
 
 def make_tiles(
-    plant: WatchedAssets,
+    plant: TileAssets,
     still_open: Sequence[Episode],
     unacknowledged: Iterable[Episode],
     unknown: Mapping[str, int],
@@ -135,7 +136,7 @@ def make_tiles(
     assets = plant.assets
     open_on = _by_asset(still_open)
     over_on = _by_asset(unacknowledged)
-    normal = Counter(plant.watched_of_part)
+    normal = Counter(plant.evaluated_of_part)
     without = Counter(plant.others_of_part)
     tiles: dict[str, list[Tile]] = {part: [] for part in (*normal, *without)}
     wrong = {*open_on, *over_on, *(name for name in unknown if name in assets)}
@@ -145,9 +146,9 @@ def make_tiles(
         tile = _tile(one, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
         tiles.setdefault(part, []).append(replace(tile, silenced=silenced.get(name)))
         if name in assets:
-            (normal if name in plant.watched else without)[part] -= 1
-    is_small = len(plant.watched) <= MOST_NORMAL
-    for name in (plant.watched if is_small or silenced else frozenset[str]()) - wrong:
+            (normal if name in plant.evaluated else without)[part] -= 1
+    is_small = len(plant.evaluated) <= MOST_NORMAL
+    for name in (plant.evaluated if is_small or silenced else frozenset[str]()) - wrong:
         part = plant.parts.get(name, name)
         mark = silenced.get(name)
         if is_small or mark != silenced.get(part):
@@ -165,6 +166,22 @@ def make_tiles(
         for name, of_part in tiles.items()
     ]
     return sorted(found, key=_part_order)
+
+
+def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
+    """Return the parts in their order, but those of a single asset that follow one another as one
+    part without name and title: a title above a tile that bears it would say it twice."""
+    found: list[PartTiles] = []
+    for is_lone, group in groupby(parts, key=_is_lone):
+        if is_lone:
+            found.append(PartTiles("", "", tuple(part.tiles[0] for part in group)))
+        else:
+            found += group
+    return found
+
+
+def _is_lone(part: PartTiles) -> bool:
+    return len(part.tiles) == 1 and not part.normal and not part.without_definition
 
 
 def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:

@@ -1,7 +1,13 @@
 import pytest
 
 from alerting.operators.silences import SilenceMark
-from alerting.operators.tiles import PlantAsset, find_parts, find_watched, make_tiles
+from alerting.operators.tiles import (
+    PlantAsset,
+    find_parts,
+    find_tile_assets,
+    join_lone_parts,
+    make_tiles,
+)
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 
@@ -15,7 +21,7 @@ def plant(*names, parent="line-1"):
 
 def tiles_of(assets, still_open=(), over=(), unknown=None, watched=None):
     watched = watched if watched is not None else dict.fromkeys(assets, 1)
-    plant = find_watched(assets, find_parts(assets), watched)
+    plant = find_tile_assets(assets, find_parts(assets), watched)
     found = make_tiles(plant, list(still_open), list(over), unknown or {})
     return {tile.asset: tile for part in found for tile in part.tiles}
 
@@ -57,7 +63,7 @@ def test_a_tile_leads_to_the_worst_of_its_alarms_and_counts_them():
 
 def test_of_many_normal_assets_the_number_is_shown():
     assets = plant(*(f"a-{n}" for n in range(100)))
-    all_watched = find_watched(assets, find_parts(assets), dict.fromkeys(assets, 1))
+    all_watched = find_tile_assets(assets, find_parts(assets), dict.fromkeys(assets, 1))
     [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {})
     assert [tile.asset for tile in part.tiles] == ["a-7"]
     assert part.normal == 100  # 99, and the line
@@ -68,7 +74,7 @@ def test_silenced_assets_are_marked_and_shown_unless_all_of_their_part_is_silenc
     assets = plant(*(f"a-{n}" for n in range(100)))
     mark = SilenceMark("maintenance", is_whole=True)
     silenced = dict.fromkeys(assets, mark) if of_all else {"a-7": mark, "a-8": mark}
-    all_watched = find_watched(assets, find_parts(assets), dict.fromkeys(assets, 1))
+    all_watched = find_tile_assets(assets, find_parts(assets), dict.fromkeys(assets, 1))
     [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {}, silenced)
     shown = {tile.asset: (tile.state, tile.silenced) for tile in part.tiles}
     both = {"a-7": ("happening", mark), "a-8": ("normal", mark)}
@@ -93,6 +99,22 @@ def test_the_parts_of_a_plant_are_below_its_one_topmost_asset():
         "fan": "line-1",
         "mixer": "line-2",
     }
+
+
+def test_assets_that_are_a_part_by_themselves_are_drawn_together():
+    names = ("alone-1", "alone-2", "line-1", "oven", "fan", "idle", "alone-3")
+    above = {"oven": "line-1", "fan": "line-1"}
+    assets = {name: PlantAsset(name, name, above.get(name)) for name in names}
+    counts = dict.fromkeys({*assets} - {"idle"}, 1)
+    parts = make_tiles(
+        find_tile_assets(assets, find_parts(assets), counts), [episode(1, asset="oven")], [], {}
+    )
+    drawn = [(part.title, [t.asset for t in part.tiles]) for part in join_lone_parts(parts)]
+    assert drawn == [
+        ("line-1", ["oven", "fan", "line-1"]),
+        ("", ["alone-1", "alone-2", "alone-3"]),
+        ("idle", []),
+    ]
 
 
 def test_assets_that_name_each_other_as_parent_end():

@@ -10,7 +10,7 @@ from alerting.definitions.model import Revision
 from alerting.definitions.plants import AssetTree, Plants
 from alerting.episodes.targets import EvaluationTarget
 from alerting.operators.permissions import Scopes
-from alerting.operators.tiles import PlantAsset, WatchedAssets, find_parts, find_watched
+from alerting.operators.tiles import PlantAsset, TileAssets, find_parts, find_tile_assets
 from alerting.ports import EvaluationPorts
 from alerting.usecases.access.visible import Later, RecentSources
 from alerting.usecases.now.gaps import RecentCoverage
@@ -34,9 +34,9 @@ class KnownPlant:
     recent_coverage: RecentCoverage
 
     @cached_property
-    def watched(self) -> WatchedAssets:
+    def tile_assets(self) -> TileAssets:
         """Return which assets have a definition."""
-        return find_watched(self.assets, self.parts, self.definition_counts)
+        return find_tile_assets(self.assets, self.parts, self.definition_counts)
 
     @cached_property
     def suppressible(self) -> frozenset[str]:

@@ -18,7 +18,13 @@ from alerting.operators.causes import (
     raised_in,
 )
 from alerting.operators.silences import Silence, SilenceMark, find_marks
-from alerting.operators.tiles import PartTiles, chain_above, find_watched, make_tiles
+from alerting.operators.tiles import (
+    PartTiles,
+    chain_above,
+    find_tile_assets,
+    join_lone_parts,
+    make_tiles,
+)
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
 from alerting.usecases.now.gaps import EvaluationCoverage, Gap
@@ -83,6 +89,11 @@ class Now:
         return [e for cause in (*self.happening, *self.expected) for e in cause.episodes]
 
     @property
+    def tile_groups(self) -> list[PartTiles]:
+        """Return the parts as they are drawn: assets that are a part by themselves together."""
+        return join_lone_parts(self.parts)
+
+    @property
     def gap_definitions(self) -> int:
         """Return how many definitions are not evaluated somewhere."""
         return len({gap.definition for gap in self.gaps})
@@ -119,12 +130,12 @@ def read_now(
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
     silences = silences_at(platform, now)
     leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
-    watched = plant.watched
+    tile_assets = plant.tile_assets
     if filters.asset is not None or filters.line is not None:
         assets = {name: a for name, a in plant.assets.items() if _is_part(name, filters, plant)}
-        watched = find_watched(assets, plant.parts, plant.definition_counts)
+        tile_assets = find_tile_assets(assets, plant.parts, plant.definition_counts)
     parts = make_tiles(
-        watched,
+        tile_assets,
         shows,
         shown_over,
         evaluated.unknown_by_asset,

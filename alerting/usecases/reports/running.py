@@ -81,16 +81,21 @@ def known_summaries(
 
 
 def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
-    """Compute the figures whose last look is too old; return of how many periods. Idempotent."""
+    """Compute the figures whose last look is too old; return of how many periods. Idempotent.
+
+    A new plant is looked at sooner: again after as long as it existed at the last look.
+    """
+    latest = platform.definitions.latest_revisions()
+    first = min((r.at for r in latest), default=as_of)
     routes = [route for route in read_routes(platform.routes)[0] if route.shifts]
     present = [shown_period(one, routes, platform.zone, as_of) for one in LENGTHS]
     made = 0
-    for period in [*present, *islice(_unknown_weeks(platform, as_of), _AT_ONCE)]:
+    for period in [*present, *islice(_unknown_weeks(platform, first, as_of), _AT_ONCE)]:
         newest = platform.reports.get(_id(platform, period))
         if (
             newest is None
             or newest.start != period.start
-            or newest.as_of + period.every < as_of
+            or newest.as_of + min(period.every, max(newest.as_of - first, timedelta(0))) < as_of
             or as_of < newest.as_of
         ):
             _store(platform, period, min(period.end, as_of), as_of)
@@ -99,13 +104,15 @@ def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], N
     return made
 
 
-def _unknown_weeks(platform: ReportPorts, as_of: datetime) -> Iterator[ShownPeriod]:
+def _unknown_weeks(
+    platform: ReportPorts, first: datetime, as_of: datetime
+) -> Iterator[ShownPeriod]:
     """Yield past weeks without a report and without figures since they were closed, newest first;
-    none where the reports on the plant are on weeks, for then each gets one."""
+    none where the reports on the plant are on weeks, for then each gets one. `first`: when the
+    first definition was stored."""
     if platform.plant_report.period == "week":
         return
     calendar = ReportCalendar(platform, as_of)
-    first = min((r.at for r in platform.definitions.latest_revisions()), default=as_of)
     for period in islice(periods_back("week", as_of, platform.zone), WEEKS - 1):
         shown = _of_calendar(period, platform.zone)
         newest = platform.reports.get(_id(platform, shown))

@@ -35,7 +35,8 @@ HOT = "too-hot", "oven-1"
 
 def test_every_write_changes_the_versions_and_reading_does_not(stores):
     seen = [stores.states.versions()]
-    first, second = ConditionState(watermark=at(1)), ConditionState(watermark=at(2))
+    first = ConditionState(watermark=at(1))
+    second = ConditionState(watermark=at(2))
     save(stores.states, HOT, first)
     seen.append(stores.states.versions())
     move(stores.states, HOT, first, second)

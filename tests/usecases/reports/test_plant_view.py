@@ -132,6 +132,15 @@ def test_figures_are_computed_again_when_they_are_old_and_weeks_without_reports_
     assert look(monthly, now + timedelta(hours=16)) == ["shift so far", "2026-W04 so far"]
 
 
+def test_a_new_plant_is_looked_at_again_after_as_long_as_it_existed():
+    new = in_memory_platform()
+    new.assets.store_assets([oven()])
+    apply(new, [too_hot()], "engineer", at(0), "test")
+    week = "2026-W02 so far"
+    seen = [minute for minute in range(10, 24 * 60, 10) if week in look(new, at(minute))]
+    assert seen == [10, 30, 70, 150, 280, 410, 540, 670, 800, 930, 1060, 1190, 1320]
+
+
 def test_the_shift_is_that_of_a_route_and_the_day_without_any(platform):
     look(platform)
     day = read_plant(platform, "shift", None)
