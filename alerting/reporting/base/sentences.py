@@ -246,9 +246,13 @@ def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribu
 
 
 def headline(episode: Episode) -> str:
-    """Return the headline: from the raise, or the last change of severity, or what has come."""
-    if episode.phase == "happening" and episode.happening_at is not None:
-        return translatable("It is happening: {reason}", reason=happening_reason(episode) or "")
+    """Return the headline: from the raise, or the last change of severity, or what has come, with
+    the instant at which it was so: values have changed since."""
+    if episode.phase == "happening" and (came := _coming(episode)) is not None:
+        known = came.at.isoformat()
+        return translatable(
+            "It is happening. As of {when}: {reason}", when=known, reason=came.reason
+        )
     changes = (
         [t.reason for t in episode.transitions if t.kind == "severity"]
         if episode.condition == "open"
@@ -266,9 +270,14 @@ def headline(episode: Episode) -> str:
 
 def happening_reason(episode: Episode) -> str | None:
     """Return what has come, as known when it came; None if it has not come."""
+    came = _coming(episode)
+    return None if came is None else came.reason
+
+
+def _coming(episode: Episode) -> Transition | None:
     if episode.happening_at is None:
         return None
-    return next((t.reason for t in reversed(episode.transitions) if t.kind == "happening"), None)
+    return next((t for t in reversed(episode.transitions) if t.kind == "happening"), None)
 
 
 def message(episode: Episode) -> str:

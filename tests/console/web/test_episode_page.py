@@ -396,7 +396,10 @@ def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_re
         title in words
         for title in ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")
     ] == [True] * 4
-    assert "It is happening: Moisture is 4.7 %, limit 4.5 %, since today 00:07." in words
+    assert (
+        "It is happening. As of today 00:09: Moisture is 4.7 %, limit 4.5 %, since today 00:07."
+        in words
+    )
     sections = re.split(r'<section id="(?:happening|expected|unacknowledged|earlier)">', page)[1:]
     shown = [
         re.findall(r"class=\"title\" href=\"/episodes/([0-9a-f]{24})", section)
