@@ -9,7 +9,9 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from tests.report_material import (
     CLASSIFIER,
+    START,
     THRESHOLD,
+    H,
     episode,
     good_material,
     problems,
@@ -111,6 +113,16 @@ def test_few_cases_are_told_with_the_range_of_what_is_possible():
         )
     )
     assert "only 2 problems: anything from 9.5 % to 91 % is possible" in page
+
+
+def test_a_long_false_alarm_that_counts_more_than_once_is_explained(good_page):
+    long = replace(episode(300, outcome="no"), closed_at=START + 310 * H)
+    material = good_material()
+    page = page_of(replace(material, episodes=[*material.episodes, long]))
+    assert "8 of 13 alarms with an outcome" in page, "one of eleven counts as three"
+    assert "counts once for each 4 h that it lasts" in page
+    assert "7 right, 5 false" in page
+    assert "that it lasts" not in good_page
 
 
 def test_what_people_wrote_is_escaped():

@@ -111,7 +111,11 @@ class PreviousPeriod:
 
 @dataclass(frozen=True)
 class ReportMetrics:
-    """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1."""
+    """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1.
+
+    `outcomes`: number of alarms by outcome; `counted`: the same as shares and rates count them (see
+    `counted_outcomes`).
+    """
 
     definition: str
     title: str
@@ -127,6 +131,7 @@ class ReportMetrics:
     models: tuple[ModelInService, ...]
     evaluated: dict[str, tuple[datetime, datetime]]
     outcomes: dict[str, int]
+    counted: dict[str, int]
     too_late: int
     backfilled: int
     not_notified: int
@@ -245,6 +250,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         models=tuple(m.models),
         evaluated=dict(m.evaluated),
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
+        counted={outcome: counted[outcome] for outcome in OUTCOMES},
         too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
