@@ -96,7 +96,7 @@ class HealthMonitor:
         if self._tidy is not None:
             self._tidy(platform, self._now())
         self._inventory = read_inventory(platform, self._inventory)
-        # the maintenance asks the registry: MLflow's client would take 90 MB of this process
+        # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
         faults = check_platform(platform, now, self._inventory, asks_registry=False)
         if any(fault.kind == LATE for fault in faults):
             deliver_due(platform, now)
