@@ -21,6 +21,7 @@ from alerting_tasks.training import (
     training_options,
 )
 
+from alerting.definitions.families import longest_first
 from alerting.definitions.model import ModelDefinition
 
 
@@ -33,7 +34,7 @@ def build(definition: ModelDefinition, revision: int) -> None:
         search = candidate.override(execution_timeout=candidate_timeout(definition)).partial(
             mlflow_run=mlflow_run
         )
-        candidates = search.expand(family=sorted(definition.families))
+        candidates = search.expand(family=longest_first(definition.families))
         decision = compare(mlflow_run)
         candidates >> decision
         [mlflow_run, candidates, decision] >> record_failure(definition.name)

@@ -5,6 +5,7 @@ A package adds a family by an entry point in the group `alerting.families`: name
 `module:object`.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ OPTIONAL = ("xgboost",)
 # tried for every problem whose variable the model may see, without being asked for
 PERSISTENCE = "persistence"
 GROUP = "alerting.families"
+_LONGEST = "random_forest"
+# linear models and rules; families that are not named here are boosted trees, or may be anything
+_SHORT = ("logistic_regression", "ridge", "smoothing", "seasonal_naive", PERSISTENCE)
 
 
 @cache  # a look at every installed package takes a twentieth of a second
@@ -44,3 +48,14 @@ def require_family(name: str) -> str:
     raise ValueError(
         f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else "")
     )
+
+
+def longest_first(families: Iterable[str]) -> list[str]:
+    """Return families in the order in which a training begins to search them: those that take
+    longest first, so that none of these runs alone at the end where fewer run at once than there
+    are."""
+
+    def order(name: str) -> tuple[int, str]:
+        return (_SHORT.index(name) + 1 if name in _SHORT else -(name == _LONGEST)), name
+
+    return sorted(families, key=order)
