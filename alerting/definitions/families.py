@@ -19,8 +19,7 @@ OPTIONAL = ("xgboost",)
 PERSISTENCE = "persistence"
 GROUP = "alerting.families"
 _LONGEST = "random_forest"
-# linear models and rules; families that are not named here are boosted trees, or may be anything
-_SHORT = ("logistic_regression", "ridge", "smoothing", "seasonal_naive", PERSISTENCE)
+_SHORTEST = ("logistic_regression", PERSISTENCE)
 
 
 @cache  # a look at every installed package takes a twentieth of a second
@@ -56,6 +55,6 @@ def longest_first(families: Iterable[str]) -> list[str]:
     are."""
 
     def order(name: str) -> tuple[int, str]:
-        return (_SHORT.index(name) + 1 if name in _SHORT else -(name == _LONGEST)), name
+        return (name in _SHORTEST) - (name == _LONGEST), name
 
     return sorted(families, key=order)

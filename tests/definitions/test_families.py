@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fast
         ),
         (
             ("persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"),
-            ["boosted_trees", "ridge", "smoothing", "seasonal_naive", "persistence"],
+            ["boosted_trees", "ridge", "seasonal_naive", "smoothing", "persistence"],
         ),
         (("xgboost", "added", "random_forest"), ["random_forest", "added", "xgboost"]),
     ],

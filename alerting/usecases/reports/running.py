@@ -83,7 +83,8 @@ def known_summaries(
 def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
     """Compute the figures whose last look is too old; return of how many periods. Idempotent.
 
-    A new plant is looked at sooner: again after as long as it existed at the last look.
+    A new plant is looked at sooner: again once it is twice as old as at the last look. Its age
+    counts from the oldest of the revisions in force.
     """
     latest = platform.definitions.latest_revisions()
     first = min((r.at for r in latest), default=as_of)

@@ -87,6 +87,17 @@ def test_tiles_tell_apart_what_happens_what_is_expected_and_what_is_unknown(plan
     assert "It was never evaluated." in text_of(page)
 
 
+def test_assets_that_are_a_part_by_themselves_stand_in_one_row_without_headings(plant, browser):
+    known = {"temperature": Variable(unit="°C")}
+    plant.assets.store_assets([Asset(name=f"kiln-{n}", variables=known) for n in range(1, 4)])
+    apply(plant, [too_hot(name="kilns", assets=["kiln-*"])], "ann", at(1), "test")
+    log_in(browser)
+    parts = browser.get("/").text.split('<div class="now-part">')[1:]
+    (row,) = (part for part in parts if "kiln-1" in part)
+    assert row.count('data-asset="kiln-') == 3
+    assert "<h2>" not in row
+
+
 def test_the_present_value_stands_beside_its_limit(plant, browser):
     rows = [ReadingRow("oven-1", at(540 + n), {"temperature": 200 + n / 3}) for n in range(60)]
     add_readings(plant, rows, at(600))

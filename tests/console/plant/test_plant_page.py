@@ -7,15 +7,18 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.ports import AuditFilter
+from alerting.usecases.reports.running import refresh_plant
 from tests.builders import at
 from tests.helpers.console.two_lines import (
     FIRST,
     NOW,
     TOKENS_FILE,
     in_a_browser,
+    of_the_plant,
     plant,
     sender,
 )
+from tests.in_memory_platform import in_memory_platform
 
 HOT = f"{FIRST}-hot"
 
@@ -47,6 +50,15 @@ def test_the_page_shows_counts_money_weeks_and_the_proposal_that_can_be_applied_
         assert text in page
     assert page.count("<svg viewBox") == 3
     assert f'action="/plant/{HOT}/apply"' in page
+
+
+def test_a_month_in_which_nothing_was_evaluated_counts_no_alert():
+    empty = in_memory_platform()
+    empty.clock.instant = at(NOW)
+    refresh_plant(empty, at(NOW), lambda _: None)
+    app = create_app(empty, TOKENS_FILE, now=lambda: at(NOW))
+    page = TestClient(app).get("/plant", headers=of_the_plant("viewer").headers)
+    assert "no alert had anything to report" in page.text
 
 
 def test_a_viewer_sees_the_figures_and_cannot_answer_a_proposal(client):
