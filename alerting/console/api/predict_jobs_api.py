@@ -92,7 +92,7 @@ class JobView(View):
     )
 
 
-def _files(request: Request) -> JobFolder:
+async def _files(request: Request) -> JobFolder:
     found: JobFolder | None = request.app.state.predict_files
     if found is None:
         raise HTTPException(503, "this server takes no predict jobs")

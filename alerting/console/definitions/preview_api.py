@@ -129,7 +129,7 @@ class PreviewView(View):
     result: PreviewResult | None
 
 
-def _previews(request: Request) -> Previews:
+async def _previews(request: Request) -> Previews:
     found: Previews = request.app.state.previews
     return found
 

@@ -21,7 +21,7 @@ from alerting.usecases.handover.choose import (
 LENGTHS: dict[str, ShiftLength] = {"8": 8, "12": 12, "24": 24}
 
 
-def _choice(
+async def _choice(
     line: NameQuery | None = None,
     at: Annotated[
         Instant | None, Query(description="An instant in the shift; now when left out.")

@@ -14,7 +14,7 @@ from alerting.usecases.now.overview import NowFilters
 _BACK = re.compile(r"/(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
 
 
-def _filters(
+async def _filters(
     line: NameQuery | None = None,
     asset: NameQuery | None = None,
     severity: Annotated[

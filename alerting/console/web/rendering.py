@@ -109,7 +109,8 @@ def render_again(
     or numbers; as before if it is asked the same again within a minute of the line: pages show the
     same alarms again and again.
 
-    The macro must read nothing else of the page but `now`, `zone` and `language`.
+    The macro must read nothing else of the page but `now`, `zone`, `language`, and what is the
+    same on all pages.
     """
     now: datetime = page["now"]
     language: Language = page["language"]

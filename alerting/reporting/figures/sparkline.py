@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Literal
-
-import numpy as np
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.reporting.base.messages import number
@@ -71,18 +71,18 @@ def sparkline(
     ys = (_SIDE * (1 - (values - low) / height)).round(1).tolist()
     path = "M" + "L".join(f"{x:g} {y:g}" for x, y in zip(xs, ys, strict=True))
     limit_y = None if limit is None else round(_SIDE * (1 - (limit - low) / height), 1)
-    direction = _direction(values, height)
+    direction = _direction(values.tolist(), height)
     return Sparkline(path, limit_y, limit, last, unit, int(at[-1]), direction)
 
 
-def _direction(values: Floats, height: float) -> Direction | None:
+def _direction(values: Sequence[float], height: float) -> Direction | None:
     """Return where the last third of values lies beside the third before: further than the usual
     step between two values, and than a small part of the range."""
     if len(values) < _ENOUGH:
         return None
     third = len(values) // 3
-    moved = float(np.median(values[-third:]) - np.median(values[-2 * third : -third]))
-    step = float(np.median(np.abs(np.diff(values))))
+    moved = median(values[-third:]) - median(values[-2 * third : -third])
+    step = median(abs(later - earlier) for earlier, later in pairwise(values))
     if abs(moved) <= max(step, _LEAST_MOVE * height):
         return "steady"
     return "rising" if moved > 0 else "falling"
