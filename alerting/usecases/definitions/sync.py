@@ -1,7 +1,7 @@
 """Definitions: plan and apply documents, and make revisions of documents edited directly in the
 database."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -274,6 +274,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     ]
     record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
+    in_force = {r.name: r.definition for r in latest_revisions}
     known_faults = platform.definitions.faulty()
     assets = index_assets(valid, faulty_assets)
     types = platform.assets.event_types()
@@ -285,7 +286,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         name = str(marked.get("_label", document.get("name")))
         try:
             definition = parse_beside_assets(document, assets, types)
-            faults = _faults_in_force(definition, (*latest.values(), *new), assets, types)
+            faults = _faults_in_force(definition, in_force, assets, types)
         except DefinitionRefused as refusal:
             faults = list(refusal.faults)
         except Exception as error:  # any content of a document: no document stops the others
@@ -295,7 +296,9 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         if faults:
             faulty[name] = [str(f) for f in faults]
         elif name not in latest or latest[name].definition != definition:
-            new.append(_add_edited(platform, definition, at))
+            revision = _add_edited(platform, definition, at)
+            new.append(revision)
+            in_force[revision.name] = revision.definition
         _record_faults(
             platform.definitions,
             platform.audit,
@@ -307,22 +310,22 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         )
         documented.add(name)
     forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
-    latest.update({revision.name: revision for revision in new})
+    latest.update({one.name: one for one in new})
     return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty, assets)
 
 
 def _faults_in_force(
     definition: Definition,
-    revisions: Iterable[Revision],
+    in_force: Mapping[str, Definition],
     assets: AssetIndex,
     types: Sequence[EventType],
 ) -> list[Fault]:
-    """Return the faults of an active definition against assets and other definitions."""
+    """Return the faults of an active definition against assets and others in force, by name."""
     if definition.state != "active":
         return []
     faults = faults_against_assets(definition, assets, types)
     if definition.suppression and definition.suppression.inhibited:
-        faults += inhibition_faults(definition, {r.name: r.definition for r in revisions}, assets)
+        faults += inhibition_faults(definition, in_force, assets)
     return faults
 
 
