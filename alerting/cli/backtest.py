@@ -36,7 +36,10 @@ def backtest(
         str | None,
         typer.Option(
             "--from",
-            help="Start, ISO 8601 with zone; four weeks before --to if left out.",
+            help=(
+                "Start, ISO 8601 with zone; four weeks before --to if left out, or at the first "
+                "reading."
+            ),
             metavar="TIME",
         ),
     ] = None,
@@ -44,7 +47,10 @@ def backtest(
         str | None,
         typer.Option(
             "--to",
-            help="End, ISO 8601 with zone; the last midnight (UTC) when left out.",
+            help=(
+                "End, ISO 8601 with zone; the last midnight (UTC) when left out, or the last "
+                "reading before it."
+            ),
             metavar="TIME",
         ),
     ] = None,
@@ -76,14 +82,11 @@ def backtest(
     from alerting.usecases.backtest import backtest as backtesting
 
     cadence = _retrain(retrain)
-    begin = instant(start, "--from")
-    stop = instant(end, "--to")
+    asked = (instant(start, "--from"), instant(end, "--to"))
     with platform() as p, progress() as report_progress:
         subject = _subject(p, what)
-        until = stop or p.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        made = backtesting.backtest(
-            p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, report_progress
-        )
+        begin, until = backtesting.find_period(p, subject, *asked)
+        made = backtesting.backtest(p, subject, begin, until, cadence, fresh, report_progress)
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
     if as_json:
@@ -151,6 +154,7 @@ def _print(made: "Backtest", target: Path) -> None:
         {**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]}
         for s in made.segments
     ]
+    console.print(f"{made.definition} from {short(made.start)} to {short(made.end)}")
     if any(s["verdict"] for s in made.segments):
         show(
             rows,

@@ -147,7 +147,8 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
             "definitions' allowed lateness reaches (see: alerting late-data)"
         )
     if rejects:
-        lines.append(f"{result.rejected:,} bad lines were written to {rejects}")
+        bad = "1 bad line was" if result.rejected == 1 else f"{result.rejected:,} bad lines were"
+        lines.append(f"{bad} written to {rejects}")
     for line in lines:
         console.print(line)
 

@@ -41,6 +41,7 @@ from alerting.usecases.training.derived import fix_features
 RULES = 4  # part of a run's identity: results stored under other rules do not count
 # length of a segment without training, which bounds the work that an interruption loses
 WITHOUT_TRAINING = timedelta(days=7)
+USUAL = timedelta(weeks=4)
 
 
 def named_subject(platform: PlanPorts, name: str) -> Subject:
@@ -59,6 +60,23 @@ def written_subject(platform: PlanPorts, document: Document) -> Subject:
         next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"),
         applied=False,
     )
+
+
+def find_period(
+    platform: TrainingPorts, subject: Subject, start: datetime | None, end: datetime | None
+) -> tuple[datetime, datetime]:
+    """Return the period of a backtest. Left out, its end is the last midnight (UTC), or the last
+    reading of its assets before; its start is four weeks earlier, or at the first reading, to the
+    hour."""
+    now = platform.clock.now()
+    spans = _spans_of_readings(platform, subject.definition)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    until = end or min(midnight, max((last for _, last in spans), default=midnight))
+    begin = start or until - USUAL
+    first = min((first for first, _ in spans), default=begin)
+    if start is None and begin < first < until:
+        begin = first.replace(minute=0, second=0, microsecond=0)
+    return begin, until
 
 
 @log_context(sandbox="backtest")
@@ -166,8 +184,7 @@ def require_past(platform: TrainingPorts, subject: Subject, start: datetime, end
             f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of "
             "the future to test with"
         )
-    assets = matching_assets(subject.definition, platform.assets.all())
-    spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]
+    spans = _spans_of_readings(platform, subject.definition)
     if any(first < end and last > start for first, last in spans):
         return
     have = (
@@ -180,6 +197,14 @@ def require_past(platform: TrainingPorts, subject: Subject, start: datetime, end
         f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to "
         f"{end.isoformat()}{have}: choose another period, or import readings first"
     )
+
+
+def _spans_of_readings(
+    platform: TrainingPorts, definition: Definition
+) -> list[tuple[datetime, datetime]]:
+    """Return the instants of the first and last reading of each asset that has any."""
+    assets = matching_assets(definition, platform.assets.all())
+    return [span for a in assets if (span := platform.readings.span(a.name)) is not None]
 
 
 def in_service(revision: Revision, start: datetime) -> Revision:

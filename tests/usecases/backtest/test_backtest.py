@@ -15,7 +15,13 @@ from alerting.ports.platform_alerts import no_backups
 from alerting.ports.sweeps import NoSweeps
 from alerting.readings.instants import to_millis
 from alerting.reporting.page.backtest import Cost
-from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
+from alerting.usecases.backtest.backtest import (
+    backtest,
+    find_period,
+    run_id,
+    segment_starts,
+    written_subject,
+)
 from alerting.usecases.backtest.metrics import cost_of
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.ingestion.arrivals import add_readings
@@ -28,13 +34,11 @@ from tests.in_memory_platform import in_memory_platform
 DAY = 24 * 60
 
 
-def plant():
-    platform = replace(
-        in_memory_platform(),
-        readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0])),
-    )
+def plant(minutes=(0, 60, 12 * DAY), now=16 * DAY):
+    frame = history(list(minutes), temperature=[200.0, 230.0, 200.0])
+    platform = replace(in_memory_platform(), readings=FrameReadings(frame))
     platform.assets.store_assets([oven()])
-    platform.clock.instant = at(16 * DAY)
+    platform.clock.instant = at(now)
     return platform
 
 
@@ -67,6 +71,24 @@ def test_a_stretch_that_cannot_be_tested_is_refused(start, end, words):
     platform = plant()
     with pytest.raises(UserError, match=words):
         backtest(platform, written_subject(platform, too_hot()), at(start * DAY), at(end * DAY))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "asked", "found"),
+    [
+        ((20, 60, 12 * DAY), (None, None), (0, 12 * DAY)),
+        ((20, 60, 12 * DAY), (30, None), (30, 12 * DAY)),
+        ((20, 60, 12 * DAY), (None, 5 * DAY), (0, 5 * DAY)),
+        ((20, 60, 50 * DAY + 30), (None, None), (22 * DAY, 50 * DAY)),
+        ((20, 60, 40 * DAY), (None, None), (12 * DAY, 40 * DAY)),
+        ((50 * DAY + 20, 50 * DAY + 25, 50 * DAY + 30), (None, None), (22 * DAY, 50 * DAY)),
+    ],
+)
+def test_the_period_of_a_backtest_is_that_of_the_readings(minutes, asked, found):
+    platform = plant(minutes, 50 * DAY + 60)
+    subject = written_subject(platform, too_hot())
+    start, end = (None if one is None else at(one) for one in asked)
+    assert find_period(platform, subject, start, end) == (at(found[0]), at(found[1]))
 
 
 def test_a_faulty_file_is_refused_with_its_faults():
