@@ -6,6 +6,8 @@ from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
+
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import (
     events_frame,
@@ -18,9 +20,11 @@ from alerting.adapters.samples.columns import (
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import (
+    BatchMatch,
     Document,
     EventRow,
     NewestReading,
+    ReadingBatch,
     ReadingColumns,
     ReadingKey,
     ReadingRow,
@@ -43,6 +47,14 @@ class MemoryReadings:
         self._instants: dict[str, list[datetime]] = {}
         self._arrived: dict[tuple[str, datetime], datetime] = {}
         self._events: dict[str, dict[tuple[str, datetime], EventRow]] = {}
+
+    def match(self, batch: ReadingBatch) -> BatchMatch:
+        stored = [self._rows.get(row.asset, {}).get(row.ts) for row in batch]
+        same = [
+            found is not None and not found.quality and row.values.items() <= found.values.items()
+            for row, found in zip(batch, stored, strict=True)
+        ]
+        return BatchMatch(np.array([found is None for found in stored], bool), np.array(same, bool))
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         found = {(asset, ts): self._rows.get(asset, {}).get(from_millis(ts)) for asset, ts in keys}
