@@ -236,11 +236,16 @@ class MongoReadings:
 
 
 def read_pieces(
-    readings: MongoCollection, asset: str, query: Document, types: Mapping[str, VariableType]
+    readings: MongoCollection,
+    asset: str,
+    query: Document,
+    types: Mapping[str, VariableType],
+    limit: int = 0,
 ) -> Iterator[ReadingColumns]:
-    """Yield the readings of one asset that a query finds, sorted, batch after batch."""
+    """Yield the readings of one asset that a query finds, sorted, batch after batch; at most
+    `limit` (0: all)."""
     batches: Any = readings.find_raw_batches(
-        query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK
+        query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK, limit=limit
     )
     for batch in batches:
         yield _columns(asset, batch, types)

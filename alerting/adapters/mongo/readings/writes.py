@@ -36,7 +36,7 @@ from alerting.ports import (
     ReadingKey,
     ReadingRow,
 )
-from alerting.readings.instants import datetimes, from_millis, to_millis, whole_millis
+from alerting.readings.instants import Millis, datetimes, from_millis, to_millis, whole_millis
 from alerting.readings.sample_quality import find_members
 
 _Positions = npt.NDArray[np.int64]
@@ -65,8 +65,7 @@ class MongoReadingWrites:
             return found
         for code, asset in enumerate(assets):
             rows = np.flatnonzero(codes == code)
-            query = {"asset": asset, "ts": {"$in": datetimes(batch.at[rows])}}
-            for piece in read_pieces(self._readings, asset, query, _types(batch)):
+            for piece in self._pieces_at(asset, batch.at[rows], _types(batch)):
                 if not len(piece.ts):
                     continue
                 positions = np.minimum(np.searchsorted(piece.ts, batch.at[rows]), len(piece.ts) - 1)
@@ -74,6 +73,20 @@ class MongoReadingWrites:
                 found.free[rows[there]] = False
                 found.same[rows[there]] = _are_same(batch, rows[there], piece, positions[there])
         return found
+
+    def _pieces_at(
+        self, asset: str, at: Millis, types: Mapping[str, VariableType]
+    ) -> list[ReadingColumns]:
+        """Return the readings at these instants: all from the first to the last one, unless most of
+        them are others."""
+        within = {"$gte": from_millis(at.min()), "$lte": from_millis(at.max())}
+        most = 2 * len(at)
+        query: Document = {"asset": asset, "ts": within}
+        found = list(read_pieces(self._readings, asset, query, types, limit=most))
+        if sum(len(piece.ts) for piece in found) < most:
+            return found
+        query["ts"] = {"$in": datetimes(at)}
+        return list(read_pieces(self._readings, asset, query, types))
 
     @repeated
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
