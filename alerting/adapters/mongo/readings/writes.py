@@ -4,7 +4,9 @@ A plain collection with a unique index, so that a second import changes nothing;
 when a document last changed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -154,15 +156,16 @@ class MongoReadingWrites:
         return there
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
-        documents: Sequence[Any] | None = None
-        if isinstance(rows, ReadingBatch) and not rows.quality:
-            documents = batch_documents(rows, arrived_at)
-        if documents is None:
-            documents = [
-                {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
-                for r in rows
-            ]
-        return insert_all_new(self._readings, documents)
+        with _no_collection():
+            documents: Sequence[Any] | None = None
+            if isinstance(rows, ReadingBatch) and not rows.quality:
+                documents = batch_documents(rows, arrived_at)
+            if documents is None:
+                documents = [
+                    {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
+                    for r in rows
+                ]
+            return insert_all_new(self._readings, documents)
 
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
@@ -212,6 +215,18 @@ class MongoReadingWrites:
         if updates:
             alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
         return not insert_all_new(self._events, new) and alone
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from searching the whole process for cycles, of which new documents have none."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def _types(batch: ReadingBatch) -> dict[str, VariableType]:
