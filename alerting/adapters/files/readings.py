@@ -72,7 +72,7 @@ class ReadingsFile:
         patience = Patience(self._rows.table.position, stop_early)
         parsed: list[Keyed] = []
         size = 0
-        for keyed in prefetch(self._rows.chunks()):
+        for keyed in self._rows.chunks():
             self._profile_chunk(profile, duplicates, keyed)
             size += keyed.size
             if size <= PARSED_ONCE:
