@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -95,17 +95,17 @@ def _readings(client: Any, name: str) -> MongoDatabase:
     return database
 
 
-def _write(file: Path) -> None:
-    """Write seeded minute readings of several assets, sorted by time."""
+def _write(file: Path, start: str = "2026-01-01", mode: Literal["w", "a"] = "w") -> None:
+    """Write or append seeded minute readings of several assets, sorted by time."""
     random = np.random.default_rng(0)
-    instants = pd.date_range("2026-01-01", periods=ROWS // ASSETS, freq="min").repeat(ASSETS)
+    instants = pd.date_range(start, periods=ROWS // ASSETS, freq="min").repeat(ASSETS)
     frame = pd.DataFrame(
         random.normal(100, 15, (ROWS, VARIABLES)).round(6),
         columns=[f"variable_{i}" for i in range(VARIABLES)],
     )
     frame.insert(0, "asset", [f"oven-{i}" for i in range(1, ASSETS + 1)] * (ROWS // ASSETS))
     frame.insert(0, "ts", instants.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    frame.to_csv(file, index=False)
+    frame.to_csv(file, index=False, mode=mode, header=mode == "w")
 
 
 def _import(file: Path, platform: Platform, new: int) -> float:
