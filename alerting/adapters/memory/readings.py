@@ -49,12 +49,16 @@ class MemoryReadings:
         self._events: dict[str, dict[tuple[str, datetime], EventRow]] = {}
 
     def match(self, batch: ReadingBatch) -> BatchMatch:
-        stored = [self._rows.get(row.asset, {}).get(row.ts) for row in batch]
-        same = [
-            found is not None and not found.quality and row.values.items() <= found.values.items()
-            for row, found in zip(batch, stored, strict=True)
+        keys = list(zip(batch.assets.tolist(), batch.at.tolist(), strict=True))
+        stored = self.stored(keys)
+        found = [
+            (stored.get(key), row.values.items()) for key, row in zip(keys, batch, strict=True)
         ]
-        return BatchMatch(np.array([found is None for found in stored], bool), np.array(same, bool))
+        same = [
+            row is not None and not row.quality and samples <= row.values.items()
+            for row, samples in found
+        ]
+        return BatchMatch(np.array([row is None for row, _ in found]), np.array(same))
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         found = {(asset, ts): self._rows.get(asset, {}).get(from_millis(ts)) for asset, ts in keys}
