@@ -31,6 +31,7 @@ HEAVY = (
     "forecast",
     "front_page",
     "idle",
+    "import_memory",
     "kinds",
     "live",
     "plant",

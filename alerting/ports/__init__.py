@@ -98,6 +98,7 @@ from alerting.ports.platform_alerts import (
 )
 from alerting.ports.readings import (
     ArchiveAway,
+    BatchMatch,
     EventRow,
     ImportChoices,
     ImportJob,

@@ -105,9 +105,20 @@ class ArchiveAway(Unreachable):
         self.keys = frozenset(keys)
 
 
+class BatchMatch(NamedTuple):
+    """Masks of the rows of a batch. `free`: nothing is stored at their instant. `same`: all their
+    samples are stored; of the other rows some may be, too."""
+
+    free: npt.NDArray[np.bool_]
+    same: npt.NDArray[np.bool_]
+
+
 class ReadingWrites(Protocol):
     """Writes of readings and events that are merged with the stored ones already. Instants are
     whole milliseconds."""
+
+    def match(self, batch: "ReadingBatch") -> BatchMatch:
+        """Compare a batch without qualities with what is stored."""
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         """Return all samples that are stored at these instants."""

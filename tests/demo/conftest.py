@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -10,7 +11,7 @@ from alerting.adapters.memory.arrivals import MemoryArrivals
 from alerting.definitions.assets import Asset, EventType
 from alerting.demo.line import DemoLineState
 from alerting.demo.ports import SetPointRequest, StoredLine
-from alerting.ports import EventRow, ReadingKey, ReadingRow
+from alerting.ports import BatchMatch, EventRow, ReadingBatch, ReadingKey, ReadingRow
 from alerting.readings.instants import from_millis
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,6 +56,11 @@ class MemoryPlatform:
     @property
     def reading_writes(self) -> "MemoryPlatform":
         return self
+
+    def match(self, batch: ReadingBatch) -> BatchMatch:
+        """Say nothing of any row: all are compared with the stored ones."""
+        unknown = np.zeros(len(batch), bool)
+        return BatchMatch(unknown, unknown)
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         found = {(asset, at): (asset, from_millis(at)) for asset, at in keys}

@@ -1,12 +1,14 @@
 """Port `Readings`: rows that come as a batch of columns are stored as the same rows one by one."""
 
+import gc
 from datetime import timedelta
 
+import bson
 import numpy as np
 import pytest
 
 from alerting.adapters.mongo.readings import batch_bson
-from alerting.ports import ReadingBatch, ReadingRow, SampleColumn
+from alerting.ports import BatchMatch, ReadingBatch, ReadingRow, SampleColumn
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at
 
@@ -113,6 +115,108 @@ def test_a_batch_that_gives_one_instant_twice_is_merged(stores):
         == 2
     )
     assert [d["v"] for d in stored(stores)] == [{"temperature": 2.0, "running": True}]
+
+
+def test_the_bytes_of_a_batch_are_those_of_its_documents():
+    rows = mixed_rows()
+    made = batch_bson.batch_documents(batch(rows), LATER)
+    assert [document.raw for document in made] == [
+        bson.encode(
+            {
+                "_id": document["_id"],
+                "asset": row.asset,
+                "ts": row.ts,
+                "v": dict(row.values),
+                "arrived_at": LATER,
+            }
+        )
+        for document, row in zip(made, rows, strict=True)
+    ]
+
+
+def changed_rows(rows, seed):
+    """The rows, of which some have another value, one more or one less, or come at other times."""
+    random = np.random.default_rng(seed)
+    changed = []
+    for row in rows:
+        values = dict(row.values)
+        ts = row.ts
+        kind = random.integers(12)
+        if kind == 0:
+            values["temperature"] = 1.0
+        elif kind == 1:
+            values["recipe"] = "another"
+        elif kind == 2:
+            values["running"] = not values.get("running", False)
+        elif kind == 3 and len(values) > 1:
+            values.popitem()
+        elif kind == 4:
+            ts += timedelta(seconds=30)
+        changed.append(ReadingRow(row.asset, ts, values))
+    return changed
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_changed_batch_is_merged_as_its_rows_are(stores, more_mongo_stores, seed):
+    rows = mixed_rows(seed=seed)
+    rows[5] = ReadingRow(rows[5].asset, rows[5].ts, {"temperature": 3.0}, {"pressure": "bad"})
+    rows[6] = ReadingRow(
+        rows[6].asset, rows[6].ts, {"temperature": 3.0}, {"temperature": "uncertain"}
+    )
+    again = changed_rows(rows, seed)
+    again[5] = ReadingRow(rows[5].asset, rows[5].ts, {"temperature": 3.0, "pressure": 1.0})
+    again[6] = ReadingRow(rows[6].asset, rows[6].ts, {"temperature": 3.0})
+    others = more_mongo_stores()
+    for each in (stores, others):
+        add_readings(each, rows, LATER)
+    day_after = LATER + timedelta(days=1)
+    expected = add_readings(others, again, day_after)
+    assert 2 < expected < len(rows)
+    assert add_readings(stores, batch(again), day_after) == expected
+    assert stored(stores) == stored(others)
+
+
+def test_a_stored_value_of_another_type_is_replaced(stores):
+    add_readings(stores, batch([row(0, temperature=1.0), row(1, temperature=2.0)]), LATER)
+    stores.database["readings"].update_one({"ts": at(0)}, {"$set": {"v.temperature": "hot"}})
+    assert (
+        add_readings(stores, batch([row(0, temperature=1.0), row(1, temperature=2.0)]), at(9)) == 1
+    )
+    assert [d["v"] for d in stored(stores)] == [{"temperature": 1.0}, {"temperature": 2.0}]
+
+
+def test_rows_among_many_others_are_compared_and_counted_once(stores):
+    rows = [row(minute, temperature=float(minute)) for minute in range(0, 600, 100)]
+    add_readings(stores, [row(minute, pressure=1.0) for minute in range(600)], LATER)
+    assert add_readings(stores, batch(rows), LATER) == len(rows)
+    assert add_readings(stores, batch([*rows, row(700, pressure=1.0)]), LATER) == 1
+    assert [d["v"] for d in stored(stores)[100:102]] == [
+        {"pressure": 1.0, "temperature": 100.0},
+        {"pressure": 1.0},
+    ]
+
+
+def test_rows_of_a_new_batch_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
+    add_readings(stores, [row(1, temperature=7.0)], LATER)
+    everything = np.ones(2, bool)
+    monkeypatch.setattr(
+        stores.reading_writes, "match", lambda _: BatchMatch(everything, ~everything)
+    )
+    assert add_readings(stores, batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
+    assert [d["v"] for d in stored(stores)] == [
+        {"pressure": 1.0},
+        {"temperature": 7.0, "pressure": 2.0},
+    ]
+
+
+def test_an_import_that_fails_leaves_the_search_for_cycles_on(stores, monkeypatch):
+    def fail(*_):
+        raise OSError("no disk")
+
+    monkeypatch.setattr(batch_bson.os, "urandom", fail)
+    with pytest.raises(OSError, match="no disk"):
+        add_readings(stores, batch(mixed_rows()), LATER)
+    assert gc.isenabled()
 
 
 def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):

@@ -28,8 +28,10 @@ from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import (
     ArchiveAway,
     ArchivedFile,
+    BatchMatch,
     EventRow,
     NewestReading,
+    ReadingBatch,
     ReadingColumns,
     ReadingKey,
     ReadingRow,
@@ -264,6 +266,18 @@ class ArchivedWrites:
     def __init__(self, stored: ReadingWrites, archive: ReadingsArchive) -> None:
         self._stored = stored
         self._archive = archive
+
+    def match(self, batch: ReadingBatch) -> BatchMatch:
+        """Compare a batch with the database: no row of a month with an archive is free."""
+        found = self._stored.match(batch)
+        earliest = from_millis(int(batch.at.min())) - _MOMENT
+        names = sorted(set(batch.assets.tolist()))
+        for file in self._archive.records.for_interval(names, earliest, None):
+            start, end = map(to_millis, month_interval(file.month))
+            found.free[(batch.assets == file.asset) & (batch.at >= start) & (batch.at < end)] = (
+                False
+            )
+        return found
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         """Return all samples that are stored at these instants, archived ones among them.

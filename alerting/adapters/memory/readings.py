@@ -6,6 +6,8 @@ from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
+
 from alerting.adapters.memory.definitions import MemoryAssets
 from alerting.adapters.samples.columns import (
     events_frame,
@@ -18,9 +20,11 @@ from alerting.adapters.samples.columns import (
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset, types_of
 from alerting.ports import (
+    BatchMatch,
     Document,
     EventRow,
     NewestReading,
+    ReadingBatch,
     ReadingColumns,
     ReadingKey,
     ReadingRow,
@@ -43,6 +47,18 @@ class MemoryReadings:
         self._instants: dict[str, list[datetime]] = {}
         self._arrived: dict[tuple[str, datetime], datetime] = {}
         self._events: dict[str, dict[tuple[str, datetime], EventRow]] = {}
+
+    def match(self, batch: ReadingBatch) -> BatchMatch:
+        keys = list(zip(batch.assets.tolist(), batch.at.tolist(), strict=True))
+        stored = self.stored(keys)
+        found = [
+            (stored.get(key), row.values.items()) for key, row in zip(keys, batch, strict=True)
+        ]
+        same = [
+            row is not None and not row.quality and samples <= row.values.items()
+            for row, samples in found
+        ]
+        return BatchMatch(np.array([row is None for row, _ in found]), np.array(same))
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         found = {(asset, ts): self._rows.get(asset, {}).get(from_millis(ts)) for asset, ts in keys}

@@ -214,6 +214,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "span": asked("asset", Sight.reads, lambda: None),
     },
     "reading_writes": {
+        "match": writing_all("batch", _on_asset),
         "stored": writing_all("keys", _at(0, Sight.sees)),
         "insert": writing_all("rows", _on_asset),
         "update": writing_all("changes", _at(1, _on_asset)),

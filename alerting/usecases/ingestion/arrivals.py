@@ -16,7 +16,9 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from alerting.deferred import pd
 from alerting.definitions.faults import UserError
 from alerting.ports import (
     Arrival,
@@ -73,29 +75,32 @@ def add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: date
 
 
 def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+    if isinstance(rows, ReadingBatch) and rows and not rows.quality and _is_distinct(rows):
+        match = plant.reading_writes.match(rows)
+        rows = _take(rows, ~match.same) if match.same.any() else rows
+        if (match.free | match.same).all():
+            return _write(plant, rows, (), len(rows), partial(_batch_parts, rows), arrived_at)
     keys = _keys(rows)
     stored = plant.reading_writes.stored(keys)
-    new: Sequence[ReadingRow]
-    if (
-        isinstance(rows, ReadingBatch)
-        and not (rows.quality or stored)
-        and len(set(keys)) == len(keys)
-    ):
-        parts = partial(_batch_parts, rows)
-        changed = len(rows)
-        new = rows
-        updates = []
-    else:
-        merged, changed = _merge(keys, rows, stored)
-        touched = [
-            _Touched(
-                row.asset, row.ts, {**row.values, **row.quality} if row.quality else row.values
-            )
-            for row in merged.values()
-        ]
-        new = [row for key, row in merged.items() if key not in stored]
-        updates = [(stored[key], row) for key, row in merged.items() if key in stored]
-        parts = partial(_parts, touched)
+    merged, changed = _merge(keys, rows, stored)
+    touched = [
+        _Touched(row.asset, row.ts, {**row.values, **row.quality} if row.quality else row.values)
+        for row in merged.values()
+    ]
+    new = [row for key, row in merged.items() if key not in stored]
+    updates = [(stored[key], row) for key, row in merged.items() if key in stored]
+    return _write(plant, new, updates, changed, partial(_parts, touched), arrived_at)
+
+
+def _write(
+    plant: WritePorts,
+    new: Sequence[ReadingRow],
+    updates: Sequence[tuple[ReadingRow, ReadingRow]],
+    changed: int,
+    parts: Parts,
+    arrived_at: datetime,
+) -> int:
+    """Write merged rows between their arrival records; return how many rows changed a value."""
     if not new and not updates:
         return 0
     with _recorded(plant.arrivals, parts, arrived_at):
@@ -104,6 +109,18 @@ def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: dat
     return (
         changed - len(meanwhile) + (_add_readings(plant, meanwhile, arrived_at) if meanwhile else 0)
     )
+
+
+def _is_distinct(batch: ReadingBatch) -> bool:
+    """Return whether no two rows state the same instant of an asset."""
+    codes, _ = pd.factorize(batch.assets)
+    return not pd.DataFrame({"asset": codes, "at": batch.at}).duplicated().any()
+
+
+def _take(batch: ReadingBatch, rows: npt.NDArray[np.bool_]) -> ReadingBatch:
+    positions = np.flatnonzero(rows)
+    columns = {name: column.take(positions) for name, column in batch.columns.items()}
+    return ReadingBatch(batch.assets[positions], batch.at[positions], columns)
 
 
 def _keys(rows: Sequence[ReadingRow]) -> list[ReadingKey]:

@@ -4,6 +4,7 @@ lost on the way."""
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,7 +14,8 @@ from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.upkeep import Retention
-from alerting.ports import ReadingRow, Wanted
+from alerting.ports import ReadingBatch, ReadingRow, SampleColumn, Wanted
+from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.upkeep.archive import (
     archive_readings,
@@ -139,6 +141,21 @@ def test_many_assets_and_the_newest_value_are_read_from_both(platform):
     before = answers()
     assert archive_readings(platform, NOW).files == 4
     assert answers() == before
+
+
+def test_a_batch_of_archived_rows_again_changes_what_differs_alone(platform):
+    archive_readings(platform, NOW)
+    before = documents(platform)
+    hours = range(0, 24 * 130, 48)
+    at = np.array([to_millis(START + timedelta(hours=hour)) for hour in hours])
+    values = np.array([200 + hour / 7 for hour in hours])
+    column = SampleColumn(values, np.ones(len(hours), bool))
+    batch = ReadingBatch(np.full(len(hours), "oven-1", object), at, {"temperature": column})
+    assert add_readings(platform, batch, NOW) == 0
+    assert documents(platform) == before
+    values[1] = 1.0
+    assert add_readings(platform, batch, NOW) == 1
+    assert load(platform)[0].loc[START + timedelta(hours=48), "temperature"] == 1.0
 
 
 def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_in_a_further_file(

@@ -52,20 +52,19 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
         for n, column in batch.columns.items()
     ]
     within = _total(samples, rows) + 4 + len(_END)
-    head = [
-        _values(_key(_OBJECT_ID, "_id"), _new_ids(rows)),
+    end = _FieldBytes(_END, np.empty(rows, "V0"))
+    body = [
+        _FieldBytes(_key(_OBJECT_ID, "_id"), _new_ids(rows)),
         asset.field_bytes(),
-        _values(_key(_DATE, "ts"), batch.at.astype("<i8")),
-    ]
-    arrival = _values(_key(_DATE, "arrived_at"), np.full(rows, to_millis(arrived_at), "<i8"))
-    document = [
-        _values(_key(_DOCUMENT, "v"), within.astype("<i4")),
+        _FieldBytes(_key(_DATE, "ts"), batch.at.astype("<i8", copy=False)),
+        _FieldBytes(_key(_DOCUMENT, "v"), within.astype("<i4")),
         *samples,
-        _values(_END, np.empty((rows, 0), np.uint8)),
+        end,
+        _FieldBytes(_key(_DATE, "arrived_at"), np.full(rows, to_millis(arrived_at), "<i8")),
+        end,
     ]
-    body = [*head, *document, arrival, _values(_END, np.empty((rows, 0), np.uint8))]
     sizes = _total(body, rows) + 4
-    raw = _join([_values(b"", sizes.astype("<i4")), *body])
+    raw = _join([_FieldBytes(b"", sizes.astype("<i4")), *body], rows)
     return [
         RawBSONDocument(raw[start:end]) for start, end in pairwise([0, *np.cumsum(sizes).tolist()])
     ]
@@ -73,16 +72,16 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
 
 @dataclass(frozen=True)
 class _FieldBytes:
-    """Bytes of one field, one line per row, of which the first `sizes` (None: all) are written."""
+    """One field of all rows: the same key, then the bytes of one item of `values` each, of which
+    together the first `sizes` (None: all) are written."""
 
-    data: npt.NDArray[np.uint8]
+    key: bytes
+    values: npt.NDArray[Any]
     sizes: Sizes | None = None
 
     @property
-    def is_written(self) -> npt.NDArray[np.bool_]:
-        if self.sizes is None:
-            return np.ones(self.data.shape, dtype=bool)
-        return np.arange(self.data.shape[1]) < self.sizes[:, None]
+    def width(self) -> int:
+        return len(self.key) + self.values.itemsize
 
 
 @dataclass(frozen=True)
@@ -104,20 +103,17 @@ class _Texts:
 
     def field_bytes(self) -> _FieldBytes:
         fields = [*self.fields, b""]
-        width = self.longest
-        data = np.frombuffer(
-            b"".join(field.ljust(width, _END) for field in fields), np.uint8
-        ).reshape(len(fields), width)
+        data = np.array(fields, f"V{self.longest}")
         sizes = np.array([len(field) for field in fields], np.int64)[self.codes]
-        return _FieldBytes(data[self.codes], None if (sizes == width).all() else sizes)
+        return _FieldBytes(b"", data[self.codes], None if (sizes == self.longest).all() else sizes)
 
 
-def _new_ids(rows: int) -> npt.NDArray[np.uint8]:
+def _new_ids(rows: int) -> npt.NDArray[np.void]:
     """Return new object ids as of drivers: the second, five random bytes, and a counter."""
     ids = np.empty((rows, 12), np.uint8)
     ids[:, :9] = np.frombuffer(int(time.time()).to_bytes(4, "big") + os.urandom(5), np.uint8)
     ids[:, 9:] = np.arange(rows, dtype=">u4").view(np.uint8).reshape(rows, 4)[:, 1:]
-    return ids
+    return ids.view("V12").reshape(rows)
 
 
 def _key(type_: bytes, name: str) -> bytes:
@@ -125,33 +121,43 @@ def _key(type_: bytes, name: str) -> bytes:
 
 
 def _sample(name: str, column: SampleColumn) -> _FieldBytes:
-    if column.values.dtype == np.bool_:
-        return _values(_key(_BOOLEAN, name), column.values, column.present)
-    return _values(_key(_DOUBLE, name), column.values.astype("<f8", copy=False), column.present)
+    is_boolean = column.values.dtype == np.bool_
+    key = _key(_BOOLEAN if is_boolean else _DOUBLE, name)
+    values = column.values if is_boolean else column.values.astype("<f8", copy=False)
+    if column.present.all():
+        return _FieldBytes(key, values)
+    return _FieldBytes(key, values, np.where(column.present, len(key) + values.itemsize, 0))
 
 
-def _values(
-    key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
-) -> _FieldBytes:
-    rows = len(values)
-    raw = np.ascontiguousarray(values).view(np.uint8).reshape(rows, -1)
-    data = np.empty((rows, len(key) + raw.shape[1]), np.uint8)
-    data[:, : len(key)] = np.frombuffer(key, np.uint8)
-    data[:, len(key) :] = raw
-    if present is None or present.all():
-        return _FieldBytes(data)
-    return _FieldBytes(data, np.where(present, data.shape[1], 0))
-
-
-def _total(fields_: Sequence[_FieldBytes], rows: int) -> Sizes:
+def _total(fields: Sequence[_FieldBytes], rows: int) -> Sizes:
     total = np.zeros(rows, np.int64)
-    for field_bytes in fields_:
-        total += field_bytes.data.shape[1] if field_bytes.sizes is None else field_bytes.sizes
+    for field in fields:
+        total += field.width if field.sizes is None else field.sizes
     return total
 
 
-def _join(fields_: Sequence[_FieldBytes]) -> bytes:
-    data = np.hstack([field_bytes.data for field_bytes in fields_])
-    if all(field_bytes.sizes is None for field_bytes in fields_):
+def _join(fields: Sequence[_FieldBytes], rows: int) -> bytes:
+    starts = np.cumsum([0, *(field.width for field in fields)]).tolist()
+    data = np.empty((rows, starts[-1]), np.uint8)
+    keys = b"".join(field.key + bytes(field.values.itemsize) for field in fields)
+    data[:] = np.frombuffer(keys, np.uint8)
+    for field, start in zip(fields, starts, strict=False):
+        at = start + len(field.key)
+        item = np.dtype(
+            {
+                "names": ["one"],
+                "formats": [field.values.dtype],
+                "offsets": [at],
+                "itemsize": starts[-1],
+            }
+        )
+        data.reshape(-1).view(item)["one"] = field.values
+    if all(field.sizes is None for field in fields):
         return data.tobytes()
-    return data[np.hstack([field_bytes.is_written for field_bytes in fields_])].tobytes()
+    is_written = np.ones(data.shape, dtype=bool)
+    for field, start in zip(fields, starts, strict=False):
+        if field.sizes is not None:
+            is_written[:, start : start + field.width] = (
+                np.arange(field.width) < field.sizes[:, None]
+            )
+    return data[is_written].tobytes()

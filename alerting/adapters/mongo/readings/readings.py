@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter, itemgetter
+from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
@@ -160,10 +161,7 @@ class MongoReadings:
         self, asset: str, query: Document, types: Mapping[str, VariableType]
     ) -> list[ReadingColumns]:
         """Return readings of one asset, batch after batch."""
-        batches = self._readings.find_raw_batches(
-            query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK
-        )
-        return [_columns(asset, batch, types) for batch in batches]
+        return list(read_pieces(self._readings, asset, query, types))
 
     @repeated
     def newest_values(
@@ -235,6 +233,22 @@ class MongoReadings:
         ends = [self._readings.find_one(query, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def read_pieces(
+    readings: MongoCollection,
+    asset: str,
+    query: Document,
+    types: Mapping[str, VariableType],
+    limit: int = 0,
+) -> Iterator[ReadingColumns]:
+    """Yield the readings of one asset that a query finds, sorted, batch after batch; at most
+    `limit` (0: all)."""
+    batches: Any = readings.find_raw_batches(
+        query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK, limit=limit
+    )
+    for batch in batches:
+        yield _columns(asset, batch, types)
 
 
 def _columns(asset: str, batch: bytes, types: Mapping[str, VariableType]) -> ReadingColumns:

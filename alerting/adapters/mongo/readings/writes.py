@@ -4,10 +4,14 @@ A plain collection with a unique index, so that a second import changes nothing;
 when a document last changed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pymongo import UpdateOne
 
 from alerting.adapters.mongo.documents import (
@@ -22,9 +26,22 @@ from alerting.adapters.mongo.documents import (
 )
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
+from alerting.adapters.mongo.readings.readings import read_pieces
 from alerting.adapters.samples.columns import sample_fields
-from alerting.ports import EventRow, ReadingBatch, ReadingKey, ReadingRow
-from alerting.readings.instants import from_millis, to_millis, whole_millis
+from alerting.deferred import pd
+from alerting.definitions.assets import VariableType
+from alerting.ports import (
+    BatchMatch,
+    EventRow,
+    ReadingBatch,
+    ReadingColumns,
+    ReadingKey,
+    ReadingRow,
+)
+from alerting.readings.instants import Millis, datetimes, from_millis, to_millis, whole_millis
+from alerting.readings.sample_quality import find_members
+
+_Positions = npt.NDArray[np.int64]
 
 _MOST_IN_RANGE = 2000
 """Instants that are looked at in a range before each wanted one is searched by itself."""
@@ -38,6 +55,40 @@ class MongoReadingWrites:
     def __init__(self, database: MongoDatabase) -> None:
         self._readings = database[READINGS]
         self._events = database[EVENTS]
+
+    @repeated
+    def match(self, batch: ReadingBatch) -> BatchMatch:
+        """Compare a batch with what is stored: by one short query if all rows are new."""
+        found = BatchMatch(np.ones(len(batch), bool), np.zeros(len(batch), bool))
+        codes, assets = pd.factorize(batch.assets)
+        within = {"$gte": from_millis(batch.at.min()), "$lte": from_millis(batch.at.max())}
+        query = {"asset": {"$in": assets.tolist()}, "ts": within}
+        if self._readings.find_one(query, {"_id": True}) is None:
+            return found
+        for code, asset in enumerate(assets):
+            rows = np.flatnonzero(codes == code)
+            for piece in self._pieces_at(asset, batch.at[rows], _types(batch)):
+                if not len(piece.ts):
+                    continue
+                positions = np.minimum(np.searchsorted(piece.ts, batch.at[rows]), len(piece.ts) - 1)
+                there = piece.ts[positions] == batch.at[rows]
+                found.free[rows[there]] = False
+                found.same[rows[there]] = _are_same(batch, rows[there], piece, positions[there])
+        return found
+
+    def _pieces_at(
+        self, asset: str, at: Millis, types: Mapping[str, VariableType]
+    ) -> list[ReadingColumns]:
+        """Return the readings at these instants: all from the first to the last one, unless most of
+        them are others."""
+        within = {"$gte": from_millis(at.min()), "$lte": from_millis(at.max())}
+        most = 2 * len(at)
+        query: Document = {"asset": asset, "ts": within}
+        found = list(read_pieces(self._readings, asset, query, types, limit=most))
+        if sum(len(piece.ts) for piece in found) < most:
+            return found
+        query["ts"] = {"$in": datetimes(at)}
+        return list(read_pieces(self._readings, asset, query, types))
 
     @repeated
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
@@ -105,15 +156,16 @@ class MongoReadingWrites:
         return there
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
-        documents: Sequence[Any] | None = None
-        if isinstance(rows, ReadingBatch) and not rows.quality:
-            documents = batch_documents(rows, arrived_at)
-        if documents is None:
-            documents = [
-                {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
-                for r in rows
-            ]
-        return insert_all_new(self._readings, documents)
+        with _no_collection():
+            documents: Sequence[Any] | None = None
+            if isinstance(rows, ReadingBatch) and not rows.quality:
+                documents = batch_documents(rows, arrived_at)
+            if documents is None:
+                documents = [
+                    {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
+                    for r in rows
+                ]
+            return insert_all_new(self._readings, documents)
 
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
@@ -163,6 +215,41 @@ class MongoReadingWrites:
         if updates:
             alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
         return not insert_all_new(self._events, new) and alone
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from searching the whole process for cycles, of which new documents have none."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
+
+
+def _types(batch: ReadingBatch) -> dict[str, VariableType]:
+    kinds: dict[type, VariableType] = {np.object_: "category", np.bool_: "boolean"}
+    return {n: kinds.get(c.values.dtype.type, "number") for n, c in batch.columns.items()}
+
+
+def _are_same(
+    batch: ReadingBatch, rows: _Positions, stored: ReadingColumns, positions: _Positions
+) -> npt.NDArray[np.bool_]:
+    """Return which rows of a batch have only samples that are stored, as good ones, at these
+    positions."""
+    same = np.ones(len(rows), bool)
+    for name, column in batch.columns.items():
+        samples = column.take(rows)
+        if name in stored.faults:
+            same &= ~samples.present
+            continue
+        same &= ~samples.present | (samples.values == stored.values[name][positions])
+        for doubtful in (stored.doubts.bad, stored.doubts.uncertain):
+            if name in doubtful:
+                same &= ~find_members(batch.at[rows], doubtful[name])
+    return same
 
 
 def _sample_update(stored: ReadingRow, new: ReadingRow, arrived_at: datetime) -> Document:
