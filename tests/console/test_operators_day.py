@@ -44,6 +44,8 @@ WALKS = (
 )
 CARD = "#happening article"
 CUT = "document.documentElement.scrollWidth > innerWidth"
+SQUEEZED = """[...document.querySelectorAll('ul.rows .when')]
+  .filter(e => e.getBoundingClientRect().height > 80).map(e => e.innerText)"""
 TAP = """(e => {
   e.scrollIntoView({block: 'center'});
   const b = e.getBoundingClientRect();
@@ -92,6 +94,7 @@ class Operator:
 
     def look(self, name):
         assert not self.page.evaluate(CUT), name
+        assert self.page.evaluate(SQUEEZED) == [], name
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self.page.picture(self._folder / f"operator-{name}-{self._screen}.png")
@@ -252,6 +255,7 @@ the open alarm; `night`: of the shift before."""
 
 
 MORE_PAGES = {
+    "now": "/",
     "now": "/",
     "asset": "/assets/press-3",
     "maintenance": "/new-silence?part=press-3",

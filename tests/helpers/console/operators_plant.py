@@ -98,7 +98,8 @@ def flood(platform):
 
 
 def add_past(platform, asset):
-    """Store four earlier alarms of an asset, three of them answered: what was done helped."""
+    """Store four earlier alarms of an asset, three of them answered: what was done helped. The
+    oldest was found in past data."""
     for days in range(1, 5):
         at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
         outcome = OutcomeRecord("avoided", "it did not come", False, None, False, True, 1)
@@ -107,6 +108,7 @@ def add_past(platform, asset):
             condition="closed",
             closed_at=at + timedelta(minutes=12),
             outcome_record=outcome,
+            backfilled=days == 4,
         )
         if days < 4:
             said = Feedback(past.id, "true_alarm", True, HELPED, "", "otto", at)
