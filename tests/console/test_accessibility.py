@@ -1,5 +1,6 @@
 """What axe-core finds on the pages of the console, by the rules of WCAG 2.2 AA, under the console's
-own policy: nothing, on a desk in the light and on a phone in the dark."""
+own policy: nothing, on a desk in the light and on a phone in the dark. And nothing on their first
+screens lies over what people press."""
 
 import json
 from importlib.util import find_spec
@@ -26,6 +27,16 @@ LOOK = """window.found = null;
   axe.run(document, {runOnly: {type: 'tag', values: %s}}).then(all => {
     window.found = JSON.stringify(all.violations.flatMap(v => v.nodes.map(n => [v.id, n.html])));
   });"""
+PRESSED = "a, button:not([aria-hidden]), summary, input, select, textarea"
+COVERED = """[...document.querySelectorAll('%s')]
+  .filter(e => e.checkVisibility() && e.getClientRects().length).flatMap(e => {
+    const b = e.getClientRects()[0];
+    const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
+    const labels = [e, ...(e.labels ?? [])];
+    if (!top || top.contains(e) || labels.some(one => one.contains(top))) return [];
+    return [[e.outerHTML.slice(0, 100), top.outerHTML.slice(0, 100)]];
+  })"""
+"""Elements to press in sight, each with the other one that is pressed at its middle."""
 
 
 def pages_of(line):
@@ -93,6 +104,8 @@ def test_no_page_hinders_a_person(tmp_path, width, height, scheme):
             wait_until(lambda: page.evaluate("window.found"), lambda path=path: path)
             if violations := json.loads(page.evaluate("window.found")):
                 found[path] = violations
+            if covered := page.evaluate(COVERED % PRESSED):
+                found[f"{path}, covered"] = covered
         complaints = [one for one in page.complaints if "ContentSecurityPolicy" in json.dumps(one)]
     assert found == {}
     assert complaints == []
