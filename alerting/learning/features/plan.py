@@ -203,6 +203,14 @@ class FeaturePlan:
         return blocks
 
     @cached_property
+    def positions_by_source(self) -> tuple[tuple[int, ...], ...]:
+        """Return the positions of the columns of each raw variable, event type and attribute."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for position, column in enumerate(self.layout):
+            found.setdefault((column.kind, column.source), []).append(position)
+        return tuple(map(tuple, found.values()))
+
+    @cached_property
     def levels(self) -> dict[str, tuple[str, ...]]:
         """Return levels of every categorical column."""
         variables = {f"{c.name}.last": c.levels for c in self.categories}
