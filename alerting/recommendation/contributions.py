@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +83,7 @@ def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
     values = ((name, by_name[name]) for name in plan.columns)
     return [
         None
-        if value is None or value != value
+        if value is None or (isinstance(value, float) and isnan(value))
         else str(value)
         if name in plan.levels
         else float(value)

@@ -155,14 +155,7 @@ class FeaturePlan:
 
     def lags_of(self, variable: str) -> tuple[int, ...]:
         """Return the lags of a number, in ms, increasing."""
-        return tuple(
-            sorted(
-                {
-                    *self.lags_ms,
-                    *(span for one in self.lagged if one.name == variable for span in one.spans_ms),
-                }
-            )
-        )
+        return self._own_lags.get(variable, self.lags_ms)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -261,6 +254,13 @@ class FeaturePlan:
     @cached_property
     def _carry_forward_ms(self) -> dict[str, int]:
         return {h.name: h.span_ms for h in self.carried_forward}
+
+    @cached_property
+    def _own_lags(self) -> dict[str, tuple[int, ...]]:
+        own: dict[str, set[int]] = {}
+        for one in self.lagged:
+            own.setdefault(one.name, set(self.lags_ms)).update(one.spans_ms)
+        return {name: tuple(sorted(spans)) for name, spans in own.items()}
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
