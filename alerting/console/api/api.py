@@ -1,10 +1,11 @@
 """REST API, version 1: request → use case → answer."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBearer
 
 from alerting.adapters.platform import Platform
@@ -29,11 +30,13 @@ MAY_CONFLICT = {"x-may-conflict": True}
 _bearer = HTTPBearer(auto_error=False, description="A token of a program, or of the tokens file.")
 
 
-def require(permission: Permission, target: Target = "anything") -> Callable[..., Person]:
+def require(
+    permission: Permission, target: Target = "anything"
+) -> Callable[..., Awaitable[Person]]:
     """Return a dependency that gives the person of a request with this permission, for anything or
     for the whole plant."""
 
-    def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
+    async def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
         found: Person | None = request.state.person
         if found is None:
             raise HTTPException(401, "log in first")
@@ -56,12 +59,16 @@ def require(permission: Permission, target: Target = "anything") -> Callable[...
     return person
 
 
-def the_platform(request: Request) -> Platform:
+async def the_platform(request: Request) -> Platform:
     """Return the platform as the person of a request sees it: narrowed to the scope, if any."""
-    platform = the_whole_platform(request)
     person: Person | None = request.state.person
     if person is None or not person.scopes:
-        return platform
+        return await the_whole_platform(request)
+    return await run_in_threadpool(_narrowed_platform, request, person)
+
+
+def _narrowed_platform(request: Request, person: Person) -> Platform:
+    platform: Platform = request.app.state.platform
     parts: VisibleParts = request.app.state.visible_parts
     now: datetime = request.app.state.entrance.now()
     part = parts.find(
@@ -73,16 +80,16 @@ def the_platform(request: Request) -> Platform:
     return seen
 
 
-def the_whole_platform(request: Request) -> Platform:
+async def the_whole_platform(request: Request) -> Platform:
     """Return the platform that this application serves, not narrowed to a person: for requests
     that need none, as of a link that is a permission by itself."""
     platform: Platform = request.app.state.platform
     return platform
 
 
-def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
+async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
     """Return the function that delivers what is due now, as the platform does by itself."""
-    platform = the_whole_platform(request)
+    platform: Platform = request.app.state.platform
     return lambda: deliver_due(platform, platform.clock.now())
 
 

@@ -93,7 +93,7 @@ class PredictionView(View):
     )
 
 
-def _predictor(request: Request) -> Predictor:
+async def _predictor(request: Request) -> Predictor:
     found: Predictor = request.app.state.predictor
     return found
 

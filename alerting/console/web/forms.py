@@ -32,7 +32,7 @@ def submitted_by(permission: Permission, target: Target = "anything") -> Callabl
         found: Person | None = request.state.person
         to_be_signed = found is not None and found.signs and permission == "operate"
         if found is None or not to_be_signed:
-            found = needed(request)
+            found = await needed(request)
         if not confirms(found, csrf):
             raise HTTPException(
                 403,
