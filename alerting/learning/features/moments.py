@@ -176,11 +176,11 @@ class Ending(NamedTuple):
 
 class WindowPositions(NamedTuple):
     """How windows are merged: by length in buckets, the older and the newer part; and the windows
-    that are wanted at last, `count` of each length."""
+    that are wanted at last, `size` of each length."""
 
     merges: dict[int, tuple[Ending, Ending]]
     wanted: tuple[Ending, ...]
-    count: int
+    size: int
 
 
 def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
@@ -228,7 +228,7 @@ def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> 
             found[newer.length].take(newer.where),
             newer.length * width / 1000.0,
         )
-    shape = len(buckets.n), len(positions.wanted), positions.count
+    shape = len(buckets.n), len(positions.wanted), positions.size
     whole = Moments(*[np.empty(shape) for _ in buckets])
     for number, (length, where) in enumerate(positions.wanted):
         for part, known in zip(whole, found[length], strict=True):

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.deferred import pd
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
     BoolArray,
@@ -44,7 +43,7 @@ class AssetReadings:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.ts = millis(pd.DatetimeIndex(history.readings.index))
+        self.ts = millis(history.readings.index)
         self._values: dict[str, Floats] = {}
         self._samples: dict[str, Samples] = {}
 
