@@ -128,11 +128,12 @@ def _condition_samples(problem: Problem, history: History) -> ConditionSamples:
         return ConditionSamples(ts[:known], is_met[:known])
     if problem.variable is None or problem.variable not in history.readings:
         return ConditionSamples(np.empty(0, np.int64), np.empty(0, np.bool_))
-    values = history.readings[problem.variable].dropna()
-    ts = millis(pd.DatetimeIndex(values.index))
+    values = history.readings[problem.variable]
+    there = values.notna().to_numpy()
+    ts = millis(history.readings.index)[there]
     if problem.equals is not None:
-        return ConditionSamples(ts, np.asarray(values == problem.equals, np.bool_))
-    numbers = values.to_numpy(np.float64)
+        return ConditionSamples(ts, np.asarray(values[there] == problem.equals, np.bool_))
+    numbers = values.to_numpy()[there].astype(np.float64, copy=False)
     bad = np.zeros(len(numbers), np.bool_)
     back = np.ones(len(numbers), np.bool_)
     clear = problem.clear_limits

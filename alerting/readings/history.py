@@ -94,9 +94,9 @@ def with_older(history: History, older: pd.DataFrame) -> History:
     )
 
 
-def millis(index: pd.DatetimeIndex | pd.Series) -> Millis:
+def millis(index: pd.Index | pd.Series) -> Millis:
     """Return instants as int64 milliseconds since 1970 (NaT is the smallest int64)."""
-    instants = pd.DatetimeIndex(index) if isinstance(index, pd.Series) else index
+    instants = index if isinstance(index, pd.DatetimeIndex) else pd.DatetimeIndex(index)
     if instants.unit == "ms":
         return np.array(instants.asi8)
     return np.asarray(instants.as_unit("ms").asi8)

@@ -39,7 +39,7 @@ def distances(name: str, histories: Sequence[History]) -> Millis:
 
 def value_times(history: History, name: str) -> Millis:
     """Return the instants (ms) at which a variable has a value within its engineering range."""
-    return millis(history.readings.index)[has_data(history, name)]  # type: ignore[arg-type]
+    return millis(history.readings.index)[has_data(history, name)]
 
 
 class UsualDistance:

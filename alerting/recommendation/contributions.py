@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.trained import TrainedModel
+from alerting.readings.history import column_index
 from alerting.recommendation.messages import column_unit, describe_contribution, is_unusual
 
 Floats = npt.NDArray[np.float64]
@@ -42,12 +45,12 @@ def contributions(
     """
     explained = explained or explain(model, row)
     values = _values(model.plan, row)
-    by_source: dict[tuple[str, str], list[int]] = {}
-    for i, column in enumerate(model.plan.layout):
-        by_source.setdefault((column.kind, column.source), []).append(i)
+    shares = explained.shares.tolist()
     found = [
-        _contribution(model, asset, positions, explained.shares, values)
-        for positions in by_source.values()
+        _contribution(
+            model, asset, positions, shares, float(explained.shares.take(positions).sum()), values
+        )
+        for positions in model.plan.positions_by_source
     ]
     return tuple(
         sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
@@ -73,27 +76,31 @@ def explain_matrix(model: TrainedModel, row: Floats) -> Explanation:
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
-    values: list[float | str | None] = []
-    first = row.iloc[0].to_dict()
-    for name in plan.columns:
-        value = first[name]
-        if pd.isna(value):
-            values.append(None)
-        else:
-            values.append(str(value) if name in plan.levels else float(value))
-    return values
+    [found] = row.to_numpy().tolist()
+    # iterating over the names of the frame takes longer than all else here
+    is_planned = row.columns.equals(column_index(plan.columns))
+    by_name = dict(zip(plan.columns if is_planned else row.columns, found, strict=True))
+    values = ((name, by_name[name]) for name in plan.columns)
+    return [
+        None
+        if value is None or (isinstance(value, float) and isnan(value))
+        else str(value)
+        if name in plan.levels
+        else float(value)
+        for name, value in values
+    ]
 
 
 def _contribution(
     model: TrainedModel,
     asset: Asset,
-    positions: list[int],
-    shares: Floats,
-    values: list[float | str | None],
+    positions: Sequence[int],
+    shares: Sequence[float],
+    share: float,
+    values: Sequence[float | str | None],
 ) -> Contribution:
     layout = model.plan.layout
-    share = float(shares[positions].sum())
-    named = _named(model, positions, shares, values)
+    named = _named(model, positions, shares, share, values)
     level = _level(layout, positions, named)
     low, high = model.usual_ranges.get(layout[level].name, (None, None))
     quantity = _quantity(model, asset, layout[named], values[named])
@@ -110,7 +117,11 @@ def _contribution(
 
 
 def _named(
-    model: TrainedModel, positions: list[int], shares: Floats, values: list[float | str | None]
+    model: TrainedModel,
+    positions: Sequence[int],
+    shares: Sequence[float],
+    share: float,
+    values: Sequence[float | str | None],
 ) -> int:
     """Return the column that a reason names: the largest unusual one of its sign.
 
@@ -118,11 +129,14 @@ def _named(
     others: the largest.
     """
     layout = model.plan.layout
-    share = float(shares[positions].sum())
-    same = [i for i in positions if np.sign(shares[i]) == np.sign(share)] or positions
+    same = [i for i in positions if _sign(shares[i]) == _sign(share)] or positions
     ranked = sorted(same, key=lambda i: -abs(shares[i]))
     notable = (i for i in ranked if abs(shares[i]) >= NOTABLE * abs(share))
     return next((i for i in notable if is_unusual(values[i], *_usual(model, layout[i]))), ranked[0])
+
+
+def _sign(share: float) -> int:
+    return (share > 0) - (share < 0)
 
 
 def _usual(
@@ -142,7 +156,7 @@ def _quantity(
     return Quantity(column.aggregation, window, value, usual, own, differs, low, high)
 
 
-def _level(layout: tuple[Column, ...], positions: list[int], otherwise: int) -> int:
+def _level(layout: tuple[Column, ...], positions: Sequence[int], otherwise: int) -> int:
     """Return the column of a variable's level: its last value, or else its shortest mean."""
     for aggregation in ("last", "mean", "value"):
         for i in positions:

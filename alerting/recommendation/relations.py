@@ -69,7 +69,7 @@ def suggest_relations(history: History) -> list[SuggestedRelation]:
         if v.type == "number" and not v.computed and n in history.readings
     }
     readings = history.readings.iloc[-MOST_ROWS:]
-    at = millis(readings.index)  # type: ignore[arg-type]
+    at = millis(readings.index)
     if len(at) < 2:
         return []
     interval = timedelta(milliseconds=float(np.median(np.diff(at))))

@@ -275,6 +275,16 @@ def test_words_of_events_attributes_and_switches():
     )
 
 
+def test_the_order_of_the_columns_of_a_row_does_not_matter(data):
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0, "setpoint.last": -1.0}
+    )
+    row = data.rows.iloc[[50]]
+    found = contributions(model, row, OVEN)
+    assert found
+    assert contributions(model, row[row.columns[::-1]], OVEN) == found
+
+
 def test_a_row_without_the_models_columns_is_refused(data):
     with pytest.raises(Exception, match="columns that these rows do not have"):
         contributions(

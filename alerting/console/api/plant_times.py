@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, tzinfo
+from functools import cache
 from typing import Any, TypeVar
 
 from alerting.reporting.base.messages import moment
@@ -22,6 +23,8 @@ it was sent."""
 
 def plant_times(text: str, zone: tzinfo) -> str:
     """Return a sentence with ISO stamps in the plant's zone: `2026-01-05 07:00 CET`."""
+    if "T" not in text:
+        return text
     return _STAMP.sub(lambda found: _local(found[0], zone), text)
 
 
@@ -41,12 +44,18 @@ def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
         )
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    found = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-    changed = {name: _converted(one, zone, name in _SENTENCES) for name, one in found.items()}
-    different = {
-        name: one for name, one in changed.items() if one is not found[name] and one != found[name]
-    }
+    different = {}
+    for name in _field_names(type(value)):
+        found = getattr(value, name)
+        changed = _converted(found, zone, name in _SENTENCES)
+        if changed is not found and changed != found:
+            different[name] = changed
     return replace(value, **different) if different else value
+
+
+@cache
+def _field_names(of: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(of) if field.init)
 
 
 def _local(stamp: str, zone: tzinfo) -> str:

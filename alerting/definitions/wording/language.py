@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -51,10 +51,14 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text with its template and values. A part or a sum of it is plain again."""
+    """An English text with its template and values. A part or a sum of it is plain again.
+
+    `is_filled`: the text is what its template says in English, and not one that was stored.
+    """
 
     template: str
     values: "Mapping[str, Value]"
+    is_filled: bool = False
 
     def __new__(
         cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None
@@ -97,11 +101,13 @@ class Language:
         return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
 
     def _form(self, forms: tuple[str, ...], number: float) -> str:
-        return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
+        return forms[0 if _is_singular(self.code, abs(number)) else 1]
 
     def translate(self, text: str) -> str:
         """Return a platform's text in this language; people's, and untranslated ones, as is."""
         if isinstance(text, Translatable) and text.template:
+            if text.is_filled and self.code == "en":
+                return str(text)
             return self.say(text.template, **text.values)
         found = self.texts.get(text, text)
         return found if isinstance(found, str) else text
@@ -164,7 +170,7 @@ class Language:
         )
 
     def _day_unit(self, text: str) -> str:
-        return _DAY_UNIT.sub(self.say("d"), text)
+        return text if self.code == "en" else _DAY_UNIT.sub(self.say("d"), text)
 
     def _styled(self, raw: float | str, style: str) -> str:
         if isinstance(raw, str):
@@ -184,9 +190,23 @@ class Language:
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:
         """Put values in, without formats: templates of stored texts come from the database."""
-        return _PLACEHOLDER.sub(
-            lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template
-        )
+        filled, parts = _split(template)
+        for name, text in parts:
+            filled += (self.show(values[name]) if name in values else f"{{{name}}}") + text
+        return filled
+
+
+@lru_cache(1024)
+def _split(template: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the text before the first value of a template, and the name of each value with the
+    text behind it."""
+    first, *parts = _PLACEHOLDER.split(template)
+    return first, tuple(zip(parts[::2], parts[1::2], strict=True))
+
+
+@lru_cache(1024)
+def _is_singular(code: LanguageCode, number: float) -> bool:
+    return bool(Locale(code).plural_form(number) == "one")
 
 
 ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
@@ -222,7 +242,9 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 def translatable(template: str, /, **values: Value) -> Translatable:
     """Return a text for every language. Values: names as is, numbers, titles as `Styled`."""
-    return Translatable(ENGLISH.say(template, **values), template, values)
+    made = Translatable(ENGLISH.say(template, **values), template, values)
+    made.is_filled = True
+    return made
 
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:

@@ -224,6 +224,8 @@ def _with_reason(inputs: _Inputs, step: Step) -> Step:
 def _raises(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[datetime, Raise]:
     """Return the values at each raise of a part."""
     raised = [step.at for step in steps if step.kind == "raised"]
+    if not raised:
+        return {}
     rows = np.searchsorted(inputs.at, [to_millis(at) for at in raised]).tolist()
     return {at: _values_at(inputs, scored, row) for at, row in zip(raised, rows, strict=True)}
 

@@ -7,7 +7,7 @@ window, and large values with small noise lose nothing to cancellation. Arrays h
 variable: many variables of few instants are computed together.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class Moments(NamedTuple):
 
     def take(self, where: slice | Index) -> "Moments":
         """Return the moments of some of the buckets."""
-        return Moments(*(part[:, where] for part in self))
+        return Moments(*[part[:, where] for part in self])
 
 
 class BucketRows(NamedTuple):
@@ -166,17 +166,36 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
     )
 
 
-class WindowPositions(NamedTuple):
-    """How windows are merged (`merge_steps`), and which of `lengths` end with `last`."""
+class Ending(NamedTuple):
+    """Windows of one length in buckets: where those that are needed lie among all that are known
+    of this length."""
 
-    steps: dict[int, tuple[int, int]]
-    ends: dict[int, Index]
-    lengths: tuple[int, ...]
-    last: Index
+    length: int
+    where: slice | Index
+
+
+class WindowPositions(NamedTuple):
+    """How windows are merged: by length in buckets, the older and the newer part; and the windows
+    that are wanted at last, `size` of each length."""
+
+    merges: dict[int, tuple[Ending, Ending]]
+    wanted: tuple[Ending, ...]
+    size: int
 
 
 def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
     """Return which windows are needed for those that end with the buckets `last`."""
+    if len(last) == 1:
+        return _positions_of_one(int(last[0]), lengths)
+    return _positions(last, lengths)
+
+
+@lru_cache(64)
+def _positions_of_one(last: int, lengths: tuple[int, ...]) -> WindowPositions:
+    return _positions(np.array([last]), lengths)
+
+
+def _positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
     steps = merge_steps(lengths)
     needed = {length: [last] for length in lengths}
     ends = {}
@@ -184,22 +203,37 @@ def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
         ends[length] = np.unique(np.concatenate(needed[length]))
         needed.setdefault(older, []).append(ends[length] - newer)
         needed.setdefault(newer, []).append(ends[length])
-    return WindowPositions(steps, ends, lengths, last)
+
+    def ending(length: int, at: Index) -> Ending:
+        where = at if length == 1 else np.searchsorted(ends[length], at)
+        return Ending(length, compact(where))
+
+    return WindowPositions(
+        {
+            length: (ending(older, ends[length] - newer), ending(newer, ends[length]))
+            for length, (older, newer) in steps.items()
+        },
+        tuple(ending(length, last) for length in lengths),
+        len(last),
+    )
 
 
-def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> list[Moments]:
-    """Compute moments of the wanted windows, for each length. `width`: of a bucket in ms."""
+def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> Moments:
+    """Compute moments of the wanted windows (variables x lengths x windows). `width`: of a bucket
+    in ms."""
     found = {1: buckets}
-    ends = positions.ends
-
-    def ending(length: int, at: Index) -> Moments:
-        return found[length].take(compact(at if length == 1 else np.searchsorted(ends[length], at)))
-
-    for length, (older, newer) in positions.steps.items():
+    for length, (older, newer) in positions.merges.items():
         found[length] = merge(
-            ending(older, ends[length] - newer), ending(newer, ends[length]), newer * width / 1000.0
+            found[older.length].take(older.where),
+            found[newer.length].take(newer.where),
+            newer.length * width / 1000.0,
         )
-    return [ending(length, positions.last) for length in positions.lengths]
+    shape = len(buckets.n), len(positions.wanted), positions.size
+    whole = Moments(*[np.empty(shape) for _ in buckets])
+    for number, (length, where) in enumerate(positions.wanted):
+        for part, known in zip(whole, found[length], strict=True):
+            part[:, number] = known[:, where]
+    return whole
 
 
 @cache

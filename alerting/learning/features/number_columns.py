@@ -112,7 +112,7 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
     )
     last = _newest_of_rows(values, index)
     known = _newest_of_rows(rows.times.astype(np.float64), index)
-    for i, name in enumerate(names):
+    for i, name in enumerate(names if plan.carried_forward else ()):
         if plan.is_carried_forward(name):
             samples = interval.readings.samples(name)
             chosen = newest_sample(samples.times, interval.at, plan.carry_ms(name))
@@ -120,27 +120,47 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
             known[i] = take(samples.times.astype(np.float64), chosen)
     block = plan.number_blocks[names[0]]
     first = np.array([plan.number_blocks[name].start for name in names])
-    for position in range(block.start, block.stop):
+    position = block.start
+    while position < block.stop:
         column = plan.layout[position]
-        found = np.empty(last.shape)
-        span = column.window_ms or plan.longest_window_ms
+        into = first + position - block.start
+        position += 1
         if column.aggregation == "lag":
-            for i, name in enumerate(names):
-                samples = interval.lag_samples(name, span)
-                found[i] = take(
-                    samples.values,
-                    newest_sample(samples.times, interval.at - span, plan.carry_ms(name)),
-                )
+            lag = column.window_ms or plan.longest_window_ms
+            out.T[into] = _lagged(interval, names, lag)
         elif column.aggregation == "last":
-            np.add(last, 0.0, out=found)
+            out.T[into] = last + 0.0
         elif column.aggregation == "age":
-            found = (interval.at - known) / 1000.0
-        elif column.aggregation == "missing":
-            expected = [max(span // (number.sampling_ms or span), 1) for number in group.numbers]
-            found = np.clip(1.0 - windows[span].n / np.array(expected)[:, None], 0.0, 1.0)
+            out.T[into] = (interval.at - known) / 1000.0
         else:
-            _OF_MOMENTS[column.aggregation](windows[span], found)
-        out[:, first + position - block.start] = found.T
+            found = np.empty(windows.n.shape)
+            if column.aggregation == "missing":
+                np.clip(1.0 - windows.n / _expected(plan, group)[:, :, None], 0.0, 1.0, out=found)
+            else:
+                _OF_MOMENTS[column.aggregation](windows, found)
+            of_windows = np.arange(len(plan.windows_ms))
+            out.T[into[:, None] + of_windows] = found
+            position += len(of_windows) - 1
+
+
+def _expected(plan: FeaturePlan, group: _Group) -> Floats:
+    """Return how many samples each window has if none is missing (numbers x windows)."""
+    return np.array(
+        [
+            [max(span // (number.sampling_ms or span), 1) for span in plan.windows_ms]
+            for number in group.numbers
+        ],
+        np.float64,
+    )
+
+
+def _lagged(interval: ReadingInterval, names: Sequence[str], lag: int) -> Floats:
+    found = np.empty((len(names), len(interval.at)))
+    for i, name in enumerate(names):
+        samples = interval.lag_samples(name, lag)
+        carry = interval.plan.carry_ms(name)
+        found[i] = take(samples.values, newest_sample(samples.times, interval.at - lag, carry))
+    return found
 
 
 def _newest_of_rows(values: Floats, index: Index) -> Floats:

@@ -155,14 +155,7 @@ class FeaturePlan:
 
     def lags_of(self, variable: str) -> tuple[int, ...]:
         """Return the lags of a number, in ms, increasing."""
-        return tuple(
-            sorted(
-                {
-                    *self.lags_ms,
-                    *(span for one in self.lagged if one.name == variable for span in one.spans_ms),
-                }
-            )
-        )
+        return self._own_lags.get(variable, self.lags_ms)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -201,6 +194,14 @@ class FeaturePlan:
             blocks[number.name] = slice(start, stop)
             start = stop
         return blocks
+
+    @cached_property
+    def positions_by_source(self) -> tuple[tuple[int, ...], ...]:
+        """Return the positions of the columns of each raw variable, event type and attribute."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for position, column in enumerate(self.layout):
+            found.setdefault((column.kind, column.source), []).append(position)
+        return tuple(map(tuple, found.values()))
 
     @cached_property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -253,6 +254,13 @@ class FeaturePlan:
     @cached_property
     def _carry_forward_ms(self) -> dict[str, int]:
         return {h.name: h.span_ms for h in self.carried_forward}
+
+    @cached_property
+    def _own_lags(self) -> dict[str, tuple[int, ...]]:
+        own: dict[str, set[int]] = {}
+        for one in self.lagged:
+            own.setdefault(one.name, set(self.lags_ms)).update(one.spans_ms)
+        return {name: tuple(sorted(spans)) for name, spans in own.items()}
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:

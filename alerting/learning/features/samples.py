@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.deferred import pd
 from alerting.learning.features import moments
 from alerting.learning.features.moments import (
     BoolArray,
@@ -18,7 +17,7 @@ from alerting.learning.features.moments import (
 )
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import engineering_range, in_range
-from alerting.readings.history import History, Millis, duration_millis, millis
+from alerting.readings.history import History, Millis, column_index, duration_millis, millis
 
 _FEW_VALUES = 20_000  # of all columns, which are read at once
 
@@ -44,7 +43,7 @@ class AssetReadings:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.ts = millis(pd.DatetimeIndex(history.readings.index))
+        self.ts = millis(history.readings.index)
         self._values: dict[str, Floats] = {}
         self._samples: dict[str, Samples] = {}
 
@@ -73,11 +72,13 @@ class AssetReadings:
     def _columns(self, names: Sequence[str], rows: slice) -> Floats:
         """Return the stored values of variables in these rows; NaN where there is no column."""
         readings = self.history.readings
+        few = (rows.stop - rows.start) * readings.shape[1] <= _FEW_VALUES
+        if few and readings.columns.equals(column_index(tuple(names))):
+            return readings.iloc[rows].to_numpy(np.float64).T
         out = np.full((len(names), rows.stop - rows.start), np.nan)
         position = {str(name): number for number, name in enumerate(readings.columns)}
         there = [name in position for name in names]
         columns = [position[name] for name in names if name in position]
-        few = (rows.stop - rows.start) * readings.shape[1] <= _FEW_VALUES
         # a choice of columns takes pandas ten times as long as the array of all
         whole = readings.iloc[rows].to_numpy() if few else None
         if whole is not None and whole.dtype == np.float64:
@@ -137,12 +138,12 @@ class ReadingInterval:
             )
         return self._by_delay[delay]
 
-    def window_moments(self, buckets: Moments) -> dict[int, Moments]:
-        """Return the moments of the windows that end at each instant, by length in ms."""
+    def window_moments(self, buckets: Moments) -> Moments:
+        """Return the moments of the windows that end at each instant (variables x lengths x
+        instants)."""
         if self._positions is None:
             self._positions = moments.window_positions(self.last, self.lengths)
-        found = moments.window_moments(buckets, self._positions, self.plan.bucket_ms)
-        return dict(zip(self.plan.windows_ms, found, strict=True))
+        return moments.window_moments(buckets, self._positions, self.plan.bucket_ms)
 
     def lag_samples(self, name: str, lag: int) -> Samples:
         """Return the samples that are needed for values in force one lag before."""

@@ -108,6 +108,15 @@ def test_a_template_that_the_platform_did_not_write_leaves_the_english_text(temp
     assert from_document(Evaluation, document).reason == "It is hot"
 
 
+def test_a_text_inside_another_is_said_as_its_template_says_it_also_of_a_stored_wording():
+    inner = translatable("{value} too hot", value=Styled(4.5, ".1f °C"))
+    stored = read_template(template_document(inner), "4.5 degrees too hot")
+    assert stored == "4.5 degrees too hot"
+    assert translatable("oven: {text}", text=inner) == "oven: 4.5 °C too hot"
+    assert translatable("oven: {text}", text=stored) == "oven: 4.5 °C too hot"
+    assert ENGLISH.translate(stored) == ENGLISH.translate(inner) == inner
+
+
 def test_a_template_from_the_database_reaches_no_attribute_and_no_format():
     text = read_template(
         {"template": "{a.__class__} {a:9999} {b} {a}", "values": {"a": "oven {b}"}}

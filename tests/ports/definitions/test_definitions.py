@@ -217,6 +217,23 @@ def test_the_newest_revision_is_the_last_valid_one(mongo_stores):
     assert mongo_stores.definitions.newest_revision("too-hot") == numbered[-1]
 
 
+def test_a_revision_that_is_edited_is_read_as_it_is_now(mongo_stores):
+    definitions = mongo_stores.definitions
+    first = revision(threshold(above=210), at(0))
+    second = revision(threshold(above=220), at(1), before=first)
+    for one in (first, second):
+        definitions.add_revision(one)
+    assert definitions.revisions("too-hot") == [first, second]
+    assert definitions.newest_revision("too-hot") == second
+    stored = mongo_stores.database["definition_revisions"]
+    stored.update_one({"number": 2}, {"$set": {"definition.title": "Far too hot"}})
+    assert [one.definition.title for one in definitions.revisions("too-hot")] == [
+        first.definition.title,
+        "Far too hot",
+    ]
+    assert definitions.newest_revision("too-hot").definition.title == "Far too hot"
+
+
 @pytest.mark.server
 def test_the_newest_revision_is_read_as_one_document(real_server, monkeypatch):
     record = record_commands(monkeypatch)
