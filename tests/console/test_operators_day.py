@@ -256,7 +256,6 @@ the open alarm; `night`: of the shift before."""
 
 MORE_PAGES = {
     "now": "/",
-    "now": "/",
     "asset": "/assets/press-3",
     "maintenance": "/new-silence?part=press-3",
     "plant": "/plant",
