@@ -45,7 +45,7 @@ WALKS = (
 CARD = "#happening article"
 CUT = "document.documentElement.scrollWidth > innerWidth"
 SQUEEZED = """[...document.querySelectorAll('ul.rows .when')]
-  .filter(e => e.getBoundingClientRect().height > 80).map(e => e.innerText)"""
+  .filter(e => e.innerText.trim() && e.getBoundingClientRect().width < 80).map(e => e.innerText)"""
 TAP = """(e => {
   e.scrollIntoView({block: 'center'});
   const b = e.getBoundingClientRect();
