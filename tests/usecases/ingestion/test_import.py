@@ -110,7 +110,7 @@ def test_skipped_lines_land_in_a_rejects_file_beside_the_input_or_where_told(com
     command.file("f.csv", BAD)
     code, out, _ = command("readings", "f.csv", "--skip-bad", "--strict")
     assert code == 0
-    assert "1 bad lines were written to f.csv.rejects.csv" in out
+    assert "1 bad line was written to f.csv.rejects.csv" in out
     with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
             {
