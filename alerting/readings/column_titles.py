@@ -65,8 +65,13 @@ def whole_title(title: str) -> str:
 
 def derive_name(title: str) -> str:
     """Return a new variable's name: `Temperatur Zone 1 [°C]` gives `Temperatur_Zone_1`."""
-    spelled = normalize("NFKD", normalize("NFC", _split(title).text).translate(_SPELLED))
-    return variable_name("".join(character for character in spelled if not combining(character)))
+    return variable_name(without_accents(_split(title).text))
+
+
+def without_accents(text: str) -> str:
+    """Return a text without accents: `Größe` gives `Groesse`, `Débit` gives `Debit`."""
+    spelled = normalize("NFKD", normalize("NFC", text).translate(_SPELLED))
+    return "".join(character for character in spelled if not combining(character))
 
 
 def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:

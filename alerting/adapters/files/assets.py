@@ -1,6 +1,6 @@
 """Reader of assets in a file: YAML or JSON documents, or a table, a column per attribute."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,23 @@ from alerting.adapters.files.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.assets import GivenAsset
+from alerting.usecases.ingestion.text_names import TextNames, Titles
 
 
-def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
+def read_assets(
+    path: Path, layout: Layout, stored: Callable[[], Titles] = dict
+) -> list[GivenAsset]:
     """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other
     file is a table.
 
     Documents: one, a list, or a map from name to the rest; one YAML file may hold several
-    documents. Table: every column except that of the asset becomes an attribute. Raises UserError,
-    with line or position, if the content is unreadable.
+    documents. Table: every column except that of the asset becomes an attribute; a text that is no
+    name becomes the title of a new asset. `stored`: gives the titles of those that there are.
+    Raises UserError, with line or position, if the content is unreadable.
     """
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         return list(_documents(path))
-    return _table(path, layout)
+    return _table(path, layout, TextNames("asset", layout.asset_prefix, stored))
 
 
 def _documents(path: Path) -> Iterator[GivenAsset]:
@@ -58,7 +62,7 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 
 
-def _table(path: Path, layout: Layout) -> list[GivenAsset]:
+def _table(path: Path, layout: Layout, texts: TextNames) -> list[GivenAsset]:
     table = open_table(path, layout.separator, layout.encoding)
     key = column(table, layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], layout)
@@ -69,7 +73,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
     bad: list[BadLine] = []
     for chunk in table.chunks([key, *names]):
         cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
-        assets, checks = read_names(cells[key], key, layout.asset_prefix, "asset")
+        assets, checks = read_names(cells[key], key, texts)
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
         parts.append(_AssetChunk(chunk, cells, assets))
         for profile in profiles:
@@ -81,7 +85,12 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
             f"{path} has faults, and nothing was written:"
             + "".join(f"\n  - {table.unit} {line}" for line in bad)
         )
-    given = [asset for part in parts for asset in _read_assets(part, profiles, table.unit, numbers)]
+    titles = texts.new_titles()
+    given = [
+        asset
+        for part in parts
+        for asset in _read_assets(part, profiles, table.unit, numbers, titles)
+    ]
     if not given:
         raise UserError(f"{path} has a header but no lines; nothing was written")
     return given
@@ -97,7 +106,11 @@ class _AssetChunk:
 
 
 def _read_assets(
-    part: _AssetChunk, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm
+    part: _AssetChunk,
+    profiles: Sequence[ColumnProfile],
+    unit: str,
+    numbers: NumberForm,
+    titles: Mapping[str, str],
 ) -> Iterator[GivenAsset]:
     typed = [(s, kind) for s in profiles if (kind := s.attribute_type())]
     columns = [
@@ -109,6 +122,8 @@ def _read_assets(
     ]
     for row, name in enumerate(part.assets):
         attributes = {key: values[row] for key, values in columns if values[row] is not None}
+        title = {"title": titles[name]} if name in titles else {}
         yield GivenAsset(
-            f"{unit} {part.chunk.lines[row]} ({name})", {"name": name, "attributes": attributes}
+            f"{unit} {part.chunk.lines[row]} ({name})",
+            {"name": name, **title, "attributes": attributes},
         )

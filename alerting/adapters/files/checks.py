@@ -1,6 +1,5 @@
 """Checks of the rows of a chunk, of names in it, and the bad lines that they find."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +9,10 @@ import numpy.typing as npt
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
 from alerting.adapters.files.tables.chunks import Chunk
-from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, VariableType
+from alerting.definitions.assets import NAME_LENGTH, VariableType
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
+from alerting.usecases.ingestion.text_names import TextNames, is_name, name_from_text
 
 EXAMPLES = 5
 
@@ -74,38 +74,34 @@ def duplicate_checks(
 
 def refuse_name(name: str, what: str, option: str) -> None:
     """Raise UserError if an option gives a reserved or illegal name."""
-    if re.fullmatch(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
+    if is_name(name):
         return
-    legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
+    legal = name_from_text(name[:NAME_LENGTH])
     hint = f"; write for example {option} {legal}" if legal else ""
-    shown = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
+    cut = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
     raise UserError(
-        f"{shown!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}"
+        f"{cut!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}"
     )
 
 
 def read_names(
-    cells: Cells, title: str, prefix: str, what: str
+    cells: Cells, title: str, names: TextNames
 ) -> tuple[npt.NDArray[np.object_], list[Check]]:
-    """Return the names in a column with a prefix, and the checks that they are there and legal."""
+    """Return the names for the texts in a column, and the checks that each row has one."""
     encoded = cells.dictionary_encode()
-    names = [prefix + n for n in encoded.dictionary.to_pylist()]
-    legal = np.array(
-        [bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True]
-    )
     absent = ~cell.filled_cells(cells)
     codes = np.where(
         absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
     ).astype(np.int64)
-    texts = np.array([*names, None], dtype=object)[codes]
-    return texts, [
-        Check(absent, title, lambda _: f"there is no {what}"),
-        Check(
-            ~legal[codes],
-            title,
-            lambda row: (
-                f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most "
-                "100"
-            ),
-        ),
+    found: list[str | None] = []
+    reasons: dict[int, str] = {}
+    for code, text in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            found.append(names.read(text))
+        except ValueError as reason:
+            found.append(text)
+            reasons[code] = str(reason)
+    return np.array([*found, None], dtype=object)[codes], [
+        Check(absent, title, lambda _: f"there is no {names.what}"),
+        Check(np.isin(codes, [*reasons]), title, lambda row: reasons[int(codes[row])]),
     ]

@@ -1,6 +1,6 @@
 """Events in a CSV or Parquet file, one per line: type, start, perhaps end and attributes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from alerting.ports import EventRow, Progress
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.instants import Millis, datetimes
 from alerting.usecases.ingestion.sources import Duration, EventsProfile, EventTypeProfile, Reject
+from alerting.usecases.ingestion.text_names import TextNames, Titles
 from alerting.usecases.ingestion.understood import FileForm
 
 DEFAULT_TYPE_COLUMN = "type"
@@ -76,7 +77,7 @@ class EventsFile:
             refuse_name(columns.type, "event type", "--type")
         titles = open_table(path, layout.separator, layout.encoding).titles
         self._type = columns.type
-        self._prefix = columns.type_prefix
+        self._types = TextNames("event type", columns.type_prefix)
         self._type_column = None if columns.type else columns.type_column or DEFAULT_TYPE_COLUMN
         default_end = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
         self._end_column = columns.end_column or default_end
@@ -95,6 +96,12 @@ class EventsFile:
     def form(self) -> FileForm:
         """Return the format of the file; final after the profile."""
         return self._rows.form
+
+    def keep_names(self, titles: Titles, types: Collection[str]) -> None:
+        """Give texts that are titles of assets the names of these, and find texts that are almost a
+        stored event type; before the profile."""
+        self._rows.keep_names(titles)
+        self._types = TextNames("event type", self._types.prefix, lambda: dict.fromkeys(types))
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -121,6 +128,8 @@ class EventsFile:
             if patience.ends(profile):
                 break
         note_clock(profile, self._rows)
+        profile.asset_texts = self._rows.assets.texts
+        profile.type_texts = self._types.texts
         return profile
 
     def _profile_chunk(self, profile: EventsProfile, duplicates: Duplicates, typed: _Typed) -> None:
@@ -154,7 +163,7 @@ class EventsFile:
             types = np.full(rows, self._type, dtype=object)
             if self._type_column:
                 types, type_checks = read_names(
-                    keyed.cells[self._type_column], self._type_column, self._prefix, "event type"
+                    keyed.cells[self._type_column], self._type_column, self._types
                 )
                 checks += type_checks
             ends = np.full(rows, NO_INSTANT, dtype=np.int64)

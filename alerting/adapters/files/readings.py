@@ -28,6 +28,7 @@ from alerting.readings.column_titles import Units
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.sample_quality import Quality
 from alerting.usecases.ingestion.sources import Profile, Reject
+from alerting.usecases.ingestion.text_names import Titles
 from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
@@ -51,9 +52,10 @@ class ReadingsFile:
         """Return the format of the file; final after the profile."""
         return self._rows.form
 
-    def keep_names(self, units: Units) -> None:
-        """Give columns of declared variables the names of these; before the profile."""
-        self._rows.keep_names(units)
+    def keep_names(self, titles: Titles, units: Units) -> None:
+        """Give texts that are titles of assets, and columns of declared variables, the names of
+        these; before the profile."""
+        self._rows.keep_names(titles, units)
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -85,6 +87,7 @@ class ReadingsFile:
             if patience.ends(profile):
                 break
         note_clock(profile, self._rows)
+        profile.asset_texts = self._rows.assets.texts
         self._parsed = parsed if size <= PARSED_ONCE and not profile.incomplete else None
         return profile
 

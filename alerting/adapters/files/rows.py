@@ -38,6 +38,7 @@ from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile
 from alerting.usecases.ingestion.sources import DuplicatesRule
+from alerting.usecases.ingestion.text_names import TextNames, Titles
 from alerting.usecases.ingestion.understood import FileForm
 
 DEFAULT_ASSET_COLUMN = "asset"
@@ -146,6 +147,7 @@ class TableRows:
             )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
+        self.assets = TextNames("asset", layout.asset_prefix)
         for title, option in keys:
             column(self.table, title, option)
         self.quality = QualityColumns(self.table, layout.quality)
@@ -167,9 +169,12 @@ class TableRows:
             (*NULLS, *layout.missing) if layout.strict else (*MISSING_TEXTS, *layout.missing)
         )
 
-    def keep_names(self, units: Units) -> None:
-        """Name the columns again, those of declared variables as these."""
-        self.names = value_names(self.table, list(self.names), self.layout, units)
+    def keep_names(self, titles: Titles, units: Units | None = None) -> None:
+        """Take texts that are titles of assets for these, and name the columns again, those of
+        declared variables as these."""
+        self.assets = TextNames("asset", self.layout.asset_prefix, lambda: titles)
+        if units is not None:
+            self.names = value_names(self.table, list(self.names), self.layout, units)
 
     def _numbers(self) -> NumberForm:
         found = number_form(self.sample, list(self.names), self._separator)
@@ -331,9 +336,7 @@ class TableRows:
     ) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:
             return np.full(len(chunk.lines), self.layout.asset, dtype=object), []
-        return read_names(
-            cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset"
-        )
+        return read_names(cells[self.asset_column], self.asset_column, self.assets)
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))

@@ -174,10 +174,11 @@ def assets(
     """
     from alerting.adapters.files.assets import read_assets
     from alerting.usecases.ingestion.assets import import_assets
+    from alerting.usecases.ingestion.text_names import titles_by_name
 
     layout = file_layout(None, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
-    given = read_assets(file, layout)
     with platform() as p:
+        given = read_assets(file, layout, lambda: titles_by_name(p.assets.all()))
         result = import_assets(
             str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run
         )

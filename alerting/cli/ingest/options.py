@@ -71,7 +71,7 @@ AssetColumn = Annotated[
     str | None,
     typer.Option(
         "--asset-column",
-        help="Column that names the asset of each line; `asset` when left out.",
+        help="Column with the name or title of the asset of each line; `asset` when left out.",
         metavar="COL",
     ),
 ]

@@ -84,18 +84,16 @@ def has_open_type(asset: Asset, variable: str, readings: Readings) -> bool:
 
 def with_variables(
     source: Source,
-    name: str,
+    asset: Asset,
     filled: set[str],
     columns: Mapping[str, ColumnProfile],
     types: Mapping[str, VariableType],
-    existing: Asset | None,
 ) -> Asset:
     """Return the asset with a variable for each of its filled columns. Declared variables do not
     change, except an open type.
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
-    asset = existing or Asset(name=name)
     found = {
         columns[title].name: _variable(columns[title], kind)
         for title, kind in types.items()
@@ -118,7 +116,7 @@ def with_variables(
             for e in error.errors()[:SHOWN]
         )
         raise UserError(
-            f"{source.name} was not imported: asset {name} would not be valid:{reasons}"
+            f"{source.name} was not imported: asset {asset.name} would not be valid:{reasons}"
         ) from error
 
 

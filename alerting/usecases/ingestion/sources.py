@@ -1,6 +1,6 @@
 """Sources of an import: a file that is checked once and read once, and its profile."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -9,6 +9,7 @@ from alerting.definitions.assets import VariableType
 from alerting.ports import EventRow, Progress, ReadingRow
 from alerting.readings.column_titles import Units
 from alerting.readings.inference import BadLine, ColumnProfile
+from alerting.usecases.ingestion.text_names import Titles
 from alerting.usecases.ingestion.understood import FileForm
 
 Duration = Literal["instant", "lasting"]
@@ -30,7 +31,7 @@ class Profile:
     that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest
     of a file with bad lines was not read. `clock_changes`: by day on which the clocks of `zone`
     were set back, how many stamps were taken for the first and for the second of the times that
-    come twice.
+    come twice. `asset_texts`: the text by asset where it is not the name.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Profile:
     incomplete: bool = False
     zone: str | None = None
     clock_changes: Mapping[date, tuple[int, int]] = field(default_factory=dict)
+    asset_texts: Mapping[str, str] = field(default_factory=dict)
     first: datetime | None = None
     last: datetime | None = None
 
@@ -64,10 +66,12 @@ class EventTypeProfile:
 
 @dataclass
 class EventsProfile(Profile):
-    """A profile of events. `end_column`: whether the file has one."""
+    """A profile of events. `end_column`: whether the file has one; `type_texts`: the text by event
+    type where it is not the name."""
 
     types: dict[str, EventTypeProfile] = field(default_factory=dict)
     end_column: bool = False
+    type_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -83,8 +87,9 @@ class Source(Protocol):
 class ReadingSource(Source, Protocol):
     """Readings in a file, read once to check and once to import."""
 
-    def keep_names(self, units: Units) -> None:
-        """Give columns of declared variables the names of these; before the profile."""
+    def keep_names(self, titles: Titles, units: Units) -> None:
+        """Give texts that are titles of assets, and columns of declared variables, the names of
+        these; before the profile."""
         ...
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
@@ -101,6 +106,11 @@ class ReadingSource(Source, Protocol):
 
 class EventSource(Source, Protocol):
     """Events in a file, read once to check and once to import."""
+
+    def keep_names(self, titles: Titles, types: Collection[str]) -> None:
+        """Give texts that are titles of assets the names of these, and find texts that are almost a
+        stored event type; before the profile."""
+        ...
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
         """`stop_early`: stop soon after the first bad line."""

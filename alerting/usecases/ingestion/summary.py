@@ -11,6 +11,7 @@ from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.sources import (
     DuplicatesRule,
+    EventsProfile,
     EventTypeProfile,
     Profile,
     Reject,
@@ -145,6 +146,9 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
     """Yield notes on this file for people, as sentences."""
     unit = source.unit + "s"
+    yield from _name_notes("assets", profile.asset_texts)
+    if isinstance(profile, EventsProfile):
+        yield from _name_notes("event types", profile.type_texts)
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
         yield f"{profile.repeated:,} {unit} {_REPEATED[profile.duplicates]}"
@@ -170,6 +174,13 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
     yield from _column_notes(profile, types)
     if profile.cut:
         yield f"{profile.cut:,} time stamps are finer than a millisecond and were cut to it"
+
+
+def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
+    if texts:
+        meant = [f"{text!r} is {name}" for name, text in sorted(texts.items())[:SHOWN]]
+        more = f", and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
+        yield f"texts that are no names of {what}: {', '.join(meant)}{more}"
 
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:

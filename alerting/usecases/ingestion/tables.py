@@ -31,6 +31,7 @@ from alerting.usecases.ingestion.sources import (
     Source,
 )
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
+from alerting.usecases.ingestion.text_names import titles_by_name
 from alerting.usecases.ingestion.understood import Understood
 
 NONE = timedelta(0)
@@ -124,17 +125,24 @@ def check_readings(
     the whole file. Raises UserError if a line is bad and there is no `reject` for it, if no good
     line is left, or if the new declarations are not valid.
     """
-    source.keep_names(units_by_name(plant.assets.all()))
+    stored = plant.assets.all()
+    source.keep_names(titles_by_name(stored), units_by_name(stored))
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
-    existing = {a.name: a for a in plant.assets.all()}
+    existing = {asset.name: asset for asset in plant.assets.all()}
     types = column_types(source, profile, existing, plant.readings)
     refuse_bad(source, profile, types, [], reject)
     refuse_doubtful(source, profile, types)
     if source.form.sequence is not None:
         refuse_other_rows(source, types, source.form.sequence, existing, plant.readings)
     declared = [
-        with_variables(source, name, filled, profile.columns, types, existing.get(name))
+        with_variables(
+            source,
+            existing.get(name) or Asset(name=name, title=profile.asset_texts.get(name)),
+            filled,
+            profile.columns,
+            types,
+        )
         for name, filled in sorted(profile.assets.items())
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
@@ -168,7 +176,8 @@ class CheckedEvents:
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets and event types, and write all events. Idempotent."""
         rejected = _Counted(self.reject or refuse_line)
-        created = [Asset(name=name) for name in self.understood.new_assets]
+        texts = self.profile.asset_texts
+        created = [Asset(name=name, title=texts.get(name)) for name in self.understood.new_assets]
         self.plant.assets.store_assets(created)
         self.plant.assets.put_event_types(self.new_types)
         batches = self.source.read(self.types, self.durations, rejected, progress)
@@ -205,9 +214,10 @@ def check_events(
     known; without it a stored type keeps its own. Raises the same UserError as `check_readings`,
     and UserError if a stored type is contradicted.
     """
+    stored = {t.name: t for t in plant.assets.event_types()}
+    source.keep_names(titles_by_name(plant.assets.all()), stored)
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
-    stored = {t.name: t for t in plant.assets.event_types()}
     durations = event_durations(
         source, profile, {name: t.duration for name, t in stored.items()}, duration
     )

@@ -58,7 +58,14 @@ def fit_readings(
     """
     known = _stored_assets(assets, mapped.rows)
     fits = {
-        name: _Fit(name, asset, source, mapped.titles, by, headroom)
+        name: _Fit(
+            asset or Asset(name=name, title=mapped.asset_texts.get(name)),
+            asset is None,
+            source,
+            mapped.titles,
+            by,
+            headroom,
+        )
         for name, asset in known.items()
     }
     rows: list[ReadingRow] = []
@@ -93,15 +100,15 @@ class _Fit:
 
     def __init__(
         self,
-        name: str,
-        stored: Asset | None,
+        asset: Asset,
+        is_new: bool,
         source: SourceFields,
         titles: Mapping[str, str],
         by: str | None,
         headroom: Headroom | None,
     ) -> None:
-        self._asset = stored or Asset(name=name)
-        self._is_new = stored is None
+        self._asset = asset
+        self._is_new = is_new
         self._source = source
         self._titles = titles
         self._by = by
@@ -257,7 +264,7 @@ def fit_events(
             continue
         rows.append(fitting)
         if asset is None:
-            new_assets[row.asset] = Asset(name=row.asset)
+            new_assets[row.asset] = Asset(name=row.asset, title=mapped.asset_texts.get(row.asset))
         if row.type not in types:
             types[row.type] = new_types[row.type] = type
     return Declared(

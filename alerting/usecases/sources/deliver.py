@@ -27,6 +27,7 @@ from alerting.ports import (
 )
 from alerting.readings.column_titles import Units, units_by_name
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.text_names import Titles, titles_by_name
 from alerting.usecases.sources.declare import Declared, fit_events, fit_readings
 from alerting.usecases.sources.headroom import Headroom, NewNames, declarer_of, spoken
 from alerting.usecases.sources.records import RefusedRow, map_events, map_readings
@@ -58,13 +59,27 @@ def fit(
     headroom = Headroom(plant.declaration_limits, plant.deliveries, declarer_of(by, sender))
     if source.delivers == "readings":
         mapped = map_readings(
-            source, records, plant.zone, partial(_units, plant.assets, source, records)
+            source,
+            records,
+            plant.zone,
+            partial(_units, plant.assets, source, records),
+            partial(stored_titles, plant.assets),
         )
         return fit_readings(plant.assets, source, mapped, by, headroom)
     has_ends = any(source.events.end_column in record for record in records)
-    return fit_events(
-        plant.assets, source, map_events(source, records, plant.zone), headroom, has_ends=has_ends
+    mapped_events = map_events(
+        source,
+        records,
+        plant.zone,
+        partial(stored_titles, plant.assets),
+        lambda: dict.fromkeys(type.name for type in plant.assets.event_types()),
     )
+    return fit_events(plant.assets, source, mapped_events, headroom, has_ends=has_ends)
+
+
+def stored_titles(assets: Assets) -> Titles:
+    """Return the titles of all stored assets by name."""
+    return titles_by_name(assets.all())
 
 
 def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:

@@ -2,15 +2,14 @@
 a reason."""
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
-from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
+from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import shown
 from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
@@ -19,6 +18,7 @@ from alerting.ports import EventRow, ReadingRow, Record
 from alerting.readings.column_titles import Units, column_name, derive_name
 from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
 from alerting.readings.sample_quality import Quality, grade
+from alerting.usecases.ingestion.text_names import TextNames, Titles
 
 VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the
@@ -27,7 +27,6 @@ _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
 _MOST_VALUES = 10_000
 _LONGEST_TEXT = 1000
 _MOST_LAYOUTS = 1000
-_MOST_NAMES = 10_000
 _NUMBERS = frozenset([float, int])
 Scalar = float | str | bool
 Row = TypeVar("Row")
@@ -48,32 +47,45 @@ class RefusedRow:
 @dataclass(frozen=True)
 class MappedRows(Generic[Row]):
     """Rows of a source that can be stored, each with its number from 1, and those that cannot.
-    `titles`: column by variable."""
+    `titles`: column by variable; `asset_texts`: the text by asset where it is not the name."""
 
     rows: Sequence[tuple[int, Row]]
     refused: Sequence[RefusedRow]
     titles: Mapping[str, str]
+    asset_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def map_readings(
-    source: SourceFields, records: Sequence[Record], zone: tzinfo, units: Callable[[], Units] = dict
+    source: SourceFields,
+    records: Sequence[Record],
+    zone: tzinfo,
+    units: Callable[[], Units] = dict,
+    titles: Callable[[], Titles] = dict,
 ) -> MappedRows[ReadingRow]:
     """Return the readings of records. `zone`: of the plant, for stamps without one where the source
     names none.
 
     `units`: gives those of the variables of the records' assets, to which their columns may belong;
-    asked only if needed.
+    `titles`: those of all assets. Both are asked only if needed.
     """
-    mapping = RecordMapping(source, zone, units)
+    mapping = RecordMapping(source, zone, units, titles)
     return _map(mapping, records, mapping.reading)
 
 
 def map_events(
-    source: SourceFields, records: Sequence[Record], zone: tzinfo
+    source: SourceFields,
+    records: Sequence[Record],
+    zone: tzinfo,
+    titles: Callable[[], Titles] = dict,
+    types: Callable[[], Titles] = dict,
 ) -> MappedRows[EventRow]:
     """Return the events of records. `zone`: of the plant, for stamps without one where the source
-    names none."""
-    mapping = RecordMapping(source, zone)
+    names none.
+
+    `titles`: gives those of all assets, `types` those of event types. Both are asked only if
+    needed.
+    """
+    mapping = RecordMapping(source, zone, None, titles, types)
     return _map(mapping, records, mapping.event)
 
 
@@ -89,7 +101,7 @@ def _map(
             refused.append(RefusedRow(line, str(refusal)))
         except RecursionError:
             refused.append(RefusedRow(line, "nests too deeply"))
-    return MappedRows(rows, refused, mapping.titles)
+    return MappedRows(rows, refused, mapping.titles, mapping.assets.texts)
 
 
 class RecordMapping:
@@ -101,9 +113,16 @@ class RecordMapping:
     """
 
     def __init__(
-        self, source: SourceFields, zone: tzinfo, units: Callable[[], Units] | None = None
+        self,
+        source: SourceFields,
+        zone: tzinfo,
+        units: Callable[[], Units] | None = None,
+        titles: Callable[[], Titles] = dict,
+        types: Callable[[], Titles] = dict,
     ) -> None:
         self._source = source
+        self.assets = TextNames("asset", source.asset_prefix, titles)
+        self._types = TextNames("event type", source.events.type_prefix, types)
         self._units = None if units is None else cache(units)
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
@@ -147,9 +166,7 @@ class RecordMapping:
         columns = self._source.events
         asset = self._asset(record)
         start = self._instant(record, self._source.time)
-        type = columns.type or self._name(
-            record, columns.type_column, columns.type_prefix, "event type"
-        )
+        type = columns.type or _name(record, columns.type_column, self._types)
         has_end = record.get(columns.end_column) not in (None, "")
         end = self._instant(record, columns.end_column) if has_end else None
         if end is not None and end < start:
@@ -167,29 +184,7 @@ class RecordMapping:
         return EventRow(asset, type, start, end, self._source.name, attributes)
 
     def _asset(self, record: Record) -> str:
-        return self._source.asset or self._name(
-            record, self._source.asset_column, self._source.asset_prefix, "asset"
-        )
-
-    def _name(self, record: Record, column: str, prefix: str, what: str) -> str:
-        given = record.get(column)
-        if given is None or given == "":
-            raise RowRefused(f"{column}: there is no {what}")
-        if (
-            isinstance(given, bool)
-            or not isinstance(given, str | int | float | Decimal)
-            or given != given  # noqa: PLR0124 - not a number
-        ):
-            raise RowRefused(
-                f"{column}: {shown(given)} is not a name of an {what}, which is text or a number"
-            )
-        name = f"{prefix}{given}"
-        if not _is_name(name):
-            raise RowRefused(
-                f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, "
-                "at most 100"
-            )
-        return name
+        return self._source.asset or _name(record, self._source.asset_column, self.assets)
 
     def _instant(self, record: Record, column: str) -> datetime:
         given = record.get(column)
@@ -307,9 +302,22 @@ def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
     return fields
 
 
-@lru_cache(_MOST_NAMES)
-def _is_name(name: str) -> bool:
-    return len(name) <= NAME_LENGTH and re.fullmatch(NAME_PATTERN, name) is not None
+def _name(record: Record, column: str, names: TextNames) -> str:
+    given = record.get(column)
+    if given is None or given == "":
+        raise RowRefused(f"{column}: there is no {names.what}")
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, str | int | float | Decimal)
+        or given != given  # noqa: PLR0124 - not a number
+    ):
+        raise RowRefused(
+            f"{column}: {shown(given)} is not a name of an {names.what}, which is text or a number"
+        )
+    try:
+        return names.read(str(given))
+    except ValueError as reason:
+        raise RowRefused(f"{column}: {reason}") from None
 
 
 def _instant(given: Any) -> datetime:

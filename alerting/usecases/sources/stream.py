@@ -8,7 +8,8 @@ none is lost, and none blocks the others.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from alerting.definitions.faults import Unreachable, UserError, shown
@@ -27,7 +28,7 @@ from alerting.ports import (
     Sources,
 )
 from alerting.readings.instants import to_millis, whole_millis
-from alerting.usecases.sources.deliver import fit, store
+from alerting.usecases.sources.deliver import fit, store, stored_titles
 from alerting.usecases.sources.documents import find_source
 from alerting.usecases.sources.json_rows import RepeatedName, parse_json
 from alerting.usecases.sources.records import VALUES, map_readings
@@ -136,7 +137,7 @@ def store_messages(
     except TooManyDead:
         raise
     except Unreachable as fault:
-        waits = _waiting(plant.zone, source, messages, fault)
+        waits = _waiting(plant, source, messages, fault)
         others = [message for message, later in zip(messages, waits, strict=True) if not later]
         count = store_messages(plant, source, others, now, is_outage, stored)
         waiting = [message for message, later in zip(messages, waits, strict=True) if later]
@@ -170,7 +171,10 @@ def _sum(counts: Sequence[StreamCount]) -> StreamCount:
 
 
 def _waiting(
-    zone: tzinfo, source: StreamedSource, messages: Sequence[BrokerMessage], fault: Unreachable
+    plant: SourcePorts,
+    source: StreamedSource,
+    messages: Sequence[BrokerMessage],
+    fault: Unreachable,
 ) -> list[bool]:
     """Return for each message whether it needs what is away: at least one does."""
     if not isinstance(fault, ArchiveAway):
@@ -179,7 +183,8 @@ def _waiting(
     found = list[bool]()
     for message in messages:
         try:
-            rows = map_readings(source, read(message), zone).rows
+            titles = partial(stored_titles, plant.assets)
+            rows = map_readings(source, read(message), plant.zone, titles=titles).rows
         except ValueError:
             rows = []
         found.append(

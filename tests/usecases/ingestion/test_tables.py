@@ -87,7 +87,8 @@ BAD_LINES = {
     ),
     ",oven-1,5": "line 3, column ts: there is no time",
     "2015-01-01 06:05:00,,5": "line 3, column asset: there is no asset",
-    "2015-01-01 06:05:00,oven 1,5": "line 3, column asset: 'oven 1' is not a name of an asset",
+    "2015-01-01 06:05:00,06:05,5": "line 3, column asset: '06:05' is not a name of an asset",
+    "2015-01-01 06:05:00,oven 1,5": "line 3, column asset: 'oven 1' is almost 'oven-1' on",
     "2015-01-01 06:05:00,oven-1,five": "line 3, column x: 'five' is not a number",
     "2015-01-01 06:05:00,oven-1,inf": "line 3, column x: 'inf' is infinite",
     "2015-01-01 06:05:00,oven-1": "line 3: 2 fields where the header names 3",
@@ -367,7 +368,7 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
     ("line", "message"),
     [
         ("2015-01-01 06:00:00,a,,", "line 2, column type: there is no event type"),
-        ("2015-01-01 06:00:00,a,a b,", "line 2, column type: 'a b' is not a name of an event type"),
+        ("2015-01-01 06:00:00,a,#1,", "line 2, column type: '#1' is not a name of an event type"),
         (
             "2015-01-01 06:00:00,a,stop,2015-01-01 05:00:00",
             "line 2, column end: the end '2015-01-01 05:00:00' lies before the start",

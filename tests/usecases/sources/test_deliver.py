@@ -74,6 +74,31 @@ def test_a_number_is_a_name_as_it_is_sent():
     assert found[0][0] == "oven-1"
 
 
+@pytest.mark.parametrize("delivers", ["readings", "events"])
+def test_a_text_that_is_no_name_becomes_the_title_of_a_new_asset_and_means_it_from_then_on(
+    delivers,
+):
+    platform = memory_platform()
+    platform.assets.store_assets([Asset(name="oven-3", title="Ofen 3")])
+    source = parse_source({**PLAIN, "delivers": delivers})
+    row = {"ts": NOON, "type": "Band steht"} | ({"t": 1} if delivers == "readings" else {})
+    for hour in range(2):
+        rows = [{**row, "ts": at(hour), "asset": asset} for asset in ("Ofen 2", "Ofen 3", "Ofen-2")]
+        assert [
+            refused.reason for refused in deliver(platform, source, rows, NOON, by="gate").refused
+        ] == [
+            "asset: 'Ofen-2' is almost 'Ofen 2' on an earlier line: write both alike if they are "
+            "one asset; give an asset this title (alerting import assets), or write a name"
+        ]
+    assert {asset.name: asset.title for asset in platform.assets.all()} == {
+        "Ofen_2": "Ofen 2",
+        "oven-3": "Ofen 3",
+    }
+    assert [type.name for type in platform.assets.event_types()] == (
+        ["Band_steht"] if delivers == "events" else []
+    )
+
+
 def test_a_number_too_small_to_be_stored_is_refused():
     found, refused = readings(
         [{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}]
