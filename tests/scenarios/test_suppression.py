@@ -11,7 +11,7 @@ from alerting.operators.actions import isa_state
 from alerting.ports import EventRow
 from alerting.usecases.alarm_load.kpis import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_events
@@ -410,3 +410,27 @@ def test_an_unknown_alert_and_a_circle_are_refused(document, fault):
     with pytest.raises(UserError) as refused:
         apply(with_fire(), [document], "engineer", at(0), "test")
     assert f"suppression.while.0.definition: {fault}" in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("c", "b", "a")])
+def test_documents_of_one_look_may_inhibit_one_another_in_any_order(names):
+    platform = plant()
+    first, second, third = names
+    fire = {**FIRE, "name": first}
+    platform.definitions.store_document(fire)
+    for name, other in ((second, first), (third, second)):
+        inhibited = too_hot(name=name, suppression={"while": {"definition": other}})
+        platform.definitions.store_document(inhibited)
+    result = sync(platform, at(0))
+    assert (result.faulty, {one.name for one in result.new}) == ({}, set(names))
+
+
+def test_of_two_documents_of_one_look_that_inhibit_each_other_none_is_in_force():
+    platform = plant()
+    for name, other in (("a", "b"), ("b", "a"), ("c", "a")):
+        inhibited = too_hot(name=name, suppression={"while": {"definition": other}})
+        platform.definitions.store_document(inhibited)
+    platform.definitions.store_document({**FIRE, "name": "d"})
+    result = sync(platform, at(0))
+    assert ([one.name for one in result.new], sorted(result.faulty)) == (["d"], ["a", "b", "c"])
+    assert "there is no definition 'b'" in result.faulty["a"][0]

@@ -1,13 +1,13 @@
 """Check documents of definitions: by themselves, against the known assets and beside each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.checks.trained import training_warnings
-from alerting.definitions.faults import DefinitionRefused, Fault, UserError
+from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.kinds.normal.fields import NormalDefinition
@@ -66,6 +66,29 @@ def parse_beside_assets(
     if read.definition is None or read.faults:
         raise DefinitionRefused(read.name, _all_faults(read, assets, types))
     return read.definition
+
+
+def faults_in_force(
+    definition: Definition,
+    in_force: Mapping[str, Definition],
+    assets: AssetIndex,
+    types: Sequence[EventType],
+) -> list[Fault]:
+    """Return the faults of an active definition against assets and others in force, by name."""
+    if definition.state != "active":
+        return []
+    try:
+        faults = faults_against_assets(definition, assets, types)
+        if definition.suppression and definition.suppression.inhibited:
+            faults += inhibition_faults(definition, in_force, assets)
+    except Exception as error:  # any content of a document: no document stops the others
+        return [unreadable_fault(error)]
+    return faults
+
+
+def unreadable_fault(error: Exception) -> Fault:
+    """Return the fault of a document that raises an error of no known kind."""
+    return Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")
 
 
 def warnings_of(definition: Definition, assets: Sequence[Asset]) -> list[str]:

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.assets import EventType
-from alerting.definitions.checks.against_assets import faults_against_assets
-from alerting.definitions.checks.inhibition import inhibition_faults
 from alerting.definitions.faults import (
     ChangedMeanwhile,
     DefinitionRefused,
-    Fault,
     NotFound,
     UserError,
     shown,
@@ -32,8 +28,10 @@ from alerting.ports import Audit, DefinitionPorts, Definitions, Document, Platfo
 from alerting.usecases.definitions.checking import (
     check,
     check_each,
+    faults_in_force,
     index_assets,
     parse_beside_assets,
+    unreadable_fault,
 )
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
@@ -280,53 +278,47 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     types = platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
-    documented: set[str] = set()
+    waiting: dict[str, Definition] = {}
     for marked in platform.definitions.documents():
         document = {k: v for k, v in marked.items() if not k.startswith("_")}
         name = str(marked.get("_label", document.get("name")))
+        faulty[name] = []
         try:
-            definition = parse_beside_assets(document, assets, types)
-            faults = _faults_in_force(definition, in_force, assets, types)
+            waiting[name] = parse_beside_assets(document, assets, types)
         except DefinitionRefused as refusal:
-            faults = list(refusal.faults)
+            faulty[name] = [str(f) for f in refusal.faults]
         except Exception as error:  # any content of a document: no document stops the others
-            faults = [
-                Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")
-            ]
-        if faults:
-            faulty[name] = [str(f) for f in faults]
-        elif name not in latest or latest[name].definition != definition:
-            revision = _add_edited(platform, definition, at)
-            new.append(revision)
-            in_force[revision.name] = revision.definition
+            faulty[name] = [str(unreadable_fault(error))]
+    while waiting:
+        again: dict[str, Definition] = {}
+        for name, definition in waiting.items():
+            faulty[name] = [str(f) for f in faults_in_force(definition, in_force, assets, types)]
+            if faulty[name] and definition.suppression and definition.suppression.inhibited:
+                again[name] = definition
+            elif not faulty[name] and (name not in latest or latest[name].definition != definition):
+                revision = _add_edited(platform, definition, at)
+                new.append(revision)
+                in_force[revision.name] = revision.definition
+        # An alert that inhibits another may be in force only since this look.
+        waiting = again if len(again) < len(waiting) else {}
+    for name, faults in faulty.items():
         _record_faults(
             platform.definitions,
             platform.audit,
             platform.platform_alerts,
             name,
-            faulty.get(name, []),
+            faults,
             known_faults.get(name, []),
             at,
         )
-        documented.add(name)
-    forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
+    forget_deleted(platform.platform_alerts, platform.definitions, faulty.keys(), at)
     latest.update({one.name: one for one in new})
-    return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty, assets)
-
-
-def _faults_in_force(
-    definition: Definition,
-    in_force: Mapping[str, Definition],
-    assets: AssetIndex,
-    types: Sequence[EventType],
-) -> list[Fault]:
-    """Return the faults of an active definition against assets and others in force, by name."""
-    if definition.state != "active":
-        return []
-    faults = faults_against_assets(definition, assets, types)
-    if definition.suppression and definition.suppression.inhibited:
-        faults += inhibition_faults(definition, in_force, assets)
-    return faults
+    return Synced(
+        tuple(latest[name] for name in sorted(latest)),
+        tuple(new),
+        {name: faults for name, faults in faulty.items() if faults},
+        assets,
+    )
 
 
 def _record_faults(
