@@ -15,13 +15,16 @@ from alerting.ports import ModelUnavailable
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.reports.make import make_report
+from alerting.usecases.reports.plants import for_each_plant
+from alerting.usecases.reports.running import refresh_plant
 
 
 def evaluate_unseen_days(
     platform: Platform, trained: Sequence[str], report: Callable[[str], None]
 ) -> str:
     """Evaluate the days after the champions' training cutoffs, for these definitions and those
-    without a model; make a report for each. Returns the result as text; empty without a champion.
+    without a model; make a report for each, and the figures of the plant. Returns the result as
+    text; empty without a champion.
     """
     began = time.monotonic()
     starts = {
@@ -44,6 +47,7 @@ def evaluate_unseen_days(
             make_report(platform, name, start, now, now, unseen=name in trained)
         except (UserError, ModelUnavailable) as fault:
             report(f"{name}, not evaluated: {fault}")
+    for_each_plant(platform, lambda view: refresh_plant(view, now, report, at_once=True))
     days = (now - first).days
     took = time.monotonic() - began
     return (

@@ -153,11 +153,16 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         console.print(line)
 
 
+def _short(value: Any) -> Any:
+    """Return a whole number without a decimal point, and anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def print_assets(result: "AssetsResult") -> None:
     """Print each field that an import of assets changes."""
     for change in result.changes:
-        before = "" if change.before is None else f"{change.before} → "
-        console.print(f"{change.asset}: {change.field}: {before}{change.after}")
+        before = "" if change.before is None else f"{_short(change.before)} → "
+        console.print(f"{change.asset}: {change.field}: {before}{_short(change.after)}")
     changed = len({*result.created, *(c.asset for c in result.changes)})
     outcome = "dry run: would change" if result.dry_run else "changed"
     console.print(

@@ -13,9 +13,18 @@ from alerting.readings.column_titles import TITLE_LENGTH, without_accents
 
 Titles = Mapping[str, str | None]
 """Titles by name; None of a name without one."""
-_WAYS_OUT = {
-    "asset": "; give an asset this title (alerting import assets), or write a name",
-    "event type": "; write a name",
+_COMMAND = "(alerting import assets)"
+_WITHOUT_NAME = {
+    "asset": f"give an asset this title {_COMMAND}, or write a name",
+    "event type": "write a name",
+}
+_ELSE = {
+    "asset": f"or give it or another asset this title {_COMMAND}",
+    "event type": "else another name",
+}
+_APART = {
+    "asset": f"or give each its title {_COMMAND}",
+    "event type": "else other names",
 }
 _FURTHER = str.maketrans("łŁđĐı", "lLdDi")
 _RULE = f"letters, digits, _ . - only, at most {NAME_LENGTH}"
@@ -106,8 +115,8 @@ class TextNames:
         name = name_from_text(text, self.prefix) if len(text) <= TITLE_LENGTH else None
         if name is None:
             raise ValueError(
-                f"{shown(self.prefix + given)} is not a name of an {self.what}: {_RULE}"
-                f"{_WAYS_OUT[self.what]}"
+                f"{shown(self.prefix + given)} is not a name of an {self.what}: {_RULE}; "
+                f"{_WITHOUT_NAME[self.what]}"
             )
         key = _comparable(name)
         title = self._stored.get(name)
@@ -130,15 +139,15 @@ class TextNames:
             title = self._stored.get(other)
             also = f" ({shown(title)})" if title else ""
             raise ValueError(
-                f"{shown(text)} is almost {other}{also}: write {other} if it is meant"
-                f"{_WAYS_OUT[self.what]}"
+                f"{shown(text)} is almost {other}{also}: write {other} if it is meant, "
+                f"{_ELSE[self.what]}"
             )
 
     def _refuse_similar(self, text: str, other: str | None) -> None:
         if other is not None and _one_spaced(other) != _one_spaced(text):
             raise ValueError(
                 f"{shown(text)} is almost {shown(other)} on an earlier line: write both alike if "
-                f"they are one {self.what}{_WAYS_OUT[self.what]}"
+                f"they are one {self.what}, {_APART[self.what]}"
             )
 
     @cached_property

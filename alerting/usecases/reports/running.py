@@ -80,11 +80,14 @@ def known_summaries(
     }
 
 
-def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
+def refresh_plant(
+    platform: ReportPorts, as_of: datetime, say: Callable[[str], None], *, at_once: bool = False
+) -> int:
     """Compute the figures whose last look is too old; return of how many periods. Idempotent.
 
     A new plant is looked at sooner: again once it is twice as old as at the last look. Its age
-    counts from the oldest of the revisions in force.
+    counts from the oldest of the revisions in force. `at_once`: compute those of the present
+    periods however old they are, because past days have been evaluated.
     """
     latest = platform.definitions.latest_revisions()
     first = min((r.at for r in latest), default=as_of)
@@ -95,6 +98,7 @@ def refresh_plant(platform: ReportPorts, as_of: datetime, say: Callable[[str], N
         newest = platform.reports.get(_id(platform, period))
         if (
             newest is None
+            or (at_once and period in present)
             or newest.start != period.start
             or newest.as_of + min(period.every, max(newest.as_of - first, timedelta(0))) < as_of
             or as_of < newest.as_of

@@ -83,8 +83,9 @@ def test_an_asset_of_the_derived_name_is_meant_also_after_its_title_was_changed(
 def test_a_text_that_is_almost_a_known_asset_is_refused_with_its_name(stored, almost):
     with pytest.raises(ValueError, match="is almost") as refusal:
         TextNames("asset", "", lambda: stored).read("Ofen 2")
-    assert f"'Ofen 2' is almost {almost}: write {almost.split()[0]} if it is meant; give an" in str(
-        refusal.value
+    assert (
+        f"'Ofen 2' is almost {almost}: write {almost.split()[0]} if it is meant, or give it"
+        in str(refusal.value)
     )
 
 
@@ -143,8 +144,8 @@ def test_events_declare_assets_with_titles_and_types_with_derived_names(importer
     assert importer.events(content).new == 0
     importer.plant.assets.put_event_types([EventType(name="belt-stop", duration="instant")])
     importer.expect_refusal(
-        "line 2, column type: 'Belt stop' is almost belt-stop: write belt-stop if it is meant; "
-        "write a name",
+        "line 2, column type: 'Belt stop' is almost belt-stop: write belt-stop if it is meant, "
+        "else another name",
         call=importer.events,
         content="ts;asset;type\n2026-01-05 07:00:00;Ofen 2;Belt stop\n",
     )

@@ -55,12 +55,12 @@ def platform():
     return made
 
 
-def look(platform, when=None):
+def look(platform, when=None, at_once=False):
     """Do what the DAG does, and return the periods whose figures were computed."""
     told = []
     now = when or platform.clock.now()
     platform.clock.instant = now
-    refresh_plant(platform, now, told.append)
+    refresh_plant(platform, now, told.append, at_once=at_once)
     return [line.removeprefix("figures of the plant, ") for line in told]
 
 
@@ -93,6 +93,13 @@ def test_the_figures_of_a_running_week_are_those_that_its_report_will_have(platf
     (reported,) = composed["money"]
     assert vars(money.avoided) == reported["avoided"]
     assert vars(money.false_alarms) == reported["false_alarms"]
+
+
+def test_figures_are_computed_again_at_the_same_instant_after_past_days_were_evaluated(platform):
+    now = platform.clock.now()
+    present = look(platform, now)[:3]
+    assert look(platform, now, at_once=True) == present
+    assert present[0] == "shift so far"
 
 
 def test_a_closed_week_shows_the_figures_of_its_report(platform):
