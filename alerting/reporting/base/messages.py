@@ -64,6 +64,11 @@ def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -
     return language.digits(f"{value:.{digits}g}")
 
 
+def exact_number(value: float, language: Language = ENGLISH) -> str:
+    """Format a stated fact with all its digits and no marks between thousands: a year, a model."""
+    return language.digits(f"{value:.15g}")
+
+
 def percent(value: float | None, language: Language = ENGLISH) -> str:
     """Format a share as whole percent, with one decimal below 10 %."""
     if value is None:

@@ -53,6 +53,7 @@ def worded(format_value: Callable[..., str]) -> Callable[..., str]:
 TEXT_FILTERS: dict[str, Callable[..., Any]] = {
     "t": in_language(lambda language, text: language.translate(text)),
     "number": worded(messages.number),
+    "exact_number": worded(messages.exact_number),
     "percent": worded(messages.percent),
     "outcome": in_language(lambda language, o: language.translate(messages.OUTCOME_NAMES[o])),
 }

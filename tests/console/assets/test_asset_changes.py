@@ -184,6 +184,16 @@ def test_a_fault_stands_at_its_field_and_what_was_typed_stays(browser):
     assert "variables.temperature.high" in page.text
 
 
+def test_attributes_are_shown_with_all_their_digits(browser, platform):
+    facts = {"built": 2009, "ratio": 12.3456, "spare": True, "hall": "South"}
+    platform.assets.store_assets([Asset(name="oven-1", parent="line", attributes=facts)])
+    log_in(browser, OPERATOR_TOKEN)
+    for language, ratio in (("en", "12.3456"), ("de", "12,3456")):
+        page = browser.get("/assets/oven-1", headers={"Accept-Language": language}).text
+        shown = re.findall(r"<dd>([^<]*)</dd>", page[page.index('<dl class="values">') :])
+        assert [shown[0], shown[1], shown[3]] == ["2009", ratio, "South"]
+
+
 def test_the_page_shows_what_is_now_what_watches_it_and_the_past(browser, platform):
     rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0 + m % 7}) for m in range(0, 600, 5)]
     add_readings(platform, rows, at(600))
