@@ -37,7 +37,7 @@ class FrameReadings(OneByOne):
         self._by_asset = {h.asset.name: h for h in histories}
         self.asked_until = None
 
-    def load(self, asset, start, end, variables=None, events_since=None):
+    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
         self.asked_until = end if self.asked_until is None else max(end, self.asked_until)
         whole = self._by_asset.get(asset.name, History(asset))
         ts = millis(whole.readings.index)

@@ -93,6 +93,10 @@ class Definitions(Protocol):
     def revisions(self, name: str) -> list[Revision]:
         """Return all valid revisions of a definition, oldest first."""
 
+    def visible_revisions(self, name: str) -> list[Revision]:
+        """Return the same, none to an account with a scope that does not see all assets of the
+        definition."""
+
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one; reads one
         document."""

@@ -154,12 +154,14 @@ class Readings(Protocol):
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> "History":
         """Return readings with start < ts <= end (None: unbounded), and the events that start at or
         before end.
 
         With `events_since`, of the events that start at or before it, only the last one of each
-        type and the lasting ones that go on after it.
+        type and the lasting ones that go on after it. `with_events`: False for readings alone,
+        which takes fewer queries; then there are no types of events either.
         """
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:

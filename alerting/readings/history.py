@@ -79,6 +79,27 @@ def event_delays(history: History) -> Millis:
     return np.array([delays.get(name, 0) for name in history.events["type"]], np.int64)
 
 
+def events_between(history: History, start: int | None, end: int) -> pd.DataFrame:
+    """Return the events until `end` (ms); of those until `start` only the last of each type, and
+    lasting ones that go on after it."""
+    events = history.events
+    if not len(events):
+        return events
+    starts = millis(events["start"])
+    if start is None:
+        return events[starts <= end].reset_index(drop=True)
+    ends = millis(events["end"])
+    is_instant = (
+        events["type"]
+        .isin([type_.name for type_ in history.event_types if type_.duration == "instant"])
+        .to_numpy()
+    )
+    is_old = starts <= start
+    is_last = ~events["type"].where(is_old).duplicated(keep="last").to_numpy()
+    goes_on = ~is_instant & (events["end"].isna().to_numpy() | (ends > start))
+    return events[(starts <= end) & (~is_old | is_last | goes_on)].reset_index(drop=True)
+
+
 def with_older(history: History, older: pd.DataFrame) -> History:
     """Return the history with older readings before it; columns that they lack are missing."""
     if older.empty:

@@ -97,6 +97,7 @@ class LineReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         first, last = self._bounds(start, end)
         index = pd.DatetimeIndex(

@@ -46,10 +46,10 @@ class Counted:
         self.newest_values = readings.newest_values
         self.span = readings.span
 
-    def load(self, asset, start, end, variables=None, events_since=None):
+    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
         if variables:
             self.loaded.append((start, end, *variables))
-        return self._readings.load(asset, start, end, variables, events_since)
+        return self._readings.load(asset, start, end, variables, events_since, with_events)
 
 
 def prepared(hours, as_of, values=(), events=(), document=DOCUMENT, **fields):

@@ -193,6 +193,21 @@ def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
     assert counted.loads == 2
 
 
+def test_events_are_read_for_those_that_need_some(platform):
+    counted = CountedReadings(platform.readings)
+    shared = SharedInputs(counted)
+    asset = platform.assets.get("oven-2")
+    alone = shared.load(asset, FIRST, LAST, ["humidity"], with_events=False)
+    assert (len(alone.events), alone.event_types) == (0, ())
+    both = shared.load(asset, FIRST, LAST, ["humidity"])
+    expected = platform.readings.load(asset, FIRST, LAST, ["humidity"], events_since=FIRST)
+    pd.testing.assert_frame_equal(both.events, expected.events)
+    assert len(both.events)
+    assert set(both.event_types) == set(TYPES)
+    shared.load(asset, FIRST + HOUR, LAST, ["humidity"], with_events=False)
+    assert counted.loads == 2
+
+
 def test_a_process_reads_several_assets_at_once_from_the_second_time_on(platform):
     counted = CountedReadings(platform.readings)
     assets = [platform.assets.get(name) for name in ASSETS]

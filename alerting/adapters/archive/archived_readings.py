@@ -71,11 +71,12 @@ class ArchivedReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         found: list[History] = []
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
-            stored = self._stored.load(asset, since, end, names, events_since)
+            stored = self._stored.load(asset, since, end, names, events_since, with_events)
             found.append(stored)
             files = self._archive.records.for_interval([asset.name], since, end)
             if not files:

@@ -90,6 +90,7 @@ class ParquetStore:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,  # noqa: ARG002 - there are no events
+        with_events: bool = True,  # noqa: ARG002
     ) -> History:
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             found = self._columns(asset.name, since, end, types_of(asset, names))

@@ -52,6 +52,9 @@ class MemoryDefinitions:
     def revisions(self, name: str) -> list[Revision]:
         return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
 
+    def visible_revisions(self, name: str) -> list[Revision]:
+        return self.revisions(name)
+
     def newest_revision(self, name: str) -> Revision | None:
         return next(reversed(self.revisions(name)), None)
 

@@ -100,16 +100,19 @@ class MemoryReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             return readings_frame(
                 asset.name, self._documents(asset.name, since, end), types_of(asset, names)
             )
 
-        event_types = tuple(self._assets.event_types())
         readings, doubts = read_computed(
             asset, asset.variables if variables is None else variables, start, read
         )
+        if not with_events:
+            return History(asset, readings, doubts=doubts)
+        event_types = tuple(self._assets.event_types())
         instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
         events = events_frame(self._find_events(asset.name, instant, end, events_since), instant)
         return History(asset, readings, events, event_types, doubts)

@@ -137,12 +137,14 @@ def _read_inputs(
     open_one = read_open_prediction(definition, sources, part, state)
     definitions = (definition, open_one.raising)
     known = open_one.known_problem if open_one.is_about(definition) else KnownProblem(part.start)
-    by_events = any(d.problem.event is not None for d in definitions) or (
+    by_events = any(d.problem.event is not None for d in definitions) or bool(
         model is not None and model.plan.events
     )
     event_types = sources.platform.assets.event_types() if by_events else ()
     start = read_from(asset, event_types, part, definitions, model, known.is_first)
-    history = _read_history(sources.shared, asset, start, part, model, definitions)
+    history = _read_history(
+        sources.shared, asset, start, part, model, definitions, with_events=by_events
+    )
     stride = stride_of(definition, model)
     open_rule = open_one.rule(history, stride)
     is_own = open_one.raising is definition
@@ -316,9 +318,10 @@ def _read_history(
     part: VersionInterval,
     model: TrainedModel | None,
     definitions: Sequence[TrainedDefinition],
+    with_events: bool,
 ) -> History:
     """Return what problems, features of a model and advice need from `start` to the end of a part:
-    no other variables or events.
+    no other variables, and events only if they need some.
 
     Before `start` these are the values that may be carried forward into it, the last event of each
     type, and ongoing events.
@@ -327,7 +330,7 @@ def _read_history(
         *(v for d in definitions for v in d.problem.variables),
         *(with_drivers(asset, model.plan.variables) if model else ()),
     }
-    history = shared.load(asset, start, part.end, names)
+    history = shared.load(asset, start, part.end, names, with_events)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}
     return (

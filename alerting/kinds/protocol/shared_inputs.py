@@ -26,7 +26,7 @@ from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Readings, WantedHistory
-from alerting.readings.history import History, Millis, millis, to_millis
+from alerting.readings.history import History, Millis, events_between, millis, to_millis
 
 MOST_VALUES = 5_000_000
 _MOST_PARTS = 16
@@ -36,7 +36,7 @@ _MOMENT = timedelta(milliseconds=1)
 K = TypeVar("K")
 T = TypeVar("T")
 ModelKey = tuple[object, ...]
-_PartKey = tuple[datetime, datetime, frozenset[str]]
+_PartKey = tuple[datetime, datetime, frozenset[str], bool]
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,20 @@ class ReadSpan:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """Readings of (start, end] and some variables, with the events that matter from `start` on."""
+    """Readings of (start, end] and some variables, with the events that matter from `start` on if
+    `with_events`."""
 
     start: datetime
     end: datetime
     names: frozenset[str]
+    with_events: bool
     history: History
 
-    def covers(self, start: datetime, end: datetime, names: frozenset[str]) -> bool:
-        return self.start <= start and self.end >= end and self.names >= names
+    def covers(
+        self, start: datetime, end: datetime, names: frozenset[str], with_events: bool
+    ) -> bool:
+        has_all = self.names >= names and self.with_events >= with_events
+        return has_all and self.start <= start and self.end >= end
 
     @property
     def rows_per_second(self) -> float:
@@ -183,31 +188,36 @@ class SharedInputs:
             until,
         )
         self._fetched = {
-            one: _Loaded(starts[one], until, chosen[one].names, history)
+            one: _Loaded(starts[one], until, chosen[one].names, True, history)
             for one, history in histories.items()
         }
         for one in names[: names.index(name)] + list(chosen):
             del self._coming[one]
 
     def load(
-        self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
+        self,
+        asset: Asset,
+        start: datetime,
+        end: datetime,
+        variables: Iterable[str],
+        with_events: bool = True,
     ) -> History:
         """Return readings of (start, end] and the events that matter from `start` on, as
-        `Readings.load` does.
+        `Readings.load` does. Without `with_events` there may be none.
 
         The first request loads what it needs; one beyond it loads both together, if they fit into
         `MOST_VALUES`. Raises UserError if a stored value of these variables is not of its
         variable's type; those of other variables do not count.
         """
         inputs = self._inputs_for(asset)
-        key = start, end, frozenset(variables)
+        key = start, end, frozenset(variables), with_events
 
         def compute() -> History:
             loaded = inputs.loaded
             if loaded is None or not loaded.covers(*key):
                 loaded = self._load(inputs, asset, *key)
             self._note(inputs, start, key[2], loaded.history.readings.size)
-            return _part(loaded, *key)
+            return _part(loaded, start, end, key[2])
 
         return inputs.parts.get(key, compute, lambda part: part.readings.size)
 
@@ -229,17 +239,23 @@ class SharedInputs:
         start: datetime,
         end: datetime,
         names: frozenset[str],
+        with_events: bool,
     ) -> _Loaded:
         before = inputs.loaded
         if before is not None and inputs.may_widen:
-            wide = min(start, before.start), max(end, before.end), names | before.names
+            wide = (
+                min(start, before.start),
+                max(end, before.end),
+                names | before.names,
+                with_events or before.with_events,
+            )
             seconds = (wide[1] - wide[0]).total_seconds()
             if before.rows_per_second * seconds * len(wide[2]) <= MOST_VALUES:
                 try:
                     return _keep(inputs, _read(self._readings, asset, *wide))
                 except UserError:  # perhaps of a value that only the others need
                     inputs.may_widen = False
-        loaded = _read(self._readings, asset, start, end, names)
+        loaded = _read(self._readings, asset, start, end, names, with_events)
         return _keep(inputs, loaded) if before is None else loaded
 
     def newest_values(
@@ -356,10 +372,16 @@ def _score(model: TrainedModel, matrix: Floats, at: Millis) -> ModelScores:
 
 
 def _read(
-    readings: Readings, asset: Asset, start: datetime, end: datetime, names: frozenset[str]
+    readings: Readings,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+    names: frozenset[str],
+    with_events: bool,
 ) -> _Loaded:
     wanted = [name for name in asset.variables if name in names]
-    return _Loaded(start, end, names, readings.load(asset, start, end, wanted, events_since=start))
+    history = readings.load(asset, start, end, wanted, events_since=start, with_events=with_events)
+    return _Loaded(start, end, names, with_events, history)
 
 
 def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]) -> History:
@@ -375,24 +397,3 @@ def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]
     return replace(
         history, readings=readings, events=events_between(history, to_millis(start), to_millis(end))
     )
-
-
-def events_between(history: History, start: int | None, end: int) -> pd.DataFrame:
-    """Return the events until `end` (ms); of those until `start` only the last of each type, and
-    lasting ones that go on after it."""
-    events = history.events
-    if not len(events):
-        return events
-    starts = millis(events["start"])
-    if start is None:
-        return events[starts <= end].reset_index(drop=True)
-    ends = millis(events["end"])
-    is_instant = (
-        events["type"]
-        .isin([type_.name for type_ in history.event_types if type_.duration == "instant"])
-        .to_numpy()
-    )
-    is_old = starts <= start
-    is_last = ~events["type"].where(is_old).duplicated(keep="last").to_numpy()
-    goes_on = ~is_instant & (events["end"].isna().to_numpy() | (ends > start))
-    return events[(starts <= end) & (~is_old | is_last | goes_on)].reset_index(drop=True)

@@ -247,6 +247,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "add_revision": writing("revision", _revision),
         # also of definitions with one visible asset, for the work on its episodes
         "revisions": asked("name", Sight.works_on, list),
+        "visible_revisions": asked("name", Sight.shows, list),
         "histories": only("names", Sight.works_on),
         "newest_revision": asked("name", Sight.shows, lambda: None),
         "last_number": asked("name", Sight.shows, int),

@@ -19,7 +19,6 @@ import numpy as np
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.kinds.protocol.shared_inputs import events_between
 from alerting.ports import (
     NewestReading,
     Progress,
@@ -29,7 +28,7 @@ from alerting.ports import (
     WantedHistory,
     load_each,
 )
-from alerting.readings.history import History, to_millis
+from alerting.readings.history import History, events_between, to_millis
 from alerting.readings.sample_quality import Doubts, join_instants
 
 MOST_CACHED_BYTES = 256 << 20
@@ -164,10 +163,11 @@ class CountedReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         """Return what the port loads."""
         self._require_time()
-        found = self._live.load(asset, start, end, variables, events_since)
+        found = self._live.load(asset, start, end, variables, events_since, with_events)
         self._left -= len(found.readings)
         if self._left < 0:
             raise UserError(
@@ -220,15 +220,16 @@ class CachedReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         names = list(asset.variables if variables is None else variables)
         if start is None or end is None:
-            return self._counted.load(asset, start, end, names, events_since)
+            return self._counted.load(asset, start, end, names, events_since, with_events)
         found = next((one for one in self._used if one.covers(asset, start, end, names)), None)
         if found is None and names and end - start >= self._least:
             found = self.hold(asset, start, end, names)
         if found is None:
-            return self._counted.load(asset, start, end, names, events_since)
+            return self._counted.load(asset, start, end, names, events_since, with_events)
         history = found.part(start, end, names)
         if events_since is None:
             return history

@@ -54,6 +54,7 @@ class ReadingsUntil:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         return self._live.load(
             asset,
@@ -61,6 +62,7 @@ class ReadingsUntil:
             self._until if end is None else min(end, self._until),
             variables,
             events_since,
+            with_events,
         )
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:

@@ -113,7 +113,8 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
     """Return the function that reads readings of an asset from the store."""
 
     def read(definition: Condition, start: datetime, end: datetime) -> Series:
-        return series_of(definition, readings.load(asset, start, end, [definition.variable]))
+        history = readings.load(asset, start, end, [definition.variable], with_events=False)
+        return series_of(definition, history)
 
     return read
 

@@ -56,8 +56,9 @@ class LabelledReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
-        found = self._stored.load(asset, start, end, variables, events_since)
+        found = self._stored.load(asset, start, end, variables, events_since, with_events)
         return _without_bad(found, self._bad_labels([asset.name])[asset.name])
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:

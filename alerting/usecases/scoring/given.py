@@ -30,10 +30,13 @@ class GivenReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         if asset.name not in self._assets:
-            return self._stored.load(asset, start, end, variables, events_since)
-        found = self._given.load(asset, start, end, variables)
+            return self._stored.load(asset, start, end, variables, events_since, with_events)
+        found = self._given.load(asset, start, end, variables, with_events=False)
+        if not with_events:
+            return found
         # of no reading, but of the events up to the end
         stored = self._stored.load(asset, end, end, (), events_since)
         return replace(found, events=stored.events, event_types=stored.event_types)

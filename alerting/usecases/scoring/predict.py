@@ -89,8 +89,8 @@ def predict(
     UserError for a definition whose model gives no score to a single instant, and for an asset to
     which it does not apply.
     """
-    revisions = platform.definitions.revisions(name)
-    if not revisions or platform.definitions.newest_revision(name) is None:
+    revisions = platform.definitions.visible_revisions(name)
+    if not revisions:
         known = [revision.name for revision in platform.definitions.latest_revisions()]
         raise NotFound(unknown_name("definition", name, known, "apply one first"))
     latest = revisions[-1]

@@ -31,6 +31,8 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.routes import recipients_now
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.misses import report_miss
+from alerting.usecases.registry.model_cache import ModelCache
+from alerting.usecases.scoring.predict import predict
 from alerting.usecases.sources.deliver import deliver
 from tests.builders import at, too_hot
 from tests.helpers.episodes import episode
@@ -127,6 +129,17 @@ def test_a_definition_is_visible_only_with_all_its_assets(plant):
     assert otto.revisions("hot-2") == []
     whole = scoped(plant, ("line-1", "line-2")).definitions
     assert [one.name for one in whole.latest_revisions()] == ["all-hot", "hot-2", "too-hot"]
+    assert otto.visible_revisions("too-hot") == whole.visible_revisions("too-hot") != []
+    assert otto.visible_revisions("all-hot") == []
+    assert otto.revisions("all-hot") == whole.visible_revisions("all-hot") != []
+
+
+def test_no_score_is_given_by_a_definition_with_an_asset_out_of_scope(plant):
+    models = ModelCache(plant)
+    with pytest.raises(NotFound, match="all-hot"):
+        predict(scoped(plant), models, "all-hot", "oven-1")
+    with pytest.raises(UserError, match="has no model"):
+        predict(scoped(plant), models, "too-hot", "oven-1")
 
 
 def test_children_follow_their_parent_within_a_second(plant):

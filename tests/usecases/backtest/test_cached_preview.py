@@ -156,9 +156,9 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self._live, name)
 
-    def load(self, asset, start, end, variables=None, events_since=None):
+    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
         self.loads.append((start, end))
-        return self._live.load(asset, start, end, variables, events_since)
+        return self._live.load(asset, start, end, variables, events_since, with_events)
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ class Closed(Watched):
     def newest_readings(self, until=None, assets=None):
         return {}
 
-    def load(self, asset, start, end, variables=None, events_since=None):
+    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
         raise NotFound("there is no asset 'oven-1'")
 
 

@@ -53,7 +53,7 @@ class CountingReadings:
     def span(self, asset):
         return tuple(self.frame.index[[0, -1]].to_pydatetime()) if len(self.frame) else None
 
-    def load(self, asset, start, end, variables=None, events_since=None):
+    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
         part = self.frame[(self.frame.index > start) & (self.frame.index <= end)].copy()
         self.rows.append(len(part))
         bad = millis(part.index[:: self.every_bad]) if self.every_bad else []

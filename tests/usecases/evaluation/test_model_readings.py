@@ -46,7 +46,7 @@ class OldReading:
     def __init__(self, stored):
         self._stored = stored
 
-    def load(self, asset, start, end, variables=None, events_since=None):
+    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
         return self._stored.load(asset, start, end)
 
     def newest_values(self, *arguments):

@@ -83,6 +83,9 @@ class MongoDefinitions:
     def revisions(self, name: str) -> list[Revision]:
         return good_values(REVISIONS, self._read(name, sort=[("number", ASCENDING)]))
 
+    def visible_revisions(self, name: str) -> list[Revision]:
+        return self.revisions(name)
+
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one."""
         reads = self._read(name, sort=[("number", DESCENDING)], limit=1)

@@ -64,13 +64,14 @@ class MongoReadings:
         end: datetime | None,
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
+        with_events: bool = True,
     ) -> History:
         """Return readings with start < ts <= end, and the events that start at or before end.
 
         The columns are the given variables, or all that the asset declares; a variable without a
         reading is all missing. With `events_since`, of earlier events only the last one of each
-        type, and lasting ones that go on after it. Raises UserError if a stored value is not of its
-        variable's type.
+        type, and lasting ones that go on after it; no events if not `with_events`. Raises UserError
+        if a stored value is not of its variable's type.
         """
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
@@ -80,10 +81,12 @@ class MongoReadings:
                 query["ts"] = within
             return joined_frame(self._pieces(asset.name, query, types), types)
 
-        event_types = tuple(self._assets.event_types())
+        event_types = tuple(self._assets.event_types()) if with_events else ()
         readings, doubts = read_computed(
             asset, asset.variables if variables is None else variables, start, read
         )
+        if not with_events:
+            return History(asset, readings, doubts=doubts)
         return History(
             asset,
             readings,
