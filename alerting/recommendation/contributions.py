@@ -79,6 +79,8 @@ def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
     [found] = row.to_numpy().tolist()
     # iterating over the names of the frame takes longer than all else here
     is_planned = row.columns.equals(column_index(plan.columns))
+    if is_planned and not plan.levels:  # numbers alone, in the order of the plan
+        return [None if isnan(value) else value for value in found]
     by_name = dict(zip(plan.columns if is_planned else row.columns, found, strict=True))
     values = ((name, by_name[name]) for name in plan.columns)
     return [
@@ -129,7 +131,8 @@ def _named(
     others: the largest.
     """
     layout = model.plan.layout
-    same = [i for i in positions if _sign(shares[i]) == _sign(share)] or positions
+    sign = _sign(share)
+    same = [i for i in positions if _sign(shares[i]) == sign] or positions
     ranked = sorted(same, key=lambda i: -abs(shares[i]))
     notable = (i for i in ranked if abs(shares[i]) >= NOTABLE * abs(share))
     return next((i for i in notable if is_unusual(values[i], *_usual(model, layout[i]))), ranked[0])
