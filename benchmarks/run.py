@@ -31,7 +31,7 @@ HEAVY = (
     "forecast",
     "front_page",
     "idle",
-    "import_memory",
+    "import_rate",
     "kinds",
     "live",
     "plant",

@@ -108,7 +108,7 @@ class LineReadings:
         return History(
             asset,
             pd.DataFrame(columns, index=index),
-            self._find_events(end, events_since),
+            self._find_events(end, events_since) if with_events else no_events(),
             EVENT_TYPES,
         )
 
