@@ -16,10 +16,10 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import shared_inputs
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.kinds.protocol.shared_inputs import SharedInputs
-from alerting.learning.features.build import build_features
+from alerting.learning.features.build import build_features, grid
 from alerting.learning.models import files as model_files
 from alerting.ports import EventRow, ReadingRow, RegistryPorts
-from alerting.readings.history import millis
+from alerting.readings.history import millis, to_millis
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.registry.model_cache import ModelCache
@@ -165,6 +165,20 @@ def test_shared_is_alone_bit_for_bit(platform, models, asked):
         shared = SharedInputs(platform.readings, spans)
         shared.expect(assets, LAST)
         assert [say(platform, one, shared) for one in questions] == alone
+
+
+@pytest.mark.parametrize("hours", [(20, 22), (22, 24), (20, 24)])
+def test_scores_are_the_same_without_those_of_twins(platform, models, hours):
+    asset = platform.assets.get("oven-1")
+    both, alone = (SharedInputs(platform.readings, with_twins=twins) for twins in (True, False))
+    start, end = (small_models.START + hour * HOUR for hour in hours)
+    at = grid(to_millis(start), to_millis(end), 600_000)
+    for model in models:
+        history = platform.readings.load(asset, start - 8 * HOUR, end)
+        (_, expected), (_, found) = (one.score(model, history, at) for one in (both, alone))
+        assert found.score.tobytes() == expected.score.tobytes()
+        assert pd.isna(found.twin).all()
+        assert pd.notna(expected.twin).any() == (model.refit is not None and hours[1] > 22)
 
 
 class CountedReadings:

@@ -42,7 +42,8 @@ from alerting.kinds.protocol.evaluation import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.protocol.shared_inputs import ModelScores, SharedInputs
+from alerting.kinds.protocol.model_scores import ModelScores
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
 from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings

@@ -21,6 +21,7 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import CategoryValues, category_values, longest_hold
+from alerting.kinds.protocol.model_scores import ModelKey, ModelScores, model_key, score_matrix
 from alerting.learning.features.build import build_features
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -35,7 +36,6 @@ _MOST_EXPLAINED = 100
 _MOMENT = timedelta(milliseconds=1)
 K = TypeVar("K")
 T = TypeVar("T")
-ModelKey = tuple[object, ...]
 _PartKey = tuple[datetime, datetime, frozenset[str], bool]
 
 
@@ -45,14 +45,6 @@ class FeatureRows:
 
     frame: pd.DataFrame
     matrix: Floats
-
-
-@dataclass(frozen=True)
-class ModelScores:
-    """Scores of a model, and those of its twin where its refit scored; NaN elsewhere."""
-
-    score: Floats
-    twin: Floats
 
 
 @dataclass(frozen=True)
@@ -138,11 +130,18 @@ class _AssetInputs:
 class SharedInputs:
     """Inputs of evaluations on one asset after another.
 
-    `spans`: by asset, what the evaluations before have read; updated.
+    `spans`: by asset, what the evaluations before have read; updated. `with_twins`: whether twins
+    score beside their refits.
     """
 
-    def __init__(self, readings: Readings, spans: dict[str, ReadSpan] | None = None) -> None:
+    def __init__(
+        self,
+        readings: Readings,
+        spans: dict[str, ReadSpan] | None = None,
+        with_twins: bool = True,
+    ) -> None:
         self._readings = readings
+        self._with_twins = with_twins
         self._spans = {} if spans is None else spans
         self._coming: dict[str, Asset] = {}
         self._until: datetime | None = None
@@ -305,7 +304,7 @@ class SharedInputs:
         rows = self.features(model.plan, history, at)
         key = model_key(model), at.tobytes()
         scores = self._inputs_for(history.asset).scores
-        return rows, scores.get(key, lambda: _score(model, rows.matrix, at))
+        return rows, scores.get(key, lambda: score_matrix(model, rows.matrix, at, self._with_twins))
 
     def predicted_values(
         self, model: TrainedModel, asset: Asset, at: Millis, compute: Callable[[], Floats]
@@ -335,14 +334,6 @@ class SharedInputs:
         return cast(T, self._explained.get(key, compute))
 
 
-def model_key(model: TrainedModel) -> ModelKey:
-    """Return what tells a model from every other: its definition, training, and the hashes of it
-    and its refit, which were checked when its files were read."""
-    trained = (model.definition, model.revision, model.as_of, model.training_cutoff)
-    refit = model.refit
-    return (*trained, model.hash, *((refit.hash, refit.training_cutoff) if refit else ()))
-
-
 def _common_starts(spans: Mapping[str, ReadSpan], until: datetime) -> dict[str, datetime]:
     """Return by asset from when on to read: the earliest start of those that are at most twice as
     long, so that one query reads them."""
@@ -358,17 +349,6 @@ def _keep(inputs: _AssetInputs, loaded: _Loaded) -> _Loaded:
     if loaded.history.readings.size <= MOST_VALUES:
         inputs.loaded = loaded
     return loaded
-
-
-def _score(model: TrainedModel, matrix: Floats, at: Millis) -> ModelScores:
-    score = np.empty(0)
-    twin = np.full(len(at), np.nan)
-    if len(at):
-        score = np.array(model.score_matrix(matrix), np.float64)
-    if model.refit is not None and (later := at > to_millis(model.refit.training_cutoff)).any():
-        twin[later] = score[later]
-        score[later] = model.refit.score_matrix(matrix[later])
-    return ModelScores(score, twin)
 
 
 def _read(

@@ -102,7 +102,7 @@ def predict(
     blank = Prediction(
         name, asset.name, None, None, None, None, None, number, in_force.model_version
     )
-    shared = SharedInputs(question.platform.readings)
+    shared = SharedInputs(question.platform.readings, with_twins=False)
     start = question.until - _stride(kind, models, in_force, asset)
     evaluated = question.evaluate(start, question.until, shared)
     scored = _last_scored(evaluated)
