@@ -1,7 +1,6 @@
 """Start the API and the console: python -m alerting.console.serve [--host H] [--port P]."""
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from alerting.console.monitor import HealthMonitor
 from alerting.console.server import serve_app, server_options, tls_options
 from alerting.console.web.prefix import prefix_of
 from alerting.definitions.faults import UserError
+from alerting.gc_tuning import collect_garbage_in_small_steps
 from alerting.local.parts import airflow_uri
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from alerting.adapters.oidc import OidcProvider
 
 TOKENS_FILE = variable("api_tokens_file")
-_SEARCH_AFTER = (1_000, 10, 250)
-"""New objects after which Python searches them for unused rings, and how many searches come before
-one of older objects, and of all. All answers wait meanwhile: 2 ms for those of one page, .02 s for
-20,000, .1 s for all of a plant of thousands of assets."""
 _SWITCH_S = 0.001
 """After this time a long computation lets another answer go on, which waits several times for its
 turn: after each answer of the database."""
@@ -81,8 +77,7 @@ def serve(
             tidy(opened.import_jobs, files, now)
 
         HealthMonitor(partial(open_platform, settings), tidy=tidy_imports).start()
-        gc.freeze()  # else all answers wait .1 s while the objects of libraries are searched
-        gc.set_threshold(*_SEARCH_AFTER)
+        collect_garbage_in_small_steps()
         sys.setswitchinterval(_SWITCH_S)
         serve_app(app, host, port or settings.api_port, options)
 

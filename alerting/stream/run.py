@@ -1,6 +1,5 @@
 """The work of `alerting stream`: storing and evaluating until it is stopped."""
 
-import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +9,12 @@ from threading import Event
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
+from alerting.gc_tuning import collect_garbage_rarely, ignore_loaded_objects
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService
 from alerting.stream.service import StreamService
 from alerting.stream.sinks import SinkService
-from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.wiring import sink_surroundings, source_readers
 
 Opened = Callable[[], AbstractContextManager[Platform]]
@@ -97,19 +96,16 @@ def await_platform(
 @contextmanager
 def interpreter_for_messages() -> Iterator[None]:
     """Let a thread that got a packet run after half a millisecond instead of five, and look for
-    garbage rarely among new objects.
+    garbage rarely, among new objects alone.
 
     A client of a broker reads a message by several calls of the system, and after each it waits for
-    its turn while another thread computes. Messages make many objects and no cycles of references.
-    Looking for such cycles among the objects of the libraries, which stay, took a tenth of a second
-    about once a second.
+    its turn while another thread computes.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
-    gc.freeze()
+    ignore_loaded_objects()
     try:
         with collect_garbage_rarely():
             yield
     finally:
-        gc.unfreeze()
         sys.setswitchinterval(before)

@@ -209,13 +209,16 @@ def test_rows_of_a_new_batch_that_another_import_inserts_meanwhile_are_merged(st
     ]
 
 
-def test_an_import_that_fails_leaves_the_search_for_cycles_on(stores, monkeypatch):
+def test_an_import_that_fails_leaves_the_search_for_cycles_as_it_was(stores, monkeypatch):
+    before = gc.get_threshold()
+
     def fail(*_):
         raise OSError("no disk")
 
     monkeypatch.setattr(batch_bson.os, "urandom", fail)
     with pytest.raises(OSError, match="no disk"):
         add_readings(stores, batch(mixed_rows()), LATER)
+    assert gc.get_threshold() == before
     assert gc.isenabled()
 
 

@@ -5,8 +5,6 @@ Each task took .9 s of CPU, on a Celery worker 1.7 s, to load modules and to com
 database's schema, and a few hundredths for its work (docs/performance.md).
 """
 
-import gc
-
 from pymongo.synchronous import auth
 
 from alerting import wiring
@@ -19,6 +17,7 @@ from alerting.adapters.mlflow import file_cache, mlflow_registry
 from alerting.adapters.mongo import disk, mongo
 from alerting.adapters.mongo.demo import clock
 from alerting.adapters.mongo.prepare import code_hash
+from alerting.gc_tuning import ignore_loaded_objects
 from alerting.kinds.registry import load_kinds
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import deliver
@@ -52,4 +51,4 @@ __all__ = [
 
 load_kinds()
 code_hash()  # opening the database compares it
-gc.freeze()  # no task looks through all of this, which would also copy its memory
+ignore_loaded_objects()

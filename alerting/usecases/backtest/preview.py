@@ -14,6 +14,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
 from alerting.detection.problems import first_lookback, problem_intervals
 from alerting.episodes.episode import Episode
+from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, Document, Progress
 from alerting.readings.history import from_millis, to_millis
@@ -25,7 +26,6 @@ from alerting.usecases.backtest.past_alarms import FoundAlarms, find_past_alarms
 from alerting.usecases.backtest.preview_chart import PreviewChart, draw_preview, draw_problems
 from alerting.usecases.backtest.run import Subject
 from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
-from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.labels.overlay import without_bad_values
 
 LONGEST_PREVIEW = timedelta(days=92)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from alerting.definitions.shards import task_of
 from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget, smallest_latency
+from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, ReadingRow, SourcePorts, UpkeepPorts
@@ -20,7 +21,6 @@ from alerting.ports.logs import log_run
 from alerting.readings.instants import from_millis, to_millis
 from alerting.usecases.definitions.targets import current_plan, find_current_plan
 from alerting.usecases.evaluation.evaluate import evaluate_targets
-from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.run import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.late_routing import targets_by_asset, uses

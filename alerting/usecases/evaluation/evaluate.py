@@ -14,6 +14,7 @@ from alerting.definitions.shards import task_of, tasks_of_plant
 from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
+from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.protocol.evaluation import VersionInterval
 from alerting.ports import (
     Definitions,
@@ -33,7 +34,6 @@ from alerting.usecases.definitions.targets import current_plan, find_current_pla
 from alerting.usecases.definitions.versions import last_promotion, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
-from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import base_states, begin_round, plan_of_round
 from alerting.usecases.evaluation.run import (

@@ -4,9 +4,7 @@ A plain collection with a unique index, so that a second import changes nothing;
 when a document last changed.
 """
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +28,7 @@ from alerting.adapters.mongo.readings.readings import read_pieces
 from alerting.adapters.samples.columns import sample_fields
 from alerting.deferred import pd
 from alerting.definitions.assets import VariableType
+from alerting.gc_tuning import collect_garbage_rarely
 from alerting.ports import (
     BatchMatch,
     EventRow,
@@ -156,7 +155,7 @@ class MongoReadingWrites:
         return there
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
-        with _no_collection():
+        with collect_garbage_rarely():
             documents: Sequence[Any] | None = None
             if isinstance(rows, ReadingBatch) and not rows.quality:
                 documents = batch_documents(rows, arrived_at)
@@ -215,18 +214,6 @@ class MongoReadingWrites:
         if updates:
             alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
         return not insert_all_new(self._events, new) and alone
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep Python from searching the whole process for cycles, of which new documents have none."""
-    is_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_on:
-            gc.enable()
 
 
 def _types(batch: ReadingBatch) -> dict[str, VariableType]:

@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
+from alerting.gc_tuning import collect_garbage_rarely
 
 pytestmark = pytest.mark.fast
 
