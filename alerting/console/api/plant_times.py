@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import fields, is_dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ _SENTENCES = frozenset(
     {"reason", "message", "answer", "facts", "unknown", "why", "because", "step"}
 )
 """Names of fields whose texts are sentences."""
+_WITHOUT_TEXT = frozenset({type(None), bool, int, float, datetime, timedelta})
 _STAMP = re.compile(
     r"(?<![\w'\"])(?<!example "
     r")\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)"
@@ -34,6 +35,8 @@ def with_plant_times(value: T, zone: tzinfo) -> T:
 
 
 def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
+    if type(value) in _WITHOUT_TEXT:
+        return value
     if isinstance(value, str):
         return plant_times(value, zone) if is_sentence else value
     if isinstance(value, tuple | list):
