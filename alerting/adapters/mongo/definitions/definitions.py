@@ -1,25 +1,21 @@
 """Alert definitions in MongoDB: current documents, revisions and faults, a collection each."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-import bson
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 from pymongo.errors import WriteError
 
 from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
-    CODEC,
     Document,
     MongoDatabase,
-    document_bounds,
     insert_new,
     to_document,
     upsert,
 )
-from alerting.adapters.mongo.each import Read, good, good_values, label, read_each
+from alerting.adapters.mongo.each import good, label, read_each
 from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
 from alerting.definitions.faults import DefinitionRefused, Fault
 from alerting.definitions.model import LAST_NUMBER, Revision
@@ -81,23 +77,18 @@ class MongoDefinitions:
         return insert_new(self._revisions, {**to_document(revision), "at": revision.at})
 
     def revisions(self, name: str) -> list[Revision]:
-        return good_values(REVISIONS, self._read(name, sort=[("number", ASCENDING)]))
+        return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def visible_revisions(self, name: str) -> list[Revision]:
         return self.revisions(name)
 
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one."""
-        reads = self._read(name, sort=[("number", DESCENDING)], limit=1)
-        valid = good_values(REVISIONS, reads)
-        if reads and not valid:
+        found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
+        valid = good(REVISIONS, [] if found is None else [found], parse_revision)
+        if found is not None and not valid:
             valid = self.revisions(name)
         return valid[-1] if valid else None
-
-    def _read(self, name: str, **how: Any) -> list[Read[Revision]]:
-        batches: Any = self._revisions.find_raw_batches({"name": name}, **how)
-        found = b"".join(batches)
-        return [_read_revision(found[start:end]) for start, end in document_bounds(found)]
 
     def last_number(self, name: str) -> int:
         numbers = [
@@ -165,12 +156,6 @@ class MongoDefinitions:
     def _before(self, name: Any) -> list[Revision]:
         """Return the valid revisions of a definition whose newest one is invalid."""
         return self.revisions(name) if isinstance(name, str) else []
-
-
-@lru_cache(5_000)
-def _read_revision(raw: bytes) -> Read[Revision]:
-    """Read a document. One that is as it was is not parsed again."""
-    return next(read_each([bson.decode(raw, CODEC)], parse_revision))
 
 
 def _numbered(name: str, number: Any) -> str:
