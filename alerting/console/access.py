@@ -79,12 +79,6 @@ class Access:
         """Return the owner of a token, None for an invalid one."""
         return self._by_hash(hash_secret(token), now)
 
-    def is_known(self, token: str, now: datetime) -> bool:
-        """Return whether the owner of a token is found without the database: of the tokens file,
-        with an account that was read less than a second ago."""
-        owner = self._file.get(hash_secret(token))
-        return owner is not None and self._is_recent(owner[0], now)
-
     def begin_session(
         self, name: str, now: datetime, address: str, token: str | None = None
     ) -> str:
@@ -147,13 +141,11 @@ class Access:
 
     def _recent_account(self, name: str, now: datetime) -> Account | None:
         """Return an account of the tokens file, at most a second old."""
-        if not self._is_recent(name, now):
-            self._accounts[name] = (now, self._platform.accounts.get(name))
-        return self._accounts[name][1]
-
-    def _is_recent(self, name: str, now: datetime) -> bool:
-        read_at, _ = self._accounts.get(name, (None, None))
-        return read_at is not None and timedelta(0) <= now - read_at < _ACCOUNT_IS_RECENT_FOR
+        read_at, account = self._accounts.get(name, (None, None))
+        if read_at is None or not timedelta(0) <= now - read_at < _ACCOUNT_IS_RECENT_FOR:
+            account = self._platform.accounts.get(name)
+            self._accounts[name] = (now, account)
+        return account
 
 
 def _person(account: Account) -> Person:

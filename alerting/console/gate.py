@@ -166,13 +166,8 @@ class Gate:
     async def _by_token(self, request: Request, token: str) -> Response | None:
         client = client_of(request)
         now = self._now()
-        find = self._access.find_by_token
         try:
-            person = (
-                find(token, now)
-                if self._access.is_known(token, now)
-                else await run_in_threadpool(find, token, now)
-            )
+            person = await run_in_threadpool(self._access.find_by_token, token, now)
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
         name = person.name if person else None
