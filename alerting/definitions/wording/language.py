@@ -51,14 +51,10 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text with its template and values. A part or a sum of it is plain again.
-
-    `is_filled`: the text is what its template says in English, and not one that was stored.
-    """
+    """An English text with its template and values. A part or a sum of it is plain again."""
 
     template: str
     values: "Mapping[str, Value]"
-    is_filled: bool = False
 
     def __new__(
         cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None
@@ -106,8 +102,6 @@ class Language:
     def translate(self, text: str) -> str:
         """Return a platform's text in this language; people's, and untranslated ones, as is."""
         if isinstance(text, Translatable) and text.template:
-            if text.is_filled and self.code == "en":
-                return str(text)
             return self.say(text.template, **text.values)
         found = self.texts.get(text, text)
         return found if isinstance(found, str) else text
@@ -242,9 +236,7 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 def translatable(template: str, /, **values: Value) -> Translatable:
     """Return a text for every language. Values: names as is, numbers, titles as `Styled`."""
-    made = Translatable(ENGLISH.say(template, **values), template, values)
-    made.is_filled = True
-    return made
+    return Translatable(ENGLISH.say(template, **values), template, values)
 
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
