@@ -247,18 +247,21 @@ def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLI
 
 def _describe_panel(panel: Panel, language: Language) -> str:
     unit = f" {panel.unit}" if panel.unit else ""
-    low, high, last = (
-        panel.show(float(v), language)
-        for v in (panel.values.min(), panel.values.max(), panel.values[-1])
-    )
     limits = "".join(
         f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}"
         for level in panel.levels
     )
     limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
+    name = language.translate(panel.name)
+    if not len(panel.values):
+        return f"{language.say('{label} not known', label=name)}{limits}"
+    low, high, last = (
+        panel.show(float(v), language)
+        for v in (panel.values.min(), panel.values.max(), panel.values[-1])
+    )
     shown = language.say(
         "{name} {low} to {high}, last {last}",
-        name=language.translate(panel.name),
+        name=name,
         low=low,
         high=f"{high}{unit}",
         last=f"{last}{unit}",
@@ -308,12 +311,14 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
 
 
 def value_range(panel: Panel) -> tuple[float, float]:
-    """Return the range of a chart: all values, and the limits that lie near them."""
+    """Return the range of a chart: all values, what was predicted of them, and the limits that lie
+    near; of a variable without a value yet that of its prediction alone."""
     if panel.share:
         return 0.0, 1.0
     fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
-    low = min([float(panel.values.min()), *fan])
-    high = max([float(panel.values.max()), *fan])
+    shown = (*fan, *panel.values.tolist())
+    low = min(shown, default=0.0)
+    high = max(shown, default=0.0)
     levels = [level.value for level in panel.levels] + [
         value for level in panel.moving for value in level.values_in_force.tolist()
     ]

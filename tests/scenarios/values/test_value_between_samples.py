@@ -169,6 +169,17 @@ def test_the_page_draws_the_value_beside_the_samples_and_grades_it(line):
     assert "problem" not in page[page.index("Predicted value") : page.index("Decisions")]
 
 
+def test_the_page_draws_the_first_value_before_a_sample_came_of_its_time(line, monkeypatch):
+    platform, _ = line
+    monkeypatch.setattr(platform.clock, "instant", at(TRAINED + 20))
+    assert len(values_of(platform, end=TRAINED + 20).predicted.at) == 1
+    answer = browser_of(platform).get(f"/models/{NAME}")
+    assert answer.status_code == 200
+    assert 'class="fan"' in answer.text
+    assert 'class="dot sample"' not in answer.text
+    assert "No sample has come yet to compare with." in answer.text
+
+
 def test_the_report_grades_the_value_and_speaks_of_no_alarms(line):
     platform, _ = line
     made = make_report(platform, NAME, at(TRAINED), at(END), at(END))
