@@ -88,6 +88,19 @@ def test_every_kind_begins_with_a_document_that_is_read(browser):
         assert unescape(browser.get(f"/new-sink?kind={kind}").text).count(text.strip()) == 1
 
 
+@pytest.mark.parametrize(("act", "state"), [("pause", "paused"), ("retire", "retired")])
+def test_the_pages_of_a_sink_that_does_not_send_say_so_and_let_it_resume(browser, act, state):
+    send(browser, "/new-sink", document=yaml.safe_dump(SCADA), act="apply")
+    send(browser, "/sinks/scada", "/sinks/scada/state", act=act, revision="1")
+    shown = browser.get("/sinks/scada")
+    assert shown.status_code == 200
+    assert f'<span class="tag">{state}</span>' in shown.text
+    assert f'<span class="tag">{state}</span>' in browser.get("/sinks").text
+    resumed = send(browser, "/sinks/scada", "/sinks/scada/state", act="resume", revision="2")
+    assert resumed.status_code == 303
+    assert '<span class="tag hit">active</span>' in browser.get("/sinks/scada").text
+
+
 def test_a_sink_is_checked_made_changed_paused_and_every_change_is_in_the_audit(browser, platform):
     wrong = send(browser, "/new-sink", document="name: scada\nkind: mqtt", act="check")
     assert (wrong.status_code, "url: is missing" in unescape(wrong.text)) == (422, True)
