@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from alerting.usecases.operators.operate import Actor, assign
-from tests.helpers.console.chromium import CHROMIUM, wait_until
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.live_console import console_process, reader, shows
 from tests.helpers.console.operators_plant import (
     ADVICE,
@@ -43,7 +43,6 @@ WALKS = (
     else [("phone", "dark")]
 )
 CARD = "#happening article"
-CUT = "document.documentElement.scrollWidth > innerWidth"
 SQUEEZED = """[...document.querySelectorAll('ul.rows .when')]
   .filter(e => e.innerText.trim() && e.getBoundingClientRect().width < 80).map(e => e.innerText)"""
 TAP = """(e => {
@@ -59,7 +58,8 @@ IN_SIGHT = """(() => {
     .find(e => e.innerText.replace(/\\s+/g, ' ').includes(%r));
   if (!found) return 'not there: ' + %r;
   const b = found.getBoundingClientRect();
-  if (b.top < 0 || b.bottom > innerHeight || b.right > innerWidth) return [b.top, b.bottom].join();
+  const {clientWidth} = document.documentElement;
+  if (b.top < 0 || b.bottom > innerHeight || b.right > clientWidth) return [b.top, b.bottom].join();
   const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
   return found.contains(top) || 'under ' + top?.outerHTML;
 })()"""
@@ -93,7 +93,7 @@ class Operator:
         wait_until(lambda: self.has(selector), lambda: f"{selector}: {self.page.text()}")
 
     def look(self, name):
-        assert not self.page.evaluate(CUT), name
+        assert not self.page.evaluate(SIDEWAYS), name
         assert self.page.evaluate(SQUEEZED) == [], name
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from alerting.console.app import create_app
 from alerting.usecases.definitions.sync import apply
 from tests.builders import too_hot
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium, wait_until
 from tests.helpers.console.often_hot import often_hot
 from tests.helpers.console.server import serving_thread
 
@@ -15,7 +15,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 SCREENS = ((1280, 800), (390, 844))
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main a.go, main summary, main input:not([type=hidden]), .chips a')]
   .map(e => e.closest('label') || e).filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
-CUT = "document.documentElement.scrollWidth > innerWidth"
 
 
 class Walk:
@@ -39,7 +38,7 @@ class Walk:
         self.page.click(selector)
         self.page.wait_for(self.base + address, there)
         self.page.picture(self._folder / f"{there.strip('.#')}-{self._width}.png")
-        assert (self.page.evaluate(SMALL), self.page.evaluate(CUT)) == ([], False), selector
+        assert (self.page.evaluate(SMALL), self.page.evaluate(SIDEWAYS)) == ([], False), selector
 
     def type_text(self, text):
         self.page.evaluate(f"document.querySelector('#text').value = {text!r}")

@@ -7,7 +7,7 @@ from alerting.console.app import create_app
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.runs import answer_run
 from tests.helpers.console.api import TOKENS
-from tests.helpers.console.chromium import CHROMIUM, open_chromium
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium
 from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import serving_thread
 from tests.helpers.learning.stored_platforms import stored_platform
@@ -21,7 +21,6 @@ pytestmark = [
 ]
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main a.go, main summary, main input:not([type=hidden])')]
   .map(e => e.closest('label') || e).filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
-CUT = "document.documentElement.scrollWidth > innerWidth"
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ class Console:
         for width in (390, 800, 1280):
             self.page.resize(width, 800)
             self.page.picture(self._folder / f"{name}-{width}.png")
-            seen = (self.page.evaluate(SMALL), self.page.evaluate(CUT))
+            seen = (self.page.evaluate(SMALL), self.page.evaluate(SIDEWAYS))
             assert seen == ([], False), (name, width)
 
     def open(self, path):

@@ -12,12 +12,11 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.operators.silencing import list_silences
 from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS, episode
-from tests.helpers.console.chromium import CHROMIUM, open_chromium
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium
 from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
 from tests.helpers.console.server import serving_thread
 from tests.helpers.console.trends import swinging  # noqa: F401 - a fixture
 
-CUT = "document.documentElement.scrollWidth > innerWidth"
 SMALL = """[...document.querySelectorAll('main button, main select, main .preset, main a.go, main .silence-line')]
   .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
 ONE = {"kind": "maintenance", "part": "oven-1", "lasting": "1h", "preset": "repair"}
@@ -138,12 +137,12 @@ def test_three_taps_on_a_phone_silence_an_asset(tmp_path, swinging):  # noqa: F8
         page.tap("form:has(input[name=token]) button")
         page.open(f"{base}/assets/oven-1")
         page.tap("a.go[href^='/new-silence']")
-        assert (page.evaluate(CUT), page.evaluate(SMALL)) == (False, [])
+        assert (page.evaluate(SIDEWAYS), page.evaluate(SMALL)) == (False, [])
         page.evaluate("document.querySelector('input[name=preset]').click()")
         page.tap("button.primary")
         [made] = list_silences(swinging, at(600)).present
         assert made.scope.part == "oven-1"
         for path in ("/silences", f"/silences/{made.id}", "/assets/oven-1", "/"):
             page.open(base + path)
-            assert page.evaluate(CUT) is False, path
+            assert page.evaluate(SIDEWAYS) is False, path
             assert "repair" in page.text(), path

@@ -15,6 +15,8 @@ FLAGS = (
     *("--disable-quic", "--disable-background-networking", "--disable-component-update"),
 )
 HANG_S = 300.0
+SIDEWAYS = "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)(document.documentElement)"
+"""Whether a page is wider than its screen. On a phone, `innerWidth` grows with the page."""
 
 
 def wait_until(true, reason=lambda: "waited in vain"):

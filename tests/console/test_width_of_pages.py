@@ -1,0 +1,76 @@
+"""No page is wider than a phone, in the languages with the longest words, with all its parts
+unfolded; of a plant with everything, and of an empty one."""
+
+import pytest
+
+from alerting.adapters.files.upload_folder import UploadFolder
+from alerting.console.app import create_app
+from tests.builders import at
+from tests.console.test_accessibility import pages_of
+from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium
+from tests.helpers.console.server import serving_thread
+from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, plant
+from tests.in_memory_platform import in_memory_platform
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
+PHONE = (390, 844)
+MAIN_PAGES = [path for path in pages_of(FIRST) if FIRST not in path and "/episodes/" not in path]
+UNFOLD = "document.querySelectorAll('main details').forEach(one => { one.open = true; })"
+BEYOND = """(() => {
+  const {clientWidth} = document.documentElement;
+  const found = [];
+  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const e = texts.currentNode.parentElement;
+    const isShown = texts.currentNode.data.trim() && e.checkVisibility({visibilityProperty: true});
+    if (!isShown || e.closest('.wide, pre, svg, .unseen, select, #wall')) continue;
+    const range = document.createRange();
+    range.selectNodeContents(texts.currentNode);
+    if (range.getBoundingClientRect().right > clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
+  }
+  return found;
+})()"""
+"""The elements whose text ends beyond the right edge of the screen, and cannot be scrolled to."""
+
+
+def empty(_):
+    made = in_memory_platform()
+    made.clock.instant = at(NOW)
+    return made
+
+
+@pytest.mark.parametrize("language", ["de", "fr"])
+@pytest.mark.parametrize(("make", "paths"), [(plant, pages_of(FIRST)), (empty, MAIN_PAGES)])
+def test_no_page_is_wider_than_a_phone(tmp_path, make, paths, language):
+    files = UploadFolder(tmp_path / "imports")
+    app = create_app(make(FIRST), TOKENS_FILE, now=lambda: at(NOW), import_files=files)
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    found = {}
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(*PHONE)
+        page.open(f"{base}/login")
+        page.choose("[name=token]", token)
+        page.evaluate("document.querySelector('[name=token]').form.submit()")
+        page.wait_for(f"{base}/", "nav form")
+        page.click(f".languages [value={language}]")
+        page.wait_for(f"{base}/", f"html[lang={language}] nav form")
+        for path in paths:
+            page.open(base + path)
+            page.evaluate(UNFOLD)
+            if page.evaluate(SIDEWAYS) or page.evaluate(BEYOND):
+                found[path] = page.evaluate(BEYOND)
+    assert found == {}
+
+
+def test_a_page_that_is_wider_than_its_screen_is_seen_to_be(tmp_path):
+    with open_chromium(tmp_path) as page:
+        page.resize(*PHONE)
+        for width, is_wider in ((390, False), (391, True), (900, True)):
+            viewport = "<meta name=viewport content='width=device-width, initial-scale=1'>"
+            body = f"<body style='margin: 0'><div style='width: {width}px'>a</div>"
+            page.open(f"data:text/html,<!DOCTYPE html>{viewport}{body}")
+            assert page.evaluate(SIDEWAYS) is is_wider
