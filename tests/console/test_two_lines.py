@@ -109,7 +109,8 @@ QUERIES = {
         for name in ("wait", "code", "state", "iss", "error", "reason", "accept_load", "name")
     },
     "since": ["2026-01-05T00:00Z"],
-    "at": ["2026-01-11T00:00Z"],
+    "at": ["2026-01-11T00:00Z", "2026-01-05T13:20Z"],
+    "reported": [f"{line.line}-moist" for line in LINES],
     "at_most": ["2"],
     "limit": ["2"],
     "page": ["2"],
@@ -147,6 +148,7 @@ TOGETHER = (
     ("find", "above"),
     ("asset", "span"),
     ("asset", "x"),
+    ("asset", "reported", "at"),
     ("definition", "asset"),
     ("by", "group"),
     ("by", "past"),

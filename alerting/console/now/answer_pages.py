@@ -1,9 +1,11 @@
 """Forms of the front page: take an alarm over, and report one that did not come."""
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import AwareDatetime
 
 from alerting.adapters.platform import Platform
 from alerting.console.api.api import Served, Viewer
@@ -38,9 +40,19 @@ def take(id: Id, platform: Served, person: FormOperator, next: FormField = "") -
 
 
 @pages.get("/miss", response_class=HTMLResponse)
-def miss_page(request: Request, platform: Served, _: Viewer, asset: NameQuery) -> str:
-    """Return the page on which an operator names the alarm that should have come."""
-    return _page(request, platform, asset)
+def miss_page(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    asset: NameQuery,
+    reported: NameQuery = "",
+    at: AwareDatetime | None = None,
+) -> str:
+    """Return the page on which an operator names the alarm that should have come. `reported`, `at`:
+    the miss that was stored, which the page confirms."""
+    if at is None or not _is_stored(platform, reported, asset, at):
+        return _page(request, platform, asset)
+    return _page(request, platform, asset, reported=reported, at=at)
 
 
 @pages.post("/miss", response_class=HTMLResponse)
@@ -53,16 +65,23 @@ def submit_miss(
     ago: FormField = "0m",
     comment: FormText = "",
 ) -> Response:
-    """Record a miss. `ago`: how long ago the problem came."""
+    """Record a miss. `ago`: how long ago the problem came, of the full minute, so that a second tap
+    stores no second miss."""
     now = platform.clock.now()
     try:
-        missed_at = now - _read_ago(ago)
+        missed_at = now.replace(second=0, microsecond=0) - _read_ago(ago)
         report_miss(platform, definition, asset, missed_at, comment, actor_of(person), now)
     except NotFound:
         raise
     except UserError as fault:
         return HTMLResponse(_page(request, platform, asset, fault.message, comment, ago), 422)
-    return HTMLResponse(_page(request, platform, asset, reported=definition, at=missed_at))
+    stored = {"asset": asset, "reported": definition, "at": missed_at.isoformat()}
+    return RedirectResponse(f"/miss?{urlencode(stored)}", 303)
+
+
+def _is_stored(platform: Platform, definition: str, asset: str, at: datetime) -> bool:
+    until = at + timedelta(microseconds=1)
+    return bool(platform.misses.for_interval(at, until, definition, 1, [asset]))
 
 
 def _read_ago(text: str) -> timedelta:

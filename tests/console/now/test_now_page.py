@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -157,6 +158,25 @@ def test_an_alarm_is_answered_from_the_list_and_the_answer_is_seen(plant, browse
     assert '<summary class="button">✓ ' in browser.get("/").text
 
 
+def test_an_answer_leads_back_to_its_alarm_and_seen_to_the_next_one(plant, browser):
+    predicted = {"is_prediction": True, "valid_until": at(620)}
+    ids = {}
+    for section, changes in (("happening", {}), ("expected", predicted)):
+        alarm = episode(590 + 3 * len(ids), f"oven-{1 + len(ids)}", "open", **changes)
+        plant.episodes.insert(alarm)
+        ids[section] = alarm.id
+    log_in(browser)
+    page = browser.get("/?line=line-1").text
+    for section, id in ids.items():
+        form = re.search(rf'id="e-{id}".*?(<form.*?</form>)', page, re.DOTALL)[1]
+        places = re.findall(r'name="next" value="([^"]*)"', form)
+        assert places == [f"/?line=line-1#e-{id}", f"/?line=line-1#{section}"]
+        sent = {"csrf": csrf_of(browser.get("/")), "next": places}
+        for address, place in (("take", places[:1]), ("ack", places)):
+            answer = browser.post(f"/episodes/{id}/{address}", data=sent | {"next": place})
+            assert answer.headers["location"] == place[-1]
+
+
 def test_an_alarm_is_taken_over_and_shelved_from_the_list(plant, browser):
     plant.episodes.insert(episode(590, "oven-1", "open"))
     log_in(browser)
@@ -189,8 +209,12 @@ def test_a_miss_is_reported_in_three_taps_from_the_asset(plant, browser):
     form = browser.get(link)
     assert "Too hot" in text_of(form.text)
     sent = {"csrf": csrf_of(form), "asset": "mixer", "ago": "15m", "definition": "too-hot"}
-    answer = browser.post("/miss", data=sent)
-    assert "Noted: Too hot should have come today 09:45." in text_of(answer.text)
+    for seconds in (0, 7):  # the button pressed twice
+        plant.clock.instant = at(600) + timedelta(seconds=seconds)
+        answer = browser.post("/miss", data=sent)
+        assert answer.status_code == 303
+    noted = browser.get(answer.headers["location"])
+    assert "Noted: Too hot should have come today 09:45." in text_of(noted.text)
     [miss] = plant.misses.for_interval()
     assert (miss.definition, miss.asset, miss.missed_at, miss.actor) == (
         "too-hot",
@@ -209,6 +233,13 @@ def test_a_miss_without_a_time_is_refused_and_what_was_typed_stays(plant, browse
     assert answer.status_code == 422
     assert 'value="smoke &amp; steam"' in answer.text
     assert plant.misses.for_interval() == []
+
+
+def test_the_page_of_a_miss_confirms_none_that_is_not_stored(plant, browser):
+    log_in(browser)
+    address = "/miss?asset=mixer&reported=too-hot&at=2026-01-05T09:45:00Z"
+    assert "Noted" not in browser.get(address).text
+    assert "Which alarm should have come?" in browser.get(address).text
 
 
 def test_the_page_of_a_miss_names_what_is_unknown_or_not_watched(plant, browser):
