@@ -22,6 +22,7 @@ from alerting.console.access import Access, Person
 from alerting.console.attempts import WrongAttempts, client_of
 from alerting.console.language import PATH as LANGUAGE
 from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
+from alerting.console.web.rendering import page_address
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.operators.refusals import JoinedRefusals, Refusal, RefusalLog
@@ -160,7 +161,7 @@ class Gate:
         if is_for_programs(path):
             detail = "give a valid token in the header: Authorization: Bearer <token>"
             return problem(request, 401, detail, {"www-authenticate": "Bearer"})
-        target = path if request.method in READING else "/"
+        target = page_address(request) if request.method in READING else "/"
         return RedirectResponse(f"/login?next={quote(target)}", 303)
 
     async def _by_token(self, request: Request, token: str) -> Response | None:

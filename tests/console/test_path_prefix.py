@@ -126,7 +126,7 @@ def test_a_session_is_sent_to_this_console_alone(platform, tmp_path):
         console(platform, tmp_path, "/alerting"), base_url=HOST, follow_redirects=False
     )
     asked = browser.get("/alerting/models?x=1")
-    assert asked.headers["location"] == "/alerting/login?next=/models"
+    assert asked.headers["location"] == "/alerting/login?next=/models%3Fx%3D1"
     entered = browser.post("/alerting/login", data={"token": TOKEN, "next": "/models"})
     assert entered.headers["location"] == "/alerting/models"
     assert "path=/alerting;" in f"{entered.headers['set-cookie'].lower()};"

@@ -70,6 +70,8 @@ STYLED = (
 _SHORT = 100
 """Characters of a text of which the markup is remembered: pages repeat names and states."""
 _MOST_MADE = 1000
+_LONGEST_ADDRESS = 2000
+"""Characters of an address that a login or the choice of a language leads back to."""
 _MADE: dict[tuple[object, ...], tuple[object, Language, str]] = {}
 """Parts of pages by macro, episode or other thing, texts, minute, zone and language, with the thing
 and the language themselves."""
@@ -98,7 +100,9 @@ def render(template: str, request: Request, **values: Any) -> str:
         "menu": MENU,
         "menu_groups": (PERFORMANCE, SET_UP),
     }
-    return prefixed(page.render(path=_address(request), **shared, **values))
+    address = page_address(request)
+    path = urlsplit(address).path
+    return prefixed(page.render(path=path, own_address=address, **shared, **values))
 
 
 @pass_context
@@ -148,9 +152,12 @@ def in_plant(request: Request, address: str) -> str:
     return f"{address}{'&' if '?' in address else '?'}in_plant={quote(plant, safe='')}"
 
 
-def _address(request: Request) -> str:
+def page_address(request: Request) -> str:
+    """Return path and query of a page; of a form the page that it was sent from."""
     sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
-    return urlsplit(sent_from).path or "/"
+    parts = urlsplit(sent_from)
+    address = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    return address if len(address) <= _LONGEST_ADDRESS else parts.path
 
 
 @cache

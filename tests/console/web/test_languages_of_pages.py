@@ -3,6 +3,7 @@ of a route."""
 
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
 
 import pytest
 
@@ -35,6 +36,20 @@ def test_a_choice_is_remembered_and_stronger_than_the_browser(platform):
     answer = browser.post("/language", data={"language": "de", "next": "/suppressed"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/suppressed")
     assert "Automatisch unterdrückt" in browser.get("/suppressed", headers=FRENCH).text
+
+
+def test_another_language_or_a_login_leads_to_the_same_page_with_what_it_shows(platform):
+    browser = browser_of(platform)
+    shown = "/trends?asset=oven-1&span=28d"
+    for leading in (browser.get(shown), browser.get(shown, headers=GERMAN)):
+        assert f'name="next" value="{escape(shown)}"' in leading.text
+    answer = browser.post("/language", data={"language": "de", "next": shown})
+    assert answer.headers["location"] == shown
+    browser.cookies.clear()
+    login = browser.get(browser.get(shown).headers["location"])
+    assert f'name="next" value="{escape(shown)}"' in login.text
+    long = browser.get(f"{shown}&{'x' * 2000}")
+    assert long.headers["location"] == "/login?next=/trends"
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil"])
