@@ -29,7 +29,7 @@ from alerting.usecases.episodes.suppression import find_not_notified
 from alerting.usecases.handover.choose import shift_to_hand_over
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.now.known_plant import KnownPlant, KnownPlants
-from alerting.usecases.now.overview import NowFilters, read_now
+from alerting.usecases.now.overview import NowFilters, is_part, read_now
 from alerting.usecases.operators.operate import shelves_now
 from alerting.usecases.platform_health.check import alarms_off
 from alerting.usecases.platform_health.last_runs import describe_work
@@ -119,10 +119,15 @@ def _present(
         if len(found) > EARLIER_SHOWN and not filters.is_set
         else None,
         "work": describe_work(platform, 12) if is_quiet else None,
-        "shelves": shelves_now(platform.shelves, now.at),
+        "shelves": [
+            shelf
+            for shelf in shelves_now(platform.shelves, now.at)
+            if is_part(shelf.asset, filters, plant)
+        ],
         "silences": with_scopes(request, platform, now.silences),
-        "not_notified": len(
-            find_not_notified(
+        "not_notified": sum(
+            is_part(episode.asset, filters, plant)
+            for episode in find_not_notified(
                 platform.episodes, plant.suppressible, now.at - NOT_NOTIFIED_WITHIN, now.at
             )
         ),

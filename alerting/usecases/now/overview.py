@@ -132,7 +132,7 @@ def read_now(
     leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
     tile_assets = plant.tile_assets
     if filters.asset is not None or filters.line is not None:
-        assets = {name: a for name, a in plant.assets.items() if _is_part(name, filters, plant)}
+        assets = {name: a for name, a in plant.assets.items() if is_part(name, filters, plant)}
         tile_assets = find_tile_assets(assets, plant.parts, plant.definition_counts)
     parts = make_tiles(
         tile_assets,
@@ -155,7 +155,11 @@ def read_now(
         more_over=len(over) > OVER_READ,
         windows=find_windows(shows, definitions),
         values=present_values(platform.readings, leading, definitions, plant.documents, now),
-        silences=tuple(one for one in silences.silences if one.phase(now) == "present"),
+        silences=tuple(
+            one
+            for one in silences.silences
+            if one.phase(now) == "present" and _is_about(one.scope.part, filters, plant, silences)
+        ),
     )
 
 
@@ -209,7 +213,18 @@ def _hours_of(
     return None if route is None else spans(route.shifts, route.zone, now - _SHIFT_BACK, now)
 
 
-def _is_part(asset: str, filters: NowFilters, plant: KnownPlant) -> bool:
+def _is_about(
+    part: str | None, filters: NowFilters, plant: KnownPlant, silences: SilencesInForce
+) -> bool:
+    """Return whether the filters show a part of the plant (None: all), or one below it."""
+    shown = filters.asset or filters.line
+    if part is None or shown is None:
+        return True
+    return is_part(part, filters, plant) or part in silences.line(shown)
+
+
+def is_part(asset: str, filters: NowFilters, plant: KnownPlant) -> bool:
+    """Return whether the filters show an asset, by its name and line."""
     if filters.asset is not None and asset != filters.asset:
         return False
     return filters.line is None or plant.parts.get(asset) == filters.line
@@ -223,7 +238,7 @@ def _lets_through(
     hours: list[tuple[datetime, datetime]] | None,
 ) -> bool:
     return (
-        _is_part(episode.asset, filters, plant)
+        is_part(episode.asset, filters, plant)
         and (
             filters.severity is None
             or SEVERITIES.index(episode.severity) >= SEVERITIES.index(filters.severity)
@@ -241,7 +256,7 @@ def _gaps_within(
         return evaluated
     gaps = []
     for gap in evaluated.gaps:
-        assets = tuple(a for a in gap.assets if _is_part(a, filters, plant))
+        assets = tuple(a for a in gap.assets if is_part(a, filters, plant))
         if assets:
             gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
     return EvaluationCoverage(evaluated.until, tuple(gaps), evaluated.on_time_until)

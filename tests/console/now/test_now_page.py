@@ -6,6 +6,8 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.episodes.episode import ActorStamp
+from alerting.operators.shelves import new_shelf
+from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import ReadingRow
 from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.definitions.sync import apply
@@ -191,6 +193,32 @@ def test_an_alarm_is_taken_over_and_shelved_from_the_list(plant, browser):
     assert "otto: cleaning" in words
     [shelf] = plant.shelves.in_force()
     assert (shelf.reason, shelf.until) == ("cleaning", at(630))
+
+
+@pytest.mark.parametrize(
+    ("shown", "seen"),
+    [
+        ("", ["plant", "line-1", "oven-1", "oven-2", "mixer"]),
+        ("?asset=oven-1", ["plant", "line-1", "oven-1"]),
+        ("?asset=line-1", ["plant", "line-1"]),
+        ("?line=line-1", ["plant", "line-1", "oven-1", "oven-2"]),
+        ("?line=line-2", ["plant", "mixer"]),
+    ],
+)
+def test_a_filter_shows_what_is_muted_there_alone(plant, browser, shown, seen):
+    by = {"notified": (), "author": "otto", "role": "operator", "now": at(590)}
+    for part in ("plant", "line-1", "oven-1", "oven-2", "mixer"):
+        scope = SilenceScope(part=part)
+        why = f"belt of {part}."
+        assert plant.silences.insert(new_silence("silence", scope, None, at(700), None, why, **by))
+    for asset in ("oven-1", "oven-2", "mixer"):
+        over = at(590), at(700), f"shelf of {asset}.", "otto", 0
+        assert plant.shelves.insert(new_shelf("too-hot", asset, "shelved", *over))
+    log_in(browser)
+    words = text_of(browser.get(f"/{shown}").text)
+    assert {*re.findall(r"belt of ([\w-]+)\.", words)} == {*seen}
+    shelves = {*re.findall(r"shelf of ([\w-]+)\.", words)}
+    assert shelves == {*seen} & {"oven-1", "oven-2", "mixer"}
 
 
 def test_who_may_only_read_is_offered_no_answer(plant, browser):
