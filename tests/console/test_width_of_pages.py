@@ -31,9 +31,12 @@ BEYOND = """(() => {
     range.selectNodeContents(texts.currentNode);
     if (range.getBoundingClientRect().right > clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
   }
+  for (const e of document.querySelectorAll('main button:not(.unseen)'))
+    if (e.scrollWidth > e.clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
   return found;
 })()"""
-"""The elements whose text ends beyond the right edge of the screen, and cannot be scrolled to."""
+"""The elements whose text ends beyond the right edge of the screen, and cannot be scrolled to, and
+buttons with more text than room."""
 
 
 def empty(_):
