@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from alerting.definitions.wording.language import translatable
 from alerting.detection.occurrences import BoolArray, Occurrences
 from alerting.readings.instants import Millis
 
@@ -16,8 +17,8 @@ INSIDE_PROBLEM = "inside_problem"
 RECOVERY = "recovery"
 SUPPRESSED = "suppressed"
 REASONS = {
-    INSIDE_PROBLEM: "the problem has already started",
-    RECOVERY: "recovery after the problem",
+    INSIDE_PROBLEM: translatable("the problem has already started"),
+    RECOVERY: translatable("recovery after the problem"),
 }
 
 

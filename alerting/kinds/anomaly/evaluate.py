@@ -16,6 +16,7 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import Severity
+from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import CategoryValues, Labels
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
@@ -42,7 +43,9 @@ from alerting.learning.features.reading_counts import (
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
-NO_MODEL = "no model is in service yet"
+NO_MODEL = translatable("no model is in service yet")
+_SUPPRESSED = translatable("suppressed, or its windows reach into a suppressed time")
+_FEW_VALUES = translatable("fewer than half of the variables have a value in the last windows")
 THRESHOLD = 1.0
 _SHOWN = 3
 
@@ -97,13 +100,15 @@ def evaluate_part(
         return replace(
             after,
             scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
-            unknown=str(scored.unknown[-1]) or None
+            unknown=(scored.unknown[-1] or None)
             if len(scored.at)
             else "no instant of the stride lies in the interval",
             history=history,
         )
 
-    too_little = f"no model of {sources.asset.name}: it had too little normal history"
+    too_little = translatable(
+        "no model of {asset}: it had too little normal history", asset=sources.asset.name
+    )
     return evaluate_fitted(definition, sources, part, before, evaluate, NO_MODEL, too_little)
 
 
@@ -166,10 +171,12 @@ def _score(
         score[windows.changes] = np.nan
         unknown[windows.changes] = describe_change(fitted.by.name, fitted.plan.lookback)
     score[muted] = np.nan
-    unknown[muted] = "suppressed, or its windows reach into a suppressed time"
+    unknown[muted] = _SUPPRESSED
     learned = at <= cutoff
     score[learned] = np.nan
-    unknown[learned] = f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
+    unknown[learned] = translatable(
+        "the model has learned from times up to {until}", until=from_millis(cutoff).isoformat()
+    )
     return ScoredInterval(
         at,
         matrix,
@@ -185,9 +192,12 @@ def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
     silent = fitted.silent(row)
     window = fitted.plan.longest_window_ms
     if not silent:
-        return "fewer than half of the variables have a value in the last windows"
-    names = f"{', '.join(silent)} {'is' if len(silent) == 1 else 'are'}"
-    return f"{names} not known since {from_millis(max(at - window, 0)).isoformat()} or before"
+        return _FEW_VALUES
+    since = from_millis(max(at - window, 0)).isoformat()
+    names = ", ".join(silent)
+    if len(silent) == 1:
+        return translatable("{name} is not known since {since} or before", name=names, since=since)
+    return translatable("{names} are not known since {since} or before", names=names, since=since)
 
 
 def _suppressed(

@@ -45,4 +45,8 @@ def compared_with(by: str, own: str | None, named: str | None) -> str:
 
 def describe_change(by: str, longest: timedelta) -> str:
     """Describe why a row is unknown whose windows lie over a change of category."""
-    return f"the {by} changed within the last {format_duration(longest)}"
+    return translatable(
+        "the {category} changed within the last {duration}",
+        category=by,
+        duration=format_duration(longest),
+    )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
+from alerting.definitions.wording.language import translatable
 from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
@@ -37,11 +38,11 @@ from alerting.readings.cleaning import has_data
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
-NO_MODEL = "no limits are in service yet"
+NO_MODEL = translatable("no limits are in service yet")
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)
 _NONE = timedelta(0)
-_WARMING_UP = "too few readings in a row since the last gap"
+_WARMING_UP = translatable("too few readings in a row since the last gap")
 
 
 class Sample(NamedTuple):
@@ -109,7 +110,9 @@ def evaluate_part(
             unknown=run.reason if intervals[-1].status == "unknown" else None,
         )
 
-    too_little = f"no limits for {sources.asset.name}: it had too few readings in phase I"
+    too_little = translatable(
+        "no limits for {asset}: it had too few readings in phase I", asset=sources.asset.name
+    )
     return evaluate_fitted(definition, sources, part, before, evaluate, NO_MODEL, too_little)
 
 
@@ -245,9 +248,9 @@ class _ChartRun:
         for sample in samples:
             if sample.at <= self._cutoff:
                 self.warm_up([sample])
-                self.reason = (
-                    "the limits were estimated from times up to "
-                    f"{from_millis(self._cutoff).isoformat()}"
+                self.reason = translatable(
+                    "the limits were estimated from times up to {until}",
+                    until=from_millis(self._cutoff).isoformat(),
                 )
                 continue
             found += self._in_force(since, sample.at)

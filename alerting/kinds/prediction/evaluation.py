@@ -13,9 +13,10 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.spoken import spoken_duration
+from alerting.definitions.wording.language import translatable
 from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
+from alerting.detection.messages.condition_messages import duration_value
 from alerting.detection.problems import BoolArray, KnownProblem
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.predictions import (
@@ -59,7 +60,7 @@ from alerting.readings.history import (
 )
 from alerting.recommendation.levers import with_drivers
 
-NO_MODEL = "no model is in service yet"
+NO_MODEL = translatable("no model is in service yet")
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def _unknown_at_end(inputs: _Inputs, scored: _Scored) -> str | None:
     """Return why the last instant of a part is unknown, None if it is known."""
     if inputs.model is None:
         return NO_MODEL
-    return (str(scored.unknown[-1]) or None) if len(scored.unknown) else None
+    return (scored.unknown[-1] or None) if len(scored.unknown) else None
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
@@ -366,19 +367,27 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
     reasons: list[tuple[BoolArray, str]] = [
         (
             at <= to_millis(model.training_cutoff),
-            f"the model has learned from times up to {model.training_cutoff.isoformat()}",
+            translatable(
+                "the model has learned from times up to {until}",
+                until=model.training_cutoff.isoformat(),
+            ),
         )
     ]
     if (name := inputs.definition.must_know) is not None:
-        span = spoken_duration(timedelta(milliseconds=model.plan.carry_ms(name)))
+        span = duration_value(timedelta(milliseconds=model.plan.carry_ms(name)))
         lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)
-        reasons.append((lacking, f"{name} is not known: it has no value of the last {span}"))
+        why = translatable(
+            "{name} is not known: it has no value of the last {duration}", name=name, duration=span
+        )
+        reasons.append((lacking, why))
     enough = most_have_enough_readings(model.plan, inputs.history, at)
     reasons.append((~enough, TOO_FEW))
     if not model.plan.usual or not enough.all():  # half of the usual readings are values
-        span = spoken_duration(model.plan.lookback)
+        span = duration_value(model.plan.lookback)
         lacking = ~has_any_value(model.plan, inputs.history, at)
-        reasons.append((lacking, f"no values are known of the last {span}"))
+        reasons.append(
+            (lacking, translatable("no values are known of the last {duration}", duration=span))
+        )
     uncounted = why_not_counted(
         at, rule.occurrences, not rule.state, recovered_at=inputs.rearm_at - rule.horizon_ms
     )

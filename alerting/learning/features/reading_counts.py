@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
+from alerting.definitions.wording.language import translatable
 from alerting.learning.features.moments import BoolArray
 from alerting.learning.features.plan import FeaturePlan, UsualCount
 from alerting.learning.features.samples import AssetReadings
 from alerting.readings.history import History, Millis, duration_millis, millis
 
-TOO_FEW = "too few readings since the pause"
+TOO_FEW = translatable("too few readings since the pause")
 _LEAST = 3  # usual readings; half of fewer is any reading at all
 _REGULAR = 0.95  # of the running windows have half of the usual readings, else a count says nothing
 _LEAST_WINDOWS = 20

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.hours import spans
 from alerting.definitions.model import SEVERITIES, Definition, Severity
 from alerting.definitions.routes import Route
+from alerting.detection.counted_times import INSIDE_PROBLEM, REASONS
 from alerting.episodes.episode import Episode
 from alerting.episodes.window import ExpectedWindow, expected_window
 from alerting.operators.causes import (
@@ -125,6 +126,7 @@ def read_now(
         ),
         filters,
         plant,
+        newest,
     )
     causes = group_by_cause(shows, plant.parents)
     definitions = find_definitions(platform.definitions, plant, (e.definition for e in shows))
@@ -249,14 +251,23 @@ def _lets_through(
 
 
 def _gaps_within(
-    evaluated: EvaluationCoverage, filters: NowFilters, plant: KnownPlant
+    evaluated: EvaluationCoverage,
+    filters: NowFilters,
+    plant: KnownPlant,
+    alarms: Iterable[Episode],
 ) -> EvaluationCoverage:
-    """Return the gaps of the assets that a person looks at."""
-    if filters.asset is None and filters.line is None:
-        return evaluated
+    """Return the gaps of the assets that a person looks at. None where the problem has started and
+    an open alarm says so: nothing else can come there before it is over."""
+    open_targets = {(e.definition, e.asset) for e in alarms}
+    started = REASONS[INSIDE_PROBLEM]
     gaps = []
     for gap in evaluated.gaps:
-        assets = tuple(a for a in gap.assets if is_part(a, filters, plant))
+        assets = tuple(
+            asset
+            for asset in gap.assets
+            if is_part(asset, filters, plant)
+            and not (gap.reason == started and (gap.definition, asset) in open_targets)
+        )
         if assets:
             gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
     return EvaluationCoverage(evaluated.until, tuple(gaps), evaluated.on_time_until)

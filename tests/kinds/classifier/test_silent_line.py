@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.revisions import definition_document
+from alerting.definitions.wording.language import language
 from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files
@@ -67,9 +68,11 @@ def test_a_model_without_any_value_in_its_longest_window_says_so(platform):
     assert unknown_after(platform, timedelta(minutes=1)) == {}
     (reason,) = unknown_after(platform, 3 * HOUR).values()
     assert reason == "no values are known of the last 1 h"
+    assert language("de").translate(reason) == "seit 1 h ist kein Wert bekannt"
 
 
 @pytest.mark.parametrize("platform", [USUAL["humidity"]], indirect=True)
 def test_a_model_with_too_few_values_says_so_while_it_has_any(platform):
     (reason,) = unknown_after(platform, timedelta(minutes=40)).values()
     assert reason == TOO_FEW
+    assert language("fr").translate(reason) == "trop peu de mesures depuis la pause"
