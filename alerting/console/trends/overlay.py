@@ -20,6 +20,7 @@ from alerting.console.trends.picture import ShownTime, overlay
 from alerting.console.trends.trend_api import title_of
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.explain.selected import numeric_variables
 from alerting.usecases.trends.series import read_series
 
@@ -47,7 +48,7 @@ def last_alarms(
     """Return the page; without variables, of the newest alarm's own."""
     of = platform.assets.get(asset)
     if of is None:
-        raise NotFound("there is no such asset")
+        raise NotFound(translatable("there is no such asset"))
     numeric_variables(of, variable)
     now = platform.clock.now()
     found = platform.episodes.find(definition, asset, limit=MOST_EPISODES)

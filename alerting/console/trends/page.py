@@ -26,7 +26,7 @@ from alerting.console.trends.trend_api import statistic_views, title_of
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.wording.language import Language
+from alerting.definitions.wording.language import Language, translatable
 from alerting.readings.interval_labels import LabelKind
 from alerting.usecases.explain.selected import MOST_SELECTED, numeric_variables
 from alerting.usecases.trends.series import read_series
@@ -124,7 +124,7 @@ def choose(platform: Platform, asked: Asked, assets: Sequence[Asset]) -> tuple[A
     first variables if none are named. Raises NotFound and UserError."""
     of = platform.assets.get(asked.asset) if asked.asset else assets[0]
     if of is None:
-        raise NotFound("there is no such asset")
+        raise NotFound(translatable("there is no such asset"))
     usual = tuple(numeric_names(of)[:FIRST_VARIABLES])
     names = tuple(dict.fromkeys(name for name in asked.variables if name)) or usual
     numeric_variables(of, names)

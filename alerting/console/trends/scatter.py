@@ -57,7 +57,7 @@ def scatter(
     assets = [one for one in platform.assets.all() if numeric_names(one)]
     of = platform.assets.get(asset) if asset else next(iter(assets), None)
     if of is None:
-        raise NotFound("there is no such asset")
+        raise NotFound(translatable("there is no such asset"))
     numbers = numeric_names(of)
     first = x or next(iter(numbers), "")
     second = y or next((name for name in numbers if name != first), first)
@@ -69,7 +69,7 @@ def scatter(
     definitions = _definitions(platform, of)
     chosen = definitions.get(definition)
     if definition and chosen is None:
-        raise NotFound("there is no such definition of this asset")
+        raise NotFound(translatable("there is no such definition of this asset"))
     found = None
     by_episodes = by == "episodes" or (chosen is not None and chosen.problem is None)
     if not refusal and first:

@@ -100,6 +100,14 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform):
     )
 
 
+@pytest.mark.parametrize("page", ["/trends", "/trends/scatter", "/trends/alarms"])
+def test_an_address_of_no_asset_is_answered_in_the_language_of_the_page(platform, page):
+    browser = browser_of(platform)
+    answer = browser.get(f"{page}?asset=gone&definition=too-hot", headers=GERMAN)
+    assert answer.status_code == 404
+    assert "diese Anlage gibt es nicht" in answer.text
+
+
 def test_a_route_has_its_language_and_the_others_that_of_the_plant():
     mail = Mailbox("mail")
     pager = Mailbox("pager")
