@@ -12,8 +12,9 @@ from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.chromium import CHROMIUM, open_chromium, wait_until
+from tests.helpers.console.page_paths import pages_of
 from tests.helpers.console.server import serving_thread
-from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, names_of, plant
+from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, plant
 
 AXE = find_spec("axe_playwright_python")  # not imported: that would need its dependencies
 pytestmark = [
@@ -37,47 +38,6 @@ COVERED = """[...document.querySelectorAll('%s')]
     return [[e.outerHTML.slice(0, 100), top.outerHTML.slice(0, 100)]];
   })"""
 """Elements to press in sight, each with the other one that is pressed at its middle."""
-
-
-def pages_of(line):
-    names = names_of(line)
-    hot = f"/definitions/{names.definitions[0]}"
-    return [
-        *(
-            "/",
-            "/suppressed",
-            "/kpi",
-            "/reports",
-            "/plant",
-            "/routes",
-            "/platform",
-            "/audit",
-            "/access",
-        ),
-        *(
-            "/account",
-            "/import",
-            "/sources",
-            "/new-source",
-            "/sinks",
-            "/new-sink",
-            f"/sinks/{line}-sink",
-            "/api?subject=definitions",
-            f"/sources/{line}-source",
-        ),
-        *(f"/episodes/{id}" for id in (names.episodes[0], names.episodes[-1])),
-        *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
-        *("/models", *(f"/models/{name}" for name in names.definitions)),
-        *("/assets", f"/assets/{names.assets[1]}", f"/assets/{names.assets[1]}/edit"),
-        *("/new-asset", f"/assets/{names.assets[1]}/edit?variable=temperature"),
-        *("/new-route", "/routes/all/edit"),
-        *("/silences", f"/silences/{names.silences[0]}", f"/new-silence?part={names.assets[1]}"),
-        f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
-        *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
-        *("/handover", f"/handover?line={line}&hours=12", "/handover/earlier"),
-        f"/trends/scatter?asset={names.assets[1]}&span=28d",
-        *("/wall", "/install"),
-    ]
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)

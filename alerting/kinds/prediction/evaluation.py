@@ -364,15 +364,9 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
     """Return at which instants the problem cannot be predicted, and why; the last reason counts."""
     at = inputs.at
     rule = inputs.rule
-    reasons: list[tuple[BoolArray, str]] = [
-        (
-            at <= to_millis(model.training_cutoff),
-            translatable(
-                "the model has learned from times up to {until}",
-                until=model.training_cutoff.isoformat(),
-            ),
-        )
-    ]
+    until = model.training_cutoff.isoformat()
+    learned = translatable("the model has learned from times up to {until}", until=until)
+    reasons: list[tuple[BoolArray, str]] = [(at <= to_millis(model.training_cutoff), learned)]
     if (name := inputs.definition.must_know) is not None:
         span = duration_value(timedelta(milliseconds=model.plan.carry_ms(name)))
         lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)

@@ -6,8 +6,8 @@ import pytest
 from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
 from tests.builders import at
-from tests.console.test_accessibility import pages_of
 from tests.helpers.console.chromium import CHROMIUM, SIDEWAYS, open_chromium
+from tests.helpers.console.page_paths import pages_of
 from tests.helpers.console.server import serving_thread
 from tests.helpers.console.two_lines import FIRST, NOW, TOKENS_FILE, plant
 from tests.in_memory_platform import in_memory_platform

@@ -1,0 +1,44 @@
+"""Addresses of all pages of the plant of two lines."""
+
+from tests.helpers.console.two_lines import names_of
+
+
+def pages_of(line):
+    names = names_of(line)
+    hot = f"/definitions/{names.definitions[0]}"
+    return [
+        *(
+            "/",
+            "/suppressed",
+            "/kpi",
+            "/reports",
+            "/plant",
+            "/routes",
+            "/platform",
+            "/audit",
+            "/access",
+        ),
+        *(
+            "/account",
+            "/import",
+            "/sources",
+            "/new-source",
+            "/sinks",
+            "/new-sink",
+            f"/sinks/{line}-sink",
+            "/api?subject=definitions",
+            f"/sources/{line}-source",
+        ),
+        *(f"/episodes/{id}" for id in (names.episodes[0], names.episodes[-1])),
+        *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
+        *("/models", *(f"/models/{name}" for name in names.definitions)),
+        *("/assets", f"/assets/{names.assets[1]}", f"/assets/{names.assets[1]}/edit"),
+        *("/new-asset", f"/assets/{names.assets[1]}/edit?variable=temperature"),
+        *("/new-route", "/routes/all/edit"),
+        *("/silences", f"/silences/{names.silences[0]}", f"/new-silence?part={names.assets[1]}"),
+        f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
+        *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
+        *("/handover", f"/handover?line={line}&hours=12", "/handover/earlier"),
+        f"/trends/scatter?asset={names.assets[1]}&span=28d",
+        *("/wall", "/install"),
+    ]
