@@ -217,12 +217,12 @@ def _alarm_tile(
 
 
 def _tile_order(tile: Tile) -> tuple[int, int, tuple[str | int, ...], str]:
-    return *_urgency(tile), _in_counting_order(tile.title), tile.asset
+    return *_urgency(tile), counting_order(tile.title), tile.asset
 
 
 def _part_order(part: PartTiles) -> tuple[int, int, tuple[str | int, ...], str]:
     urgency = _urgency(part.tiles[0]) if part.tiles else (len(_RANKS), 0)
-    return *urgency, _in_counting_order(part.title), part.name
+    return *urgency, counting_order(part.title), part.name
 
 
 def _urgency(tile: Tile) -> tuple[int, int]:
@@ -231,6 +231,6 @@ def _urgency(tile: Tile) -> tuple[int, int]:
 
 
 @lru_cache(10_000)
-def _in_counting_order(title: str) -> tuple[str | int, ...]:
+def counting_order(title: str) -> tuple[str | int, ...]:
     """Return a title as texts and numbers by turns: "Press 2" comes before "Press 10"."""
     return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))

@@ -11,6 +11,7 @@ from alerting.definitions.model import ModelDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.operators.permissions import visible_assets
+from alerting.operators.tiles import counting_order
 from alerting.ports import DecisionRecord, UpkeepPorts
 from alerting.usecases.alarm_load.overview import (
     DefinitionLine,
@@ -206,11 +207,12 @@ def _lanes(bands: Bands) -> list[Lane]:
 
 
 def _in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
-    """Return assets with their depth, each followed by those below it; by name beside each other.
-    Those in a circle stand alone."""
+    """Return assets with their depth, each followed by those below it; beside each other by title,
+    Press 2 before Press 10. Those in a circle stand alone."""
     names = {asset.name for asset in assets}
     below: dict[str | None, list[Asset]] = {}
-    for asset in sorted(assets, key=lambda one: one.name):
+    in_order = sorted(assets, key=lambda one: (counting_order(one.title or one.name), one.name))
+    for asset in in_order:
         below.setdefault(asset.parent if asset.parent in names else None, []).append(asset)
     found: list[tuple[Asset, int]] = []
     waiting = [(asset, 0) for asset in reversed(below.get(None, []))]

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.definitions.assets import Asset
 from alerting.ports import EventRow
-from alerting.usecases.alarm_load.asset_overview import asset_overview
+from alerting.usecases.alarm_load.asset_overview import asset_overview, asset_tree
 from alerting.usecases.ingestion.arrivals import add_events
 from tests.builders import at, oven
 from tests.helpers.console.api import episode
@@ -52,3 +52,16 @@ def test_the_time_between_problems_has_bounds_that_narrow_with_their_number(plat
     many = overview(platform, "oven-1").lanes[0].time_between
     assert many.mean == timedelta(days=1)
     assert timedelta(hours=12) < many.low < many.mean < many.high < timedelta(days=2.2)
+
+
+def test_the_tree_lists_what_stands_beside_each_other_by_title_in_counting_order(platform):
+    presses = [Asset(name=f"p{10 - n}", title=f"Press {n}", parent="line-1") for n in (1, 2, 10)]
+    platform.assets.store_assets(presses)
+    rows = asset_tree(platform, at(0), "", 0, 20).rows
+    assert [row.asset.title or row.asset.name for row in rows] == [
+        "line-1",
+        "Press 1",
+        "Press 2",
+        "Press 10",
+        "oven-1",
+    ]
