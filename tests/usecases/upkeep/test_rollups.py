@@ -69,7 +69,8 @@ def untrue_buckets(platform, names=None):
 
 
 def is_same(got, want):
-    got, want = np.asarray(got), np.asarray(want)
+    got = np.asarray(got)
+    want = np.asarray(want)
     close = {"rtol": 1e-12, "atol": 1e-9, "equal_nan": True}
     return got.shape == want.shape and np.allclose(got, want, **close)
 
