@@ -64,10 +64,16 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection():
+def pytest_collection(session):
     """Import and collect without the garbage collector, and let it pass over all that was loaded
-    from then on."""
+    from then on.
+
+    A process that collects for several imports skops first: that looks into every module loaded
+    before it, which takes seconds after all others.
+    """
     gc.disable()
+    if hasattr(session.config, "workerinput") and session.config.option.markexpr != "fast":
+        import skops.io  # noqa: F401
     try:
         return (yield)
     finally:

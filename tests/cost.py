@@ -35,6 +35,12 @@ def holds_fast_tests(folder):
     return any(not is_slow_file(path) for path in folder.rglob("test_*.py"))
 
 
+@cache
+def costs_of_words(path):
+    """Return the markers that follow from words of a file, for all its tests."""
+    return [mark for mark, words in WORDS.items() if words.search(source_of(path))]
+
+
 def costs(item):
     """Yield the markers of a test that follow from its fixtures and from words of its file."""
     names = set(item.fixturenames)
@@ -43,6 +49,4 @@ def costs(item):
             continue
         if fixtures & names:
             yield mark
-    for mark, words in WORDS.items():
-        if words.search(source_of(item.path)):
-            yield mark
+    yield from costs_of_words(item.path)

@@ -266,17 +266,10 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
     now = f"{version('apache-airflow-core')} with {slots} background slots and a predict pool"
     if done.exists() and done.read_text() == now:
         return []
-    script = (
-        '"$0" -m airflow db migrate && "$0" -m airflow pools import "$3" && printf %s "$1" > "$2"'
-    )
+    pools = write_pools(settings.home, settings.background_slots)
     command = (
-        "sh",
-        "-c",
-        script,
-        sys.executable,
-        now,
-        str(done),
-        str(write_pools(settings.home, settings.background_slots)),
+        *(sys.executable, "-m", "alerting.adapters.airflow.migrate"),
+        *(now, str(done), str(pools)),
     )
     return [Part("airflow-database", "Airflow's database", command, environ, once=True)]
 

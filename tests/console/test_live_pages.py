@@ -156,3 +156,4 @@ def test_sound_is_chosen_by_severity_and_remembered(tmp_path, stores, language):
         page.picture(tmp_path / f"sound-{language}.png")
         page.press("#live-tap")  # browsers want a tap before they sound
         wait_until(lambda: not page.evaluate(f"{button}.checkVisibility()"))
+        assert page.evaluate("document.querySelector('#live-sound').value") == "high"

@@ -158,6 +158,7 @@ def test_all_files_are_marked_where_the_stream_cannot_go_on(database, tmp_path):
     host = Host(tmp_path)
     with followed(DagMarks(database, host.home, token={"_data": "8200"})):
         host.wait_for(host.files - {"report.py"})
+    assert host.marked() == host.files - {"report.py"}
 
 
 def test_a_database_without_change_streams_is_asked_for_its_last_revision(
@@ -173,3 +174,4 @@ def test_a_database_without_change_streams_is_asked_for_its_last_revision(
         host.clear()
         store(database)
         host.wait_for(EDITED)
+    assert host.marked() >= EDITED

@@ -12,9 +12,10 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from alerting.console.api import views
 from alerting.console.api.api import PlantEngineer, Served
-from alerting.console.api.parameters import Cursor, Instant, NameQuery
+from alerting.console.api.parameters import EARLIEST, LATEST, Cursor, Instant, NameQuery
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.ports import AuditEntry, AuditFilter
 from alerting.readings.instants import to_millis
 from alerting.usecases.access.audit import PAGE, changed_fields, entries_newest_first
@@ -155,7 +156,10 @@ def _local_time(request: Request, text: str) -> datetime | None:
         value = datetime.fromisoformat(text)
     except ValueError:
         raise UserError("from, to: not a time; write for example 2026-03-14T06:00") from None
-    return value if value.tzinfo else value.replace(tzinfo=zone_of(request))
+    at = value if value.tzinfo else value.replace(tzinfo=zone_of(request))
+    if not EARLIEST <= at <= LATEST:  # no database holds every instant that can be written
+        raise UserError(translatable("“{text}” lies not between 1900 and 2200", text=text))
+    return at
 
 
 def _cursor(entry: AuditEntry) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi import Request
 
 from alerting.adapters.platform import Platform
+from alerting.console.api.parameters import EARLIEST, LATEST
 from alerting.console.trends.address import Asked
 from alerting.console.trends.picture import ShownTime
 from alerting.console.web.rendering import zone_of
@@ -35,13 +36,16 @@ def read_time(
 
 def read_instant(request: Request, text: str) -> datetime:
     """Return an instant that a person wrote: without a zone, in that of their pages. Raises
-    UserError."""
+    UserError, also where no time beside it could be computed."""
     try:
         found = datetime.fromisoformat(text.replace(" ", "+"))
         at = found if found.tzinfo else found.replace(tzinfo=zone_of(request))
-        return at.astimezone(UTC)
+        at = at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UserError(translatable("“{text}” is not a time", text=text)) from None
+    if not EARLIEST <= at <= LATEST:
+        raise UserError(translatable("“{text}” lies not between 1900 and 2200", text=text))
+    return at
 
 
 def moved(asked: Asked, shown: ShownTime) -> dict[str, str]:

@@ -52,8 +52,9 @@ def test_an_open_alarm_fires_and_a_closed_one_is_resolved(manager, receiver):
 def test_an_alarm_that_is_not_sent_again_is_resolved_by_itself(manager, receiver):
     [*receiver.send([alarm("b-1")])]
     wait_until(lambda: ("b-1", "high") in manager.alerts())
-    [*receiver.send([alarm("b-1")])]  # again, at its interval
+    assert [*receiver.send([alarm("b-1")])] == [ACCEPTED]  # again, at its interval
     wait_until(lambda: ("b-1", "high") not in manager.alerts())
+    assert "b-1" not in {asset for asset, _ in manager.alerts()}
 
 
 @pytest.mark.server
@@ -62,14 +63,16 @@ def test_a_changed_severity_resolves_the_earlier_alert(manager, receiver):
     [*receiver.send([alarm("c-1", id="c", severity="critical")])]
     wait_until(lambda: ("c-1", "critical") in manager.alerts())
     wait_until(lambda: ("c-1", "high") not in manager.alerts())
+    assert {level for asset, level in manager.alerts() if asset == "c-1"} == {"critical"}
 
 
 @pytest.mark.server
 def test_a_muted_alarm_does_not_fire(manager, receiver):
     [*receiver.send([alarm("d-1")])]
     wait_until(lambda: ("d-1", "high") in manager.alerts())
-    [*receiver.send([alarm("d-1", muted_by="shelf")])]
+    assert [*receiver.send([alarm("d-1", muted_by="shelf")])] == [ACCEPTED]
     wait_until(lambda: ("d-1", "high") not in manager.alerts())
+    assert "d-1" not in {asset for asset, _ in manager.alerts()}
 
 
 @pytest.mark.server

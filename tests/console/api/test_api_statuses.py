@@ -342,7 +342,7 @@ def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is
 ):
     undeclared = []
     unseen = []
-    for path, method, operation, schemas in operations(client):
+    for path, method, operation, schemas in operations():
         declared = set(operation["responses"])
         seen = set()
         for answer in provoke(clients, path, method, operation, schemas):
@@ -374,7 +374,7 @@ def test_every_problem_is_declared_as_a_problem_document(client):
         "instance",
         "faults",
     }
-    for path, method, operation, _ in operations(client):
+    for path, method, operation, _ in operations():
         for status, answer in operation["responses"].items():
             if int(status) >= 400:
                 assert list(answer["content"]) == [PROBLEM], (method, path, status)

@@ -189,6 +189,9 @@ def test_the_audit_is_read_page_by_page_and_by_filter(boss, platform):
     assert "oven-000" in boss.get(older).text
     assert "oven-069" not in boss.get("/audit?actor=anna&to=2026-01-05T01:00").text
     assert boss.get("/audit?from=yesterday").status_code == 422
+    too_early = boss.get("/audit?from=0001-01-01T00:00:00%2B14:00")  # no MongoDB holds it
+    assert too_early.status_code == 422
+    assert "lies not between 1900 and 2200" in too_early.text
 
 
 def test_the_audit_is_exported_whole_and_no_cell_is_a_formula(boss, platform):

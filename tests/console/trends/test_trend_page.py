@@ -69,6 +69,8 @@ def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
         ("&find=temperature&above=200&below=210", "must not exceed"),
         ("&find=temperature&above=200&for=soon", "is not a duration"),
         ("&start=yesterday", "“yesterday” is not a time"),
+        ("&end=0001-01-01T00:00:00Z", "“0001-01-01T00:00:00Z” lies not between 1900 and 2200"),
+        ("&end=9999-12-31T23:59:59Z", "“9999-12-31T23:59:59Z” lies not between 1900 and 2200"),
         ("&start=2026-01-05&end=2026-01-04", "must begin before it ends"),
         ("&start=2020-01-05&end=2026-01-04", "at most a year"),
     ],

@@ -2,22 +2,29 @@
 others go on."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests.helpers.forked import Forked
 from tests.humid_line import ASSET, NAME
+from tests.learning.models.attacked_models import LIBRARIES
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(1800)]
 
 
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """Programs that a damaged model may kill, each in a process of its own."""
+    folder = tmp_path_factory.mktemp("attacked")
+    with Forked(folder, "tests.learning.models.attacked_models:main", *LIBRARIES) as started:
+        yield started
+
+
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
-def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(family):
+def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(attacked, family):
     """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM
     text."""
-    command = [sys.executable, "-m", "tests.learning.models.damaged_models", family]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1700, check=False)
+    done = attacked.run("damaged", family, timeout=1700)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     last = found[-1]["way"] if found else "nothing"
     assert done.returncode == 0, (
@@ -44,11 +51,12 @@ def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(family):
 
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
-def test_files_that_an_attacker_made_are_refused_in_words_without_the_hash_to_compare_with(family):
+def test_files_that_an_attacker_made_are_refused_in_words_without_the_hash_to_compare_with(
+    attacked, family
+):
     """The second line of defence: what MLflow's own loader of a model meets, which has no database
     to ask."""
-    command = [sys.executable, "-m", "tests.learning.models.read_hostile", family]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1700, check=False)
+    done = attacked.run("hostile", family, timeout=1700)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     last = found[-1]["way"] if found else "nothing"
     assert done.returncode == 0, (

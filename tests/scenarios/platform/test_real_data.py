@@ -1,9 +1,14 @@
 """The documented commands on public industrial data, word for word, and the figures that they must
-reach."""
+reach.
+
+Of the three trainings that of the roasting machine searches as documented, all families with all
+trials; the others fit one model.
+"""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,10 +29,12 @@ pytestmark = [
 
 
 class Documented:
-    """Runs the shell blocks of a README as its reader would."""
+    """Runs the shell blocks of a README as its reader would, on a copy of its folder."""
 
     def __init__(self, home, folder, data):
-        self.readme = ROOT / "config" / "examples" / folder / "README.md"
+        self.root = home / "project"
+        self.folder = self.root / "config" / "examples" / folder
+        shutil.copytree(ROOT / "config" / "examples" / folder, self.folder)
         self.environ = os.environ | {
             "ALERTING_HOME": str(home),
             "DATA": str(Path(DATA) / data),
@@ -37,16 +44,27 @@ class Documented:
         self.home = home
 
     def run(self):
+        """Run all blocks. Each report also prints its figures, into a file."""
         self.shell("alerting prepare")
-        for block in re.findall(r"```sh\n(.*?)```", self.readme.read_text(), re.S):
-            self.shell(block.replace(" --out ", f" --out {self.home}/"))
+        readme = (self.folder / "README.md").read_text()
+        for block in re.findall(r"```sh\n(.*?)```", readme, re.S):
+            self.shell(
+                re.sub(
+                    r"--out (\S+)\.html",
+                    rf"--out {self.home}/\1.html --json >{self.home}/\1.json",
+                    block,
+                )
+            )
         return self
+
+    def figures(self, name):
+        return json.loads((self.home / f"{name}.json").read_text())
 
     def shell(self, commands):
         done = subprocess.run(
             ["/bin/bash", "-e", "-c", commands],
             env=self.environ,
-            cwd=ROOT,
+            cwd=self.root,
             capture_output=True,
             text=True,
             check=False,
@@ -55,13 +73,14 @@ class Documented:
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    def answer(self, commands):
-        return json.loads(self.shell(commands))
-
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory):
-    return Documented(tmp_path_factory.mktemp("azure"), "azure", "azure_pdm_subset").run()
+    made = Documented(tmp_path_factory.mktemp("azure"), "azure", "azure_pdm_subset")
+    honest = made.folder / "failure-24h-no-errors.yaml"
+    with honest.open("a") as file:
+        file.write("learning: {candidates: [lightgbm], trials: 1}\n")
+    return made.run()
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +90,18 @@ def roasting(tmp_path_factory):
     ).run()
 
 
-def report(documented, name, start, end):
-    return documented.answer(
-        f"alerting report {name} --from {start} --to {end} --json --out "
-        f"{documented.home}/{name}.html"
-    )
-
-
 def test_failures_are_announced_perfectly_only_because_of_the_error_events(azure):
-    told = report(azure, "machine-failure", "2015-03-14T05:12Z", "2015-04-01T05:00Z")
+    told = azure.figures("machine-failure")
     assert told["rows"]["ap"] > 0.99
     assert told["event_recall"]["value"] == 1.0
-    honest = report(
-        azure, "machine-failure-without-errors", "2015-03-14T05:12Z", "2015-04-01T05:00Z"
-    )
+    honest = azure.figures("machine-failure-without-errors")
     assert 0.35 < honest["rows"]["ap"] < 0.8
     assert honest["rows"]["roc_auc"] > 0.95
     assert honest["event_recall"]["value"] >= 0.6
 
 
 def test_low_quality_is_predicted_better_than_by_the_last_known_value(roasting):
-    figures = report(roasting, "quality-low", "2015-10-20T14:24Z", "2016-01-01T00:00Z")
+    figures = roasting.figures("quality-low")
     assert figures["rows"]["ap"] > 0.85
     assert figures["rows"]["ap"] > figures["rows"]["persistence_ap"] + 0.05
     assert figures["rows"]["prevalence"] == pytest.approx(0.12, abs=0.03)
