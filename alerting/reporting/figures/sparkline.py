@@ -14,6 +14,8 @@ COLUMNS = 30
 _ENOUGH = 6
 _SIDE = 100.0
 _LEAST_MOVE = 0.02  # of the range of values and limit
+_LEAST_JUMP = 0.25
+_JUMP_STEPS = 4
 Direction = Literal["rising", "falling", "steady"]
 _NOW = {
     "rising": template("{value}, rising"),
@@ -77,13 +79,20 @@ def sparkline(
 
 def _direction(values: Sequence[float], height: float) -> Direction | None:
     """Return where the last third of values lies beside the third before: further than the usual
-    step between two values, and than a small part of the range."""
+    step between two values, and than a small part of the range.
+
+    After a jump that most of the third does not show yet, the last value decides: it lies a quarter
+    of the range away from the others, and four of their usual steps.
+    """
     if len(values) < _ENOUGH:
         return None
     third = len(values) // 3
     moved = median(values[-third:]) - median(values[-2 * third : -third])
     step = median(abs(later - earlier) for earlier, later in pairwise(values))
-    if abs(moved) <= max(step, _LEAST_MOVE * height):
+    jump = values[-1] - median(values[-2 * third :])
+    if abs(jump) > max(_JUMP_STEPS * step, _LEAST_JUMP * height):
+        moved = jump
+    elif abs(moved) <= max(step, _LEAST_MOVE * height):
         return "steady"
     return "rising" if moved > 0 else "falling"
 
