@@ -29,7 +29,7 @@ from alerting.usecases.episodes.suppression import find_not_notified
 from alerting.usecases.handover.choose import shift_to_hand_over
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.now.known_plant import KnownPlant, KnownPlants
-from alerting.usecases.now.overview import NowFilters, is_part, read_now
+from alerting.usecases.now.overview import Earlier, NowFilters, is_part, read_earlier, read_now
 from alerting.usecases.operators.operate import shelves_now
 from alerting.usecases.platform_health.check import alarms_off
 from alerting.usecases.platform_health.last_runs import describe_work
@@ -61,7 +61,7 @@ def now_page(
 ) -> Response:
     """Return the front page; with a cursor a page of older alarms."""
     if cursor:
-        return HTMLResponse(_older(request, platform, cursor))
+        return HTMLResponse(_older(request, platform, person, filters, cursor))
     present = _present(request, platform, person, filters)
     return _unless_known(request, render("now/now.html", request, **present))
 
@@ -97,11 +97,9 @@ def _present(
     now = read_now(platform, plant, filters, person.name, routes)
     still_open = now.still_open
     listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
-    found = platform.episodes.find(asset=filters.asset, limit=EARLIER_SHOWN + 1)
-    earlier = [e for e in found[:EARLIER_SHOWN] if e.id not in listed]
-    if filters.line is not None:
-        earlier = [e for e in earlier if plant.parts.get(e.asset) == filters.line]
-    is_quiet = not found and not filters.is_set
+    found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN)
+    earlier = [e for e in found.episodes if e.id not in listed]
+    is_quiet = not found.episodes and not filters.is_set
     return {
         "state": now,
         "filters": filters,
@@ -115,9 +113,7 @@ def _present(
         "conflicts": opposite_advice(still_open),
         "own": {e.id: sentences.last_answer(e, person.name) for e in still_open},
         "days": _days(request, earlier, now.at),
-        "older": views.cursor_after(found[EARLIER_SHOWN - 1])
-        if len(found) > EARLIER_SHOWN and not filters.is_set
-        else None,
+        "older": _address_behind(request, filters, found),
         "work": describe_work(platform, 12) if is_quiet else None,
         "shelves": [
             shelf
@@ -185,16 +181,27 @@ def _days(
     return [(name(local[groups[0].newest_alarm.id]), groups) for groups in found.values()]
 
 
-def _older(request: Request, platform: Platform, cursor: str) -> str:
-    found = platform.episodes.find(limit=EARLIER_SHOWN + 1, before=views.read_cursor(cursor))
-    shown = found[:EARLIER_SHOWN]
+def _older(
+    request: Request, platform: Platform, person: Person, filters: NowFilters, cursor: str
+) -> str:
+    plant = known_plant(request, platform)
+    routes = [r for r in read_routes(platform.routes)[0] if r.shifts]
+    before = views.read_cursor(cursor)
+    found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
     now = platform.clock.now()
     return render(
         "now/older.html",
         request,
-        days=_days(request, shown, now),
-        asset_titles=known_plant(request, platform).asset_titles,
-        older=views.cursor_after(shown[-1]) if len(found) > EARLIER_SHOWN else None,
+        days=_days(request, found.episodes, now),
+        asset_titles=plant.asset_titles,
+        older=_address_behind(request, filters, found),
         windows={},
         now=now,
     )
+
+
+def _address_behind(request: Request, filters: NowFilters, found: Earlier) -> str | None:
+    """Return the address of the alarms behind these, None where there are none."""
+    if found.last is None:
+        return None
+    return in_plant(request, address_of(filters, cursor=views.cursor_after(found.last)))

@@ -37,6 +37,7 @@ OPEN_READ = 200
 OVER_READ = 50
 _VALUES_SHOWN = 12
 _SHIFT_BACK = timedelta(hours=24)
+_EARLIER_READS = 10
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,15 @@ class Now:
         return len(waiting) + sum(len(group.episodes) for group in self.over)
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """Past alarms, newest first; `last`: the last one that was looked at, None where there is none
+    behind it."""
+
+    episodes: tuple[Episode, ...]
+    last: Episode | None
+
+
 def read_now(
     platform: UpkeepPorts,
     plant: KnownPlant,
@@ -163,6 +173,36 @@ def read_now(
             if one.phase(now) == "present" and _is_about(one.scope.part, filters, plant, silences)
         ),
     )
+
+
+def read_earlier(
+    platform: UpkeepPorts,
+    plant: KnownPlant,
+    filters: NowFilters,
+    person: str,
+    routes: Iterable[Route],
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+) -> Earlier:
+    """Return past alarms that the filters let through, newest first: about `limit` at most, of the
+    last 500. `before`: those raised ahead of it are left out. `routes`: of shifts."""
+    hours = _hours_of(filters.shift, routes, platform.clock.now())
+    is_whole = filters.asset is None and filters.line is None
+    assets = None if is_whole else [a for a in plant.assets if is_part(a, filters, plant)]
+    since = hours[0][0] if hours else None
+    found: list[Episode] = []
+    last = None
+    for _ in range(_EARLIER_READS):
+        read = platform.episodes.find(start=since, limit=limit + 1, before=before, assets=assets)
+        page = read[:limit]
+        found += [e for e in page if _lets_through(e, filters, plant, person, hours)]
+        if len(read) <= limit:
+            return Earlier(tuple(found), None)
+        last = page[-1]
+        before = (last.raised_at, last.id)
+        if 2 * len(found) > limit:
+            break
+    return Earlier(tuple(found), last)
 
 
 def find_definitions(

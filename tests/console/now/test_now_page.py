@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -126,6 +127,30 @@ def test_filters_are_in_the_address(plant, browser):
     assert shown("/?asset=oven-1") == ["oven-1"]
     assert shown("/?line=line-1&mine=yes") == []
     assert browser.get("/?severity=worst").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "alarms"),
+    [("line=line-2", 70), ("asset=mixer", 70), ("severity=critical", 2), ("", 140)],
+)
+def test_earlier_alarms_follow_the_filters_up_to_the_oldest(plant, browser, query, alarms):
+    plant.clock.instant = at(600)
+    for n in range(70):
+        severity = "critical" if n in (3, 69) else "high"
+        plant.episodes.insert(episode(n, "mixer", severity=severity))
+        plant.episodes.insert(episode(100 + n, "oven-1"))
+    log_in(browser)
+    address = f"/?{query}"
+    ids = set()
+    while address:
+        page = browser.get(address).text
+        earlier = page[page.index('id="earlier"') :]
+        ids |= set(re.findall(r'href="/episodes/(\w+)"', page))
+        assert "There are no older alarms" not in earlier
+        following = re.search(r'<a class="more" href="(/[^"]*cursor=[^"]*)"', earlier)
+        address = following and unescape(following[1])
+        assert not address or query in address
+    assert len(ids) == alarms
 
 
 def test_the_part_that_changes_is_answered_alone(plant, browser):
