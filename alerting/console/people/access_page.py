@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -73,6 +73,21 @@ class NewTokenView(TokenView):
     token: str
 
 
+class Typed(NamedTuple):
+    """What was typed into a form that was refused: for a `person`, a `device` or a `token`."""
+
+    form: Literal["", "person", "device", "token"] = ""
+    name: str = ""
+    display_name: str = ""
+    role: str = ""
+    scope: Sequence[str] = (NO_LIMIT,)
+    owner: str = ""
+    days: str = ""
+
+
+_NOTHING_TYPED = Typed()
+
+
 @api.get("/tokens", tags=["access"])
 def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     """List the tokens of programs, without their secrets. Role: admin."""
@@ -128,7 +143,8 @@ def add(
             _scope(scope),
         )
     except UserError as refusal:
-        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+        typed = Typed(kind, name, display_name, role, scope)
+        return HTMLResponse(_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_page(request, platform, link=(account, link_address(request, code))))
 
 
@@ -212,7 +228,8 @@ def create_by_form(
             platform, name, owner, wanted, ends_at, person.name, now, _scope(scope)
         )
     except UserError as refusal:
-        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+        typed = Typed("token", name, "", role, scope, owner, days)
+        return HTMLResponse(_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_page(request, platform, secret=(token.name, secret)))
 
 
@@ -263,6 +280,7 @@ def _page(
     refusal: str = "",
     link: tuple[Account, str] | None = None,
     secret: tuple[str, str] | None = None,
+    typed: Typed = _NOTHING_TYPED,
 ) -> str:
     """Return the page. `link`: account and address, `secret`: name and token, shown once."""
     now = _real_time(request)
@@ -284,5 +302,6 @@ def _page(
         refusal=refusal,
         link=link,
         secret=secret,
+        typed=typed,
         now=now,
     )

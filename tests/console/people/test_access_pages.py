@@ -97,6 +97,30 @@ def test_a_refusal_stands_on_the_page(boss):
     assert (answer.status_code, "your own account" in answer.text) == (422, True)
 
 
+def chosen_in(form):
+    return re.findall(r'<option(?: value="([^"]*)")? selected>([^<]*)', form)
+
+
+def test_what_was_typed_stands_in_its_form_after_a_refusal(boss, platform):
+    platform.assets.store_assets([Asset(name="line-1"), Asset(name="line-2")])
+    wrong = {"name": 'with "blank', "display_name": "Anna <b>", "role": "engineer"}
+    page = post(boss, "/access/people", **wrong, scope=["line-2"]).text
+    person, device, _, token = re.findall(r'<form class="card".*?</form>', page, re.DOTALL)
+    assert 'value="with &#34;blank"' in person
+    assert 'value="Anna &lt;b&gt;"' in person
+    assert [value or text for value, text in chosen_in(person)] == ["engineer", "line-2"]
+    for other in (device, token):
+        assert 'name="name" value=""' in other
+        assert [value for value, _ in chosen_in(other)][-1] == ""
+
+    wrong = {"name": "rows", "owner": "boss", "role": "engineer", "days": "2000"}
+    page = post(boss, "/access/tokens", **wrong, scope=["line-1"]).text
+    token = re.findall(r'<form class="card".*?</form>', page, re.DOTALL)[-1]
+    assert 'value="rows"' in token
+    assert 'value="2000"' in token
+    assert [value or text for value, text in chosen_in(token)] == ["boss", "engineer", "line-1"]
+
+
 def test_a_token_is_shown_once_works_and_is_revoked(app, boss):
     given = {"name": "gateway", "owner": "boss", "role": "sender", "days": "30"}
     secret = re.search(r"al_[\w-]+", post(boss, "/access/tokens", **given).text)[0]
