@@ -127,7 +127,7 @@ def choose(
     chosen = next((code for code in LANGUAGES if code == language), None)
     if zone and zone not in available_timezones():
         refusal = translatable("There is no time zone of this name: choose one of the list.")
-        return HTMLResponse(_page(request, platform, refusal), 422)
+        return HTMLResponse(_page(request, platform, refusal, (language, zone)), 422)
     now = entrance_of(request).now()
     set_preferences(platform, person.name, now, chosen, ZoneInfo(zone).key if zone else None)
     return RedirectResponse("/account", 303)
@@ -143,13 +143,22 @@ def end_own(key: Id, request: Request, platform: Served, person: FormViewer) -> 
     return RedirectResponse("/account", 303)
 
 
-def _page(request: Request, platform: Platform, refusal: str = "") -> str:
+def _page(
+    request: Request,
+    platform: Platform,
+    refusal: str = "",
+    typed: tuple[str, str] | None = None,
+) -> str:
+    """Return the page. `typed`: language and time zone of a form that was refused."""
     person = request.state.person
     entrance = entrance_of(request)
+    account = platform.accounts.get(person.name)
+    stored = (account.language, account.zone) if account else ("", "")
     return render(
         "account.html",
         request,
-        account=platform.accounts.get(person.name),
+        account=account,
+        preferences=typed or stored,
         sessions=platform.sessions.all(entrance.now(), person.name),
         own_session=hash_secret(person.session or ""),
         confidential=is_confidential(request, entrance.public_url),

@@ -173,8 +173,10 @@ def test_language_and_time_zone_of_a_person_go_with_them_to_any_browser(app, bos
     page = other.get("/").text
     assert '<html lang="de">' in page
     assert "Asia/Tokyo" in page
-    bad = post(boss, "/account/preferences", "/account", language="de", zone="Mars/Base")
+    bad = post(boss, "/account/preferences", "/account", language="fr", zone="Mars/Base")
     assert bad.status_code == 422
+    assert 'value="Mars/Base"' in bad.text
+    assert '<option value="fr" lang="fr" selected>' in bad.text
 
 
 def test_one_s_own_session_elsewhere_is_ended_but_not_another_s(app, boss, platform, wall):
