@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
-from alerting.adapters.files.checks import Check, read_names, refuse_name
+from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
 from alerting.adapters.files.recognition import (
     JOINED,
@@ -48,11 +48,11 @@ DEFAULT_ASSET_COLUMN = "asset"
 class Layout:
     """Meaning of the columns of a file, and the format of its cells.
 
-    `asset` names the one asset of the whole file; otherwise the cells of `asset_column`, after
-    `asset_prefix`, do. `zone` is the time zone of stamps without one; if left out, it is
-    `plant_zone`, or UTC if that is not set either. `time`, `time_format`, `separator`, `decimal`
-    and `encoding` are detected from the file where they are None. `rename` maps titles to names,
-    `only` lists the titles to import (empty: all). `missing`: further texts for a missing value.
+    `asset` is the name or title of the one asset of the whole file; otherwise the cells of
+    `asset_column` are, after `asset_prefix`. `zone` is the time zone of stamps without one; if left
+    out, it is `plant_zone`, or UTC if that is not set either. `time`, `time_format`, `separator`,
+    `decimal` and `encoding` are detected from the file where they are None. `rename` maps titles to
+    names, `only` lists the titles to import (empty: all). `missing`: further texts for no value.
     `strict`: a cell that is no value of its column, and a repeated local time, make a bad line.
     `quality`: the columns with the quality of samples. `sequence`: rows without time stamps are
     this far apart, from `start` on (None: DEFAULT_START), by their order, or by the number in
@@ -274,7 +274,6 @@ class TableRows:
 
     def _asset_column(self) -> str | None:
         if self.layout.asset:
-            refuse_name(self.layout.asset, "asset", "--asset")
             return None
         return column(
             self.table,
@@ -335,7 +334,8 @@ class TableRows:
         self, chunk: Chunk, cells: Mapping[str, Cells]
     ) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:
-            return np.full(len(chunk.lines), self.layout.asset, dtype=object), []
+            name = self.assets.read_option(str(self.layout.asset), "--asset")
+            return np.full(len(chunk.lines), name, dtype=object), []
         return read_names(cells[self.asset_column], self.asset_column, self.assets)
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:

@@ -65,7 +65,10 @@ Delay = Annotated[
     ),
 ]
 AssetName = Annotated[
-    str | None, typer.Option("--asset", help="The asset that all lines belong to.", metavar="NAME")
+    str | None,
+    typer.Option(
+        "--asset", help="The asset of all lines: its name or title, or a new one.", metavar="NAME"
+    ),
 ]
 AssetColumn = Annotated[
     str | None,

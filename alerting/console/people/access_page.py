@@ -73,7 +73,7 @@ class NewTokenView(TokenView):
     token: str
 
 
-class Typed(NamedTuple):
+class TypedAccess(NamedTuple):
     """What was typed into a form that was refused: for a `person`, a `device` or a `token`."""
 
     form: Literal["", "person", "device", "token"] = ""
@@ -85,7 +85,7 @@ class Typed(NamedTuple):
     days: str = ""
 
 
-_NOTHING_TYPED = Typed()
+_NOTHING_TYPED = TypedAccess()
 
 
 @api.get("/tokens", tags=["access"])
@@ -143,7 +143,7 @@ def add(
             _scope(scope),
         )
     except UserError as refusal:
-        typed = Typed(kind, name, display_name, role, scope)
+        typed = TypedAccess(kind, name, display_name, role, scope)
         return HTMLResponse(_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_page(request, platform, link=(account, link_address(request, code))))
 
@@ -228,7 +228,7 @@ def create_by_form(
             platform, name, owner, wanted, ends_at, person.name, now, _scope(scope)
         )
     except UserError as refusal:
-        typed = Typed("token", name, "", role, scope, owner, days)
+        typed = TypedAccess("token", name, "", role, scope, owner, days)
         return HTMLResponse(_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_page(request, platform, secret=(token.name, secret)))
 
@@ -280,7 +280,7 @@ def _page(
     refusal: str = "",
     link: tuple[Account, str] | None = None,
     secret: tuple[str, str] | None = None,
-    typed: Typed = _NOTHING_TYPED,
+    typed: TypedAccess = _NOTHING_TYPED,
 ) -> str:
     """Return the page. `link`: account and address, `secret`: name and token, shown once."""
     now = _real_time(request)

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from unicodedata import normalize
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset
-from alerting.definitions.faults import shown
+from alerting.definitions.faults import UserError, shown
 from alerting.readings.column_titles import TITLE_LENGTH, without_accents
 
 Titles = Mapping[str, str | None]
@@ -83,6 +83,13 @@ class TextNames:
             name = self._find(given)
             self._names[given] = name
         return name
+
+    def read_option(self, given: str, option: str) -> str:
+        """Return the name for the text of an option. Raises UserError if it has none."""
+        try:
+            return self.read(given)
+        except ValueError as reason:
+            raise UserError(f"{option}: {reason}") from None
 
     def new_titles(self) -> dict[str, str]:
         """Return the titles of new assets by name: the texts from which the names were derived."""

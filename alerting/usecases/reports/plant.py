@@ -96,9 +96,13 @@ def computed_summaries(
     previous_start: datetime | None = None,
 ) -> Iterator[DefinitionNumbers]:
     """Yield the summaries of the definitions in service on [start, end) that have anything to say,
-    computed as their reports are; the names of those that fail are added to `failed`."""
+    computed as their reports are; the names of those that fail are added to `failed`.
+
+    Up to the present, one that was stored at this very instant counts: its past may be evaluated.
+    """
     for latest in revisions:
-        if latest.definition.state == "active" and latest.at < end:
+        is_in_service = latest.at < end or latest.at == end == as_of
+        if latest.definition.state == "active" and is_in_service:
             revision = revision_of_period(platform.definitions, latest, end)
             try:
                 found = find_summary(platform, revision, start, end, as_of, previous_start)

@@ -135,7 +135,7 @@ def test_titles_of_a_historian_leave_a_platform_that_still_works(plant):
     [
         (["--encoding", "rot13"], "not an encoding of text files"),
         (["--encoding", "zlib_codec"], "not an encoding of text files"),
-        (["--asset", "x" * 500], "is no asset name"),
+        (["--asset", "x" * 500], "is not a name of an asset"),
         (["--time-format", "%Q"], "is not known"),
         (["--missing", "x", "--decimal", "x"], "is not a decimal mark"),
         (["--sep", '"'], "is not a separator"),

@@ -195,7 +195,7 @@ def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(impo
         ),
         ("ts,x\n", {"asset": "a", "rename": {"z": "y"}}, "there is no column 'z'"),
         ("ts,x\n", {"asset": "a", "only": ("z",)}, "there is no column 'z'"),
-        ("ts,x\n", {"asset": "a b"}, "'a b' is no asset name"),
+        ("ts,x\n2026-01-05,1\n", {"asset": "#1"}, "--asset: '#1' is not a name of an asset"),
         (
             "ts,x\n",
             {"asset": "a", "zone": "Europe/Berlln"},

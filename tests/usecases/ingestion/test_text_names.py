@@ -6,7 +6,6 @@ import pytest
 from alerting.adapters.files.assets import read_assets
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.assets import import_assets
 from alerting.usecases.ingestion.text_names import TextNames, titles_by_name
 from tests.helpers.tables import NOW
@@ -174,6 +173,12 @@ def test_a_table_of_assets_gives_new_ones_their_texts_as_titles_and_keeps_other_
     assert not import_assets("file", given(), importer.plant, now=NOW, actor="me").changes
 
 
-def test_an_option_with_a_text_says_which_name_to_write(importer):
-    with pytest.raises(UserError, match="write for example --asset Roester_2"):
-        importer.readings("ts;x\n2026-01-05 06:00:00;1\n", asset="Röster 2")
+def test_the_asset_of_all_lines_may_be_a_title_too(importer):
+    importer.plant = Plant(Assets(Asset(name="oven-2", title="Ofen 2")))
+    content = "ts;x\n2026-01-05 06:00:00;1\n"
+    assert importer.readings(content, asset="Ofen 2").assets == ("oven-2",)
+    assert importer.readings(content, asset="Röster 2").created == ("Roester_2",)
+    assert importer.plant.assets.get("Roester_2").title == "Röster 2"
+    importer.expect_refusal(
+        "--asset: 'OVEN 2' is almost oven-2 ('Ofen 2')", content=content, asset="OVEN 2"
+    )

@@ -13,7 +13,7 @@ from alerting.reporting.life.periods import read_period
 from alerting.reporting.life.settings import PlantReportSettings
 from alerting.reporting.plant.summary import summary_from_document
 from alerting.usecases.definitions.sync import ChangedSince, apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators.feedback import give_feedback
@@ -100,6 +100,17 @@ def test_figures_are_computed_again_at_the_same_instant_after_past_days_were_eva
     present = look(platform, now)[:3]
     assert look(platform, now, at_once=True) == present
     assert present[0] == "shift so far"
+
+
+def test_the_evaluated_past_of_a_definition_stored_at_this_very_instant_counts():
+    made = in_memory_platform(Mailbox("mail"))
+    made.assets.store_assets([oven()])
+    run(made, 0, 2 * DAY)
+    now = made.clock.now()
+    apply(made, [too_hot(stale_after="3h", notify={"channels": []})], "engineer", now, "test")
+    evaluate_past(made, "too-hot", at(0), now, revision="latest")
+    look(made, now, at_once=True)
+    assert read_plant(made, "week", None).sums.alarms == 2
 
 
 def test_a_closed_week_shows_the_figures_of_its_report(platform):
