@@ -48,7 +48,7 @@ def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
         "{",
         "[1]",
         json.dumps({**ROW, "ts": "noon"}),
-        json.dumps({**ROW, "asset": "a b"}),
+        json.dumps({**ROW, "asset": "#1"}),
     ]
     answer = send(client, "\n".join(lines).encode(), headers=NDJSON).json()
     assert (answer["rows"], answer["refused"]) == (1, 4)
