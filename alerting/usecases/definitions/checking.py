@@ -57,6 +57,18 @@ def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list
     ]
 
 
+def read_beside_assets(
+    document: Document, assets: AssetIndex, types: Sequence[EventType]
+) -> Definition | list[Fault]:
+    """Return the definition of a document, or its faults whatever it holds."""
+    try:
+        return parse_beside_assets(document, assets, types)
+    except DefinitionRefused as refusal:
+        return list(refusal.faults)
+    except Exception as error:  # any content of a document: no document stops the others
+        return [_unreadable_fault(error)]
+
+
 def parse_beside_assets(
     document: Document, assets: AssetIndex, types: Sequence[EventType]
 ) -> Definition:
@@ -82,12 +94,11 @@ def faults_in_force(
         if definition.suppression and definition.suppression.inhibited:
             faults += inhibition_faults(definition, in_force, assets)
     except Exception as error:  # any content of a document: no document stops the others
-        return [unreadable_fault(error)]
+        return [_unreadable_fault(error)]
     return faults
 
 
-def unreadable_fault(error: Exception) -> Fault:
-    """Return the fault of a document that raises an error of no known kind."""
+def _unreadable_fault(error: Exception) -> Fault:
     return Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")
 
 

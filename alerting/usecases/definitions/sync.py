@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from alerting.definitions.faults import (
     ChangedMeanwhile,
-    DefinitionRefused,
     NotFound,
     UserError,
     shown,
@@ -30,8 +29,7 @@ from alerting.usecases.definitions.checking import (
     check_each,
     faults_in_force,
     index_assets,
-    parse_beside_assets,
-    unreadable_fault,
+    read_beside_assets,
 )
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
@@ -279,28 +277,32 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     waiting: dict[str, Definition] = {}
+
+    def take(name: str, definition: Definition) -> None:
+        """Store a changed definition, unless it is faulty; one that others inhibit then waits."""
+        faulty[name] = [str(f) for f in faults_in_force(definition, in_force, assets, types)]
+        if faulty[name] and definition.suppression and definition.suppression.inhibited:
+            waiting[name] = definition
+        elif not faulty[name] and (name not in latest or latest[name].definition != definition):
+            revision = _add_edited(platform, definition, at)
+            new.append(revision)
+            in_force[revision.name] = revision.definition
+
     for marked in platform.definitions.documents():
         document = {k: v for k, v in marked.items() if not k.startswith("_")}
         name = str(marked.get("_label", document.get("name")))
-        faulty[name] = []
-        try:
-            waiting[name] = parse_beside_assets(document, assets, types)
-        except DefinitionRefused as refusal:
-            faulty[name] = [str(f) for f in refusal.faults]
-        except Exception as error:  # any content of a document: no document stops the others
-            faulty[name] = [str(unreadable_fault(error))]
-    while waiting:
-        again: dict[str, Definition] = {}
-        for name, definition in waiting.items():
-            faulty[name] = [str(f) for f in faults_in_force(definition, in_force, assets, types)]
-            if faulty[name] and definition.suppression and definition.suppression.inhibited:
-                again[name] = definition
-            elif not faulty[name] and (name not in latest or latest[name].definition != definition):
-                revision = _add_edited(platform, definition, at)
-                new.append(revision)
-                in_force[revision.name] = revision.definition
-        # An alert that inhibits another may be in force only since this look.
-        waiting = again if len(again) < len(waiting) else {}
+        read = read_beside_assets(document, assets, types)
+        if isinstance(read, list):
+            faulty[name] = [str(fault) for fault in read]
+        else:
+            take(name, read)
+    looked_at = len(waiting) + 1
+    while len(waiting) < looked_at:  # what inhibits them may be in force only since this look
+        looked_at = len(waiting)
+        again = dict(waiting)
+        waiting.clear()
+        for name, definition in again.items():
+            take(name, definition)
     for name, faults in faulty.items():
         _record_faults(
             platform.definitions,

@@ -187,8 +187,9 @@ def read_earlier(
     """Return past alarms that the filters let through, newest first: about `limit` at most, of the
     last 500. `before`: those raised ahead of it are left out. `routes`: of shifts."""
     hours = _hours_of(filters.shift, routes, platform.clock.now())
-    is_whole = filters.asset is None and filters.line is None
-    assets = None if is_whole else [a for a in plant.assets if is_part(a, filters, plant)]
+    assets = None if filters.asset is None else [filters.asset]
+    if assets is None and filters.line is not None:
+        assets = [a for a in plant.assets if is_part(a, filters, plant)]
     since = hours[0][0] if hours else None
     found: list[Episode] = []
     last = None
