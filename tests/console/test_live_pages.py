@@ -91,6 +91,26 @@ def test_an_episode_page_shows_what_others_do_but_not_while_somebody_types(tmp_p
             assert page.evaluate("document.querySelectorAll('details[open]').length") > 0
 
 
+def test_a_press_while_something_changes_is_not_lost(tmp_path, stores):
+    platform = platform_on(stores, [], HandClock(datetime.now(UTC)))
+    hot = raised(3, "oven-1")
+    platform.episodes.insert(hot)
+    show = "import('/scripts/refresh.js').then(m => m.showAnew()).then(x => { window.isShown = x })"
+    with serving_thread(create_app(platform, TOKENS)) as port:
+        base = f"http://127.0.0.1:{port}"
+        with reader(tmp_path / "a", base) as page:
+            shows(page, "Hot at oven-1")
+            link = f"a[href='/episodes/{hot.id}']"
+            left, top, width, height = page.box(link)
+            finger = {"button": "left", "clickCount": 1}
+            page.mouse("mousePressed", left + width / 2, top + height / 2, **finger)
+            page.evaluate(f"{show} && 1")
+            wait_until(lambda: page.evaluate("'isShown' in window"))
+            assert page.evaluate("window.isShown") is False
+            page.mouse("mouseReleased", left + width / 2, top + height / 2, **finger)
+            page.wait_for(f"{base}/episodes/{hot.id}")
+
+
 def test_eight_tabs_of_one_browser_share_one_stream_and_stay_usable(tmp_path, stores):
     platform = platform_on(stores, [], HandClock(datetime.now(UTC)))
     app = create_app(platform, TOKENS)

@@ -3,10 +3,34 @@
 
 const seconds = Number(document.body.dataset.refresh) || 60;
 const FOCUSABLE = "a[href], button, summary, select, input:not([type=hidden]), textarea, [tabindex]";
+const LONGEST_PRESS_MS = 10_000; // a finger that leaves the window is not seen to go up
+const CLICK_MS = 300; // after a finger goes up, within which its click comes
 let shown = null; // tag of the answer that is shown, where the server gives one
+let pressedAt = null; // when a finger or button of the mouse went down that is not up again
 
-/** Return whether a form has the cursor, or holds what was not sent yet. */
+let release = null;
+
+function press() {
+  clearTimeout(release);
+  pressedAt = Date.now();
+}
+
+function letGo() {
+  release = setTimeout(() => (pressedAt = null), CLICK_MS);
+}
+
+addEventListener("pointerdown", press);
+addEventListener("pointerup", letGo);
+addEventListener("pointercancel", letGo);
+
+/** Return whether something is being pressed: what is replaced meanwhile would not get its click. */
+function isPressed() {
+  return pressedAt !== null && Date.now() - pressedAt < LONGEST_PRESS_MS;
+}
+
+/** Return whether something is being pressed, or a form has the cursor or holds what was not sent yet. */
 function isInUse() {
+  if (isPressed()) return true;
   const fields = document.querySelectorAll("main :is(input:not([type=hidden]), textarea)");
   const isTyped = [...fields].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
   const chosen = [...document.querySelectorAll("main option")].some((option) => option.selected !== option.defaultSelected && option.parentElement.querySelector("option[selected]"));

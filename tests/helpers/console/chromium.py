@@ -226,8 +226,9 @@ class Page:
         raise NoAnswer
 
     def _wait_for_load(self, loads):
-        while self._loads == loads:
-            self._receive()
+        until = time.monotonic() + HANG_S
+        while self._loads == loads:  # a page that is read live never falls silent
+            self._receive(until - time.monotonic())
 
     def _call(self, method, **parameters):
         return self._answer(method, self._send(method, parameters), HANG_S)
