@@ -63,6 +63,7 @@ __all__ = [
     "VariableType",
     "asset_document",
     "computed_faults",
+    "event_titles",
     "in_order",
     "is_type_open",
     "parse_asset",
@@ -285,6 +286,7 @@ class EventType(Closed):
     """Type of events: `instant` has no duration, `lasting` goes on until its end is known."""
 
     name: Name = Field(description="Unique name, e.g. failure.")
+    title: Line | None = Field(None, description="Name for people.")
     duration: Literal["instant", "lasting"] = Field(
         description="instant: never ongoing; lasting: ongoing while it has no end."
     )
@@ -295,6 +297,11 @@ class EventType(Closed):
             "complaints."
         ),
     )
+
+
+def event_titles(types: Iterable[EventType]) -> dict[str, str]:
+    """Return the titles of event types by name; of one without a title its name."""
+    return {type_.name: type_.title or type_.name for type_ in types}
 
 
 class AssetRefused(DocumentRefused):

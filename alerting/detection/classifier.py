@@ -30,7 +30,7 @@ def describe_happening(
         problem.event is not None
         and occurrences.over_at[begun[-1]] == occurrences.true_at[begun[-1]]
     ):
-        return instant_event_message(problem, since)
+        return instant_event_message(problem, history.event_types, since)
     if (combination := problem.combination) is not None:
         found = conditions_at(combination, history, at - delay)
         return combined_happening_message(
@@ -43,4 +43,4 @@ def describe_happening(
         if problem.variable and known
         else None
     )
-    return happening_message(problem, history.asset, value, since)
+    return happening_message(problem, history.asset, history.event_types, value, since)

@@ -9,10 +9,9 @@ import numpy.typing as npt
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
 from alerting.adapters.files.tables.chunks import Chunk
-from alerting.definitions.assets import NAME_LENGTH, VariableType
-from alerting.definitions.faults import UserError
+from alerting.definitions.assets import VariableType
 from alerting.readings.inference import BadLine
-from alerting.usecases.ingestion.text_names import TextNames, is_name, name_from_text
+from alerting.usecases.ingestion.text_names import TextNames
 
 EXAMPLES = 5
 
@@ -70,18 +69,6 @@ def duplicate_checks(
             )
         )
     return checks
-
-
-def refuse_name(name: str, what: str, option: str) -> None:
-    """Raise UserError if an option gives a reserved or illegal name."""
-    if is_name(name):
-        return
-    legal = name_from_text(name[:NAME_LENGTH])
-    hint = f"; write for example {option} {legal}" if legal else ""
-    cut = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
-    raise UserError(
-        f"{cut!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}"
-    )
 
 
 def read_names(

@@ -1,6 +1,6 @@
 """Events in a CSV or Parquet file, one per line: type, start, perhaps end and attributes."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from alerting.adapters.files.checks import (
     duplicate_checks,
     faulty_lines,
     read_names,
-    refuse_name,
     type_check,
 )
 from alerting.adapters.files.column_profile import profile_column
@@ -73,11 +72,11 @@ class EventsFile:
             raise UserError(
                 "--type-prefix goes with --type-column; write the whole name after --type"
             )
-        if columns.type:
-            refuse_name(columns.type, "event type", "--type")
         titles = open_table(path, layout.separator, layout.encoding).titles
         self._type = columns.type
         self._types = TextNames("event type", columns.type_prefix)
+        if columns.type:
+            self._types.read_option(columns.type, "--type")  # refused before the file is read
         self._type_column = None if columns.type else columns.type_column or DEFAULT_TYPE_COLUMN
         default_end = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
         self._end_column = columns.end_column or default_end
@@ -97,11 +96,11 @@ class EventsFile:
         """Return the format of the file; final after the profile."""
         return self._rows.form
 
-    def keep_names(self, titles: Titles, types: Collection[str]) -> None:
-        """Give texts that are titles of assets the names of these, and find texts that are almost a
-        stored event type; before the profile."""
+    def keep_names(self, titles: Titles, types: Titles) -> None:
+        """Give texts that are titles of assets or event types the names of these; before the
+        profile."""
         self._rows.keep_names(titles)
-        self._types = TextNames("event type", self._types.prefix, lambda: dict.fromkeys(types))
+        self._types = TextNames("event type", self._types.prefix, lambda: types)
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -160,7 +159,8 @@ class EventsFile:
         for keyed in self._rows.chunks(self._keys):
             rows = len(keyed.at)
             checks = list(keyed.checks)
-            types = np.full(rows, self._type, dtype=object)
+            named = self._types.read_option(self._type, "--type") if self._type else None
+            types = np.full(rows, named, dtype=object)
             if self._type_column:
                 types, type_checks = read_names(
                     keyed.cells[self._type_column], self._type_column, self._types

@@ -36,11 +36,12 @@ EventBandView = TypedDict(
     {
         "asset": str,
         "type": str,
+        "title": str,
         "start": str,
         "end": str | None,
     },
 )
-"""An event; `end` is null while it goes on."""
+"""An event; `end` is null while it goes on. `title`: of its type, the name without one."""
 
 BandsView = TypedDict(
     "BandsView",

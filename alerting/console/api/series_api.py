@@ -106,10 +106,11 @@ class SeriesView(View):
 
 
 class EventBandView(View):
-    """An event; `end` is null while it goes on."""
+    """An event; `end` is null while it goes on. `title`: of its type, the name without one."""
 
     asset: str
     type: str
+    title: str
     start: datetime
     end: datetime | None
 

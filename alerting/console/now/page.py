@@ -16,7 +16,7 @@ from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import Cursor
 from alerting.console.language import language_of
 from alerting.console.now.address import AskedFilters, address_of
-from alerting.console.silences.silence_pages import with_scopes
+from alerting.console.silences.silence_pages import with_texts
 from alerting.console.web.pages import NOT_NOTIFIED_WITHIN, SHELF_REASONS
 from alerting.console.web.rendering import in_plant, render, zone_of
 from alerting.definitions.model import SEVERITIES
@@ -120,7 +120,7 @@ def _present(
             for shelf in shelves_now(platform.shelves, now.at)
             if is_part(shelf.asset, filters, plant)
         ],
-        "silences": with_scopes(request, platform, now.silences),
+        "silences": with_texts(request, platform, now.silences),
         "not_notified": sum(
             is_part(episode.asset, filters, plant)
             for episode in find_not_notified(

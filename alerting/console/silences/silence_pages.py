@@ -1,6 +1,7 @@
 """Pages of silences: those present, planned and past, one of them, and the form of a new one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -17,11 +18,12 @@ from alerting.console.silences.silence_api import notifiable_channels, require_n
 from alerting.console.trends.shown_time import read_instant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
+from alerting.operators.tiles import counting_order
 from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.operators.silencing import (
     EndingEvent,
@@ -83,7 +85,7 @@ def silences(request: Request, platform: Served, person: Viewer) -> str:
         "silences/silences.html",
         request,
         found=found,
-        scopes=scopes_of(request, platform, every),
+        texts=texts_of(request, platform, every),
         may_answer=person.may_answer,
         now=now,
     )
@@ -188,16 +190,31 @@ def extend(
     return RedirectResponse(f"/silences/{id}", 303)
 
 
-def scopes_of(request: Request, platform: Platform, found: Sequence[Silence]) -> Mapping[str, str]:
-    """Return in words what each silence covers, by its id."""
-    parts = {one.scope.part for one in found if one.scope.part}
-    known = platform.assets.get_many(parts) if parts else {}
+@dataclass(frozen=True)
+class SilenceTexts:
+    """A silence for people: what it covers, and the titles of the event that ends it and of its
+    asset."""
+
+    scope: str
+    event: str
+    event_asset: str
+
+
+def texts_of(
+    request: Request, platform: Platform, found: Sequence[Silence]
+) -> Mapping[str, SilenceTexts]:
+    """Return the texts of each silence by its id."""
+    names = {name for one in found for name in (one.scope.part, one.event_asset) if name}
+    known = platform.assets.get_many(names) if names else {}
+    assets = {name: asset.title for name, asset in known.items() if asset.title}
+    has_events = any(one.event for one in found)
+    events = event_titles(platform.assets.event_types()) if has_events else {}
     language = language_of(request)
     return {
-        one.id: describe_scope(
-            one.scope,
-            known[one.scope.part].title if one.scope.part in known else None,
-            language,
+        one.id: SilenceTexts(
+            describe_scope(one.scope, assets.get(one.scope.part or ""), language),
+            events.get(one.event or "", one.event or ""),
+            assets.get(one.event_asset or "", one.event_asset or ""),
         )
         for one in found
     }
@@ -206,8 +223,8 @@ def scopes_of(request: Request, platform: Platform, found: Sequence[Silence]) ->
 def present_silences(
     request: Request, platform: Platform, now: datetime, asset: str = "", definition: str = ""
 ) -> dict[str, Any]:
-    """Return the silences of this instant, and in words what they cover, for other pages; of one
-    asset and those above it, or that name one definition."""
+    """Return the silences of this instant with their texts, for other pages; of one asset and
+    those above it, or that name one definition."""
     found = silences_at(platform, now)
     line = found.line(asset) if asset else ()
     present = [
@@ -217,12 +234,12 @@ def present_silences(
         and (not asset or one.scope.part is None or one.scope.part in line)
         and (not definition or one.scope.definition == definition)
     ]
-    return with_scopes(request, platform, present)
+    return with_texts(request, platform, present)
 
 
-def with_scopes(request: Request, platform: Platform, present: Sequence[Silence]) -> dict[str, Any]:
-    """Return silences, and in words what they cover, for the list on other pages."""
-    return {"present": present, "scopes": scopes_of(request, platform, present)}
+def with_texts(request: Request, platform: Platform, present: Sequence[Silence]) -> dict[str, Any]:
+    """Return silences with their texts, for the list on other pages."""
+    return {"present": present, "texts": texts_of(request, platform, present)}
 
 
 def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusal: str = "") -> str:
@@ -234,7 +251,7 @@ def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusa
         request,
         s=found,
         phase=found.phase(now),
-        scope=scopes_of(request, platform, [found])[found.id],
+        texts=texts_of(request, platform, [found])[found.id],
         raised=raised[:RAISED_SHOWN],
         more=len(raised) - len(raised[:RAISED_SHOWN]),
         may_answer=may_answer,
@@ -258,7 +275,10 @@ def _form(
             if r.definition.state == "active"
         ),
         severities=SEVERITIES[:-1],
-        events=sorted(type_.name for type_ in platform.assets.event_types()),
+        events=sorted(
+            event_titles(platform.assets.event_types()).items(),
+            key=lambda one: counting_order(one[1]),
+        ),
         channels=notifiable_channels(platform, person),
         lengths=LENGTHS,
         reasons=REASONS,

@@ -50,7 +50,7 @@ def find_marks(
         if not e.withdrawn
     ]
     events = [
-        MarkedTime("event", e.type, max(e.start, shown.start), min(e.end or shown.end, shown.end))
+        MarkedTime("event", e.title, max(e.start, shown.start), min(e.end or shown.end, shown.end))
         for e in reversed(found.events)
     ]
     labels = _labels(platform, asset, *shown)

@@ -1,10 +1,10 @@
 """Sentences on a predicted problem and its course, in the language of the plant."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem, TrainedDefinition
@@ -49,16 +49,20 @@ _BAD_UNIT = (
 
 
 def risk_message(
-    definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None
+    definition: TrainedDefinition,
+    asset: Asset,
+    event_types: Iterable[EventType],
+    risk: float,
+    threshold: float | None,
 ) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm
     at 89 %)`."""
     is_probable = risk >= _PROBABLE
     if definition.is_of_unit:
-        expected = _problem_of_unit(definition.problem, is_probable)
+        expected = _problem_of_unit(definition.problem, event_types, is_probable)
         window = ""
     else:
-        expected = _expected_problem(definition.problem, asset, is_probable)
+        expected = _expected_problem(definition.problem, asset, event_types, is_probable)
         window = _window(definition)
     share = Styled(risk, "share")
     if threshold is None:
@@ -107,17 +111,19 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
     return join_with_or(*said)
 
 
-def _problem_of_unit(problem: Problem, is_probable: bool) -> str:
+def _problem_of_unit(problem: Problem, event_types: Iterable[EventType], is_probable: bool) -> str:
     if problem.event is not None:
-        return translatable(_GOES_ON[is_probable], event=_event_name(problem))
+        return translatable(_GOES_ON[is_probable], event=_event_name(problem, event_types))
     return translatable(_BAD_UNIT[is_probable])
 
 
-def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
+def _expected_problem(
+    problem: Problem, asset: Asset, event_types: Iterable[EventType], is_probable: bool
+) -> str:
     if (combination := problem.combination) is not None:
         return translatable(_OCCURS[is_probable], event=combination_message(combination, asset))
     if problem.variable is None:
-        return translatable(_OCCURS[is_probable], event=_event_name(problem))
+        return translatable(_OCCURS[is_probable], event=_event_name(problem, event_types))
     name = _name(asset, problem.variable)
     unit = unit_of(asset, problem.variable)
     if problem.equals is not None:
@@ -138,13 +144,19 @@ def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
 
 
 def happening_message(
-    problem: Problem, asset: Asset, value: float | str | None, since: datetime
+    problem: Problem,
+    asset: Asset,
+    event_types: Iterable[EventType],
+    value: float | str | None,
+    since: datetime,
 ) -> str:
     """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`.
     `value`: None if not known."""
     begun = since.isoformat()
     if problem.variable is None:
-        return translatable("{event} since {since}", event=_event_name(problem), since=begun)
+        return translatable(
+            "{event} since {since}", event=_event_name(problem, event_types), since=begun
+        )
     name = _name(asset, problem.variable)
     unit = unit_of(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
@@ -169,9 +181,11 @@ def happening_message(
     )
 
 
-def instant_event_message(problem: Problem, at: datetime) -> str:
+def instant_event_message(problem: Problem, event_types: Iterable[EventType], at: datetime) -> str:
     """Return which event without a duration has come: `Failure, 2026-01-05T17:07:00+00:00`."""
-    return translatable("{event}, {when}", event=_event_name(problem), when=at.isoformat())
+    return translatable(
+        "{event}, {when}", event=_event_name(problem, event_types), when=at.isoformat()
+    )
 
 
 def combined_happening_message(
@@ -255,8 +269,11 @@ def _limit_message(problem: Problem, value: float | None, unit: str) -> Styled |
     return measured(min(limits, key=lambda limit: abs(value - limit)), "g", unit)
 
 
-def _event_name(problem: Problem) -> str:
-    event = (problem.event or "").rstrip("*-_. ").replace("_", " ")
+def _event_name(problem: Problem, event_types: Iterable[EventType]) -> str:
+    """Return the title of a problem's event type; without one its name in words."""
+    name = problem.event or ""
+    title = next((one.title for one in event_types if one.name == name and one.title), None)
+    event = title or name.rstrip("*-_. ").replace("_", " ")
     return event[:1].upper() + event[1:] if event else translatable("The problem")
 
 

@@ -33,7 +33,11 @@ def explain_raise(
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
     risk = risk_message(
-        definition, asset, at_raise.value or 0.0, model.threshold if model else None
+        definition,
+        asset,
+        history.event_types if history is not None else (),
+        at_raise.value or 0.0,
+        model.threshold if model else None,
     )
     reason = joined("; ", risk, fault)
     evaluation = Evaluation(

@@ -181,17 +181,18 @@ def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | N
 
 def _lanes(bands: Bands) -> list[Lane]:
     """Return a lane for each type of events of each asset, then one for each definition."""
-    events: dict[tuple[str, str], list[tuple[datetime, datetime | None]]] = {}
+    events: dict[tuple[str, str, str], list[tuple[datetime, datetime | None]]] = {}
     for event in bands.events:
-        events.setdefault((event.asset, event.type), []).append((event.start, event.end))
+        key = event.asset, event.type, event.title
+        events.setdefault(key, []).append((event.start, event.end))
     alarms: dict[str, list[Episode]] = {}
     for episode in bands.episodes:
         if not episode.withdrawn:
             alarms.setdefault(episode.definition, []).append(episode)
     return [
         *(
-            Lane(type_, type_, on, True, tuple(sorted(times, key=lambda one: one[0])))
-            for (on, type_), times in events.items()
+            Lane(type_, title, on, True, tuple(sorted(times, key=lambda one: one[0])))
+            for (on, type_, title), times in events.items()
         ),
         *(
             Lane(

@@ -1,6 +1,6 @@
 """Sources of an import: a file that is checked once and read once, and its profile."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -107,9 +107,9 @@ class ReadingSource(Source, Protocol):
 class EventSource(Source, Protocol):
     """Events in a file, read once to check and once to import."""
 
-    def keep_names(self, titles: Titles, types: Collection[str]) -> None:
-        """Give texts that are titles of assets the names of these, and find texts that are almost a
-        stored event type; before the profile."""
+    def keep_names(self, titles: Titles, types: Titles) -> None:
+        """Give texts that are titles of assets or event types the names of these; before the
+        profile."""
         ...
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:

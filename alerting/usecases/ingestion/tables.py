@@ -215,7 +215,7 @@ def check_events(
     and UserError if a stored type is contradicted.
     """
     stored = {t.name: t for t in plant.assets.event_types()}
-    source.keep_names(titles_by_name(plant.assets.all()), stored)
+    source.keep_names(titles_by_name(plant.assets.all()), titles_by_name(stored.values()))
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
     durations = event_durations(
@@ -229,11 +229,7 @@ def check_events(
     ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
     refuse_bad(source, profile, types, ends, reject)
     declared = [
-        EventType(
-            name=name,
-            duration=kind,
-            delay=delay if delay is not None else stored[name].delay if name in stored else NONE,
-        )
+        _declared_type(name, kind, delay, stored.get(name), profile.type_texts.get(name))
         for name, kind in durations.items()
     ]
     new_types = [event_type for event_type in declared if stored.get(event_type.name) != event_type]
@@ -241,6 +237,20 @@ def check_events(
         source, profile, types, {a.name: a for a in plant.assets.all()}, durations
     )
     return CheckedEvents(source, plant, profile, types, durations, new_types, reject, understood)
+
+
+def _declared_type(
+    name: str,
+    duration: Duration,
+    delay: timedelta | None,
+    stored: EventType | None,
+    text: str | None,
+) -> EventType:
+    """Return the type of a file's events; a stored one keeps its title, and its delay if no other
+    is given. `text`: from which the name was derived."""
+    before = stored or EventType(name=name, title=text, duration=duration)
+    known_after = before.delay if delay is None else delay
+    return before.model_copy(update={"duration": duration, "delay": known_after})
 
 
 def _write(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from unicodedata import normalize
 
-from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset
+from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset, EventType
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.column_titles import TITLE_LENGTH, without_accents
 
@@ -30,9 +30,9 @@ _FURTHER = str.maketrans("łŁđĐı", "lLdDi")
 _RULE = f"letters, digits, _ . - only, at most {NAME_LENGTH}"
 
 
-def titles_by_name(assets: Iterable[Asset]) -> dict[str, str | None]:
-    """Return the titles of assets by name."""
-    return {asset.name: asset.title for asset in assets}
+def titles_by_name(declared: Iterable[Asset | EventType]) -> dict[str, str | None]:
+    """Return the titles of assets or event types by name."""
+    return {one.name: one.title for one in declared}
 
 
 @lru_cache(10_000)
@@ -92,7 +92,7 @@ class TextNames:
             raise UserError(f"{option}: {reason}") from None
 
     def new_titles(self) -> dict[str, str]:
-        """Return the titles of new assets by name: the texts from which the names were derived."""
+        """Return the titles of new ones by name: the texts from which the names were derived."""
         return {name: text for name, text in self.texts.items() if name not in self._stored}
 
     def _find(self, given: str) -> str:

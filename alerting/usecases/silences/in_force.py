@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, event_titles
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppression import SuppressedInterval
@@ -66,8 +66,11 @@ def end_by_event(platform: SilencePorts, silence: Silence) -> Silence:
     inside = starts[(starts > to_millis(silence.since)) & (starts < to_millis(silence.until))]
     if not len(inside):
         return silence
+    titles = event_titles(platform.assets.event_types())
     reason = translatable(
-        "{event} on {asset}", event=silence.event, asset=asset.title or asset.name
+        "{event} on {asset}",
+        event=titles.get(silence.event, silence.event),
+        asset=asset.title or asset.name,
     )
     return silence.ended(from_millis(int(inside.min())), PLATFORM, reason)
 

@@ -252,7 +252,9 @@ def fit_events(
     refused = list(mapped.refused)
     surplus = None
     for line, row in mapped.rows:
-        type = types.get(row.type) or EventType(name=row.type, duration=_duration(lasting))
+        type = types.get(row.type) or EventType(
+            name=row.type, title=mapped.type_texts.get(row.type), duration=_duration(lasting)
+        )
         asset = known[row.asset] or new_assets.get(row.asset)
         try:
             fitting = _event(row, type)

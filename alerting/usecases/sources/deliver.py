@@ -72,7 +72,7 @@ def fit(
         records,
         plant.zone,
         partial(stored_titles, plant.assets),
-        lambda: dict.fromkeys(type.name for type in plant.assets.event_types()),
+        lambda: titles_by_name(plant.assets.event_types()),
     )
     return fit_events(plant.assets, source, mapped_events, headroom, has_ends=has_ends)
 

@@ -47,12 +47,14 @@ class RefusedRow:
 @dataclass(frozen=True)
 class MappedRows(Generic[Row]):
     """Rows of a source that can be stored, each with its number from 1, and those that cannot.
-    `titles`: column by variable; `asset_texts`: the text by asset where it is not the name."""
+    `titles`: column by variable; `asset_texts` and `type_texts`: the text by asset and event type
+    where it is not the name."""
 
     rows: Sequence[tuple[int, Row]]
     refused: Sequence[RefusedRow]
     titles: Mapping[str, str]
     asset_texts: Mapping[str, str] = field(default_factory=dict)
+    type_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def map_readings(
@@ -101,7 +103,7 @@ def _map(
             refused.append(RefusedRow(line, str(refusal)))
         except RecursionError:
             refused.append(RefusedRow(line, "nests too deeply"))
-    return MappedRows(rows, refused, mapping.titles, mapping.assets.texts)
+    return MappedRows(rows, refused, mapping.titles, mapping.assets.texts, mapping.types.texts)
 
 
 class RecordMapping:
@@ -122,7 +124,7 @@ class RecordMapping:
     ) -> None:
         self._source = source
         self.assets = TextNames("asset", source.asset_prefix, titles)
-        self._types = TextNames("event type", source.events.type_prefix, types)
+        self.types = TextNames("event type", source.events.type_prefix, types)
         self._units = None if units is None else cache(units)
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
@@ -166,7 +168,7 @@ class RecordMapping:
         columns = self._source.events
         asset = self._asset(record)
         start = self._instant(record, self._source.time)
-        type = columns.type or _name(record, columns.type_column, self._types)
+        type = columns.type or _name(record, columns.type_column, self.types)
         has_end = record.get(columns.end_column) not in (None, "")
         end = self._instant(record, columns.end_column) if has_end else None
         if end is not None and end < start:

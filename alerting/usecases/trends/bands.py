@@ -1,10 +1,11 @@
 """Events and episodes of an asset over a span, as bands behind its trend."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.deferred import pd
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, event_titles
 from alerting.episodes.episode import Episode
 from alerting.ports import EpisodePorts, PlantPorts
 from alerting.usecases.trends.series import find_asset, require_span
@@ -16,10 +17,12 @@ _ACTIVE_FOR = timedelta(days=92)
 
 @dataclass(frozen=True)
 class EventBand:
-    """An event of the asset or of one above it; `end` is None while it goes on."""
+    """An event of the asset or of one above it; `end` is None while it goes on. `title`: of its
+    type."""
 
     asset: str
     type: str
+    title: str
     start: datetime
     end: datetime | None
 
@@ -38,10 +41,11 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
     asset, UserError for a wrong span."""
     found = find_asset(platform, asset)
     require_span(start, end)
+    titles = event_titles(platform.assets.event_types())
     events = [
         event
         for one in _with_ancestors(platform, found)
-        for event in _events(platform, one, start, end)
+        for event in _events(platform, one, titles, start, end)
     ]
     events.sort(key=lambda event: (event.start, event.asset, event.type))
     alarms = [
@@ -67,11 +71,17 @@ def _with_ancestors(platform: PlantPorts, asset: Asset) -> list[Asset]:
     return found
 
 
-def _events(platform: PlantPorts, asset: Asset, start: datetime, end: datetime) -> list[EventBand]:
+def _events(
+    platform: PlantPorts, asset: Asset, titles: Mapping[str, str], start: datetime, end: datetime
+) -> list[EventBand]:
     events = platform.readings.load(asset, end, end, (), events_since=start).events
     return [
         EventBand(
-            asset.name, type_, first.to_pydatetime(), None if is_open else last.to_pydatetime()
+            asset.name,
+            type_,
+            titles.get(type_, type_),
+            first.to_pydatetime(),
+            None if is_open else last.to_pydatetime(),
         )
         for type_, first, last, is_open in zip(
             events["type"], events["start"], events["end"], pd.isna(events["end"]), strict=True

@@ -173,7 +173,7 @@ def test_events_of_the_asset_and_of_its_line_and_episodes_are_bands(client, line
     below = oven().model_copy(update={"parent": "line-1"})
     line.assets.store_assets([parent, below])
     line.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    line.assets.put_event_types([EventType(name="fault", duration="instant")])
+    line.assets.put_event_types([EventType(name="fault", title="Störung", duration="instant")])
     rows = [("line-1", "stop", 0, 20), ("oven-1", "fault", 25, 25), ("oven-1", "stop", 50, None)]
     rows += [("oven-1", "stop", -30, -20)]
     add_events(
@@ -185,11 +185,11 @@ def test_events_of_the_asset_and_of_its_line_and_episodes_are_bands(client, line
         line.episodes.insert(made)
     query = {"asset": "oven-1", "start": at(15), "end": at(60)}
     found = client.get(f"{URL}/events", params=query, headers=VIEWER).json()
-    shown = [(e["asset"], e["type"], e["end"] is None) for e in found["events"]]
+    shown = [(e["asset"], e["type"], e["title"], e["end"] is None) for e in found["events"]]
     assert shown == [
-        ("line-1", "stop", False),
-        ("oven-1", "fault", False),
-        ("oven-1", "stop", True),
+        ("line-1", "stop", "stop", False),
+        ("oven-1", "fault", "Störung", False),
+        ("oven-1", "stop", "stop", True),
     ]
     assert [band["title"] for band in found["episodes"]] == ["Oven too hot"]
     assert found["episodes"][0]["raised_at"].startswith("2026-01-05T00:12")

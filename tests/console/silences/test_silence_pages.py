@@ -7,8 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
+from alerting.definitions.assets import Asset, EventType
 from alerting.episodes.episode import episode_id
+from alerting.ports import EventRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_events
 from alerting.usecases.operators.silencing import list_silences
 from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS, episode
@@ -122,6 +125,21 @@ def test_a_viewer_reads_and_begins_none(swinging):  # noqa: F811
     assert "/new-silence" not in text(viewer, "/silences")
     assert "cannot" not in text(viewer, "/silences")
     assert "<form" not in text(viewer, "/new-silence").split("<main>")[1].split("</main>")[0]
+
+
+def test_the_event_that_ends_it_and_its_asset_are_told_by_their_titles(console, swinging):  # noqa: F811
+    swinging.assets.put_event_types(
+        [EventType(name="start", title="Anlage läuft wieder an", duration="instant")]
+    )
+    swinging.assets.store_assets([Asset(name="line-9", title="Line 9")])
+    form = text(console, "/new-silence")
+    assert '<option value="start">Anlage läuft wieder an</option>' in form
+    sent = send(console, "/new-silence", **ONE, event="start", event_asset="line-9")
+    for path in ("/", "/silences", sent.headers["location"]):
+        assert "or Anlage läuft wieder an on Line 9" in text(console, path), path
+    row = EventRow("line-9", "start", at(605), at(605), "plc")
+    add_events(swinging, [row], at(606))
+    assert "Anlage läuft wieder an on Line 9 (" in text(console, sent.headers["location"])
 
 
 @pytest.mark.browser

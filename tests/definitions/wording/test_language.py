@@ -74,7 +74,7 @@ def test_times_are_said_in_the_language():
 
 
 def test_one_prediction_reads_as_one_sentence_in_every_language():
-    reason = risk_message(classifier(), oven(), 0.89, 0.6)
+    reason = risk_message(classifier(), oven(), (), 0.89, 0.6)
     assert reason == "Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 60 %)"
     assert GERMAN.translate(reason) == (
         f"Moisture: voraussichtlich über 4,5{THIN}% innerhalb von 30 min (89{THIN}%; Alarm ab "
@@ -84,7 +84,7 @@ def test_one_prediction_reads_as_one_sentence_in_every_language():
 
 
 def test_a_stored_text_keeps_its_template_and_an_older_one_stays_english():
-    evaluation = Evaluation(at(0), "triggered", risk_message(classifier(), oven(), 0.89, 0.6))
+    evaluation = Evaluation(at(0), "triggered", risk_message(classifier(), oven(), (), 0.89, 0.6))
     document = to_document(evaluation)
     assert document["reason"] == evaluation.reason
     assert GERMAN.translate(from_document(Evaluation, document).reason) == GERMAN.translate(

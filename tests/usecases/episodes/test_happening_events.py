@@ -44,6 +44,18 @@ def test_an_instant_event_has_happened_and_is_over_at_once():
     assert states_of(line.platform, "too-moist", ["oven-1"])["oven-1"].raised_at is None
 
 
+def test_the_title_of_an_event_type_stands_in_the_sentences():
+    titled = [one.model_copy(update={"title": f"Motor: {one.name}"}) for one in TYPES]
+    line = Line(event_types=titled, event="failure")
+    line.feed(range(1, 21), humidity=CRITICAL)
+    line.run(5, 10)
+    assert line.episodes[0].evaluation.reason.startswith("Motor: failure will probably occur")
+    line.event("failure", 23)
+    line.run(25, 30)
+    reasons = [t.reason for t in line.episodes[0].transitions if t.kind == "happening"]
+    assert [reason.partition(",")[0] for reason in reasons] == ["Motor: failure"]
+
+
 def test_a_lasting_event_is_happening_until_its_end_however_long_that_is():
     line = warned_of("stop")
     line.run(5, 10)

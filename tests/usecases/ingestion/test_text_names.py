@@ -140,7 +140,16 @@ def test_events_declare_assets_with_titles_and_types_with_derived_names(importer
         "texts that are no names of event types: 'Störung Band 3' is Stoerung_Band_3",
         "1 time stamps name no zone and were taken as UTC; name another zone with --tz",
     )
+    stored = EventType(name="Stoerung_Band_3", title="Störung Band 3", duration="instant")
+    assert importer.plant.assets.event_types() == [stored]
     assert importer.events(content).new == 0
+    importer.plant.assets.put_event_types([stored.model_copy(update={"title": "Band 3 steht"})])
+    for text in ("Band 3 steht", "Störung Band 3"):
+        later = "ts;asset\n2026-01-06 06:00:00;Ofen 2\n"
+        assert importer.events(later, {"type": text}).event_types == {"Stoerung_Band_3": "instant"}
+    assert titles_by_name(importer.plant.assets.event_types()) == {
+        "Stoerung_Band_3": "Band 3 steht"
+    }
     importer.plant.assets.put_event_types([EventType(name="belt-stop", duration="instant")])
     importer.expect_refusal(
         "line 2, column type: 'Belt stop' is almost belt-stop: write belt-stop if it is meant, "

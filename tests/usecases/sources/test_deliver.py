@@ -94,8 +94,8 @@ def test_a_text_that_is_no_name_becomes_the_title_of_a_new_asset_and_means_it_fr
         "Ofen_2": "Ofen 2",
         "oven-3": "Ofen 3",
     }
-    assert [type.name for type in platform.assets.event_types()] == (
-        ["Band_steht"] if delivers == "events" else []
+    assert [(type.name, type.title) for type in platform.assets.event_types()] == (
+        [("Band_steht", "Band steht")] if delivers == "events" else []
     )
 
 
