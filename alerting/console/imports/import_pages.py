@@ -61,6 +61,7 @@ def start_page(request: Request, imports: OwnImports) -> str:
 async def send_file(request: Request, person: Engineer, imports: OwnImports) -> Response:
     """Take a file from the form, and lead to what is recognised in it."""
     admitted: list[ImportJob] = []
+    typed: Fields = {}
 
     def admit(fields: Fields, name: str) -> Path:
         if not confirms(person, fields.get("csrf", "")) or person.device is not None:
@@ -72,14 +73,17 @@ async def send_file(request: Request, person: Engineer, imports: OwnImports) -> 
         return imports.files.file(admitted[0].id)
 
     try:
-        await receive_form(request, admit)
+        await receive_form(request, typed, admit)
         job = await run_in_threadpool(imports.check, admitted[0], admitted[0].choices)
     except BaseException as fault:
         for job in admitted:
             await run_in_threadpool(imports.abandon, job)
         if isinstance(fault, UserError):
-            page = await run_in_threadpool(_start_page, request, imports, fault.message)
+            page = await run_in_threadpool(_start_page, request, imports, fault.message, typed)
             return HTMLResponse(page, 422)
+        if isinstance(fault, HTTPException) and fault.status_code == 429:
+            page = await run_in_threadpool(_start_page, request, imports, fault.detail, typed)
+            return HTMLResponse(page, 429, fault.headers)
         raise
     return _to(job)
 
@@ -169,7 +173,11 @@ def _renamed(titles: Sequence[str], names: Sequence[str], before: Sequence[str])
     return {title: name.strip() for title, name, old in rows if name.strip() not in ("", old)}
 
 
-def _start_page(request: Request, imports: OwnImports, refusal: str = "") -> str:
+def _start_page(
+    request: Request, imports: OwnImports, refusal: str = "", typed: Mapping[str, str] | None = None
+) -> str:
+    """Return the page to choose a file. `typed`: the fields of a form that was refused."""
+    typed = typed or {}
     names = sorted(asset.name for asset in imports.platform.assets.all())
     return render(
         "import.html",
@@ -179,6 +187,7 @@ def _start_page(request: Request, imports: OwnImports, refusal: str = "") -> str
         only_these=not imports.may_add_assets,
         most_gib=MOST_BYTES >> 30,
         refusal=refusal,
+        typed={name: typed.get(name, "") for name in ("what", "asset")},
     )
 
 

@@ -36,8 +36,9 @@ async def receive_body(request: Request, path: Path) -> None:
             await run_in_threadpool(file.write, chunk)
 
 
-async def receive_form(request: Request, admit: Admit) -> None:
+async def receive_form(request: Request, fields: Fields, admit: Admit) -> None:
     """Write the one file of a form to the path that `admit` gives it, which a thread calls.
+    `fields`: takes the other fields of the form, also of one that is refused then.
 
     Raises HTTPException 422 for a body that is no form, UserError for one without a file, and what
     `admit` raises.
@@ -46,7 +47,7 @@ async def receive_form(request: Request, admit: Admit) -> None:
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise HTTPException(422, _UNREADABLE)
-    form = _Form(admit)
+    form = _Form(fields, admit)
     try:
         parser = MultipartParser(boundary, form.callbacks)  # type: ignore[arg-type]
         async for chunk in request.stream():
@@ -63,9 +64,9 @@ async def receive_form(request: Request, admit: Admit) -> None:
 class _Form:
     """A form under way: its fields in memory within bounds, its file on the disk."""
 
-    def __init__(self, admit: Admit) -> None:
+    def __init__(self, fields: Fields, admit: Admit) -> None:
         self._admit = admit
-        self._fields: Fields = {}
+        self._fields = fields
         self._header = bytearray()
         self._value = bytearray()
         self._disposition = b""

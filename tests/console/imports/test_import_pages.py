@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.ports import ImportJob
 from tests.helpers.console.pages import csrf_of
 from tests.helpers.console.uploads import (
@@ -89,6 +90,20 @@ def test_without_a_file_the_form_says_so(browser, platform):
     answer = sent(browser, b"", name="")
     assert (answer.status_code, platform.import_jobs.all()) == (422, [])
     assert "Choose a file" in text_of(answer)
+
+
+def test_what_was_typed_stays_when_a_file_is_refused(browser, platform, monkeypatch):
+    typed = {"asset": "oven-1", "what": "events"}
+    without = sent(browser, b"", name="", **typed)
+    monkeypatch.setattr(UploadFolder, "free", lambda _: 1 << 20)
+    full = sent(browser, european_file(), **typed)
+    assert (without.status_code, full.status_code) == (422, 429)
+    assert int(full.headers["retry-after"]) > 0
+    assert "too little free space" in text_of(full)
+    for page in (without.text, full.text):
+        assert '<input name="asset" value="oven-1"' in page
+        assert '<option value="events" selected>' in page
+    assert platform.import_jobs.all() == []
 
 
 @pytest.mark.parametrize(
