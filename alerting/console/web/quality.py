@@ -15,6 +15,7 @@ from alerting.alarm_kpis.observation import observation
 from alerting.alarm_kpis.past_alarms import with_past
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, Instant, NameQuery
+from alerting.console.now.page import known_plant
 from alerting.console.web import quality_charts as drawings
 from alerting.console.web.rendering import render, zone_of
 from alerting.definitions.faults import UserError
@@ -93,6 +94,7 @@ def quality(
     groups, missing = _groups(platform, alarms, start, now, by, evaluated)
     chosen = next((g for g in groups if g.name == group), groups[0])
     k = chosen.kpis
+    plant = known_plant(request, platform)
     return render(
         "quality.html",
         request,
@@ -106,6 +108,8 @@ def quality(
         observed=observation(k, zone),
         by=by,
         days=days,
+        titles=plant.titles,
+        asset_titles=plant.asset_titles,
         periods=(1, 7, 30, 90),
         targets=targets,
         bars=drawings.distribution(k, int(targets.acceptable), targets.most),

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from alerting.alarm_kpis.metrics import Frequent, Kpis, Spread
 from alerting.definitions.wording.language import translatable
 
-WIDTH = 900.0
+WIDTH = 100.0  # percent, so that the texts of a narrow picture are not smaller
 HEIGHT = 190.0
 _SCALE_S = (10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 Shape = dict[str, Any]
@@ -23,7 +23,7 @@ _FLOOR = 20.0  # height of the axis
 
 
 def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape]]:
-    """Return the bars (of 900 x 190) of ten-minute periods by number of alarms, with their EEMUA
+    """Return the bars (190 high) of ten-minute periods by number of alarms, with their EEMUA
     bands, and the two limits.
 
     Heights are logarithmic, because the few busy periods must be visible beside many quiet ones.

@@ -78,6 +78,18 @@ def test_the_page_shows_the_figures_that_the_command_prints(plant):
     assert "Targets are defaults after ISA-18.2 / EEMUA 191" in words
 
 
+def test_the_page_names_alerts_and_assets_by_their_titles(plant):
+    plant.assets.store_assets([oven().model_copy(update={"name": "oven-1", "title": "Oven 1"})])
+    plant.assets.store_assets([Asset(name="line-1", title="Line 1", position="baker")])
+    apply(plant, [too_hot(assets=["oven-*"], title="Too hot")], "engineer", at(0), "a title")
+    plant.episodes.insert(episode(27 * DAY, id="stale", asset="oven-1", condition="open"))
+    words = text(client(plant).get("/kpi"))
+    assert "Too hot Oven 1" in words.partition("The ten most frequent")[2]
+    assert "Too hot Oven 1 2026-02-01" in words.partition("Stale: active")[2]
+    assert "Too hot on oven-2: raised and cleared" in words
+    assert "Line 1" in text(client(plant).get("/kpi?by=line"))
+
+
 def test_the_distribution_has_a_bar_for_every_number_and_both_limits(plant):
     page = client(plant).get("/kpi?days=30").text
     assert "<title>720 ten-minute periods with 1 alarm: acceptable</title>" in page

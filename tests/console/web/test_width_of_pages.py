@@ -69,6 +69,22 @@ def test_no_page_is_wider_than_a_phone(tmp_path, make, paths, language):
     assert found == {}
 
 
+def test_the_texts_of_a_drawing_are_as_large_on_a_phone_as_on_a_desk(tmp_path):
+    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    heights = "[...document.querySelectorAll('.drawing text')].map(e => e.getBBox().height *"
+    heights += " e.getScreenCTM().d)"
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(*PHONE)
+        page.open(f"{base}/login")
+        page.choose("[name=token]", token)
+        page.evaluate("document.querySelector('[name=token]').form.submit()")
+        page.wait_for(f"{base}/", "nav form")
+        page.open(f"{base}/kpi")
+        assert min(page.evaluate(heights)) > 10
+
+
 def test_a_page_that_is_wider_than_its_screen_is_seen_to_be(tmp_path):
     with open_chromium(tmp_path) as page:
         page.resize(*PHONE)
