@@ -93,7 +93,11 @@ async function ask() {
     if (!page.getElementById("editor")) return location.reload(); // the session is over
     const address = answer.url;
     const isThere = /\/previews\//.test(new URL(address).pathname);
-    if (isThere) history.replaceState(null, "", address);
+    if (isThere) {
+      history.replaceState(null, "", address);
+      const next = ".languages [name=next]"; // the choice of a language leads to what is shown
+      document.querySelector(next).value = page.querySelector(next).value;
+    }
     if (!show(page)) return;
     await new Promise((go) => setTimeout(go, PAUSE_MS));
     if (signal.aborted) return;

@@ -4,6 +4,7 @@ import { Lanes } from "./lanes.js";
 
 const SHORTEST = 1;
 const LONGEST = 366 * 86400;
+const root = new URL("../", import.meta.url);
 const box = document.getElementById("lanes");
 let loading = new AbortController();
 
@@ -33,7 +34,7 @@ async function series({ asset, variables, view }, signal) {
   query.append("start", stamp(view.start));
   query.append("end", stamp(view.end));
   query.append("points", String(Math.min(4000, Math.max(200, box.clientWidth))));
-  const answer = await fetch(new URL(`../api/v1/series?${query}`, import.meta.url), { signal });
+  const answer = await fetch(new URL(`api/v1/series?${query}`, root), { signal });
   if (answer.status === 401) return location.reload();
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.detail);
@@ -46,8 +47,10 @@ async function load(address) {
   loading = new AbortController();
   const { signal } = loading;
   box.setAttribute("aria-busy", "true");
+  const part = new URL(address);
+  // the choice of a language leads to what is shown
+  document.querySelector(".languages [name=next]").value = part.pathname.slice(root.pathname.length - 1) + part.search;
   try {
-    const part = new URL(address);
     part.searchParams.set("part", "true");
     const answer = await fetch(part, { signal });
     if (answer.redirected) return location.reload();

@@ -79,6 +79,8 @@ def test_a_limit_is_moved_on_the_picture_and_the_preview_follows(tmp_path):
             assert page.evaluate("document.activeElement.getAttribute('role')") == "slider"
             assert page.evaluate("performance.timeOrigin") == loaded  # the same page
             assert "/previews/" in page.evaluate("location.href")
+            after_a_language = "document.querySelector('.languages [name=next]').value"
+            assert page.evaluate(f"{after_a_language} === location.pathname + location.search")
             page.picture(tmp_path / f"moved-{width}.png")
             assert (page.evaluate(SMALL), page.evaluate(SIDEWAYS)) == ([], False), width
 

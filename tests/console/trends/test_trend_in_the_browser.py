@@ -54,6 +54,10 @@ def test_a_person_looks_closer_at_a_trend(tmp_path, swinging):  # noqa: F811
         wait_until(lambda: page.evaluate(SHOWN)[1] == shown[0], lambda: page.evaluate(SHOWN))
         assert page.evaluate("performance.timeOrigin") == loaded  # no other page
 
+        assert page.evaluate(
+            "document.querySelector('.languages [name=next]').value === "
+            "location.pathname + location.search"
+        )
         light = page.evaluate("document.querySelector('#lanes canvas').toDataURL()")
         page.prefer("dark")
         drawn = "document.querySelector('#lanes canvas').toDataURL()"
