@@ -66,7 +66,7 @@ def test_the_sentences_of_the_plant():
     assert plant_sentences(found, language("de"))[:2] == (
         "Es trat kein Problem auf; 1 Definition löste 10 Alarme aus: 0 richtig, 9 falsch, 1 noch "
         "ohne Ergebnis.",
-        "Vorgeschlagen: außer Dienst nehmen: belt.",
+        "Vorgeschlagen: stilllegen: belt.",
     )
     assert plant_sentences(found, language("fr"))[0].startswith(
         "Aucun problème n\u2019est survenu ; 1 définition a déclenché 10 alarmes : "

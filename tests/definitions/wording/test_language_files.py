@@ -22,6 +22,12 @@ SAME_EVERYWHERE = {"Alerting", "ISA", "API", "CSV", "JSON"}
 """Names that are not translated."""
 NOT_TRANSLATED_YET = {"routes.html"}
 """The page of engineers, in English."""
+OTHER_WORDS = {
+    "de": r"\bRouten?\b|\bGrößen?\b|\b(?:im|in|außer|den) Dienst|Modelle? in Betrieb|Zurückkehren",
+    "fr": r"\broutes?\b|\bgrandeurs?\b|[Rr]evenir en arrière|[Rr]etour en arrière",
+}
+"""Second words for a thing that has one: Meldeweg, Variable, Einsatz; diffusion, variable. The name
+of a command and of a value stay."""
 
 
 @cache
@@ -80,6 +86,16 @@ def test_every_text_has_a_translation_and_every_translation_a_text(code):
 )
 def test_a_faulty_translation_is_found(id, string):
     assert faults(id, string)
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_thing_has_one_word_on_all_pages(code):
+    found = {}
+    for id, entry in catalog(code).items():
+        text = COMMAND.sub("", PLACEHOLDER.sub("", " ".join(forms(entry.string))))
+        if wrong := re.findall(OTHER_WORDS[code], text):
+            found[id] = wrong
+    assert found == {}
 
 
 def literals(source):
