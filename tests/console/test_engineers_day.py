@@ -98,7 +98,7 @@ def bring_a_file(walk, file):
     walk.open("/import", "input[name=file]")
     walk.page.write("input[name=asset]", "oven-9")
     walk.page.choose_file("input[name=file]", file)
-    walk.press("form[action='/import'] button", "/import/", "form[action$='/write'] button")
+    walk.press("form.import-file button", "/import/", "form[action$='/write'] button")
     walk.look("recognised")
     walk.text("480 rows of oven-9", "°C")
     walk.page.evaluate("document.querySelectorAll('input[name=name]')[0].value = 'zone_1'")

@@ -3,6 +3,7 @@ difference, restored."""
 
 import pytest
 
+from alerting.adapters.files.upload_folder import UploadFolder
 from alerting.console.app import create_app
 from alerting.usecases.definitions.sync import apply
 from tests.builders import too_hot
@@ -104,3 +105,31 @@ def test_a_definition_is_mended_tried_applied_edited_by_two_and_restored(tmp_pat
         wait_until(lambda: platform.definitions.newest_revision("hot").number == 4)
     newest = platform.definitions.newest_revision("hot")
     assert (newest.definition.above, newest.reason, newest.author) == (215, "215 was right", "ada")
+
+
+FORMS = {
+    "/definitions/hot/edit": ("#text", "name: [hot"),
+    "/new-source": ("textarea", "name: [plc"),
+    "/import": ("input[name=asset]", "oven-9"),
+}
+"""Pages whose form is sent to their own address, with a field and what is typed into it."""
+
+
+def test_the_back_button_leads_from_a_refusal_to_what_was_typed(tmp_path):
+    platform = often_hot()
+    apply(platform, [too_hot(name="hot")], "ben", platform.clock.now(), "first")
+    files = UploadFolder(tmp_path / "imports")
+    app = create_app(platform, TOKENS, import_files=files)
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        walk = Walk(page, f"http://127.0.0.1:{port}", tmp_path, 1280)
+        walk.log_in()
+        for path, (field, typed) in FORMS.items():
+            page.open(walk.base + path)
+            value = f"document.querySelector({field!r}).value"
+            page.evaluate(f"{value} = {typed!r}")
+            page.evaluate(f"document.querySelector({field!r}).form.noValidate = true")
+            page.evaluate(f"document.querySelector({field!r}).form.requestSubmit()")
+            page.wait_for(walk.base + path, "[role=alert]")
+            page.evaluate("history.back()")
+            page.wait_for(walk.base + path, "main:not(:has([role=alert]))")
+            assert page.evaluate(value) == typed, path

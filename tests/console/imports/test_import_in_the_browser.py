@@ -38,7 +38,7 @@ def test_a_european_file_is_recognised_and_written_without_a_terminal(tmp_path, 
         page.write("input[name=asset]", "oven-1")
         page.choose_file("input[name=file]", file)
         look("chosen")
-        page.tap("form[action='/import'] button")
+        page.tap("form.import-file button")
         page.wait_for(f"http://127.0.0.1:{port}/import/", "form[action$='/write'] button")
         look("recognised")
         text = page.text()
