@@ -69,3 +69,39 @@ def test_no_page_hinders_a_person(tmp_path, width, height, scheme):
         complaints = [one for one in page.complaints if "ContentSecurityPolicy" in json.dumps(one)]
     assert found == {}
     assert complaints == []
+
+
+def test_an_open_group_of_the_menu_does_not_stay_over_the_page(tmp_path):
+    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    summary = ".menu-group:last-of-type summary"
+    is_open = "document.querySelectorAll('.menu-group[open]').length"
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(1280, 800)
+        page.open(f"{base}/login")
+        page.evaluate(f"document.querySelector('input[name=token]').value = {token!r}")
+        page.evaluate("document.querySelector('input[name=token]').form.submit()")
+        page.wait_for(f"{base}/", "nav form")
+        page.switch_scripts_on()
+        page.open(f"{base}/definitions")
+
+        def enter():
+            page.evaluate(f"document.querySelector({summary!r}).focus()")
+            page.key("Enter", "\r")
+            assert page.evaluate(is_open) == 1
+
+        enter()
+        page.key("Tab")
+        assert page.evaluate(is_open) == 1
+        page.key("Escape")
+        assert page.evaluate(is_open) == 0
+        assert page.evaluate(f"document.activeElement.matches({summary!r})")
+        enter()
+        page.press("h1")
+        assert page.evaluate(is_open) == 0
+        enter()
+        for _ in range(12):
+            page.key("Tab")
+        assert page.evaluate("document.activeElement.closest('main, .who') != null")
+        assert page.evaluate(is_open) == 0

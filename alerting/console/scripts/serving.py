@@ -18,7 +18,10 @@ from alerting.console.api.api import Viewer
 from alerting.console.api.parameters import Id
 from alerting.definitions.faults import NotFound
 
-OWN = ("install.js", "lanes.js", "live.js", "preview.js", "refresh.js", "trends.js", "wall.js")
+OWN = (
+    *("install.js", "lanes.js", "live.js", "menu.js", "preview.js", "refresh.js", "trends.js"),
+    "wall.js",
+)
 UPLOT = {"uplot.js": "uPlot.iife.js", "uplot.css": "uPlot.min.css"}
 """Files of uPlot, by the name under which they are served."""
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
