@@ -142,9 +142,9 @@ def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
 
 
 def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shape]:
-    """Return the marked instants of the chart; overlapping texts move one row down."""
+    """Return the marked instants of the chart; a text that would overlap moves a row down."""
     found: list[Shape] = []
-    occupied_until = 0.0
+    rows: list[list[tuple[float, float]]] = []
     ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)
     for kind, label, at in (
         ("raised", template("raised {time}"), chart.raised_at),
@@ -163,10 +163,14 @@ def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shap
             language.say(label, time=f"{at.astimezone(zone):%H:%M}"),
             "end" if to_the_left else "start",
         )
-        found.append(
-            {"kind": kind, "spot": spot, "row": int(bool(found) and left < occupied_until)}
+        row = next(
+            (n for n, taken in enumerate(rows) if all(left >= end or right <= begin for begin, end in taken)),
+            len(rows),
         )
-        occupied_until = right
+        if row == len(rows):
+            rows.append([])
+        rows[row].append((left, right))
+        found.append({"kind": kind, "spot": spot, "row": row})
     return found
 
 

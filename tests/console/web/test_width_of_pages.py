@@ -69,6 +69,26 @@ def test_no_page_is_wider_than_a_phone(tmp_path, make, paths, language):
     assert found == {}
 
 
+@pytest.mark.parametrize("width", [620, 800, 1024])
+def test_a_wide_table_does_not_widen_the_page_of_a_tablet(tmp_path, width):
+    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(width, 1280)
+        page.open(f"{base}/login")
+        page.choose("[name=token]", token)
+        page.evaluate("document.querySelector('[name=token]').form.submit()")
+        page.wait_for(f"{base}/", "nav form")
+        page.click(".languages [value=fr]")
+        page.wait_for(f"{base}/", "html[lang=fr] nav form")
+        for path in ("/audit", "/access"):
+            page.open(base + path)
+            page.evaluate(UNFOLD)
+            assert not page.evaluate(SIDEWAYS), path
+            assert page.evaluate(BEYOND) == [], path
+
+
 def test_the_texts_of_a_drawing_are_as_large_on_a_phone_as_on_a_desk(tmp_path):
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
     token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
