@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import matplotlib.image
 import pytest
 
+from alerting.console.web.chart import chart_shape
 from alerting.ports import ReadingRow, Score
 from alerting.reporting.figures.episode_chart import describe
 from alerting.usecases.definitions.sync import apply
@@ -188,3 +189,13 @@ def test_chart_of_a_prediction_that_comes_true_goes_on_with_its_problem_and_mark
         over.closed_at + timedelta(minutes=10),
     )
     assert draw_episode(platform, happening, now).png[:4] == b"\x89PNG"
+
+
+def test_the_texts_of_instants_that_lie_close_are_below_each_other():
+    platform, _ = hot_line()
+    (hot,) = platform.episodes.find()
+    made = chart_of(platform, hot, at(600))
+    ends = [made.end - timedelta(minutes=minutes) for minutes in (9, 6, 3)]
+    close = replace(made, raised_at=ends[0], happening_at=ends[1], closed_at=ends[2], now=made.end)
+    rows = [moment["row"] for moment in chart_shape(close, ZoneInfo("UTC"))["moments"]]
+    assert rows == [0, 1, 2, 3]
