@@ -89,7 +89,9 @@ class ShiftSummary:
     """What a shift hands over, as of an instant.
 
     `open`: alarms that are open; `left`: unanswered ones of earlier shifts; `over`: ended ones that
-    were raised or ended in the shift. `omitted`: lines that are not listed.
+    were raised or ended in the shift. `still_open`, `unanswered`, `done`: how many alarms and deeds,
+    also of those that are not listed; 0 in a summary signed before they were counted. `omitted`:
+    lines that are not listed.
     """
 
     at: datetime
@@ -101,6 +103,17 @@ class ShiftSummary:
     changes: tuple[ShiftChange, ...] = ()
     raised: int = 0
     omitted: int = 0
+    still_open: int = 0
+    unanswered: int = 0
+    done: int = 0
+
+    @property
+    def open_count(self) -> int:
+        return max(self.still_open, len(self.open))
+
+    @property
+    def deed_count(self) -> int:
+        return max(self.done, len(self.deeds))
 
     @property
     def alarms(self) -> tuple[ShiftAlarm, ...]:
@@ -109,7 +122,7 @@ class ShiftSummary:
     @property
     def questions(self) -> int:
         """Return how many alarms are unanswered, those of earlier shifts among them."""
-        return sum(alarm.is_question for alarm in self.alarms)
+        return self.unanswered or sum(alarm.is_question for alarm in self.alarms)
 
 
 def summarise_shift(
@@ -152,6 +165,9 @@ def summarise_shift(
         tuple(changes[-MOST_LISTED:]),
         raised=sum(_is_within(shift, alarm.raised_at) for alarm in alarms),
         omitted=sum(max(len(listed) - MOST_LISTED, 0) for listed in lists),
+        still_open=len(still_open),
+        unanswered=sum(alarm.is_question for alarm in (*still_open, *over, *left)),
+        done=len(deeds),
     )
 
 

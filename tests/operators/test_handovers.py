@@ -176,5 +176,5 @@ def test_a_summary_is_bounded_and_counts_the_rest():
     many = [raised(500, f"oven-{n}") for n in range(MOST_LISTED + 7)]
     found = summary_of(*many)
     assert (len(found.open), found.omitted) == (MOST_LISTED, 7)
-    assert found.raised == MOST_LISTED + 7
+    assert found.raised == found.open_count == found.questions == MOST_LISTED + 7
     assert found.at == at(0) + timedelta(minutes=950)

@@ -206,6 +206,6 @@ def _stored(handover: Handover) -> StoredHandover:
         notes=len(handover.notes),
         left=handover.left,
         taken=handover.taken,
-        open=None if signed is None else len(signed.open),
+        open=None if signed is None else signed.open_count,
         questions=None if signed is None else signed.questions,
     )

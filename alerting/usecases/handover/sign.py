@@ -67,7 +67,7 @@ def sign_handover(
     stored, changed = _update(platform, chosen, lambda now: sign(now, side, stamp, summary))
     if changed:
         what = template("shift handed over") if side == "leaving" else template("shift taken over")
-        after = {"open": len(summary.open), "unanswered": summary.questions}
+        after = {"open": summary.open_count, "unanswered": summary.questions}
         platform.audit.add(actor.name, what, _subject(stored), at, after=after)
     return stored
 
