@@ -136,7 +136,7 @@ ShiftSummary = TypedDict(
 )
 """What a shift hands over, as of an instant. `open`: alarms that are open; `left`: unanswered
 ones of earlier shifts; `over`: ended ones that were raised or ended in the shift.
-`still_open`, `unanswered`, `done`: how many alarms and deeds, also of those that are not
+`still_open`, `unanswered`, `done`: how many alarms and deeds, also those that are not
 listed; 0 in a summary signed before they were counted. `omitted`: lines that are not listed."""
 
 HandoverView = TypedDict(

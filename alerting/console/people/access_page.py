@@ -16,14 +16,13 @@ from alerting.console.api.parameters import FormField, Id, Instant
 from alerting.console.login import entrance_of
 from alerting.console.web.forms import FormAdministrator
 from alerting.console.web.rendering import render
-from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.plants import AssetTree
 from alerting.operators.actions import ROLES, Role
 from alerting.operators.people import Account, hash_secret
 from alerting.usecases.access import people, tokens
 from alerting.usecases.access.devices import remove_pin
 from alerting.usecases.access.sign_in import end_session
+from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
@@ -255,14 +254,6 @@ def link_address(request: Request, code: str) -> str:
     return f"{base.rstrip('/')}/password/{code}"
 
 
-def in_tree_order(assets: Sequence[Asset]) -> list[tuple[int, Asset]]:
-    """Return each asset with its depth in the tree, right after the one that it belongs to."""
-    tree = AssetTree(assets)
-    lines = [[above.name for above in tree.asset_and_ancestors(asset)][::-1] for asset in assets]
-    by_line = sorted(zip(lines, assets, strict=True), key=lambda pair: pair[0])
-    return [(len(line) - 1, asset) for line, asset in by_line]
-
-
 def _scope(chosen: Sequence[str]) -> list[str] | None:
     """Return the assets that a form chose, None for no limit. With both, the assets count."""
     assets = [name for name in chosen if name != NO_LIMIT]
@@ -297,7 +288,7 @@ def _page(
         person_roles=PERSON_ROLES,
         device_roles=people.DEVICE_ROLES,
         roles=ROLES,
-        tree=in_tree_order(platform.assets.all()),
+        tree=assets_in_tree(platform.assets.all()),
         usual_days=USUAL_TOKEN_DAYS,
         refusal=refusal,
         link=link,

@@ -24,6 +24,7 @@ from alerting.definitions.model import SEVERITIES, Severity
 from alerting.definitions.wording.language import translatable
 from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
 from alerting.operators.tiles import counting_order
+from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.operators.silencing import (
     EndingEvent,
@@ -291,18 +292,12 @@ def _form(
 def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
     """Return name and indented title of assets, each below the one above it; of very many only
     those with others below, and the chosen one."""
-    below: dict[str | None, list[Asset]] = {}
-    names = {one.name for one in assets}
-    for one in assets:
-        below.setdefault(one.parent if one.parent in names else None, []).append(one)
-    found: list[tuple[str, str]] = []
-    open_ = [(one, 0) for one in reversed(below.get(None, []))]
-    while open_:
-        one, depth = open_.pop()
-        if len(assets) <= MOST_PARTS or one.name in below or one.name == chosen:
-            found.append((one.name, "\u2003" * depth + (one.title or one.name)))
-        open_ += [(lower, depth + 1) for lower in reversed(below.get(one.name, []))]
-    return found
+    above = {one.parent for one in assets}
+    return [
+        (one.name, "\u2003" * depth + (one.title or one.name))
+        for one, depth in assets_in_tree(assets)
+        if len(assets) <= MOST_PARTS or one.name in above or one.name == chosen
+    ]
 
 
 def _end(request: Request, sent: SilenceForm, begin: datetime) -> datetime | None:

@@ -164,7 +164,11 @@ def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shap
             "end" if to_the_left else "start",
         )
         row = next(
-            (n for n, taken in enumerate(rows) if all(left >= end or right <= begin for begin, end in taken)),
+            (
+                n
+                for n, taken in enumerate(rows)
+                if all(left >= end or right <= begin for begin, end in taken)
+            ),
             len(rows),
         )
         if row == len(rows):

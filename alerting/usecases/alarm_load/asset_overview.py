@@ -108,7 +108,7 @@ def asset_tree(
 ) -> AssetPage:
     """Return a page of the tree of assets, or of those with a text in name or title. Writes
     nothing."""
-    ordered = _in_tree(platform.assets.all())
+    ordered = assets_in_tree(platform.assets.all())
     wanted = [(a, depth) for a, depth in ordered if _is_wanted(a, text)]
     shown = wanted[after : after + limit]
     index = AssetIndex(asset for asset, _ in ordered)
@@ -157,7 +157,7 @@ def asset_overview(
     return AssetOverview(
         asset,
         tuple(known[above] for above in reversed(known.ancestors(asset))),
-        tuple(one for one in known.assets if one.parent == name),
+        tuple(sorted((a for a in known.assets if a.parent == name), key=_order)),
         newest[name].ts if name in newest else None,
         variable_page(platform, name, now, limit, after),
         watching.lines,
@@ -207,13 +207,16 @@ def _lanes(bands: Bands) -> list[Lane]:
     ]
 
 
-def _in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
+def _order(asset: Asset) -> tuple[tuple[str | int, ...], str]:
+    return counting_order(asset.title or asset.name), asset.name
+
+
+def assets_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
     """Return assets with their depth, each followed by those below it; beside each other by title,
     Press 2 before Press 10. Those in a circle stand alone."""
     names = {asset.name for asset in assets}
     below: dict[str | None, list[Asset]] = {}
-    in_order = sorted(assets, key=lambda one: (counting_order(one.title or one.name), one.name))
-    for asset in in_order:
+    for asset in sorted(assets, key=_order):
         below.setdefault(asset.parent if asset.parent in names else None, []).append(asset)
     found: list[tuple[Asset, int]] = []
     waiting = [(asset, 0) for asset in reversed(below.get(None, []))]

@@ -17,6 +17,11 @@ PRESSES = tuple(f"press-{number}" for number in range(1, 13))
 OTHERS = ("oven", "cooler")
 ADVICE = "Open the damper."
 HELPED = "belt slowed"
+CAUSE = {
+    "title": "Hydraulics lose pressure",
+    "severity": "critical",
+    "severity_peak": "critical",
+}
 
 
 def operators_plant(stores):
@@ -78,9 +83,7 @@ def flood(platform):
     """Raise 60 alarms on twelve presses within a minute, some minutes before what was evaluated
     last; return the first of them."""
     now = platform.clock.now() - timedelta(minutes=5)
-    first = raised(
-        "press-7", timedelta(seconds=90), now, title="Hydraulics lose pressure", severity="critical"
-    )
+    first = raised("press-7", timedelta(seconds=90), now, **CAUSE)
     followers = [
         raised(
             PRESSES[n % 12],

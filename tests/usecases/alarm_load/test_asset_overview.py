@@ -65,3 +65,5 @@ def test_the_tree_lists_what_stands_beside_each_other_by_title_in_counting_order
         "Press 10",
         "oven-1",
     ]
+    below = [one.title or one.name for one in overview(platform, "line-1").below]
+    assert below == ["Press 1", "Press 2", "Press 10", "oven-1"]
