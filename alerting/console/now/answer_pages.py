@@ -17,8 +17,9 @@ from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
+from alerting.episodes.episode import Episode
 from alerting.usecases.operators import operate
-from alerting.usecases.operators.misses import report_miss
+from alerting.usecases.operators.misses import NoMiss, report_miss
 
 pages = APIRouter(include_in_schema=False)
 AGO = (
@@ -73,6 +74,9 @@ def submit_miss(
         report_miss(platform, definition, asset, missed_at, comment, actor_of(person), now)
     except NotFound:
         raise
+    except NoMiss as fault:
+        page = _page(request, platform, asset, "", comment, ago, raised=fault.raised)
+        return HTMLResponse(page, 422)
     except UserError as fault:
         return HTMLResponse(_page(request, platform, asset, fault.message, comment, ago), 422)
     stored = {"asset": asset, "reported": definition, "at": missed_at.isoformat()}
@@ -105,7 +109,9 @@ def _page(
     ago: str = "0m",
     reported: str = "",
     at: datetime | None = None,
+    raised: Episode | None = None,
 ) -> str:
+    """Return the page. `raised`: the alarm that did come, so that none was missed."""
     plant = known_plant(request, platform)
     if asset not in plant.assets:
         raise NotFound(translatable("there is no asset “{name}”", name=asset))
@@ -122,6 +128,7 @@ def _page(
         ago=ago,
         comment=comment,
         refusal=refusal,
+        raised=raised,
         reported=titles.get(reported, reported),
         at=at,
         now=platform.clock.now(),

@@ -17,6 +17,14 @@ from alerting.usecases.operators.operate import Actor
 _LONGEST_COMMENT = 10_000
 
 
+class NoMiss(UserError):
+    """Refusal of a miss because an alert was raised for that time."""
+
+    def __init__(self, message: str, raised: Episode) -> None:
+        super().__init__(message)
+        self.raised = raised
+
+
 def report_miss(
     platform: OperatorPorts,
     name: str,
@@ -29,8 +37,8 @@ def report_miss(
     """Store that a definition should have raised an alert for a problem at `missed_at`; return the
     stored miss. Idempotent.
 
-    Raises NotFound for an unknown definition, and UserError for an asset that it does not watch, a
-    time in the future, and a time for which it did raise an alert.
+    Raises NotFound for an unknown definition, UserError for an asset that it does not watch and for
+    a time in the future, and NoMiss for a time for which it did raise an alert.
     """
     permit("confirm", actor.role)
     definition = _require_definition(platform.definitions, name)
@@ -38,7 +46,7 @@ def report_miss(
     if faults:
         raise UserError(joined("; ", *faults))
     if (warned := _covering(platform.episodes, definition, asset, missed_at)) is not None:
-        raise UserError(
+        raise NoMiss(
             translatable(
                 "{definition} did raise an alert on {asset} for that time: episode {id} of "
                 "{start}; answer that one "
@@ -47,7 +55,8 @@ def report_miss(
                 asset=asset,
                 id=warned.id[:8],
                 start=warned.raised_at.isoformat(),
-            )
+            ),
+            warned,
         )
     stored = platform.misses.append(
         ReportedMiss(name, asset, missed_at, comment.strip(), actor.name, at)

@@ -288,6 +288,19 @@ def test_a_miss_without_a_time_is_refused_and_what_was_typed_stays(plant, browse
     assert plant.misses.for_interval() == []
 
 
+def test_of_an_alarm_that_did_come_the_page_of_a_miss_leads_to_it(plant, browser):
+    came = episode(580, "mixer", "open")
+    plant.episodes.insert(came)
+    log_in(browser)
+    csrf = csrf_of(browser.get("/miss?asset=mixer"))
+    sent = {"csrf": csrf, "asset": "mixer", "ago": "15m", "definition": "too-hot"}
+    answer = browser.post("/miss", data=sent)
+    assert answer.status_code == 422
+    assert f"{came.title} did come for that time, today 09:40." in text_of(answer.text)
+    assert f'href="/episodes/{came.id}">To the alarm' in answer.text
+    assert "alerting feedback" not in answer.text
+
+
 def test_the_page_of_a_miss_confirms_none_that_is_not_stored(plant, browser):
     log_in(browser)
     address = "/miss?asset=mixer&reported=too-hot&at=2026-01-05T09:45:00Z"
