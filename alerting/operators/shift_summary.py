@@ -89,7 +89,7 @@ class ShiftSummary:
     """What a shift hands over, as of an instant.
 
     `open`: alarms that are open; `left`: unanswered ones of earlier shifts; `over`: ended ones that
-    were raised or ended in the shift. `still_open`, `unanswered`, `done`: how many alarms and
+    were raised or ended in the shift. `still_open`, `open_questions`, `done`: how many alarms and
     deeds, also those that are not listed; 0 in a summary signed before they were counted.
     `omitted`: lines that are not listed.
     """
@@ -104,7 +104,7 @@ class ShiftSummary:
     raised: int = 0
     omitted: int = 0
     still_open: int = 0
-    unanswered: int = 0
+    open_questions: int = 0
     done: int = 0
 
     @property
@@ -122,7 +122,7 @@ class ShiftSummary:
     @property
     def questions(self) -> int:
         """Return how many alarms are unanswered, those of earlier shifts among them."""
-        return self.unanswered or sum(alarm.is_question for alarm in self.alarms)
+        return self.open_questions or sum(alarm.is_question for alarm in self.alarms)
 
 
 def summarise_shift(
@@ -166,7 +166,7 @@ def summarise_shift(
         raised=sum(_is_within(shift, alarm.raised_at) for alarm in alarms),
         omitted=sum(max(len(listed) - MOST_LISTED, 0) for listed in lists),
         still_open=len(still_open),
-        unanswered=sum(alarm.is_question for alarm in (*still_open, *over, *left)),
+        open_questions=sum(alarm.is_question for alarm in (*still_open, *over, *left)),
         done=len(deeds),
     )
 

@@ -130,13 +130,13 @@ ShiftSummary = TypedDict(
         "raised": NotRequired[int],
         "omitted": NotRequired[int],
         "still_open": NotRequired[int],
-        "unanswered": NotRequired[int],
+        "open_questions": NotRequired[int],
         "done": NotRequired[int],
     },
 )
 """What a shift hands over, as of an instant. `open`: alarms that are open; `left`: unanswered
 ones of earlier shifts; `over`: ended ones that were raised or ended in the shift.
-`still_open`, `unanswered`, `done`: how many alarms and deeds, also those that are not
+`still_open`, `open_questions`, `done`: how many alarms and deeds, also those that are not
 listed; 0 in a summary signed before they were counted. `omitted`: lines that are not listed."""
 
 HandoverView = TypedDict(
