@@ -13,6 +13,7 @@ from tests.builders import at
 from tests.helpers.console.api import TOKENS, VIEWER, episode
 from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
+from tests.in_memory_platform import in_memory_platform
 
 FOUR_HOURS = "&start=2026-01-05T00:00:00Z&end=2026-01-05T04:00:00Z"
 
@@ -98,6 +99,13 @@ def test_a_plant_without_numbers_says_what_to_do(console, swinging):  # noqa: F8
         [Asset(name="belt", variables={"recipe": Variable(type="category")})]
     )
     assert "nothing to draw" in console.get("/trends?asset=belt").text
+    empty = TestClient(create_app(in_memory_platform(), TOKENS), follow_redirects=False)
+    log_in(empty, ADMIN_TOKEN)
+    page = empty.get("/trends").text
+    assert "no variable to draw yet" in page
+    assert 'href="/import">Import a file' in page
+    log_in(empty, VIEWER_TOKEN)
+    assert 'href="/import"' not in empty.get("/trends").text.partition("<main>")[2]
 
 
 def test_an_alarm_links_to_the_trend_of_its_variables(console, swinging):  # noqa: F811
