@@ -23,7 +23,8 @@ SAME_EVERYWHERE = {"Alerting", "ISA", "API", "CSV", "JSON"}
 NOT_TRANSLATED_YET = {"routes.html"}
 """The page of engineers, in English."""
 OTHER_WORDS = {
-    "de": r"\bRouten?\b|\bGrößen?\b|\b(?:im|in|außer|den) Dienst|Modelle? in Betrieb|Zurückkehren|Arbeitspl[aä]tz",
+    "de": r"\bRouten?\b|\bGrößen?\b|\b(?:im|in|außer|den) Dienst|Modelle? in Betrieb"
+    r"|Zurückkehren|Arbeitspl[aä]tz",
     "fr": r"\broutes?\b|\bgrandeurs?\b|[Rr]evenir en arrière|[Rr]etour en arrière",
 }
 """Second words for a thing that has one: Meldeweg, Variable, Einsatz; diffusion, variable. The name
