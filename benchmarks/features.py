@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from alerting.definitions.assets import Asset
 from alerting.learning.features.build import FeaturePlan, build_features
@@ -60,7 +61,7 @@ def run() -> dict[str, Any]:
     }
     every = measured["stride 1"]
     memory = every["ours"]["peak_mib"]
-    least = {"pandas": 10.0, "polars, windows of time": 1.0}
+    least = {"pandas, stride 1": 10.0, "pandas, stride 10": 15.0, "polars, windows of time": 1.0}
     return {
         "benchmark": "features",
         "figure": every["ours"]["seconds"],
@@ -75,10 +76,11 @@ def run() -> dict[str, Any]:
         "measured": measured,
         "load": round(os.getloadavg()[0], 1),
         "goal": (
-            "10 times as fast as pandas, as fast as polars with windows of time, peak memory < "
-            "2048 MiB"
+            "10 times as fast as pandas, 15 times at every tenth row, as fast as polars with "
+            "windows of time, peak memory < 2048 MiB, at every tenth row < 1024 MiB"
         ),
         "met": memory < MEMORY_LIMIT_MIB
+        and measured["stride 10"]["ours"]["peak_mib"] < MEMORY_LIMIT_MIB / 2
         and all(
             ratio >= goal
             for peer, goal in least.items()
@@ -125,6 +127,7 @@ def main(system: str, table: str, stride: int, rounds: int) -> None:
     """Measure one system; print its seconds, CPU seconds, peak memory, and the sum of each column
     but the slopes."""
     readings = pd.read_parquet(table).set_index("ts")
+    pa.default_memory_pool().release_unused()  # what reading took is none of the features'
     work: Callable[[pd.DataFrame, int], Any] = _ours if system == "ours" else _pandas
     found: list[tuple[float, float]] = []
     for _ in range(rounds):

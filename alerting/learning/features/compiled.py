@@ -22,6 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 TILE = 1024  # buckets that are worked on at once
 # The statistics that `write_windows` knows by their positions.
 STATISTICS = ("mean", "std", "min", "max", "slope", "missing")
+_ZEROS = (-0.0,) * 8  # which a sum begins with in numpy
 _N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `moments.Moments`
 
 
@@ -31,6 +32,11 @@ def _compile(function: Function) -> Function:
         return cast(Function, njit(nogil=True, error_model="numpy", cache=True)(function))
     except RuntimeError:  # there is no folder to store it in
         return cast(Function, njit(nogil=True, error_model="numpy")(function))
+
+
+def _inline(function: Function) -> Function:
+    """Compile into each caller: a call of its own would count references to its arrays."""
+    return cast(Function, njit(error_model="numpy", inline="always")(function))
 
 
 @_compile
@@ -137,20 +143,140 @@ def _write(statistic: int, window: Floats, start: int, expected: float, out: Flo
             out[i] = min(max(1.0 - n[i] / expected, 0.0), 1.0)
 
 
+@_inline
+def _sum_block(left: Floats, right: Floats, start: int, count: int) -> float:
+    """Return the sum of up to 128 products in the order of `np.add.reduce`: in eight parts."""
+    a, b, c, d, e, f, g, h = _ZEROS
+    end = start + count
+    whole = end - count % 8
+    for i in range(start, whole, 8):
+        a += left[i] * right[i]
+        b += left[i + 1] * right[i + 1]
+        c += left[i + 2] * right[i + 2]
+        d += left[i + 3] * right[i + 3]
+        e += left[i + 4] * right[i + 4]
+        f += left[i + 5] * right[i + 5]
+        g += left[i + 6] * right[i + 6]
+        h += left[i + 7] * right[i + 7]
+    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for i in range(whole, end):
+        total += left[i] * right[i]
+    return total
+
+
+@_inline
+def _sum_products(left: Floats, right: Floats, count: int) -> float:
+    """Return the sum of the first products in the order of `np.add.reduceat`: the first one, and
+    halves of the others down to 128.
+
+    Without recursion: numba stores no recursive function that it can load again.
+    """
+    first: float = left[0] * right[0]
+    if count == 1:
+        return first
+    if count <= 129:
+        return first + _sum_block(left, right, 1, count - 1)
+    halves = np.empty((128, 2), np.int64)
+    totals = np.empty(64)
+    halves[0] = 1, count - 1
+    waiting = 1
+    done = 0
+    while waiting:
+        waiting -= 1
+        start, size = halves[waiting]
+        if size == 0:  # both halves are summed up
+            done -= 1
+            totals[done - 1] += totals[done]
+        elif size <= 128:
+            totals[done] = _sum_block(left, right, start, size)
+            done += 1
+        else:
+            half = size // 2
+            half -= half % 8
+            halves[waiting] = start, 0
+            halves[waiting + 1] = start + half, size - half
+            halves[waiting + 2] = start, half
+            waiting += 3
+    total: float = first + totals[0]
+    return total
+
+
+@_inline
+def _sum_up(seconds: Floats, values: Floats, ones: Floats, count: int, into: Floats) -> None:
+    """Write the moments of one bucket's rows; leave their differences from the means."""
+    t = _sum_products(seconds, ones, count) / count
+    mean = _sum_products(values, ones, count) / count
+    low = values[0]
+    high = values[0]
+    for i in range(count):
+        low = min(low, values[i])
+        high = max(high, values[i])
+        seconds[i] -= t
+        values[i] -= mean
+    drift = _sum_products(values, ones, count)
+    squares = _sum_products(values, values, count)
+    into[_N] = count
+    into[_MEAN] = mean + drift / count
+    into[_M2] = np.maximum(squares - drift * drift / count, 0.0)
+    into[_LOW] = low
+    into[_HIGH] = high
+    into[_T] = t
+    into[_TT] = _sum_products(seconds, seconds, count)
+    into[_TV] = _sum_products(values, seconds, count)
+
+
+@_compile
+def run_moments(bucket: Index, seconds: Floats, values: Floats) -> tuple[Index, Floats]:
+    """Sum up the finite values of each bucket, bit for bit as `moments.run_moments`.
+
+    The buckets (one for each row) do not decrease. Return those with a finite value, and their
+    moments (buckets x 8).
+    """
+    distinct = 0
+    longest = 0
+    start = 0
+    for i in range(1, len(bucket) + 1):
+        if i == len(bucket) or bucket[i] != bucket[start]:
+            distinct += 1
+            longest = max(longest, i - start)
+            start = i
+    where = np.empty(distinct, np.int64)
+    found = np.empty((distinct, 8))
+    seconds_of_run = np.empty(longest)
+    values_of_run = np.empty(longest)
+    ones = np.ones(longest)
+    runs = 0
+    row = 0
+    while row < len(bucket):
+        at = bucket[row]
+        count = 0
+        while row < len(bucket) and bucket[row] == at:
+            if np.isfinite(values[row]):
+                seconds_of_run[count] = seconds[row]
+                values_of_run[count] = values[row] + 0.0
+                count += 1
+            row += 1
+        if count:
+            _sum_up(seconds_of_run, values_of_run, ones, count, found[runs])
+            where[runs] = at
+            runs += 1
+    return where[:runs], found[:runs]
+
+
 @_compile
 def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, offset: int) -> int:
     """Put the moments of buckets up to `end` in place; return the first run after them."""
-    alone = len(runs) == 2
+    alone = runs.shape[1] == 2
     while run < len(where) and where[run] <= end:
         at = offset + where[run]
         if alone:
-            if np.isfinite(runs[0, run]):
+            if np.isfinite(runs[run, 0]):
                 window[_N, at] = 1.0
-                window[_MEAN, at] = window[_LOW, at] = window[_HIGH, at] = runs[0, run] + 0.0
-                window[_T, at] = runs[1, run]
+                window[_MEAN, at] = window[_LOW, at] = window[_HIGH, at] = runs[run, 0] + 0.0
+                window[_T, at] = runs[run, 1]
         else:
             for i in range(8):
-                window[i, at] = runs[i, run]
+                window[i, at] = runs[run, i]
         run += 1
     return run
 
@@ -179,9 +305,9 @@ def write_windows(
 ) -> None:
     """Write statistics of the windows that end with the buckets `last`, which increase.
 
-    `where`, `runs`: the buckets with samples, in order, and their moments (8 x buckets), or of
-    buckets with one row each its value, if that is finite, and its seconds from the end (2 x
-    buckets). `steps`: how windows are merged (steps x 3): older window, newer window, length of the
+    `where`, `runs`: the buckets with samples, in order, and their moments (buckets x 8), or of
+    buckets with one row each its value, if that is finite, and its seconds from the end (buckets
+    x 2). `steps`: how windows are merged (steps x 3): older window, newer window, length of the
     newer in buckets; window 0 is the bucket itself, window k + 1 the result of step k. `shifts`:
     these lengths in seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`:
     (columns x instants), written from the instant `first` on. `expected`: of each column, the

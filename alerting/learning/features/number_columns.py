@@ -18,7 +18,6 @@ from alerting.learning.features.samples import (
     AssetReadings,
     ReadingInterval,
     Samples,
-    WindowRows,
     drop_old_samples,
     newest_sample,
     newest_there,
@@ -30,9 +29,7 @@ THREADS = 4  # that fill in the columns of a large table; compiled code works wi
 # values of a table from which compiled functions gain more time than loading them takes
 LARGE = 16_000_000
 BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
-# rows that are sorted into buckets at once for compiled functions, with one in each bucket
-COMPILED_AT_ONCE = 1 << 16
-RUNS_AT_ONCE = 1 << 14  # the same with several, which take many short arrays
+COMPILED_AT_ONCE = 1 << 16  # rows that are sorted into buckets at once for compiled functions
 # least length of an interval that is worked on at once, in windows: each begins with one window
 # more
 WINDOWS_AT_ONCE = 8
@@ -187,7 +184,7 @@ def _fill_compiled(
         if len(readings.ts)
         else 1
     )
-    buckets = COMPILED_AT_ONCE if in_a_bucket <= 1 else max(1, RUNS_AT_ONCE // in_a_bucket)
+    buckets = max(1, COMPILED_AT_ONCE // max(1, in_a_bucket))
     with ThreadPoolExecutor(THREADS) as threads:
         for part in _chunks(at, _chunk_span(plan, buckets)):
             interval = ReadingInterval(plan, readings, at[part])
@@ -244,7 +241,13 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
                 *known, until, interval.at, carry, column.aggregation == "age", into
             )
     if columns:
-        where, runs = _runs(rows, values)
+        bucket = rows.buckets.bucket
+        seconds = rows.buckets.seconds
+        where, runs = (
+            (bucket, np.stack([values, seconds], axis=1))
+            if rows.buckets.alone
+            else compiled.run_moments(bucket, seconds, values)
+        )
         widths = merged[:, 2] * plan.bucket_ms / 1000.0
         compiled.write_windows(
             where,
@@ -257,19 +260,3 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
             out,
             first,
         )
-
-
-def _runs(rows: WindowRows, values: Floats) -> tuple[Index, Floats]:
-    """Return the buckets that have rows, and their moments as `write_windows` takes them."""
-    bucket = rows.buckets.bucket
-    seconds = rows.buckets.seconds
-    if rows.buckets.alone:
-        return bucket, np.stack([values, seconds])
-    there = np.isfinite(values)
-    if not there.all():
-        chosen = np.flatnonzero(there)
-        bucket = bucket[chosen]
-        seconds = seconds[chosen]
-        values = values[chosen]
-    where, runs = moments.run_moments(bucket, seconds, values + 0.0)
-    return where, np.stack(runs)

@@ -14,7 +14,7 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
-from alerting.learning.features import compiled, number_columns
+from alerting.learning.features import compiled, moments, number_columns
 from alerting.learning.features.build import (
     build_features,
     build_features_many,
@@ -431,6 +431,23 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
         wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE
     )
     assert as_large == small
+
+
+@pytest.mark.parametrize("longest", [2, 9, 130, 3_000, 40_000])
+def test_compiled_moments_of_buckets_have_the_bits_of_those_by_numpy(longest):
+    random = np.random.default_rng(longest)
+    rows = random.integers(1, longest, max(3, 40_000 // longest))
+    bucket = np.repeat(np.cumsum(random.integers(1, 4, len(rows))), rows)
+    scales = random.choice([1.0, 1e9, 1e-5, 0.0], len(bucket))
+    values = random.standard_normal(len(bucket)) * scales
+    values[random.random(len(bucket)) < 0.2] = np.nan
+    values[random.random(len(bucket)) < 0.05] = np.inf
+    seconds = -random.random(len(bucket)) * 100
+    there = np.isfinite(values)
+    expected, parts = moments.run_moments(bucket[there], seconds[there], values[there] + 0.0)
+    where, found = compiled.run_moments(bucket, seconds, values)
+    assert where.tolist() == expected.tolist()
+    assert found.tobytes() == np.stack(parts, axis=1).tobytes()
 
 
 def test_compiled_functions_work_without_a_folder_to_store_them_in(monkeypatch):
