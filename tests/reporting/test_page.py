@@ -186,3 +186,12 @@ def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model()
     assert not re.search(r"\b(model|train|retrain|score)", texts)
     empty = replace(threshold_material([]), evaluated={})
     assert "model is in service" not in page_of(empty)
+
+
+def test_problems_that_the_readings_showed_in_time_and_an_evaluation_only_later_are_told(good_page):
+    material = good_material()
+    first, *others = material.episodes
+    slow = replace(first, detected_at=first.raised_at + 5 * H)
+    told = "by the time of the readings; 1 was found too late to act"
+    assert told in page_of(replace(material, episodes=[slow, *others]))
+    assert "found too late to act" not in good_page

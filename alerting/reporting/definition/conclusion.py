@@ -251,7 +251,7 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             len(f.problems),
             missed=len(f.missed),
         )
-    late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
+    late = max(f.too_late, f.announced_late)
     if late:
         yield translatable_count(
             "{number} warning came too late to act: lengthen the horizon, or evaluate more often.",

@@ -175,6 +175,11 @@ class ReportMetrics:
         """Return the seconds from detection to each announced problem; negative after its start."""
         return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
 
+    @property
+    def announced_late(self) -> int:
+        """Return how many problems the readings showed in time, and an evaluation only later."""
+        return sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
+
 
 def compute_metrics(material: Material) -> ReportMetrics:
     """Compute the metrics over [start, end). Pure: the same material gives the same numbers.
