@@ -350,8 +350,8 @@ def _note(span: timedelta) -> str:
     if span >= _LEAST_SPAN:
         return note
     return translatable(
-        "{note}; they apply to at least {least} days, and this period has {days}",
+        "{note}; they apply to at least {least} days, and this period lasts {duration}",
         note=note,
         least=str(_LEAST_SPAN.days),
-        days=Styled(span / timedelta(days=1), ".3g"),
+        duration=Styled(span.total_seconds(), "duration"),
     )

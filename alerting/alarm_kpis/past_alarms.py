@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.wording.language import translatable, translatable_count
+from alerting.definitions.wording.language import translatable_count
 from alerting.episodes.extract import Alarm
 
 
@@ -20,16 +20,20 @@ class PastAlarms:
         """Return a sentence for people; empty without such alarms."""
         if not self.found:
             return ""
-        alarms = translatable_count("{number} alarm", "{number} alarms", self.found)
         if self.counted:
-            return translatable(
-                "{alarms} of these were found by evaluating past days, without a notification",
-                alarms=alarms,
+            return translatable_count(
+                "{number} of these alarms was found by evaluating past days, without a "
+                "notification",
+                "{number} of these alarms were found by evaluating past days, without a "
+                "notification",
+                self.found,
             )
-        return translatable(
-            "{alarms} more were found by evaluating past days, without a notification; they are "
-            "not counted",
-            alarms=alarms,
+        return translatable_count(
+            "{number} more alarm was found by evaluating past days, without a notification; it "
+            "is not counted",
+            "{number} more alarms were found by evaluating past days, without a notification; "
+            "they are not counted",
+            self.found,
         )
 
 
