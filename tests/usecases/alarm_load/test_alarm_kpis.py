@@ -180,7 +180,7 @@ def test_the_days_before_anything_was_evaluated_do_not_thin_the_rates(young_plan
     assert found.observed_since == at(24 * DAY)
     assert (found.per_day, found.per_hour) == (pytest.approx(5), pytest.approx(5 / 24))
     assert sum(band.periods for band in found.bands) == 6 * 144
-    assert "this period lasts 6 days" in found.note
+    assert "this period lasts 6 d" in found.note
 
 
 def test_a_group_is_observed_as_long_as_its_own_assets_were_evaluated(young_plant):
