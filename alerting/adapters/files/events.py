@@ -116,6 +116,7 @@ class EventsFile:
         profile = EventsProfile(
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,
+            stamps=self._rows.further_stamps,
         )
         duplicates = Duplicates()
         patience = Patience(self._rows.table.position, stop_early)

@@ -48,6 +48,7 @@ FIRST = ("what", "asset", "zone", "time_format", "time")
 OTHERS = ("asset_column", "separator", "decimal", "encoding", "missing", "duplicates", "skip_bad")
 OF_EVENTS = ("event_type", "type_column", "end_column", "duration")
 """Choices of a file of events alone."""
+CHOICES = (*FIRST, *OF_EVENTS, *OTHERS)
 WHAT: Mapping[str, Literal["readings", "events"]] = {"readings": "readings", "events": "events"}
 
 
@@ -209,7 +210,7 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
         request,
         job=view,
         labels=LABELS,
-        first_choices=[f for f in (*first, *OTHERS, *OF_EVENTS) if f in asked or f in first],
+        first_choices=[f for f in CHOICES if f in asked or f in first],
         other_choices=[f for f in OTHERS if f not in asked],
         asked=asked,
         options=_options(view, job.fault or "", language),

@@ -63,7 +63,7 @@ def test_an_asset_that_is_no_name_and_gives_none_is_refused_before_anything_is_w
 
 
 def test_an_event_type_that_is_too_long_is_refused(folder):
-    with pytest.raises(UserError, match="--type: .* is not a name of an event type"):
+    with pytest.raises(UserError, match=r"--type: .* is not a name of an event type"):
         EventsFile(folder.file("ts\n2026-01-05\n"), Layout(asset="a"), EventColumns("x" * 101))
 
 
