@@ -140,7 +140,8 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
 def _left_out_faulty(error: Any) -> bool:
     """Return whether a list is only too short because its faulty items, which have faults of their
     own, do not count."""
-    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+    is_short = error["type"] == "too_short"
+    return is_short and bool(len(error["input"]) >= error["ctx"]["min_length"])
 
 
 def _other_choice(error: Any) -> bool:

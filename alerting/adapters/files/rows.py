@@ -18,7 +18,6 @@ from alerting.adapters.files.quality_columns import Qualities, QualityColumns, Q
 from alerting.adapters.files.recognition import (
     JOINED,
     NumberForm,
-    contains_stamps,
     number_form,
     sample,
     stamp_format,
@@ -264,11 +263,6 @@ class TableRows:
         cells = self._time_cells(self.sample)
         found = StampReader(self.format, None).read(cells)
         return bool(len(cells)) and not found.zoneless and not found.bad.all()
-
-    @property
-    def further_stamps(self) -> list[str]:
-        """Return the titles of value columns that hold time stamps."""
-        return [title for title in self.names if contains_stamps(self.sample[title], title)]
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
         """Return the cells of stamps, date and time joined; empty ones without a column."""
