@@ -155,7 +155,11 @@ def test_a_file_is_written_from_the_page_and_leads_to_its_data_and_to_an_alert(b
     assert browser.post(f"{address}/write", data={"csrf": csrf}).status_code == 303
     page = page_after(browser, address)
     assert "480 rows are stored." in text_of(page)
-    assert 'href="/trends?asset=oven-1&amp;variable=Temperatur_Zone_1&amp;from=' in page.text
+    (link,) = re.findall(
+        r'href="(/trends\?asset=oven-1&amp;variable=Temperatur_Zone_1&amp;[^"]*)"', page.text
+    )
+    trend = text_of(browser.get(html.unescape(link)))
+    assert "2025-10-25 22:00 to 2025-10-26 06:00" in trend  # not the last 8 hours, to 05:59
     assert 'href="/definitions/new?asset=oven-1&amp;variable=Temperatur_Zone_1"' in page.text
     assert "imported" in text_of(browser.get("/import"))
     browser.post(f"{address}/delete", data={"csrf": csrf})
