@@ -44,7 +44,8 @@ from alerting.definitions.fields.learning import (
 from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.problem import Problem, describe_problem
 from alerting.definitions.fields.starts import Start
-from alerting.definitions.wording.phrases import Variables, prediction_phrase, problem_phrase
+from alerting.definitions.wording import phrases
+from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
 
 __all__ = [
     "LAST_NUMBER",
@@ -144,9 +145,9 @@ class Definition(CommonFields, ABC):
         """Return the severities that an episode of this definition can have, least severe first."""
         return (self.severity,)
 
-    def describe(self, variables: Variables) -> str:
+    def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         """Return what is watched, as a phrase: `Zone 2 temperature above 240 °C for 3 min`."""
-        return problem_phrase(self.problem, variables) if self.problem else self.kind
+        return phrases.problem_phrase(self.problem, variables, types) if self.problem else self.kind
 
     def faults(self) -> Iterable[Fault]:
         """Return the faults across the fields of this kind."""
@@ -277,8 +278,8 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         default_factory=Recommendation, description="Advice on set-points."
     )
 
-    def describe(self, variables: Variables) -> str:
-        return prediction_phrase(self.problem, self.horizon, variables)
+    def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
+        return phrases.prediction_phrase(self.problem, self.horizon, variables, types)
 
     @property
     def learns_from(self) -> datetime | None:

@@ -87,7 +87,8 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
     try:
         definition = definition_union().validate_python(dict(document))
     except ValidationError as error:
-        meant = [e for e in error.errors() if not _other_choice(e)] or error.errors()[:1]
+        errors = [e for e in error.errors() if not _left_out_faulty(e)]
+        meant = [e for e in errors if not _other_choice(e)] or errors[:1]
         faults = [_fault(e, document) for e in meant]
         kind = _meant_kind(document)
         if [f.path for f in faults] == ["kind"] and kind is not None:
@@ -134,6 +135,13 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
         return []
     # else it may be what was removed
     return [f for f in found if f.message != MISSING or set(rest) == set(document)]
+
+
+def _left_out_faulty(error: Any) -> bool:
+    """Return whether a list is only too short because its faulty items, which have faults of their
+    own, do not count."""
+    is_short = error["type"] == "too_short"
+    return is_short and bool(len(error["input"]) >= error["ctx"]["min_length"])
 
 
 def _other_choice(error: Any) -> bool:

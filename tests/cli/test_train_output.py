@@ -69,9 +69,17 @@ def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsy
         "another one" in lines
     )
     assert (
-        "false alarms a week and asset: 0.5, 6 of 9 episodes; 10 on all 20 assets together" in lines
+        "false alarms a week and asset: 0.5, 6 in 9 episodes; 10 on all 20 assets together" in lines
     )
     assert "median lead time: 10 h (1 h 30 min to 2 d 2 h)" in lines
+
+
+def test_false_alarms_that_count_more_than_once_are_explained(capsys):
+    """25 false alarms and 27 right ones in 41 episodes: `25 of 41` would leave 16 right ones."""
+    test = {**TEST, "n_episodes": 41, "n_false_alarms": 25, "episode_precision": 27 / 52}
+    show_proposal(proposal(test=test, dataset=PROFILE), verbose=False)
+    said = "25 in 41 episodes, where a long false one counts once for each horizon that it lasts"
+    assert said in capsys.readouterr().out
 
 
 def test_351_findings_of_a_kind_are_one_line_and_say_where_each_stands(capsys):

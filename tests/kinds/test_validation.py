@@ -55,6 +55,10 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         ),
         (too_hot(assets=[]), "assets: is empty (at least 1 is needed)"),
         (
+            too_hot(assets=["oven 1"]),  # and not that the list is empty
+            "assets.0: 'oven 1' is not a legal name (letters, digits, - and _ only)",
+        ),
+        (
             too_hot(name="too hot"),
             "name: 'too hot' is not a legal name (letters, digits, - and _ only)",
         ),

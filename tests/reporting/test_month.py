@@ -302,6 +302,13 @@ def test_the_period_before_stands_beside(metrics):
     assert metrics.previous.money.missed.low == 900 + 150 * 50
 
 
+def test_minutes_before_are_no_period_to_compare_with(month):
+    """An alert that began just before gave `before: 0 (0 to 12 395)` false alarms a week."""
+    minutes = {"oven-1": (START - timedelta(minutes=3), START)}
+    short = replace(month, previous=replace(month.previous, evaluated=minutes))
+    assert compute_metrics(short).previous is None
+
+
 def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metrics):
     assert [d.version for d in metrics.model.decisions] == [2, 3]
     by_metric = {c.metric: c for c in metrics.model.came_true}

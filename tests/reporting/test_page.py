@@ -95,8 +95,8 @@ def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_pa
     assert "7 of 9 problems were predicted, typically 1 h 59 min ahead." in text
     assert "2 false alarms. 1 of 11 alerts has no outcome yet." in text
     assert (
-        "7 of 9 predicted, 8 of 10 right; about 25 more weeks of data are needed for a firm "
-        "verdict." in text
+        "7 of 9 predicted, 8 of 10 right; after about 25 more weeks of data the shares are known "
+        "within ten points." in text
     )
     assert "Trust it" in text
     assert "Actions" in text

@@ -22,6 +22,7 @@ from alerting.adapters.files.checks import (
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
 from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
+from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
@@ -116,6 +117,7 @@ class EventsFile:
         profile = EventsProfile(
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,
+            stamps=[t for t in self._rows.names if contains_stamps(self._rows.sample[t], t)],
         )
         duplicates = Duplicates()
         patience = Patience(self._rows.table.position, stop_early)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alerting.deferred import load
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable
 
@@ -52,6 +53,7 @@ class MlflowConnection:
         """Yield the client. Raises RegistryUnavailable if MLflow does not answer or fails."""
         self._require_sign_of_life()
         _prepare_mlflow()
+        load("mlflow")  # which loads PyArrow
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 

@@ -316,13 +316,17 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
     made = job.made if job else None
     form = _form_of(editor.draft)
     assets = platform.assets.all() if form else ()
+    events = platform.assets.event_types() if form else ()
     return render(
         "definitions/editor.html",
         request,
         form=form,
         by_path=_by_path(editor),
         variables=variables_of(assets),
-        offered={"assets": [asset.name for asset in assets]},
+        offered={
+            "assets": {asset.name: asset.title or "" for asset in assets},
+            "problem.event": {one.name: one.title or "" for one in events},
+        },
         editor=editor,
         draft=editor.draft,
         title=(newest.definition.title or name) if newest else name,

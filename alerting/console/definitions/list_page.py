@@ -180,6 +180,8 @@ def _page(
     line = definition_line(platform, now, name)
     revisions = platform.definitions.revisions(name)[::-1]
     chosen = _chosen(platform, name, revisions, start, end)
+    episodes = platform.episodes.find(definition=name, limit=EPISODES_SHOWN)
+    assets = platform.assets.find_matching({episode.asset for episode in episodes})
     return render(
         "definitions/definition.html",
         request,
@@ -190,7 +192,8 @@ def _page(
         revisions=revisions[:REVISIONS_SHOWN],
         more=max(0, len(revisions) - REVISIONS_SHOWN),
         difference=chosen,
-        episodes=platform.episodes.find(definition=name, limit=EPISODES_SHOWN),
+        episodes=episodes,
+        asset_titles={asset.name: asset.title for asset in assets if asset.title},
         text=write_yaml_document(shown_document(line.document)),
         budget=platform.budget.per_day,
         days=platform.budget.days,

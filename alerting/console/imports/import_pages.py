@@ -1,7 +1,7 @@
 """Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,6 +32,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.ports import ImportChoices, ImportJob
+from alerting.usecases.explain.selected import LONGEST_SELECTED
 from alerting.usecases.ingestion.uploads import MOST_BYTES, list_imports
 
 pages = APIRouter(include_in_schema=False)
@@ -48,6 +49,7 @@ FIRST = ("what", "asset", "zone", "time_format", "time")
 OTHERS = ("asset_column", "separator", "decimal", "encoding", "missing", "duplicates", "skip_bad")
 OF_EVENTS = ("event_type", "type_column", "end_column", "duration")
 """Choices of a file of events alone."""
+CHOICES = (*FIRST, *OF_EVENTS, *OTHERS)
 WHAT: Mapping[str, Literal["readings", "events"]] = {"readings": "readings", "events": "events"}
 
 
@@ -218,7 +220,7 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
         request,
         job=view,
         labels=LABELS,
-        first_choices=[f for f in (*first, *OTHERS, *OF_EVENTS) if f in asked or f in first],
+        first_choices=[f for f in CHOICES if f in asked or f in first],
         other_choices=[f for f in OTHERS if f not in asked],
         asked=asked,
         options=_options(view, job.fault or "", language),
@@ -296,13 +298,17 @@ def _offered(view: ImportView, imports: OwnImports) -> dict[str, list[str]]:
     }
 
 
-def _drawn(view: ImportView) -> tuple[str, list[str]]:
-    """Return the asset and the variables that the link to the data shows."""
-    if view.result is None:
-        return "", []
-    variables = view.result.variables
-    numbers = [name for name, kind in variables.items() if kind == "number"]
-    return (view.result.assets or [""])[0], (numbers or [*variables])[:VARIABLES_DRAWN]
+def _drawn(view: ImportView) -> tuple[str, list[str], str, str]:
+    """Return the asset, the variables and the time, at most a year, that the link to the data
+    shows."""
+    result = view.result
+    if result is None or result.first is None or result.last is None:
+        return "", [], "", ""
+    numbers = [name for name, kind in result.variables.items() if kind == "number"]
+    end = result.last + timedelta(minutes=1)  # which shows the last reading, too
+    start = max(result.first, end - LONGEST_SELECTED)
+    names = (numbers or [*result.variables])[:VARIABLES_DRAWN]
+    return (result.assets or [""])[0], names, start.isoformat(), end.isoformat()
 
 
 @cache

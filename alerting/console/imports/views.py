@@ -33,6 +33,7 @@ FIELDS: Mapping[str, str] = {
     "--type": "event_type",
     "--end-column": "end_column",
     "--lasting": "duration",
+    "--instant": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
 LABELS: Mapping[str, str] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.conditions import Combination
@@ -18,12 +19,16 @@ from alerting.definitions.wording.language import (
 
 Variables = Mapping[str, Variable]
 """Declarations of variables by name; one that is absent is shown by its name."""
+Titles = Mapping[str, str]
+"""Titles of event types by name; one that is absent is shown by its name."""
+NO_TITLES: Titles = MappingProxyType({})
 
 
-def problem_phrase(problem: Problem, variables: Variables) -> str:
+def problem_phrase(problem: Problem, variables: Variables, events: Titles) -> str:
     """Return the phrase of a problem, e.g. `Moisture above 4.5 % for 5 min`."""
     if problem.event:
-        return translatable("event {event}", event=problem.event)
+        title = events.get(problem.event, problem.event)
+        return translatable("event {event}", event=title)
     combination = problem.combination
     phrase = (
         _limits(problem, variables) if combination is None else _several(combination, variables)
@@ -31,9 +36,11 @@ def problem_phrase(problem: Problem, variables: Variables) -> str:
     return _lasting(phrase, problem.hold)
 
 
-def prediction_phrase(problem: Problem, horizon: timedelta, variables: Variables) -> str:
+def prediction_phrase(
+    problem: Problem, horizon: timedelta, variables: Variables, events: Titles
+) -> str:
     """Return the phrase of a problem that is predicted; horizon 0: that of the unit just made."""
-    phrase = problem_phrase(problem, variables)
+    phrase = problem_phrase(problem, variables, events)
     if not horizon:
         return translatable("{problem} in the unit just made", problem=phrase)
     ahead = Styled(horizon.total_seconds(), "duration")

@@ -17,7 +17,7 @@ from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.phrases import Variables
+from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables
 from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
 Candidate = Literal[
@@ -199,7 +199,7 @@ class AnomalyDefinition(NormalDefinition):
     def families(self) -> tuple[str, ...]:
         return (DETECTOR,)
 
-    def describe(self, variables: Variables) -> str:
+    def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         return translatable("variables that no longer fit together")
 
     @property

@@ -97,12 +97,11 @@ def evaluate_part(
             rule,
             lambda at: _evidence(sources.asset, fitted, scored, at, version),
         )
+        carried = before.unknown if before.scores else before.state.unknown_reason
         return replace(
             after,
             scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
-            unknown=(scored.unknown[-1] or None)
-            if len(scored.at)
-            else "no instant of the stride lies in the interval",
+            unknown=(scored.unknown[-1] or None) if len(scored.at) else carried,
             history=history,
         )
 

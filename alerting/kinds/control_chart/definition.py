@@ -15,7 +15,7 @@ from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Definition, Problem
 from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.phrases import Variables, variable_title
+from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, variable_title
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
@@ -141,7 +141,7 @@ class ControlChartDefinition(NormalDefinition):
     def families(self) -> tuple[str, ...]:
         return (self.chart,)
 
-    def describe(self, variables: Variables) -> str:
+    def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         title = variable_title(self.variable, variables)
         return translatable("a lasting shift of {variable}", variable=title)
 

@@ -16,7 +16,7 @@ from alerting.definitions.fields.learning import Learning
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem, TrainedDefinition, describe_problem
 from alerting.definitions.wording.language import Styled, translatable
-from alerting.definitions.wording.phrases import Variables, variable_title
+from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, variable_title
 
 _VARIABLE_NAME = TypeAdapter[str](VariableName)
 # fields that say when an alarm is raised, how it ends, and what it costs
@@ -108,9 +108,9 @@ class ForecastDefinition(TrainedDefinition):
     def has_alarm(self) -> bool:
         return self.variable is None
 
-    def describe(self, variables: Variables) -> str:
+    def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         if self.has_alarm:
-            return super().describe(variables)
+            return super().describe(variables, types)
         ahead = Styled(self.horizon.total_seconds(), "duration")
         title = variable_title(self.variable, variables)
         return translatable("value of {variable}, {duration} ahead", variable=title, duration=ahead)

@@ -113,14 +113,13 @@ def evaluate_part(
         why = f"the model cannot be read: {unavailable}"
         return replace(before, unknown=why, unreadable=why)
     advanced = _advance(inputs, scored)
-    steps = advanced.steps
     return TargetEvaluation(
         advanced.state,
-        [*before.steps, *((step, part) for step in steps)],
-        before.raises | _raises(inputs, scored, steps),
+        [*before.steps, *((step, part) for step in advanced.steps)],
+        before.raises | _raises(inputs, scored, advanced.steps),
         before.changes,
         [*before.scores, *_scored_rows(inputs, scored)],
-        _unknown_at_end(inputs, scored),
+        _unknown_at_end(before, inputs, scored),
         history=inputs.history,
         refreshes=before.refreshes | _refreshes(inputs, scored, advanced.courses),
         valid_until={**before.valid_until, **_valid_until(inputs, advanced.courses)},
@@ -281,11 +280,12 @@ def _scored_rows(inputs: _Inputs, scored: _Scored) -> list[ScoredRows]:
     return [rows]
 
 
-def _unknown_at_end(inputs: _Inputs, scored: _Scored) -> str | None:
-    """Return why the last instant of a part is unknown, None if it is known."""
+def _unknown_at_end(before: TargetEvaluation, inputs: _Inputs, scored: _Scored) -> str | None:
+    """Return why the last instant up to the end of a part is unknown, None if it is known."""
     if inputs.model is None:
         return NO_MODEL
-    return (scored.unknown[-1] or None) if len(scored.unknown) else None
+    carried = before.unknown if before.scores else inputs.state.unknown_reason
+    return (scored.unknown[-1] or None) if len(scored.unknown) else carried
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:

@@ -25,7 +25,7 @@ from alerting.definitions.model import (
     Severity,
 )
 from alerting.definitions.wording.language import translatable
-from alerting.definitions.wording.phrases import Variables, condition_phrase
+from alerting.definitions.wording.phrases import NO_TITLES, Titles, Variables, condition_phrase
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
@@ -121,7 +121,7 @@ class ThresholdDefinition(Conditions, Definition):
             )
         )
 
-    def describe(self, variables: Variables) -> str:
+    def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         return condition_phrase(self, self.combination, variables)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:

@@ -21,6 +21,9 @@ from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 
+LEAST_BEFORE = 0.1
+"""Share of a period's evaluated time from which on the period before is compared with it."""
+
 
 @dataclass(frozen=True)
 class ModelInService:
@@ -130,6 +133,20 @@ class Material:
             asset: length(self._without_gaps(asset, *interval))
             for asset, interval in self.evaluated.items()
         }
+
+    @property
+    def evaluated_time(self) -> timedelta:
+        """Return how long any value was known, of all assets together."""
+        return sum(self.evaluated_times.values(), timedelta(0))
+
+    @property
+    def comparable_previous(self) -> Material | None:
+        """Return the period before if it was evaluated long enough beside this one: figures of its
+        last minutes are none of a period."""
+        before = self.previous
+        if before is None or not before.evaluated:
+            return None
+        return before if before.evaluated_time >= LEAST_BEFORE * self.evaluated_time else None
 
     def in_alarm(self, episode: Episode) -> tuple[Interval, ...]:
         """Return the parts of an episode in which the alert was evaluated and a value was known."""

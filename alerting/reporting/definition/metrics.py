@@ -189,9 +189,9 @@ def compute_metrics(material: Material) -> ReportMetrics:
     operators' feedback.
     """
     m = material
-    before = material.previous
+    before = m.comparable_previous
     metrics = _outcome_metrics(m)
-    earlier = _outcome_metrics(before) if before is not None and before.evaluated else None
+    earlier = _outcome_metrics(before) if before is not None else None
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     return replace(
         metrics,
@@ -206,7 +206,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         if trained
         else None,
         data=data_metrics(m),
-        retune=compute_retune(m) if before is not None and m.definition.has_alarm else None,
+        retune=compute_retune(m) if m.previous is not None and m.definition.has_alarm else None,
         previous=PreviousPeriod(
             start=earlier.start,
             end=earlier.end,
@@ -232,7 +232,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     counted = counted_outcomes(m)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
-    weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
+    weeks = m.evaluated_time.total_seconds() / _WEEK_S
     hits = counted["hit"]
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]

@@ -339,9 +339,16 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
         if rate is None or assets == 1
         else f"; {rate * assets:.3g} on all {assets} assets together"
     )
+    precision = test.get("episode_precision")
+    counted = test["n_false_alarms"] / (1 - precision) if precision not in (None, 1) else 0
+    repeated = (
+        ", where a long false one counts once for each horizon that it lasts"
+        if round(counted) > test["n_episodes"]
+        else ""
+    )
     return {
         "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
         "false_alarms_per_week": (
-            f", {test['n_false_alarms']} of {test['n_episodes']} episodes{on_all}"
+            f", {test['n_false_alarms']} in {test['n_episodes']} episodes{repeated}{on_all}"
         ),
     }

@@ -219,8 +219,8 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     if not weeks or max(weeks) == 0:
         return ""
     return language.say_count(
-        "{cases}; about {number} more week of data is needed for a firm verdict.",
-        "{cases}; about {number} more weeks of data are needed for a firm verdict.",
+        "{cases}; after about {number} more week of data the shares are known within ten points.",
+        "{cases}; after about {number} more weeks of data the shares are known within ten points.",
         max(weeks),
         cases=", ".join(cases),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from alerting.definitions.assets import Variable
+from alerting.definitions.assets import Variable, event_titles
 from alerting.definitions.faults import NotFound
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
@@ -46,7 +46,7 @@ class DefinitionLine:
     under way or failed. `champion`: the version of its model in service. `alarms_per_day`: notified
     alarms over the days of the alarm budget; None if it is not active. `raises`: on each of the
     last 28 days, oldest first. `precision`: over them; None without an alarm with an outcome.
-    `variables`: of the first asset that it watches.
+    `variables`: of the first asset that it watches; `events`: the titles of event types.
     """
 
     document: Document
@@ -58,6 +58,7 @@ class DefinitionLine:
     raises: tuple[int, ...] = (0,) * RAISES_DAYS
     precision: AlarmPrecision | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -84,7 +85,7 @@ class DefinitionLine:
     @property
     def phrase(self) -> str:
         """Return what its newest valid revision watches, as a phrase; empty without one."""
-        return self.latest.definition.describe(self.variables) if self.latest else ""
+        return self.latest.definition.describe(self.variables, self.events) if self.latest else ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ def _lines(
     assets = AssetIndex(
         platform.assets.find_matching({p for r in newest for p in r.definition.assets})
     )
+    events = event_titles(platform.assets.event_types())
     days = platform.budget.days
     since = now - max(days, RAISES_DAYS) * DAY
     alarms: dict[str, list[Alarm]] = {}
@@ -199,6 +201,7 @@ def _lines(
                 _raises(own, now),
                 _precision([one for one in own if one.raised_at >= now - RAISES_DAYS * DAY]),
                 targets[0].variables if targets else {},
+                events,
             )
         )
     return found

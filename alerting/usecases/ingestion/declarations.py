@@ -135,8 +135,17 @@ def event_durations(
     """Return the duration by event type: the wanted one, the stored one, else lasting if the file
     has a column of ends.
 
-    Raises UserError if a stored type is contradicted.
+    Raises UserError if a stored type is contradicted, or if the ends may have been forgotten:
+    another column holds time stamps, and no duration is wanted or stored as instant.
     """
+    undecided = wanted is None and any(stored.get(name) != "instant" for name in profile.types)
+    if undecided and not profile.end_column and profile.stamps:
+        columns = ", ".join(repr(title) for title in profile.stamps[:SHOWN])
+        raise UserError(
+            f"{source.name}: other columns than that of the starts hold time stamps: {columns}; "
+            "nothing was written. Name with --end-column the one of the ends, or say with "
+            "--instant or --lasting that none of them is"
+        )
     durations: dict[str, Duration] = {}
     for name, found in sorted(profile.types.items()):
         durations[name] = (

@@ -66,11 +66,12 @@ class EventTypeProfile:
 
 @dataclass
 class EventsProfile(Profile):
-    """A profile of events. `end_column`: whether the file has one; `type_texts`: the text by event
-    type where it is not the name."""
+    """A profile of events. `end_column`: whether the file has one; `stamps`: the titles of other
+    columns that hold time stamps; `type_texts`: the text by event type where it is not the name."""
 
     types: dict[str, EventTypeProfile] = field(default_factory=dict)
     end_column: bool = False
+    stamps: Sequence[str] = ()
     type_texts: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -123,6 +123,13 @@ def test_the_page_of_an_alarm_leads_to_its_definition(engineer, platform):
     assert f'href="{PAGE}"' in engineer.get(f"/episodes/{episode(1).id}").text
 
 
+def test_last_alarms_name_their_asset_as_the_other_pages_do(engineer, platform):
+    (asset,) = platform.assets.find_matching({episode(1).asset})
+    platform.assets.store_assets([asset.model_copy(update={"title": "Ofen 2"})])
+    platform.episodes.insert(episode(1))
+    assert "<small>Ofen 2</small>" in engineer.get(PAGE).text
+
+
 @pytest.mark.parametrize("address", ["/definitions/none", "/definitions/none/edit"])
 def test_an_unknown_definition_has_no_page(engineer, address):
     assert engineer.get(address).status_code == 404

@@ -13,6 +13,7 @@ from alerting.console.definitions.documents import line_of_path, write_yaml_docu
 from alerting.console.definitions.form import FormGroup, draw_form
 from alerting.console.definitions.form_document import change_form, read_form
 from alerting.console.definitions.starts import list_starts
+from alerting.definitions.assets import EventType
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
 from alerting.usecases.definitions.sync import apply
@@ -227,6 +228,18 @@ def test_text_and_form_change_each_other_over_the_server(engineer, platform):
     answer = send(engineer, EDIT, "apply", revision="1", shape="form", **inputs)
     assert answer.status_code == 303
     assert platform.definitions.newest_revision("too-hot").definition.above == 212.5
+
+
+def test_an_event_type_is_offered_with_its_title_and_described_with_it(engineer, platform):
+    stop = EventType(name="Stoerung_3", title="Störung Band 3", duration="lasting")
+    platform.assets.put_event_types([stop])
+    document = too_moist(problem={"event": "Stoerung_3"})
+    form = send(engineer, NEW, "form", write_yaml_document(document))
+    offered = re.search(r'name="s:problem.event"[^>]* list="([^"]+)"', form.text)[1]
+    options = form.text.partition(f'<datalist id="{offered}">')[2].partition("</datalist>")[0]
+    assert options == '<option value="Stoerung_3">Störung Band 3</option>'
+    apply(platform, [document], "ann", at(1), "x")
+    assert "Event Störung Band 3, 30 min ahead" in engineer.get("/definitions/too-moist").text
 
 
 def test_a_fault_stands_beside_its_field_in_the_form(engineer):

@@ -137,6 +137,22 @@ def test_what_is_ambiguous_is_chosen_on_the_page_with_the_likely_answers_first(b
     assert "2026-01-02 05:00:00 UTC" in text_of(page_after(browser, address))
 
 
+def test_events_with_columns_of_any_name_are_chosen_on_the_page(browser):
+    """Each choice stands there once: a second, empty one refused what the first had named."""
+    stops = b"Anlage;Art;Beginn;Ende\noven-1;Halt;13.01.2026 06:00;13.01.2026 06:10\n"
+    address = sent(browser, stops, name="stops.csv", what="events").headers["location"]
+    page = page_after(browser, address)
+    data = {"what": "events", "asset_column": "Anlage", "type_column": "Art", "time": "Beginn"}
+    for further in ({}, {"end_column": "Ende"}):
+        fields = re.findall(r'<(?:input|select)[^>]* name="(\w+)"', page.text)
+        assert fields.count("type_column") == fields.count("duration") == 1
+        browser.post(f"{address}/check", data={**data, **further, "csrf": csrf_of(page)})
+        page = page_after(browser, address)
+        if not further:
+            assert "Name with “Column of the end” the one of the ends" in text_of(page)
+    assert "1 row of oven-1" in text_of(page) and "Halt" in text_of(page)
+
+
 def test_a_name_that_is_none_is_refused_in_a_sentence(browser):
     address = sent(browser, european_file(), asset="oven-1").headers["location"]
     page = page_after(browser, address)
@@ -154,7 +170,11 @@ def test_a_file_is_written_from_the_page_and_leads_to_its_data_and_to_an_alert(b
     assert browser.post(f"{address}/write", data={"csrf": csrf}).status_code == 303
     page = page_after(browser, address)
     assert "480 rows are stored." in text_of(page)
-    assert 'href="/trends?asset=oven-1&amp;variable=Temperatur_Zone_1&amp;from=' in page.text
+    (link,) = re.findall(
+        r'href="(/trends\?asset=oven-1&amp;variable=Temperatur_Zone_1&amp;[^"]*)"', page.text
+    )
+    trend = text_of(browser.get(html.unescape(link)))
+    assert "2025-10-25 22:00 to 2025-10-26 06:00" in trend  # not the last 8 hours, to 05:59
     assert 'href="/definitions/new?asset=oven-1&amp;variable=Temperatur_Zone_1"' in page.text
     assert "imported" in text_of(browser.get("/import"))
     browser.post(f"{address}/delete", data={"csrf": csrf})

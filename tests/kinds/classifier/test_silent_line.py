@@ -76,3 +76,11 @@ def test_a_model_with_too_few_values_says_so_while_it_has_any(platform):
     (reason,) = unknown_after(platform, timedelta(minutes=40)).values()
     assert reason == TOO_FEW
     assert language("fr").translate(reason) == "trop peu de mesures depuis la pause"
+
+
+def test_it_stays_unknown_between_two_strides(platform):
+    """An evaluation that began and ended between two instants showed the asset as normal."""
+    (reason,) = unknown_after(platform, 3 * HOUR).values()
+    seconds = timedelta(seconds=20)
+    assert [*unknown_after(platform, 3 * HOUR + seconds).values()] == [reason]
+    assert [*unknown_after(platform, 3 * HOUR + 2 * seconds).values()] == [reason]
