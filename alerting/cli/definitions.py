@@ -278,7 +278,8 @@ def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
         parts += [f"since {cell(row['since'])}"] if row.get("since") else []
         parts += [model] if model else []
         parts += [f"evaluated to {cell(row['evaluated'])}"] if row.get("evaluated") else []
-        console.print(f"    {', '.join(parts)}")
+        if parts:
+            console.print(f"    {', '.join(parts)}")
     console.print(f"times: {zone()}", style="dim")
 
 

@@ -114,6 +114,11 @@ class Plants:
             self._names[asset] = found
         return self._names[asset]
 
+    def asset_title(self, asset: str) -> str:
+        """Return the title of an asset for people; its name without one."""
+        known = self._assets.get(asset)
+        return (known.title if known else None) or asset
+
     def for_asset(self, asset: str | None) -> Plant:
         """Return the plant of an asset; outside of all, and without an asset, `PLATFORM`."""
         return self.by_name.get(self.name_for(asset), PLATFORM) if asset else PLATFORM

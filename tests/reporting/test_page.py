@@ -4,6 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from alerting.definitions.assets import Asset
+from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
@@ -186,6 +188,14 @@ def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model()
     assert not re.search(r"\b(model|train|retrain|score)", texts)
     empty = replace(threshold_material([]), evaluated={})
     assert "model is in service" not in page_of(empty)
+
+
+def test_assets_are_named_by_their_titles():
+    material = good_material()
+    titled = History(Asset(name="oven-1", title="Kühlband Süd"))
+    page = page_of(replace(material, histories={"oven-1": titled}))
+    assert '<td class="asset">Kühlband Süd</td>' in page
+    assert ">oven-1<" not in page
 
 
 def test_problems_that_the_readings_showed_in_time_and_an_evaluation_only_later_are_told(good_page):

@@ -15,10 +15,11 @@ from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import new_shelf
 from alerting.readings.history import History
+from alerting.reporting.base.documents import to_document
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
 from alerting.reporting.definition.material import Reduced
-from alerting.reporting.definition.metrics import compute_metrics, to_document
+from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.retune import Retune
 from alerting.reporting.life.differences import Difference, find_reasons, list_differences

@@ -285,6 +285,21 @@ def test_of_15_alerts_of_one_oven_three_are_told_12_in_one_message_only_three_ar
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
 
 
+def test_messages_say_the_title_of_the_asset_and_programs_get_its_name():
+    mail = Mailbox("mail")
+    platform = crowded(mail)
+    titled = oven().model_copy(update={"name": "oven-1", "title": "Kühlband Süd"})
+    platform.assets.store_assets([titled])
+    tick(platform, 12)
+    read(platform, 200.0, 15)
+    tick(platform, 15)
+    assert [m.subject for m in mail.messages[3:5]] == [
+        "+12 more on Kühlband Süd",
+        "Over: too-hot-00 on Kühlband Süd",
+    ]
+    assert mail.messages[4].payload["asset"] == "oven-1"
+
+
 # --- quiet hours, escalation, heartbeat, from end to end
 # ------------------------------------------------------------------
 

@@ -159,10 +159,13 @@ def _find(platform: Platform, name: str) -> tuple[Document, str]:
     return asset_as_written(found), tag_of_asset(found)
 
 
-def _offered(platform: Platform, _: Document) -> dict[str, list[str]]:
+def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
     known = platform.assets.all()
     positions = {asset.position for asset in known if asset.position}
-    return {"parent": [asset.name for asset in known][:500], "position": sorted(positions)}
+    return {
+        "parent": {asset.name: asset.title or "" for asset in known[:500]},
+        "position": dict.fromkeys(sorted(positions), ""),
+    }
 
 
 ASSETS = EditedKind(

@@ -49,8 +49,8 @@ class EditedKind:
     """A kind of documents that the editor edits.
 
     `address`: of one of them, before its name; `new`: of the editor of a new one. `find`: document
-    and content tag by name. `offered`: names to choose from, by path. `parts`: the field whose
-    members have forms of their own.
+    and content tag by name. `offered`: names to choose from with their titles, by path. `parts`:
+    the field whose members have forms of their own.
     """
 
     what: str
@@ -61,7 +61,7 @@ class EditedKind:
     find: Callable[[Platform, str], tuple[Document, str]]
     review: Callable[[Platform, Document], Any]
     apply: Apply
-    offered: Callable[[Platform, Document], Mapping[str, list[str]]]
+    offered: Callable[[Platform, Document], Mapping[str, Mapping[str, str]]]
     parts: str = ""
 
 

@@ -155,18 +155,20 @@ def _find(platform: Platform, name: str) -> tuple[Document, str]:
     return found, tag_of_route(found)
 
 
-def _offered(platform: Platform, document: Document) -> dict[str, list[str]]:
-    channels = sorted(platform.channels)
+def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]]:
+    channels = dict.fromkeys(sorted(platform.channels), "")
     steps = document.get("escalation")
     number = len(steps) if isinstance(steps, list) else 0
     assets = platform.assets.all()
     return {
         "channels": channels,
         **{f"escalation.{n}.channels": channels for n in range(number)},
-        "match.assets": [asset.name for asset in assets],
-        "match.plants": [*Plants(assets).by_name],
-        "match.definitions": [one.name for one in platform.definitions.latest_revisions()],
-        "match.severity": ["low", "medium", "high", "critical"],
+        "match.assets": {asset.name: asset.title or "" for asset in assets},
+        "match.plants": {name: one.title for name, one in Plants(assets).by_name.items()},
+        "match.definitions": {
+            one.name: one.definition.title or "" for one in platform.definitions.latest_revisions()
+        },
+        "match.severity": dict.fromkeys(("low", "medium", "high", "critical"), ""),
     }
 
 

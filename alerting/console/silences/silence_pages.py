@@ -21,6 +21,7 @@ from alerting.console.web.rendering import render
 from alerting.definitions.assets import Asset, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITIES, Severity
+from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import translatable
 from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
 from alerting.operators.tiles import counting_order
@@ -254,6 +255,7 @@ def _one(request: Request, platform: Platform, id: str, may_answer: bool, refusa
         phase=found.phase(now),
         texts=texts_of(request, platform, [found])[found.id],
         raised=raised[:RAISED_SHOWN],
+        plants=Plants(platform.assets.get_many({e.asset for e in raised[:RAISED_SHOWN]}).values()),
         more=len(raised) - len(raised[:RAISED_SHOWN]),
         may_answer=may_answer,
         refusal=refusal,

@@ -80,10 +80,12 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
         and any(one.changes for one in all_advice(episode))
     )
     seen = recognition_of(platform, episode, now) if asks else None
+    asset = platform.assets.get(episode.asset)
     page = render(
         "link.html",
         request,
         e=episode,
+        asset_title=(asset and asset.title) or episode.asset,
         grant=grant,
         answer=LABELS[grant.purpose],
         answered=answered,

@@ -127,6 +127,17 @@ class Material:
         )
 
     @property
+    def asset_titles(self) -> dict[str, str]:
+        """Return the titles of assets that have one; with the name where several have the same."""
+        assets = [history.asset for history in self.histories.values()]
+        times = Counter(asset.title for asset in assets)
+        return {
+            asset.name: asset.title if times[asset.title] == 1 else f"{asset.title} ({asset.name})"
+            for asset in assets
+            if asset.title
+        }
+
+    @property
     def evaluated_times(self) -> dict[str, timedelta]:
         """Return how long any value was known, by asset."""
         return {

@@ -2,11 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
-
-from pydantic_core import to_jsonable_python
 
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Spread
@@ -158,6 +155,11 @@ class ReportMetrics:
     previous: PreviousPeriod | None = None
     values: ValueMetrics | None = None
     has_alarm: bool = True
+    asset_titles: dict[str, str] = field(default_factory=dict)
+
+    def asset_title(self, asset: str) -> str:
+        """Return the title of an asset for people; its name without one."""
+        return self.asset_titles.get(asset, asset)
 
     @property
     def missed(self) -> tuple[ReportedProblem, ...]:
@@ -254,6 +256,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         models=tuple(m.models),
         evaluated=dict(m.evaluated),
+        asset_titles=m.asset_titles,
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
         counted={outcome: counted[outcome] for outcome in OUTCOMES},
         too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
@@ -306,11 +309,6 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
         else (),
     )
     return compute_money(m.definition.costs, counted, min(m.as_of, m.end))
-
-
-def to_document(value: Any) -> Any:
-    """Return JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
-    return to_jsonable_python(value, inf_nan_mode="null")
 
 
 def _reason(episode: Episode, m: Material) -> str:

@@ -235,7 +235,7 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
         _draw_episodes(
             axes, [e for e in metrics.episodes if e.asset == asset], lane, least, metrics.end
         )
-    axes.set_yticks(range(len(lanes)), reversed(lanes))
+    axes.set_yticks(range(len(lanes)), [metrics.asset_title(one) for one in reversed(lanes)])
     axes.set_ylim(-0.6, len(lanes) - 0.4)
     axes.grid(axis="y", visible=False)
 

@@ -170,7 +170,8 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
                 "{times} of them on {day} between {start} and {end}", times=times, **times_of_day
             )
         return
-    asset, times = Counter(e.asset for e in wrong).most_common(1)[0]
+    found, times = Counter(e.asset for e in wrong).most_common(1)[0]
+    asset = m.asset_title(found)
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
         if times == len(wrong):
             yield language.say("all of them on {asset}", asset=asset)

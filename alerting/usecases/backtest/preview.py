@@ -18,7 +18,7 @@ from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, Document, Progress
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.definition.metrics import to_document
+from alerting.reporting.base.documents import to_document
 from alerting.usecases.backtest.backtest import in_service, require_past
 from alerting.usecases.backtest.cached_readings import CachedReadings, SeriesCache
 from alerting.usecases.backtest.comparison import PreviewComparison, compare_alarms

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language, template, translatable
 from alerting.notifications.notification import new_message
 from alerting.notifications.routing import channels_of
@@ -52,7 +53,7 @@ def send_handover(
         raise UserError(translatable("the route “{name}” has no configured channel", name=route))
     language = language_of(found, platform.language)
     subject = _subject(account, language)
-    text = "\n".join(describe_account(account, language))
+    text = "\n".join(describe_account(account, Plants(platform.assets.all()), language))
     handover = account.handover
     digest = hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:12]
     payload = {"handover": handover.id, "page": address, "sender": actor.name}
@@ -79,9 +80,9 @@ def _subject(account: ShiftAccount, language: Language) -> str:
     return language.say("Hand-over {shift}", shift=names or language.say("of the plant"))
 
 
-def describe_account(account: ShiftAccount, language: Language) -> list[str]:
+def describe_account(account: ShiftAccount, plants: Plants, language: Language) -> list[str]:
     """Return a hand-over as lines of text, with instants that the delivery writes as local
-    times."""
+    times. `plants`: know the titles of its assets."""
     summary = account.summary
     chosen = account.chosen
     handover = account.handover
@@ -103,20 +104,23 @@ def describe_account(account: ShiftAccount, language: Language) -> list[str]:
     ]
     sections = (
         (language.say("Notes"), notes),
-        (language.say("Open now"), [_alarm(one, language) for one in summary.open]),
+        (language.say("Open now"), [_alarm(one, plants, language) for one in summary.open]),
         (
             language.say("Unanswered, of earlier shifts"),
-            [_alarm(one, language) for one in summary.left],
+            [_alarm(one, plants, language) for one in summary.left],
         ),
-        (language.say("What was done"), [_deed(one, language) for one in summary.deeds]),
-        (language.say("Ended in this shift"), [_alarm(one, language) for one in summary.over]),
+        (language.say("What was done"), [_deed(one, plants, language) for one in summary.deeds]),
+        (
+            language.say("Ended in this shift"),
+            [_alarm(one, plants, language) for one in summary.over],
+        ),
         (
             language.say("Muted"),
             [
                 language.say(
                     "{definition} on {asset} until {until}: {reason} ({person})",
                     definition=one.definition,
-                    asset=one.asset,
+                    asset=plants.asset_title(one.asset),
                     until=one.until.isoformat() if one.until else language.say("returned by hand"),
                     reason=language.translate(one.reason),
                     person=one.actor,
@@ -143,13 +147,13 @@ def _section(title: str, listed: Sequence[str]) -> list[str]:
     return ["", f"{title}:", *(f"- {one}" for one in listed)] if listed else []
 
 
-def _alarm(alarm: ShiftAlarm, language: Language) -> str:
+def _alarm(alarm: ShiftAlarm, plants: Plants, language: Language) -> str:
     parts = [
         language.say(
             "{severity}: {title} on {asset}, since {since}",
             severity=language.translate(SEVERITY_NAMES[alarm.severity]),
             title=alarm.title,
-            asset=alarm.asset,
+            asset=plants.asset_title(alarm.asset),
             since=alarm.raised_at.isoformat(),
         )
     ]
@@ -162,8 +166,9 @@ def _alarm(alarm: ShiftAlarm, language: Language) -> str:
     return "; ".join(parts)
 
 
-def _deed(deed: ShiftDeed, language: Language) -> str:
+def _deed(deed: ShiftDeed, plants: Plants, language: Language) -> str:
     what = language.translate(DEED_NAMES[deed.kind])
     text = f": {deed.text}" if deed.text else ""
     outcome = f" ({language.translate(OUTCOME_NAMES[deed.outcome])})" if deed.outcome else ""
-    return f"{deed.at.isoformat()} {deed.actor} {what}{text}; {deed.title}, {deed.asset}{outcome}"
+    where = plants.asset_title(deed.asset)
+    return f"{deed.at.isoformat()} {deed.actor} {what}{text}; {deed.title}, {where}{outcome}"

@@ -256,6 +256,7 @@ def _message(
             zone,
             conflicts,
             reads,
+            current_round.plants.asset_title(episode.asset),
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)

@@ -90,15 +90,16 @@ def message(
     zone: tzinfo = UTC,
     conflicts: Sequence[str] = (),
     language: Language = ENGLISH,
+    asset: str | None = None,
 ) -> Message:
     """Return the message of one notification of an episode.
 
     `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its
     delivery; times are those of `zone`. `conflicts`: sentences on open alerts of the asset with the
-    opposite advice. The payload is for programs, and in English.
+    opposite advice. `asset`: the title of its asset. The payload is for programs, and in English.
     """
     reader = Reader(now or notification.created_at, zone, language)
-    subject = _subject(episode, notification, reader)
+    subject = _subject(episode, notification, reader, asset or episode.asset)
     details = _DETAILS.get(notification.transition, _open_lines)
     lines = [subject, *details(episode, notification, reader)]
     if notification.transition not in _DETAILS:
@@ -168,9 +169,9 @@ def shelf_message(
     return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)
 
 
-def _subject(episode: Episode, notification: Notification, reader: Reader) -> str:
+def _subject(episode: Episode, notification: Notification, reader: Reader, asset: str) -> str:
     """Return the subject line: first what has happened, then the severity, then title and asset."""
-    alert = reader.say("{title} on {asset}", title=episode.title, asset=episode.asset)
+    alert = reader.say("{title} on {asset}", title=episode.title, asset=asset)
     if notification.transition == "closed" and episode.withdrawn:
         return reader.say("Withdrawn: {alert}", alert=alert)
     if notification.transition == "closed":
@@ -189,7 +190,7 @@ def _subject(episode: Episode, notification: Notification, reader: Reader) -> st
     severity = reader.language.translate(
         SEVERITY_NAMES[stated_severity(episode, notification)]
     ).upper()
-    alarm = reader.say(_ALERT, severity=severity, title=episode.title, asset=episode.asset)
+    alarm = reader.say(_ALERT, severity=severity, title=episode.title, asset=asset)
     subject = _SUBJECTS.get(notification.transition)
     return (
         reader.say(

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language, language, template, translatable
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, new_message
@@ -122,7 +123,8 @@ def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
     ]
     if found:
         lines.append(reads.say("Raised meanwhile: {number}", number=len(found)))
-        lines += [_line(episode, reads) for episode in found[:_LISTED]]
+        plants = Plants(platform.assets.get_many({e.asset for e in found[:_LISTED]}).values())
+        lines += [_line(episode, plants, reads) for episode in found[:_LISTED]]
     else:
         lines.append(reads.say("No alarm was raised meanwhile."))
     if len(found) > _LISTED:
@@ -130,11 +132,11 @@ def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
     return _messages(silence, "ended", subject, lines, silence.end)
 
 
-def _line(episode: Episode, reads: Language) -> str:
+def _line(episode: Episode, plants: Plants, reads: Language) -> str:
     values = {
         "when": episode.raised_at.isoformat(),
         "title": episode.title,
-        "asset": episode.asset,
+        "asset": plants.asset_title(episode.asset),
     }
     if episode.condition == "open":
         return reads.say("{when}: {title} on {asset}, still open", **values)

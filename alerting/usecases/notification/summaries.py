@@ -60,7 +60,9 @@ def _write(platform: MutingPorts, members: Sequence[Member], plants: Plants, now
     plant = plants.for_asset(first.asset)
     reads = language_of(route, plant.language(platform.language))
     subject, text = (
-        _flood_summary(members, reads) if first.postponed_by == "flood" else _digest(members, reads)
+        _flood_summary(members, plants, reads)
+        if first.postponed_by == "flood"
+        else _digest(members, plants, reads)
     )
     payload = {"asset": first.asset} if first.postponed_by == "flood" else {}
     if plant.name:
@@ -89,13 +91,14 @@ def _write(platform: MutingPorts, members: Sequence[Member], plants: Plants, now
     return True
 
 
-def _flood_summary(members: Sequence[Member], language: Language) -> tuple[str, str]:
-    subject = language.say(
-        "+{number} more on {asset}", number=len(members), asset=members[0][0].asset
-    )
+def _flood_summary(
+    members: Sequence[Member], plants: Plants, language: Language
+) -> tuple[str, str]:
+    asset = plants.asset_title(members[0][0].asset)
+    subject = language.say("+{number} more on {asset}", number=len(members), asset=asset)
     lines = []
     for episode, _ in _by_raise(members):
-        values = {**_values(episode, language), "since": episode.raised_at.isoformat()}
+        values = {**_values(episode, plants, language), "since": episode.raised_at.isoformat()}
         if episode.condition == "closed":
             lines.append(
                 language.say("{severity}: {title}, since {since}; over: {reason}", **values)
@@ -105,17 +108,18 @@ def _flood_summary(members: Sequence[Member], language: Language) -> tuple[str, 
     return subject, _listing(subject, lines, language)
 
 
-def _digest(members: Sequence[Member], language: Language) -> tuple[str, str]:
+def _digest(members: Sequence[Member], plants: Plants, language: Language) -> tuple[str, str]:
     subject = language.say(
         "{number} alerts raised and over before a notification was sent", number=len(members)
     )
     if len(members) == 1:
         subject = language.say(
-            "Raised and over: {severity}: {title} on {asset}", **_values(members[0][0], language)
+            "Raised and over: {severity}: {title} on {asset}",
+            **_values(members[0][0], plants, language),
         )
     lines = []
     for episode, _ in _by_raise(members):
-        values = _values(episode, language)
+        values = _values(episode, plants, language)
         start = episode.raised_at.isoformat()
         if episode.closed_at:
             end = episode.closed_at.isoformat()
@@ -138,11 +142,11 @@ def _digest(members: Sequence[Member], language: Language) -> tuple[str, str]:
     return subject, _listing(f"{subject}:", lines, language)
 
 
-def _values(episode: Episode, language: Language) -> dict[str, str]:
+def _values(episode: Episode, plants: Plants, language: Language) -> dict[str, str]:
     return {
         "severity": language.translate(SEVERITY_NAMES[episode.severity]).upper(),
         "title": episode.title,
-        "asset": episode.asset,
+        "asset": plants.asset_title(episode.asset),
         "reason": sentence(language.translate(episode.evaluation.reason)),
     }
 

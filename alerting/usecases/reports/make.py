@@ -17,10 +17,11 @@ from alerting.ports import (
     ReportHead,
     ReportPorts,
 )
+from alerting.reporting.base.documents import to_document
 from alerting.reporting.base.table import Table
 from alerting.reporting.definition.conclusion import Judgement, conclude
 from alerting.reporting.definition.material import Material
-from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics, to_document
+from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
 from alerting.reporting.life.key_metrics import key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.page.sentences import head_sentences

@@ -7,7 +7,7 @@ from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import language, translatable
 from alerting.ports import ReportContent, ReportPorts, Reports
 from alerting.ports.logs import id_logger
-from alerting.reporting.definition.metrics import to_document
+from alerting.reporting.base.documents import to_document
 from alerting.reporting.life.key_metrics import plant_key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.life.periods import Period, period_before
