@@ -198,6 +198,15 @@ def test_assets_are_named_by_their_titles():
     assert ">oven-1<" not in page
 
 
+def test_a_long_title_leaves_the_lanes_of_the_timeline_their_width():
+    long = Asset(name="oven-1", title="Kühlband Süd hinter Ofen 2 " * 7)
+    page = page_of(replace(good_material(), histories={"oven-1": History(long)}))
+    timeline = page[page.index("<svg") : page.index("</svg>")]
+    assert "Kühlband Süd hinter<" in timeline
+    assert timeline.count("Kühlband") == 2
+    assert long.title.strip() in page
+
+
 def test_problems_that_the_readings_showed_in_time_and_an_evaluation_only_later_are_told(good_page):
     material = good_material()
     first, *others = material.episodes

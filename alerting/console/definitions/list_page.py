@@ -181,7 +181,7 @@ def _page(
     revisions = platform.definitions.revisions(name)[::-1]
     chosen = _chosen(platform, name, revisions, start, end)
     episodes = platform.episodes.find(definition=name, limit=EPISODES_SHOWN)
-    assets = platform.assets.find_matching({episode.asset for episode in episodes})
+    assets = platform.assets.get_many({episode.asset for episode in episodes}).values()
     return render(
         "definitions/definition.html",
         request,

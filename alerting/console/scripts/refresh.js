@@ -7,8 +7,7 @@ const LONGEST_PRESS_MS = 10_000; // a finger that leaves the window is not seen 
 const CLICK_MS = 300; // after a finger goes up, within which its click comes
 let shown = null; // tag of the answer that is shown, where the server gives one
 let pressedAt = null; // when a finger or button of the mouse went down that is not up again
-
-let release = null;
+let release = null; // forgets that soon after it went up
 
 function press() {
   clearTimeout(release);

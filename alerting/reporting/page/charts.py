@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -209,6 +210,11 @@ def lanes_of(metrics: ReportMetrics) -> list[str]:
     return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
 
 
+def _cut(title: str) -> str:
+    """Return the beginning of a title in two short lines, so that the lanes keep their width."""
+    return fill(title, 22, max_lines=2, placeholder=" …")
+
+
 def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> None:
     position = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
     # thinner would not be seen
@@ -235,7 +241,8 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
         _draw_episodes(
             axes, [e for e in metrics.episodes if e.asset == asset], lane, least, metrics.end
         )
-    axes.set_yticks(range(len(lanes)), [metrics.asset_title(one) for one in reversed(lanes)])
+    titles = [metrics.asset_title(one) for one in reversed(lanes)]
+    axes.set_yticks(range(len(lanes)), [_cut(title) for title in titles])
     axes.set_ylim(-0.6, len(lanes) - 0.4)
     axes.grid(axis="y", visible=False)
 

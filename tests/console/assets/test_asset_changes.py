@@ -37,6 +37,13 @@ def tag_of(client, name="oven-1"):
     return client.get(f"{URL}/{name}", headers=VIEWER).headers["etag"]
 
 
+def test_the_form_offers_names_with_their_titles(client):
+    log_in(client, ADMIN_TOKEN)
+    page = client.get("/new-asset").text
+    assert '<option value="line">The line</option>' in page
+    assert '<option value="oven-1"></option>' in page
+
+
 def test_a_check_names_the_definitions_that_read_a_changed_variable_or_become_faulty(
     client, platform
 ):

@@ -49,6 +49,19 @@ def test_the_page_tells_what_the_shift_did_and_leaves(browser):
     assert "Not signed yet." in text
 
 
+def test_the_message_says_the_titles_of_assets(browser, plant):
+    for number in (1, 2):
+        asset = plant.assets.get(f"oven-{number}")
+        titled = asset.model_copy(update={"title": f"Ofen {number}"})
+        plant.assets.store_assets([titled])
+    log_in(browser, ADMIN_TOKEN)
+    assert submit(browser, "send", route="night").status_code == 200
+    text = plant.channels["mail"].messages[-1].text
+    assert "nina acted: belt slowed; Too hot, Ofen 1 (avoided)" in text
+    assert "Too hot on Ofen 2, since" in text
+    assert "oven-" not in text
+
+
 def test_the_page_shows_what_changes_as_the_front_page_does(browser):
     log_in(browser)
     for path in (PAGE, "/"):

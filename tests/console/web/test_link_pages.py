@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.attempts import REQUESTS, RateLimit
+from alerting.definitions.assets import Asset
 from tests.builders import at
 from tests.helpers.episodes import episode, full_episode
 from tests.in_memory_platform import HandClock, in_memory_platform
@@ -34,6 +35,22 @@ def test_a_page_leaks_its_address_to_nobody_and_is_not_kept(served):
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert "noindex" in answer.headers["x-robots-tag"]
+
+
+def test_it_says_the_title_of_the_asset():
+    clock = HandClock(at(10))
+    platform = replace(
+        in_memory_platform(),
+        links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now),
+    )
+    platform.episodes.insert(episode(1))
+    (made,) = platform.episodes.find()
+    platform.assets.store_assets([Asset(name=made.asset, title="Ofen Süd")])
+    url = platform.links.answer_links(made.id, "anna")[0].url
+    assert (
+        "<small>Ofen Süd</small>"
+        in TestClient(create_app(platform, TOKENS, now=clock.now)).get(url).text
+    )
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
