@@ -85,7 +85,10 @@ def test_the_limit_of_a_point_chooses_it_among_all_allowed_ones(drawn, longest):
 
 @pytest.mark.parametrize(
     ("rate", "following", "limit"),
-    [(0, None, 0.1), (0, 0.06, 0.03), (1.23, None, 2.0), (1.23, 1.5, 1.3), (1.23, 1.231, 1.23)],
+    [
+        *[(0, None, 0.1), (0, 0.06, 0.03), (1.23, None, 2.0), (1.23, 1.5, 1.3)],
+        *[(1.23, 1.231, 1.23), (0, 5e-324, 0.0), (5e-324, None, 5e-324), (1e-307, 1e-306, 1e-307)],
+    ],
 )
 def test_a_limit_is_a_short_number_between_two_points(rate, following, limit):
     assert limit_choosing(rate, following) == limit

@@ -9,6 +9,7 @@ from typing import Any
 MOST = 10
 _USUAL_STATE = 0.5  # an alarm that holds for longer is no choice
 _LEAST_LIMIT = 0.1  # false alarms a week and asset
+_SMALLEST_RATE = 1e-9  # false alarms a week; what is below is a damaged figure
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,12 @@ def limit_choosing(rate: float, following: float | None) -> float:
     if rate <= 0:
         if following is None:
             return _LEAST_LIMIT
+        if following < _SMALLEST_RATE:
+            return 0.0
         step = 10.0 ** floor(log10(following / 2))
         return min(floor(following / 2 / step) * step, _LEAST_LIMIT)
+    if rate < _SMALLEST_RATE:
+        return rate
     for digits in range(1, 6):
         step = 10.0 ** (floor(log10(rate)) - digits + 1)
         limit = float(f"{ceil(rate / step - 1e-9) * step:.6g}")
