@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +142,12 @@ class ReadingWrites(Protocol):
     ) -> bool:
         """Write events, each after the one that it replaces; False if another process has written
         one of them meanwhile."""
+
+    def delete_events(self, events: Sequence[EventRow]) -> int:
+        """Delete events that are still stored exactly so; return their number."""
+
+    def has_events(self, event_type: str) -> bool:
+        """Return whether an event of a type is stored, of any asset."""
 
 
 class Readings(Protocol):
@@ -321,79 +327,3 @@ class ReadingBatch(Sequence[ReadingRow]):
             ReadingRow(asset, ts, v, self.quality.get(i, {}))
             for i, (asset, ts, v) in enumerate(keyed)
         ]
-
-
-ImportState = Literal["arriving", "checking", "refused", "checked", "writing", "done", "failed"]
-
-
-@dataclass(frozen=True)
-class ImportChoices:
-    """The choices of a person for the import of a file, as the options of `alerting import
-    readings` or `alerting import events`. None: as the file shows it. `rename`: pairs of title and
-    name; `skip_bad`: import the good lines of a file that has bad ones.
-
-    `what`: the lines are readings or events; of events, `event_type`: of all lines, else
-    `type_column` names it; `duration`: of types that are new."""
-
-    asset: str | None = None
-    asset_column: str | None = None
-    time: str | None = None
-    time_format: str | None = None
-    zone: str | None = None
-    separator: str | None = None
-    decimal: str | None = None
-    encoding: str | None = None
-    rename: tuple[tuple[str, str], ...] = ()
-    only: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    duplicates: Literal["refuse", "last", "mean"] = "refuse"
-    skip_bad: bool = False
-    what: Literal["readings", "events"] | None = None
-    event_type: str | None = None
-    type_column: str | None = None
-    end_column: str | None = None
-    duration: Literal["instant", "lasting"] | None = None
-
-
-@dataclass(frozen=True)
-class ImportJob:
-    """A file that a person imports in the browser or over the API, and what became of it.
-
-    `name`: of the file as its sender named it. `understood`: what was recognised in it, `preview`:
-    its first rows as they will be stored. `fault`: why it was refused. `result`: counts of what was
-    written. `seen_at`: when its worker last showed that it is alive.
-    """
-
-    id: str
-    name: str
-    actor: str
-    created_at: datetime
-    size: int
-    choices: ImportChoices = field(default_factory=ImportChoices)
-    state: ImportState = "arriving"
-    step: str | None = None
-    progress: float = 0.0
-    seen_at: datetime | None = None
-    understood: Mapping[str, Any] | None = None
-    preview: tuple[Mapping[str, Any], ...] = ()
-    fault: str | None = None
-    result: Mapping[str, Any] | None = None
-    ended_at: datetime | None = None
-    version: int = 1
-
-
-class ImportJobs(Protocol):
-    """The documents of imports."""
-
-    def insert(self, job: ImportJob) -> bool: ...
-
-    def replace(self, job: ImportJob) -> bool:
-        """Store the next version of a job; return False unless the stored one is that before it."""
-
-    def get(self, id: str) -> ImportJob | None: ...
-
-    def all(self) -> list[ImportJob]:
-        """Return all jobs, newest first."""
-
-    def forget(self, id: str) -> None:
-        """Remove a job. Idempotent."""

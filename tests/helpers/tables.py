@@ -35,12 +35,15 @@ class Importer:
         reject = self.rejects.append if skip_bad else None
         return check_readings(source, self.plant, reject=reject).write(now=NOW, actor="me")
 
-    def events(self, content, columns=None, duration=None, skip_bad=False, **layout):
+    def events(
+        self, content, columns=None, duration=None, skip_bad=False, take_back=False, **layout
+    ):
         source = EventsFile(self.file(content), Layout(**layout), EventColumns(**(columns or {})))
         reject = self.rejects.append if skip_bad else None
-        return check_events(source, self.plant, duration=duration, reject=reject).write(
-            now=NOW, actor="me"
+        checked = check_events(
+            source, self.plant, duration=duration, reject=reject, take_back=take_back
         )
+        return checked.write(now=NOW, actor="me")
 
     def expect_refusal(self, *message, call=None, **options):
         with pytest.raises(UserError) as refusal:

@@ -339,3 +339,9 @@ class ArchivedWrites:
         self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
     ) -> bool:
         return self._stored.write_events(changes, arrived_at)
+
+    def delete_events(self, events: Sequence[EventRow]) -> int:
+        return self._stored.delete_events(events)
+
+    def has_events(self, event_type: str) -> bool:
+        return self._stored.has_events(event_type)

@@ -93,6 +93,18 @@ class MemoryReadings:
             self._events.setdefault(event.asset, {})[event.type, event.start] = event
         return True
 
+    def delete_events(self, events: Sequence[EventRow]) -> int:
+        deleted = 0
+        for event in events:
+            of_asset = self._events.get(event.asset, {})
+            if of_asset.get((event.type, event.start)) == event:
+                del of_asset[event.type, event.start]
+                deleted += 1
+        return deleted
+
+    def has_events(self, event_type: str) -> bool:
+        return any(name == event_type for stored in self._events.values() for name, _ in stored)
+
     def load(
         self,
         asset: Asset,

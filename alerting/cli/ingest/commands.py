@@ -110,6 +110,7 @@ def events(
     only: options.Only = None,
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
+    take_back: options.TakeBack = False,
     dry_run: options.DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -136,7 +137,9 @@ def events(
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         known_after = None if delay is None else _duration(delay, "--delay")
         _import(
-            partial(check_events, source, duration=duration, delay=known_after),
+            partial(
+                check_events, source, duration=duration, delay=known_after, take_back=take_back
+            ),
             reject,
             dry_run,
             as_json,

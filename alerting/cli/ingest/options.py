@@ -142,6 +142,16 @@ Strict = Annotated[
         ),
     ),
 ]
+TakeBack = Annotated[
+    bool,
+    typer.Option(
+        "--take-back",
+        help=(
+            "Remove the stored events that equal those of the file, instead of storing them: give "
+            "the options of the import that was wrong. Try it with --dry-run."
+        ),
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Check the file, print the detected format, and write nothing."),

@@ -33,6 +33,8 @@ def print_understood(understood: "Understood") -> None:
         )
     for line in [*_bad_cells(understood.columns), *understood.notes]:
         console.print(f"  {line}")
+    if understood.removes is not None:
+        console.print(f"  {_count(understood.removes, 'event')} stored exactly as in this file")
 
 
 def _count(what: int | Sequence[str], noun: str) -> str:
@@ -133,6 +135,8 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         f"{result.new:,} new of {result.rows:,} {result.what} of "
         f"{_count(result.assets, 'asset')}{span}"
     ]
+    if result.understood and result.understood.removes is not None:
+        lines = [f"{result.removed:,} removed of {result.rows:,} events of the file"]
     if result.created:
         lines.append(f"new assets: {_names(result.created)}")
     if result.event_types:
@@ -140,7 +144,12 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
             "event types: "
             + ", ".join(f"{name} ({kind})" for name, kind in result.event_types.items())
         )
-    if result.late:
+    if result.late and result.removed:
+        lines.append(
+            "the next evaluation evaluates their times again as far as the definitions' allowed "
+            "lateness reaches (see: alerting late-data)"
+        )
+    elif result.late:
         lines.append(
             f"{result.late:,} came after their time was evaluated: the next evaluation evaluates "
             "it again as far as the "

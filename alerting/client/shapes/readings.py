@@ -32,6 +32,7 @@ ChoicesBody = TypedDict(
         "type_column": NotRequired[str | None],
         "end_column": NotRequired[str | None],
         "duration": NotRequired[Literal["instant", "lasting"] | None],
+        "take_back": NotRequired[bool],
     },
 )
 """How a file is read, where it is left open or recognised wrongly; as the options of `alerting
@@ -128,6 +129,7 @@ UnderstoodView = TypedDict(
         "columns": list[ColumnView],
         "number_of_columns": int,
         "notes": list[str],
+        "removes": NotRequired[int | None],
     },
 )
 """The recognised content of a file. Of assets, the first 50; of columns, the first 500.
@@ -149,12 +151,14 @@ WrittenView = TypedDict(
         "variables": dict[str, str],
         "event_types": NotRequired[dict[str, str]],
         "late": int,
+        "removed": NotRequired[int],
         "bad_quality": int,
         "uncertain": int,
         "notes": list[str],
     },
 )
-"""Counts of a written import. `late`: rows that came after their time was evaluated."""
+"""Counts of a written import. `late`: rows that came after their time was evaluated; `removed`:
+stored events that were taken back."""
 
 ImportView = TypedDict(
     "ImportView",

@@ -1,6 +1,7 @@
 """Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,7 @@ _OTHER_SESSION = translatable(
 FIRST = ("what", "asset", "zone", "time_format", "time")
 """Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
 OTHERS = ("asset_column", "separator", "decimal", "encoding", "missing", "duplicates", "skip_bad")
-OF_EVENTS = ("event_type", "type_column", "end_column", "duration")
+OF_EVENTS = ("event_type", "type_column", "end_column", "duration", "take_back")
 """Choices of a file of events alone."""
 CHOICES = (*FIRST, *OF_EVENTS, *OTHERS)
 WHAT: Mapping[str, Literal["readings", "events"]] = {"readings": "readings", "events": "events"}
@@ -118,6 +119,7 @@ def check_again(
     type_column: FormField = "",
     end_column: FormField = "",
     duration: FormField = "",
+    take_back: FormField = "",
     title: SEVERAL = [],  # noqa: B006 - FastAPI copies it
     name: SEVERAL = [],  # noqa: B006
     before: SEVERAL = [],  # noqa: B006
@@ -138,6 +140,7 @@ def check_again(
                 "only": job.choices.only,
                 "missing": [line.strip() for line in missing.splitlines() if line.strip()],
                 "skip_bad": skip_bad == "yes",
+                "take_back": take_back == "yes",
             }
         )
         imports.check(job, body.choices())
@@ -154,6 +157,16 @@ def write_file(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -
     """Begin to write the readings of a file, or go on."""
     try:
         return _to(imports.write(id))
+    except UserError as fault:
+        return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
+
+
+@pages.post("/import/{id}/take-back", response_class=HTMLResponse)
+def take_back(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
+    """Check which events of an imported file are stored, before they are removed."""
+    job = imports.find(id)
+    try:
+        return _to(imports.check(job, replace(job.choices, take_back=True)))
     except UserError as fault:
         return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
 
@@ -270,6 +283,10 @@ def _options(view: ImportView, fault: str, language: Language) -> dict[str, list
             ("", say(translatable("lasting if there are ends, else instant"))),
             ("lasting", say(translatable("lasting"))),
             ("instant", say(translatable("instant"))),
+        ],
+        "take_back": [
+            ("", say(translatable("store them"))),
+            ("yes", say(translatable("remove those that are stored exactly so"))),
         ],
         "duplicates": [
             ("refuse", say(translatable("refuse them if their values differ"))),

@@ -34,6 +34,7 @@ FIELDS: Mapping[str, str] = {
     "--end-column": "end_column",
     "--lasting": "duration",
     "--instant": "duration",
+    "--take-back": "take_back",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
 LABELS: Mapping[str, str] = {
@@ -55,6 +56,7 @@ LABELS: Mapping[str, str] = {
     "type_column": translatable("Column of the type"),
     "end_column": translatable("Column of the end"),
     "duration": translatable("Duration of new types"),
+    "take_back": translatable("What becomes of the events"),
 }
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
@@ -120,7 +122,11 @@ class ChoicesBody(BaseModel):
         None, description="Of events: the column of the end; `end` if there is one."
     )
     duration: Literal["instant", "lasting"] | None = Field(
-        None, description="Of events: whether types that are new have a duration."
+        None, description="Of events: whether types without a stored event have a duration."
+    )
+    take_back: StrictBool = Field(
+        False,
+        description="Of events: remove the stored ones that equal the lines, to correct an import.",
     )
 
     def choices(self) -> ImportChoices:
@@ -135,6 +141,7 @@ class ChoicesBody(BaseModel):
             skip_bad=self.skip_bad,
             what=self.what,
             duration=self.duration,
+            take_back=self.take_back,
         )
 
 
@@ -199,6 +206,9 @@ class UnderstoodView(View):
     columns: list[ColumnView]
     number_of_columns: int
     notes: list[str]
+    removes: int | None = Field(
+        None, description="How many stored events equal the lines, if they are to be removed."
+    )
 
 
 class RowView(View):
@@ -212,7 +222,8 @@ class RowView(View):
 
 
 class WrittenView(View):
-    """Counts of a written import. `late`: rows that came after their time was evaluated."""
+    """Counts of a written import. `late`: rows that came after their time was evaluated; `removed`:
+    stored events that were taken back."""
 
     what: Literal["readings", "events"] = "readings"
     rows: int
@@ -227,6 +238,7 @@ class WrittenView(View):
     variables: dict[str, str]
     event_types: dict[str, str] = Field(default_factory=dict)
     late: int
+    removed: int = 0
     bad_quality: int
     uncertain: int
     notes: list[str]

@@ -220,6 +220,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "update": writing_all("changes", _at(1, _on_asset)),
         "stored_events": writing_all("rows", _on_asset),
         "write_events": writing_all("changes", _at(1, _on_asset)),
+        "delete_events": writing_all("events", _on_asset),
+        "has_events": allowed,
     },
     "rollups": {
         "state": asked("asset", Sight.reads, lambda: None),

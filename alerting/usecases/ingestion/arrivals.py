@@ -212,6 +212,35 @@ def _add_events(
     )
 
 
+def same_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> list[EventRow]:
+    """Return the stored events that equal one of these rows: of the same asset, type, start and
+    end, with its attributes."""
+    stored = {(event.asset, event.type, event.start): event for event in writes.stored_events(rows)}
+    found: dict[tuple[str, str, datetime], EventRow] = {}
+    for row in rows:
+        key = (row.asset, row.type, whole_millis(row.start))
+        event = stored.get(key)
+        if event is None or event.end != (row.end and whole_millis(row.end)):
+            continue
+        if row.attributes.items() <= event.attributes.items():
+            found[key] = event
+    return list(found.values())
+
+
+def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> int:
+    """Delete the stored events that equal one of these rows; return their number. What was
+    evaluated with them is evaluated again, as after a late event. Idempotent."""
+    removed = 0
+    for start in range(0, len(rows), _MOST_ROWS):
+        events = same_events(plant.reading_writes, rows[start : start + _MOST_ROWS])
+        if not events:
+            continue
+        turns = [_Touched(event.asset, event.start, events=(event.type,)) for event in events]
+        with _recorded(plant.arrivals, partial(_parts, turns), now):
+            removed += plant.reading_writes.delete_events(events)
+    return removed
+
+
 def _changed_events(
     writes: ReadingWrites, rows: Sequence[EventRow]
 ) -> tuple[list[tuple[EventRow | None, EventRow]], int]:

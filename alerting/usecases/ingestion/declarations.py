@@ -1,6 +1,6 @@
 """Declarations of an import: types of columns, variables of assets, durations of event types."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
@@ -130,13 +130,17 @@ def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
 
 
 def event_durations(
-    source: Source, profile: EventsProfile, stored: Mapping[str, Duration], wanted: Duration | None
+    source: Source,
+    profile: EventsProfile,
+    stored: Mapping[str, Duration],
+    wanted: Duration | None,
+    has_events: Callable[[str], bool],
 ) -> dict[str, Duration]:
     """Return the duration by event type: the wanted one, the stored one, else lasting if the file
-    has a column of ends.
+    has a column of ends. A stored type without events (`has_events`) may get another one.
 
-    Raises UserError if a stored type is contradicted, or if the ends may have been forgotten:
-    another column holds time stamps, and no duration is wanted or stored as instant.
+    Raises UserError if a stored type with events is contradicted, or if the ends may have been
+    forgotten: another column holds time stamps, and no duration is wanted or stored as instant.
     """
     undecided = wanted is None and any(stored.get(name) != "instant" for name in profile.types)
     if undecided and not profile.end_column and profile.stamps:
@@ -155,10 +159,15 @@ def event_durations(
             stored[name] == durations[name] and not (stored[name] == "instant" and found.ends)
         ):
             continue
+        if not has_events(name):
+            durations[name] = wanted or "lasting"
+            continue
         is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
         raise UserError(
             f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} "
             "already; nothing was written. "
-            "Import them under another type (--type, --type-prefix) if they are of another type"
+            "Import them under another type (--type, --type-prefix) if they are of another type. "
+            "If the stored ones were imported wrongly, import their file once more with "
+            "--take-back, which removes them; then their type may change"
         )
     return durations

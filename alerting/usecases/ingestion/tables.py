@@ -17,7 +17,12 @@ from alerting.definitions.wording.language import template
 from alerting.ports import Audit, IngestionPorts, Progress, silent
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrivals import (
+    add_events,
+    add_readings,
+    remove_events,
+    same_events,
+)
 from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
 from alerting.usecases.ingestion.lateness import late_rows
 from alerting.usecases.ingestion.sequence import refuse_other_rows
@@ -40,13 +45,15 @@ _IMPORTED: dict[What, str] = {
     "readings": template("readings imported"),
     "events": template("events imported"),
 }
+_REMOVED = template("events removed")
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class ImportResult:
     """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came
-    after their time was evaluated.
+    after their time was evaluated. `removed`: stored events that equal the rows, of an import that
+    is taken back.
 
     `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for
     people.
@@ -66,6 +73,7 @@ class ImportResult:
     event_types: Mapping[str, str]
     notes: tuple[str, ...]
     late: int = 0
+    removed: int = 0
     bad_quality: int = 0
     uncertain: int = 0
     understood: Understood | None = None
@@ -161,7 +169,8 @@ def check_readings(
 class CheckedEvents:
     """Events that were checked as a whole and can be written.
 
-    `durations`: by event type; `new_types`: those that are new or changed.
+    `durations`: by event type; `new_types`: those that are new or changed. `take_back`: the stored
+    events that equal those of the file are removed instead.
     """
 
     source: EventSource
@@ -172,10 +181,14 @@ class CheckedEvents:
     new_types: Sequence[EventType]
     reject: Reject | None
     understood: Understood
+    take_back: bool = False
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
-        """Declare new assets and event types, and write all events. Idempotent."""
+        """Declare new assets and event types, and write all events, or remove those that equal
+        them. Idempotent."""
         rejected = _Counted(self.reject or refuse_line)
+        if self.take_back:
+            return self._remove(rejected, now, actor, progress)
         texts = self.profile.asset_texts
         created = [Asset(name=name, title=texts.get(name)) for name in self.understood.new_assets]
         self.plant.assets.store_assets(created)
@@ -197,6 +210,21 @@ class CheckedEvents:
         )
         return result
 
+    def _remove(
+        self, rejected: "_Counted", now: datetime, actor: str, progress: Progress
+    ) -> ImportResult:
+        batches = self.source.read(self.types, self.durations, rejected, progress)
+        rows, removed = _write(batches, lambda batch: remove_events(self.plant, batch, now))
+        counts = (rows, 0)
+        understood = replace(self.understood, new_assets=())
+        result = replace(
+            _result("events", understood, self.profile, counts, rejected.count, self.plant, now),
+            event_types=self.durations,
+            removed=removed,
+        )
+        _record(self.plant.audit, result, changed=bool(removed), now=now, actor=actor)
+        return result
+
 
 def check_events(
     source: EventSource,
@@ -206,20 +234,26 @@ def check_events(
     delay: timedelta | None = None,
     reject: Reject | None = None,
     progress: Progress = silent,
+    take_back: bool = False,
 ) -> CheckedEvents:
     """Read a whole file of events, without a write.
 
     `duration` is that of the event types; without it, a stored type keeps its own, and a new one is
     lasting if the file has a column for ends. `delay`: after which time events of these types are
-    known; without it a stored type keeps its own. Raises the same UserError as `check_readings`,
-    and UserError if a stored type is contradicted.
+    known; without it a stored type keeps its own. `take_back`: the stored events that equal those
+    of the file will be removed; they are counted. Raises the same UserError as `check_readings`,
+    and UserError if a type with stored events is contradicted.
     """
     stored = {t.name: t for t in plant.assets.event_types()}
     source.keep_names(titles_by_name(plant.assets.all()), titles_by_name(stored.values()))
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
     durations = event_durations(
-        source, profile, {name: t.duration for name, t in stored.items()}, duration
+        source,
+        profile,
+        {name: t.duration for name, t in stored.items()},
+        duration,
+        plant.reading_writes.has_events,
     )
     types = {
         title: kind
@@ -236,7 +270,17 @@ def check_events(
     understood = understand(
         source, profile, types, {a.name: a for a in plant.assets.all()}, durations
     )
-    return CheckedEvents(source, plant, profile, types, durations, new_types, reject, understood)
+    if take_back:
+        batches = source.read(types, durations, _pass, progress)
+        same = (len(same_events(plant.reading_writes, batch)) for batch in batches)
+        understood = replace(understood, removes=sum(same))
+    return CheckedEvents(
+        source, plant, profile, types, durations, new_types, reject, understood, take_back
+    )
+
+
+def _pass(_line: BadLine) -> None:
+    """Pass over a bad line that the check has refused or counted."""
 
 
 def _declared_type(
@@ -315,7 +359,8 @@ def _record(
     audit: Audit, result: ImportResult, *, changed: bool, now: datetime, actor: str
 ) -> None:
     if changed:
+        what = _REMOVED if result.removed else _IMPORTED[result.what]
         shortened = replace(
             result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None
         )
-        audit.add(actor, _IMPORTED[result.what], result.source, now, after=asdict(shortened))
+        audit.add(actor, what, result.source, now, after=asdict(shortened))

@@ -53,7 +53,8 @@ class UnderstoodColumn:
 @dataclass(frozen=True)
 class Understood:
     """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones;
-    `notes` are sentences."""
+    `notes` are sentences. `removes`: how many stored events equal its rows, if an import is taken
+    back."""
 
     source: str
     form: FileForm
@@ -66,3 +67,4 @@ class Understood:
     columns: tuple[UnderstoodColumn, ...]
     event_types: Mapping[str, str]
     notes: tuple[str, ...]
+    removes: int | None = None

@@ -40,7 +40,7 @@ SILENT_FOR = timedelta(seconds=60)
 _LONGEST_ARRIVAL = timedelta(hours=1)  # an upload that takes longer has ended without a trace
 _SPARE = 1 << 30  # bytes of the disk that uploads leave free
 _UNDER_WAY = ("arriving", "checking", "writing")
-_MAY_CHECK = ("checking", "refused", "checked", "failed")
+_MAY_CHECK = ("checking", "refused", "checked", "failed", "done")
 _MAY_WRITE = ("checked", "writing", "failed")
 _LONGEST_FAULT = 4000
 _PROGRESS_EVERY = timedelta(seconds=1)
@@ -194,9 +194,10 @@ def _require_idle(
     job: ImportJob, files: ImportFiles, now: datetime, states: tuple[str, ...]
 ) -> None:
     is_busy = job.state in _UNDER_WAY and shown_state(job, now) != "interrupted"
-    if is_busy or job.state not in states:
+    has_file = files.has_file(job.id)
+    if is_busy or job.state not in states or (job.state == "done" and not has_file):
         raise UserError(_NOT_NOW[job.state])
-    if not files.has_file(job.id):
+    if not has_file:
         raise UserError(
             translatable("the file of this import is not on this server; send it again")
         )
@@ -297,7 +298,8 @@ def write_upload(
             work.end("failed", fault=_fault(files, work.job, refusal))
             return
     work.end("done", result=describe_result(result))
-    files.drop_file(work.job.id)
+    if result.what == "readings":  # events can be taken back
+        files.drop_file(work.job.id)
 
 
 def _fault(files: ImportFiles, job: ImportJob, refusal: UserError) -> str:
@@ -319,7 +321,14 @@ def _check(
     else:
         duration = job.choices.duration
         source = files.open_events(job)
-        checked = check_events(source, plant, duration=duration, reject=used, progress=work)
+        checked = check_events(
+            source,
+            plant,
+            duration=duration,
+            reject=used,
+            progress=work,
+            take_back=job.choices.take_back,
+        )
     if not may_add_assets and checked.understood.new_assets:
         names = ", ".join(checked.understood.new_assets[:NAMES])
         raise UserError(

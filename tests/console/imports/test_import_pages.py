@@ -212,3 +212,28 @@ def test_the_page_shows_stored_values_to_their_last_digit(browser):
     assert browser.get(f"{URL}/{found['id']}").json()["preview"][0]["values"] == {"t": 1234.5678}
     german = browser.get(f"/import/{found['id']}", headers={"accept-language": "de"})
     assert "1234,5678" in german.text and "200,5" in german.text
+
+
+def test_events_of_a_wrong_import_are_removed_from_its_page_after_they_are_counted(
+    browser, platform
+):
+    stops = (
+        b"asset,type,start,end\noven-1,stop,2026-01-05T00:10:00Z,2026-01-05T00:20:00Z\n"
+        b"oven-1,stop,2026-01-05T01:10:00Z,\n"
+    )
+    address = sent(browser, stops, name="stops.csv").headers["location"]
+    form = {"csrf": csrf_of(page_after(browser, address))}
+    browser.post(f"{address}/write", data=form)
+    assert "Remove these events" in text_of(page_after(browser, address))
+    browser.post(f"{address}/take-back", data=form)
+    asked = text_of(page_after(browser, address))
+    assert "2 events are stored exactly as in this file. Nothing is removed yet." in asked
+    assert platform.reading_writes.has_events("stop")
+    assert "Remove 2 events" in asked and "Import 2 rows" not in asked
+    browser.post(f"{address}/write", data=form)
+    done = text_of(page_after(browser, address))
+    assert "2 events were removed." in done and "Remove these events" not in done
+    assert not platform.reading_writes.has_events("stop")
+    # to read it rightly and import it again, the file is still here
+    browser.post(f"{address}/check", data={**form, "event_type": "jam"})
+    assert "Import 2 rows" in text_of(page_after(browser, address))

@@ -1,5 +1,7 @@
 """Ports `Arrivals` and `Checkpoints`, and the journal around writes of readings and events."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerting.definitions.assets import EventType
@@ -7,7 +9,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.late import Checkpoint, LatePart
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrivals import add_events, add_readings, remove_events
 from tests.builders import at
 
 
@@ -83,6 +85,23 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
         ("oven-1", at(8), ("stop",)),
         ("oven-1", at(8), ("stop",)),
     ]
+
+
+def test_a_removed_event_is_late_from_its_start_on(stores):
+    stop = EventRow("oven-1", "stop", at(4), at(8), "test", {"reason": "jam"})
+    other = replace(stop, start=at(20), end=at(21))
+    stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
+    add_events(stores, [stop, other], at(9))
+    stores.arrivals.extend_evaluated_until(at(10))
+    # of other attributes or another end it is another event
+    assert remove_events(stores, [replace(stop, end=at(9))], at(11)) == 0
+    assert remove_events(stores, [replace(stop, attributes={"reason": "belt"})], at(11)) == 0
+    assert stores.arrivals.unfinished().arrivals == []
+    assert remove_events(stores, [replace(stop, attributes={}), other], at(12)) == 2
+    assert [(p.asset, p.first, p.rows, p.events) for p in parts(stores)] == [
+        ("oven-1", at(4), 1, ("stop",))
+    ]
+    assert remove_events(stores, [stop, other], at(13)) == 0
 
 
 def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):

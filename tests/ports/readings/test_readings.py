@@ -426,3 +426,23 @@ def test_a_computed_variable_is_read_like_a_stored_one(stores):
     assert found["recipe"].tolist() == ["rye", None]
     assert (found.index.dtype, found["over"].dtype) == (INDEX_DTYPE, np.float64)
     assert stores.readings.newest_values(asset, {"over": at(4)}, at(9_000)).empty
+
+
+def test_an_event_is_deleted_only_as_it_is_stored(stores):
+    add_events(stores, [event("stop", 5, 9, reason="jam"), event("stop", 20, 22)], LATER)
+    writes = stores.reading_writes
+    assert writes.delete_events([event("stop", 5, 9), event("stop", 20, 23)]) == 0
+    assert writes.delete_events([]) == 0
+    assert writes.delete_events([event("stop", 5, 9, reason="jam")]) == 1
+    assert writes.delete_events([event("stop", 5, 9, reason="jam")]) == 0
+    left = stores.readings.load(oven(), None, None).events
+    assert left["start"].tolist() == [pd.Timestamp(at(20))]
+
+
+def test_a_type_has_events_while_one_of_any_asset_is_stored(stores):
+    writes = stores.reading_writes
+    assert not writes.has_events("stop")
+    add_events(stores, [event("stop", 5, 9, asset="oven-2"), event("jam", 5, 6)], LATER)
+    assert writes.has_events("stop")
+    writes.delete_events([event("stop", 5, 9, asset="oven-2")])
+    assert (writes.has_events("stop"), writes.has_events("jam")) == (False, True)

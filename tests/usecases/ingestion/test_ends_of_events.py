@@ -30,3 +30,35 @@ def test_stamps_that_are_no_ends_stay_attributes_once_the_types_are_instant(impo
         importer.events(STOPS, TYPES, duration, **COLUMNS)
         first = importer.plant.readings.events["a", "Stoerung_Band_3", SIX]
         assert (first.end, first.attributes) == (SIX, {"Ende": "01.01.2015 06:30"})
+
+
+def test_a_wrong_import_is_taken_back_and_its_type_may_then_be_lasting(importer):
+    wrong = {"columns": TYPES, "duration": "instant", "zone": "UTC", **COLUMNS}
+    right = {"columns": {**TYPES, "end_column": "Ende"}, "zone": "Europe/Berlin", **COLUMNS}
+    importer.events(STOPS, **wrong)
+    importer.expect_refusal(
+        "are stored as instant already", "--take-back",
+        call=importer.events, content=STOPS, **right,
+    )  # fmt: skip
+    # read otherwise than it was imported, nothing of it is stored
+    other = importer.events(STOPS, take_back=True, **{**wrong, "zone": "Europe/Berlin"})
+    assert (other.removed, other.understood.removes, len(importer.plant.readings.events)) == (
+        0,
+        0,
+        2,
+    )
+    removed = importer.events(STOPS, take_back=True, **wrong)
+    assert (removed.removed, removed.understood.removes, removed.new) == (2, 2, 0)
+    assert importer.plant.readings.events == {}
+    assert importer.plant.audit.entries[-1][1] == "events removed"
+    importer.events(STOPS, **right)
+    first = importer.plant.readings.events["a", "Stoerung_Band_3", SIX - timedelta(hours=1)]
+    assert first.end - first.start == timedelta(minutes=30)
+
+
+def test_what_others_stored_stays_when_an_import_is_taken_back(importer):
+    columns = {"columns": {**TYPES, "end_column": "Ende"}, **COLUMNS}
+    importer.events(STOPS, **columns)
+    corrected = STOPS.replace("06:10", "06:20")
+    assert importer.events(corrected, take_back=True, **columns).removed == 1
+    assert [end.minute for end in (e.end for e in importer.plant.readings.events.values())] == [10]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pymongo import UpdateOne
+from pymongo import DeleteOne, UpdateOne
 
 from alerting.adapters.mongo.documents import (
     Document,
@@ -214,6 +214,17 @@ class MongoReadingWrites:
         if updates:
             alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
         return not insert_all_new(self._events, new) and alone
+
+    @repeated
+    def delete_events(self, events: Sequence[EventRow]) -> int:
+        deletions = [DeleteOne(to_document(event)) for event in events]
+        if not deletions:
+            return 0
+        return self._events.bulk_write(deletions, ordered=False).deleted_count
+
+    @repeated
+    def has_events(self, event_type: str) -> bool:
+        return self._events.find_one({"type": event_type}, {"_id": True}) is not None
 
 
 def _types(batch: ReadingBatch) -> dict[str, VariableType]:
