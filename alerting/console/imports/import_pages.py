@@ -164,9 +164,19 @@ def write_file(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
 def take_back(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
     """Check which events of an imported file are stored, before they are removed."""
+    return _check_again(id, request, imports, take_back=True)
+
+
+@pages.post("/import/{id}/read-again", response_class=HTMLResponse)
+def read_again(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
+    """Check a file whose events were removed, to import it rightly."""
+    return _check_again(id, request, imports, take_back=False)
+
+
+def _check_again(id: str, request: Request, imports: OwnImports, *, take_back: bool) -> Response:
     job = imports.find(id)
     try:
-        return _to(imports.check(job, replace(job.choices, take_back=True)))
+        return _to(imports.check(job, replace(job.choices, take_back=take_back)))
     except UserError as fault:
         return HTMLResponse(_import_page(request, imports, id, fault.message), 422)
 

@@ -14,6 +14,10 @@ SCREENS = ((390, 844), (800, 1280), (1280, 800))
 SMALL = """[...document.querySelectorAll('main button:not(.unseen), main select, main a.more, main a.go, main summary, main input:not([type=hidden]), main textarea')]
   .map(e => e.closest('label') || e).filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"""  # noqa: E501
 
+# On a phone each value has the title of its column before it, not over it.
+LABELS = """[...document.querySelectorAll('.import-columns td[data-label]')]
+  .map(e => getComputedStyle(e, '::before').marginLeft)"""
+
 
 @pytest.mark.parametrize(("width", "height"), SCREENS)
 def test_a_european_file_is_recognised_and_written_without_a_terminal(tmp_path, width, height):
@@ -41,6 +45,7 @@ def test_a_european_file_is_recognised_and_written_without_a_terminal(tmp_path, 
         page.tap("form.import-file button")
         page.wait_for(f"http://127.0.0.1:{port}/import/", "form[action$='/write'] button")
         look("recognised")
+        assert set(page.evaluate(LABELS)) == {"0px"}
         text = page.text()
         assert "480 rows of oven-1, 2025-10-25 22:00:00 UTC to 2025-10-26 05:59:00 UTC" in text
         assert "local time of Europe/Berlin" in text

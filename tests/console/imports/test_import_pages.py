@@ -235,5 +235,6 @@ def test_events_of_a_wrong_import_are_removed_from_its_page_after_they_are_count
     assert "2 events were removed." in done and "Remove these events" not in done
     assert not platform.reading_writes.has_events("stop")
     # to read it rightly and import it again, the file is still here
-    browser.post(f"{address}/check", data={**form, "event_type": "jam"})
+    assert "Read the file in another way" in done
+    browser.post(f"{address}/read-again", data=form)
     assert "Import 2 rows" in text_of(page_after(browser, address))
