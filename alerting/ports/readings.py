@@ -133,6 +133,10 @@ class ReadingWrites(Protocol):
         """Put samples into rows. `changes`: each row as it was stored, and the samples to replace
         or to add."""
 
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
+        """Delete the samples of rows of which each is still stored exactly so; return the number of
+        these rows. Archived ones stay."""
+
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         """Return the stored events with asset, type and start of one of these, and perhaps
         others."""

@@ -311,8 +311,8 @@ class ImportChoices:
     name; `skip_bad`: import the good lines of a file that has bad ones.
 
     `what`: the lines are readings or events; of events, `event_type`: of all lines, else
-    `type_column` names it; `duration`: of types without a stored event; `take_back`: delete the
-    stored events that equal the lines, instead of storing these."""
+    `type_column` names it; `duration`: of types without a stored event. `take_back`: delete what is
+    stored exactly as the lines, instead of storing these."""
 
     asset: str | None = None
     asset_column: str | None = None

@@ -30,10 +30,11 @@ class Importer:
         path.write_text(content, encoding="utf-8")
         return path
 
-    def readings(self, content, skip_bad=False, **layout):
+    def readings(self, content, skip_bad=False, take_back=False, **layout):
         source = ReadingsFile(self.file(content), Layout(**layout))
         reject = self.rejects.append if skip_bad else None
-        return check_readings(source, self.plant, reject=reject).write(now=NOW, actor="me")
+        checked = check_readings(source, self.plant, reject=reject, take_back=take_back)
+        return checked.write(now=NOW, actor="me")
 
     def events(
         self, content, columns=None, duration=None, skip_bad=False, take_back=False, **layout

@@ -332,6 +332,9 @@ class ArchivedWrites:
     ) -> None:
         self._stored.update(changes, arrived_at)
 
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
+        return self._stored.delete_samples(rows)
+
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         return self._stored.stored_events(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -77,6 +78,26 @@ class MemoryReadings:
         for stored, new in changes:
             self._arrived[new.asset, new.ts] = arrived_at
             self._rows[new.asset][new.ts] = merge_rows(stored, new)
+
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
+        deleted = 0
+        for row in rows:
+            of_asset = self._rows.get(row.asset, {})
+            stored = of_asset.get(row.ts)
+            if stored is None or merge_rows(stored, row) != stored:
+                continue
+            deleted += 1
+            given = row.values.keys() | row.quality.keys()
+            left = replace(
+                stored,
+                values={name: v for name, v in stored.values.items() if name not in given},
+                quality={name: q for name, q in stored.quality.items() if name not in given},
+            )
+            of_asset[row.ts] = left
+            if not left.values and not left.quality:
+                del of_asset[row.ts]
+                self._instants[row.asset].remove(row.ts)
+        return deleted
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         keys = {(row.asset, (row.type, whole_millis(row.start))) for row in rows}

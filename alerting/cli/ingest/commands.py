@@ -62,6 +62,7 @@ def readings(
     strict: options.Strict = False,
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
+    take_back: options.TakeBack = False,
     dry_run: options.DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -82,7 +83,7 @@ def readings(
         _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad),
     )
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        _import(partial(check_readings, source), reject, dry_run, as_json)
+        _import(partial(check_readings, source, take_back=take_back), reject, dry_run, as_json)
 
 
 @app.command()

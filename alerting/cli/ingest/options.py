@@ -147,7 +147,7 @@ TakeBack = Annotated[
     typer.Option(
         "--take-back",
         help=(
-            "Remove the stored events that equal those of the file, instead of storing them: give "
+            "Remove what is stored exactly as the lines of the file, instead of storing them: give "
             "the options of the import that was wrong. Try it with --dry-run."
         ),
     ),

@@ -34,7 +34,7 @@ def print_understood(understood: "Understood") -> None:
     for line in [*_bad_cells(understood.columns), *understood.notes]:
         console.print(f"  {line}")
     if understood.removes is not None:
-        console.print(f"  {_count(understood.removes, 'event')} stored exactly as in this file")
+        console.print(f"  {_count(understood.removes, 'row')} stored exactly as in this file")
 
 
 def _count(what: int | Sequence[str], noun: str) -> str:
@@ -136,7 +136,11 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         f"{_count(result.assets, 'asset')}{span}"
     ]
     if result.understood and result.understood.removes is not None:
-        lines = [f"{result.removed:,} removed of {result.rows:,} events of the file"]
+        lines = [f"{result.removed:,} removed of {result.rows:,} {result.what} of the file"]
+        if left := result.understood.removes - result.removed:
+            lines.append(
+                f"{left:,} of archived months stay: mark their time as bad values on the trend"
+            )
     if result.created:
         lines.append(f"new assets: {_names(result.created)}")
     if result.event_types:

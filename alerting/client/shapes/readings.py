@@ -158,7 +158,7 @@ WrittenView = TypedDict(
     },
 )
 """Counts of a written import. `late`: rows that came after their time was evaluated; `removed`:
-stored events that were taken back."""
+rows that were stored exactly so, if they were to be removed."""
 
 ImportView = TypedDict(
     "ImportView",

@@ -47,8 +47,17 @@ _OTHER_SESSION = translatable(
 )
 FIRST = ("what", "asset", "zone", "time_format", "time")
 """Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
-OTHERS = ("asset_column", "separator", "decimal", "encoding", "missing", "duplicates", "skip_bad")
-OF_EVENTS = ("event_type", "type_column", "end_column", "duration", "take_back")
+OTHERS = (
+    "asset_column",
+    "separator",
+    "decimal",
+    "encoding",
+    "missing",
+    "duplicates",
+    "skip_bad",
+    "take_back",
+)
+OF_EVENTS = ("event_type", "type_column", "end_column", "duration")
 """Choices of a file of events alone."""
 CHOICES = (*FIRST, *OF_EVENTS, *OTHERS)
 WHAT: Mapping[str, Literal["readings", "events"]] = {"readings": "readings", "events": "events"}
@@ -163,13 +172,13 @@ def write_file(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -
 
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
 def take_back(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
-    """Check which events of an imported file are stored, before they are removed."""
+    """Check which lines of an imported file are stored, before they are removed."""
     return _check_again(id, request, imports, take_back=True)
 
 
 @pages.post("/import/{id}/read-again", response_class=HTMLResponse)
 def read_again(id: Id, request: Request, imports: OwnImports, _: FormEngineer) -> Response:
-    """Check a file whose events were removed, to import it rightly."""
+    """Check a file whose lines were removed, to import it rightly."""
     return _check_again(id, request, imports, take_back=False)
 
 
@@ -250,6 +259,7 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
         offered=_offered(view, imports),
         fault=headline,
         is_event=is_event,
+        has_file=imports.files.has_file(id),
         fault_details=[line.strip().removeprefix("- ") for line in details],
         notes=[show(note) for note in notes],
         columns_shown=COLUMNS_SHOWN,

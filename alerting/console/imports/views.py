@@ -56,7 +56,7 @@ LABELS: Mapping[str, str] = {
     "type_column": translatable("Column of the type"),
     "end_column": translatable("Column of the end"),
     "duration": translatable("Duration of new types"),
-    "take_back": translatable("What becomes of the events"),
+    "take_back": translatable("What becomes of the lines"),
 }
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
@@ -126,7 +126,7 @@ class ChoicesBody(BaseModel):
     )
     take_back: StrictBool = Field(
         False,
-        description="Of events: remove the stored ones that equal the lines, to correct an import.",
+        description="Remove what is stored exactly as the lines, to correct a wrong import.",
     )
 
     def choices(self) -> ImportChoices:
@@ -207,7 +207,7 @@ class UnderstoodView(View):
     number_of_columns: int
     notes: list[str]
     removes: int | None = Field(
-        None, description="How many stored events equal the lines, if they are to be removed."
+        None, description="How many lines are stored exactly so, if they are to be removed."
     )
 
 
@@ -223,7 +223,7 @@ class RowView(View):
 
 class WrittenView(View):
     """Counts of a written import. `late`: rows that came after their time was evaluated; `removed`:
-    stored events that were taken back."""
+    rows that were stored exactly so, if they were to be removed."""
 
     what: Literal["readings", "events"] = "readings"
     rows: int

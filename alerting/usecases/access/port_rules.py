@@ -218,6 +218,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "stored": writing_all("keys", _at(0, Sight.sees)),
         "insert": writing_all("rows", _on_asset),
         "update": writing_all("changes", _at(1, _on_asset)),
+        "delete_samples": writing_all("rows", _on_asset),
         "stored_events": writing_all("rows", _on_asset),
         "write_events": writing_all("changes", _at(1, _on_asset)),
         "delete_events": writing_all("events", _on_asset),

@@ -173,6 +173,34 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
     )
 
 
+def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
+    """Return the rows of which every sample is stored, with its quality; archived ones among
+    them."""
+    keys = _keys(rows)
+    stored = writes.stored(keys)
+    found = []
+    for key, row in dict(zip(keys, rows, strict=True)).items():
+        samples = _samples(row)
+        if key in stored and samples and samples.items() <= _samples(stored[key]).items():
+            found.append(replace(row, ts=from_millis(key[1])))
+    return found
+
+
+def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> int:
+    """Delete the samples of rows that are stored exactly so, but for archived ones; return the
+    number of rows. What was evaluated with them is evaluated again, as after late ones.
+    Idempotent."""
+    removed = 0
+    for start in range(0, len(rows), _MOST_ROWS):
+        same = same_readings(plant.reading_writes, rows[start : start + _MOST_ROWS])
+        if not same:
+            continue
+        touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in same]
+        with _recorded(plant.arrivals, partial(_parts, touched), now):
+            removed += plant.reading_writes.delete_samples(same)
+    return removed
+
+
 def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
     """Merge events by (asset, type, start); return how many changed. Idempotent.
 

@@ -21,7 +21,9 @@ from alerting.usecases.ingestion.arrivals import (
     add_events,
     add_readings,
     remove_events,
+    remove_readings,
     same_events,
+    same_readings,
 )
 from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
 from alerting.usecases.ingestion.lateness import late_rows
@@ -45,14 +47,17 @@ _IMPORTED: dict[What, str] = {
     "readings": template("readings imported"),
     "events": template("events imported"),
 }
-_REMOVED = template("events removed")
+_REMOVED: dict[What, str] = {
+    "readings": template("readings removed"),
+    "events": template("events removed"),
+}
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class ImportResult:
     """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came
-    after their time was evaluated. `removed`: stored events that equal the rows, of an import that
+    after their time was evaluated. `removed`: rows that were stored exactly so, of an import that
     is taken back.
 
     `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for
@@ -90,7 +95,7 @@ def refuse_line(line: BadLine) -> None:
 @dataclass(frozen=True)
 class CheckedReadings:
     """Readings that were checked as a whole and can be written. `changes`: assets that are new or
-    get new variables."""
+    get new variables. `take_back`: what is stored exactly so is removed instead."""
 
     source: ReadingSource
     plant: IngestionPorts
@@ -99,12 +104,18 @@ class CheckedReadings:
     reject: Reject | None
     changes: Sequence[Asset]
     understood: Understood
+    take_back: bool = False
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
-        """Declare new assets and variables, and write all rows. Idempotent."""
+        """Declare new assets and variables, and write all rows, or remove those that are stored
+        exactly so. Idempotent."""
         profile = self.profile
         types = self.types
         rejected = _Counted(self.reject or refuse_line)
+        if self.take_back:
+            batches = self.source.read(types, rejected, progress)
+            counts = _write(batches, lambda batch: remove_readings(self.plant, batch, now))
+            return _removed("readings", self, counts, rejected, now, actor)
         self.plant.assets.store_assets(self.changes)
         batches = self.source.read(types, rejected, progress)
         written = _write(batches, lambda batch: add_readings(self.plant, batch, now))
@@ -126,12 +137,14 @@ def check_readings(
     *,
     reject: Reject | None = None,
     progress: Progress = silent,
+    take_back: bool = False,
 ) -> CheckedReadings:
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
-    the whole file. Raises UserError if a line is bad and there is no `reject` for it, if no good
-    line is left, or if the new declarations are not valid.
+    the whole file. `take_back`: what is stored exactly as the rows will be removed; it is counted.
+    Raises UserError if a line is bad and there is no `reject` for it, if no good line is left, or
+    if the new declarations are not valid.
     """
     stored = plant.assets.all()
     source.keep_names(titles_by_name(stored), units_by_name(stored))
@@ -154,15 +167,12 @@ def check_readings(
         for name, filled in sorted(profile.assets.items())
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
-    return CheckedReadings(
-        source,
-        plant,
-        profile,
-        types,
-        reject,
-        changes,
-        understand(source, profile, types, existing, {}),
-    )
+    understood = understand(source, profile, types, existing, {})
+    if take_back:
+        rows = source.read(types, _pass, progress)
+        same = (len(same_readings(plant.reading_writes, batch)) for batch in rows)
+        understood = replace(understood, removes=sum(same))
+    return CheckedReadings(source, plant, profile, types, reject, changes, understood, take_back)
 
 
 @dataclass(frozen=True)
@@ -188,7 +198,9 @@ class CheckedEvents:
         them. Idempotent."""
         rejected = _Counted(self.reject or refuse_line)
         if self.take_back:
-            return self._remove(rejected, now, actor, progress)
+            events = self.source.read(self.types, self.durations, rejected, progress)
+            counts = _write(events, lambda batch: remove_events(self.plant, batch, now))
+            return _removed("events", self, counts, rejected, now, actor)
         texts = self.profile.asset_texts
         created = [Asset(name=name, title=texts.get(name)) for name in self.understood.new_assets]
         self.plant.assets.store_assets(created)
@@ -208,21 +220,6 @@ class CheckedEvents:
             now=now,
             actor=actor,
         )
-        return result
-
-    def _remove(
-        self, rejected: "_Counted", now: datetime, actor: str, progress: Progress
-    ) -> ImportResult:
-        batches = self.source.read(self.types, self.durations, rejected, progress)
-        rows, removed = _write(batches, lambda batch: remove_events(self.plant, batch, now))
-        counts = (rows, 0)
-        understood = replace(self.understood, new_assets=())
-        result = replace(
-            _result("events", understood, self.profile, counts, rejected.count, self.plant, now),
-            event_types=self.durations,
-            removed=removed,
-        )
-        _record(self.plant.audit, result, changed=bool(removed), now=now, actor=actor)
         return result
 
 
@@ -338,6 +335,26 @@ def _result(
     )
 
 
+def _removed(
+    what: What,
+    checked: CheckedReadings | CheckedEvents,
+    written: tuple[int, int],
+    rejected: "_Counted",
+    now: datetime,
+    actor: str,
+) -> ImportResult:
+    """Return and record the result of an import that was taken back."""
+    rows, removed = written
+    understood = replace(checked.understood, new_assets=())
+    count = rejected.count
+    result = replace(
+        _result(what, understood, checked.profile, (rows, 0), count, checked.plant, now),
+        removed=removed,
+    )
+    _record(checked.plant.audit, result, changed=bool(removed), now=now, actor=actor)
+    return result
+
+
 class _Counted:
     """Passes bad lines on and counts them."""
 
@@ -359,7 +376,7 @@ def _record(
     audit: Audit, result: ImportResult, *, changed: bool, now: datetime, actor: str
 ) -> None:
     if changed:
-        what = _REMOVED if result.removed else _IMPORTED[result.what]
+        what = _REMOVED[result.what] if result.removed else _IMPORTED[result.what]
         shortened = replace(
             result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None
         )

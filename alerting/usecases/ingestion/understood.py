@@ -53,8 +53,8 @@ class UnderstoodColumn:
 @dataclass(frozen=True)
 class Understood:
     """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones;
-    `notes` are sentences. `removes`: how many stored events equal its rows, if an import is taken
-    back."""
+    `notes` are sentences. `removes`: how many of its rows are stored exactly so, if an import is
+    taken back."""
 
     source: str
     form: FileForm

@@ -33,6 +33,8 @@ from alerting.usecases.ingestion.upload_descriptions import (
 )
 
 MOST_BYTES = 2 << 30
+MOST_KEPT = 64 << 20
+"""Bytes of a file that stays until its import is deleted, so that it can be taken back."""
 MOST_AT_ONCE = 4
 MOST_IMPORTS = 20
 LASTS = timedelta(days=1)
@@ -298,7 +300,7 @@ def write_upload(
             work.end("failed", fault=_fault(files, work.job, refusal))
             return
     work.end("done", result=describe_result(result))
-    if result.what == "readings":  # events can be taken back
+    if work.job.size > MOST_KEPT:  # a smaller one can be taken back
         files.drop_file(work.job.id)
 
 
@@ -317,7 +319,9 @@ def _check(
     used = reject if job.choices.skip_bad else None
     checked: Checked
     if files.what(job) == "readings":
-        checked = check_readings(files.open_readings(job), plant, reject=used, progress=work)
+        readings = files.open_readings(job)
+        take_back = job.choices.take_back
+        checked = check_readings(readings, plant, reject=used, progress=work, take_back=take_back)
     else:
         duration = job.choices.duration
         source = files.open_events(job)

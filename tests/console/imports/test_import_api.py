@@ -67,7 +67,7 @@ def test_a_checked_file_is_written_once_and_its_counts_are_shown(client, platfor
         datetime(2025, 10, 25, 22, tzinfo=UTC),
         datetime(2025, 10, 26, 5, 59, tzinfo=UTC),
     )
-    assert not UploadFolder(tmp_path / "imports").has_file(found["id"])
+    assert UploadFolder(tmp_path / "imports").has_file(found["id"])  # to take it back
     again = expect_problem(client.post(f"{URL}/{found['id']}:write", headers=EMIL), 422)
     assert "imported already" in again
     twice = written(client, checked(client, european_file(), asset="oven-1")["id"])
@@ -75,6 +75,16 @@ def test_a_checked_file_is_written_once_and_its_counts_are_shown(client, platfor
     (entry,) = platform.audit.find(AuditFilter(what="readings imported"), 9)
     assert (entry.actor, entry.subject) == ("emil", "file")
     assert entry.origin.startswith("console ")
+
+
+def test_a_large_file_does_not_stay_after_it_was_written(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("alerting.usecases.ingestion.uploads.MOST_KEPT", 1000)
+    found = checked(client, european_file(), asset="oven-1")
+    written(client, found["id"])
+    assert not UploadFolder(tmp_path / "imports").has_file(found["id"])
+    url = f"{URL}/{found['id']}:check"
+    refused = client.post(url, json={"take_back": True}, headers=EMIL)
+    assert "imported already" in expect_problem(refused, 422)
 
 
 @pytest.mark.parametrize(

@@ -224,17 +224,46 @@ def test_events_of_a_wrong_import_are_removed_from_its_page_after_they_are_count
     address = sent(browser, stops, name="stops.csv").headers["location"]
     form = {"csrf": csrf_of(page_after(browser, address))}
     browser.post(f"{address}/write", data=form)
-    assert "Remove these events" in text_of(page_after(browser, address))
+    assert "Remove these rows" in text_of(page_after(browser, address))
     browser.post(f"{address}/take-back", data=form)
     asked = text_of(page_after(browser, address))
-    assert "2 events are stored exactly as in this file. Nothing is removed yet." in asked
+    assert "2 rows are stored exactly as in this file. Nothing is removed yet." in asked
     assert platform.reading_writes.has_events("stop")
-    assert "Remove 2 events" in asked and "Import 2 rows" not in asked
+    assert "Remove 2 rows" in asked and "Import 2 rows" not in asked
     browser.post(f"{address}/write", data=form)
     done = text_of(page_after(browser, address))
-    assert "2 events were removed." in done and "Remove these events" not in done
+    assert "2 rows were removed." in done and "Remove these rows" not in done
     assert not platform.reading_writes.has_events("stop")
     # to read it rightly and import it again, the file is still here
     assert "Read the file in another way" in done
     browser.post(f"{address}/read-again", data=form)
     assert "Import 2 rows" in text_of(page_after(browser, address))
+
+
+def test_readings_of_a_wrong_zone_are_removed_and_read_in_the_right_one(browser, platform):
+    lines = b"ts,t\n2026-01-05 06:00,1.5\n2026-01-05 06:01,1.6\n"
+    address = sent(browser, lines, asset="oven-1").headers["location"]
+    form = {"csrf": csrf_of(page_after(browser, address)), "asset": "oven-1"}
+    browser.post(f"{address}/check", data={**form, "zone": "UTC"})
+    page_after(browser, address)
+    browser.post(f"{address}/write", data=form)
+    page_after(browser, address)
+    browser.post(f"{address}/take-back", data=form)
+    assert "2 rows are stored exactly as in this file." in text_of(page_after(browser, address))
+    browser.post(f"{address}/write", data=form)
+    assert "2 rows were removed." in text_of(page_after(browser, address))
+    assert platform.readings.span("oven-1") is None
+    browser.post(f"{address}/check", data={**form, "zone": "Europe/Berlin"})
+    page_after(browser, address)
+    browser.post(f"{address}/write", data=form)
+    assert "2 rows are stored." in text_of(page_after(browser, address))
+    assert platform.readings.span("oven-1")[0] == datetime(2026, 1, 5, 5, tzinfo=UTC)
+
+
+def test_a_file_that_is_not_stored_has_nothing_to_remove(browser):
+    address = sent(browser, european_file(), asset="oven-1").headers["location"]
+    form = {"csrf": csrf_of(page_after(browser, address)), "asset": "oven-1", "take_back": "yes"}
+    browser.post(f"{address}/check", data=form)
+    text = text_of(page_after(browser, address))
+    assert "0 rows are stored exactly as in this file. To find them, read the file as" in text
+    assert "Remove 0 rows" not in text

@@ -16,7 +16,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.upkeep import Retention
 from alerting.ports import ReadingBatch, ReadingRow, SampleColumn, Wanted
 from alerting.readings.instants import to_millis
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrivals import add_readings, remove_readings, same_readings
 from alerting.usecases.upkeep.archive import (
     archive_readings,
     archive_status,
@@ -99,6 +99,18 @@ def documents(platform):
 def assert_same(found, expected):
     pd.testing.assert_frame_equal(found[0], expected[0])
     assert found[1] == expected[1]
+
+
+def test_what_is_archived_stays_when_an_import_is_taken_back(platform):
+    rows = [row(hour) for hour in range(0, 24 * 130, 16)]
+    archive_readings(platform, NOW)
+    live = len(documents(platform))
+    assert len(same_readings(platform.reading_writes, rows)) == len(rows)
+    assert remove_readings(platform, rows, ARRIVED) == live
+    assert documents(platform) == []
+    left, _ = load(platform)
+    assert len(left) == len(rows) - live
+    assert {at.month for at in left.index} == {1, 2, 3}
 
 
 def test_archived_readings_are_read_as_before_and_are_gone_from_the_database(platform, folder):

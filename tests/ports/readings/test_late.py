@@ -9,7 +9,12 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.late import Checkpoint, LatePart
-from alerting.usecases.ingestion.arrivals import add_events, add_readings, remove_events
+from alerting.usecases.ingestion.arrivals import (
+    add_events,
+    add_readings,
+    remove_events,
+    remove_readings,
+)
 from tests.builders import at
 
 
@@ -85,6 +90,18 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
         ("oven-1", at(8), ("stop",)),
         ("oven-1", at(8), ("stop",)),
     ]
+
+
+def test_removed_readings_are_late_by_their_variables(stores):
+    add_readings(stores, [*rows(1, 2), *rows(20), *rows(2, moisture=4.0)], at(30))
+    stores.arrivals.extend_evaluated_until(at(10))
+    assert remove_readings(stores, rows(1, temperature=7.0), at(31)) == 0
+    assert stores.arrivals.unfinished().arrivals == []
+    assert remove_readings(stores, [*rows(2), *rows(20), *rows(3)], at(32)) == 2
+    assert [(p.first, p.last, p.rows, p.variables) for p in parts(stores)] == [
+        (at(2), at(2), 1, ("temperature",))
+    ]
+    assert remove_readings(stores, [*rows(2), *rows(20)], at(33)) == 0
 
 
 def test_a_removed_event_is_late_from_its_start_on(stores):

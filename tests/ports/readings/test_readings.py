@@ -446,3 +446,23 @@ def test_a_type_has_events_while_one_of_any_asset_is_stored(stores):
     assert writes.has_events("stop")
     writes.delete_events([event("stop", 5, 9, asset="oven-2")])
     assert (writes.has_events("stop"), writes.has_events("jam")) == (False, True)
+
+
+def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant_stay(stores):
+    rows = [row(minute, temperature=200.0 + minute, moisture=4.0) for minute in range(3)]
+    add_readings(stores, rows, LATER)
+    doubtful = ReadingRow("oven-1", at(3), {"temperature": 9.0}, {"temperature": "uncertain"})
+    add_readings(stores, [doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})], LATER)
+    delete = stores.reading_writes.delete_samples
+    assert delete([]) == 0
+    assert delete([row(0, temperature=199.0), row(9, temperature=1.0)]) == 0
+    assert delete([row(3, temperature=9.0)]) == 0, "a doubtful sample is not a good one"
+    assert delete([row(0, temperature=200.0), row(1, temperature=201.0, moisture=4.0)]) == 2
+    assert delete([row(1, temperature=201.0, moisture=4.0)]) == 0
+    assert delete([doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})]) == 2
+    left = stores.readings.load(oven(), None, None).readings
+    assert left.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(2))]
+    assert left["temperature"].tolist()[1:] == [202.0] and np.isnan(left["temperature"].iloc[0])
+    assert left["moisture"].tolist() == [4.0, 4.0]
+    # and may be stored again
+    assert add_readings(stores, rows, LATER) == 2

@@ -217,6 +217,7 @@ def writes():
     yield refused("message")(lambda o, p: o.notifications.add([message]))
     yield refused("reading")(lambda o, p: o.reading_writes.insert([row], at(1)))
     yield refused("event")(lambda o, p: o.reading_writes.write_events([(None, event)], at(1)))
+    yield refused("no reading")(lambda o, p: o.reading_writes.delete_samples([row]))
     yield refused("no event")(lambda o, p: o.reading_writes.delete_events([event]))
     yield refused("asset")(lambda o, p: o.assets.store_assets([p.assets.get("oven-2")]))
     yield refused("new asset")(lambda o, p: o.assets.store_assets([Asset(name="oven-3")]))

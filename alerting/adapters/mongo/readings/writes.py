@@ -182,6 +182,21 @@ class MongoReadingWrites:
             upsert(lambda: self._readings.bulk_write(updates, ordered=False))
 
     @repeated
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
+        """Delete samples, and then the documents that hold none any more."""
+        if not rows:
+            return 0
+        places = [{"asset": row.asset, "ts": row.ts} for row in rows]
+        updates = [
+            UpdateOne(place | _exactly(row), {"$unset": _sample_names(row)})
+            for place, row in zip(places, rows, strict=True)
+        ]
+        deleted = self._readings.bulk_write(updates, ordered=False).matched_count
+        nothing: Document = {"v": {}, "q": {"$in": [None, {}]}}
+        self._readings.bulk_write([DeleteOne(place | nothing) for place in places], ordered=False)
+        return deleted
+
+    @repeated
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         starts: dict[str, set[datetime]] = {}
         for row in rows:
@@ -225,6 +240,17 @@ class MongoReadingWrites:
     @repeated
     def has_events(self, event_type: str) -> bool:
         return self._events.find_one({"type": event_type}, {"_id": True}) is not None
+
+
+def _exactly(row: ReadingRow) -> Document:
+    """Return the condition that these samples are stored, with their qualities."""
+    values = {f"v.{name}": row.values.get(name) for name in (*row.values, *row.quality)}
+    return values | {f"q.{name}": row.quality.get(name) for name in (*row.values, *row.quality)}
+
+
+def _sample_names(row: ReadingRow) -> Document:
+    names = (*row.values, *row.quality)
+    return {f"{part}.{name}": "" for part in ("v", "q") for name in names}
 
 
 def _types(batch: ReadingBatch) -> dict[str, VariableType]:
