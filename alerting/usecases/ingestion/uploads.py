@@ -33,7 +33,7 @@ from alerting.usecases.ingestion.upload_descriptions import (
 )
 
 MOST_BYTES = 2 << 30
-MOST_KEPT = 64 << 20
+MOST_LEFT = 64 << 20
 """Bytes of a file that stays until its import is deleted, so that it can be taken back."""
 MOST_AT_ONCE = 4
 MOST_IMPORTS = 20
@@ -300,7 +300,7 @@ def write_upload(
             work.end("failed", fault=_fault(files, work.job, refusal))
             return
     work.end("done", result=describe_result(result))
-    if work.job.size > MOST_KEPT:  # a smaller one can be taken back
+    if work.job.size > MOST_LEFT:  # a smaller one can be taken back
         files.drop_file(work.job.id)
 
 

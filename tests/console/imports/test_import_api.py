@@ -78,7 +78,7 @@ def test_a_checked_file_is_written_once_and_its_counts_are_shown(client, platfor
 
 
 def test_a_large_file_does_not_stay_after_it_was_written(client, tmp_path, monkeypatch):
-    monkeypatch.setattr("alerting.usecases.ingestion.uploads.MOST_KEPT", 1000)
+    monkeypatch.setattr("alerting.usecases.ingestion.uploads.MOST_LEFT", 1000)
     found = checked(client, european_file(), asset="oven-1")
     written(client, found["id"])
     assert not UploadFolder(tmp_path / "imports").has_file(found["id"])
