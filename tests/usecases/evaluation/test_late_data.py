@@ -10,7 +10,7 @@ from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.store import episodes_of
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from alerting.usecases.upkeep.maintain import maintain
@@ -104,6 +104,18 @@ def test_an_episode_that_never_was_is_withdrawn_stored_and_found_again():
     line.run(21)
     assert told(line) == ["raised", "closed", "reopened", "closed"]
     assert len({m.key for m in line.mail.messages}) == 4
+
+
+def test_an_episode_of_readings_that_are_taken_back_is_withdrawn():
+    line = Line(**{"for": "3m"})
+    line.feed({1: 200, 10: 230, 14: 200}, 14)
+    line.run(15)
+    assert [episode.withdrawn for episode in line.episodes()] == [False]
+    wrong = [ReadingRow("oven-1", at(10), {"temperature": 230.0})]
+    assert remove_readings(line.platform, wrong, at(16)) == 1
+    counts = line.run(17)
+    (episode,) = line.episodes()
+    assert (episode.withdrawn, episode.late_data_status, counts.withdrawn) == (True, "refuted", 1)
 
 
 def test_who_was_told_of_the_end_learns_that_it_is_not_over():
