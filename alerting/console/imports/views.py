@@ -12,6 +12,7 @@ from alerting.console.api.views import View
 from alerting.console.web.prefix import address_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import ImportChoices, ImportJob
+from alerting.usecases.ingestion.upload_descriptions import name_options
 from alerting.usecases.ingestion.uploads import ShownState, shown_state
 
 _MOST_NAMES = 200
@@ -68,12 +69,8 @@ def asked_choices(fault: str | None) -> frozenset[str]:
 
 def name_choices(text: str, names: Mapping[str, str]) -> str:
     """Return a message of the import with the names of choices in place of options."""
-
-    def name(option: re.Match[str]) -> str:
-        field = FIELDS.get(option[0])
-        return option[0] if field is None else names.get(field, option[0])
-
-    return _OPTION.sub(name, text)
+    found = {option: names[field] for option, field in FIELDS.items() if field in names}
+    return name_options(text, found)
 
 
 class ChoicesBody(BaseModel):

@@ -1,5 +1,6 @@
 """Documents of bounded size of what an import recognised and did, and its first rows."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -17,6 +18,12 @@ NAMES = 50
 _PREVIEW_ROWS = 10
 _COLUMNS = 500
 _LONGEST_NAME = 200
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+def name_options(text: str, names: Mapping[str, str]) -> str:
+    """Return a message of the import with other names in place of the options of the command."""
+    return _OPTION.sub(lambda option: names.get(option[0], option[0]), text)
 
 
 def preview_rows(checked: Checked) -> tuple[dict[str, Any], ...]:

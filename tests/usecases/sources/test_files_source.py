@@ -277,3 +277,17 @@ def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_t
         0,
     ]
     assert names(folder) == {"done": ["a.csv"], "in": []}
+
+
+def test_the_reason_of_a_refusal_names_fields_of_the_source_not_options_of_a_command(
+    platform, folder
+):
+    write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "99.01.2026 13:01:00;1;202,5;A")
+    poll(platform, READERS, "lab", at(1))
+    (mark,) = platform.deliveries.file_marks("lab", [str(folder / "in" / "a.csv")])
+    assert "(bad_lines: skip imports the good lines)" in mark.fault
+    assert "--" not in mark.fault
+    apply_sources(platform, [source(folder, decimal=".", bad=None)], "ada", at(2))
+    write(folder, "b.csv", "05.01.2026 13:00:00;1;201,5;A")
+    with pytest.raises(UserError, match="add decimal: ,"):
+        try_source(platform, READERS, parse_source(source(folder, decimal=".", bad=None)))
