@@ -51,9 +51,17 @@ def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list
     types = platform.assets.event_types()
     good = [one.definition for one in read if one.definition is not None and not one.faults]
     inhibited = _inhibition_faults(platform, good, assets)
+    if any(_is_no_asset_name(fault) for one in read for fault in one.faults):
+        assets = all_assets(platform.assets)
     return [
-        replace(one, faults=tuple(_all_faults(one, assets, types) + inhibited.get(one.name, [])))
-        for one in read
+        replace(
+            one,
+            faults=tuple(
+                _name_titled(_all_faults(one, assets, types), document, assets)
+                + inhibited.get(one.name, [])
+            ),
+        )
+        for one, document in zip(read, documents, strict=True)
     ]
 
 
@@ -76,7 +84,8 @@ def parse_beside_assets(
     of the rest on the assets."""
     read = _read_definition(document)
     if read.definition is None or read.faults:
-        raise DefinitionRefused(read.name, _all_faults(read, assets, types))
+        faults = _name_titled(_all_faults(read, assets, types), document, assets)
+        raise DefinitionRefused(read.name, faults)
     return read.definition
 
 
@@ -142,6 +151,27 @@ def _all_faults(
     paths = {fault.path for fault in read.faults}
     on_assets = faults_against_assets(read.definition, assets, types)
     return [*read.faults, *(fault for fault in on_assets if fault.path not in paths)]
+
+
+def _name_titled(faults: Sequence[Fault], document: Document, assets: AssetIndex) -> list[Fault]:
+    """Return the faults of a document; one of a text that is no name of an asset, but a title, says
+    the name."""
+    given = document.get("assets")
+    found = list(faults)
+    for number, fault in enumerate(faults):
+        if not (_is_no_asset_name(fault) and isinstance(given, list | tuple)):
+            continue
+        place = fault.path.rpartition(".")[2]
+        text = str(given[int(place)]).casefold() if place.isdecimal() else ""
+        titled = [one.name for one in assets.assets if (one.title or "").casefold() == text]
+        if titled:
+            hint = f"that is a title; the name is {' or '.join(titled[:3])}"
+            found[number] = replace(fault, hint=hint)
+    return found
+
+
+def _is_no_asset_name(fault: Fault) -> bool:
+    return fault.path.startswith("assets.") and fault.message.endswith("is not a legal name")
 
 
 def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
