@@ -653,4 +653,5 @@ def test_a_person_acts_on_what_is_in_scope_as_in_a_plant_without_line_2(fresh):
         # from another revision; else tests/console/plant
         *("/plant/{name}/apply", "/api/v1/plant/proposals/{name}:apply"),
         *("/import/{id}/check", "/import/{id}/write", "/import/{id}/delete"),  # deleted by then
+        *("/import/{id}/take-back", "/import/{id}/read-again"),
     }

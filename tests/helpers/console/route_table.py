@@ -156,6 +156,8 @@ TABLE = {
         POST /import,
         GET /import/{id},
         POST /import/{id}/check,
+        POST /import/{id}/read-again,
+        POST /import/{id}/take-back,
         POST /import/{id}/write,
         POST /import/{id}/delete,
         GET /definitions/new,
