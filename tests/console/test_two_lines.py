@@ -458,6 +458,8 @@ def bodies_of_the_plant(line, oven):
         "/models/{name}/{act}": [{"reason": "test", "answer": "approve"}],
         "/imports/{id}:check": [{"asset": oven}],
         "/import/{id}/check": [{"asset": oven}],
+        "/import/{id}/take-back": [{}],
+        "/import/{id}/read-again": [{}],
         ":write": [{}],
         "/write": [{}],
         "/delete": [{}],
