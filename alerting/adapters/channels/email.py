@@ -153,9 +153,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         if picture
         else []
     )
-    text = "\n".join(
-        [message.text, *captions, *(f"\n{link.label}: {link.url}" for link in message.links)]
-    )
+    links = [said.say("{name}: {text}", name=link.label, text=link.url) for link in message.links]
+    text = "\n".join([message.text, *captions, *(f"\n{link}" for link in links)])
     mail.set_content(f"{text}\n", cte=_transfer_encoding(text))
     cid = f"{_digest(message.key)}.figure@{domain}"
     html_text = _html(message, picture, cid)

@@ -148,6 +148,14 @@ def test_a_line_that_begins_with_from_arrives_as_it_is(serving):
     assert ">From" not in mail.get_body(("plain",)).get_content()
 
 
+def test_a_link_of_a_french_mail_has_the_space_before_its_colon(serving):
+    inbox, port = serving()
+    channel(port).deliver(replace(MESSAGE, language="fr"))
+    [(_, mail)] = inbox.mails
+    text = mail.get_body(("plain",)).get_content().replace("\u00a0", " ")
+    assert "It was right : https://alerting.plant.example/f/abc" in text
+
+
 def test_the_figure_stands_in_the_html_with_its_words_for_who_cannot_see_it(serving):
     inbox, port = serving()
     picture = Picture(b"\x89PNG figure", 'Zone 2 temperature, °C: 203 to 231, "limit" 215')
