@@ -20,6 +20,8 @@ from alerting.episodes.episode import (
 )
 
 REASONS_SHOWN = 3
+LEAST_OF_LARGEST = 0.1
+"""The share of a quantity that moved, of the largest, below which it does not come first."""
 MOST_EARLIER = 10
 """Replaced advice that an episode keeps: the newest."""
 
@@ -98,12 +100,18 @@ def asked_settings(
 def split_reasons(
     contributions: Sequence[Contribution],
 ) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
-    """Return the three strongest reasons, and the weaker ones; both from the largest share on.
+    """Return three reasons to show first, and the others.
 
     A quantity within its usual range that raises the risk does so by its combination with others:
-    it is a weaker reason than one that moved, unless nothing did.
+    it comes after one that moved, unless nothing did, or only what hardly counts.
     """
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
-    moved = [c for c in ranked if c.quantity is None or c.quantity.is_unusual or c.share < 0]
-    first = (moved if any(c.share > 0 for c in moved) else ranked)[:REASONS_SHOWN]
+    least = LEAST_OF_LARGEST * max((abs(c.share) for c in ranked), default=0.0)
+    moved = [
+        c
+        for c in ranked
+        if (c.quantity is None or c.quantity.is_unusual or c.share < 0) and abs(c.share) >= least
+    ]
+    others = [c for c in ranked if c not in moved]
+    first = ([*moved, *others] if any(c.share > 0 for c in moved) else ranked)[:REASONS_SHOWN]
     return first, [c for c in ranked if c not in first]

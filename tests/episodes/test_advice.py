@@ -123,3 +123,14 @@ def test_what_moved_comes_before_what_is_as_usual_and_raises_the_risk_only_with_
     assert split_reasons((usual, lowers)) == ([usual, lowers], []), (
         "nothing moved: the combination is the reason"
     )
+
+
+def test_what_moved_but_hardly_counts_does_not_hide_a_reason_that_counts():
+    moved = reason(0.52, True)
+    together = reason(0.15, False)
+    trifle = reason(0.007, True)
+    lowers = reason(-0.009, False)
+    assert split_reasons((trifle, moved, lowers, together)) == (
+        [moved, together, lowers],
+        [trifle],
+    )

@@ -58,4 +58,6 @@ def test_the_risk_before_now_and_after_the_change():
         "Now",
         "With this change",
     ]
+    come = replace(now, happening_at=at(6))
+    assert [b.label for b in risk_steps(come).bars] == ["When the alarm came", "With this change"]
     assert risk_steps(replace(raised, recommendation=None)) is None

@@ -251,6 +251,24 @@ def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_a
     assert len({m.key for m in after.messages}) == 20
 
 
+def test_a_reminder_says_the_last_value_beside_the_reason_of_then():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    route = {"name": "all", "channels": ["mail"], "repeat": "30m"}
+    apply_routes(platform, [route], "engineer", at(0))
+    apply(platform, [too_hot(stale_after="1d")], "engineer", at(0), "test")
+    read(platform, 230.0, 1)
+    tick(platform, 1)
+    read(platform, 251.5, 29)
+    tick(platform, 32)
+    first, reminder = mail.messages
+    assert "Last value" not in first.text
+    lines = reminder.text.splitlines()
+    assert "230" in lines[1]
+    assert lines[2].startswith("Last value (")
+    assert "252 °C; limit" in lines[2] or "252; limit" in lines[2]
+
+
 # --- floods
 # --------------------------------------------------------------------------------------------------
 
@@ -280,6 +298,7 @@ def test_of_15_alerts_of_one_oven_three_are_told_12_in_one_message_only_three_ar
     for minute in (5, 9, 10, 12):
         tick(platform, minute)
     assert [m.subject for m in mail.messages[3:]] == ["+12 more on oven-1"]
+    assert mail.messages[3].payload["page"] == "/?asset=oven-1"
     read(platform, 200.0, 15)
     tick(platform, 15)
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import smtplib
 import socket
 import ssl
@@ -124,6 +125,12 @@ class _TlsFrom(_From):
         return self._tls.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=host)
 
 
+def _transfer_encoding(text: str) -> str | None:
+    """Return the encoding of a text in which a line begins with `From `: smtplib writes `>From `
+    for it. None: the library's choice."""
+    return "base64" if re.search(r"^From ", text, re.MULTILINE) else None
+
+
 def compose(message: Message, sender: str, to: str) -> EmailMessage:
     """Return the e-mail: text, and the same as HTML with its chart and links to tap."""
     picture = _picture(message)
@@ -146,14 +153,12 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         if picture
         else []
     )
-    mail.set_content(
-        "\n".join(
-            [message.text, *captions, *(f"\n{link.label}: {link.url}" for link in message.links)]
-        )
-        + "\n"
-    )
+    links = [said.say("{name}: {text}", name=link.label, text=link.url) for link in message.links]
+    text = "\n".join([message.text, *captions, *(f"\n{link}" for link in links)])
+    mail.set_content(f"{text}\n", cte=_transfer_encoding(text))
     cid = f"{_digest(message.key)}.figure@{domain}"
-    mail.add_alternative(_html(message, picture, cid), subtype="html")
+    html_text = _html(message, picture, cid)
+    mail.add_alternative(html_text, subtype="html", cte=_transfer_encoding(html_text))
     if picture is not None:
         html = next(part for part in mail.iter_parts() if part.get_content_type() == "text/html")
         html.add_related(

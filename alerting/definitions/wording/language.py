@@ -22,6 +22,7 @@ from alerting.definitions.wording.spoken import (
     inside_sentence,
     spoken_about,
     spoken_duration,
+    spoken_number,
     spoken_points,
     spoken_share,
     spoken_threshold,
@@ -179,7 +180,7 @@ class Language:
             case "duration":
                 return self.duration(timedelta(seconds=raw))
         number, _, unit = style.partition(" ")
-        shown = self.digits(format(raw, number))
+        shown = self.digits(spoken_number(raw, number))
         return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:

@@ -7,6 +7,7 @@ from math import floor, log10
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
+_LARGE = (1e3, 1e15)  # in which a number is written out, without a power of ten
 _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
@@ -37,6 +38,14 @@ def spoken_about(value: timedelta) -> str:
 def latency_note(latency: timedelta) -> str:
     """Return a note after the evaluated instant: ` (latency 10 s)`; "" without latency."""
     return f" (latency {spoken_duration(latency)})" if latency else ""
+
+
+def spoken_number(value: float, style: str) -> str:
+    """Return a number in a format; a large one in whole units, never with a power of ten:
+    `1234567` instead of `1.23457e+06`."""
+    shown = format(value, style)
+    is_large = _LARGE[0] <= abs(value) < _LARGE[1]
+    return f"{value:.0f}" if "e" in shown and is_large else shown
 
 
 def spoken_share(value: float) -> str:

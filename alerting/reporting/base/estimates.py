@@ -10,6 +10,7 @@ from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     template,
+    templates,
     translatable,
     translatable_count,
 )
@@ -103,3 +104,34 @@ def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
 
 def _too_few(number: int, of: Cases) -> str:
     return translatable("only {cases}", cases=counted(number, of)) if number < LEAST_EVENTS else ""
+
+
+CASES_FALSE_ALARMS = Cases(
+    templates("{number} false alarm", "{number} false alarms"),
+    templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
+    template("no false alarms"),
+)
+CASES_WITH_OUTCOME = Cases(
+    templates("{number} alarm with an outcome", "{number} alarms with an outcome"),
+    templates(
+        "{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"
+    ),
+    template("no alarms with an outcome"),
+)
+CASES_WITHOUT_AVOIDED = Cases(
+    templates(
+        "{number} alarm with an outcome, without the avoided ones",
+        "{number} alarms with an outcome, without the avoided ones",
+    ),
+    templates(
+        "{count} of {number} alarm with an outcome, without the avoided ones",
+        "{count} of {number} alarms with an outcome, without the avoided ones",
+    ),
+    template("no alarms with an outcome, without the avoided ones"),
+)
+# where an alarm counts more than once, or several as one: `counted_outcomes`
+CASES_COUNTED = Cases(
+    templates("{number} counted alarm", "{number} counted alarms"),
+    templates("{count} of {number} counted alarm", "{count} of {number} counted alarms"),
+    template("no counted alarms"),
+)

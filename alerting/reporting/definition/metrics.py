@@ -8,10 +8,19 @@ from datetime import datetime, timedelta
 from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.language import Styled, template, templates, translatable
+from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus, undetermined_reason
-from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per_week, share
+from alerting.reporting.base.estimates import (
+    CASES_COUNTED,
+    CASES_FALSE_ALARMS,
+    CASES_WITH_OUTCOME,
+    CASES_WITHOUT_AVOIDED,
+    Estimate,
+    nothing,
+    rate_per_week,
+    share,
+)
 from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.drivers import Driver, drivers
@@ -36,29 +45,6 @@ from alerting.reporting.definition.retune import Retune, compute_retune
 from alerting.reporting.definition.values import ValueMetrics, compute_values
 
 _WEEK_S = 7 * 86_400
-_FALSE_ALARMS = Cases(
-    templates("{number} false alarm", "{number} false alarms"),
-    templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
-    template("no false alarms"),
-)
-_WITH_OUTCOME = Cases(
-    templates("{number} alarm with an outcome", "{number} alarms with an outcome"),
-    templates(
-        "{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"
-    ),
-    template("no alarms with an outcome"),
-)
-_WITHOUT_AVOIDED = Cases(
-    templates(
-        "{number} alarm with an outcome, without the avoided ones",
-        "{number} alarms with an outcome, without the avoided ones",
-    ),
-    templates(
-        "{count} of {number} alarm with an outcome, without the avoided ones",
-        "{count} of {number} alarms with an outcome, without the avoided ones",
-    ),
-    template("no alarms with an outcome, without the avoided ones"),
-)
 
 
 @dataclass(frozen=True)
@@ -239,7 +225,9 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
-    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
+    without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
+    decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
+    cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED
     return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
@@ -269,7 +257,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         event_recall=event_recall(m, problems),
         precision=Precision(
             _enough_outcomes(without, counted),
-            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME), counted),
+            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, cases), counted),
         ),
         false_alarms=_false_alarms(counted, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
@@ -339,12 +327,12 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
     """Return false alarms per evaluated week; undetermined ones may be false, none: no figure."""
     false = counts["false_alarm"]
     undetermined = counts["undetermined"]
-    rate = _enough_outcomes(rate_per_week(false, weeks, _FALSE_ALARMS), counts)
+    rate = _enough_outcomes(rate_per_week(false, weeks, CASES_FALSE_ALARMS), counts)
     if 0 < undetermined == sum(counts.values()):
         return nothing(rate.unit, _undetermined(counts))
     if rate.value is None or not _is_mostly_undetermined(counts):
         return rate
-    return replace(rate, high=rate_per_week(false + undetermined, weeks, _FALSE_ALARMS).high)
+    return replace(rate, high=rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS).high)
 
 
 def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:

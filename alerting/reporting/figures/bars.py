@@ -101,13 +101,16 @@ def waterfall(
 
 
 def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | None:
-    """Return the risk at the raise, now, and after the advised change; None without any."""
+    """Return the risk at the raise, now (until the problem has come), and after the advised change;
+    None without any."""
     advice = episode.advice if episode.condition == "open" else episode.recommendation
     at_raise = episode.evaluation.value
     if at_raise is None or advice is None or not episode.is_prediction:
         return None
     bars = [_level(template("When the alarm came"), at_raise, "risk", language)]
-    if episode.present is not None and episode.condition == "open":
+    # once the problem has come, what a model says is no risk that it will come
+    waits = episode.condition == "open" and episode.happening_at is None
+    if episode.present is not None and waits:
         bars.append(_level(template("Now"), episode.present.risk, "risk", language))
     if advice.changes and advice.risk_after < advice.risk_before:
         bars.append(_level(template("With this change"), advice.risk_after, "after", language))

@@ -22,7 +22,7 @@ from alerting.ports import (
 )
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
-from alerting.reporting.base.sentences import format_minutes
+from alerting.reporting.base.sentences import advice_shown, format_minutes
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import (
     AT_RAISE,
@@ -133,8 +133,9 @@ def chart_of(
 
 
 def _advised(episode: Episode) -> dict[str, float]:
-    """Return the advised values of numbers by variable: the newest advice with a change."""
-    for advice in (episode.advice, episode.recommendation):
+    """Return the advised values of numbers by variable: the newest advice with a change; of an
+    ended episode that of its raise, to which its risks belong."""
+    for advice in (advice_shown(episode), episode.recommendation):
         if advice is not None and advice.changes:
             return {c.variable: c.after for c in advice.changes if not isinstance(c.after, str)}
     return {}

@@ -21,20 +21,20 @@ from alerting.ports import (
     Channel,
     DeliveryFailed,
     DeliveryPorts,
-    Episodes,
     Message,
     MutingPorts,
 )
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
-from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.notification.chart import draw_episode, draw_report
-from alerting.usecases.notification.messages import content_message, message, shelf_message
+from alerting.usecases.notification.messages import content_message, is_later, message
 from alerting.usecases.notification.muting import tend_shelves, withhold
+from alerting.usecases.notification.present_values import opposite_open, present_value
 from alerting.usecases.notification.routes import language_of, read_routes
 from alerting.usecases.notification.schedule import announce_due
+from alerting.usecases.notification.shelf_messages import shelf_message
 from alerting.usecases.notification.silencing import tend_silences
 from alerting.usecases.notification.summaries import summarise, waits_for_others
 
@@ -245,7 +245,8 @@ def _message(
     reads = current_round.language_of(notification)
     zone = current_round.zone_of(notification)
     if episode is not None:
-        conflicts = _conflicts(platform.episodes, episode)
+        conflicts = opposite_open(platform.episodes, episode)
+        later = is_later(episode, notification)
         acknowledging = current_round.acknowledging
         plain = message(
             episode,
@@ -257,6 +258,7 @@ def _message(
             conflicts,
             reads,
             current_round.plants.asset_title(episode.asset),
+            present_value(platform, episode, at, zone, reads) if later else None,
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
@@ -284,13 +286,6 @@ def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Me
     return replace(
         plain, links=links, draw=lambda: draw_report(platform.zone, platform.reports, id, reads)
     )
-
-
-def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
-    """Return sentences on open alerts of the asset with the opposite advice."""
-    if episode.advice is None or not episode.advice.helps:
-        return ()
-    return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 
 
 def _attempt(

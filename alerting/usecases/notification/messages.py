@@ -11,7 +11,6 @@ from alerting.episodes.episode import Episode, TransitionKind
 from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
-from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
 from alerting.reporting.base.messages import GUIDANCE_NAMES
 from alerting.reporting.base.sentences import (
@@ -91,17 +90,22 @@ def message(
     conflicts: Sequence[str] = (),
     language: Language = ENGLISH,
     asset: str | None = None,
+    present: str | None = None,
 ) -> Message:
     """Return the message of one notification of an episode.
 
     `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its
     delivery; times are those of `zone`. `conflicts`: sentences on open alerts of the asset with the
-    opposite advice. `asset`: the title of its asset. The payload is for programs, and in English.
+    opposite advice. `asset`: the title of its asset. `present`: a sentence on the present
+    value, for a message on an alert that was announced before. The payload is for programs, and in
+    English.
     """
     reader = Reader(now or notification.created_at, zone, language)
     subject = _subject(episode, notification, reader, asset or episode.asset)
     details = _DETAILS.get(notification.transition, _open_lines)
     lines = [subject, *details(episode, notification, reader)]
+    if present is not None:
+        lines.insert(2, present)
     if notification.transition not in _DETAILS:
         lines += [language.translate(one) for one in conflicts]
     text = "\n".join(lines)
@@ -120,53 +124,23 @@ def message(
     )
 
 
+def is_later(episode: Episode, notification: Notification) -> bool:
+    """Return whether a message is about an open alert that was announced before: its reason is of
+    then, and its reader needs the present value beside it."""
+    return notification.transition in _LATER and episode.condition == "open"
+
+
 def content_message(
     notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> Message:
-    """Return the message of a notification of no single episode; times are those of `zone`."""
+    """Return the message of a notification of no single episode; times are those of `zone`. One
+    about the platform itself is in English, and so are its times."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
+    if "platform" in content.payload:
+        language = ENGLISH
     text = local_times(content.text, now, zone, language)
     return Message(notification.key, content.subject, text, content.payload, language=language.code)
-
-
-def shelf_message(
-    shelf: Shelf,
-    notification: Notification,
-    now: datetime | None = None,
-    zone: tzinfo = UTC,
-    language: Language = ENGLISH,
-) -> Message:
-    """Return the reminder that recipients get shortly before a shelf ends."""
-    reader = Reader(now or notification.created_at, zone, language)
-    until = shelf.until.isoformat() if shelf.until else ""
-    target = {"definition": shelf.definition, "asset": shelf.asset}
-    subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
-    ends = reader.moment(shelf.until) if shelf.until else reader.say("by hand")
-    since = reader.clock(shelf.since)
-    reason = language.translate(shelf.reason)
-    lines = [
-        f"{subject}: {ends}",
-        reader.say(
-            "Shelved since {since} by {person}: {reason}",
-            since=since,
-            person=shelf.actor,
-            reason=reason,
-        ),
-        reader.say("It ends by itself; an alarm that is still open then is sent at once."),
-        reader.say(
-            "To shelve it for longer: {command}",
-            command=f"alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
-        ),
-    ]
-    payload = {
-        "shelf": shelf.id,
-        "definition": shelf.definition,
-        "asset": shelf.asset,
-        "until": until,
-        "transition": "reminder",
-    }
-    return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)
 
 
 def _subject(episode: Episode, notification: Notification, reader: Reader, asset: str) -> str:
@@ -317,8 +291,8 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
         lines.append(reader.say("(This is what the model used, not a proven cause.)"))
     if weaker:
         count = reader.language.say_count(
-            "{number} weaker reason on the page of the alarm.",
-            "{number} weaker reasons on the page of the alarm.",
+            "{number} more reason on the page of the alarm.",
+            "{number} more reasons on the page of the alarm.",
             len(weaker),
         )
         lines.append(count)

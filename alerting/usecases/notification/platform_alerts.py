@@ -140,6 +140,7 @@ def _end_message(
 def _payload(alert: PlatformAlert) -> dict[str, str | None]:
     return {
         "platform": alert.kind,
+        "page": "/platform",
         "definition": alert.subject,
         "reason": alert.reason,
         "opened_at": alert.opened_at.isoformat(),

@@ -84,7 +84,7 @@ def _heartbeats(
         dead = sum(is_for(by_name[name], asset, plants) for asset in dead_letters)
         reads = language_of(by_name[name], platform.language)
         text = reads.say(
-            "Alerting is running at {when}: open alarms {open}, undelivered messages {dead}.",
+            "Alerting is running ({when}): open alarms {open}, undelivered messages {dead}.",
             when=now.isoformat(),
             open=open_,
             dead=dead,

@@ -128,7 +128,8 @@ def _over(platform: MutingPorts, silence: Silence) -> list[Notification]:
     else:
         lines.append(reads.say("No alarm was raised meanwhile."))
     if len(found) > _LISTED:
-        lines.append(reads.say("and {number} others", number=len(found) - _LISTED))
+        more = len(found) - _LISTED
+        lines.append(reads.say_count("and {number} other", "and {number} others", more))
     return _messages(silence, "ended", subject, lines, silence.end)
 
 

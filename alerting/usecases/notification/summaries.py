@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlencode
 
 from alerting.definitions.model import SEVERITY_NAMES
 from alerting.definitions.plants import Plants
@@ -64,7 +65,9 @@ def _write(platform: MutingPorts, members: Sequence[Member], plants: Plants, now
         if first.postponed_by == "flood"
         else _digest(members, plants, reads)
     )
-    payload = {"asset": first.asset} if first.postponed_by == "flood" else {}
+    is_flood = first.postponed_by == "flood"
+    page = f"/?{urlencode({'asset': first.asset or ''})}" if is_flood else "/"
+    payload = {"asset": first.asset, "page": page} if is_flood else {"page": page}
     if plant.name:
         payload["plant"] = plant.name
     message = new_message(
@@ -157,7 +160,7 @@ def _by_raise(members: Sequence[Member]) -> list[Member]:
 
 def _listing(head: str, lines: Sequence[str], language: Language) -> str:
     more = (
-        [language.say("and {number} others", number=len(lines) - _LISTED)]
+        [language.say_count("and {number} other", "and {number} others", len(lines) - _LISTED)]
         if len(lines) > _LISTED
         else []
     )

@@ -28,9 +28,9 @@ from alerting.operators.tiles import (
 )
 from alerting.ports import Definitions, UpkeepPorts
 from alerting.reporting.figures.sparkline import Sparkline
+from alerting.usecases.notification.present_values import present_values
 from alerting.usecases.now.gaps import EvaluationCoverage, Gap
 from alerting.usecases.now.known_plant import KnownPlant
-from alerting.usecases.now.present_values import present_values
 from alerting.usecases.silences.in_force import SilencesInForce, silences_at
 
 OPEN_READ = 200

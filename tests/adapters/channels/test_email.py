@@ -139,6 +139,23 @@ def test_an_e_mail_arrives_as_text_and_html_with_reasons_advice_and_links(servin
     assert 'href="https://alerting.plant.example/f/abc.def?x=1&amp;y=2"' in html
 
 
+def test_a_line_that_begins_with_from_arrives_as_it_is(serving):
+    inbox, port = serving()
+    channel(port).deliver(replace(MESSAGE, text="Over: source\nFrom today 13:40 to 15:01: no row"))
+    [(_, mail)] = inbox.mails
+    assert "\nFrom today 13:40" in mail.get_body(("plain",)).get_content()
+    assert "&gt;From" not in mail.get_body(("html",)).get_content()
+    assert ">From" not in mail.get_body(("plain",)).get_content()
+
+
+def test_a_link_of_a_french_mail_has_the_space_before_its_colon(serving):
+    inbox, port = serving()
+    channel(port).deliver(replace(MESSAGE, language="fr"))
+    [(_, mail)] = inbox.mails
+    text = mail.get_body(("plain",)).get_content().replace("\u00a0", " ")
+    assert "It was right : https://alerting.plant.example/f/abc" in text
+
+
 def test_the_figure_stands_in_the_html_with_its_words_for_who_cannot_see_it(serving):
     inbox, port = serving()
     picture = Picture(b"\x89PNG figure", 'Zone 2 temperature, °C: 203 to 231, "limit" 215')

@@ -243,7 +243,7 @@ def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
     )
     platform.episodes.insert(episode(1, contributions=found))
     page = browser.get(f"/episodes/{episode(1).id}").text
-    shown, _, folded = page.partition('<summary class="button">2 weaker reasons')
+    shown, _, folded = page.partition('<summary class="button">2 more reasons')
     assert [shown.index(f"Words of {i}.") for i in (1, 4, 3)] == sorted(
         shown.index(f"Words of {i}.") for i in (1, 4, 3)
     )

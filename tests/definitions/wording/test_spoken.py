@@ -8,6 +8,7 @@ from alerting.definitions.wording.spoken import (
     inside_sentence,
     spoken_about,
     spoken_false_alarms,
+    spoken_number,
     spoken_points,
 )
 
@@ -69,3 +70,18 @@ def test_false_alarms_of_several_assets_are_those_of_all_together():
 )
 def test_a_title_inside_a_sentence_begins_small_unless_it_is_an_abbreviation(title, text):
     assert inside_sentence(title) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "style", "text"),
+    [
+        (1234567.0, "g", "1234567"),
+        (1234999.0, "g", "1234999"),
+        (-12345.0, ".3g", "-12345"),
+        (4.5, "g", "4.5"),
+        (0.0000123, ".3g", "1.23e-05"),
+        (1e20, "g", "1e+20"),
+    ],
+)
+def test_a_large_number_is_written_out_and_no_two_limits_look_alike(value, style, text):
+    assert spoken_number(value, style) == text

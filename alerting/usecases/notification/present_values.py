@@ -1,17 +1,20 @@
-"""The present values of the variables that alarms are about."""
+"""What is so now beside open alarms: present values of their variables, and opposite advice."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 
 from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
-from alerting.ports import Readings, Wanted
+from alerting.ports import ChartPorts, Episodes, Readings, Wanted
+from alerting.recommendation.conflicts import opposite_advice
+from alerting.reporting.base.sentences import clock_time
 from alerting.reporting.figures.episode_chart import ChartLevel
 from alerting.reporting.figures.sparkline import Sparkline, sparkline
 
@@ -63,6 +66,37 @@ def present_values(
         if line is not None:
             lines[id] = line
     return lines
+
+
+def present_value(
+    platform: ChartPorts, episode: Episode, now: datetime, zone: tzinfo, language: Language
+) -> str | None:
+    """Return a sentence on the last value of the variable of an episode, as the pages show it;
+    None without any."""
+    revision = platform.definitions.newest_revision(episode.definition)
+    asset = platform.assets.get(episode.asset)
+    if revision is None or asset is None:
+        return None
+    definitions = {episode.definition: revision.definition}
+    found = present_values(platform.readings, [episode], definitions, {asset.name: asset}, now)
+    line = found.get(episode.id)
+    if line is None:
+        return None
+    when = clock_time(datetime.fromtimestamp(line.at / 1000, UTC), now, zone, language)
+    value = line.describe(language)
+    limit = line.describe_limit(language)
+    if limit is None:
+        return language.say("Last value ({when}): {value}.", when=when, value=value)
+    return language.say(
+        "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
+    )
+
+
+def opposite_open(episodes: Episodes, episode: Episode) -> Sequence[str]:
+    """Return sentences on open alerts of the asset with the opposite advice."""
+    if episode.advice is None or not episode.advice.helps:
+        return ()
+    return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 
 
 def _charted(
