@@ -13,7 +13,10 @@ from pathlib import Path
 SERVER = Path(__file__).with_name("forked_server.py")
 TIMEOUT_S = 600.0
 LIBRARIES_OF_COMMANDS = (
+    "alerting.adapters.channels.egress",
     "alerting.adapters.embedded.shared_mongod",
+    "alerting.adapters.mlflow.mlflow_registry",
+    "alerting.adapters.mongo.prepare",
     "alerting.local.prepare",
     "alerting.usecases.definitions.sync",
     "alerting.usecases.evaluation.evaluate",
@@ -39,7 +42,7 @@ class Forked:
         self._words = folder / "server"
         with self._words.open("wb") as words:
             self._server = subprocess.Popen(
-                [sys.executable, SERVER, function, *modules],
+                [sys.executable, SERVER, "-", function, *modules],
                 env=environ,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

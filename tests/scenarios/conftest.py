@@ -1,7 +1,12 @@
 """Fixtures of this folder."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
+from tests.helpers.forked_script import alerting_script
 from tests.helpers.stores import REAL, another_real, in_memory, more_mongo_stores, more_stores, real  # noqa: F401 - fixtures
 
 
@@ -9,3 +14,10 @@ from tests.helpers.stores import REAL, another_real, in_memory, more_mongo_store
 def stores(request):
     """Return new, empty stores in memory and on a real server."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def shell_path():
+    """Return a PATH whose `alerting` is forked from a process that has imported its libraries."""
+    with alerting_script() as folder:
+        yield f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"

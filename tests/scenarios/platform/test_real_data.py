@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,14 +30,14 @@ pytestmark = [
 class Documented:
     """Runs the shell blocks of a README as its reader would, on a copy of its folder."""
 
-    def __init__(self, home, folder, data):
+    def __init__(self, home, folder, data, path):
         self.root = home / "project"
         self.folder = self.root / "config" / "examples" / folder
         shutil.copytree(ROOT / "config" / "examples" / folder, self.folder)
         self.environ = os.environ | {
             "ALERTING_HOME": str(home),
             "DATA": str(Path(DATA) / data),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": path,
             "COLUMNS": "200",
         }
         self.home = home
@@ -75,8 +74,8 @@ class Documented:
 
 
 @pytest.fixture(scope="module")
-def azure(tmp_path_factory):
-    made = Documented(tmp_path_factory.mktemp("azure"), "azure", "azure_pdm_subset")
+def azure(tmp_path_factory, shell_path):
+    made = Documented(tmp_path_factory.mktemp("azure"), "azure", "azure_pdm_subset", shell_path)
     honest = made.folder / "failure-24h-no-errors.yaml"
     with honest.open("a") as file:
         file.write("learning: {candidates: [lightgbm], trials: 1}\n")
@@ -84,10 +83,9 @@ def azure(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def roasting(tmp_path_factory):
-    return Documented(
-        tmp_path_factory.mktemp("roasting"), "roasting", "roasting_production_quality"
-    ).run()
+def roasting(tmp_path_factory, shell_path):
+    home = tmp_path_factory.mktemp("roasting")
+    return Documented(home, "roasting", "roasting_production_quality", shell_path).run()
 
 
 def test_failures_are_announced_perfectly_only_because_of_the_error_events(azure):

@@ -4,7 +4,6 @@ print. Figures of models may differ between versions, so numbers are compared as
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def without_figures(line):
     return " ".join(re.sub(r"\b(?=\w*\d)[\da-f][\w.,:-]*", "#", line).split())
 
 
-def test_the_tutorial_does_what_it_says(tmp_path):
+def test_the_tutorial_does_what_it_says(tmp_path, shell_path):
     page = PAGE.read_text(encoding="utf-8")
     ports = {
         f"ALERTING_{name}_PORT": str(free_port())
@@ -43,7 +42,7 @@ def test_the_tutorial_does_what_it_says(tmp_path):
     }
     environ = {name: value for name, value in os.environ.items() if name != "ALERTING_HOME"}
     environ |= ports | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": shell_path,
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "COLUMNS": "110",
     }
