@@ -37,6 +37,16 @@ LONG = (
     "tests/scenarios/platform/test_kill.py",
     "tests/console/imports/test_import_in_the_browser.py",
     "tests/cli/test_cli_output.py",
+    "tests/kinds/forecast/test_forecast.py",
+    "tests/adapters/sinks/test_opcua_alarms.py",
+    "tests/learning/features/test_build.py",
+    "tests/console/test_every_route.py",
+    "tests/usecases/ingestion/test_import.py",
+    "tests/demo/test_demo_line.py",
+    "tests/learning/test_search_on_a_sample.py",
+    "tests/local/upkeep/test_backup.py",
+    "tests/usecases/training/test_repeat.py",
+    "tests/usecases/training/test_unit_just_made.py",
 )
 
 
