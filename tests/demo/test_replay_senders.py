@@ -3,6 +3,7 @@ is an error."""
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -39,8 +40,9 @@ def test_messages_arrive_at_a_real_broker(tmp_path):
     try:
         for _ in range(12_000):  # the subscription may come after the first messages
             sender.send([Outgoing(TOPIC, b"{}")])
-            if stream.batch():
-                break
+            with suppress(UserError):  # it connects in a thread
+                if stream.batch():
+                    break
             time.sleep(0.05)
         sender.send([Outgoing(TOPIC, payload) for payload in sorted(sent)])
         until = time.monotonic() + 600

@@ -29,6 +29,7 @@ from alerting.adapters.sinks.opcua_alarms.nodes import PlantNodes, alarm_node, a
 from alerting.adapters.sinks.opcua_alarms.sessions import AlarmSession
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import ENGLISH, Language
+from alerting.gc_tuning import collect_garbage_rarely
 from alerting.usecases.operators.alarm_conditions import AlarmBook, AlarmState
 
 APPLICATION = "urn:alerting:opcua-alarms"
@@ -102,7 +103,8 @@ class AlarmServer:
         host = where.public_host or where.host
         certificate, key, _ = prepare_folder(where.folder, host, APPLICATION, datetime.now(UTC))
         server = self._server
-        await server.init()
+        with collect_garbage_rarely():  # it makes 400,000 objects, which stay
+            await server.init()
         server.name = "alerting: alarms"
         server.application_type = ua.ApplicationType.Server
         server.set_endpoint(f"opc.tcp://{host}:{where.port}{PATH}")
