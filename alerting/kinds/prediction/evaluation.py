@@ -61,6 +61,7 @@ from alerting.readings.history import (
 from alerting.recommendation.levers import with_drivers
 
 NO_MODEL = translatable("no model is in service yet")
+NOT_ASKED = translatable("the model has just gone into service and has not given a score yet")
 
 
 @dataclass(frozen=True)
@@ -284,8 +285,12 @@ def _unknown_at_end(before: TargetEvaluation, inputs: _Inputs, scored: _Scored) 
     """Return why the last instant up to the end of a part is unknown, None if it is known."""
     if inputs.model is None:
         return NO_MODEL
-    carried = before.unknown if before.scores else inputs.state.unknown_reason
-    return (scored.unknown[-1] or None) if len(scored.unknown) else carried
+    if len(scored.unknown):
+        return scored.unknown[-1] or None
+    if before.scores:
+        return before.unknown
+    is_new = before.unknown is not None or inputs.state.unknown_reason == NO_MODEL
+    return NOT_ASKED if is_new else inputs.state.unknown_reason
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
