@@ -225,11 +225,6 @@ class ModelDefinition(Definition):
         """Return the variables (with *) without which there is no answer."""
 
     @property
-    def is_scored_each_stride(self) -> bool:
-        """Return whether a score is the state until the next stride, and no score is none."""
-        return False
-
-    @property
     def groups_by(self) -> tuple[str, ...]:
         """Return the categories by which a training groups readings; one holds until the next."""
         return ()
@@ -289,10 +284,6 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     @property
     def learns_from(self) -> datetime | None:
         return self.periods.first
-
-    @property
-    def is_scored_each_stride(self) -> bool:
-        return not self.is_of_unit
 
     @property
     def training_text(self) -> str:

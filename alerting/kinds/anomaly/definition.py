@@ -225,10 +225,6 @@ class AnomalyDefinition(NormalDefinition):
         them."""
         return self.threshold.false_alarms_per_week or _USUAL_FALSE_ALARMS
 
-    @property
-    def is_scored_each_stride(self) -> bool:
-        return True
-
     def may_see(self, variable: str) -> bool:
         """Return whether a variable matches `include` and not `exclude`."""
         matches = [
