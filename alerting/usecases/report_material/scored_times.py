@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from alerting.alarm_kpis.intervals import Interval
 from alerting.deferred import pd
-from alerting.definitions.model import Definition, TrainedDefinition
-from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.definitions.model import Definition
+from alerting.kinds.registry import has_score_each_stride
 from alerting.readings.history import Millis, from_millis, millis, to_millis
 
 
@@ -23,7 +23,7 @@ def unscored_times(
     A score is the state until the next one is due, as a training counts its rows. The time before
     the first one, up to a stride, is that of the stride under way at `start`.
     """
-    if not isinstance(definition, TrainedDefinition | AnomalyDefinition) or definition.is_of_unit:
+    if not has_score_each_stride(definition):
         return None
     own = scores[scores["asset"] == asset].sort_values("ts", kind="stable")
     if own.empty:
