@@ -79,6 +79,15 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
     return kind if isinstance(kind, VerifyingKind) else None
 
 
+def has_score_each_stride(definition: Definition) -> bool:
+    """Return whether the state of a definition is known where a stride has a score, and only
+    there."""
+    from alerting.kinds.protocol.kind import StrideScoringKind  # noqa: PLC0415 - loads the methods of kinds
+
+    kind = kind_of(definition)
+    return isinstance(kind, StrideScoringKind) and kind.has_score_each_stride(definition)
+
+
 def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
     """Return the kind of a definition if its limits change by themselves."""
     from alerting.kinds.protocol.kind import MovingKind  # noqa: PLC0415 - loads the methods of kinds

@@ -99,6 +99,10 @@ class AnomalyKind:
             return Charted(None, statistic=statistic)
         return drawn[0]._replace(statistic=statistic, others=tuple(drawn[1:]))
 
+    def has_score_each_stride(self, definition: AnomalyDefinition) -> bool:
+        """Return that it has strides."""
+        return True
+
     def data_gaps(
         self, definition: AnomalyDefinition, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:

@@ -28,7 +28,9 @@ from alerting.episodes.predictions import (
     rearm,
 )
 from alerting.kinds.prediction.open_prediction import (
+    NO_MODEL,
     OpenPrediction,
+    carried_reason,
     prediction_rule,
     read_from,
     read_open_prediction,
@@ -59,8 +61,6 @@ from alerting.readings.history import (
     with_older,
 )
 from alerting.recommendation.levers import with_drivers
-
-NO_MODEL = translatable("no model is in service yet")
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _unknown_at_end(before: TargetEvaluation, inputs: _Inputs, scored: _Scored) 
     """Return why the last instant up to the end of a part is unknown, None if it is known."""
     if inputs.model is None:
         return NO_MODEL
-    carried = before.unknown if before.scores else inputs.state.unknown_reason
+    carried = carried_reason(before, inputs.state)
     return (scored.unknown[-1] or None) if len(scored.unknown) else carried
 
 

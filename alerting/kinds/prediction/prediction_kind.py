@@ -80,6 +80,10 @@ class PredictionKind:
             )
         return Charted(strongest.variable, usual, scored=True)
 
+    def has_score_each_stride(self, definition: TrainedDefinition) -> bool:
+        """Return whether it has strides: the unit just made is scored as it comes."""
+        return not definition.is_of_unit
+
     def data_gaps(
         self, definition: TrainedDefinition, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:

@@ -185,6 +185,14 @@ class VerifyingKind(Protocol[D_contra]):
 
 
 @runtime_checkable
+class StrideScoringKind(Protocol[D_contra]):
+    """Behaviour of a kind whose model gives a score each stride that it knows the state."""
+
+    def has_score_each_stride(self, definition: D_contra) -> bool:
+        """Return whether a score is the state until the next stride, and no score is none."""
+
+
+@runtime_checkable
 class MovingKind(Protocol[D_contra]):
     """Behaviour of a kind whose limits change by themselves."""
 

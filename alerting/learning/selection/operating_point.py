@@ -136,8 +136,9 @@ def asset_episodes(
     raised = predicted_episodes(RiskSeries(at, score, threshold), observed.rules[name])
     problems = observed.problems[name]
     labelled = np.append(0, np.cumsum(observed.measured[rows]))
+    stride = round(observed.observed_s[name] * 1000 / len(at))
     return [
-        episode
+        _with_observed_length(episode, at, stride)
         for episode in count_episodes(raised, observed.gap_ms, observed.horizon_ms)
         if _is_determined(episode, at, labelled)
         or occurred_after(
@@ -145,6 +146,16 @@ def asset_episodes(
         )[0]
         != "no"
     ]
+
+
+def _with_observed_length(episode: CountedEpisode, at: Millis, stride: int) -> CountedEpisode:
+    """Return an episode that ends as much earlier as it has time (ms) without a row: each is the
+    state until the next stride. A report counts the time in alarm so."""
+    first = int(np.searchsorted(at, episode.raised, side="right")) - 1
+    begins = at[first : int(np.searchsorted(at, episode.ended))]
+    ends = np.minimum(begins + stride, np.append(begins[1:], episode.ended))
+    length = int((ends - np.maximum(begins, episode.raised)).sum())
+    return episode._replace(ended=episode.raised + length)
 
 
 def _is_determined(episode: CountedEpisode, at: Millis, labelled: npt.NDArray[np.int64]) -> bool:

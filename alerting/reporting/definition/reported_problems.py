@@ -97,11 +97,16 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated."""
+    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated; of a model
+    with scores, whether it had one there, as a training counts."""
     evaluated = m.evaluated.get(asset)
-    window = m.definition.window
-    latest = start - window.after
-    return evaluated is not None and evaluated[0] < latest and latest - window.length < evaluated[1]
+    latest = start - m.definition.window.after
+    first = latest - m.definition.window.length
+    if evaluated is None or evaluated[0] >= latest or first >= evaluated[1]:
+        return False
+    scored = m.scores["ts"][m.scores["asset"] == asset]
+    is_outside = first < m.start  # the scores are those of the period
+    return is_outside or scored.empty or bool(((scored >= first) & (scored < latest)).any())
 
 
 def gap_and_horizon(definition: Definition) -> tuple[int, int]:

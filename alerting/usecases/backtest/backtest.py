@@ -38,7 +38,7 @@ from alerting.usecases.definitions.checking import check
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.training.derived import fix_features
 
-RULES = 4  # part of a run's identity: results stored under other rules do not count
+RULES = 5  # part of a run's identity: results stored under other rules do not count
 # length of a segment without training, which bounds the work that an interruption loses
 WITHOUT_TRAINING = timedelta(days=7)
 USUAL = timedelta(weeks=4)

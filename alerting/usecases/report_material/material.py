@@ -54,6 +54,7 @@ from alerting.usecases.report_material.notifiable import (
     notifiable_problems,
     notifiable_scores,
 )
+from alerting.usecases.report_material.scored_times import unscored_times, without_end
 from alerting.usecases.silences.in_force import maintenance_intervals
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
@@ -155,7 +156,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
     ]
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
     scores = notifiable_scores(_scores(s, stored), s.suppressed)
-    evaluated, gaps = _evaluated_intervals(s, start, end)
+    evaluated, gaps = _evaluated_intervals(s, scores, start, end)
     models = ModelCache(s.platform)
 
     def find_levels(asset: Asset, since: datetime, until: datetime) -> LevelsInForce:
@@ -310,9 +311,10 @@ def _models(
 
 
 def _evaluated_intervals(
-    s: _Sources, start: datetime, end: datetime
+    s: _Sources, scores: pd.DataFrame, start: datetime, end: datetime
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
-    """Return, by asset, the evaluated interval of the period and the data gaps in it.
+    """Return, by asset, the evaluated interval of the period and the gaps in it: the times without
+    a score, or without data.
 
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the
     last known value.
@@ -342,12 +344,18 @@ def _evaluated_intervals(
         ]
         if not mine or not len(history.readings):
             continue
-        interval, gaps[asset] = _trim_to_data(
-            s.definition,
-            _with_last_values(s.platform.readings, s.definition, history),
-            s.reduced.get(asset),
-            (min(a for a, _ in mine), max(b for _, b in mine)),
-            unfitted_times(s.decisions, asset, end),
+        whole = (min(a for a, _ in mine), max(b for _, b in mine))
+        unscored = unscored_times(s.definition, scores, asset, *whole)
+        interval, gaps[asset] = (
+            without_end(whole, unscored)
+            if unscored is not None
+            else _trim_to_data(
+                s.definition,
+                _with_last_values(s.platform.readings, s.definition, history),
+                s.reduced.get(asset),
+                whole,
+                unfitted_times(s.decisions, asset, end),
+            )
         )
         if interval[0] < interval[1]:
             evaluated[asset] = interval
@@ -383,6 +391,4 @@ def _trim_to_data(
     gaps = tuple(after)
     if found is not None or unfitted:
         gaps = tuple(merge([*(found or ()), *after, *unfitted], first, last))
-    if gaps and gaps[-1][1] == last:
-        return (first, gaps[-1][0]), gaps[:-1]
-    return interval, gaps
+    return without_end(interval, gaps)

@@ -189,3 +189,23 @@ def test_what_its_suppression_reads_is_read():
     definition = parse_definition(DOCUMENT | {"exclude": ["speed"], "suppression": {"when": when}})
     assert definition.variables_read(line) == {*"abc", "speed"}
     assert definition.events_read() == ("line-stop",)
+
+
+def test_between_two_strides_it_is_neither_normal_nor_is_its_episode_closed():
+    """The last score is the state until the next one is due: evaluations that begin and end between
+    two strides must not say that an anomaly, or silent sensors, are over."""
+    silent = [*usual(5), *([FAR] * 5), *usual(15, b=None)]
+    between = [tenths / 10 for tenths in range(5, 260, 3)]
+    at_once = evaluated("pca", silent, [26], steady=("b",))
+    in_seconds = evaluated("pca", silent, [*between, 26], steady=("b",))
+    assert in_seconds == at_once
+    for until in (9.3, 9.6):  # the anomaly, in its stride
+        steps, _, _, state, unknown = evaluated("pca", silent, [9.1, until])
+        assert ([step.kind for step in steps][:1], unknown) == (["raised"], None)
+        assert state.raised_at is not None
+        assert state.clearing_since is None
+    *_, unknown = evaluated("pca", silent, [25.1], steady=("b",))
+    assert unknown is not None
+    for cuts in ([25.1, 25.3], [25.1, 25.3, 25.6]):
+        *_, state, still = evaluated("pca", silent, cuts, steady=("b",))
+        assert (still, state.raised_at) == (unknown, at_once[3].raised_at)

@@ -7,6 +7,7 @@ import pytest
 
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import language
+from alerting.kinds.prediction.open_prediction import NO_MODEL, NOT_ASKED
 from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import files as model_files
@@ -84,3 +85,14 @@ def test_it_stays_unknown_between_two_strides(platform):
     seconds = timedelta(seconds=20)
     assert [*unknown_after(platform, 3 * HOUR + seconds).values()] == [reason]
     assert [*unknown_after(platform, 3 * HOUR + 2 * seconds).values()] == [reason]
+
+
+def test_after_a_promotion_between_two_strides_it_does_not_say_that_it_has_no_model(platform):
+    """It said so until the next stride, beside the page of models with its champion."""
+    before = evaluate(platform, None, SINCE - timedelta(seconds=20))
+    assert before.unknown == {"too-moist on oven-1": NO_MODEL}
+    for seconds in (20, 40):
+        found = evaluate(platform, None, SINCE + timedelta(seconds=seconds))
+        assert found.unknown == {"too-moist on oven-1": NOT_ASKED}
+    asked = evaluate(platform, None, SINCE + small_models.definition().stride)
+    assert [*asked.unknown.values()] == ["the problem has already started"]

@@ -11,6 +11,7 @@ from alerting.learning.selection.operating_point import (
     choose_threshold,
     evaluate_threshold,
     observe_rows,
+    predicted_episodes_at,
 )
 from alerting.readings.history import millis
 
@@ -328,3 +329,25 @@ def test_a_risk_that_stays_until_the_problem_is_one_hit_with_its_lead_from_the_r
     met = evaluate_threshold(week(102), score, 0.9, seed=0)
     assert (met.n_episodes, met.n_found, met.n_false_alarms) == (1, 1, 0)
     assert met.median_lead_time == pytest.approx(7_200, abs=1)
+
+
+def test_time_without_rows_within_an_alarm_is_no_time_in_alarm():
+    """The rows of four hours are missing: the alarm before them lasts beyond their begin."""
+    full = week(900)
+    there = np.ones(ROWS, bool)
+    there[102:126] = False
+    rows = int(there.sum())
+    paused = replace(
+        full,
+        at=full.at[there],
+        asset=full.asset[there],
+        measured=full.measured[there],
+        observed_s={"a": rows * 600.0},
+    )
+    score = scores(r100=0.9, r101=0.9)
+    (known,) = predicted_episodes_at(full, score, 0.5)["a"]
+    (unknown,) = predicted_episodes_at(paused, score[there], 0.5)["a"]
+    assert known.ended - known.raised == 40 * MINUTE
+    assert unknown.ended - unknown.raised == 20 * MINUTE
+    met = evaluate_threshold(paused, score[there], 0.5, seed=0)
+    assert met.time_in_alarm == pytest.approx(2 / rows)

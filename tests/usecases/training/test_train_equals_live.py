@@ -2,6 +2,7 @@
 every instant."""
 
 from collections import Counter
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -42,13 +43,16 @@ def restless_line(starts, false_rises):
     return minutes, humidity, moisture
 
 
-def trained_line(starts, problem, false_rises=20, **changes):
-    """A platform with one model, trained at the end of the line, and its proposal."""
+def trained_line(starts, problem, false_rises=20, is_off=lambda minute: False, **changes):
+    """A platform with one model, trained at the end of the line, and its proposal. `is_off`: in
+    which minutes it sends nothing."""
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.store_assets([oven(humidity=Variable(unit="%"))])
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     rows = []
     for minute, humid, moist in zip(*restless_line(starts, false_rises), strict=True):
+        if is_off(minute):
+            continue
         values = {"humidity": float(humid)} | (
             {} if np.isnan(moist) else {"moisture": float(moist)}
         )
@@ -160,3 +164,34 @@ def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluat
     assert len(live) == result.test["n_episodes"]
     assert {e.raised_at.hour for e in live if e.outcome_record.outcome == "hit"} == {13}
     assert not [e for e in live if e.raised_at.hour == 14 and e.raised_at.minute < 30]
+
+
+def sends_nothing_at_night(minute):
+    """At night, and for an hour at noon, within which an alarm may last."""
+    return minute % DAY < 6 * 60 or 12 * 60 <= minute % DAY < 13 * 60
+
+
+def test_rates_and_shares_of_time_leave_out_the_times_without_readings_as_the_training_does():
+    starts = [s for s in SCATTERED if s < MINUTES - 60]
+    problem = MOIST | {"for": "10m", "recovery": "20m"}
+    platform, result = trained_line(starts, problem, is_off=sends_nothing_at_night, clear_for="2h")
+    dataset = load_dataset(platform.runs, result.run_id)
+    test = dataset.at[dataset.part == "test"]
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
+    platform.clock.instant = after = end + timedelta(minutes=EVERY)
+    evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
+    report = make_report(platform, "too-moist", start, after, after).metrics
+    printed = result.test
+    nights_s = (end - start).total_seconds() / 4
+    assert (end - start).total_seconds() - report["evaluated_s"] > nights_s
+    assert printed["n_false_alarms"] > 0 < printed["n_events"]
+    observed_s = dataset.observed["test"]["oven-1"]
+    assert report["evaluated_s"] == pytest.approx(observed_s, abs=EVERY * 60)
+    for shown, name in (("false_alarms", "false_alarms_per_week"), ("time_in_alarm",) * 2):
+        assert report[shown]["value"] == pytest.approx(printed[name], rel=0.003)
+    assert len(report["problems"]) == printed["n_events"]
+    revision = platform.definitions.revisions("too-moist")[-1]
+    events = events_of(gather_material(platform, revision, start, after, after))
+    for name in ("false_alarms_per_week", "time_in_alarm", "n_events", "n_found"):
+        assert getattr(events, name) == pytest.approx(printed[name]), name
