@@ -35,8 +35,9 @@ from alerting.usecases.ingestion.tables import (
     check_events,
     check_readings,
 )
-from alerting.usecases.ingestion.upload_descriptions import first_rows, name_options
+from alerting.usecases.ingestion.upload_descriptions import first_rows
 from alerting.usecases.sources.deliver import record_declared
+from alerting.usecases.sources.file_messages import name_fields
 from alerting.usecases.sources.headroom import (
     BeyondBounds,
     Headroom,
@@ -55,32 +56,6 @@ MOST_FILES = 1000
 IsOutage = Callable[[Exception], bool]
 """Whether an error is one of the database, so that no file is to blame."""
 _log = id_logger(__name__)
-
-
-_FIELDS = {
-    "--asset-column": "asset_column",
-    "--asset": "asset",
-    "--time-format": "time_format",
-    "--time": "time",
-    "--tz": "timezone",
-    "--sep": "separator",
-    "--decimal": "decimal:",
-    "--encoding": "encoding",
-    "--rename": "variables",
-    "--only": "others",
-    "--missing": "missing",
-    "--duplicates": "duplicates:",
-    "--skip-bad": "bad_lines: skip",
-    "--quality-codes": "quality_codes",
-    "--type-column": "events.type_column",
-    "--type-prefix": "events.type_prefix",
-    "--type": "events.type",
-    "--end-column": "events.end_column",
-    "--lasting": "events.lasting: true",
-    "--instant": "events.lasting: false",
-}
-"""The field of a source that does what an option of `alerting import` does, which messages of the
-check name."""
 
 
 class FileRefused(UserError):
@@ -270,7 +245,7 @@ def _read(
             mark.sha256 or isinstance(refusal, FileRefused)
         ):
             raise  # the file may be good, and is read at the next poll
-        mark = replace(mark, fault=storable(_in_fields(str(refusal))))
+        mark = replace(mark, fault=storable(name_fields(str(refusal))))
         if isinstance(refusal, BeyondBounds):
             plant.deliveries.note_surplus(source.name, str(mark.fault), now)
         plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))
@@ -292,12 +267,6 @@ def _read(
         )
     plant.deliveries.mark_file(mark)
     return mark
-
-
-def _in_fields(text: str) -> str:
-    """Return a message of the check with the fields of a source in place of options; a source
-    writes no rejects file."""
-    return name_options(text, _FIELDS).replace(" and writes the bad ones to a rejects file", "")
 
 
 def _new_names(
@@ -397,11 +366,11 @@ def try_files(
     except Unreachable:
         raise
     except UserError as refusal:
-        raise UserError(_in_fields(str(refusal))) from refusal
+        raise UserError(name_fields(str(refusal))) from refusal
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
     notes = [
         f"rows are of {file.name}, the newest of {len(found)} that match",
-        *map(_in_fields, checked.understood.notes),
+        *map(name_fields, checked.understood.notes),
     ]
     return SourceTrial(
         source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes

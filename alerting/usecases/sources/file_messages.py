@@ -1,0 +1,34 @@
+"""Messages of the check of a file, with the fields of its source."""
+
+from alerting.usecases.ingestion.upload_descriptions import name_options
+
+_FIELDS = {
+    "--asset-column": "asset_column",
+    "--asset": "asset",
+    "--time-format": "time_format",
+    "--time": "time",
+    "--tz": "timezone",
+    "--sep": "separator",
+    "--decimal": "decimal:",
+    "--encoding": "encoding",
+    "--rename": "variables",
+    "--only": "others",
+    "--missing": "missing",
+    "--duplicates": "duplicates:",
+    "--skip-bad": "bad_lines: skip",
+    "--quality-codes": "quality_codes",
+    "--type-column": "events.type_column",
+    "--type-prefix": "events.type_prefix",
+    "--type": "events.type",
+    "--end-column": "events.end_column",
+    "--lasting": "events.lasting: true",
+    "--instant": "events.lasting: false",
+}
+"""The field of a source that does what an option of `alerting import` does, which messages of the
+check name."""
+
+
+def name_fields(text: str) -> str:
+    """Return a message of the check with the fields of a source in place of options; a source
+    writes no rejects file."""
+    return name_options(text, _FIELDS).replace(" and writes the bad ones to a rejects file", "")
