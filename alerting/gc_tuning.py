@@ -7,7 +7,7 @@ of them looks at all that exist, the objects of loaded libraries included, for a
 | process | setting | why |
 |---|---|---|
 | all that last, and from which tasks are forked | `ignore_loaded_objects` | what was loaded stays |
-| evaluations, messages | `collect_garbage_rarely` | many new objects, few of them garbage |
+| commands, evaluations, messages | `collect_garbage_rarely` | many new objects, little garbage |
 | console | `collect_garbage_in_small_steps` | pages make cycles; each answer waits for a search |
 """
 

@@ -33,6 +33,7 @@ from alerting.cli.scenarios import test
 from alerting.cli.support import HELP_OPTIONS
 from alerting.cli.up import prepare, up
 from alerting.cli.upkeep import archive_group, backup, restore, retain
+from alerting.gc_tuning import collect_garbage_rarely, ignore_loaded_objects
 
 Commands = dict[str, tuple[typer.Typer | Callable[..., bool | None], str]]
 """Command or group by name, with its line in the help."""
@@ -106,7 +107,11 @@ source_group.command("replay")(replay)
 def main() -> None:
     """Run the `alerting` command."""
     readable_output()
-    app()
+    with collect_garbage_rarely():  # loading makes many objects, and no garbage
+        try:
+            app()
+        finally:
+            ignore_loaded_objects()  # Python searches all it knows twice as it ends
 
 
 if __name__ == "__main__":
