@@ -1,5 +1,6 @@
 """LightGBM: gradient boosted trees; on a small table the mean of three by seed."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,8 @@ HISTOGRAMS_MIB = (
     1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
 )
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
+MOST_TABLES = 32  # tables whose gains stay in memory: the folds of several searches
+_gains: dict[bytes, Floats] = {}
 
 
 @dataclass(frozen=True)
@@ -223,13 +226,34 @@ def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
 def informative_pairs(
     params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int
 ) -> ColumnPairs:
-    """Return all pairs of the `params["pairs"]` columns with the largest gain."""
+    """Return all pairs of the `params["pairs"]` columns with the largest gain.
+
+    The gains do not depend on the set that a search tries, so its sets with pairs share those of a
+    fold.
+    """
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
-    short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
-    gains = BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)).importance()
+    table = _identify(columns, rows, seed, threads)
+    gains = _gains.get(table)
+    if gains is None:
+        short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
+        booster = _boost(short, columns, rows, seed, NO_PAIRS, threads)
+        gains = BoosterMean((booster,)).importance()
+        if len(_gains) >= MOST_TABLES:
+            _gains.clear()
+        _gains[table] = gains
     return ColumnPairs.choose(columns, gains, most)
+
+
+def _identify(columns: Columns, rows: LabelledRows, seed: int, threads: int) -> bytes:
+    """Return a hash of all that decides the gains of the columns."""
+    shape = (rows.matrix.shape, columns.categorical, seed, threads, rows.weight is None)
+    digest = hashlib.blake2b(repr(shape).encode())
+    for part in (rows.matrix, rows.label, rows.weight):
+        if part is not None:
+            digest.update(np.ascontiguousarray(part))
+    return digest.digest()
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
