@@ -27,6 +27,7 @@ from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
     import optuna
+    from scipy.sparse import csc_matrix
 
 Params = dict[str, Any]
 Positions = npt.NDArray[np.int64]
@@ -277,23 +278,23 @@ def _strongest_columns(task: Task, matrix: Floats, target: Floats, seed: int) ->
 
 def _at_leads(
     matrix: Floats, chosen: Positions, leads: Sequence[float], target: Floats
-) -> tuple[Floats, Floats]:
+) -> tuple["csc_matrix", Floats]:
     """Return each row at each lead, with the lead as last column, and its value (of `target`, rows
     x leads), where there is one.
 
-    Columns that are not chosen are 0 throughout, so no tree can use them and none takes time.
+    Columns that are not chosen are 0 throughout, so no tree can use them, and they take neither
+    time nor memory.
     """
-    values: list[Floats] = []
-    rows = np.zeros((int((~np.isnan(target)).sum()), matrix.shape[1] + 1))
-    begin = 0
-    for lead, wanted in zip(leads, target.T, strict=True):
-        known = ~np.isnan(wanted)
-        part = rows[begin : begin + int(known.sum())]
-        part[:, chosen] = matrix[np.ix_(known, chosen)]
-        part[:, -1] = lead
-        values.append(wanted[known])
-        begin += len(part)
-    return rows, np.concatenate(values)
+    from scipy.sparse import csc_matrix  # noqa: PLC0415 - only a training needs it
+
+    lead, row = np.nonzero(~np.isnan(target.T))
+    columns = [*(matrix[row, column] for column in chosen), np.asarray(leads)[lead]]
+    filled = np.zeros(matrix.shape[1] + 1, np.int64)
+    filled[[*chosen, -1]] = len(row)
+    places = np.tile(np.arange(len(row)), len(columns))
+    ends = np.concatenate([[0], np.cumsum(filled)])
+    shape = (len(row), matrix.shape[1] + 1)
+    return csc_matrix((np.concatenate(columns), places, ends), shape), target[row, lead]
 
 
 def _target(future: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:

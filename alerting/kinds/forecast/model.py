@@ -25,7 +25,7 @@ from alerting.learning.features.plan import STORED
 
 FILE = "forecast.json"
 MOST_LEADS = 16
-_AT_ONCE = 10_000  # rows that are predicted together at all leads
+_MOST_CELLS = 8_000_000  # of rows that are predicted together at all leads: 61 MiB
 Row = Annotated[tuple[float, ...], Field(max_length=1_000_000)]
 Rows = Annotated[tuple[Row, ...], Field(min_length=1, max_length=MOST_LEADS)]
 Column = Annotated[int, Field(ge=0)]
@@ -162,10 +162,7 @@ class Boosted:
 
     def quantiles(self, matrix: Floats) -> Floats:
         anchor = _anchor(matrix, self.last, self.missing)
-        parts = [
-            self._predict_leads(matrix[i : i + _AT_ONCE]) for i in range(0, len(matrix), _AT_ONCE)
-        ]
-        return np.asarray(np.concatenate(parts) + anchor[:, None, None])
+        return np.asarray(self._predict_leads(matrix) + anchor[:, None, None])
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         at_lead = np.column_stack([row, [self.leads[lead]]])
@@ -180,9 +177,10 @@ class Boosted:
 
     def _predict_leads(self, matrix: Floats) -> Floats:
         """Return what is predicted beside the anchor, of all leads in one call of each booster."""
-        leads = np.repeat(self.leads, len(matrix))
-        rows = np.column_stack([np.tile(matrix, (len(self.leads), 1)), leads])
-        found = np.asarray(self.trees.predict(rows), np.float64)
+        rows = np.empty((len(self.leads), len(matrix), matrix.shape[1] + 1))
+        rows[..., :-1] = matrix
+        rows[..., -1] = np.asarray(self.leads)[:, None]
+        found = np.asarray(self.trees.predict(rows.reshape(-1, rows.shape[-1])), np.float64)
         return found.reshape(len(self.leads), len(matrix), -1).swapaxes(0, 1)
 
 
@@ -222,12 +220,18 @@ class FittedForecast:
         """Return the value's quantiles (rows x leads x QUANTILES), in the variable's unit."""
         if not len(matrix):
             return np.empty((0, len(self.leads_ms), len(QUANTILES)))
-        found = self.core.quantiles(matrix)
+        step = max(1, _MOST_CELLS // (len(self.leads_ms) * self.width))
+        parts = [self.core.quantiles(matrix[i : i + step]) for i in range(0, len(matrix), step)]
+        found = np.concatenate(parts)
         return in_order(found + np.asarray(self.shifts) if self.shifts else found)
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds that the value of the worst lead lies outside of the limits."""
-        return np.asarray(self._log_odds(self.quantiles(encoded)).max(axis=1))
+        return self.margin_of(self.quantiles(encoded))
+
+    def margin_of(self, quantiles: Floats) -> Floats:
+        """Return the margin of rows with these quantiles."""
+        return np.asarray(self._log_odds(quantiles).max(axis=1))
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the shares of the predicted median at the worst lead, scaled to the margin.

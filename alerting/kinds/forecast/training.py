@@ -49,6 +49,9 @@ from alerting.readings.history import duration_millis
 _BASELINES = (PERSISTENCE, SEASONAL)
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
+# a trial is fitted on fewer rows of a fold: so many at all leads, but at least so many
+_MOST_TRIED = 16_000
+_LEAST_TRIED = 2_000
 
 
 class ForecastTraining:
@@ -255,13 +258,12 @@ class _FamilySearch:
         shifted: list[Floats] = []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
             model = self._fit(params, task, fold)
-            losses.append(
-                crps(model.quantiles(self.matrix[fold.test]), self.dataset.future[fold.test])
-            )
+            quantiles = model.quantiles(self.matrix[fold.test])
+            losses.append(crps(quantiles, self.dataset.future[fold.test]))
             if not self.has_warnings:
                 continue
-            risks.append(sigmoid(model.margin(self.matrix[fold.test])))
-            shifted.append(sigmoid(model.margin(self.matrix[rows])))
+            risks.append(sigmoid(model.margin_of(quantiles)))
+            shifted.append(risks[-1][np.isin(fold.test, rows)])
         aps = tuple(
             average_precision(self.dataset, fold, risk)
             for fold, risk in zip(self.folds, risks, strict=False)
@@ -298,7 +300,8 @@ class _FamilySearch:
     def _fit(self, params: Mapping[str, Any], task: Task, fold: Fold) -> FittedForecast:
         future = self.dataset.future
         used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
-        used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
+        most = max(_LEAST_TRIED, _MOST_TRIED // future.shape[1])
+        used = used[:: max(1, -(-len(used) // most))]
         return self.family.fit(
             params, task, self.matrix[used], future[used], self.definition.learning.seed
         )

@@ -1,6 +1,8 @@
 """Quantiles as a distribution: their score, their calibration, the risk, and forecasters as fitted
 models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,14 +113,33 @@ def test_contributions_add_up_to_the_margin(name):
     assert np.argmax(np.abs(shares)) == 0
 
 
-def test_trees_predict_many_rows_in_parts_as_they_predict_all_at_once(monkeypatch):
+@pytest.mark.parametrize("name", ["persistence", "smoothing", "ridge", "boosted_trees"])
+def test_many_rows_are_predicted_in_parts_as_all_at_once(name, monkeypatch):
     matrix, future = rising(rows=60)
-    family = FORECASTERS["boosted_trees"]
+    family = FORECASTERS[name]
     fitted = family.fit(family.proven[0], TASK, matrix, future, 3)
     together = fitted.quantiles(matrix)
-    monkeypatch.setattr("alerting.kinds.forecast.model._AT_ONCE", 7)
+    seven_rows = 7 * len(fitted.leads_ms) * fitted.width
+    monkeypatch.setattr("alerting.kinds.forecast.model._MOST_CELLS", seven_rows)
     assert fitted.quantiles(matrix).tobytes() == together.tobytes()
     assert together.shape == (60, len(fitted.leads_ms), len(QUANTILES))
+
+
+def test_trees_on_many_columns_use_the_few_that_tell_most():
+    matrix, future = rising()
+    noise = np.random.default_rng(5).normal(size=(len(matrix), 300))
+    wide = np.column_stack([matrix, noise])
+    names = (*TASK.columns.names, *(f"noise{number}" for number in range(300)))
+    task = replace(TASK, columns=Columns(names, TASK.columns.levels))
+    family = FORECASTERS["boosted_trees"]
+    params = {**family.proven[0], "of": "level"}
+    forecast = family.fit(params, task, wide, future, seed=1)
+    gains = forecast.importance()
+    assert np.argmax(gains) < matrix.shape[1]
+    assert np.count_nonzero(gains) <= 64
+    noise_instead = wide.copy()
+    noise_instead[:, matrix.shape[1] :][:, gains[matrix.shape[1] :] == 0] = 1e9
+    assert forecast.quantiles(noise_instead).tobytes() == forecast.quantiles(wide).tobytes()
 
 
 def test_the_rounds_of_trees_are_a_parameter():

@@ -252,7 +252,7 @@ def _identify(columns: Columns, rows: LabelledRows, seed: int, threads: int) -> 
     digest = hashlib.blake2b(repr(shape).encode())
     for part in (rows.matrix, rows.label, rows.weight):
         if part is not None:
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
     return digest.digest()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
@@ -11,6 +11,9 @@ from alerting.learning.features.encoding import Floats
 from alerting.learning.models.booster_text import check_booster
 from alerting.learning.models.families.lightgbm import trees_text
 from alerting.learning.models.trained import ModelRefused
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_matrix
 
 PACKAGES = ("lightgbm",)
 
@@ -48,7 +51,7 @@ class QuantileTrees:
 
 def fit_quantiles(
     params: Mapping[str, Any],
-    rows: Floats,
+    rows: "csc_matrix",
     target: Floats,
     categorical: Sequence[int],
     levels: Sequence[float],
