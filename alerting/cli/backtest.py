@@ -175,8 +175,9 @@ def _print(made: "Backtest", target: Path) -> None:
             console.print(f"{METRIC_TITLES[n]}: {format_metric(made.events, n)}{behind.get(n, '')}")
     if made.load:
         load = made.load
+        noun = "episode" if load["episodes"] == 1 else "episodes"
         console.print(
-            f"{load['episodes']} episodes, {load['per_day'] or 0:.3g} a day "
+            f"{load['episodes']} {noun}, {load['per_day'] or 0:.3g} a day "
             f"({load['per_week']['value'] or 0:.3g} a week); "
             f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than "
             f"{load['flood_above']}); "

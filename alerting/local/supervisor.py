@@ -135,9 +135,10 @@ class Supervisor:
                         ahead.pop(names)()
                     wait(LOOK_AT_REST_S if self._is_at_rest() else LOOK_EVERY_S)
         finally:
+            signals = self._signals  # one that comes while the stop is announced is another one
             self._show("")
             stopping()
-            self._stop()
+            self._stop(signals)
 
     def _were_ready(self, names: tuple[str, ...]) -> bool:
         return all(self._services[name].ever_ready for name in names)
@@ -235,11 +236,11 @@ class Supervisor:
         ]
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
-    def _stop(self) -> None:
-        """Stop the parts, first those that no running part needs; print those killed."""
+    def _stop(self, signals: int) -> None:
+        """Stop the parts, first those that no running part needs; print those killed. `signals`:
+        how many had come before; one more stops all at once."""
         if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
-        signals = self._signals
         while running := [w for w in self._services.values() if w.running]:
             needed = {need for w in running for need in self._needs_of(w.part)}
             self._stop_together([w for w in running if w.part.name not in needed], signals)

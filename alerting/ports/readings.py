@@ -133,9 +133,9 @@ class ReadingWrites(Protocol):
         """Put samples into rows. `changes`: each row as it was stored, and the samples to replace
         or to add."""
 
-    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
-        """Delete the samples of rows of which each is still stored exactly so; return the number of
-        these rows. Archived ones stay."""
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
+        """Delete the samples of rows of which each is still stored exactly so; archived ones
+        stay."""
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         """Return the stored events with asset, type and start of one of these, and perhaps
@@ -147,8 +147,8 @@ class ReadingWrites(Protocol):
         """Write events, each after the one that it replaces; False if another process has written
         one of them meanwhile."""
 
-    def delete_events(self, events: Sequence[EventRow]) -> int:
-        """Delete events that are still stored exactly so; return their number."""
+    def delete_events(self, events: Sequence[EventRow]) -> None:
+        """Delete events that are still stored exactly so."""
 
     def has_events(self, event_type: str) -> bool:
         """Return whether an event of a type is stored, of any asset."""

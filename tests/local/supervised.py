@@ -1,6 +1,7 @@
 """A small platform to supervise: `python -m tests.local.supervised FOLDER`; parts are
 named for what they do."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,12 @@ draft.write_text(str(child.pid))
 draft.replace(sys.argv[1])
 time.sleep(300)
 """  # noqa: E501
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+STUBBORN = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(300)
+"""
 
 
 def python(code: str, *arguments: str) -> tuple[str, ...]:
@@ -37,9 +43,10 @@ def on_a_full_disk(folder: Path) -> Part:
     )
 
 
-def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
+def main(folder: Path, failing: bool, full_disk: bool, patient: bool, impatient: bool) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
+    ignoring = folder / "ignoring"
     parts = [
         Part("database", "database", python("import time; time.sleep(300)", str(folder)), {}),
         Part(
@@ -66,9 +73,10 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
         Part(
             "stubborn",
             "stubborn",
-            python(STUBBORN, str(folder)),
+            python(STUBBORN, str(ignoring)),
             {},
             ("prepare",),
+            ignoring.exists,
             grace_s=300.0 if patient else 0.5,
         ),
     ]
@@ -94,11 +102,16 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
         if text.startswith("stopping"):
             say(text)
 
+    def stopping() -> None:
+        say("stopping soon")
+        if impatient:
+            signal.raise_signal(signal.SIGINT)
+
     def work() -> int:
         supervisor = Supervisor(parts, folder, folder, say, show)
         try:
-            milestones = {} if full_disk else {("parent",): lambda: say("milestone")}
-            supervisor.run(milestones, lambda: say("stopping soon"))
+            milestones = {} if full_disk else {("parent", "stubborn"): lambda: say("milestone")}
+            supervisor.run(milestones, stopping)
         except StartFailed as failure:
             say(f"failed: {failure}")
             return 1
@@ -108,5 +121,5 @@ def main(folder: Path, failing: bool, full_disk: bool, patient: bool) -> int:
 
 
 if __name__ == "__main__":
-    options = ("--failing", "--full-disk", "--patient")
+    options = ("--failing", "--full-disk", "--patient", "--impatient")
     sys.exit(main(Path(sys.argv[1]), *(option in sys.argv for option in options)))

@@ -169,6 +169,21 @@ def test_a_second_interrupt_stops_at_once(tmp_path):
     assert_nothing_is_left(tmp_path)
 
 
+def test_a_second_interrupt_while_the_stop_is_announced_stops_at_once(tmp_path):
+    """It comes before the parts are asked to stop, as on a busy machine."""
+    started = Supervised(tmp_path, "--patient", "--impatient")
+    try:
+        started.wait_for("milestone")
+        started.process.send_signal(signal.SIGINT)
+        assert started.process.wait(200) == 0
+    finally:
+        started.process.kill()
+        started.process.wait()
+    words = "stubborn was killed: it was still stopping when a second interrupt came"
+    assert words in started.said()
+    assert_nothing_is_left(tmp_path)
+
+
 def test_killing_the_guard_takes_everything_with_it(supervised):
     supervised.process.kill()
     supervised.process.wait()

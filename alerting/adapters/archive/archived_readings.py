@@ -332,8 +332,8 @@ class ArchivedWrites:
     ) -> None:
         self._stored.update(changes, arrived_at)
 
-    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
-        return self._stored.delete_samples(rows)
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
+        self._stored.delete_samples(rows)
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         return self._stored.stored_events(rows)
@@ -343,8 +343,8 @@ class ArchivedWrites:
     ) -> bool:
         return self._stored.write_events(changes, arrived_at)
 
-    def delete_events(self, events: Sequence[EventRow]) -> int:
-        return self._stored.delete_events(events)
+    def delete_events(self, events: Sequence[EventRow]) -> None:
+        self._stored.delete_events(events)
 
     def has_events(self, event_type: str) -> bool:
         return self._stored.has_events(event_type)

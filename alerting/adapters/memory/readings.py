@@ -79,14 +79,12 @@ class MemoryReadings:
             self._arrived[new.asset, new.ts] = arrived_at
             self._rows[new.asset][new.ts] = merge_rows(stored, new)
 
-    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
-        deleted = 0
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
         for row in rows:
             of_asset = self._rows.get(row.asset, {})
             stored = of_asset.get(row.ts)
             if stored is None or merge_rows(stored, row) != stored:
                 continue
-            deleted += 1
             given = row.values.keys() | row.quality.keys()
             left = replace(
                 stored,
@@ -97,7 +95,6 @@ class MemoryReadings:
             if not left.values and not left.quality:
                 del of_asset[row.ts]
                 self._instants[row.asset].remove(row.ts)
-        return deleted
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         keys = {(row.asset, (row.type, whole_millis(row.start))) for row in rows}
@@ -114,14 +111,11 @@ class MemoryReadings:
             self._events.setdefault(event.asset, {})[event.type, event.start] = event
         return True
 
-    def delete_events(self, events: Sequence[EventRow]) -> int:
-        deleted = 0
+    def delete_events(self, events: Sequence[EventRow]) -> None:
         for event in events:
             of_asset = self._events.get(event.asset, {})
             if of_asset.get((event.type, event.start)) == event:
                 del of_asset[event.type, event.start]
-                deleted += 1
-        return deleted
 
     def has_events(self, event_type: str) -> bool:
         return any(name == event_type for stored in self._events.values() for name, _ in stored)

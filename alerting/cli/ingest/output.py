@@ -137,9 +137,10 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     ]
     if result.understood and result.understood.removes is not None:
         lines = [f"{result.removed:,} removed of {result.rows:,} {result.what} of the file"]
-        if left := result.understood.removes - result.removed:
+        if result.still_stored:
             lines.append(
-                f"{left:,} of archived months stay: mark their time as bad values on the trend"
+                f"{result.still_stored:,} still stored: those of archived months stay, mark their "
+                "time as bad values on the trend"
             )
     if result.created:
         lines.append(f"new assets: {_names(result.created)}")

@@ -152,13 +152,15 @@ WrittenView = TypedDict(
         "event_types": NotRequired[dict[str, str]],
         "late": int,
         "removed": NotRequired[int],
+        "still_stored": NotRequired[int],
         "bad_quality": int,
         "uncertain": int,
         "notes": list[str],
     },
 )
-"""Counts of a written import. `late`: rows that came after their time was evaluated; `removed`:
-rows that were stored exactly so, if they were to be removed."""
+"""Counts of a written import. `late`: rows that came after their time was evaluated; if rows
+were to be removed, those that were stored exactly so and were `removed`, or are
+`still_stored`, such as archived ones."""
 
 ImportView = TypedDict(
     "ImportView",

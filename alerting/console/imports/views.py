@@ -219,8 +219,9 @@ class RowView(View):
 
 
 class WrittenView(View):
-    """Counts of a written import. `late`: rows that came after their time was evaluated; `removed`:
-    rows that were stored exactly so, if they were to be removed."""
+    """Counts of a written import. `late`: rows that came after their time was evaluated; if rows
+    were to be removed, those that were stored exactly so and were `removed`, or are `still_stored`,
+    such as archived ones."""
 
     what: Literal["readings", "events"] = "readings"
     rows: int
@@ -236,6 +237,7 @@ class WrittenView(View):
     event_types: dict[str, str] = Field(default_factory=dict)
     late: int
     removed: int = 0
+    still_stored: int = 0
     bad_quality: int
     uncertain: int
     notes: list[str]

@@ -22,11 +22,11 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.episode import Episode
-from alerting.recommendation.conflicts import opposite_advice
 from alerting.recommendation.recognition import Recognition
 from alerting.reporting.base import messages, sentences
 from alerting.reporting.figures.bars import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart
+from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.recognition import recommendation_taken
 from alerting.usecases.episodes.store import find_episode
@@ -142,9 +142,7 @@ def episode_page(
         evaluated_to=messages.data_up_to(reached[0], now, zone_of(request), language)
         if reached
         else None,
-        conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(
-            found.id, ()
-        ),
+        conflicts=opposite_open(platform.episodes, found),
         strongest=strongest,
         weaker=weaker,
         advice=sentences.advice_shown(found),

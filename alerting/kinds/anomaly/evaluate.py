@@ -34,6 +34,7 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.unknown_reasons import NO_MODEL, carried_reason
 from alerting.learning.features.build import grid
 from alerting.learning.features.reading_counts import (
     TOO_FEW,
@@ -43,7 +44,6 @@ from alerting.learning.features.reading_counts import (
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
-NO_MODEL = translatable("no model is in service yet")
 _SUPPRESSED = translatable("suppressed, or its windows reach into a suppressed time")
 _FEW_VALUES = translatable("fewer than half of the variables have a value in the last windows")
 THRESHOLD = 1.0
@@ -97,11 +97,10 @@ def evaluate_part(
             rule,
             lambda at: _evidence(sources.asset, fitted, scored, at, version),
         )
-        carried = before.unknown if before.scores else before.state.unknown_reason
         return replace(
             after,
             scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
-            unknown=(scored.unknown[-1] or None) if len(scored.at) else carried,
+            unknown=(scored.unknown[-1] or None) if len(scored.at) else carried_reason(before),
             history=history,
         )
 

@@ -292,7 +292,8 @@ def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, poin
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
 ) -> Signals:
-    """Count signals on unseen readings; one that returns within the off-delay is the same."""
+    """Count signals on unseen readings; one that returns within the off-delay is the same, also
+    after a pause without a point: only clear points end an alarm."""
     found = Signals(0, 0, 0.0, 0)
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
@@ -303,7 +304,8 @@ def _count_signals(
         charted = [*charted_points(definition, fitted, series.charted(fitted.runs))]
         clear_for = duration_millis(definition.off_delay(fitted.clear_for))
         rank = np.flatnonzero([bool(point.signals) for point in charted])
-        goes_on = np.diff([charted[n].at for n in rank]) <= clear_for
+        at = np.array([point.at for point in charted], np.int64)
+        goes_on = at[rank[1:]] - at[rank[:-1] + 1] <= clear_for  # since the point after a signal
         signals = len(rank) - int(goes_on.sum())
         found = Signals(
             found.signals + signals,

@@ -372,9 +372,12 @@ def _describe_test(
     inside = _mean(covered(quantiles, future))
     error = _mean(np.abs(future - quantiles[..., MEDIAN]))
     naive = _mean(np.abs(future - last))
+    leads = future.shape[1]
+    which = f" at all {leads} times ahead" if leads > 1 else ""
+    graded = "; a report grades the values of the nearest time alone" if leads > 1 else ""
     return [
-        f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off "
-        f"by {error:.4g} on average, the last known value by {naive:.4g}"
+        f"on the test period the 90 % interval holds {inside:.1%} of the values{which}; the median "
+        f"is off by {error:.4g} on average, the last known value by {naive:.4g}{graded}"
     ]
 
 

@@ -103,9 +103,8 @@ def evaluate_fitted(
         state = replace(
             before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None
         )
-        return replace(
-            before, state=state, unknown=no_model if model is None else f"{too_little}; train again"
-        )
+        why = no_model if model is None else f"{too_little}; train again"
+        return replace(before, state=state, unknown=why, has_model=False)
     return evaluate(model, fitted, version)
 
 

@@ -28,9 +28,7 @@ from alerting.episodes.predictions import (
     rearm,
 )
 from alerting.kinds.prediction.open_prediction import (
-    NO_MODEL,
     OpenPrediction,
-    carried_reason,
     prediction_rule,
     read_from,
     read_open_prediction,
@@ -47,6 +45,7 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.kinds.protocol.model_scores import ModelScores
 from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.unknown_reasons import NO_MODEL, carried_reason
 from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
 from alerting.learning.features.build import grid
 from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings
@@ -123,6 +122,7 @@ def evaluate_part(
         history=inputs.history,
         refreshes=before.refreshes | _refreshes(inputs, scored, advanced.courses),
         valid_until={**before.valid_until, **_valid_until(inputs, advanced.courses)},
+        has_model=inputs.model is not None,
     )
 
 
@@ -284,8 +284,7 @@ def _unknown_at_end(before: TargetEvaluation, inputs: _Inputs, scored: _Scored) 
     """Return why the last instant up to the end of a part is unknown, None if it is known."""
     if inputs.model is None:
         return NO_MODEL
-    carried = carried_reason(before, inputs.state)
-    return (scored.unknown[-1] or None) if len(scored.unknown) else carried
+    return (scored.unknown[-1] or None) if len(scored.unknown) else carried_reason(before)
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import (
     KnownProblem,
     find_occurrences,
@@ -18,13 +17,11 @@ from alerting.detection.problems import (
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import PredictionRule, alarm_end_of
-from alerting.kinds.protocol.evaluation import EvaluationSources, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import EvaluationSources, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes
 from alerting.readings.history import History, duration_millis, from_millis
 
-NO_MODEL = translatable("no model is in service yet")
-NOT_ASKED = translatable("the model has just gone into service and has not given a score yet")
 _MOMENT = timedelta(milliseconds=1)
 
 
@@ -192,12 +189,3 @@ def _closed_by_operator(
         if t.kind == "closed" and t.actor != PLATFORM
     )
     return max(closed, default=None)
-
-
-def carried_reason(before: TargetEvaluation, state: ConditionState) -> str | None:
-    """Return why the state is unknown with a model that was asked at no instant of its part: as it
-    was, but not that there was no model."""
-    if before.scores:
-        return before.unknown
-    is_new = before.unknown is not None or state.unknown_reason == NO_MODEL
-    return NOT_ASKED if is_new else state.unknown_reason

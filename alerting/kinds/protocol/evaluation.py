@@ -194,7 +194,8 @@ class TargetEvaluation:
     `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as
     evaluated. `refreshes`, `valid_until`: of predictions that were open in it, by the instant of
     their raise; the latter is the end of the prediction window. `learned`: the learned limits in
-    force at its end.
+    force at its end. `has_model`: False after a part in which nothing could be asked: without a
+    model, or a definition in service.
     """
 
     state: ConditionState
@@ -208,3 +209,4 @@ class TargetEvaluation:
     refreshes: dict[datetime, Refresh] = field(default_factory=dict)
     learned: LearnedLimits | None = None
     valid_until: Mapping[datetime, datetime] = field(default_factory=dict)
+    has_model: bool = True

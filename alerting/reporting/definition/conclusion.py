@@ -164,6 +164,8 @@ def _found(f: ReportMetrics) -> str:
 
 
 def _describe_problems(f: ReportMetrics) -> str:
+    if not f.evaluated and f.unscored:
+        return "no scores of this period are stored any more"
     if not f.evaluated:
         return "the alert was not evaluated in this period"
     total = len(f.problems)
@@ -184,7 +186,12 @@ def _actions(f: ReportMetrics) -> Iterator[str]:
 
 
 def _too_little(f: ReportMetrics) -> Iterator[str]:
-    if not f.evaluated and f.trained:
+    if not f.evaluated and f.unscored:
+        yield translatable(
+            "Choose a later period: no scores of this one are stored any more, without which there "
+            "are no rates."
+        )
+    elif not f.evaluated and f.trained:
         yield translatable(
             "No instant was evaluated: check that the definition is active, readings arrive, and a "
             "model is in service."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -74,18 +74,19 @@ class Material:
     within it without any known value. `predicts`: see `detection.problems`. `not_notified`:
     episodes raised in the period without any notification, because they began and ended while the
     alert was suppressed by design; they are in none of the metrics. `in_maintenance`:
-    those raised in maintenance, which are in none either. `decisions`: promotion decisions up to
-    `end`, oldest first. `histories`: readings by asset, from before `start` up to
-    `as_of`. `withdrawn`: episodes of the period that late readings refuted. `reference`: a sample
-    of the readings by asset within `reference_period`, from which the model in service learned.
-    `previous`: the same of the period before, None if it is not compared. `misses`: reported by
-    operators, oldest first; those that the data do not show are among the problems too.
-    `verification`: how the model did by the values that came. `moving_levels`: of an asset in
-    (start, end], the limits that change by themselves, by variable. `reduced`: by asset, where
-    `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
-    came late, as the platform recorded them. `values`: those that a forecast said of the period, by
-    asset, beside the samples. `base_rate`: of the validation that set the
-    threshold in service.
+    those raised in maintenance, which are in none either. `unscored`: ids of those of whose time no
+    scores are stored: no rate counts them, as `evaluated_time` does not count that time.
+    `decisions`: promotion decisions up to `end`, oldest first. `histories`: readings by asset, from
+    before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings refuted.
+    `reference`: a sample of the readings by asset within `reference_period`, from which
+    the model in service learned. `previous`: the same of the period before, None if it is not
+    compared. `misses`: reported by operators, oldest first; those that the data do not show are
+    among the problems too. `verification`: how the model did by the values that came.
+    `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable.
+    `reduced`: by asset, where `histories` are reduced. `late`: sorted times of the period in which
+    evaluations at its cadence came late, as the platform recorded them. `values`: those that a
+    forecast said of the period, by asset, beside the samples. `base_rate`: of the validation that
+    set the threshold in service.
     """
 
     definition: Definition
@@ -101,6 +102,7 @@ class Material:
     predicts: Literal["onset", "state"] = "onset"
     not_notified: int = 0
     in_maintenance: int = 0
+    unscored: Collection[str] = ()
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     misses: Sequence[ReportedMiss] = ()
     decisions: Sequence[DecisionMade] = ()
@@ -211,9 +213,9 @@ def outcome_of(episode: Episode) -> Outcome:
     return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
 
 
-def counted_outcomes(m: Material) -> Counter[Outcome]:
+def counted_outcomes(m: Material, without: Collection[str] = ()) -> Counter[Outcome]:
     """Return how often each outcome counts: a chain is one hit, an alarm without its problem one
-    false alarm for each window that it began."""
+    false alarm for each window that it began. `without`: ids of episodes that do not count."""
     counts: Counter[Outcome] = Counter()
     for asset in {e.asset for e in m.episodes}:
         has_hit = False
@@ -222,7 +224,7 @@ def counted_outcomes(m: Material) -> Counter[Outcome]:
         ):
             has_hit = has_hit and counted.continues
             outcome = outcome_of(episode)
-            is_inside = m.start <= episode.raised_at < m.end
+            is_inside = m.start <= episode.raised_at < m.end and episode.id not in without
             if outcome == "false_alarm":
                 counts[outcome] += counted.false_alarms * is_inside
             elif outcome != "hit" or not has_hit:

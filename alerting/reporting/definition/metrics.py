@@ -97,7 +97,8 @@ class ReportMetrics:
     """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1.
 
     `outcomes`: number of alarms by outcome; `counted`: the same as shares and rates count them (see
-    `counted_outcomes`).
+    `counted_outcomes`). `unscored`: number of alarms that no rate counts, because no scores of
+    their time are stored.
     """
 
     definition: str
@@ -141,6 +142,7 @@ class ReportMetrics:
     previous: PreviousPeriod | None = None
     values: ValueMetrics | None = None
     has_alarm: bool = True
+    unscored: int = 0
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:
@@ -251,6 +253,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
         in_maintenance=m.in_maintenance,
+        unscored=len(m.unscored),
         undetermined=dict(
             Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),
@@ -259,7 +262,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
             _enough_outcomes(without, counted),
             _enough_outcomes(share(hits + avoided, hits + avoided + wrong, cases), counted),
         ),
-        false_alarms=_false_alarms(counted, weeks),
+        false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=lead_time(problems),

@@ -37,6 +37,9 @@ def head_sentences(
 
 
 def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
+    if not m.evaluated and m.unscored:
+        yield language.say("No scores of this period are stored any more: there are no rates.")
+        return
     if not m.evaluated:
         yield language.say("The alert was not evaluated in this period.")
         return

@@ -125,11 +125,19 @@ def describe_training(
     tried = len(segments)
     failed = sum(s.verdict == "not_trained" for s in segments)
     models = len({s.model_hash for s in segments if s.model_hash})
-    message = (
-        f"It was trained {often}: {tried} times, {models} different "
-        f"{'model' if models == 1 else 'models'} in service"
-    )
-    message += f"; {failed} trainings were not possible" if failed else ""
+    message = f"It was trained {often}"
+    if tried > 1:
+        message += f": {tried} times, {models} different {'model' if models == 1 else 'models'} in "
+        message += "service"
+    message += f"; {_count(failed, 'training')} not possible" if failed else ""
     needed = definition.promotion.mode == "approval" or any(s.approved for s in segments)
     approval = " Promotions that need approval were taken as approved at once." if needed else ""
-    return f"{message}.{approval}"
+    other = (
+        " Each time with what was known by then: what a later training prints for this period is "
+        "of another model."
+    )
+    return f"{message}.{other if models else ''}{approval}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun} was" if number == 1 else f"{number} {noun}s were"

@@ -14,7 +14,7 @@ from alerting.reporting.page.backtest import SegmentMetrics
 from alerting.usecases.backtest.checkpoint import checkpoint_files
 from alerting.usecases.backtest.run import Subject
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.definitions.versions import champion_at, serves_twin
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.train import train
@@ -94,17 +94,19 @@ def _train(
             "promoted": False,
             "cut_short": (),
         }
-    version = champion_at(
-        sandbox.memory.decisions.for_definition(name), segment.start, question=None
-    )
+    decisions = sandbox.memory.decisions.for_definition(name)
+    version = champion_at(decisions, segment.start, question=None)
     sandbox.drop_models(segment.start)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
+    cutoff = tags.get("training_cutoff")
+    if version is not None and not serves_twin(decisions, version, segment.start):
+        cutoff = tags.get("refit_cutoff", cutoff)
     return replace(
         segment,
         version=version,
         family=tags.get("family"),
         model_hash=tags.get("model_hash"),
-        training_cutoff=datetime.fromisoformat(tags["training_cutoff"]) if tags else None,
+        training_cutoff=datetime.fromisoformat(cutoff) if cutoff else None,
         approved=approved,
         **outcome,
     )

@@ -20,6 +20,7 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
 )
 from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.unknown_reasons import OUT_OF_SERVICE
 from alerting.kinds.registry import kind_of
 from alerting.ports import KindPorts, Predicted, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
@@ -138,7 +139,7 @@ def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
         carried=None,
         rearm_at=None,
     )
-    return replace(result, state=state, steps=steps, unknown="the definition is not in service")
+    return replace(result, state=state, steps=steps, unknown=OUT_OF_SERVICE, has_model=False)
 
 
 def score_rows(scored: ScoredRows) -> list[Score]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -175,30 +175,42 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
 
 def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
     """Return the rows of which every sample is stored, with its quality; archived ones among
-    them."""
+    them. Of two rows for one instant both may be."""
     keys = _keys(rows)
     stored = writes.stored(keys)
     found = []
-    for key, row in dict(zip(keys, rows, strict=True)).items():
+    for key, row in zip(keys, rows, strict=True):
         samples = _samples(row)
         if key in stored and samples and samples.items() <= _samples(stored[key]).items():
             found.append(replace(row, ts=from_millis(key[1])))
     return found
 
 
-def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> int:
-    """Delete the samples of rows that are stored exactly so, but for archived ones; return the
-    number of rows. What was evaluated with them is evaluated again, as after late ones.
-    Idempotent."""
-    removed = 0
+class Removal(NamedTuple):
+    """Numbers of rows that were stored exactly so: `removed`, and `still_stored` after it, such as
+    archived ones."""
+
+    removed: int
+    still_stored: int
+
+
+def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> Removal:
+    """Delete the samples of rows that are stored exactly so, but for archived ones. What was
+    evaluated with them is evaluated again, as after late ones. Idempotent."""
+    writes = plant.reading_writes
+    found = still_stored = 0
     for start in range(0, len(rows), _MOST_ROWS):
-        same = same_readings(plant.reading_writes, rows[start : start + _MOST_ROWS])
+        same = same_readings(writes, rows[start : start + _MOST_ROWS])
         if not same:
             continue
-        touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in same]
+        merged, _ = _merge(_keys(same), same, {})
+        samples = list(merged.values())
+        touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in samples]
         with _recorded(plant.arrivals, partial(_parts, touched), now):
-            removed += plant.reading_writes.delete_samples(same)
-    return removed
+            writes.delete_samples(samples)
+        found += len(same)
+        still_stored += len(same_readings(writes, same))
+    return Removal(found - still_stored, still_stored)
 
 
 def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
@@ -255,18 +267,21 @@ def same_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> list[EventRo
     return list(found.values())
 
 
-def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> int:
-    """Delete the stored events that equal one of these rows; return their number. What was
-    evaluated with them is evaluated again, as after a late event. Idempotent."""
-    removed = 0
+def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> Removal:
+    """Delete the stored events that equal one of these rows. What was evaluated with them is
+    evaluated again, as after a late event. Idempotent."""
+    writes = plant.reading_writes
+    found = still_stored = 0
     for start in range(0, len(rows), _MOST_ROWS):
-        events = same_events(plant.reading_writes, rows[start : start + _MOST_ROWS])
+        events = same_events(writes, rows[start : start + _MOST_ROWS])
         if not events:
             continue
         turns = [_Touched(event.asset, event.start, events=(event.type,)) for event in events]
         with _recorded(plant.arrivals, partial(_parts, turns), now):
-            removed += plant.reading_writes.delete_events(events)
-    return removed
+            writes.delete_events(events)
+        found += len(events)
+        still_stored += len(same_events(writes, events))
+    return Removal(found - still_stored, still_stored)
 
 
 def _changed_events(

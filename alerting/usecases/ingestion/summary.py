@@ -137,7 +137,7 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
         if profile.incomplete
         else ""
     )
-    way_out = "--skip-bad imports the good lines and writes the bad ones to a rejects file"
+    way_out = "--skip-bad imports the good lines"
     if profile.contradictions:
         way_out += "; --duplicates last or mean merges the lines of one instant"
     return f"{source.name} was not imported ({way_out}):{examples}{more}{rest}"

@@ -18,6 +18,7 @@ from alerting.ports import Audit, IngestionPorts, Progress, silent
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.arrivals import (
+    Removal,
     add_events,
     add_readings,
     remove_events,
@@ -57,8 +58,8 @@ Row = TypeVar("Row")
 @dataclass(frozen=True)
 class ImportResult:
     """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came
-    after their time was evaluated. `removed`: rows that were stored exactly so, of an import that
-    is taken back.
+    after their time was evaluated. Of an import that is taken back: rows that were stored exactly
+    so and were `removed`, or are `still_stored`, such as archived ones.
 
     `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for
     people.
@@ -79,6 +80,7 @@ class ImportResult:
     notes: tuple[str, ...]
     late: int = 0
     removed: int = 0
+    still_stored: int = 0
     bad_quality: int = 0
     uncertain: int = 0
     understood: Understood | None = None
@@ -114,8 +116,8 @@ class CheckedReadings:
         rejected = _Counted(self.reject or refuse_line)
         if self.take_back:
             batches = self.source.read(types, rejected, progress)
-            counts = _write(batches, lambda batch: remove_readings(self.plant, batch, now))
-            return _removed("readings", self, counts, rejected, now, actor)
+            counts = _remove(batches, lambda batch: remove_readings(self.plant, batch, now))
+            return _removed("readings", self, *counts, rejected, now, actor)
         self.plant.assets.store_assets(self.changes)
         batches = self.source.read(types, rejected, progress)
         written = _write(batches, lambda batch: add_readings(self.plant, batch, now))
@@ -199,8 +201,8 @@ class CheckedEvents:
         rejected = _Counted(self.reject or refuse_line)
         if self.take_back:
             events = self.source.read(self.types, self.durations, rejected, progress)
-            counts = _write(events, lambda batch: remove_events(self.plant, batch, now))
-            return _removed("events", self, counts, rejected, now, actor)
+            counts = _remove(events, lambda batch: remove_events(self.plant, batch, now))
+            return _removed("events", self, *counts, rejected, now, actor)
         texts = self.profile.asset_texts
         created = [Asset(name=name, title=texts.get(name)) for name in self.understood.new_assets]
         self.plant.assets.store_assets(created)
@@ -305,6 +307,19 @@ def _write(
     return rows, new
 
 
+def _remove(
+    batches: Iterable[Sequence[Row]], remove: Callable[[Sequence[Row]], Removal]
+) -> tuple[int, Removal]:
+    """Remove batch after batch. Return the number of rows, and what became of them."""
+    rows = removed = still_stored = 0
+    for batch in batches:
+        removal = remove(batch)
+        removed += removal.removed
+        still_stored += removal.still_stored
+        rows += len(batch)
+    return rows, Removal(removed, still_stored)
+
+
 def _result(
     what: What,
     understood: Understood,
@@ -338,20 +353,20 @@ def _result(
 def _removed(
     what: What,
     checked: CheckedReadings | CheckedEvents,
-    written: tuple[int, int],
+    rows: int,
+    removal: Removal,
     rejected: "_Counted",
     now: datetime,
     actor: str,
 ) -> ImportResult:
     """Return and record the result of an import that was taken back."""
-    rows, removed = written
     understood = replace(checked.understood, new_assets=())
     count = rejected.count
     result = replace(
         _result(what, understood, checked.profile, (rows, 0), count, checked.plant, now),
-        removed=removed,
+        **removal._asdict(),
     )
-    _record(checked.plant.audit, result, changed=bool(removed), now=now, actor=actor)
+    _record(checked.plant.audit, result, changed=bool(removal.removed), now=now, actor=actor)
     return result
 
 

@@ -28,10 +28,11 @@ from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
 from alerting.reporting.base.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
+from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.notification.chart import draw_episode, draw_report
 from alerting.usecases.notification.messages import content_message, is_later, message
 from alerting.usecases.notification.muting import tend_shelves, withhold
-from alerting.usecases.notification.present_values import opposite_open, present_value
+from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.notification.routes import language_of, read_routes
 from alerting.usecases.notification.schedule import announce_due
 from alerting.usecases.notification.shelf_messages import shelf_message

@@ -1,7 +1,7 @@
-"""What is so now beside open alarms: present values of their variables, and opposite advice."""
+"""Present values of the variables of alarms, beside their limits."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
@@ -12,8 +12,7 @@ from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
-from alerting.ports import ChartPorts, Episodes, Readings, Wanted
-from alerting.recommendation.conflicts import opposite_advice
+from alerting.ports import ChartPorts, Readings, Wanted
 from alerting.reporting.base.sentences import clock_time
 from alerting.reporting.figures.episode_chart import ChartLevel
 from alerting.reporting.figures.sparkline import Sparkline, sparkline
@@ -90,13 +89,6 @@ def present_value(
     return language.say(
         "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
     )
-
-
-def opposite_open(episodes: Episodes, episode: Episode) -> Sequence[str]:
-    """Return sentences on open alerts of the asset with the opposite advice."""
-    if episode.advice is None or not episode.advice.helps:
-        return ()
-    return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 
 
 def _charted(

@@ -54,7 +54,11 @@ from alerting.usecases.report_material.notifiable import (
     notifiable_problems,
     notifiable_scores,
 )
-from alerting.usecases.report_material.scored_times import unscored_times, without_end
+from alerting.usecases.report_material.scored_times import (
+    raised_unscored,
+    unscored_times,
+    without_end,
+)
 from alerting.usecases.silences.in_force import maintenance_intervals
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
@@ -183,6 +187,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         histories=s.histories,
         reduced=s.reduced,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
+        unscored=raised_unscored(definition, (e for e in episodes if e.raised_at >= start), stored),
         moving_levels=find_levels,
     )
 

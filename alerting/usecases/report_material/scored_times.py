@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from alerting.alarm_kpis.intervals import Interval
 from alerting.deferred import pd
 from alerting.definitions.model import Definition
+from alerting.episodes.episode import Episode
 from alerting.kinds.registry import has_score_each_stride
+from alerting.ports import Document
 from alerting.readings.history import Millis, from_millis, millis, to_millis
 
 
@@ -18,16 +21,16 @@ def unscored_times(
     definition: Definition, scores: pd.DataFrame, asset: str, start: datetime, end: datetime
 ) -> tuple[Interval, ...] | None:
     """Return the times of (start, end] in which an asset has no score of a model that gives one
-    each stride; None of other definitions, and without any score.
+    each stride; None of other definitions, and of one without an alarm.
 
     A score is the state until the next one is due, as a training counts its rows. The time before
     the first one, up to a stride, is that of the stride under way at `start`.
     """
-    if not has_score_each_stride(definition):
+    if not has_score_each_stride(definition) or not definition.has_alarm:
         return None
     own = scores[scores["asset"] == asset].sort_values("ts", kind="stable")
     if own.empty:
-        return None
+        return ((start, end),)
     at = millis(pd.DatetimeIndex(own["ts"]))
     known_until = np.maximum.accumulate(at + _strides(at, own["model_version"].to_numpy()))
     first = to_millis(start)
@@ -39,6 +42,19 @@ def unscored_times(
         for a, b in zip(begins, [*at.tolist(), to_millis(end)], strict=True)
         if a < b
     )
+
+
+def raised_unscored(
+    definition: Definition, episodes: Iterable[Episode], stored: Iterable[Document]
+) -> frozenset[str]:
+    """Return the ids of the episodes that were raised before their asset's first stored score of
+    the period, of a model that gives one each stride: those of their time are deleted."""
+    if not has_score_each_stride(definition):
+        return frozenset()
+    first: dict[str, datetime] = {}
+    for row in stored:
+        first[row["asset"]] = min(row["ts"], first.get(row["asset"], row["ts"]))
+    return frozenset(e.id for e in episodes if e.asset not in first or e.raised_at < first[e.asset])
 
 
 def without_end(

@@ -29,6 +29,5 @@ check name."""
 
 
 def name_fields(text: str) -> str:
-    """Return a message of the check with the fields of a source in place of options; a source
-    writes no rejects file."""
-    return name_options(text, _FIELDS).replace(" and writes the bad ones to a rejects file", "")
+    """Return a message of the check with the fields of a source in place of options."""
+    return name_options(text, _FIELDS)

@@ -267,3 +267,18 @@ def test_a_file_that_is_not_stored_has_nothing_to_remove(browser):
     text = text_of(page_after(browser, address))
     assert "0 rows are stored exactly as in this file. To find them, read the file as" in text
     assert "Remove 0 rows" not in text
+
+
+def test_rows_that_stay_stored_are_said_with_what_to_do(browser, platform, monkeypatch):
+    address = sent(browser, european_file(), asset="oven-1").headers["location"]
+    form = {"csrf": csrf_of(page_after(browser, address)), "asset": "oven-1"}
+    browser.post(f"{address}/write", data=form)
+    page_after(browser, address)
+    browser.post(f"{address}/take-back", data=form)
+    asked = text_of(page_after(browser, address))
+    monkeypatch.setattr(platform.reading_writes, "delete_samples", lambda rows: None)
+    browser.post(f"{address}/write", data=form)
+    done = text_of(page_after(browser, address))
+    found = re.search(r"(\d+) rows are stored exactly as in this file", asked)[1]
+    assert "0 rows were removed." in done
+    assert f"{found} rows are still stored: those of archived months stay. Mark their" in done

@@ -4,7 +4,9 @@ and reported."""
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.kinds.control_chart import training
 from alerting.ports import ReadingRow
+from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.explain.explain import why
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.chart import chart_of
@@ -145,3 +147,22 @@ def test_a_run_length_that_the_rules_together_cannot_have_is_refused_with_the_lo
         trained_platform(
             DOCUMENT | {"chart": "shewhart", "rules": rules, "average_run_length": 400}
         )
+
+
+def test_a_training_counts_an_alarm_that_lasts_over_a_pause_once_as_live(monkeypatch):
+    """A pause longer than the off-delay, without a clear point, is no end of an alarm."""
+    is_away = {at(SHIFTED + minutes) for minutes in range(310, 490, EVERY)}
+    readings = [row for row in rows() if row.ts not in is_away]
+    made = platform_with(press(), readings, DOCUMENT)
+    counted = []
+    count = training._count_signals
+    monkeypatch.setattr(
+        training, "_count_signals", lambda *a: counted.append(count(*a)) or counted[-1]
+    )
+    decided = trained_at(made, NAME, END)
+    version = decided.challenger_version
+    definition = made.definitions.newest_revision(NAME).definition
+    unseen = load_model(made, definition, version).training_cutoff
+    evaluate_past(made, NAME, unseen, at(END), model=str(version))
+    assert [e.raised_at > at(SHIFTED) for e in made.episodes.find(NAME)] == [True]
+    assert [found.signals for found in counted] == [1]

@@ -39,6 +39,9 @@ from tests.helpers.kind_life import assert_past_agrees_with_live, evaluated, kep
 def platform():
     made, decided = trained_platform()
     assert (decided.promote, decided.verdict) == (True, "provisional"), decided.reason
+    (error,) = [note for note in decided.test["notes"] if note.startswith("on the test period")]
+    assert " times ahead; the median is off by " in error
+    assert error.endswith("; a report grades the values of the nearest time alone")
     evaluated(made, (*range(TRAINED, END, 2 * 470), END))
     return made
 

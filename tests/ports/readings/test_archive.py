@@ -106,11 +106,15 @@ def test_what_is_archived_stays_when_an_import_is_taken_back(platform):
     archive_readings(platform, NOW)
     live = len(documents(platform))
     assert len(same_readings(platform.reading_writes, rows)) == len(rows)
-    assert remove_readings(platform, rows, ARRIVED) == live
+    archived_rows = len(rows) - live
+    assert remove_readings(platform, rows, ARRIVED) == (live, archived_rows)
     assert documents(platform) == []
     left, _ = load(platform)
-    assert len(left) == len(rows) - live
+    assert len(left) == archived_rows
     assert {at.month for at in left.index} == {1, 2, 3}
+    # a second time, only what is archived is found; also a row that another one repeats
+    assert remove_readings(platform, rows, ARRIVED) == (0, archived_rows)
+    assert remove_readings(platform, [rows[0], rows[0], rows[-1]], ARRIVED) == (0, 2)
 
 
 def test_archived_readings_are_read_as_before_and_are_gone_from_the_database(platform, folder):

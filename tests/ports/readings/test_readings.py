@@ -429,14 +429,16 @@ def test_a_computed_variable_is_read_like_a_stored_one(stores):
 
 
 def test_an_event_is_deleted_only_as_it_is_stored(stores):
-    add_events(stores, [event("stop", 5, 9, reason="jam"), event("stop", 20, 22)], LATER)
+    jam = event("stop", 5, 9, reason="jam")
+    other = event("stop", 20, 22)
+    add_events(stores, [jam, other], LATER)
     writes = stores.reading_writes
-    assert writes.delete_events([event("stop", 5, 9), event("stop", 20, 23)]) == 0
-    assert writes.delete_events([]) == 0
-    assert writes.delete_events([event("stop", 5, 9, reason="jam")]) == 1
-    assert writes.delete_events([event("stop", 5, 9, reason="jam")]) == 0
-    left = stores.readings.load(oven(), None, None).events
-    assert left["start"].tolist() == [pd.Timestamp(at(20))]
+    writes.delete_events([])
+    writes.delete_events([event("stop", 5, 9), event("stop", 20, 23)])
+    assert len(writes.stored_events([jam, other])) == 2
+    for _ in range(2):
+        writes.delete_events([jam])
+        assert writes.stored_events([jam, other]) == [other]
 
 
 def test_a_type_has_events_while_one_of_any_asset_is_stored(stores):
@@ -453,13 +455,17 @@ def test_samples_are_deleted_only_as_they_are_stored_and_others_of_their_instant
     add_readings(stores, rows, LATER)
     doubtful = ReadingRow("oven-1", at(3), {"temperature": 9.0}, {"temperature": "uncertain"})
     add_readings(stores, [doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})], LATER)
-    delete = stores.reading_writes.delete_samples
-    assert delete([]) == 0
-    assert delete([row(0, temperature=199.0), row(9, temperature=1.0)]) == 0
-    assert delete([row(3, temperature=9.0)]) == 0, "a doubtful sample is not a good one"
-    assert delete([row(0, temperature=200.0), row(1, temperature=201.0, moisture=4.0)]) == 2
-    assert delete([row(1, temperature=201.0, moisture=4.0)]) == 0
-    assert delete([doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})]) == 2
+    writes = stores.reading_writes
+    keys = [("oven-1", to_millis(at(minute))) for minute in range(5)]
+    before = writes.stored(keys)
+    writes.delete_samples([])
+    writes.delete_samples([row(0, temperature=199.0), row(9, temperature=1.0)])
+    writes.delete_samples([row(3, temperature=9.0)])  # a doubtful sample is not a good one
+    assert writes.stored(keys) == before and len(before) == 5
+    for _ in range(2):
+        writes.delete_samples([row(0, temperature=200.0), row(1, temperature=201.0, moisture=4.0)])
+    assert sorted(writes.stored(keys)) == [keys[0], *keys[2:]]
+    writes.delete_samples([doubtful, ReadingRow("oven-1", at(4), {}, {"moisture": "bad"})])
     left = stores.readings.load(oven(), None, None).readings
     assert left.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(2))]
     assert left["temperature"].tolist()[1:] == [202.0] and np.isnan(left["temperature"].iloc[0])

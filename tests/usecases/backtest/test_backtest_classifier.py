@@ -148,6 +148,9 @@ def test_it_raises_the_episodes_that_live_evaluation_raised_to_the_millisecond(m
 
 def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):
     assert all(s["training_cutoff"] < s["start"] for s in made.segments)
+    # it is that of the refit, which has learned from all that was known and serves
+    age = [s["start"] - s["training_cutoff"] for s in made.segments]
+    assert max(age) < timedelta(hours=6)
     assert all(e.raised_at > made.segments[0]["start"] for e in made.episodes)
 
 
@@ -210,7 +213,7 @@ def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_t
     monkeypatch.setattr(training_charts, "_png", None)
     once = run(plant(), start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
-    assert "It was trained once, at the start: 1 times" in once.page
+    assert "It was trained once, at the start. Each time with what was known by then" in once.page
 
 
 def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_same_problem_of_one():
@@ -240,7 +243,7 @@ def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_s
     assert short.segments[0]["model_hash"] is None
     assert short.segments[0]["unknown"] == ["too-moist on oven-1: no model is in service yet"]
     assert all(e.raised_at > short.segments[1]["start"] for e in short.episodes)
-    assert "1 trainings were not possible" in short.page
+    assert "1 training was not possible" in short.page
 
 
 def test_without_any_model_it_is_refused_with_the_reason_of_the_training():

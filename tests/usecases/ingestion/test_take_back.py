@@ -2,7 +2,12 @@
 
 from datetime import timedelta
 
-from tests.helpers.tables import SIX
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.ports import ReadingRow
+from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.tables import check_readings
+from tests.helpers.tables import NOW, SIX
 
 LINES = """time;Ofen;T
 01.01.2015 06:00;a;200,5
@@ -33,6 +38,29 @@ def test_values_that_another_file_has_replaced_stay(importer):
     assert importer.plant.readings.values == {("a", SIX + timedelta(minutes=1)): {"T": 300.0}}
     # with the assets and variables that the files declared
     assert sorted(importer.plant.assets.known) == ["a", "b"]
+
+
+def test_two_lines_of_one_instant_are_both_removed(importer):
+    """A file may state each variable in a line of its own."""
+    lines = "time;Ofen;T;P\n01.01.2015 06:00;a;200,5;\n01.01.2015 06:00;a;;3,5\n"
+    importer.readings(lines, zone="UTC", **COLUMNS)
+    assert importer.values == {("a", timedelta(0)): {"T": 200.5, "P": 3.5}}
+    removed = importer.readings(lines, take_back=True, zone="UTC", **COLUMNS)
+    assert importer.values == {}
+    counts = (removed.understood.removes, removed.removed, removed.still_stored, removed.rows)
+    assert counts == (2, 2, 0, 2)
+
+
+def test_what_changes_between_check_and_removal_is_not_said_to_be_stored(importer):
+    """Only what is still stored after the removal is, not all that the check had found."""
+    importer.readings(LINES, zone="UTC", **COLUMNS)
+    source = ReadingsFile(importer.file(LINES), Layout(zone="UTC", **COLUMNS))
+    checked = check_readings(source, importer.plant, take_back=True)
+    other = ReadingRow("a", SIX + timedelta(minutes=1), {"T": 300.0})
+    add_readings(importer.plant, [other], NOW)
+    removed = checked.write(now=NOW, actor="me")
+    counts = (removed.understood.removes, removed.removed, removed.still_stored)
+    assert counts == (3, 2, 0)
 
 
 def test_a_second_removal_changes_nothing(importer):

@@ -195,3 +195,40 @@ def test_rates_and_shares_of_time_leave_out_the_times_without_readings_as_the_tr
     events = events_of(gather_material(platform, revision, start, after, after))
     for name in ("false_alarms_per_week", "time_in_alarm", "n_events", "n_found"):
         assert getattr(events, name) == pytest.approx(printed[name]), name
+
+
+def test_where_old_scores_are_deleted_rates_are_those_of_the_time_that_has_scores():
+    starts = [s for s in SCATTERED if s < MINUTES - 60]
+    platform, result = trained_line(starts, MOIST | {"for": "10m", "recovery": "20m"})
+    dataset = load_dataset(platform.runs, result.run_id)
+    test = dataset.at[dataset.part == "test"]
+    start = from_millis(int(test.min()) - 1)
+    middle = from_millis(int(test[len(test) // 2]))
+    end = from_millis(int(test.max()))
+    platform.clock.instant = after = end + timedelta(minutes=EVERY)
+    evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
+
+    def report(first, last=after):
+        return make_report(platform, "too-moist", first, last, after)
+
+    whole = report(start).metrics
+    since = report(middle).metrics
+    rates = ("false_alarms", "time_in_alarm")
+    assert whole["unscored"] == since["unscored"] == 0
+    assert 0 < since["false_alarms"]["value"] != whole["false_alarms"]["value"]
+    kept = list(platform.scores.for_interval("too-moist", middle, after))
+    platform.scores._rows["too-moist"] = {
+        (row["ts"], row["asset"], row["model_version"]): row for row in kept
+    }
+    made = report(start)
+    left = made.metrics
+    assert left["unscored"] == len(whole["episodes"]) - len(since["episodes"]) > 0
+    assert f"Of the time of {left['unscored']} alarms no scores are stored any more" in made.page
+    for name in rates:
+        assert left[name]["value"] == pytest.approx(since[name]["value"]), name
+    # all alarms are still listed, with their outcomes
+    assert (left["outcomes"], left["precision"]) == (whole["outcomes"], whole["precision"])
+    without = report(start, middle)
+    assert without.metrics["false_alarms"]["value"] is None
+    assert "No scores of this period are stored any more: there are no rates." in without.page
+    assert "was not evaluated in this period" not in without.page

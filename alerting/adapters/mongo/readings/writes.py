@@ -182,19 +182,18 @@ class MongoReadingWrites:
             upsert(lambda: self._readings.bulk_write(updates, ordered=False))
 
     @repeated
-    def delete_samples(self, rows: Sequence[ReadingRow]) -> int:
+    def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
         """Delete samples, and then the documents that hold none any more."""
         if not rows:
-            return 0
+            return
         places = [{"asset": row.asset, "ts": row.ts} for row in rows]
         updates = [
             UpdateOne(place | _exactly(row), {"$unset": _sample_names(row)})
             for place, row in zip(places, rows, strict=True)
         ]
-        deleted = self._readings.bulk_write(updates, ordered=False).matched_count
+        self._readings.bulk_write(updates, ordered=False)
         nothing: Document = {"v": {}, "q": {"$in": [None, {}]}}
         self._readings.bulk_write([DeleteOne(place | nothing) for place in places], ordered=False)
-        return deleted
 
     @repeated
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
@@ -231,11 +230,10 @@ class MongoReadingWrites:
         return not insert_all_new(self._events, new) and alone
 
     @repeated
-    def delete_events(self, events: Sequence[EventRow]) -> int:
+    def delete_events(self, events: Sequence[EventRow]) -> None:
         deletions = [DeleteOne(to_document(event)) for event in events]
-        if not deletions:
-            return 0
-        return self._events.bulk_write(deletions, ordered=False).deleted_count
+        if deletions:
+            self._events.bulk_write(deletions, ordered=False)
 
     @repeated
     def has_events(self, event_type: str) -> bool:
