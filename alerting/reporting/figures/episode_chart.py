@@ -29,10 +29,11 @@ Millis = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ChartLevel:
-    """A dashed line across a panel."""
+    """A dashed line across a panel. `is_limit`: not what is usual or to be expected."""
 
     value: float
     label: str
+    is_limit: bool = True
 
 
 @dataclass(frozen=True)

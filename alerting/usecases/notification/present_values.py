@@ -33,7 +33,7 @@ def present_values(
 ) -> dict[str, Sparkline]:
     """Return the line of the last hour (more if values are rare) by the id of each episode whose
     variable has a number; one query for all assets. Computed variables have none."""
-    wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...]]] = {}
+    wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
     since: dict[str, datetime] = {}
     names: dict[str, set[str]] = {}
     for episode in episodes:
@@ -43,7 +43,8 @@ def present_values(
         if asset is None or found is None or asset.is_computed(found[0]):
             continue
         variable, levels = found
-        wanted[episode.id] = (asset.name, variable, levels)
+        is_alone = _subject(definitions[episode.definition], asset) == {variable}
+        wanted[episode.id] = (asset.name, variable, levels, is_alone)
         names.setdefault(asset.name, set()).add(variable)
         start = now - _back(asset, variable)
         since[asset.name] = min(start, since.get(asset.name, start))
@@ -54,15 +55,16 @@ def present_values(
         now,
     )
     lines = {}
-    for id, (name, variable, levels) in wanted.items():
+    for id, (name, variable, levels, is_alone) in wanted.items():
         columns = loaded.get(name)
         values = None if columns is None else columns.values.get(variable)
         if columns is None or values is None or values.dtype.kind not in "fiub":
             continue
         known = assets[name].variables.get(variable)
-        line = sparkline(
-            columns.ts, values.astype(np.float64), levels, known.unit if known else None
-        )
+        unit = known.unit if known else None
+        title = (known.title if known else None) or variable.replace("_", " ")
+        shown = None if is_alone else title
+        line = sparkline(columns.ts, values.astype(np.float64), levels, unit, shown)
         if line is not None:
             lines[id] = line
     return lines
@@ -102,8 +104,7 @@ def opposite_open(episodes: Episodes, episode: Episode) -> Sequence[str]:
 def _charted(
     definition: Definition | None, asset: Asset | None, episode: Episode
 ) -> tuple[str, tuple[ChartLevel, ...]] | None:
-    """Return the variable of an episode and its limits; a variable that only contributes has
-    none."""
+    """Return the variable of an episode and its levels."""
     if definition is None or asset is None or definition.kind != episode.kind:
         return None
     try:
@@ -113,8 +114,14 @@ def _charted(
         return None
     if charted.variable is None:
         return None
-    has_limit = definition.problem is None or bool(definition.problem.variables)
-    return charted.variable, charted.levels if has_limit else ()
+    return charted.variable, charted.levels
+
+
+def _subject(definition: Definition, asset: Asset) -> frozenset[str]:
+    """Return the variables that the sentence on an alarm names."""
+    if definition.problem is not None:
+        return frozenset(definition.problem.variables)
+    return definition.variables_evaluated(asset)
 
 
 def _back(asset: Asset, variable: str) -> timedelta:
