@@ -18,6 +18,7 @@ from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
+from alerting.episodes.advice import low_risk
 from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission, Target
 from alerting.operators.tiles import PartTiles
@@ -223,6 +224,7 @@ def _environment() -> Environment:
                 sentences.step_with_time(episode) or "", *reader
             )
         ),
+        low_risk=in_language(lambda language, episode: _translated(language, low_risk(episode))),
         quantity_name=in_language(
             lambda language, shown: _translated(language, quantity_name(shown))
         ),
@@ -236,7 +238,7 @@ def _environment() -> Environment:
         present_value=in_language(lambda language, line: line.describe(language)),
         present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
-        happening=sentences.happening_reason,
+        happened=sentences.describe_happened,
         range=_as_of_now(sentences.time_range),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
         answer=worded(sentences.answer),

@@ -1,0 +1,40 @@
+"""What mails say of the values of an alarm: which variable it is, what is its limit, how bad it
+was."""
+
+import pytest
+
+from tests.helpers import episode_messages as told
+
+pytestmark = pytest.mark.models
+
+
+def lines(episode, beginning):
+    found = [line for one in episode.messages() for line in one.text.splitlines()]
+    return [line for line in found if line.startswith(beginning)]
+
+
+def test_the_end_of_an_alarm_that_got_worse_says_when_and_by_what():
+    assert told.threshold().messages()[-1].text.splitlines()[2:4] == [
+        "It was: Moisture is 5.4 %, above 5 % for 3 min.",
+        "Worse today 00:28: medium → critical: Moisture is 6.3 %, above 6 % for 3 min.",
+    ]
+
+
+def test_the_last_value_of_a_variable_that_the_model_chose_has_its_name():
+    assert lines(told.of_event("lasting"), "Last value")[0] == (
+        "Last value (today 00:15): Belt speed 2.1 m/min, steady."
+    )
+
+
+def test_what_a_model_expects_is_no_limit():
+    assert lines(told.anomaly(), "Last value") == ["Last value (today 11:10): flow 63, rising."]
+
+
+def test_a_risk_that_is_low_again_stands_before_the_advice_of_the_raise():
+    mail = told.does_not_come()
+    assert [line.split(".")[0] for line in lines(mail, "What to do: The")] == [
+        "What to do: The risk is 0"
+    ]
+    assert lines(mail, "What to do: The")[0].endswith(
+        "Before (advice of today 00:05): Set belt speed from 2.1 to 1.9 m/min. Risk 85 % → 0.3 %."
+    )
