@@ -157,7 +157,7 @@ def zone_name(zone: tzinfo) -> str:
 def data_up_to(
     watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
 ) -> str:
-    """Say up to when readings are evaluated: `Data up to 19:52 (2 min old).`"""
+    """Say up to when readings are evaluated: `Evaluated up to 19:52 (2 min ago).`"""
     local = watermark.astimezone(zone)
     age = max(now - watermark, timedelta(0))
     until = (
@@ -166,9 +166,9 @@ def data_up_to(
         else instant(watermark, zone)
     )
     if age < timedelta(minutes=1):
-        return language.say("Data up to {until}.", until=until)
+        return language.say("Evaluated up to {until}.", until=until)
     old = language.format_rough_duration(age // timedelta(minutes=1) * timedelta(minutes=1))
-    return language.say("Data up to {until} ({duration} old).", until=until, duration=old)
+    return language.say("Evaluated up to {until} ({duration} ago).", until=until, duration=old)
 
 
 def evaluated_to(

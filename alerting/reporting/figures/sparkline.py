@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
 from typing import Literal
@@ -35,7 +36,8 @@ class Sparkline:
     """The line in a square of 100 units (path data), the height of its limit, and the last value.
 
     `direction`: None where there are too few values to see one. `at`: of the last value (ms).
-    `title`: of the variable, where the sentence on the alarm need not name it.
+    `title`: of the variable, where the sentence on the alarm need not name it. `is_old`: a newer
+    value should have come; then the course is not known.
     """
 
     path: str
@@ -46,12 +48,18 @@ class Sparkline:
     at: int
     direction: Direction | None
     title: str | None = None
+    is_old: bool = False
+
+    @property
+    def when(self) -> datetime:
+        """Return the instant of the last value."""
+        return datetime.fromtimestamp(self.at / 1000, UTC)
 
     def describe(self, language: Language = ENGLISH) -> str:
         """Return the last value and its course: `3.9 %, rising`, `Belt speed 2 m/min, steady`."""
         value = _with_unit(self.value, self.unit, language)
         shown = f"{self.title} {value}" if self.title else value
-        if self.direction is None:
+        if self.direction is None or self.is_old:
             return shown
         return language.say(_NOW[self.direction], value=shown)
 

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 
 import numpy as np
 
@@ -13,14 +14,21 @@ from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Episodes, Readings, Wanted
+from alerting.ports.readings import ReadingColumns
+from alerting.readings.instants import to_millis
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.base.sentences import clock_time
-from alerting.reporting.figures.episode_chart import ChartLevel
+from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis
 from alerting.reporting.figures.sparkline import Sparkline, sparkline
 
 _BACK = timedelta(hours=1)
 _SAMPLES = 30  # of a variable that is measured less often
 _LONGEST = timedelta(days=2)
+_LONGEST_SILENCE = timedelta(days=7)
+_LEAST_FRESH = timedelta(minutes=10)
+_SAMPLES_MISSED = 5
+_NO_INSTANTS = np.empty(0, np.int64)
+_NO_NUMBERS = np.empty(0)
 _FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
 
 
@@ -32,7 +40,8 @@ def present_values(
     now: datetime,
 ) -> dict[str, Sparkline]:
     """Return the line of the last hour (more if values are rare) by the id of each episode whose
-    variable has a number; one query for all assets. Computed variables have none."""
+    variable has a number; one query for all assets, and one for each that has no value then: of it
+    the last value of a week. Computed variables have none."""
     wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
     since: dict[str, datetime] = {}
     names: dict[str, set[str]] = {}
@@ -56,18 +65,50 @@ def present_values(
     )
     lines = {}
     for id, (name, variable, levels, is_alone) in wanted.items():
-        columns = loaded.get(name)
-        values = None if columns is None else columns.values.get(variable)
-        if columns is None or values is None or values.dtype.kind not in "fiub":
-            continue
-        known = assets[name].variables.get(variable)
+        asset = assets[name]
+        at, numbers = _numbers(loaded.get(name), variable)
+        if not len(at):
+            at, numbers = _last_value(readings, asset, variable, now)
+        known = asset.variables.get(variable)
         unit = known.unit if known else None
         title = (known.title if known else None) or variable.replace("_", " ")
-        shown = None if is_alone else title
-        line = sparkline(columns.ts, values.astype(np.float64), levels, unit, shown)
+        line = sparkline(at, numbers, levels, unit, None if is_alone else title)
         if line is not None:
-            lines[id] = line
+            is_old = now - line.when > _fresh_for(asset, variable, at)
+            lines[id] = replace(line, is_old=is_old)
     return lines
+
+
+def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Floats]:
+    """Return the numbers of a variable with their instants; nothing if there are none."""
+    values = None if columns is None else columns.values.get(variable)
+    if columns is None or values is None or values.dtype.kind not in "fiub":
+        return _NO_INSTANTS, _NO_NUMBERS
+    numbers = values.astype(np.float64)
+    there = ~np.isnan(numbers)
+    return columns.ts[there], numbers[there]
+
+
+def _last_value(
+    readings: Readings, asset: Asset, variable: str, now: datetime
+) -> tuple[Millis, Floats]:
+    """Return the last number of a variable within a week; nothing if there is none."""
+    found = readings.newest_values(asset, {variable: now - _LONGEST_SILENCE}, now)
+    if variable not in found or found[variable].dtype.kind not in "fiub":
+        return _NO_INSTANTS, _NO_NUMBERS
+    values = found[variable].dropna()[-1:]
+    at = [to_millis(one) for one in values.index]
+    return np.array(at, np.int64), values.to_numpy(np.float64)
+
+
+def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
+    """Return how old the last value of a variable may be while readings come as usual."""
+    known = asset.variables.get(variable)
+    usual = known.sampling if known is not None else None
+    if usual is None and len(at) > 1:
+        usual = timedelta(milliseconds=float(np.median(np.diff(at))))
+    delay = known.delay if known is not None else None
+    return max(_LEAST_FRESH, _SAMPLES_MISSED * (usual or timedelta(0))) + (delay or timedelta(0))
 
 
 def present_value(
@@ -84,14 +125,17 @@ def present_value(
     line = found.get(episode.id)
     if line is None:
         return None
-    when = clock_time(datetime.fromtimestamp(line.at / 1000, UTC), now, zone, language)
+    when = clock_time(line.when, now, zone, language)
     value = line.describe(language)
     limit = line.describe_limit(language)
-    if limit is None:
-        return language.say("Last value ({when}): {value}.", when=when, value=value)
-    return language.say(
-        "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
+    said = (
+        language.say("Last value ({when}): {value}.", when=when, value=value)
+        if limit is None
+        else language.say(
+            "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
+        )
     )
+    return f"{said} {language.say('No value has come since.')}" if line.is_old else said
 
 
 def opposite_open(episodes: Episodes, episode: Episode) -> Sequence[str]:

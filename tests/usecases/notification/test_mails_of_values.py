@@ -6,6 +6,13 @@ import pytest
 from tests.helpers import episode_messages as told
 
 pytestmark = pytest.mark.models
+HIGH = {
+    "name": "moist",
+    "kind": "threshold",
+    "assets": ["oven-1"],
+    "variable": "moisture",
+    "above": 5.0,
+}
 
 
 def lines(episode, beginning):
@@ -38,3 +45,14 @@ def test_a_risk_that_is_low_again_stands_before_the_advice_of_the_raise():
     assert lines(mail, "What to do: The")[0].endswith(
         "Before (advice of today 00:05): Set belt speed from 2.1 to 1.9 m/min. Risk 85 % → 0.3 %."
     )
+
+
+def test_a_reminder_of_an_alarm_whose_values_stay_away_says_since_when():
+    mails = told.told_platform(told.START, "4h")
+    mails.platform.assets.store_assets([told.Asset(name="oven-1", variables=told.VARIABLES)])
+    told.apply(mails.platform, [{**HIGH, "for": "3m"}], "engineer", told.START, "test")
+    mails.feed("oven-1", range(1, 30), moisture=lambda m: 4.0 if m < 10 else 5.5)
+    mails.run([*range(1, 30), 300])
+    assert lines(mails, "Last value") == [
+        "Last value (today 00:29): 5.5 %; limit 5 %. No value has come since."
+    ]
