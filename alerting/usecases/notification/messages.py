@@ -141,8 +141,9 @@ def content_message(
     assert content is not None  # noqa: S101 - see `Notification`
     if "platform" in content.payload:
         language = ENGLISH
+    subject = local_times(content.subject, now, zone, language)
     text = local_times(content.text, now, zone, language)
-    return Message(notification.key, content.subject, text, content.payload, language=language.code)
+    return Message(notification.key, subject, text, content.payload, language=language.code)
 
 
 def _subject(episode: Episode, notification: Notification, reader: Reader, asset: str) -> str:
