@@ -86,7 +86,7 @@ _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
     "unmuted": translatable("still open"),
 })  # fmt: skip
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
-_STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: (?:to|bis|–) (?P<end>{_STAMP}))?(?!\w)")
+_STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: (?:to|bis|\u2013) (?P<end>{_STAMP}))?(?!\w)")
 _CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
 _NEAR = {
     -1: template("yesterday {time}"),
