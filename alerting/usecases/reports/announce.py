@@ -36,7 +36,7 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
             title = definition.title or title
         elif name == "":
             recipients = platform.plant_report.recipients
-            title = reads.say("the plant")
+            title = reads.say("The plant")
         elif name is not None and name in plants:
             recipients = plants[name].settings.report_recipients
             title = plants[name].title
