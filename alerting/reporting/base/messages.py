@@ -12,6 +12,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
+from alerting.definitions.wording.spoken import spoken_number
 
 if TYPE_CHECKING:
     from alerting.reporting.base.estimates import Estimate
@@ -61,7 +62,7 @@ def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -
         return NONE
     if abs(value) >= 10**digits - 0.5:
         return f"{value:,.0f}".replace(",", "\u202f")
-    return language.digits(f"{value:.{digits}g}")
+    return language.digits(spoken_number(value, f".{digits}g"))
 
 
 def exact_number(value: float, language: Language = ENGLISH) -> str:
