@@ -63,6 +63,14 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),
 )
+MENU_PLACES = {
+    "/new-silence": "/silences",
+    "/new-asset": "/assets",
+    "/import": "/assets",
+    "/new-source": "/sources",
+    "/new-sink": "/sinks",
+}
+"""The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
     *("reference", "silences", "handover", "wall", "plant"),
@@ -100,6 +108,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "language": language,
         "plant": getattr(request.state, "plant", None),
         "menu": MENU,
+        "menu_places": MENU_PLACES,
         "menu_groups": (PERFORMANCE, SET_UP),
     }
     address = page_address(request)

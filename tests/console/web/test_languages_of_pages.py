@@ -108,7 +108,7 @@ def test_an_address_of_no_asset_is_answered_in_the_language_of_the_page(platform
     assert "diese Anlage gibt es nicht" in answer.text
 
 
-def test_an_address_of_no_model_says_in_the_language_of_the_page_whether_its_definition_has_faults():
+def test_an_address_of_no_model_says_in_the_language_of_the_page_whether_it_has_faults():
     made = hot_now()
     made.definitions.store_document({"name": "broken", "kind": "threshold"})
     made.definitions.mark_faulty("broken", ["variable: is missing"])
