@@ -63,7 +63,7 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),
 )
-MENU_PLACES = {
+MENU_BELOW = {
     "/new-silence": "/silences",
     "/new-asset": "/assets",
     "/import": "/assets",
@@ -108,7 +108,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "language": language,
         "plant": getattr(request.state, "plant", None),
         "menu": MENU,
-        "menu_places": MENU_PLACES,
+        "menu_below": MENU_BELOW,
         "menu_groups": (PERFORMANCE, SET_UP),
     }
     address = page_address(request)

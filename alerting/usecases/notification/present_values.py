@@ -17,7 +17,7 @@ from alerting.ports import ChartPorts, Episodes, Readings, Wanted
 from alerting.ports.readings import ReadingColumns
 from alerting.readings.instants import to_millis
 from alerting.recommendation.conflicts import opposite_advice
-from alerting.reporting.base.sentences import clock_time
+from alerting.reporting.base.sentences import clock_time, local_times
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis
 from alerting.reporting.figures.sparkline import Sparkline, sparkline
 
@@ -114,8 +114,20 @@ def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
 def present_value(
     platform: ChartPorts, episode: Episode, now: datetime, zone: tzinfo, language: Language
 ) -> str | None:
-    """Return a sentence on the last value of the variable of an episode, as the pages show it;
-    None without any."""
+    """Return sentences on the last value of the variable of an episode, as the pages show it, and
+    why its alert is not evaluated now; None without any."""
+    table = platform.states.load_many([(episode.definition, episode.asset)])
+    unknown = table.unknown_reason[0] if table.unknown_count[0] else None
+    said = [_last_sentence(platform, episode, now, zone, language)]
+    if unknown:
+        reason = local_times(unknown, now, zone, language)
+        said.append(language.say("Not evaluated now: {reason}.", reason=reason))
+    return " ".join(filter(None, said)) or None
+
+
+def _last_sentence(
+    platform: ChartPorts, episode: Episode, now: datetime, zone: tzinfo, language: Language
+) -> str | None:
     revision = platform.definitions.newest_revision(episode.definition)
     asset = platform.assets.get(episode.asset)
     if revision is None or asset is None:

@@ -54,5 +54,19 @@ def test_a_reminder_of_an_alarm_whose_values_stay_away_says_since_when():
     mails.feed("oven-1", range(1, 30), moisture=lambda m: 4.0 if m < 10 else 5.5)
     mails.run([*range(1, 30), 300])
     assert lines(mails, "Last value") == [
-        "Last value (today 00:29): 5.5 %; limit 5 %. No value has come since."
+        "Last value (today 00:29): 5.5 %; limit 5 %. No value has come since. "
+        "Not evaluated now: no reading of moisture within 10 min."
+    ]
+
+
+def test_a_reminder_of_a_sensor_that_repeats_its_value_says_so():
+    mails = told.told_platform(told.START, "4h")
+    mails.platform.assets.store_assets([told.Asset(name="oven-1", variables=told.VARIABLES)])
+    document = {**HIGH, "frozen_after": "30m"}
+    told.apply(mails.platform, [document], "engineer", told.START, "test")
+    mails.feed("oven-1", range(1, 301), moisture=lambda m: 4.0 if m < 10 else 5.5)
+    mails.run([*range(1, 20), 300])
+    assert lines(mails, "Last value") == [
+        "Last value (today 05:00): 5.5 %, steady; limit 5 %. "
+        "Not evaluated now: moisture has not changed for 30 min: the sensor may be frozen."
     ]
