@@ -11,6 +11,7 @@ from alerting.definitions.assets import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition
 from alerting.definitions.wording.language import Language
+from alerting.detection.counted_times import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Episodes, Readings, Wanted
@@ -119,7 +120,7 @@ def present_value(
     table = platform.states.load_many([(episode.definition, episode.asset)])
     unknown = table.unknown_reason[0] if table.unknown_count[0] else None
     said = [_last_sentence(platform, episode, now, zone, language)]
-    if unknown:
+    if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
         reason = local_times(unknown, now, zone, language)
         said.append(language.say("Not evaluated now: {reason}.", reason=reason))
     return " ".join(filter(None, said)) or None

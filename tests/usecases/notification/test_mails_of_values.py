@@ -70,3 +70,8 @@ def test_a_reminder_of_a_sensor_that_repeats_its_value_says_so():
         "Last value (today 05:00): 5.5 %, steady; limit 5 %. "
         "Not evaluated now: moisture has not changed for 30 min: the sensor may be frozen."
     ]
+
+
+def test_a_problem_that_has_come_is_no_reason_of_not_being_evaluated():
+    assert lines(told.of_event("lasting"), "It is happening")
+    assert not any("Not evaluated" in line for line in lines(told.of_event("lasting"), "Last"))
