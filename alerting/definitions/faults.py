@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from alerting.definitions.wording.language import join_with_or, translatable
+
 MOST_FAULTS = 50
 _LONGEST_TEXT = 400
 _MOST_NAMES = 20
@@ -164,9 +166,18 @@ def name_hint(word: str, names: Iterable[str], what: str) -> str:
     ordered = sorted(names)
     close = close_names(word, ordered)
     if close:
-        return f"did you mean {' or '.join(close)}?"
+        return translatable("did you mean {names}?", names=join_with_or(*close))
     more = f" and {len(ordered) - _MOST_NAMES} more" if len(ordered) > _MOST_NAMES else ""
     return f"{what}: {', '.join(ordered[:_MOST_NAMES])}{more}" if ordered else ""
+
+
+def unknown_definition(name: str, names: Iterable[str]) -> str:
+    """Return the message of an unknown name of a definition, with the nearest ones."""
+    known = list(names)
+    hint = name_hint(name, known, "") if known else translatable("none yet; apply one first")
+    if hint.startswith(": "):
+        hint = translatable("known: {known}", known=hint.removeprefix(": "))
+    return translatable("there is no definition {name} ({hint})", name=shown(name), hint=hint)
 
 
 def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:

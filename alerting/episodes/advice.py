@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from alerting.definitions.wording.language import Styled, template, translatable
 from alerting.episodes.episode import (
     Contribution,
     EarlierAdvice,
@@ -22,6 +23,10 @@ from alerting.episodes.episode import (
 REASONS_SHOWN = 3
 LEAST_OF_LARGEST = 0.1
 """The share of a quantity that moved, of the largest, below which it does not come first."""
+_LOW_RISK = template(
+    "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted "
+    "time has passed."
+)
 MOST_EARLIER = 10
 """Replaced advice that an episode keeps: the newest."""
 
@@ -95,6 +100,22 @@ def asked_settings(
         recommendation.helps,
         threshold is None or recommendation.risk_before >= threshold,
     )
+
+
+def describe_low_risk(risk: float, threshold: float) -> str:
+    """Return the advice of an instant whose risk needs no change."""
+    return translatable(_LOW_RISK, risk=Styled(risk, "share"), threshold=Styled(threshold, "share"))
+
+
+def low_risk(episode: Episode) -> str | None:
+    """Return that the risk is low again, of an open episode whose advice is of a time before; None
+    otherwise, and once the problem has come."""
+    now = episode.present
+    if episode.condition != "open" or episode.happening_at is not None or now is None:
+        return None
+    if now.threshold is None or now.risk >= now.threshold or now.advised_at in (None, now.at):
+        return None
+    return describe_low_risk(now.risk, now.threshold)
 
 
 def split_reasons(

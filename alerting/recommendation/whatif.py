@@ -15,6 +15,7 @@ import numpy as np
 from alerting.definitions.assets import Asset
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.definitions.wording.language import Styled, joined, template, translatable
+from alerting.episodes.advice import describe_low_risk
 from alerting.episodes.episode import Alternative, Change, LeverReport, RecommendationResult, Safety
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
@@ -51,10 +52,6 @@ _NOTHING_LOWERS = (
 _NOTHING_IS_ENOUGH = (
     template("No change that was tried is enough (alarm at {threshold}). The largest effect:"),
     template("No permitted change is enough (alarm at {threshold}). The largest effect:"),
-)
-_LOWER_NOW = template(
-    "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted "
-    "time has passed."
 )
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
@@ -96,8 +93,7 @@ def recommend(
     base = base_row(model, view, instant)
     risk = float(model.calibration.probability(model.estimator.margin_of(base[None, :]))[0])
     if risk < model.threshold:
-        shares = {"risk": Styled(risk, "share"), "threshold": Styled(model.threshold, "share")}
-        return _none(risk, translatable(_LOWER_NOW, **shares))
+        return _none(risk, describe_low_risk(risk, model.threshold))
     levers = find_levers(model, view, instant, base, limits)
     if not levers:
         return _none(

@@ -140,7 +140,8 @@ def test_a_lower_risk_is_told_and_takes_no_advice_away():
         for (_, phase), m in zip(found.phases, found.messages(), strict=True)
         if phase == "expected"
     ][-1]
-    assert "What to do (advice of today 00:05): Set belt speed from 2.1" in last
+    assert "What to do: The risk is 0.0 %, below the alarm at 50 %." in last
+    assert "Before (advice of today 00:05): Set belt speed from 2.1" in last
     assert "Since the alarm came: risk 85 % → 0.0 % (today 00:1" in last
 
 

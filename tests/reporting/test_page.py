@@ -214,3 +214,14 @@ def test_problems_that_the_readings_showed_in_time_and_an_evaluation_only_later_
     told = "by the time of the readings; 1 was found too late to act"
     assert told in page_of(replace(material, episodes=[slow, *others]))
     assert "found too late to act" not in good_page
+
+
+def test_time_in_which_no_alarm_could_come_is_told_above_the_figures(good_page):
+    material = good_material()
+    start, end = material.evaluated["oven-1"]
+    gap = (start + H, start + (end - start) / 2)
+    page = page_of(replace(material, gaps={"oven-1": (gap,)}))
+    told = page.index("No alarm could come in")
+    assert told < page.index("Timeline")
+    assert "The longest gap in the readings" in page
+    assert "No alarm could come in" not in good_page

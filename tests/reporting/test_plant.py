@@ -6,7 +6,7 @@ from alerting.definitions.model import Costs
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.definition.money import Amount, Money
+from alerting.reporting.definition.money import Amount, CountedCosts, Money, compute_money
 from alerting.reporting.page.report_charts import drift_bars
 from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.metrics import compute_plant
@@ -141,3 +141,16 @@ def test_evaluations_that_were_late_are_stated():
     assert "The platform found no evaluation late." in render_plant_page(
         compute_plant(START, END, END, (), none)
     )
+
+
+def test_where_no_alert_states_a_problem_only_what_false_alarms_cost_is_told():
+    costs = Costs(currency="EUR", miss=100, false_alarm=40)
+    counted = CountedCosts([], [], 2, 0, 1, 0, 3)
+    money = compute_money(costs, counted, END)
+    of_limits = plant(
+        summary(kind="threshold", trained=False, has_problem=False, problems=0, money=money)
+    )
+    told = plant_sentences(of_limits)
+    assert "The alerts that state their costs cost EUR 80 to 120 by false alarms" in " ".join(told)
+    predicting = plant_sentences(plant(summary(money=money)))
+    assert "were worth EUR -120 to -80" in " ".join(predicting)

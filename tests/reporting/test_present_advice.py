@@ -9,7 +9,7 @@ from alerting.console.api.views import episode_summary
 from alerting.console.models.model_pages import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
-from alerting.reporting.base.sentences import risk_since_raise
+from alerting.reporting.base.sentences import risk_since_raise, step_with_time
 from alerting.usecases.notification.messages import message
 from tests.builders import at
 from tests.helpers.episodes import full_episode
@@ -43,6 +43,20 @@ def test_reasons_and_advice_for_programs_are_of_the_same_instant():
     sent = message(OPEN, notice("n", 9, transition="repeated", episode=OPEN.id), now=at(9)).payload
     assert [c["variable"] for c in sent["contributions"]] == ["humidity"]
     assert sent["recommendation"]["risk_before"] == 0.2
+
+
+def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
+    carried = replace(NOW, recommendation=OPEN.recommendation, advised_at=OPEN.raised_at)
+    low = replace(OPEN, present=carried)
+    known = "The risk is 20 %, below the alarm at 50 %. Keep an eye on it until the predicted time"
+    before = f"Before (advice of {OPEN.raised_at.isoformat()}): lower it"
+    assert step_with_time(low).startswith(known)
+    assert step_with_time(low).endswith(before)
+    text = message(low, notice("n", 9, transition="repeated", episode=OPEN.id), now=at(9)).text
+    assert f"What to do: {known}" in text
+    for high in (replace(carried, risk=0.6), replace(carried, advised_at=None)):
+        assert known not in step_with_time(replace(OPEN, present=high))
+    assert known not in step_with_time(replace(low, happening_at=at(9)))
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():

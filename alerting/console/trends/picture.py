@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.wording.language import Language
+from alerting.definitions.wording.language import Language, Styled
 from alerting.readings.rollups import Interval
 from alerting.usecases.trends.series import VariableSeries
 
@@ -74,9 +74,11 @@ def lane(
         ],
         "gaps": _positions(series.gaps, span),
         "bad": _positions(series.bad, span),
-        "grid": [(round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}")) for v in grid(low, high)],
+        "grid": [
+            (round(y(v) / SIDE * 100, 1), language.show(Styled(v, "g"))) for v in grid(low, high)
+        ],
         "levels": [
-            (round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}"))
+            (round(y(v) / SIDE * 100, 1), language.show(Styled(v, "g")))
             for v in levels
             if low <= v <= high
         ],
@@ -97,7 +99,9 @@ def overlay(
             "".join(_line(part, span, y, is_stepped=False) for part in _parts(one))
             for one, span in zip(series, spans, strict=True)
         ],
-        "grid": [(round(y(v) / SIDE * 100, 1), language.digits(f"{v:g}")) for v in grid(low, high)],
+        "grid": [
+            (round(y(v) / SIDE * 100, 1), language.show(Styled(v, "g"))) for v in grid(low, high)
+        ],
     }
 
 

@@ -20,7 +20,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
-from alerting.definitions.wording.language import Language, translatable
+from alerting.definitions.wording.language import Language, Styled, translatable
 from alerting.readings.cleaning import Floats
 from alerting.usecases.explain.scatter import PointKind, Scatter, find_scatter
 from alerting.usecases.explain.selected import numeric_variables
@@ -126,11 +126,11 @@ def _picture(found: Scatter, language: Language) -> dict[str, Any]:
     return {
         "paths": [(cloud.kind, path(cloud.x, cloud.y)) for cloud in found.clouds],
         "across": [
-            (round(100 * (v - low_x) / (high_x - low_x), 1), language.digits(f"{v:g}"))
+            (round(100 * (v - low_x) / (high_x - low_x), 1), language.show(Styled(v, "g")))
             for v in grid(low_x, high_x)
         ],
         "down": [
-            (round(100 * (high_y - v) / (high_y - low_y), 1), language.digits(f"{v:g}"))
+            (round(100 * (high_y - v) / (high_y - low_y), 1), language.show(Styled(v, "g")))
             for v in grid(low_y, high_y)
         ],
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, template
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import (
@@ -77,7 +77,10 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
         "path": "".join(path(*part) for part in lines(panel)),
         "dots": [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in points],
         "grid": [
-            Spot(y(v) / SIDE * 100, language.share(v) if panel.share else language.digits(f"{v:g}"))
+            Spot(
+                y(v) / SIDE * 100,
+                language.share(v) if panel.share else language.show(Styled(v, "g")),
+            )
             for v in _grid(low, high)
         ],
         "moving": [

@@ -33,6 +33,7 @@ from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed
 from alerting.usecases.explain.explain import watermark_of
 from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.notification.present_values import present_value
 from alerting.usecases.now.experience import experience_of
 from alerting.usecases.now.overview import find_windows
 from alerting.usecases.operators.operate import operator_state
@@ -141,6 +142,9 @@ def episode_page(
         progress=current_progress(platform, found, now),
         evaluated_to=messages.data_up_to(reached[0], now, zone_of(request), language)
         if reached
+        else None,
+        present=present_value(platform, found, now, zone_of(request), language)
+        if found.condition == "open"
         else None,
         conflicts=opposite_open(platform.episodes, found),
         strongest=strongest,

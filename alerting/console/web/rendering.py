@@ -18,6 +18,7 @@ from alerting.console.web.prefix import prefixed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import LANGUAGES, NATIVE_NAMES, Language, translatable
 from alerting.definitions.wording.spoken import format_threshold
+from alerting.episodes.advice import low_risk
 from alerting.episodes.episode import Episode
 from alerting.operators.permissions import Permission, Target
 from alerting.operators.tiles import PartTiles
@@ -62,6 +63,14 @@ MENU = (
     MenuEntry("/audit", translatable("Audit"), "configure", "whole plant", group=SET_UP),
     MenuEntry("/access", translatable("Access"), "administer", group=SET_UP),
 )
+MENU_BELOW = {
+    "/new-silence": "/silences",
+    "/new-asset": "/assets",
+    "/import": "/assets",
+    "/new-source": "/sources",
+    "/new-sink": "/sinks",
+}
+"""The entry of the menu to which a page belongs whose address does not begin with its own."""
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
     *("reference", "silences", "handover", "wall", "plant"),
@@ -99,6 +108,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "language": language,
         "plant": getattr(request.state, "plant", None),
         "menu": MENU,
+        "menu_below": MENU_BELOW,
         "menu_groups": (PERFORMANCE, SET_UP),
     }
     address = page_address(request)
@@ -223,6 +233,7 @@ def _environment() -> Environment:
                 sentences.step_with_time(episode) or "", *reader
             )
         ),
+        low_risk=in_language(lambda language, episode: _translated(language, low_risk(episode))),
         quantity_name=in_language(
             lambda language, shown: _translated(language, quantity_name(shown))
         ),
@@ -236,7 +247,7 @@ def _environment() -> Environment:
         present_value=in_language(lambda language, line: line.describe(language)),
         present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
-        happening=sentences.happening_reason,
+        happened=sentences.describe_happened,
         range=_as_of_now(sentences.time_range),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
         answer=worded(sentences.answer),

@@ -15,7 +15,7 @@ from alerting.console.web.rendering import zone_of
 from alerting.definitions.assets import Asset
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, TrainedDefinition
-from alerting.definitions.wording.language import Language
+from alerting.definitions.wording.language import Language, Styled
 from alerting.learning.metrics.graded_values import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.figures.episode_chart import EpisodeChart, Fan, Panel, problem_levels
@@ -58,7 +58,7 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
     graded = served.graded
 
     def show(value: float) -> str:
-        return language.digits(f"{value:.4g}")
+        return language.show(Styled(value, ".4g"))
 
     rows = [
         {

@@ -2,12 +2,14 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from functools import lru_cache
 from math import floor, log10
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
 _LARGE = (1e3, 1e15)  # in which a number is written out, without a power of ten
+_LEAST_SMALL = 1e-9
 _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
@@ -41,11 +43,14 @@ def latency_note(latency: timedelta) -> str:
 
 
 def spoken_number(value: float, style: str) -> str:
-    """Return a number in a format; a large one in whole units, never with a power of ten:
-    `1234567` instead of `1.23457e+06`."""
+    """Return a number in a format; a large one in whole units, a small one with all its zeros,
+    never with a power of ten: `1234567` instead of `1.23457e+06`, `0.000025` of `2.5e-05`."""
     shown = format(value, style)
-    is_large = _LARGE[0] <= abs(value) < _LARGE[1]
-    return f"{value:.0f}" if "e" in shown and is_large else shown
+    if "e" not in shown:
+        return shown
+    if _LARGE[0] <= abs(value) < _LARGE[1]:
+        return f"{value:.0f}"
+    return f"{Decimal(shown):f}" if _LEAST_SMALL <= abs(value) < 1 else shown
 
 
 def spoken_share(value: float) -> str:

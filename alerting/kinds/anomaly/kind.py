@@ -129,7 +129,7 @@ class AnomalyKind:
 
 def _expected(one: Contribution) -> tuple[ChartLevel, ...]:
     return (
-        (ChartLevel(one.usual, translatable("to be expected")),)
+        (ChartLevel(one.usual, translatable("to be expected"), is_limit=False),)
         if isinstance(one.usual, float)
         else ()
     )

@@ -69,14 +69,14 @@ class PredictionKind:
             variable = definition.problem.variable
             return Charted(variable, problem_levels(definition.problem), scored=True)
         usual: tuple[ChartLevel, ...] = (
-            (ChartLevel(float(strongest.usual), "usual"),)
+            (ChartLevel(float(strongest.usual), "usual", is_limit=False),)
             if isinstance(strongest.usual, int | float)
             else ()
         )
         if strongest.usual_low is not None and strongest.usual_high is not None:
             usual = (
-                ChartLevel(strongest.usual_low, "usual from"),
-                ChartLevel(strongest.usual_high, "usual to"),
+                ChartLevel(strongest.usual_low, "usual from", is_limit=False),
+                ChartLevel(strongest.usual_high, "usual to", is_limit=False),
             )
         return Charted(strongest.variable, usual, scored=True)
 

@@ -12,6 +12,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
+from alerting.definitions.wording.spoken import spoken_number
 
 if TYPE_CHECKING:
     from alerting.reporting.base.estimates import Estimate
@@ -61,7 +62,7 @@ def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -
         return NONE
     if abs(value) >= 10**digits - 0.5:
         return f"{value:,.0f}".replace(",", "\u202f")
-    return language.digits(f"{value:.{digits}g}")
+    return language.digits(spoken_number(value, f".{digits}g"))
 
 
 def exact_number(value: float, language: Language = ENGLISH) -> str:
@@ -157,7 +158,7 @@ def zone_name(zone: tzinfo) -> str:
 def data_up_to(
     watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
 ) -> str:
-    """Say up to when readings are evaluated: `Data up to 19:52 (2 min old).`"""
+    """Say up to when readings are evaluated: `Evaluated up to 19:52 (2 min ago).`"""
     local = watermark.astimezone(zone)
     age = max(now - watermark, timedelta(0))
     until = (
@@ -166,9 +167,9 @@ def data_up_to(
         else instant(watermark, zone)
     )
     if age < timedelta(minutes=1):
-        return language.say("Data up to {until}.", until=until)
+        return language.say("Evaluated up to {until}.", until=until)
     old = language.format_rough_duration(age // timedelta(minutes=1) * timedelta(minutes=1))
-    return language.say("Data up to {until} ({duration} old).", until=until, duration=old)
+    return language.say("Evaluated up to {until} ({duration} ago).", until=until, duration=old)
 
 
 def evaluated_to(

@@ -10,10 +10,11 @@ from alerting.definitions.wording.language import (
     Language,
     Styled,
     Translatable,
+    joined,
     template,
     translatable,
 )
-from alerting.episodes.advice import split_reasons
+from alerting.episodes.advice import low_risk, split_reasons
 from alerting.episodes.episode import (
     Contribution,
     Episode,
@@ -29,6 +30,8 @@ from alerting.reporting.base.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT
 
 # The engineer's text beside advice of a model that comes first.
 OTHERWISE = template("If that is not possible or not enough: {action}")
+# Advice of an instant at which the risk was higher, behind a sentence on the risk now.
+_BEFORE = template("Before (advice of {when}): {advice}")
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": translatable("over, acknowledged"),
     "unacknowledged": translatable("not acknowledged"),
@@ -83,7 +86,7 @@ _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
     "unmuted": translatable("still open"),
 })  # fmt: skip
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
-_STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")
+_STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: (?:to|bis|\u2013) (?P<end>{_STAMP}))?(?!\w)")
 _CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
 _NEAR = {
     -1: template("yesterday {time}"),
@@ -199,14 +202,17 @@ def reasons_at(episode: Episode) -> datetime:
 
 
 def step_with_time(episode: Episode) -> str | None:
-    """Return the next step in one line, advice of a model with its instant."""
+    """Return the next step in one line, advice of a model with its instant: if the risk is low
+    again, that comes first."""
     step = what_to_do(episode)
     when = advised_at(episode)
-    return (
-        step
-        if step is None or when is None
-        else translatable("{advice} (advice of {when})", advice=step, when=when.isoformat())
-    )
+    low = low_risk(episode)
+    if step is None or when is None:
+        return step or low
+    values = {"advice": step, "when": when.isoformat()}
+    if low is not None:
+        return joined(" ", low, translatable(_BEFORE, **values))
+    return translatable("{advice} (advice of {when})", **values)
 
 
 def advice_shown(episode: Episode) -> RecommendationResult | None:
@@ -268,10 +274,13 @@ def headline(episode: Episode) -> str:
     return rest if colon else episode.evaluation.reason
 
 
-def happening_reason(episode: Episode) -> str | None:
-    """Return what has come, as known when it came; None if it has not come."""
+def describe_happened(episode: Episode) -> str | None:
+    """Return what came, with the instant at which it was known; None if it has not come."""
     came = _coming(episode)
-    return None if came is None else came.reason
+    if came is None:
+        return None
+    known = came.at.isoformat()
+    return translatable("It happened. As of {when}: {reason}", when=known, reason=came.reason)
 
 
 def _coming(episode: Episode) -> Transition | None:

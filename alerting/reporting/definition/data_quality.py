@@ -69,6 +69,19 @@ class DataMetrics:
     late_s: float = 0.0
     late_evaluations: int = 0
 
+    @property
+    def blind_share(self) -> float:
+        """Return the share of the time of all assets in which no alarm could come."""
+        blind = sum(one.not_evaluated_s + one.gaps_s for one in self.assets)
+        whole = blind + sum(one.evaluated_s for one in self.assets)
+        return blind / whole if whole else 0.0
+
+    @property
+    def longest_gap(self) -> AssetData | None:
+        """Return the asset with the longest gap; None without any."""
+        found = max(self.assets, key=lambda one: one.longest_gap_s, default=None)
+        return found if found is not None and found.gaps else None
+
 
 def data_metrics(m: Material) -> DataMetrics:
     """Return the metrics of data and evaluation."""

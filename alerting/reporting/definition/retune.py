@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import floor, log10
 
 import numpy as np
 
@@ -170,7 +171,9 @@ def retune_condition(
         for e in episodes
         if outcome_of(e) == "false_alarm"
     ]
-    beyond = np.unique([peak for peak in peaks if peak is not None and peak > sign * present])
+    beyond = np.unique(
+        [_rounded_up(peak) for peak in peaks if peak is not None and peak > sign * present]
+    )
 
     def episodes_at(steps: Steps) -> list[Episode | None]:
         """Return the episode in whose time each raise lies."""
@@ -228,6 +231,16 @@ def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
         return None
     field, limit, sign = limits[0]
     return field, float(limit), sign
+
+
+def _rounded_up(value: float) -> float:
+    """Return the least number of four digits, as which a limit is shown and applied, that is not
+    below a value: of one below it an alarm of that value would remain."""
+    shown = float(f"{value:.4g}")
+    if shown >= value:
+        return shown
+    unit = 10.0 ** (floor(log10(abs(value))) - 3)
+    return float(f"{shown + unit:.4g}")
 
 
 def _peak(

@@ -17,7 +17,7 @@ from matplotlib.dates import AutoDateLocator, num2date
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
-from alerting.definitions.wording.language import ENGLISH, Language
+from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.reporting.base import messages
 from alerting.reporting.figures.episode_chart import Panel, value_range
 
@@ -166,8 +166,8 @@ def show_percent(axis: Axis, language: Language = ENGLISH) -> None:
 
 def show_numbers(axis: Axis, language: Language) -> None:
     """Write the plain numbers of an axis as the language does."""
-    if language.code != "en" and type(axis.get_major_formatter()) is ScalarFormatter:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))
+    if type(axis.get_major_formatter()) is ScalarFormatter:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: language.show(Styled(value, "g"))))
 
 
 def draw_limits(axes: Axes, panel: Panel, colours: Colours, scale: float = 1.0) -> None:

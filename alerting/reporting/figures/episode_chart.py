@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import Condition, Problem
-from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, translatable
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.reporting.base.sentences import format_minutes
@@ -29,10 +29,11 @@ Millis = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ChartLevel:
-    """A dashed line across a panel."""
+    """A dashed line across a panel. `is_limit`: not what is usual or to be expected."""
 
     value: float
     label: str
+    is_limit: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Panel:
 
     def show(self, value: float, language: Language, digits: int = 4) -> str:
         """Return a value as the chart shows it."""
-        return language.share(value) if self.share else language.digits(f"{value:.{digits}g}")
+        return language.share(value) if self.share else language.show(Styled(value, f".{digits}g"))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
                 "Proposed: {names}; and {number} more in the report.", names=named, number=more
             )
     for money in m.money:
+        if not (t.with_problem or t.problems):  # then nothing can be known to be avoided
+            yield language.say(
+                "The alerts that state their costs cost {cost} by false alarms and interventions.",
+                cost=spoken(-money.net.high, -money.net.low, money.currency, language),
+            )
+            continue
         yield language.say(
             "The alerts that state their costs were worth {worth}; problems that came cost {lost}.",
             worth=spoken(money.net.low, money.net.high, money.currency, language),

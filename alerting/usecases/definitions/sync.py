@@ -11,7 +11,7 @@ from alerting.definitions.faults import (
     NotFound,
     UserError,
     shown,
-    unknown_name,
+    unknown_definition,
 )
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
@@ -66,14 +66,8 @@ def require_document(definitions: Definitions, name: str) -> Document:
         None,
     )
     if found is None:
-        raise UserError(
-            unknown_name(
-                "definition",
-                name,
-                [r.name for r in definitions.latest_revisions()],
-                "apply one first",
-            )
-        )
+        names = [r.name for r in definitions.latest_revisions()]
+        raise UserError(unknown_definition(name, names))
     return {key: value for key, value in found.items() if not key.startswith("_")}
 
 
@@ -351,17 +345,19 @@ def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
 
 def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:
     """Return the newest (or the given) revision. Raises UserError if there is none; its message
-    names the existing ones."""
+    names the existing ones, or the faults of this one."""
     newest = definitions.newest_revision(name)
-    if newest is None:
+    if newest is None and (faults := definitions.faulty().get(name)):
         raise NotFound(
-            unknown_name(
-                "definition",
-                name,
-                [r.name for r in definitions.latest_revisions()],
-                "apply one first",
+            translatable(
+                "the definition {name} has faults and no valid revision yet: {faults}",
+                name=shown(name),
+                faults="; ".join(faults),
             )
         )
+    if newest is None:
+        names = [r.name for r in definitions.latest_revisions()]
+        raise NotFound(unknown_definition(name, names))
     if number in (None, newest.number):
         return newest
     found = next((r for r in definitions.revisions(name) if r.number == number), None)

@@ -11,7 +11,7 @@ from alerting.definitions.question import question_of
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol.evaluation import VersionInterval
-from alerting.ports import DecisionRecord
+from alerting.ports import DecisionRecord, Definitions
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -174,3 +174,9 @@ def live_from(
         return began
     promoted = next((d.at for d in decisions if d.promoted), None)
     return None if promoted is None else max(began, promoted)
+
+
+def newest_title(definitions: Definitions, name: str) -> str:
+    """Return the title of a definition by its newest valid revision; its name without any."""
+    revision = definitions.newest_revision(name)
+    return name if revision is None else revision.definition.title or name

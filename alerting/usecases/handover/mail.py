@@ -16,6 +16,8 @@ from alerting.operators.actions import permit
 from alerting.operators.shift_summary import DeedKind, ShiftAlarm, ShiftDeed
 from alerting.ports import HandoverPorts
 from alerting.reporting.base.messages import OUTCOME_NAMES
+from alerting.reporting.base.sentences import sentence
+from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.handover.read import ShiftAccount
 from alerting.usecases.notification.routes import language_of
 from alerting.usecases.operators.operate import Actor
@@ -53,7 +55,10 @@ def send_handover(
         raise UserError(translatable("the route “{name}” has no configured channel", name=route))
     language = language_of(found, platform.language)
     subject = _subject(account, language)
-    text = "\n".join(describe_account(account, Plants(platform.assets.all()), language))
+    named = {one.definition for one in account.summary.muted}
+    named |= {one.definition for one in account.summary.changes}
+    titles = {name: newest_title(platform.definitions, name) for name in named}
+    text = "\n".join(describe_account(account, Plants(platform.assets.all()), titles, language))
     handover = account.handover
     digest = hashlib.sha256(f"{subject}\n{text}".encode()).hexdigest()[:12]
     payload = {"handover": handover.id, "page": address, "sender": actor.name}
@@ -80,9 +85,11 @@ def _subject(account: ShiftAccount, language: Language) -> str:
     return language.say("Hand-over {shift}", shift=names or language.say("of the plant"))
 
 
-def describe_account(account: ShiftAccount, plants: Plants, language: Language) -> list[str]:
+def describe_account(
+    account: ShiftAccount, plants: Plants, titles: Mapping[str, str], language: Language
+) -> list[str]:
     """Return a hand-over as lines of text, with instants that the delivery writes as local
-    times. `plants`: know the titles of its assets."""
+    times. `plants`: know the titles of its assets; `titles`: of definitions."""
     summary = account.summary
     chosen = account.chosen
     handover = account.handover
@@ -92,6 +99,7 @@ def describe_account(account: ShiftAccount, plants: Plants, language: Language) 
             start=chosen.shift.start.isoformat(),
             end=chosen.shift.end.isoformat(),
         ),
+        sentence(language.say("as of {when}", when=summary.at.isoformat())),
         language.say("Handed over by {person}.", person=handover.left.actor)
         if handover.left
         else language.say("Not signed by the person who leaves."),
@@ -119,7 +127,7 @@ def describe_account(account: ShiftAccount, plants: Plants, language: Language) 
             [
                 language.say(
                     "{definition} on {asset} until {until}: {reason} ({person})",
-                    definition=one.definition,
+                    definition=titles[one.definition],
                     asset=plants.asset_title(one.asset),
                     until=one.until.isoformat() if one.until else language.say("returned by hand"),
                     reason=language.translate(one.reason),
@@ -131,20 +139,24 @@ def describe_account(account: ShiftAccount, plants: Plants, language: Language) 
         (
             language.say("Changed definitions"),
             [
-                f"{one.definition} ({one.revision}), {one.actor}: {one.reason}"
+                language.say(
+                    "{name}: {text}",
+                    name=f"{titles[one.definition]} ({one.revision}), {one.actor}",
+                    text=language.translate(one.reason),
+                )
                 for one in summary.changes
             ],
         ),
     )
     for title, listed in sections:
-        lines += _section(title, listed)
+        lines += _section(language.say("{name}:", name=title), listed)
     if summary.omitted:
         lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
     return lines
 
 
-def _section(title: str, listed: Sequence[str]) -> list[str]:
-    return ["", f"{title}:", *(f"- {one}" for one in listed)] if listed else []
+def _section(head: str, listed: Sequence[str]) -> list[str]:
+    return ["", head, *(f"- {one}" for one in listed)] if listed else []
 
 
 def _alarm(alarm: ShiftAlarm, plants: Plants, language: Language) -> str:
@@ -163,7 +175,10 @@ def _alarm(alarm: ShiftAlarm, plants: Plants, language: Language) -> str:
         parts.append(language.translate(OUTCOME_NAMES[alarm.outcome]))
     if alarm.is_question:
         parts.append(language.say("not answered"))
-    return "; ".join(parts)
+    said = parts[0]
+    for part in parts[1:]:
+        said = language.say("{first}; {second}", first=said, second=part)
+    return said
 
 
 def _deed(deed: ShiftDeed, plants: Plants, language: Language) -> str:

@@ -28,6 +28,7 @@ from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
 from alerting.reporting.base.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
+from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.conflicts import opposite_open
 from alerting.usecases.notification.chart import draw_episode, draw_report
 from alerting.usecases.notification.messages import content_message, is_later, message
@@ -268,7 +269,9 @@ def _message(
         notification.shelf is not None
         and (shelf := platform.shelves.get(notification.shelf)) is not None
     ):
-        return shelf_message(shelf, notification, at, zone, reads)
+        title = newest_title(platform.definitions, shelf.definition)
+        asset = current_round.plants.asset_title(shelf.asset)
+        return shelf_message(shelf, notification, at, zone, reads, title, asset)
     plain = content_message(notification, at, zone, reads)
     if "page" in plain.payload and platform.links:
         page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from alerting.definitions.model import SEVERITY_NAMES
 from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
-from alerting.episodes.episode import Episode, TransitionKind
+from alerting.episodes.advice import low_risk
+from alerting.episodes.episode import Episode, Transition, TransitionKind
 from alerting.episodes.predictions import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
@@ -18,15 +19,16 @@ from alerting.reporting.base.sentences import (
     advice_shown,
     advised_at,
     clock_time,
+    describe_happened,
     distance,
     format_minutes,
-    happening_reason,
     headline,
     local_times,
     reasons,
     reasons_at,
     risk_since_raise,
     sentence,
+    step_with_time,
     time_range,
     what_to_do,
 )
@@ -139,8 +141,9 @@ def content_message(
     assert content is not None  # noqa: S101 - see `Notification`
     if "platform" in content.payload:
         language = ENGLISH
+    subject = local_times(content.subject, now, zone, language)
     text = local_times(content.text, now, zone, language)
-    return Message(notification.key, content.subject, text, content.payload, language=language.code)
+    return Message(notification.key, subject, text, content.payload, language=language.code)
 
 
 def _subject(episode: Episode, notification: Notification, reader: Reader, asset: str) -> str:
@@ -189,9 +192,7 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     )
     lines = [] if happening_at is not None and begun == ended else [whole]
     if happening_at is not None:
-        lines.append(
-            reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or ""))
-        )
+        lines.append(reader.full(describe_happened(episode) or ""))
     was = reader.full(episode.evaluation.reason)
     predicted = reader.clock(episode.raised_at)
     if happening_at is not None:
@@ -201,16 +202,29 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
         lines.append(reader.say("It was predicted {when}: {reason}", when=predicted, reason=was))
     else:
         lines.append(reader.say("It was: {reason}", reason=was))
-    if episode.severity_peak not in (None, episode.severity):
-        lines.append(_worst(episode, reader))
+    lines += _worst(episode, reader)
     if episode.acknowledged is None:
         lines.append(reader.say("It was not acknowledged."))
     return lines
 
 
-def _worst(episode: Episode, reader: Reader) -> str:
-    peak = SEVERITY_NAMES[episode.severity_peak or episode.severity]
-    return reader.say("Worst severity: {severity}.", severity=reader.language.translate(peak))
+def _worst(episode: Episode, reader: Reader) -> list[str]:
+    """Return when and by what an episode became as severe as it was at worst; nothing if it was
+    so from its raise on."""
+    peak = episode.severity_peak or episode.severity
+    rise = next((t for t in _severity_changes(episode) if f"→ {peak}" in t.reason), None)
+    if rise is not None:
+        when = reader.clock(rise.at)
+        reason = _local(rise.reason, reader)
+        return [reader.say("Worse {when}: {reason}.", when=when, reason=reason)]
+    if peak == episode.severity:
+        return []
+    name = reader.language.translate(SEVERITY_NAMES[peak])
+    return [reader.say("Worst severity: {severity}.", severity=name)]
+
+
+def _severity_changes(episode: Episode) -> list[Transition]:
+    return [t for t in episode.transitions if t.kind == "severity"]
 
 
 def _corrected_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
@@ -320,7 +334,11 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     if course is not None and episode.present is not None:
         at = reader.clock(episode.present.at)
         lines.append(reader.say("{course} ({when}).", course=course, when=at))
-    if advised_at(episode) is not None and when is not None:
+    is_low = low_risk(episode) is not None
+    if is_low:
+        now = reader.full(step_with_time(episode) or "")
+        lines.append(reader.say("What to do: {step}", step=now))
+    elif advised_at(episode) is not None and when is not None:
         lines.append(reader.say("What to do (advice of {when}): {step}", when=when, step=text))
     elif step:
         lines.append(reader.say("What to do: {step}", step=text))
@@ -329,7 +347,7 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
             lines.append(reader.say("The model: {advice}", advice=told))
         else:
             lines.append(reader.say("The model ({when}): {advice}", when=when, advice=told))
-    if action and action != step:
+    if action and action != step and not is_low:
         lines.append(reader.say(OTHERWISE, action=reader.full(action)))
     if advice is not None and advice.changes:
         note = reader.say("(A what-if of the model; the platform changes no setting by itself.)")
@@ -346,7 +364,7 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
     """Return the lines on what is wrong: as it was when the notification became due, and what has
     changed since."""
     severity = stated_severity(episode, notification)
-    changes = [t.reason for t in episode.transitions if t.kind == "severity"]
+    changes = [t.reason for t in _severity_changes(episode)]
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [reader.say("Worse: {reason}.", reason=_local(risen[0], reader))]

@@ -15,11 +15,14 @@ def shelf_message(
     now: datetime | None = None,
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
+    title: str | None = None,
+    asset: str | None = None,
 ) -> Message:
-    """Return the reminder that recipients get shortly before a shelf ends."""
+    """Return the reminder that recipients get shortly before a shelf ends. `title`, `asset`: the
+    titles of its definition and of its asset."""
     reader = Reader(now or notification.created_at, zone, language)
     until = shelf.until.isoformat() if shelf.until else ""
-    target = {"definition": shelf.definition, "asset": shelf.asset}
+    target = {"definition": title or shelf.definition, "asset": asset or shelf.asset}
     subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
     ends = reader.moment(shelf.until) if shelf.until else reader.say("by hand")
     since = reader.clock(shelf.since)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
-from alerting.definitions.model import SEVERITY_NAMES
+from alerting.definitions.model import SEVERITIES, SEVERITY_NAMES
 from alerting.definitions.plants import Plants
 from alerting.definitions.wording.language import Language
 from alerting.episodes.episode import Episode
@@ -100,7 +100,7 @@ def _flood_summary(
     asset = plants.asset_title(members[0][0].asset)
     subject = language.say("+{number} more on {asset}", number=len(members), asset=asset)
     lines = []
-    for episode, _ in _by_raise(members):
+    for episode in _listed(members):
         values = {**_values(episode, plants, language), "since": episode.raised_at.isoformat()}
         if episode.condition == "closed":
             lines.append(
@@ -108,7 +108,7 @@ def _flood_summary(
             )
         else:
             lines.append(language.say("{severity}: {title}, since {since}: {reason}", **values))
-    return subject, _listing(subject, lines, language)
+    return subject, _listing(subject, lines, len(members), language)
 
 
 def _digest(members: Sequence[Member], plants: Plants, language: Language) -> tuple[str, str]:
@@ -121,7 +121,7 @@ def _digest(members: Sequence[Member], plants: Plants, language: Language) -> tu
             **_values(members[0][0], plants, language),
         )
     lines = []
-    for episode, _ in _by_raise(members):
+    for episode in _listed(members):
         values = _values(episode, plants, language)
         start = episode.raised_at.isoformat()
         if episode.closed_at:
@@ -142,7 +142,8 @@ def _digest(members: Sequence[Member], plants: Plants, language: Language) -> tu
                     **values,
                 )
             )
-    return subject, _listing(f"{subject}:", lines, language)
+    head = language.say("{name}:", name=subject)
+    return subject, _listing(head, lines, len(members), language)
 
 
 def _values(episode: Episode, plants: Plants, language: Language) -> dict[str, str]:
@@ -154,14 +155,14 @@ def _values(episode: Episode, plants: Plants, language: Language) -> dict[str, s
     }
 
 
-def _by_raise(members: Sequence[Member]) -> list[Member]:
-    return sorted(members, key=lambda member: (member[0].raised_at, member[0].id))
+def _listed(members: Sequence[Member]) -> list[Episode]:
+    """Return the episodes to list, by raise: of too many those that are open, and the worst."""
+    found = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
+    found.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
+    return sorted(found[:_LISTED], key=lambda e: (e.raised_at, e.id))
 
 
-def _listing(head: str, lines: Sequence[str], language: Language) -> str:
-    more = (
-        [language.say_count("and {number} other", "and {number} others", len(lines) - _LISTED)]
-        if len(lines) > _LISTED
-        else []
-    )
-    return "\n".join([head, *lines[:_LISTED], *more])
+def _listing(head: str, lines: Sequence[str], count: int, language: Language) -> str:
+    left = count - len(lines)
+    more = [language.say_count("and {number} other", "and {number} others", left)] if left else []
+    return "\n".join([head, *lines, *more])

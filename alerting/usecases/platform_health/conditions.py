@@ -139,8 +139,8 @@ def _late(
         yield PlatformFault(
             LATE,
             late_subject(every, plant),
-            f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see "
-            "this DAG in Airflow",
+            f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; none of "
+            "these alarms can come meanwhile; see this DAG in Airflow",
         )
 
 
@@ -157,7 +157,8 @@ def _stale(
     for line, found_stopped in stopped.items():
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
         assets = _listed([found.asset for found in found_stopped])
-        yield PlatformFault(STALE, line, f"no reading of {assets} since {since}; check its source")
+        why = f"no reading of {assets} since {since}, so no alarm can come; check its source"
+        yield PlatformFault(STALE, line, why)
 
 
 def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:

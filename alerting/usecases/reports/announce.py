@@ -21,27 +21,27 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     record that the report is announced adds nothing twice.
     """
     waiting = platform.reports.unannounced(_AT_ONCE)
-    by_name = (
-        {
-            r.name: r.definition.schedule.report_recipients
-            for r in platform.definitions.latest_revisions()
-        }
-        if waiting
-        else {}
-    )
+    latest = platform.definitions.latest_revisions() if waiting else []
+    by_name = {revision.name: revision.definition for revision in latest}
     added = 0
     plants = Plants(platform.assets.all() if waiting else ()).by_name
     for head in waiting:
-        name = plant_of_report(head.definition)
-        if name is None:
-            recipients = by_name.get(head.definition or "", ())
-        elif not name:
-            recipients = platform.plant_report.recipients
-        else:
-            recipients = plants[name].settings.report_recipients if name in plants else ()
         reads = language(head.language)
+        name = plant_of_report(head.definition)
+        title = head.definition or ""
+        recipients: Sequence[str] = ()
+        if name is None and title in by_name:
+            definition = by_name[title]
+            recipients = definition.schedule.report_recipients
+            title = definition.title or title
+        elif name == "":
+            recipients = platform.plant_report.recipients
+            title = reads.say("The plant")
+        elif name is not None and name in plants:
+            recipients = plants[name].settings.report_recipients
+            title = plants[name].title
         added += (
-            platform.notifications.add(_notifications(head, recipients, now, reads))
+            platform.notifications.add(_notifications(head, title, recipients, now, reads))
             if recipients
             else 0
         )
@@ -50,9 +50,13 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
 
 
 def _notifications(
-    head: ReportHead, recipients: Sequence[str], now: datetime, language_of_plant: Language
+    head: ReportHead,
+    title: str,
+    recipients: Sequence[str],
+    now: datetime,
+    language_of_plant: Language,
 ) -> list[Notification]:
-    subject = _subject(head, language_of_plant)
+    subject = _subject(head, title, language_of_plant)
     text = "\n".join(_lines(head, language_of_plant))
     about = {
         "report": head.id,
@@ -71,13 +75,8 @@ def _notifications(
     ]
 
 
-def _subject(head: ReportHead, language_of_plant: Language) -> str:
-    about = {
-        "period": head.period or "",
-        "name": plant_of_report(head.definition)
-        or head.definition
-        or language_of_plant.say("the plant"),
-    }
+def _subject(head: ReportHead, title: str, language_of_plant: Language) -> str:
+    about = {"period": head.period or "", "name": title}
     if head.revision > 1:
         return language_of_plant.say(
             "Report {period}: {name}, revision {number}", number=head.revision, **about

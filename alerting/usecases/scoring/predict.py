@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import NotFound, UserError, unknown_name
+from alerting.definitions.faults import NotFound, UserError, unknown_definition
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
@@ -92,7 +92,7 @@ def predict(
     revisions = platform.definitions.visible_revisions(name)
     if not revisions:
         known = [revision.name for revision in platform.definitions.latest_revisions()]
-        raise NotFound(unknown_name("definition", name, known, "apply one first"))
+        raise NotFound(unknown_definition(name, known))
     latest = revisions[-1]
     kind = scoring_kind(latest.definition)
     asset = _require_match(platform.assets, latest, asset_name)

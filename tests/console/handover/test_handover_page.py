@@ -59,6 +59,8 @@ def test_the_message_says_the_titles_of_assets(browser, plant):
     text = plant.channels["mail"].messages[-1].text
     assert "nina acted: belt slowed; Too hot, Ofen 1 (avoided)" in text
     assert "Too hot on Ofen 2, since" in text
+    assert "- Too hot on Ofen 1 until" in text
+    assert "\nAs of today " in text
     assert "oven-" not in text
 
 

@@ -110,6 +110,18 @@ def test_the_present_value_stands_beside_its_limit(plant, browser):
     assert "220 °C, rising limit 215 °C" in text_of(browser.get("/").text)
 
 
+def test_a_value_that_no_newer_one_follows_says_since_when(plant, browser):
+    rows = [ReadingRow("oven-1", at(100 + n), {"temperature": 200 + n}) for n in range(30)]
+    add_readings(plant, rows, at(130))
+    plant.episodes.insert(episode(125, "oven-1", "open"))
+    log_in(browser)
+    assert "229 °C limit 215 °C no value since " in text_of(browser.get("/").text)
+    assert "no value since" in browser.get("/wall").text
+    assert (
+        "No value has come since." in browser.get(f"/episodes/{plant.episodes.find()[0].id}").text
+    )
+
+
 def test_filters_are_in_the_address(plant, browser):
     plant.episodes.insert(episode(590, "oven-1", "open", severity="low"))
     plant.episodes.insert(

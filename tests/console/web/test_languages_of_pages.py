@@ -108,6 +108,19 @@ def test_an_address_of_no_asset_is_answered_in_the_language_of_the_page(platform
     assert "diese Anlage gibt es nicht" in answer.text
 
 
+def test_an_address_of_no_model_says_in_the_language_of_the_page_whether_it_has_faults():
+    made = hot_now()
+    made.definitions.store_document({"name": "broken", "kind": "threshold"})
+    made.definitions.mark_faulty("broken", ["variable: is missing"])
+    browser = browser_of(made)
+    unknown = browser.get("/models/nothing", headers=GERMAN)
+    assert unknown.status_code == 404
+    assert "es gibt keine Definition" in unknown.text
+    faulty = browser.get("/models/broken", headers=GERMAN)
+    assert faulty.status_code == 404
+    assert "ist fehlerhaft und hat noch keine gültige Revision: variable" in faulty.text
+
+
 def test_a_route_has_its_language_and_the_others_that_of_the_plant():
     mail = Mailbox("mail")
     pager = Mailbox("pager")

@@ -253,3 +253,11 @@ def test_after_seven_minutes_the_page_counts_and_makes_no_day_of_them():
     assert re.search(r"alarms in 7 min \d+ ○ target ≤ 144 a day", words)
     assert "alarms a day" not in words
     assert client(platform).get("/api/v1/kpi").json()["kpis"]["per_day"] is None
+
+
+@pytest.mark.parametrize(
+    ("page", "entry"),
+    [("/new-silence", "/silences"), ("/import", "/assets")],
+)
+def test_the_menu_marks_the_entry_of_a_page_below_it(plant, page, entry):
+    assert f'href="{entry}" aria-current="page"' in client(plant).get(page).text

@@ -45,6 +45,15 @@ def test_the_nearest_limit_that_halves_the_false_alarms_keeps_the_right_one():
     assert (found.right, found.right_then, found.total) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(("peak", "limit"), [(217.0312, 217.1), (217.0, 217.0), (217.99, 218.0)])
+def test_a_limit_is_tried_as_it_is_shown_and_applied_so_that_its_alarm_does_not_remain(peak, limit):
+    found = readings()
+    found.readings.loc[found.readings["temperature"] == 217, "temperature"] = peak
+    alarms = [alarm(day, "false_alarm") for day in range(4)] + [alarm(4, "true_alarm")]
+    changed = retune_condition(THRESHOLD, {"oven-1": found}, alarms, START - H, END)
+    assert changed.value == float(f"{changed.value:.4g}") == limit
+
+
 def test_at_most_thirty_limits_are_tried_on_the_readings_of_many_false_alarms(monkeypatch):
     tried = []
 

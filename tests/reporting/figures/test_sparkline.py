@@ -25,6 +25,11 @@ def line(values, levels=LIMIT):
         ([3.9, 4.0] * 19 + [3.0, 2.9], "2.9 %, falling"),
         ([3.0] * 20 + [3.9] + [3.0] * 19, "3 %, steady"),
         ([3.0, 3.9], "3.9 %"),
+        ([4.0] * 49 + [3.0] * 11, "3 %, steady"),
+        ([4.0] * 53 + [3.0] * 7, "3 %, falling"),
+        ([3.0] * 45 + [4.0] * 15, "4 %, steady"),
+        ([*np.linspace(3, 4, 45), *[4.0] * 8, *np.linspace(4, 3.7, 7)], "3.7 %, falling"),
+        ([*np.linspace(3, 4, 30), *np.linspace(4, 3, 30)], "3 %, falling"),
     ],
 )
 def test_the_present_value_is_told_with_its_course(values, said):

@@ -51,7 +51,7 @@ def test_expected_acknowledged_happening_over():
         (
             "Over",
             "Today 00:35 to 01:10 (35 min): the problem is over.",
-            "It happened: Moisture is 5.5 %, limit 5 %, since today 00:25.",
+            "It happened. As of today 00:35: Moisture is 5.5 %, limit 5 %, since today 00:25.",
         ),
     ]
     assert last_text(line).splitlines()[3:] == [
@@ -105,7 +105,11 @@ def test_corrected_by_late_data_and_happening_later():
             f"It was predicted today 00:10: {EXPECTED}",
         ),
         ("It is happening", later, f"Predicted today 00:10 (40 min ago): {EXPECTED}"),
-        ("Over", "Today 00:47 to 01:10 (23 min): the problem is over.", f"It happened: {later}"),
+        (
+            "Over",
+            "Today 00:47 to 01:10 (23 min): the problem is over.",
+            f"It happened. As of today 00:47: {later}",
+        ),
     ]
 
 

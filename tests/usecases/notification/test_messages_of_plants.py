@@ -112,6 +112,40 @@ def test_what_came_and_went_is_one_digest_for_each_plant(plants):
     assert sorted(found, key=str) == (["north", "south"] if plants else [None])
 
 
+def test_an_interval_in_a_digest_is_one_of_the_language_with_its_duration():
+    box = Mailbox("mail")
+    platform = line(box)
+    for instant, temperature in ((1, 200.5), (3, 100.0)):
+        rows = [
+            ReadingRow(f"{one}-oven", at(instant), {"temperature": temperature}) for one in PLANTS
+        ]
+        add_readings(platform, rows, at(39))
+    for instant in (40, 120):
+        platform.clock.instant = at(instant)
+        evaluate(platform, None, at(instant))
+        deliver_due(platform, at(instant))
+    north = next(one for one in box.messages if one.payload["plant"] == "north")
+    assert "09:01 bis 09:03 (2 min): Temperature" in north.text
+
+
+def test_a_flood_lists_the_worst_of_too_many():
+    box = Mailbox("mail")
+    platform = line(box, flood={"more_than": 1, "within": "10m"}, language="en")
+    mild = [
+        too_hot(name=f"mild-{i}", assets=["*-oven"], above=200, severity="low") for i in range(25)
+    ]
+    apply(platform, mild, "engineer", at(0), "test")
+    late = too_hot(name="late", assets=["*-oven"], above=205, severity="high")
+    apply(platform, [late], "engineer", at(0), "test")
+    raise_alarms(platform, 2, north=203.0)
+    raise_alarms(platform, 4, north=230.0)
+    raise_alarms(platform, 14, north=230.0)
+    summary = box.messages[-1].text
+    assert "HIGH: late" in summary
+    assert summary.splitlines()[-1].startswith("and ")
+    assert len(summary.splitlines()) == 22
+
+
 @pytest.fixture
 def boxes():
     return {name: Mailbox(name) for name in ("mail", "nord", "sud", "chief")}

@@ -79,6 +79,7 @@ def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overd
     [fault] = platform_conditions(PlatformFacts(lags), LIMITS, NOW)
     assert (fault.kind, fault.subject) == ("evaluation late", "evaluate__1m")
     assert fault.reason.startswith("c, e, d and 1 more not evaluated since ")
+    assert "none of these alarms can come meanwhile" in fault.reason
     assert found(PlatformFacts(lags | {"hourly": DefinitionLag(76 * MINUTE, 60 * MINUTE)}))[-1] == (
         "evaluation late",
         "evaluate__1h",

@@ -243,6 +243,7 @@ def test_recipients_get_each_revision_once_with_the_differences_and_a_picture(pl
     assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02:1").headline
     assert message.draw().png.startswith(b"\x89PNG")
     assert [m.key for m in platform.channels["boss"].messages] == ["report:2026-W02:1:boss"]
+    assert platform.channels["boss"].messages[0].subject == "Report 2026-W02: The plant"
     answer(platform, "true_alarm", at(WEEK + 300))
     issue_all(platform, at(WEEK + 60 + DAY))
     deliver_due(platform, at(WEEK + 61 + DAY))

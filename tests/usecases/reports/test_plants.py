@@ -126,7 +126,7 @@ def test_the_recipients_of_a_plant_get_its_report_and_no_other(platform):
     announce_reports(platform, at(WEEK + DAY))
     due = platform.notifications.due(at(WEEK + DAY), 100)
     assert [(n.channel, n.content.subject) for n in due] == [
-        ("east-mail", "Bericht 2026-W02: east")
+        ("east-mail", "Bericht 2026-W02: East")
     ]
 
 
