@@ -98,16 +98,19 @@ def list_targets(
             newest.definition.assets
         )
         found += [
-            _target(newest, answering, asset, assets, latency)._replace(
-                plant=plants.name_for(asset.name)
-            )
+            _target(newest, answering, asset, assets, latency, plants.name_for(asset.name))
             for asset in matched
         ]
     return sorted(found, key=lambda target: target.asset)
 
 
 def _target(
-    newest: Revision, answering: Revision, asset: Asset, assets: AssetIndex, latency: timedelta
+    newest: Revision,
+    answering: Revision,
+    asset: Asset,
+    assets: AssetIndex,
+    latency: timedelta,
+    plant: str,
 ) -> EvaluationTarget:
     definition = answering.definition
     inputs = kind_of(definition).inputs(definition, asset)
@@ -134,6 +137,7 @@ def _target(
         needs_model=isinstance(definition, ModelDefinition),
         lookback=duration_millis(inputs.lookback),
         type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
+        plant=plant,
     )
 
 

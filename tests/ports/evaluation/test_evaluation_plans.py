@@ -174,6 +174,6 @@ def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, m
         record.clear()
         current_plan(platform)
         assert [c for c in record.commands if c.endswith(" definition_revisions")] == [
-            "find definition_revisions"
+            "aggregate definition_revisions"
         ]
         stores.database.client.drop_database("edited-plan")
