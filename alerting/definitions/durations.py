@@ -33,6 +33,7 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+@lru_cache(maxsize=1_000)
 def format_duration(value: timedelta) -> str:
     """Return a timedelta as text such as `1h30m`; whole seconds only, `0s` for none."""
     rest = int(value.total_seconds())

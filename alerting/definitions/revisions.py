@@ -29,10 +29,15 @@ def definition_document(definition: Definition) -> dict[str, Any]:
     return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+def definition_fields(definition: Definition) -> dict[str, Any]:
+    """Return all fields of a definition, defaults included, as its revision stores them."""
+    return definition.model_dump(mode="json", by_alias=True)
+
+
 def definition_hash(definition: Definition) -> str:
     """Return the identity of the content, defaults included, independent of the order of fields."""
-    whole = definition.model_dump(mode="json", by_alias=True)
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+    whole = json.dumps(definition_fields(definition), sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def plan_change(definition: Definition, latest: Revision | None) -> Plan:

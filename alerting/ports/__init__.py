@@ -15,6 +15,7 @@ from alerting.ports.definitions import (
     FaultyDocument,
     Files,
     NoDocuments,
+    ParseRevisions,
     Routes,
 )
 from alerting.ports.episodes import (

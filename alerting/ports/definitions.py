@@ -1,11 +1,11 @@
 """Ports for documents that people write: alert definitions, assets, event types, routes."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.definitions.model import Revision
+from alerting.definitions.model import Definition, Revision
 from alerting.learning.features.derive import DerivedFeatures
 
 Document = dict[str, Any]
@@ -19,6 +19,12 @@ class FaultyDocument:
     collection: str
     name: str
     reasons: tuple[str, ...]
+
+
+ParseRevisions = Callable[[Mapping[str, Definition]], tuple[list[Revision], list[FaultyDocument]]]
+"""Returns the newest valid revision of every definition, sorted by name, and all revisions that
+cannot be read; takes valid definitions by name, which are not parsed again where a revision stores
+the same."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,8 @@ class Definitions(Protocol):
     def last_number(self, name: str) -> int:
         """Return the highest number of its revisions, valid or not; 0 if it has none."""
 
-    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
-        """Return the newest valid revision of every definition, sorted by name, and all revisions
-        that cannot be read."""
+    def load_revisions(self) -> ParseRevisions:
+        """Load all revisions; documents that are read after this call are not older than they."""
 
     def latest_revisions(self, having: str | None = None) -> list[Revision]:
         """Return the newest revision of every definition, sorted by name; with `having` only those

@@ -2,9 +2,9 @@
 reprocessing begins."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import TargetKey
@@ -50,13 +50,14 @@ class Arrival:
 class ReprocessingRequest:
     """Reprocessing request: evaluate a target again from `start`.
 
-    `token` changes with every delivery of late data.
+    `token` changes with every delivery of late data; `id`: of the document that stores it.
     """
 
     definition: str
     asset: str
     start: datetime
     token: str
+    id: Any = field(default=None, compare=False)
 
 
 class Unfinished(NamedTuple):

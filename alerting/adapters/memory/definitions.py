@@ -8,7 +8,7 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
 from alerting.learning.features.derive import DerivedFeatures
-from alerting.ports import Document, FaultyDocument
+from alerting.ports import Document, FaultyDocument, ParseRevisions
 
 
 class MemoryDefinitions:
@@ -64,8 +64,9 @@ class MemoryDefinitions:
     def last_number(self, name: str) -> int:
         return max(self._revisions.get(name, ()), default=0)
 
-    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
-        return self.latest_revisions(), []
+    def load_revisions(self) -> ParseRevisions:
+        latest = self.latest_revisions()
+        return lambda _: (latest, [])
 
     def latest_revisions(self, having: str | None = None) -> list[Revision]:
         newest = [self.revisions(name)[-1] for name in sorted(self._revisions)]

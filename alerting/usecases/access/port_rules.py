@@ -154,8 +154,9 @@ def _new_types(_: Sight, call: Call, given: Given) -> Any:
     return call(**given) if known.isdisjoint(t.name for t in given["types"]) else refuse()
 
 
-def _read_revisions(sight: Sight, call: Call, _: Given) -> tuple[list[Any], list[Any]]:
-    return [revision for revision in call()[0] if _named(sight, revision)], []
+def _load_revisions(sight: Sight, call: Call, _: Given) -> Any:
+    parse = call()
+    return lambda current: ([one for one in parse(current)[0] if _named(sight, one)], [])
 
 
 def _of_episodes(sight: Sight, call: Call, given: Given) -> dict[str, Any]:
@@ -254,7 +255,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "histories": only("names", Sight.works_on),
         "newest_revision": asked("name", Sight.shows, lambda: None),
         "last_number": asked("name", Sight.shows, int),
-        "read_revisions": _read_revisions,
+        "load_revisions": _load_revisions,
         "latest_revisions": each(_named),
     },
     "episodes": {

@@ -65,6 +65,18 @@ def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list
     ]
 
 
+def read_documents(
+    documents: Sequence[Document], assets: AssetIndex, types: Sequence[EventType]
+) -> dict[str, Definition | list[Fault]]:
+    """Return the definition of each stored document, or its faults, by its name or label."""
+    found = {}
+    for marked in documents:
+        document = {k: v for k, v in marked.items() if not k.startswith("_")}
+        name = str(marked.get("_label", document.get("name")))
+        found[name] = read_beside_assets(document, assets, types)
+    return found
+
+
 def read_beside_assets(
     document: Document, assets: AssetIndex, types: Sequence[EventType]
 ) -> Definition | list[Fault]:

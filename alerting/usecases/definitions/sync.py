@@ -29,7 +29,7 @@ from alerting.usecases.definitions.checking import (
     check_each,
     faults_in_force,
     index_assets,
-    read_beside_assets,
+    read_documents,
 )
 from alerting.usecases.definitions.platform_alerts import (
     forget_deleted,
@@ -255,8 +255,14 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     A faulty document and the reasons are audited once, when they change. Faulty documents of other
     collections, which are left out, cause platform alerts, too.
     """
-    latest_revisions, faulty_revisions = platform.definitions.read_revisions()
+    parse_revisions = platform.definitions.load_revisions()
     valid, faulty_assets = platform.assets.read_all()
+    assets = index_assets(valid, faulty_assets)
+    types = platform.assets.event_types()
+    read = read_documents(platform.definitions.documents(), assets, types)
+    latest_revisions, faulty_revisions = parse_revisions(
+        {name: found for name, found in read.items() if isinstance(found, Definition)}
+    )
     faulty_documents = [
         *faulty_assets,
         *platform.documents.faulty(_BESIDE_ASSETS),
@@ -266,8 +272,6 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     latest = {r.name: r for r in latest_revisions}
     in_force = {r.name: r.definition for r in latest_revisions}
     known_faults = platform.definitions.faulty()
-    assets = index_assets(valid, faulty_assets)
-    types = platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     waiting: dict[str, Definition] = {}
@@ -282,14 +286,11 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
             new.append(revision)
             in_force[revision.name] = revision.definition
 
-    for marked in platform.definitions.documents():
-        document = {k: v for k, v in marked.items() if not k.startswith("_")}
-        name = str(marked.get("_label", document.get("name")))
-        read = read_beside_assets(document, assets, types)
-        if isinstance(read, list):
-            faulty[name] = [str(fault) for fault in read]
+    for name, found in read.items():
+        if isinstance(found, Definition):
+            take(name, found)
         else:
-            take(name, read)
+            faulty[name] = [str(fault) for fault in found]
     looked_at = len(waiting) + 1
     while len(waiting) < looked_at:  # what inhibits them may be in force only since this look
         looked_at = len(waiting)

@@ -12,10 +12,12 @@ from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
 from alerting.ports import Decisions, Definitions, PlanPorts
 from alerting.readings.instants import duration_millis, to_millis
-from alerting.usecases.definitions.sync import active, sync
+from alerting.usecases.definitions.checking import all_assets
+from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.versions import present_answer
 
 
@@ -33,21 +35,25 @@ def current_plan(platform: PlanPorts) -> EvaluationPlan:
     return find_current_plan(platform).plan
 
 
+@collect_garbage_rarely()
 def find_current_plan(platform: PlanPorts) -> CurrentPlan:
     """Return the same plan with the hash of its sources."""
     before = source_hash_of(platform, read_plan=True)
     if (cached := platform.evaluation_plans.get(before)) is not None:
         return CurrentPlan(cached, before)
     synced = sync(platform, platform.clock.now())
-    read_from = source_hash_of(platform) if synced.new else before
-    revisions = (
-        active(platform.definitions)
-        if synced.new
-        else [r for r in synced.latest if r.definition.state == "active"]
-    )
+    read_from = before
+    latest: Sequence[Revision] = synced.latest
+    assets = synced.assets
+    if synced.new:  # which change the hash, and another process may have written meanwhile
+        read_from = source_hash_of(platform)
+        parse = platform.definitions.load_revisions()
+        latest, _ = parse({one.name: one.definition for one in latest})
+        assets = all_assets(platform.assets)
+    revisions = [r for r in latest if r.definition.state == "active"]
     targets = list_targets(
         answering_revisions(platform.definitions, platform.decisions, revisions),
-        synced.assets,
+        assets,
         platform.latency,
     )
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
@@ -98,16 +104,19 @@ def list_targets(
             newest.definition.assets
         )
         found += [
-            _target(newest, answering, asset, assets, latency)._replace(
-                plant=plants.name_for(asset.name)
-            )
+            _target(newest, answering, asset, assets, latency, plants.name_for(asset.name))
             for asset in matched
         ]
     return sorted(found, key=lambda target: target.asset)
 
 
 def _target(
-    newest: Revision, answering: Revision, asset: Asset, assets: AssetIndex, latency: timedelta
+    newest: Revision,
+    answering: Revision,
+    asset: Asset,
+    assets: AssetIndex,
+    latency: timedelta,
+    plant: str,
 ) -> EvaluationTarget:
     definition = answering.definition
     inputs = kind_of(definition).inputs(definition, asset)
@@ -134,6 +143,7 @@ def _target(
         needs_model=isinstance(definition, ModelDefinition),
         lookback=duration_millis(inputs.lookback),
         type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
+        plant=plant,
     )
 
 

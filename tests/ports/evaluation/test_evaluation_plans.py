@@ -1,5 +1,7 @@
 """Port `EvaluationPlans`."""
 
+import gc
+
 import pytest
 
 from alerting.adapters.mongo.evaluation import evaluation_plans
@@ -8,7 +10,8 @@ from alerting.definitions.question import question_of
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions import targets
+from alerting.usecases.definitions.sync import apply, sync
 from alerting.usecases.definitions.targets import current_plan, source_hash_of
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
@@ -174,6 +177,44 @@ def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, m
         record.clear()
         current_plan(platform)
         assert [c for c in record.commands if c.endswith(" definition_revisions")] == [
-            "find definition_revisions"
+            "aggregate definition_revisions"
         ]
         stores.database.client.drop_database("edited-plan")
+
+
+def test_garbage_is_looked_for_rarely_while_a_plan_is_made(stores, monkeypatch):
+    before = gc.get_threshold()
+    seen = []
+    platform = plant(stores)
+
+    def watched(*given):
+        seen.append(gc.get_threshold())
+        return sync(*given)
+
+    monkeypatch.setattr(targets, "sync", watched)
+    current_plan(platform)
+    assert seen[0] > before
+    assert gc.get_threshold() == before
+
+
+def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(stores, monkeypatch):
+    platform = plant(stores)
+    first = current_plan(platform)
+    platform.definitions.store_document(too_hot(above=230))
+    others = oven().model_copy(update={"name": "oven-2"})
+
+    def raced(*given):
+        synced = sync(*given)
+        assert synced.new
+        apply(platform, [too_hot(assets=["oven-*"], above=240)], "engineer", at(1), "wider")
+        stores.assets.store_assets([others])
+        return synced
+
+    monkeypatch.setattr(targets, "sync", raced)
+    edited = current_plan(platform)
+    hot = [one for one in edited.targets if one.definition == "too-hot"]
+    assert [one.asset for one in hot] == ["oven-1", "oven-2"]
+    assert {one.limits.above for one in hot} == {240.0}
+    assert edited != first
+    monkeypatch.undo()
+    assert current_plan(platform) == edited

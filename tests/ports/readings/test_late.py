@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
@@ -16,6 +17,7 @@ from alerting.usecases.ingestion.arrivals import (
     remove_readings,
 )
 from tests.builders import at
+from tests.helpers.commands import record_commands
 
 
 def rows(*minutes, asset="oven-1", **values):
@@ -181,6 +183,25 @@ def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_adde
         stores.arrivals.remove_requests([], unit)
     assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(3)}
     stores.arrivals.request_reprocessing({})
+
+
+@pytest.mark.server
+def test_new_requests_are_one_insert_and_those_of_a_round_one_removal(real_server, monkeypatch):
+    record = record_commands(monkeypatch)
+    with open_stores(real_server, "requests", prepare=True) as stores:
+        keys = [("too-hot", f"oven-{number}") for number in range(50)]
+        record.clear()
+        stores.arrivals.request_reprocessing(dict.fromkeys(keys, at(5)))
+        assert record.commands == ["insert reprocessing_requests"]
+        first = stores.arrivals.requests(["too-hot"])
+        stores.arrivals.request_reprocessing({keys[0]: at(3)})
+        record.clear()
+        with stores.unit_of_work.begin() as unit:
+            stores.arrivals.remove_requests(list(first.values()), unit)
+        assert record.commands == ["delete reprocessing_requests", "commitTransaction 1"]
+        (left,) = stores.arrivals.requests(["too-hot"]).values()
+        assert (left.asset, left.start) == ("oven-0", at(3))
+        stores.database.client.drop_database("requests")
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):

@@ -1,28 +1,37 @@
 """Alert definitions in MongoDB: current documents, revisions and faults, a collection each."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
+import bson
+from bson.errors import InvalidBSON
+from pydantic import ValidationError
 from pymongo import DESCENDING
 from pymongo.errors import WriteError
 
 from alerting.adapters.mongo.definitions.written import note_written
 from alerting.adapters.mongo.documents import (
+    CODEC,
     Document,
     MongoDatabase,
+    document_bounds,
     insert_new,
+    raw_documents,
     to_document,
     upsert,
 )
 from alerting.adapters.mongo.each import good, label, read_each
 from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
 from alerting.definitions.faults import DefinitionRefused, Fault
-from alerting.definitions.model import LAST_NUMBER, Revision
+from alerting.definitions.model import LAST_NUMBER, Definition, Revision
+from alerting.definitions.revisions import definition_fields
 from alerting.kinds.validation import parse_revision
-from alerting.ports import FaultyDocument
+from alerting.ports import FaultyDocument, ParseRevisions
 
 _FAILED_VALIDATION = 121
+_DEFINITION = b"\x03definition\0"  # type and name of the field of a revision
 _OURS = ("_id", "_faults", "_label")
 
 
@@ -111,20 +120,9 @@ class MongoDefinitions:
             for name, group in groupby(revisions, key=lambda revision: revision.name)
         }
 
-    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
-        newest: dict[str, Revision] = {}
-        faulty = []
-        for document in self._revisions.find().sort([("name", 1), ("number", 1)]).to_list():
-            read = next(read_each([document], parse_revision))
-            if read.value is None:
-                faulty.append(
-                    FaultyDocument(
-                        REVISIONS, _numbered(read.name, document.get("number")), read.reasons
-                    )
-                )
-            else:
-                newest[read.value.name] = read.value
-        return list(newest.values()), faulty
+    def load_revisions(self) -> ParseRevisions:
+        by_number: Document = {"$sort": {"name": 1, "number": 1}}
+        return partial(_parse_revisions, raw_documents(self._revisions, [by_number]))
 
     def latest_revisions(self, having: str | None = None) -> list[Revision]:
         """Return the newest valid revision of every definition; `having`: with this field."""
@@ -156,6 +154,40 @@ class MongoDefinitions:
     def _before(self, name: Any) -> list[Revision]:
         """Return the valid revisions of a definition whose newest one is invalid."""
         return self.revisions(name) if isinstance(name, str) else []
+
+
+def _parse_revisions(
+    stored: bytes, current: Mapping[str, Definition]
+) -> tuple[list[Revision], list[FaultyDocument]]:
+    newest: dict[str, Revision] = {}
+    faulty = []
+    for start, end in document_bounds(stored):
+        revision = _parse_with_current(stored[start:end], current)
+        if revision is None:
+            document = bson.decode(stored[start:end], CODEC)
+            read = next(read_each([document], parse_revision))
+            if read.value is None:
+                name = _numbered(read.name, document.get("number"))
+                faulty.append(FaultyDocument(REVISIONS, name, read.reasons))
+                continue
+            revision = read.value
+        newest[revision.name] = revision
+    return list(newest.values()), faulty
+
+
+def _parse_with_current(document: bytes, current: Mapping[str, Definition]) -> Revision | None:
+    """Return a revision that stores its definition, the last field, just as the current one of that
+    name would be stored; None for any other."""
+    others, _, definition = document[4:].partition(_DEFINITION)
+    try:
+        fields = bson.decode((len(others) + 5).to_bytes(4, "little") + others + b"\0", CODEC)
+        found = current.get(str(fields.get("name")))
+        if found is None or definition != bson.encode(definition_fields(found)) + b"\0":
+            return None
+        del fields["_id"]
+        return Revision.model_validate({**fields, "definition": found})
+    except (InvalidBSON, ValidationError):  # of which the whole document says more
+        return None
 
 
 def _numbered(name: str, number: Any) -> str:
