@@ -2,6 +2,7 @@
 the others one by one."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -124,6 +125,9 @@ def _evaluate_target(
         run.requests.pop(target.key)
         reprocessed = TargetEvaluation(state)
         evaluated_from = state
+    if evaluated_from is not state:  # why it ended unknown is carried to the next stride
+        ended = replace(reprocessed.state, unknown_reason=reprocessed.unknown)
+        reprocessed = replace(reprocessed, state=ended)
     since = _evaluate(
         run, inputs, revision, asset, reprocessed.state, batch.evaluation_end(row, run.as_of)
     )

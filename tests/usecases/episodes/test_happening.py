@@ -368,6 +368,20 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
     assert state(late) == state(whole)
 
 
+def test_late_data_leave_the_reason_why_an_alarm_is_not_evaluated():
+    line = _line(0, 0, "onset", {}, {})
+    moisture = minutes_of([(225, 4.0), (15, 5.5)])
+    rows = {m: ReadingRow("oven-1", at(m), {"moisture": moisture[m]}) for m in range(1, END)}
+    one_late = rows.pop(221)
+    add_readings(line.platform, list(rows.values()), at(0))
+    line.run(*range(7, END, 7), END)
+    before = state(line).unknown_reason
+    assert before == "the problem has already started"
+    add_readings(line.platform, [one_late], at(END))
+    line.run(END + 1)
+    assert state(line).unknown_reason == before
+
+
 def _line(hold, delay, predict, ends, alarm):
     return Line(delay, alarm=alarm, **{"for": f"{hold}m", "predict": predict}, **ends)
 
