@@ -103,7 +103,7 @@ class ForecastTraining:
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
-        matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+        matrix = dataset.matrix
 
         def fit(candidate: Candidate) -> Estimator:
             fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
@@ -245,7 +245,7 @@ class _FamilySearch:
         self.folds, self.notes, self.has_warnings = forecast_folds(
             dataset, definition.learning.folds
         )
-        self.matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+        self.matrix = dataset.matrix
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
         self.chance = NOTHING_TRIED
         self.tried: list[_Tried] = []

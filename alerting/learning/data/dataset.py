@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -45,6 +46,7 @@ from alerting.learning.data.split import (
 )
 from alerting.learning.features.build import build_features
 from alerting.learning.features.derive import DerivedFeatures
+from alerting.learning.features.encoding import Columns
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import derive_features, plan_features
@@ -118,6 +120,11 @@ class Dataset:
     hash: str
     future: Floats
     effects: SetPointEffects | None = None
+
+    @cached_property
+    def matrix(self) -> Floats:
+        """Return all rows as `Columns` reads them; every family learns from the same ones."""
+        return Columns.from_plan(self.plan).matrix(self.rows)
 
     def measured_in(self, part: str) -> BoolArray:
         """Select the rows of a part by which a model is measured."""

@@ -66,7 +66,7 @@ def search_candidate(
     folds, notes = usable_folds(dataset, learning.folds)
     sample = search_sample(dataset)
     limit = ColumnLimit.from_plan(dataset.plan)
-    matrix = limit.columns.matrix(dataset.rows)
+    matrix = dataset.matrix
     shifted = ShiftedLabels(dataset, folds, learning.seed)
     fixed = one.params_for(definition.problem)
     trials = learning.trials if one.searched_params(one.defaults) else 1

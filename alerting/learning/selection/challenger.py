@@ -18,7 +18,6 @@ from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.metrics.bootstrap import (
     OperatingRows,
@@ -151,7 +150,7 @@ def finish_challenger(
     chosen without it would alarm the same rows, and halving a small number of events has no
     benefit. Raises UserError if the validation period has no rows.
     """
-    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+    matrix = dataset.matrix
     train = dataset.part == "train"
     validation = dataset.part == "validation"
     measured = dataset.measured_in("validation")

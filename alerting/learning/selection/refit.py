@@ -12,7 +12,6 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.row_limit import THINNED
-from alerting.learning.features.encoding import Columns
 from alerting.learning.models.estimator import BLEND, Estimator
 from alerting.learning.models.normal import sample_normal
 from alerting.learning.models.trained import TrainedModel, model_hash
@@ -49,7 +48,7 @@ def refit(
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
-    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+    matrix = dataset.matrix
     estimator = fit(dataset, twin, definition, matrix, rows, dataset.label)
     fitted = replace(
         twin,

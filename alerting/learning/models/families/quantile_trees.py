@@ -9,6 +9,7 @@ import numpy as np
 
 from alerting.learning.features.encoding import Floats
 from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.estimator import threads_for
 from alerting.learning.models.families.lightgbm import trees_text
 from alerting.learning.models.trained import ModelRefused
 
@@ -26,8 +27,9 @@ class QuantileTrees:
 
     def predict(self, rows: Floats) -> Floats:
         """Return the quantiles of each row (rows x quantiles)."""
+        threads = threads_for(rows)
         return np.column_stack(
-            [booster.predict(rows, num_threads=1, raw_score=True) for booster in self.boosters]
+            [b.predict(rows, num_threads=threads, raw_score=True) for b in self.boosters]
         )
 
     def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
