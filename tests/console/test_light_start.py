@@ -17,7 +17,9 @@ from fastapi.testclient import TestClient
 import alerting.console.serve
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import in_memory_platform
@@ -25,6 +27,7 @@ platform = in_memory_platform()
 heat = {"temperature": Variable(unit="°C")}
 platform.assets.store_assets([Asset(name="oven-1", variables=heat)])
 apply(platform, [too_hot()], "ada", at(0), "first")
+add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 61.5})], at(1))
 hot, over = episode(90, condition="open"), episode(30)
 for one in (hot, over):
     assert platform.episodes.insert(one)
@@ -37,6 +40,7 @@ with TestClient(app, headers={"authorization": "Bearer " + "a" * 30}) as browser
         *("/api/v1/live", "/api/v1/now", "/api/v1/episodes", f"/api/v1/episodes/{hot.id}"),
     ):
         assert browser.get(path).status_code == 200, path
+    assert "61.5" in browser.get("/now").text  # the last value, of long ago
     for path, body in (
         (f"episodes/{hot.id}/ack", {}),
         (f"episodes/{hot.id}/feedback", {"verdict": "true_alarm"}),

@@ -93,12 +93,21 @@ def _last_value(
     readings: Readings, asset: Asset, variable: str, now: datetime
 ) -> tuple[Millis, Floats]:
     """Return the last number of a variable within a week; nothing if there is none."""
-    found = readings.newest_values(asset, {variable: now - _LONGEST_SILENCE}, now)
+    since = now - _LONGEST_SILENCE
+    newest = readings.newest_readings(now, [asset.name]).get(asset.name)
+    if newest is None or newest.ts <= since:
+        return _NO_INSTANTS, _NO_NUMBERS
+    wanted = Wanted(asset.name, types_of(asset, [variable]), newest.ts - _back(asset, variable))
+    last = readings.load_many([wanted], now)
+    at, numbers = _numbers(last.get(asset.name), variable)
+    if len(at):  # the whole asset is silent
+        return at[-1:], numbers[-1:]
+    found = readings.newest_values(asset, {variable: since}, now)
     if variable not in found or found[variable].dtype.kind not in "fiub":
         return _NO_INSTANTS, _NO_NUMBERS
     values = found[variable].dropna()[-1:]
-    at = [to_millis(one) for one in values.index]
-    return np.array(at, np.int64), values.to_numpy(np.float64)
+    instants = [to_millis(one) for one in values.index]
+    return np.array(instants, np.int64), values.to_numpy(np.float64)
 
 
 def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
