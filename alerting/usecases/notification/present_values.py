@@ -1,7 +1,7 @@
 """Present values of the variables of alarms, beside their limits."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
@@ -40,8 +40,9 @@ def present_values(
     now: datetime,
 ) -> dict[str, Sparkline]:
     """Return the line of the last hour (more if values are rare) by the id of each episode whose
-    variable has a number; one query for all assets, and one for each that has no value then: of it
-    the last value of a week. Computed variables have none."""
+    variable has a number, and the last value of a week of those without one then. One query for all
+    assets, two for all of which some are silent, and one for each that goes on without the
+    variable. Computed variables have none."""
     wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
     since: dict[str, datetime] = {}
     names: dict[str, set[str]] = {}
@@ -63,12 +64,16 @@ def present_values(
         [Wanted(name, types_of(assets[name], sorted(names[name])), since[name]) for name in names],
         now,
     )
+    silent = {
+        (name, variable)
+        for name, variable, _, _ in wanted.values()
+        if not len(_numbers(loaded.get(name), variable)[0])
+    }
+    last = _last_values(readings, assets, silent, now) if silent else {}
     lines = {}
     for id, (name, variable, levels, is_alone) in wanted.items():
         asset = assets[name]
-        at, numbers = _numbers(loaded.get(name), variable)
-        if not len(at):
-            at, numbers = _last_value(readings, asset, variable, now)
+        at, numbers = last.get((name, variable)) or _numbers(loaded.get(name), variable)
         known = asset.variables.get(variable)
         unit = known.unit if known else None
         title = (known.title if known else None) or variable.replace("_", " ")
@@ -89,25 +94,52 @@ def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Flo
     return columns.ts[there], numbers[there]
 
 
-def _last_value(
-    readings: Readings, asset: Asset, variable: str, now: datetime
-) -> tuple[Millis, Floats]:
-    """Return the last number of a variable within a week; nothing if there is none."""
+def _last_values(
+    readings: Readings, assets: Mapping[str, Asset], silent: Set[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], tuple[Millis, Floats]]:
+    """Return the last number of each variable (by asset and variable) that has one in a week."""
     since = now - _LONGEST_SILENCE
-    newest = readings.newest_readings(now, [asset.name]).get(asset.name)
-    if newest is None or newest.ts <= since:
-        return _NO_INSTANTS, _NO_NUMBERS
-    wanted = Wanted(asset.name, types_of(asset, [variable]), newest.ts - _back(asset, variable))
-    last = readings.load_many([wanted], now)
-    at, numbers = _numbers(last.get(asset.name), variable)
-    if len(at):  # the whole asset is silent
-        return at[-1:], numbers[-1:]
-    found = readings.newest_values(asset, {variable: since}, now)
-    if variable not in found or found[variable].dtype.kind not in "fiub":
-        return _NO_INSTANTS, _NO_NUMBERS
-    values = found[variable].dropna()[-1:]
-    instants = [to_millis(one) for one in values.index]
-    return np.array(instants, np.int64), values.to_numpy(np.float64)
+    variables: dict[str, list[str]] = {}
+    for name, variable in sorted(silent):
+        variables.setdefault(name, []).append(variable)
+    newest = readings.newest_readings(now, list(variables))
+    found = {name: newest[name].ts for name in variables if name in newest}
+    wanted = [
+        Wanted(
+            name,
+            types_of(assets[name], variables[name]),
+            at - max(_back(assets[name], variable) for variable in variables[name]),
+        )
+        for name, at in found.items()
+        if at > since
+    ]
+    loaded = readings.load_many(wanted, now) if wanted else {}
+    last = {}
+    for name in loaded:
+        others = []
+        for variable in variables[name]:
+            at, numbers = _numbers(loaded[name], variable)
+            if len(at):  # the whole asset is silent
+                last[name, variable] = at[-1:], numbers[-1:]
+            else:
+                others.append(variable)
+        if others:
+            last |= _last_of_going_asset(readings, assets[name], others, since, now)
+    return last
+
+
+def _last_of_going_asset(
+    readings: Readings, asset: Asset, variables: Sequence[str], since: datetime, now: datetime
+) -> dict[tuple[str, str], tuple[Millis, Floats]]:
+    """Return the last number of variables of an asset whose other variables have newer ones."""
+    found = readings.newest_values(asset, dict.fromkeys(variables, since), now)
+    last = {}
+    for variable in variables:
+        if variable in found and found[variable].dtype.kind in "fiub":
+            values = found[variable].dropna()[-1:]
+            at = np.array([to_millis(one) for one in values.index], np.int64)
+            last[asset.name, variable] = at, values.to_numpy(np.float64)
+    return last
 
 
 def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:

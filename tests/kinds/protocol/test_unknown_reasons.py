@@ -1,4 +1,4 @@
-"""What is said of a target with a model between two strides."""
+"""Reasons of a target with a model between two strides."""
 
 import pytest
 

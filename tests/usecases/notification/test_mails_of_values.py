@@ -1,5 +1,4 @@
-"""What mails say of the values of an alarm: which variable it is, what is its limit, how bad it
-was."""
+"""Sentences of mails on the values of an alarm: its variable, its limit, how bad it was."""
 
 import pytest
 
@@ -47,26 +46,24 @@ def test_a_risk_that_is_low_again_stands_before_the_advice_of_the_raise():
     )
 
 
-def test_a_reminder_of_an_alarm_whose_values_stay_away_says_since_when():
+def last_values_of(changes, until, run):
     mails = told.told_platform(told.START, "4h")
     mails.platform.assets.store_assets([told.Asset(name="oven-1", variables=told.VARIABLES)])
-    told.apply(mails.platform, [{**HIGH, "for": "3m"}], "engineer", told.START, "test")
-    mails.feed("oven-1", range(1, 30), moisture=lambda m: 4.0 if m < 10 else 5.5)
-    mails.run([*range(1, 30), 300])
-    assert lines(mails, "Last value") == [
+    told.apply(mails.platform, [{**HIGH, **changes}], "engineer", told.START, "test")
+    mails.feed("oven-1", range(1, until), moisture=lambda m: 4.0 if m < 10 else 5.5)
+    mails.run(run)
+    return lines(mails, "Last value")
+
+
+def test_a_reminder_of_an_alarm_whose_values_stay_away_says_since_when():
+    assert last_values_of({"for": "3m"}, 30, [*range(1, 30), 300]) == [
         "Last value (today 00:29): 5.5 %; limit 5 %. No value has come since. "
         "Not evaluated now: no reading of moisture within 10 min."
     ]
 
 
 def test_a_reminder_of_a_sensor_that_repeats_its_value_says_so():
-    mails = told.told_platform(told.START, "4h")
-    mails.platform.assets.store_assets([told.Asset(name="oven-1", variables=told.VARIABLES)])
-    document = {**HIGH, "frozen_after": "30m"}
-    told.apply(mails.platform, [document], "engineer", told.START, "test")
-    mails.feed("oven-1", range(1, 301), moisture=lambda m: 4.0 if m < 10 else 5.5)
-    mails.run([*range(1, 20), 300])
-    assert lines(mails, "Last value") == [
+    assert last_values_of({"frozen_after": "30m"}, 301, [*range(1, 20), 300]) == [
         "Last value (today 05:00): 5.5 %, steady; limit 5 %. "
         "Not evaluated now: moisture has not changed for 30 min: the sensor may be frozen."
     ]
