@@ -36,7 +36,9 @@ def test_last_values_of_a_plant_that_is_offline_take_as_many_queries_as_those_of
         for place, name in enumerate(assets)
         for minute in (1, 2)
     ]
-    going = [ReadingRow(name, at(minute), {"speed": 1.0}) for name in GOING for minute in (290, 300)]
+    going = [
+        ReadingRow(name, at(minute), {"speed": 1.0}) for name in GOING for minute in (290, 300)
+    ]
     add_readings(platform, [*rows, *going], at(300))
     hot = threshold(assets=list(assets))
     readings = CountedReadings(platform.readings)
