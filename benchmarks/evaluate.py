@@ -146,15 +146,18 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
     }
 
 
-def write_definitions(stores: MongoStores, size: int, since: datetime, every: str = "1m") -> None:
-    """Write definitions in service since an instant, ten to an asset, and their assets. `every`:
-    their cadence."""
-    assets = [
-        Asset(name=asset_name(i), variables={"temperature": Variable(unit="°C")})
-        for i in range(min(size, ASSETS))
+def write_definitions(
+    stores: MongoStores, size: int, since: datetime, every: str = "1m", assets: int = ASSETS
+) -> None:
+    """Write definitions in service since an instant, on so many assets, and these. `every`: their
+    cadence."""
+    variables = {"temperature": Variable(unit="°C")}
+    stores.assets.store_assets(
+        [Asset(name=asset_name(i), variables=variables) for i in range(min(size, assets))]
+    )
+    documents = [
+        {**definition_document(i, assets), "schedule": {"every": every}} for i in range(size)
     ]
-    stores.assets.store_assets(assets)
-    documents = [{**definition_document(i), "schedule": {"every": every}} for i in range(size)]
     revisions = [
         next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents
     ]
@@ -164,10 +167,10 @@ def write_definitions(stores: MongoStores, size: int, since: datetime, every: st
     )
 
 
-def definition_document(number: int) -> dict[str, Any]:
-    """Return the document of a definition of the benchmark."""
-    limit = 100.0 + number // ASSETS
-    asset = asset_name(number % ASSETS)
+def definition_document(number: int, assets: int = ASSETS) -> dict[str, Any]:
+    """Return the document of a definition of the benchmark, one of so many assets."""
+    limit = 100.0 + number // assets
+    asset = asset_name(number % assets)
     return {
         "name": f"hot-{number:05}",
         "kind": "threshold",

@@ -103,19 +103,20 @@ def run() -> dict[str, Any]:
     }
 
 
-def fill(stores: MongoStores, settings: Settings) -> dict[str, str]:
-    """Store a plant as of now; return the cookie of each person."""
+def fill(stores: MongoStores, settings: Settings, size: int = LINES) -> dict[str, str]:
+    """Store a plant of so many lines as of now; return the cookie of each person."""
     platform = assemble(settings, stores, channels=False)
     now = datetime.now(UTC).replace(microsecond=0)
     variables = {name: Variable(unit="°C") for name in ("v1", "v2", "v3")}
-    lines = [f"line-{line:02}" for line in range(LINES)]
+    lines = [f"line-{line:02}" for line in range(size)]
     machines = [f"{line}-m{n:02}" for line in lines for n in range(MACHINES)]
     stores.assets.store_assets([Asset(name=line, title=f"Line {line[5:]}") for line in lines])
     stores.assets.store_assets(
         [Asset(name=name, parent=name[:7], variables=variables) for name in machines]
     )
     patterns = ["line-*-m*"] * 2 + [f"{line}-m*" for line in lines for _ in range(5)]
-    patterns += machines[:: len(machines) // (300 - len(patterns))][: 300 - len(patterns)]
+    rest = 15 * size - len(patterns)
+    patterns += machines[:: len(machines) // rest][:rest]
     for number, pattern in enumerate(patterns):
         document: dict[str, Any] = {"name": f"alert-{number}", "title": f"Zone {number} too hot"}
         document |= {"kind": "threshold", "assets": [pattern], "variable": "v1", "above": 215}
@@ -133,8 +134,9 @@ def fill(stores: MongoStores, settings: Settings) -> dict[str, str]:
         rows = [ReadingRow(name, at, {"v1": 200.0, "v2": 1.0, "v3": 2.0}) for name in machines]
         add_readings(platform, rows, at)
     evaluate(platform, None, now)
-    for start in range(0, EPISODES_MADE, 5_000):
-        documents = [_episode(n, now, machines) for n in range(start, start + 5_000)]
+    each = EPISODES_MADE // LINES
+    for start in range(0, each * size, each):
+        documents = [_episode(n, now, machines) for n in range(start, start + each)]
         stores.database[EPISODES].insert_many(documents, ordered=False)
     cookies = {}
     for name, (role, scope) in PEOPLE.items():
@@ -146,22 +148,26 @@ def fill(stores: MongoStores, settings: Settings) -> dict[str, str]:
 
 def _episode(number: int, now: datetime, machines: list[str]) -> dict[str, Any]:
     """Return the document of an episode, the newest of which are open and then unacknowledged."""
-    first = now - timedelta(minutes=EPISODES_MADE)
+    lines = len(machines) // MACHINES
+    made = EPISODES_MADE * lines // LINES
+    first = now - timedelta(minutes=made)
     document = _document(number, first)
     document.pop("open_key", None)
-    age = EPISODES_MADE - number
+    age = made - number
+    open_now = OPEN * lines // LINES
+    over = OVER * lines // LINES
     asset = machines[number * 7 % len(machines)]
     raised = first + timedelta(minutes=number)
     document |= {
         "asset": asset,
         "definition": f"alert-{2 + int(asset[5:7]) * 5 + number % 5}",
         "kind": "threshold",
-        "condition": "open" if age <= OPEN else "closed",
-        "closed_at": None if age <= OPEN else raised + timedelta(minutes=5),
+        "condition": "open" if age <= open_now else "closed",
+        "closed_at": None if age <= open_now else raised + timedelta(minutes=5),
     }
-    if age <= OPEN:
+    if age <= open_now:
         document["open_key"] = f"{document['definition']}|{asset}"
-    if age > OPEN + OVER:
+    if age > open_now + over:
         document["acknowledged"] = {"at": raised, "actor": "bo"}
     return document
 

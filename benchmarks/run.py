@@ -30,6 +30,7 @@ HEAVY = (
     "evaluate",
     "forecast",
     "front_page",
+    "growth",
     "idle",
     "import_rate",
     "kinds",
