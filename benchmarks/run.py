@@ -49,6 +49,7 @@ HEAVY = (
     "stream",
     "training_scale",
     "trial",
+    "year",
 )
 GROUPS = ("advice", "kinds", "reports")
 TRIAL = "benchmarks.trial.trial"  # its other modules are no benchmarks
