@@ -19,5 +19,5 @@ def test_growth_that_fixed_costs_hide_shows_between_the_largest_sizes():
 
 
 def test_a_year_is_refused_without_room_before_it_starts():
-    with pytest.raises(SystemExit, match="GB of free disk are needed.*YEAR_SHARE"):
+    with pytest.raises(SystemExit, match=r"GB of free disk are needed.*YEAR_SHARE"):
         run(share=1e6)
