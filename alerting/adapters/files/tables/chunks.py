@@ -25,11 +25,12 @@ class Chunk:
 
 
 class ChunkedTable(Protocol):
-    """A file of rows and titled columns."""
+    """A file of rows and titled columns. `notes`: sentences on lines above the rows."""
 
     path: Path
     titles: tuple[str, ...]
     unit: str
+    notes: tuple[str, ...]
     position: Position
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...

@@ -19,6 +19,7 @@ class ParquetTable:
     """Parquet file whose columns become text cells that parse to the same values."""
 
     unit = "row"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
