@@ -8,7 +8,7 @@ record, which gives the exact line of each.
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,10 @@ class CsvTable:
         self._header_lines = head.lines
         self.separator = head.separator
         self.notes = head.notes
+        written = [title.strip() for title in self._fields(head.header)] if head.units else []
         self.titles = read_titles(path, self._titles(head))
+        pairs = zip(self.titles, written, strict=True) if written else ()
+        self.as_written: Mapping[str, str] = dict(pairs)
 
     def _titles(self, head: FileHead) -> list[str]:
         titles = self._fields(head.header)
