@@ -30,19 +30,19 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
     all of them."""
     checked = check_each(platform, documents)
     messages = [
-        str(DefinitionRefused(_name_or_place(document, one, number, len(documents)), one.faults))
+        str(DefinitionRefused(_label_document(document, one, number, len(documents)), one.faults))
         for number, (document, one) in enumerate(zip(documents, checked, strict=True), 1)
         if one.faults
     ]
     good = [one.definition for one in checked if one.definition is not None and not one.faults]
-    places: dict[str, list[str]] = {}
+    positions: dict[str, list[str]] = {}
     for number, one in enumerate(checked, 1):
         if not one.faults:
-            places.setdefault(one.name, []).append(str(number))
+            positions.setdefault(one.name, []).append(str(number))
     messages += [
         f"definition {name!r} occurs twice in these documents: "
         f"{' and '.join(numbers)} of {len(documents)}"
-        for name, numbers in sorted(places.items())
+        for name, numbers in sorted(positions.items())
         if len(numbers) > 1
     ]
     if messages:
@@ -50,7 +50,7 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
     return good
 
 
-def _name_or_place(document: Document, read: CheckedDocument, number: int, of: int) -> str:
+def _label_document(document: Document, read: CheckedDocument, number: int, of: int) -> str:
     """Return the name of a document; among several one without a name is found by its place."""
     return read.name if "name" in document or of == 1 else f"{read.name}, document {number} of {of}"
 
