@@ -72,7 +72,9 @@ def problem(
     title = HTTPStatus(status).phrase
     if not is_for_programs(request.url.path):
         detail = _shorten(language_of(request).translate(detail))
-        page = render("problem.html", request, title=title, detail=detail)
+        is_read = request.method in ("GET", "HEAD")
+        passes = None if status != HTTPStatus.SERVICE_UNAVAILABLE else "read" if is_read else "sent"
+        page = render("problem.html", request, title=title, detail=detail, passes=passes)
         return HTMLResponse(page, status, headers)
     content: dict[str, Any] = {
         "type": "about:blank",

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.cli.main import app
 from tests.helpers.hostile_files import NAMES, UNREADABLE, make_files
 from tests.in_memory_platform import in_memory_platform
@@ -71,6 +72,16 @@ def test_lines_that_end_with_a_carriage_return_alone_are_lines(run):
     done, platform = run(GOOD.replace(b"\n", b"\r"))
     assert done.exit_code == 0, done.output[:500]
     assert [a.name for a in platform.assets.all()] == ["oven-1"]
+
+
+def test_an_import_that_the_database_interrupts_says_that_it_can_be_repeated(run, monkeypatch):
+    def interrupt(*_, **__):
+        raise DatabaseDown("the database does not answer")
+
+    monkeypatch.setattr("alerting.usecases.ingestion.tables.CheckedReadings.write", interrupt)
+    done, _ = run(GOOD)
+    assert_refused(done, "the same command does the rest, and nothing twice")
+    assert "the database does not answer" in done.output
 
 
 def test_a_title_of_many_characters_is_imported_and_every_command_still_works(run):

@@ -117,7 +117,10 @@ def test_the_reason_names_the_conditions_that_hold_with_their_values():
         "Zone 2 temperature is 221 °C, above 215 °C and moisture is 5 %, above 4.5 % for 5 min"
     )
     assert combined_message(definition, oven(), found.conditions_at(at(2))) == expected
-    assert unknown_message(oven(), found.conditions_at(at(1))) == "no reading of moisture yet"
+    assert (
+        unknown_message(oven(), found.conditions_at(at(1)))
+        == "no reading of moisture since this alert is evaluated"
+    )
 
 
 def test_a_condition_that_holds_in_a_list_that_does_not_is_no_reason():

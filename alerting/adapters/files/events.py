@@ -21,7 +21,7 @@ from alerting.adapters.files.checks import (
 )
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
-from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
+from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_file
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.adapters.files.tables.opening import open_table
@@ -128,7 +128,7 @@ class EventsFile:
             progress("checking", self._rows.table.position.done, self._rows.table.position.total)
             if patience.ends(profile):
                 break
-        note_clock(profile, self._rows)
+        note_file(profile, self._rows)
         profile.asset_texts = self._rows.assets.texts
         profile.type_texts = self._types.texts
         return profile

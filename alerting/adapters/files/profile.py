@@ -51,8 +51,9 @@ class Patience:
         return profile.incomplete
 
 
-def note_clock(profile: Profile, rows: TableRows) -> None:
-    """Record the changes of the clock that the stamps show."""
+def note_file(profile: Profile, rows: TableRows) -> None:
+    """Record what the head of the file holds, and the changes of the clock that stamps show."""
+    profile.head_notes = rows.table.notes
     clock = rows.stamps.clock
     if clock is None:
         return

@@ -16,7 +16,7 @@ from alerting.adapters.files.profile import (
     Patience,
     count_filled,
     note_chunk,
-    note_clock,
+    note_file,
     note_spacing,
 )
 from alerting.adapters.files.quality_columns import Qualities
@@ -86,7 +86,7 @@ class ReadingsFile:
             progress("checking", self._rows.table.position.done, self._rows.table.position.total)
             if patience.ends(profile):
                 break
-        note_clock(profile, self._rows)
+        note_file(profile, self._rows)
         profile.asset_texts = self._rows.assets.texts
         self._parsed = parsed if size <= PARSED_ONCE and not profile.incomplete else None
         return profile

@@ -85,8 +85,7 @@ def time_columns(
     if len(found) > 1:
         raise UserError(
             f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time "
-            "stamps; "
-            "name with --time the column of the time of measurement"
+            "stamps; name with --time the one of the measurement, of events that of their starts"
         )
     if not found:
         raise UserError(

@@ -97,8 +97,10 @@ class FolderDrop:
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
         """Return the layout of an import, without columns that the file lacks."""
         given = source.model_fields_set
-        titles = open_table(Path(file.path), source.separator, source.encoding).titles
-        mapped = {title: column for title, column in source.variables.items() if title in titles}
+        table = open_table(Path(file.path), source.separator, source.encoding)
+        titles = table.titles
+        names = {title: title for title in titles} | {v: k for k, v in table.as_written.items()}
+        mapped = {names[t]: column for t, column in source.variables.items() if t in names}
         if source.others == "ignore" and not mapped:
             raise UserError(
                 f"{file.name}: has none of the columns of the source; its columns: "

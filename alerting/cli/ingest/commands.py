@@ -1,8 +1,8 @@
 """`alerting import`: import readings, events and assets from files."""
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import typer
 
 from alerting.cli.ingest import options
 from alerting.cli.ingest.output import print_assets, print_result, print_understood
-from alerting.cli.printing.output import console, print_json
+from alerting.cli.printing.output import console, errors, print_json
 from alerting.cli.support import Json, platform, progress, user, writes
 
 if TYPE_CHECKING:
@@ -273,9 +273,22 @@ def _import(check: "Check", reject: "Reject | None", dry_run: bool, as_json: boo
         elif dry_run:
             console.print("dry run: nothing was written")
         else:
-            with progress() as report:
+            with progress() as report, _interruption_explained():
                 result = checked.write(now=p.clock.now(), actor=user(), progress=report)
             print_result(result, reject, as_json)
+
+
+@contextmanager
+def _interruption_explained() -> Iterator[None]:
+    """Print of an import that ends before its last row that it can be repeated."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        errors.print(
+            "the import was interrupted: what it has done stays; the same command does the rest, "
+            "and nothing twice"
+        )
+        raise
 
 
 def _parse_rename(text: str) -> tuple[str, str]:

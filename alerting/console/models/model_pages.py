@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -103,7 +103,9 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
         history=history,
         values=value_shapes(platform, definition, assets, request),
         without_alarm=_has_values_alone(decisions, history["champion"]),
-        is_silent=_is_silent(history["unfinished"], now),
+        under_way=training_under_way(
+            history["unfinished"], now, datetime.now(UTC), platform.line_speed()
+        ),
         training=_training(history["training"]),
         importance=importance_bars(shown, variables, language_of(request)) if measured else None,
         measured=measured,
@@ -217,11 +219,36 @@ def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) 
     return version is not None and bool(served) and "values" in served[-1].evidence
 
 
-def _is_silent(unfinished: dict[str, Any] | None, now: datetime) -> bool:
-    """Return whether a training shows no progress for so long that it was killed."""
+class UnderWay(NamedTuple):
+    """A training without a decision, in the time of the line; `is_silent`: it was probably
+    killed."""
+
+    started_at: datetime
+    last_sign: datetime
+    is_silent: bool
+
+
+def training_under_way(
+    unfinished: dict[str, Any] | None, now: datetime, real_now: datetime, speed: float | None
+) -> UnderWay | None:
+    """Return when a training began and last showed progress, and whether it was killed.
+
+    The registry has real times, of which `real_now` is the present; a line that is simulated at
+    this `speed` has its own, `now`, and so has a training that has no run in the registry yet.
+    """
     if unfinished is None:
-        return False
-    return bool(now - unfinished["last_sign"] >= unfinished["killed_after"])
+        return None
+    started = unfinished["started_at"]
+    sign = unfinished["last_sign"]
+    if speed is None or unfinished["step_number"] == 1:
+        is_silent = now - sign >= unfinished["killed_after"] * max(1.0, speed or 1.0)
+        return UnderWay(started, sign, is_silent)
+    silent = real_now - sign
+    return UnderWay(
+        now - (real_now - started) * speed,
+        now - silent * speed,
+        silent >= unfinished["killed_after"],
+    )
 
 
 def _training(training: Any | None) -> dict[str, Any] | None:

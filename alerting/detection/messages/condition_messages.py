@@ -165,7 +165,7 @@ def _no_rate_message(variable: str) -> str:
 
 def waiting_message(variable: str) -> str:
     """Return the reason for a target without any reading since its definition is in service."""
-    return translatable("no reading of {name} yet", name=variable)
+    return translatable("no reading of {name} since this alert is evaluated", name=variable)
 
 
 def bad_quality_message(variable: str) -> str:

@@ -38,8 +38,9 @@ class Signals(NamedTuple):
             few = f"{self.points}; about {needed} needed"
             return f"There are too few unseen points to count false alarms ({few}).{problems}"
         low, high = poisson_interval(self.signals)
+        signals = "1 signal" if self.signals == 1 else f"{self.signals} signals"
         return (
-            f"{self._verdict}: {self.signals} signals on {self.points} unseen points (95 % "
+            f"{self._verdict}: {signals} on {self.points} unseen points (95 % "
             f"interval {low:.2g} to {high:.2g}), where its run length allows {self.expected:.2g}."
             f"{problems}"
         )

@@ -29,16 +29,30 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
     """Read documents and check them against the known assets. Raises UserError with the faults of
     all of them."""
     checked = check_each(platform, documents)
-    messages = [str(DefinitionRefused(one.name, one.faults)) for one in checked if one.faults]
+    messages = [
+        str(DefinitionRefused(_label_document(document, one, number, len(documents)), one.faults))
+        for number, (document, one) in enumerate(zip(documents, checked, strict=True), 1)
+        if one.faults
+    ]
     good = [one.definition for one in checked if one.definition is not None and not one.faults]
-    names = [d.name for d in good]
+    positions: dict[str, list[str]] = {}
+    for number, one in enumerate(checked, 1):
+        if not one.faults:
+            positions.setdefault(one.name, []).append(str(number))
     messages += [
-        f"definition {n!r} occurs twice in these documents"
-        for n in sorted({n for n in names if names.count(n) > 1})
+        f"definition {name!r} occurs twice in these documents: "
+        f"{' and '.join(numbers)} of {len(documents)}"
+        for name, numbers in sorted(positions.items())
+        if len(numbers) > 1
     ]
     if messages:
         raise UserError("\n".join(messages))
     return good
+
+
+def _label_document(document: Document, read: CheckedDocument, number: int, of: int) -> str:
+    """Return the name of a document; among several one without a name is found by its place."""
+    return read.name if "name" in document or of == 1 else f"{read.name}, document {number} of {of}"
 
 
 def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list[CheckedDocument]:

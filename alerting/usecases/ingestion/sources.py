@@ -31,7 +31,8 @@ class Profile:
     that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest
     of a file with bad lines was not read. `clock_changes`: by day on which the clocks of `zone`
     were set back, how many stamps were taken for the first and for the second of the times that
-    come twice. `asset_texts`: the text by asset where it is not the name.
+    come twice. `asset_texts`: the text by asset where it is not the name. `head_notes`: sentences
+    on lines above the first row.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Profile:
     zone: str | None = None
     clock_changes: Mapping[date, tuple[int, int]] = field(default_factory=dict)
     asset_texts: Mapping[str, str] = field(default_factory=dict)
+    head_notes: tuple[str, ...] = ()
     first: datetime | None = None
     last: datetime | None = None
 

@@ -146,6 +146,7 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
     """Yield notes on this file for people, as sentences."""
     unit = source.unit + "s"
+    yield from profile.head_notes
     yield from _name_notes("assets", profile.asset_texts)
     if isinstance(profile, EventsProfile):
         yield from _name_notes("event types", profile.type_texts)

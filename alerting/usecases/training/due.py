@@ -216,11 +216,12 @@ def require_not_cancelled(trainings: Trainings, definition: str, run: str | None
 @contextmanager
 def failure_recorded(platform: TrainingPorts, training: Training) -> Iterator[None]:
     """Record the reason if the training cannot go on: a UserError, which no repetition of the step
-    would change."""
+    would change; without the name of the definition, which stands beside it."""
     try:
         yield
     except UserError as refusal:
-        end_training(platform, training, str(refusal))
+        reason = str(refusal).removeprefix(f"{training.definition}: ")
+        end_training(platform, training, reason)
         raise
 
 

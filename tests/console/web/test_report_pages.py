@@ -44,6 +44,12 @@ def test_periods_stand_side_by_side_with_the_plant_first(browser, stored):
     assert "test period of the training" in page
 
 
+def test_alarms_without_any_outcome_are_not_said_to_be_right(browser, stored):
+    store_report(stored, period="2026-W04", key_metrics={"episodes": "15", "undetermined": "15"})
+    log_in(browser)
+    assert "15 alarms, not known whether right" in browser.get("/reports").text
+
+
 def test_a_report_opens_with_its_revisions_and_its_tables(browser, stored):
     log_in(browser)
     page = browser.get("/reports/too-hot:2026-W02:2").text

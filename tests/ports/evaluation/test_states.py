@@ -1,12 +1,15 @@
 """Port `States`."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.definitions.shards import shard_of
+from alerting.definitions.wording.language import language
 from alerting.detection.carried import Carried
+from alerting.detection.messages.condition_messages import stale_message
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
@@ -79,6 +82,15 @@ def test_a_state_comes_back_equal(stores):
         "oven-2": ConditionState(at(5)),
     }
     assert states_of(stores, "too-moist", ["oven-1"]) == {}
+
+
+def test_why_a_target_is_unknown_comes_back_for_readers_of_every_language(mongo_stores):
+    reason = stale_message("temperature", timedelta(minutes=10))
+    save(mongo_stores.states, HOT, ConditionState(at(1), unknown_count=1, unknown_reason=reason))
+    stored = MongoStates(mongo_stores.database).load_many([HOT]).unknown_reason[0]
+    assert stored == "no reading of temperature within 10 min"
+    german = language("de").translate(stored)
+    assert german == "kein Messwert von temperature innerhalb von 10 min"
 
 
 def test_only_one_of_two_begins(stores):

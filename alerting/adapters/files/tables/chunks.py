@@ -25,11 +25,14 @@ class Chunk:
 
 
 class ChunkedTable(Protocol):
-    """A file of rows and titled columns."""
+    """A file of rows and titled columns. `notes`: sentences on lines above the rows;
+    `as_written`: titles without the units of a line below them, by title."""
 
     path: Path
     titles: tuple[str, ...]
     unit: str
+    notes: tuple[str, ...]
+    as_written: Mapping[str, str]
     position: Position
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...

@@ -1,8 +1,11 @@
 """The header and the first records of a CSV file, and the separator that they show."""
 
+from typing import NamedTuple
+
 from alerting.adapters.files.tables.text import Block
 
 _HEADER_BYTES = 5 << 20
+_MOST = 0.5  # least share of lines with the header's number of fields
 
 
 def header_record(block: Block, skipped: int) -> tuple[str, int]:
@@ -14,9 +17,19 @@ def header_record(block: Block, skipped: int) -> tuple[str, int]:
     return record.decode("utf-8", "ignore").removesuffix("\n").rstrip("\r"), lines
 
 
-def find_separator(header: str, first: Block | None, skipped: int) -> str:
-    """Return the separator by which most first lines have the header's number of fields."""
-    data = first.data[:_HEADER_BYTES] if first else b""
+class FittingSeparator(NamedTuple):
+    """A separator; `fits` if most first lines have by it the header's number of fields."""
+
+    separator: str
+    fits: bool
+
+
+def fit_separator(
+    header: str, first: Block, skipped: int, separator: str | None
+) -> FittingSeparator:
+    """Return the separator, or that by which most first lines have the header's number of fields,
+    and whether they have."""
+    data = first.data[:_HEADER_BYTES]
     start = _end_of_lines(data, skipped)
     texts = data[start : _end_of_lines(data, 20, start)].decode("utf-8", "ignore").split("\n")
     plain = outside_quotes(header)
@@ -27,7 +40,9 @@ def find_separator(header: str, first: Block | None, skipped: int) -> str:
         fitting = sum(probe.count(separator) == fields for probe in probes)
         return bool(fields), fitting / len(probes) if probes else 1.0, fields
 
-    return max(",;\t|", key=fitness)
+    best = separator or max(",;\t|", key=fitness)
+    has_fields, share, _ = fitness(best)
+    return FittingSeparator(best, has_fields and share >= _MOST)
 
 
 def outside_quotes(text: str) -> str:

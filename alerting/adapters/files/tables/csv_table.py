@@ -8,7 +8,7 @@ record, which gives the exact line of each.
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ import numpy as np
 
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.adapters.files.tables.csv_header import (
-    find_separator,
     first_records,
     header_record,
     outside_quotes,
     without_lines,
 )
+from alerting.adapters.files.tables.file_head import FileHead, find_head
 from alerting.adapters.files.tables.records import Record, read_records, split_lines
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
@@ -45,21 +45,33 @@ class CsvTable:
         header, lines = header_record(first, 0) if first else ("", 0)
         # spreadsheets write this into the first line
         named = re.match(r'^"?sep=(.)"?$', header)
-        self._header_lines = 0
+        skipped = 0
         if first and named:
             separator = separator or named[1]
-            self._header_lines = lines
-            header, lines = header_record(first, lines)
-        self._header_lines += lines
-        if not header.strip():
-            raise UserError(f"{path}: the first line is empty; it must name the columns")
+            skipped = lines
         separator = "\t" if separator in ("\\t", "tab") else separator
-        self.separator = separator or find_separator(header, first, self._header_lines)
-        if len(self.separator) != 1 or self.separator in '"\r\n':
+        if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
             raise UserError(
-                f"{self.separator!r} is not a separator; write one character, e.g. --sep ';'"
+                f"{separator!r} is not a separator; write one character, e.g. --sep ';'"
             )
-        self.titles = read_titles(path, self._fields(header))
+        head = find_head(first, skipped, separator) if first else None
+        if head is None:
+            raise UserError(f"{path}: the first line is empty; it must name the columns")
+        self._header_lines = head.lines
+        self.separator = head.separator
+        self.notes = head.notes
+        written = [title.strip() for title in self._fields(head.header)] if head.units else []
+        self.titles = read_titles(path, self._titles(head))
+        pairs = zip(self.titles, written, strict=True) if written else ()
+        self.as_written: Mapping[str, str] = dict(pairs)
+
+    def _titles(self, head: FileHead) -> list[str]:
+        titles = self._fields(head.header)
+        units = head.units or [""] * len(titles)
+        return [
+            f"{title.strip()} [{unit}]" if unit and title.strip() else title
+            for title, unit in zip(titles, units, strict=True)
+        ]
 
     def _fields(self, header: str) -> list[str]:
         if outside_quotes(header).count(self.separator) > 100 * MOST_COLUMNS:

@@ -1,7 +1,7 @@
 """Parquet as text cells, chunk by chunk."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -19,10 +19,12 @@ class ParquetTable:
     """Parquet file whose columns become text cells that parse to the same values."""
 
     unit = "row"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.position = Position(path)
+        self.as_written: Mapping[str, str] = {}
         with _parquet(path) as file:
             names = list(file.schema_arrow.names)
             self._names = dict(zip(read_titles(path, names), names, strict=True))

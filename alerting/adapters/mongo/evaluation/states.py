@@ -9,6 +9,7 @@ evaluator replaces a shard as a whole, and only if it has read the version befor
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from alerting.adapters.mongo.indexes import STATES
 from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.definitions.plants import NO_PLANT
 from alerting.definitions.shards import SHARDS, shard_of
+from alerting.definitions.wording.language import Translatable, read_template, template_document
 from alerting.episodes.state_table import (
     CarriedState,
     ConditionTable,
@@ -273,17 +275,28 @@ def from_shard(document: Document) -> ConditionTable:
 
 
 def _to_texts(column: Objects) -> Document:
-    """Return a column of few different texts: each of them once, and its number in every row."""
+    """Return a column of few different texts: each of them once, and its number in every row;
+    beside English, template and values for other languages."""
     rows = column.tolist()
     numbers = {text: number for number, text in enumerate(dict.fromkeys(rows))}
+    templates = {
+        str(number): template_document(text)
+        for text, number in numbers.items()
+        if isinstance(text, Translatable) and text.values
+    }
     return {
-        "texts": list(numbers),
+        "texts": [None if text is None else str(text) for text in numbers],
         "rows": np.array([numbers[text] for text in rows], "<i4").tobytes(),
+        **({"templates": templates} if templates else {}),
     }
 
 
 def _from_texts(column: Document) -> Objects:
-    found: Objects = np.array(column["texts"], object)[np.frombuffer(column["rows"], "<i4")]
+    texts: Objects = np.array(column["texts"], object)
+    for number, template in column.get("templates", {}).items():
+        with suppress(LookupError, TypeError, ValueError, AttributeError):  # English remains
+            texts[int(number)] = read_template(template, texts[int(number)])
+    found: Objects = texts[np.frombuffer(column["rows"], "<i4")]
     return found
 
 
