@@ -128,9 +128,10 @@ class LoadEstimate:
         if observed < LEAST_HISTORY:
             if self.why_not == _NO_READINGS and observed:
                 least = format_duration(LEAST_HISTORY)
+                together = " of all assets together" if len(sample) > 1 else ""
                 self.why_not = (
-                    f"there are readings of {format_duration(observed)} only, at least {least} are "
-                    "needed"
+                    f"there are readings of {format_duration(observed)}{together} only, at least "
+                    f"{least} are needed"
                 )
             return Alarms(), None
         return Alarms(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 
-from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.assets import Asset, Variable, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.readings.column_titles import split_title
@@ -42,7 +42,9 @@ def understand(
     event_types: Mapping[str, str],
 ) -> Understood:
     """Return the description of the file as it will be imported."""
-    declared = {v for name in profile.assets if name in existing for v in existing[name].variables}
+    declared: dict[str, Variable] = {}
+    for name in sorted(profile.assets.keys() & existing.keys()):
+        declared = {**existing[name].variables, **declared}
     columns = tuple(
         _column(profile, profile.columns[title], kind, declared) for title, kind in types.items()
     )
@@ -62,8 +64,10 @@ def understand(
 
 
 def _column(
-    profile: Profile, column: ColumnProfile, kind: VariableType, declared: set[str]
+    profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
 ) -> UnderstoodColumn:
+    known = declared.get(column.name)  # an import changes no declared variable
+    unit = known.unit if known else split_title(column.title).unit
     wrong, first = (0, list[BadLine]()) if profile.strict else column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
@@ -71,8 +75,8 @@ def _column(
         title=column.title,
         name=column.name,
         type=kind,
-        unit=split_title(column.title).unit if kind == "number" else None,
-        new=column.name not in declared,
+        unit=unit if kind == "number" else None,
+        new=known is None,
         values=column.filled - wrong,
         missing=max(0, empty),
         bad=column.marked + wrong,

@@ -71,6 +71,16 @@ def test_what_is_declared_wins_over_what_the_file_looks_like(importer):
     assert after.variables["new"] == Variable()
 
 
+def test_the_unit_that_is_shown_is_the_one_that_is_stored(importer):
+    known = Asset(name="oven-1", variables={"heat": Variable(), "wet": Variable(unit="%")})
+    importer.plant = Plant(Assets(known))
+    rows = "ts,heat [°C],wet,new [bar]\n2015-01-01 06:00:00,7,1,5\n"
+    shown = importer.readings(rows, asset="oven-1").understood.columns
+    assert [column.unit for column in shown] == [None, "%", "bar"]
+    after = importer.plant.assets.get("oven-1").variables
+    assert [after[column.name].unit for column in shown] == [None, "%", "bar"]
+
+
 def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
     importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable(type="number")})))
     importer.expect_refusal(
