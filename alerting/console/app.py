@@ -96,6 +96,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = (
     *(
+        predict_api.router,  # first, as the one that programs ask most often
         api.router,
         definition_api.router,
         preview_api.router,
@@ -105,7 +106,6 @@ PROGRAMS = (
         operate_api.router,
         report_api.router,
         ingest_api.router,
-        predict_api.router,
         predict_jobs_api.router,
         series_api.router,
         asset_api.router,

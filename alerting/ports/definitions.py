@@ -145,8 +145,7 @@ class Assets(Protocol):
     def get(self, name: str) -> Asset | None: ...
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        """Return the valid assets of these names, by name, without the latencies of their
-        sources."""
+        """Return the valid assets of these names, by name."""
 
     def faulty(self) -> dict[str, list[str]]:
         """Return, by name, the faults of the asset documents that are left out."""

@@ -61,11 +61,13 @@ class Wanted:
 
 
 class WantedHistory(NamedTuple):
-    """Variables of one asset whose readings after `start` are wanted, with its events."""
+    """Variables of one asset whose readings after `start` are wanted, with its events; without
+    `with_events` there may be none."""
 
     asset: Asset
     start: datetime
     names: tuple[str, ...]
+    with_events: bool = True
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,9 @@ def load_each(
 ) -> "dict[str, History]":
     """Return `load_histories` of a store that gains nothing by reading several assets at once."""
     found = {}
-    for asset, start, names in wanted:
+    for asset, start, names, with_events in wanted:
         try:
-            found[asset.name] = readings.load(asset, start, end, names, events_since=start)
+            found[asset.name] = readings.load(asset, start, end, names, start, with_events)
         except UserError:
             continue
     return found

@@ -128,6 +128,7 @@ def test_what_concerns_the_whole_plant_is_refused_and_not_in_the_menu(client, ad
             {"definition": "hot-2", "asset": "oven-2", "at": "2026-01-05T03:00:00Z"},
         ),
         ("/api/v1/definitions/hot-2/predict", {"asset": "oven-2"}),
+        ("/api/v1/definitions/hot-2/predict-batch", {"assets": ["oven-2"]}),
     ],
 )
 def test_no_write_reaches_what_is_out_of_scope(platform, client, path, body):

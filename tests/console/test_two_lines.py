@@ -536,6 +536,7 @@ def bodies_of(path, line):
         ],
         **bodies_of_handovers(line, oven),
         "/predict": [{"asset": asset} for asset in (oven, fan, f"{FIRST}-oven")],
+        "/predict-batch": [{"assets": [oven, fan, f"{FIRST}-oven"]}],
         "/predict-jobs": [{"address": "s3://bucket/a.parquet"}],
         "/retry": [
             {"id": f"{names_of(line).episodes[1]}:raised:mail"},

@@ -103,7 +103,9 @@ class MemoryAssets:
         return found and found.with_latencies(self._sources.latencies())
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        return {name: self._assets[name] for name in names if name in self._assets}
+        latencies = self._sources.latencies()
+        known = (self._assets[name] for name in names if name in self._assets)
+        return {asset.name: asset.with_latencies(latencies) for asset in known}
 
     def faulty(self) -> dict[str, list[str]]:
         return {}

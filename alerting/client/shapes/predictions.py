@@ -5,6 +5,45 @@ from typing import Literal, NotRequired, TypedDict
 from alerting.client.shapes.shared import Contribution
 from alerting.client.values import Instant
 
+PredictedView = TypedDict(
+    "PredictedView",
+    {
+        "lead": str,
+        "low": float,
+        "median": float,
+        "high": float,
+    },
+)
+"""A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
+
+PredictionView = TypedDict(
+    "PredictionView",
+    {
+        "definition": str,
+        "revision": int | None,
+        "model_version": int | None,
+        "asset": str,
+        "at": str | None,
+        "score": float | None,
+        "threshold": float | None,
+        "would_raise": bool | None,
+        "unknown": str | None,
+        "contributions": list[Contribution],
+        "forecast": list[PredictedView],
+    },
+)
+"""A score, or why it is unknown."""
+
+AssetPredictionView = TypedDict(
+    "AssetPredictionView",
+    {
+        "asset": str,
+        "prediction": PredictionView | None,
+        "fault": str | None,
+    },
+)
+"""The answer about one of several assets."""
+
 JobBody = TypedDict(
     "JobBody",
     {
@@ -51,6 +90,15 @@ JobView = TypedDict(
 )
 """A predict job."""
 
+PredictBatchBody = TypedDict(
+    "PredictBatchBody",
+    {
+        "assets": list[str],
+        "at": NotRequired[Instant | None],
+    },
+)
+"""A question about several assets."""
+
 SentRow = TypedDict(
     "SentRow",
     {
@@ -71,31 +119,10 @@ PredictBody = TypedDict(
 )
 """A question about one asset."""
 
-PredictedView = TypedDict(
-    "PredictedView",
+PredictionBatchView = TypedDict(
+    "PredictionBatchView",
     {
-        "lead": str,
-        "low": float,
-        "median": float,
-        "high": float,
+        "answers": list[AssetPredictionView],
     },
 )
-"""A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
-
-PredictionView = TypedDict(
-    "PredictionView",
-    {
-        "definition": str,
-        "revision": int | None,
-        "model_version": int | None,
-        "asset": str,
-        "at": str | None,
-        "score": float | None,
-        "threshold": float | None,
-        "would_raise": bool | None,
-        "unknown": str | None,
-        "contributions": list[Contribution],
-        "forecast": list[PredictedView],
-    },
-)
-"""A score, or why it is unknown."""
+"""An answer about each asset."""

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -20,19 +20,21 @@ from alerting.usecases.registry.model_cache import ModelCache
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
-AT_ONCE = 2
+MOST_TOGETHER = 16
+"""Questions that one computation answers: more, and the first of them waits for all."""
 MOST_WAITING = 100
 MOST_LOADING = 4
 MOST_MODEL_BYTES = 256 << 20
 LOAD_WITHIN_S = 10.0
 """Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
 may find it done."""
+Q = TypeVar("Q")
 T = TypeVar("T")
 _Key = tuple[str, int]
 _FAULT_LASTS_S = 5.0
 
 
-class _NotLoaded(Exception):
+class NotLoaded(Exception):
     """Signal: a prediction needs a model that is not loaded."""
 
     def __init__(self, definition: Definition, version: int) -> None:
@@ -46,8 +48,18 @@ class _Fault(NamedTuple):
     why: str
 
 
+class _Batch(NamedTuple):
+    """Questions that wait to be answered together, and where each answer goes."""
+
+    questions: list[Any]
+    answers: "list[asyncio.Future[Any]]"
+
+
 class Predictor:
     """Champions that this process has loaded, and the predictions under way. For one event loop.
+
+    Questions of the same key that wait for their turn are answered by one computation, at most
+    `MOST_TOGETHER`. One that finds a turn free does not wait for others.
 
     A model is loaded at its first prediction, in a thread of its own: predictions of loaded models
     go on meanwhile. One that is promoted later has another version, and is loaded then. The hashes
@@ -60,15 +72,18 @@ class Predictor:
         self._load_within_s = load_within_s
         self._loading: dict[_Key, Future[BaseException | None]] = {}
         self._faults: dict[_Key, _Fault] = {}
-        self._limiter = CapacityLimiter(AT_ONCE)
+        self._turn = CapacityLimiter(1)  # two threads of Python take more CPU, and are no faster
+        self._turn_alone = CapacityLimiter(1)
         self._waiting = 0
+        self._batches: dict[Hashable, _Batch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
         """Return a model that is loaded. Raises ModelUnavailable if it could not be loaded a moment
         ago.
 
-        Within `run` only: a model that is not loaded ends the computation, which `run` begins again
-        with the model.
+        Within `run` and `ask` only: a model that is not loaded ends the computation, which begins
+        again with the model.
         """
         model = self._cache.loaded(definition, version)
         if model is not None:
@@ -76,31 +91,89 @@ class Predictor:
         fault = self._faults.get((definition.name, version))
         if fault is not None and time.monotonic() < fault.until:
             raise ModelUnavailable(fault.why)
-        raise _NotLoaded(definition, version)
+        raise NotLoaded(definition, version)
 
     async def run(self, compute: Callable[[], T]) -> T:
-        """Compute in a thread, a few at once, once all models are loaded that `compute` gets.
+        """Compute in a thread, one after another, once all models are loaded that `compute` gets.
+        What `ask` computes does not wait for it.
 
         Raises HTTPException 429 if too many predictions wait, and 503 if a model takes longer to
         load than a prediction waits.
         """
+        self._admit(1)
+        try:
+            return await self._compute(compute, self._turn_alone)
+        finally:
+            self._waiting -= 1
+
+    async def ask(
+        self, key: Hashable, questions: Sequence[Q], answer: Callable[[Sequence[Q]], Sequence[T]]
+    ) -> list[T]:
+        """Return the answers to questions, computed as by `run`, together with those of other
+        requests with an equal key. What `answer` raises, all questions of its computation raise."""
+        self._admit(len(questions))
+        try:
+            return await asyncio.gather(*[self._join(key, one, answer) for one in questions])
+        finally:
+            self._waiting -= len(questions)
+
+    def _admit(self, number: int) -> None:
         if self._waiting >= MOST_WAITING:
             detail = (
                 f"{MOST_WAITING} predictions are under way or waiting; ask again after a second"
             )
             raise HTTPException(429, detail, {"retry-after": "1"})
-        self._waiting += 1
-        try:
-            until = time.monotonic() + self._load_within_s
-            while True:
-                try:
-                    return await run_sync(compute, limiter=self._limiter)
-                except _NotLoaded as missing:
-                    await self._load(missing, until)
-        finally:
-            self._waiting -= 1
+        self._waiting += number
 
-    async def _load(self, missing: _NotLoaded, until: float) -> None:
+    def _join(
+        self, key: Hashable, question: Q, answer: Callable[[Sequence[Q]], Sequence[T]]
+    ) -> "asyncio.Future[T]":
+        """Return the answer to come of a batch that has not begun."""
+        batch = self._batches.get(key)
+        if batch is None or len(batch.questions) >= MOST_TOGETHER:
+            batch = self._batches[key] = _Batch([], [])
+            task = asyncio.create_task(self._answer(key, batch, answer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        coming: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        batch.questions.append(question)
+        batch.answers.append(coming)
+        return coming
+
+    async def _answer(
+        self, key: Hashable, batch: _Batch, answer: Callable[[Sequence[Q]], Sequence[T]]
+    ) -> None:
+        def begin() -> None:
+            if self._batches.get(key) is batch:
+                del self._batches[key]
+
+        try:
+            found = await self._compute(lambda: answer(batch.questions), self._turn, begin)
+        except BaseException as fault:
+            for coming in batch.answers:
+                if not coming.done():
+                    coming.set_exception(fault)
+            return
+        for coming, one in zip(batch.answers, found, strict=True):
+            if not coming.done():
+                coming.set_result(one)
+
+    async def _compute(
+        self,
+        compute: Callable[[], T],
+        turn: CapacityLimiter,
+        begin: Callable[[], object] = bool,
+    ) -> T:
+        until = time.monotonic() + self._load_within_s
+        while True:
+            try:
+                async with turn:
+                    begin()
+                    return await run_sync(compute)
+            except NotLoaded as missing:
+                await self._load(missing, until)
+
+    async def _load(self, missing: NotLoaded, until: float) -> None:
         """Wait for a model's load, perhaps begun here. Raises HTTPException 503 at `until`."""
         key = missing.definition.name, missing.version
         loading = self._loading.get(key)
@@ -122,9 +195,7 @@ class Predictor:
         if fault is not None:
             raise fault
 
-    def _read(
-        self, missing: _NotLoaded, key: _Key, loading: "Future[BaseException | None]"
-    ) -> None:
+    def _read(self, missing: NotLoaded, key: _Key, loading: "Future[BaseException | None]") -> None:
         """Load a model; note its fault for a moment, so that predictions name it at once."""
         fault: BaseException | None = None
         try:

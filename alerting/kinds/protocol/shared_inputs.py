@@ -50,15 +50,21 @@ class FeatureRows:
 @dataclass(frozen=True)
 class ReadSpan:
     """Readings that the last evaluation on an asset has read: of some variables after `start`,
-    `size` values. The next one begins there or later."""
+    `size` values, perhaps with events. The next one begins there or later."""
 
     start: datetime
     names: frozenset[str]
     size: int
+    with_events: bool
 
-    def with_another(self, start: datetime, names: frozenset[str], size: int) -> ReadSpan:
+    def with_another(self, other: ReadSpan) -> ReadSpan:
         """Return what was read with another request."""
-        return ReadSpan(min(self.start, start), self.names | names, max(self.size, size))
+        return ReadSpan(
+            min(self.start, other.start),
+            self.names | other.names,
+            max(self.size, other.size),
+            self.with_events or other.with_events,
+        )
 
 
 @dataclass(frozen=True)
@@ -181,13 +187,14 @@ class SharedInputs:
                     self._coming[one],
                     starts[one],
                     tuple(v for v in self._coming[one].variables if v in span.names),
+                    span.with_events,
                 )
                 for one, span in chosen.items()
             ],
             until,
         )
         self._fetched = {
-            one: _Loaded(starts[one], until, chosen[one].names, True, history)
+            one: _Loaded(starts[one], until, chosen[one].names, chosen[one].with_events, history)
             for one, history in histories.items()
         }
         for one in names[: names.index(name)] + list(chosen):
@@ -215,19 +222,16 @@ class SharedInputs:
             loaded = inputs.loaded
             if loaded is None or not loaded.covers(*key):
                 loaded = self._load(inputs, asset, *key)
-            self._note(inputs, start, key[2], loaded.history.readings.size)
+            size = loaded.history.readings.size
+            self._note(inputs, ReadSpan(start, key[2], size, with_events))
             return _part(loaded, start, end, key[2])
 
         return inputs.parts.get(key, compute, lambda part: part.readings.size)
 
-    def _note(
-        self, inputs: _AssetInputs, start: datetime, names: frozenset[str], size: int
-    ) -> None:
+    def _note(self, inputs: _AssetInputs, read: ReadSpan) -> None:
         """Note what was read of an asset, for the next evaluations."""
         span = inputs.span
-        both = (
-            ReadSpan(start, names, size) if span is None else span.with_another(start, names, size)
-        )
+        both = read if span is None else span.with_another(read)
         inputs.span = both
         self._spans[inputs.name] = both
 

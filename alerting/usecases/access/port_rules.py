@@ -209,6 +209,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "readings": {
         "load": asked("asset", _readable, refuse),
         "load_many": writing_all("wanted", lambda sight, wanted: sight.reads(wanted.asset)),
+        "load_histories": writing_all("wanted", lambda sight, one: _readable(sight, one.asset)),
         "newest_values": asked("asset", _readable, refuse),
         "index_newest": allowed,
         "newest_readings": read_visible,

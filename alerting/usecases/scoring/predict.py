@@ -1,6 +1,6 @@
 """The score of one asset at one instant, as live evaluation. Nothing is stored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -8,7 +8,7 @@ from functools import partial
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import NotFound, UserError, unknown_definition
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ModelDefinition, Revision
+from alerting.definitions.model import Definition, ModelDefinition
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol.evaluation import (
@@ -18,14 +18,15 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
 )
 from alerting.kinds.protocol.scoring import ScoreDetails, ScoringKind
-from alerting.kinds.protocol.shared_inputs import SharedInputs
+from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
 from alerting.kinds.registry import kind_of
-from alerting.ports import Assets, EvaluationPorts, ModelUnavailable, Predicted, Readings
+from alerting.ports import EvaluationPorts, ModelUnavailable, Predicted, Readings
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.store import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.scoring.given import GivenReadings
+from alerting.usecases.scoring.question import PredictQuestion
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -72,6 +73,153 @@ class _Question:
         )
 
 
+class PredictionBatch:
+    """Questions about one definition that are answered together: what they share is read once.
+
+    Each answer is, bit for bit, the one to the question alone, as of the instant of the batch. The
+    assets that are asked about the same instant probably need readings as the first of them: they
+    are read at once.
+    """
+
+    def __init__(
+        self,
+        platform: EvaluationPorts,
+        models: LoadedModels,
+        name: str,
+        questions: Collection[PredictQuestion],
+    ) -> None:
+        """Read what the questions share. Raises NotFound for an unknown definition, and UserError
+        for one whose model gives no score to a single instant."""
+        revisions = platform.definitions.visible_revisions(name)
+        if not revisions:
+            known = [revision.name for revision in platform.definitions.latest_revisions()]
+            raise NotFound(unknown_definition(name, known))
+        self._kind = scoring_kind(revisions[-1].definition)
+        self._platform = platform
+        self._models = models
+        self._revisions = revisions
+        self._questions = questions
+        self._assets = platform.assets.get_many({one.asset for one in questions})
+        self._decisions = platform.decisions.histories([name]).get(name, [])
+        self._now = platform.clock.now()
+        self._spans: dict[str, ReadSpan] = {}
+        self._shared = SharedInputs(platform.readings, self._spans, with_twins=False)
+        self._expected: set[datetime] = set()
+        self._latencies: dict[str, timedelta] = {}
+
+    def answer(self, question: PredictQuestion) -> Prediction:
+        """Return the score of an asset, of the stored readings: see `predict`."""
+        asset = self._require_match(question.asset)
+        until = self._until(asset, question.at)
+        versions = partial(segments, self._revisions, self._decisions)
+        found = self._predict(
+            _Question(self._platform, self._models, asset, until, versions, named=False),
+            self._shared,
+        )
+        self._expect_others(asset.name, until)
+        return found
+
+    def answer_given(self, question: PredictQuestion, given: Readings) -> Prediction:
+        """Return the score of an asset, of given readings: see `predict`."""
+        asset = self._require_match(question.asset)
+        answer = present_answer(self._revisions, self._decisions)
+        span = given.span(asset.name)
+        by_twin = serves_twin(self._decisions, answer.version, self._now)
+
+        def present(start: datetime, end: datetime) -> Sequence[VersionInterval]:
+            return [
+                VersionInterval(
+                    start, end, answer.revision, answer.version, by_twin, awaited=answer.awaited
+                )
+            ]
+
+        readings = GivenReadings(given, [asset.name], self._platform.readings)
+        return self._predict(
+            _Question(
+                replace(self._platform, readings=readings),
+                self._models,
+                asset,
+                question.at or (span[1] if span else self._now),
+                present,
+                named=True,
+            ),
+            SharedInputs(readings, with_twins=False),
+        )
+
+    def _until(self, asset: Asset, at: datetime | None) -> datetime:
+        latency = self._latencies.get(asset.name)
+        if latency is None:
+            latency = self._revisions[-1].definition.latency(asset, self._platform.latency)
+            self._latencies[asset.name] = latency
+        known = self._now - latency
+        return known if at is None else min(at, known)
+
+    def _expect_others(self, answered: str, until: datetime) -> None:
+        """Expect that the other assets of an instant need readings as the first one."""
+        span = self._spans.get(answered)
+        if span is None or until in self._expected:
+            return
+        self._expected.add(until)
+        asked = ((self._assets.get(one.asset), one.at) for one in self._questions)
+        others = [
+            asset
+            for asset, at in asked
+            if asset and asset.name not in self._spans and self._until(asset, at) == until
+        ]
+        self._spans.update(dict.fromkeys((one.name for one in others), span))
+        self._shared.expect(others, until)
+
+    def _require_match(self, name: str) -> Asset:
+        asset = self._assets.get(name) or require_asset(self._platform.assets, name)
+        latest = self._revisions[-1]
+        if not matching_assets(latest.definition, [asset]):
+            raise UserError(
+                f"{latest.name!r} does not apply to {name}; it applies to "
+                f"{', '.join(latest.definition.assets)}"
+            )
+        return asset
+
+    def _predict(self, question: _Question, shared: SharedInputs) -> Prediction:
+        asset = question.asset
+        [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
+        number = in_force.revision.number if in_force.revision else None
+        name = self._revisions[-1].name
+        blank = Prediction(
+            name, asset.name, None, None, None, None, None, number, in_force.model_version
+        )
+        start = question.until - _stride(self._kind, self._models, in_force, asset)
+        evaluated = question.evaluate(start, question.until, shared)
+        scored = _last_scored(evaluated)
+        if (
+            scored is not None and len(question.versions(start, question.until)) > 1
+        ):  # the result has the last version's readings
+            instant = from_millis(int(scored.at[-1]))
+            evaluated = question.evaluate(instant - _MOMENT, instant, shared)
+            scored = _last_scored(evaluated)
+        if scored is None:
+            return replace(
+                blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
+            )
+        found = replace(
+            blank,
+            at=from_millis(int(scored.at[-1])),
+            threshold=scored.threshold if scored.has_alarm else None,
+            model_version=scored.model_version,
+        )
+        if scored.unknown[-1]:
+            return replace(found, unknown=str(scored.unknown[-1]))
+        score = float(scored.score[-1])
+        details = (
+            ScoreDetails()
+            if evaluated.history is None
+            else self._kind.details(asset, evaluated.history, scored, shared)
+        )
+        found = replace(found, contributions=details.contributions, forecast=details.forecast)
+        if not scored.has_alarm:
+            return found
+        return replace(found, score=score, would_raise=score >= scored.threshold)
+
+
 def predict(
     platform: EvaluationPorts,
     models: LoadedModels,
@@ -89,51 +237,9 @@ def predict(
     UserError for a definition whose model gives no score to a single instant, and for an asset to
     which it does not apply.
     """
-    revisions = platform.definitions.visible_revisions(name)
-    if not revisions:
-        known = [revision.name for revision in platform.definitions.latest_revisions()]
-        raise NotFound(unknown_definition(name, known))
-    latest = revisions[-1]
-    kind = scoring_kind(latest.definition)
-    asset = _require_match(platform.assets, latest, asset_name)
-    question = _question(platform, models, revisions, asset, at, given)
-    [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
-    number = in_force.revision.number if in_force.revision else None
-    blank = Prediction(
-        name, asset.name, None, None, None, None, None, number, in_force.model_version
-    )
-    shared = SharedInputs(question.platform.readings, with_twins=False)
-    start = question.until - _stride(kind, models, in_force, asset)
-    evaluated = question.evaluate(start, question.until, shared)
-    scored = _last_scored(evaluated)
-    if (
-        scored is not None and len(question.versions(start, question.until)) > 1
-    ):  # the result has the last version's readings
-        instant = from_millis(int(scored.at[-1]))
-        evaluated = question.evaluate(instant - _MOMENT, instant, shared)
-        scored = _last_scored(evaluated)
-    if scored is None:
-        return replace(
-            blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
-        )
-    found = replace(
-        blank,
-        at=from_millis(int(scored.at[-1])),
-        threshold=scored.threshold if scored.has_alarm else None,
-        model_version=scored.model_version,
-    )
-    if scored.unknown[-1]:
-        return replace(found, unknown=str(scored.unknown[-1]))
-    score = float(scored.score[-1])
-    details = (
-        ScoreDetails()
-        if evaluated.history is None
-        else kind.details(asset, evaluated.history, scored, shared)
-    )
-    found = replace(found, contributions=details.contributions, forecast=details.forecast)
-    if not scored.has_alarm:
-        return found
-    return replace(found, score=score, would_raise=score >= scored.threshold)
+    question = PredictQuestion(asset_name, at)
+    batch = PredictionBatch(platform, models, name, [question])
+    return batch.answer(question) if given is None else batch.answer_given(question, given)
 
 
 def _last_scored(evaluated: TargetEvaluation) -> ScoredRows | None:
@@ -154,48 +260,6 @@ def scoring_kind(definition: Definition) -> ScoringKind:
         f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has "
         f"no score; see its values with: alerting why {definition.name} ASSET"
     )
-
-
-def _require_match(assets: Assets, latest: Revision, name: str) -> Asset:
-    asset = require_asset(assets, name)
-    if not matching_assets(latest.definition, [asset]):
-        raise UserError(
-            f"{latest.name!r} does not apply to {name}; it applies to "
-            f"{', '.join(latest.definition.assets)}"
-        )
-    return asset
-
-
-def _question(
-    platform: EvaluationPorts,
-    models: LoadedModels,
-    revisions: Sequence[Revision],
-    asset: Asset,
-    at: datetime | None,
-    given: Readings | None,
-) -> _Question:
-    latest = revisions[-1]
-    decisions = platform.decisions.histories([latest.name]).get(latest.name, [])
-    now = platform.clock.now()
-    if given is None:
-        known = now - latest.definition.latency(asset, platform.latency)
-        until = known if at is None else min(at, known)
-        return _Question(
-            platform, models, asset, until, partial(segments, revisions, decisions), named=False
-        )
-    answer = present_answer(revisions, decisions)
-    span = given.span(asset.name)
-    by_twin = serves_twin(decisions, answer.version, now)
-
-    def present(start: datetime, end: datetime) -> Sequence[VersionInterval]:
-        return [
-            VersionInterval(
-                start, end, answer.revision, answer.version, by_twin, awaited=answer.awaited
-            )
-        ]
-
-    platform = replace(platform, readings=GivenReadings(given, [asset.name], platform.readings))
-    return _Question(platform, models, asset, at or (span[1] if span else now), present, named=True)
 
 
 def _stride(

@@ -38,6 +38,7 @@ BY_STATE = {
     "GET /api/v1/series": "must lie after start|a shorter span|is a category|is a boolean",
     "POST /api/v1/definitions/{name}/predict": "has no model|has no champion|there is no asset|"
     r"row \d+: |has no variable",
+    "POST /api/v1/definitions/{name}/predict-batch": "has no model|has no champion",
     "GET /api/v1/occurrences": "give above",
     "POST /api/v1/labels": "must begin before|at most a year|has not begun|a reason is needed",
     "POST /api/v1/definitions/{name}/predict-jobs": "has no model|has no champion",

@@ -10,73 +10,13 @@ from fastapi import HTTPException
 
 from alerting.console import gate
 from alerting.console.api import predictor
-from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
-from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.sync import apply
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.registry.registration import register_model
-from tests import small_models
-from tests.builders import too_hot
 from tests.helpers.console.api import SENDER, VIEWER, expect_problem
-from tests.in_memory_platform import in_memory_platform
+from tests.helpers.scored_ovens import CUTOFF, END, promote, scored_ovens, two_models  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.models
 
 PATH = "/api/v1/definitions/too-moist/predict"
-CUTOFF, END = (small_models.START + timedelta(hours=hours) for hours in (20, 33.5))
 ASKED = {"asset": "oven-1"}
-
-
-@pytest.fixture(scope="module")
-def models():
-    data = small_models.dataset(hours=40)
-    kept = {b"1": 2.0, b"2": -2.0}
-    return {
-        version: small_models.linear_model(
-            data.plan, data.rows, {"humidity.last": weight}, training_cutoff=CUTOFF
-        )
-        for version, weight in kept.items()
-    }
-
-
-def promote(platform, version, at):
-    register_model(
-        platform, "too-moist", f"run-{version}", {"version": str(version).encode()}, {}, {}
-    )
-    first = DecisionRecord(
-        "too-moist",
-        at,
-        1,
-        version,
-        None,
-        True,
-        True,
-        "promote",
-        "better",
-        {},
-        f"run-{version}",
-        "platform",
-    )
-    platform.decisions.add(first)
-
-
-@pytest.fixture
-def platform(models, monkeypatch):
-    history = small_models.line(40)
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
-    made = in_memory_platform()
-    made.assets.store_assets([history.asset])
-    rows = [
-        ReadingRow("oven-1", t.to_pydatetime(), row.dropna().to_dict())
-        for t, row in history.readings.loc[:END].iterrows()
-    ]
-    add_readings(made, rows, small_models.START)
-    documents = [definition_document(small_models.definition()), too_hot(variable="humidity")]
-    apply(made, documents, "ada", small_models.START, "test")
-    promote(made, 1, CUTOFF)
-    made.clock.instant = END
-    return made
 
 
 def ask(client, body=ASKED, path=PATH, headers=VIEWER):

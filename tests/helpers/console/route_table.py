@@ -25,6 +25,7 @@ TABLE = {
         GET ~/definitions/{name}/revisions/{number},
         GET ~/definitions/{name}/diff,
         POST ~/definitions/{name}/predict,
+        POST ~/definitions/{name}/predict-batch,
         GET ~/models,
         GET ~/definitions/{name}/models,
         GET ~/definitions/{name}/trainings,

@@ -143,6 +143,7 @@ VALID = {
         "duplicates": "last",
         "skip_bad": True,
     },
+    "PredictBatchBody": {"assets": ["oven-1"], "at": "2026-01-05T02:00:00Z"},
     "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
     "LabelBody": {
         "asset": "oven-1",

@@ -97,6 +97,8 @@ def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
     stores.sources.store_document({"name": "plc", "kind": "http", "latency": "7m"})
     stores.assets.store_assets([Asset(name="oven-1", variables={"t": Variable(source="plc")})])
     assert stores.assets.find_matching(["oven-*"]) == stores.assets.all()
+    found = stores.assets.get_many(["oven-1"])["oven-1"]
+    assert found.latency("t", timedelta(0)) == timedelta(minutes=7)
 
 
 def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):

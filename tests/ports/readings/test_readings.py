@@ -176,7 +176,7 @@ def test_histories_of_many_assets_are_those_of_each(stores):
     ]
     found = stores.readings.load_histories(wanted, at(8))
     assert {"oven-1", "oven-2"} <= found.keys() <= {"oven-1", "oven-2", "oven-3"}
-    for asset, start, of_asset in wanted:
+    for asset, start, of_asset, _ in wanted:
         if asset.name not in found:
             continue
         alone = stores.readings.load(asset, start, at(8), of_asset, events_since=start)
@@ -184,6 +184,12 @@ def test_histories_of_many_assets_are_those_of_each(stores):
         pd.testing.assert_frame_equal(found[asset.name].events, alone.events)
         assert found[asset.name].event_types == alone.event_types
     assert len(found["oven-2"].events) == 3
+    without = WantedHistory(assets[1], at(3), ("moisture",), with_events=False)
+    found = stores.readings.load_histories([wanted[0], without], at(8))
+    alone = stores.readings.load(assets[1], at(3), at(8), ("moisture",), with_events=False)
+    pd.testing.assert_frame_equal(found["oven-2"].readings, alone.readings)
+    assert (len(found["oven-2"].events), found["oven-2"].event_types) == (0, ())
+    assert found["oven-1"].event_types
 
 
 def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):

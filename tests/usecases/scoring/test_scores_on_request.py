@@ -22,7 +22,8 @@ from alerting.ports import FixedClock
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.explain.explain import why
 from alerting.usecases.registry.model_cache import ModelCache
-from alerting.usecases.scoring.predict import predict
+from alerting.usecases.scoring.predict import PredictionBatch, predict
+from alerting.usecases.scoring.question import PredictQuestion
 from alerting.usecases.scoring.sent import sent_readings
 from tests.builders import at, too_hot
 from tests.helpers.scored_lines import FORECAST
@@ -67,6 +68,16 @@ def test_the_score_of_an_asset_is_the_one_that_evaluation_stored(served):
     assert bool(found.forecast) == (kind == FORECAST)
     assert all(p.low <= p.median <= p.high for p in found.forecast)
     assert list(platform.scores.for_interval(name, at(0), at(100 * DAY))) == before
+
+
+def test_questions_that_are_answered_together_have_the_answers_of_each_alone(served):
+    _, platform, name, asset, stored = served
+    models = ModelCache(platform)
+    instants = [row["ts"] for row in stored[::13]]
+    asked = [PredictQuestion(asset, ts) for ts in (*instants, *reversed(instants))]
+    batch = PredictionBatch(platform, models, name, asked)
+    alone = [predict(platform, models, name, asset, one.at) for one in asked]
+    assert [batch.answer(one) for one in asked] == alone
 
 
 def test_rows_that_are_sent_give_the_same_number_as_stored_ones(served):

@@ -108,12 +108,13 @@ class MongoReadings:
     def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
         """Return the histories of assets, without those with a computed variable or a value of the
         wrong type."""
-        event_types = tuple(self._assets.event_types())
         measured = [one for one in wanted if not any(map(one.asset.is_computed, one.names))]
         columns = self.load_many(
-            [Wanted(a.name, types_of(a, names), start) for a, start, names in measured], end
+            [Wanted(a.name, types_of(a, names), start) for a, start, names, _ in measured], end
         )
-        with_events = self._assets_with_events([one.asset.name for one in measured])
+        by_events = [one.asset.name for one in measured if one.with_events]
+        event_types = tuple(self._assets.event_types()) if by_events else ()
+        with_events = self._assets_with_events(by_events) if by_events else set()
         return {
             one.asset.name: History(
                 one.asset,
@@ -121,7 +122,7 @@ class MongoReadings:
                 load_events(self._events, one.asset.name, event_types, end, one.start)
                 if one.asset.name in with_events
                 else no_events(),
-                event_types,
+                event_types if one.with_events else (),
                 found.doubts,
             )
             for one in measured
