@@ -1,7 +1,7 @@
 """Forecasters: their parameters, their fit on values ahead, and the read of a fitted one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,8 @@ class Task:
 
     `last`: position of the last known value; `lags`: positions of the values before it, the oldest
     first, `step_ms` apart. `seasonal`: by lead, position of the value one season before; empty
-    without season.
+    without season. `strongest`: the columns that trees take, by the parameter `of`, as earlier fits
+    chose them on the same rows with the same seed; None where a fit chooses for itself.
     """
 
     columns: Columns
@@ -66,6 +67,7 @@ class Task:
     leads_ms: tuple[int, ...]
     above: float | None
     below: float | None
+    strongest: dict[str, Positions] | None = field(default=None, compare=False)
 
     def model(self, core: Naive | Smoothing | LinearForecaster | Boosted) -> FittedForecast:
         """Return the forecaster with this core."""
@@ -247,7 +249,10 @@ def _fit_trees(
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual)
-    rows, wanted = _at_leads(matrix, _strongest_columns(task, matrix, target, seed), leads, target)
+    strongest = {} if task.strongest is None else task.strongest
+    if params["of"] not in strongest:
+        strongest[params["of"]] = _strongest_columns(task, matrix, target, seed)
+    rows, wanted = _at_leads(matrix, strongest[params["of"]], leads, target)
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
         rows,

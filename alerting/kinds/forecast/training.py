@@ -49,7 +49,8 @@ from alerting.readings.history import duration_millis
 _BASELINES = (PERSISTENCE, SEASONAL)
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
-# a trial is fitted on fewer rows of a fold: so many at all leads, but at least so many
+# a trial is fitted on fewer rows of a fold, evenly: each row counts once for each lead, and
+# together they are about _MOST_TRIED, unless those are less than _LEAST_TRIED rows
 _MOST_TRIED = 16_000
 _LEAST_TRIED = 2_000
 
@@ -245,6 +246,8 @@ class _FamilySearch:
         self.folds, self.notes, self.has_warnings = forecast_folds(
             dataset, definition.learning.folds
         )
+        task = task_of(definition, dataset.plan)
+        self.tasks = {fold.number: replace(task, strongest={}) for fold in self.folds}
         self.matrix = dataset.matrix
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
         self.chance = NOTHING_TRIED
@@ -252,12 +255,11 @@ class _FamilySearch:
 
     def attempt(self, params: Mapping[str, Any]) -> float:
         """Fit and score one parameter set on every fold. Returns its mean CRPS."""
-        task = task_of(self.definition, self.dataset.plan)
         losses: list[Floats] = []
         risks: list[Floats] = []
         shifted: list[Floats] = []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
-            model = self._fit(params, task, fold)
+            model = self._fit(params, fold)
             quantiles = model.quantiles(self.matrix[fold.test])
             losses.append(crps(quantiles, self.dataset.future[fold.test]))
             if not self.has_warnings:
@@ -297,13 +299,17 @@ class _FamilySearch:
             loss[fold.test] = value
         return replace(found, metrics={**found.metrics, "crps": best.crps}, loss=loss)
 
-    def _fit(self, params: Mapping[str, Any], task: Task, fold: Fold) -> FittedForecast:
+    def _fit(self, params: Mapping[str, Any], fold: Fold) -> FittedForecast:
         future = self.dataset.future
         used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
         most = max(_LEAST_TRIED, _MOST_TRIED // future.shape[1])
         used = used[:: max(1, -(-len(used) // most))]
         return self.family.fit(
-            params, task, self.matrix[used], future[used], self.definition.learning.seed
+            params,
+            self.tasks[fold.number],
+            self.matrix[used],
+            future[used],
+            self.definition.learning.seed,
         )
 
 

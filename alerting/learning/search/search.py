@@ -161,11 +161,11 @@ class _Search:
         pruned = False
         for fold in self.folds:
             fitted.append(self._fit(params, fold))
-            trial.report(self._evaluate(params, fitted)[0].ap, len(fitted))
+            tried, scores = self._evaluate(params, fitted)
+            trial.report(tried.ap, len(fitted))
             if self.tried and len(fitted) < len(self.folds) and trial.should_prune():
                 pruned = True
                 break
-        tried, scores = self._evaluate(params, fitted)
         if pruned:
             tried = replace(tried, state="pruned")
         elif self.best is None or tried.ap > self.best.ap:

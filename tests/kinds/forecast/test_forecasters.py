@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import DefinitionRefused
+from alerting.kinds.forecast import families
 from alerting.kinds.forecast.distribution import (
     QUANTILES,
     conformal_shifts,
@@ -21,6 +22,7 @@ from alerting.kinds.forecast.model import FILE
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.trained import ModelRefused
+from tests.helpers import filter_line
 
 pytestmark = pytest.mark.models
 
@@ -140,6 +142,34 @@ def test_trees_on_many_columns_use_the_few_that_tell_most():
     noise_instead = wide.copy()
     noise_instead[:, matrix.shape[1] :][:, gains[matrix.shape[1] :] == 0] = 1e9
     assert forecast.quantiles(noise_instead).tobytes() == forecast.quantiles(wide).tobytes()
+
+
+def test_the_trials_of_a_search_choose_the_columns_of_a_fold_once(monkeypatch):
+    chosen = []
+
+    def choose_and_count(task, matrix, target, seed):
+        chosen.append((matrix.tobytes(), target.tobytes()))
+        return choose(task, matrix, target, seed)
+
+    choose = families._strongest_columns
+    monkeypatch.setattr(families, "_strongest_columns", choose_and_count)
+    learning = {"trials": 4, "folds": 2, "candidates": ["boosted_trees"]}
+    filter_line.trained_platform(learning=learning)
+    assert len(chosen) == len(set(chosen)) > 2
+
+
+def test_columns_that_an_earlier_fit_chose_give_the_same_trees():
+    matrix, future = rising()
+    noise = np.random.default_rng(5).normal(size=(len(matrix), 100))
+    wide = np.column_stack([matrix, noise])
+    names = (*TASK.columns.names, *(f"noise{number}" for number in range(100)))
+    task = replace(TASK, columns=Columns(names, {}))
+    shared = replace(task, strongest={})
+    family = FORECASTERS["boosted_trees"]
+    for of in ("level", "difference", "level"):
+        params = {**family.proven[0], "of": of, "rounds": 10}
+        alone, again = (family.fit(params, one, wide, future, 1) for one in (task, shared))
+        assert alone.files() == again.files()
 
 
 def test_the_rounds_of_trees_are_a_parameter():

@@ -40,6 +40,12 @@ def test_rows_that_differ_in_their_values_have_pairs_of_their_own():
     assert find(replace(rows, matrix=MATRIX[:, ::-1])).of == ((4, 5),)
 
 
+def test_another_seed_finds_pairs_of_its_own():
+    noise = np.random.default_rng(5).integers(0, 2, len(MATRIX)).astype(np.int8)
+    rows = LabelledRows(MATRIX, noise)
+    assert len({find(rows, 3, seed).of for seed in range(6)}) > 1
+
+
 @pytest.mark.parametrize("most", [0, 2, 3])
 def test_sets_that_ask_for_more_or_fewer_pairs_get_their_number(most):
     label = (MATRIX[:, 0] + MATRIX[:, 1] > 1).astype(np.int8)
