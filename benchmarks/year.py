@@ -220,7 +220,7 @@ def _sizes(database: MongoDatabase, platform: Platform) -> dict[str, Any]:
 
 
 def _summary(live: list[dict[str, float]]) -> dict[str, Any]:
-    def of(name: str) -> dict[str, float]:
+    def summarise(name: str) -> dict[str, float]:
         values = [day[name] for day in live]
         return {
             "median": round(statistics.median(values), 1),
@@ -228,7 +228,11 @@ def _summary(live: list[dict[str, float]]) -> dict[str, Any]:
             "median_cpu": round(statistics.median(day[f"{name}_cpu"] for day in live), 1),
         }
 
-    return {"stored_s": of("store"), "evaluated_s": of("evaluate"), "nights_s": of("night")}
+    return {
+        "stored_s": summarise("store"),
+        "evaluated_s": summarise("evaluate"),
+        "nights_s": summarise("night"),
+    }
 
 
 def _open_pages(platform: Platform, now: datetime) -> dict[str, Any]:
