@@ -86,9 +86,9 @@ class Lane:
 @dataclass(frozen=True)
 class AssetOverview:
     """What is known of an asset now. `above`, `below`: assets over it, the outermost first, and
-    directly under it; `definitions`: definitions of which it is one of the assets; `open`: open
-    alarms on it and below it; `lanes`: of the last 90 days; `importance`: decisions that measured
-    what the models in service use, by definition."""
+    directly under it; `definitions`: definitions of which it is one of the assets, with their
+    alarms on it; `open`: open alarms on it and below it; `lanes`: of the last 90 days;
+    `importance`: decisions that measured what the models in service use, by definition."""
 
     asset: Asset
     above: tuple[Asset, ...]
@@ -143,7 +143,9 @@ def asset_overview(
     for an unknown asset. Writes nothing."""
     asset = require_asset(platform.assets, name)
     known = AssetIndex(platform.assets.all())
-    watching = find_definitions(platform, now, WantedDefinitions(asset=name), "", MOST_DEFINITIONS)
+    watching = find_definitions(
+        platform, now, WantedDefinitions(asset=name), "", MOST_DEFINITIONS, alarms_on=(name,)
+    )
     names = [
         line.name
         for line in watching.lines

@@ -1,7 +1,7 @@
 """Overview of definitions: state, faults, last evaluation, model, raises, precision and load."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -120,15 +120,21 @@ def state_of(document: Document) -> str:
 
 
 def find_definitions(
-    platform: BacktestPorts, now: datetime, wanted: WantedDefinitions, after: str, limit: int
+    platform: BacktestPorts,
+    now: datetime,
+    wanted: WantedDefinitions,
+    after: str,
+    limit: int,
+    alarms_on: Collection[str] | None = None,
 ) -> FoundDefinitions:
-    """Return the page of wanted definitions behind a name, by name. Writes nothing."""
+    """Return the page of wanted definitions behind a name, by name. `alarms_on`: the assets whose
+    alarms are counted (None: all). Writes nothing."""
     documents = platform.definitions.documents()
     matching = [document for document in documents if _is_wanted(document, wanted)]
     rest = [document for document in matching if str(document.get("name")) > after]
     shown = rest[:limit]
     return FoundDefinitions(
-        tuple(_lines(platform, now, shown)),
+        tuple(_lines(platform, now, shown, alarms_on=alarms_on)),
         len(matching),
         Counter(map(state_of, documents)),
         tuple(sorted(p for p in {p for one in documents for p in _patterns(one)} if "*" not in p)),
@@ -161,6 +167,7 @@ def _lines(
     now: datetime,
     documents: Sequence[Document],
     runs_of: Callable[[Sequence[Revision]], Mapping[str, LastRuns]] = lambda _: {},
+    alarms_on: Collection[str] | None = None,
 ) -> list[DefinitionLine]:
     """Return the lines of documents, by one query of the alarms of all of them."""
     names = {str(document.get("name")) for document in documents}
@@ -179,7 +186,10 @@ def _lines(
     days = platform.budget.days
     since = now - max(days, RAISES_DAYS) * DAY
     alarms: dict[str, list[Alarm]] = {}
-    for alarm in platform.episodes.alarms(since, now, definitions=names) if names else ():
+    counted = (
+        platform.episodes.alarms(since, now, assets=alarms_on, definitions=names) if names else ()
+    )
+    for alarm in counted:
         if not (alarm.backfilled or alarm.withdrawn):
             alarms.setdefault(alarm.definition, []).append(alarm)
     found = []

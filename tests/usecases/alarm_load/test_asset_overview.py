@@ -7,8 +7,9 @@ import pytest
 from alerting.definitions.assets import Asset
 from alerting.ports import EventRow
 from alerting.usecases.alarm_load.asset_overview import asset_overview, asset_tree
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events
-from tests.builders import at, oven
+from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import in_memory_platform
 
@@ -67,3 +68,12 @@ def test_the_tree_lists_what_stands_beside_each_other_by_title_in_counting_order
     ]
     below = [one.title or one.name for one in overview(platform, "line-1").below]
     assert below == ["Press 1", "Press 2", "Press 10", "oven-1"]
+
+
+def test_of_what_watches_an_asset_only_the_alarms_on_it_are_counted(platform):
+    platform.assets.store_assets([oven().model_copy(update={"name": "oven-2"})])
+    apply(platform, [too_hot(assets=["oven-*"])], "ada", at(0), "test")
+    for day, asset in ((20, "oven-1"), (21, "oven-2"), (22, "oven-2")):
+        platform.episodes.insert(episode(day * DAY, asset))
+    raises = [sum(overview(platform, n).definitions[0].raises) for n in ("oven-1", "oven-2")]
+    assert raises == [1, 2]
