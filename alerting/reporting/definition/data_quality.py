@@ -90,6 +90,7 @@ def data_metrics(m: Material) -> DataMetrics:
         for e in m.raised
         if not e.backfilled and e.late_data_status is None
     ]
+    usual = _usual_detection_s(m)
     doubtful = [q for asset in m.histories for q in _doubtful(m, asset)]
     return DataMetrics(
         assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
@@ -100,7 +101,7 @@ def data_metrics(m: Material) -> DataMetrics:
         refuted=m.withdrawn,
         detection_s=median(live) if live else None,
         slowest_s=max(live, default=None),
-        late=sum(seconds > _usual_detection_s(m) for seconds in live),
+        late=sum(seconds > usual for seconds in live),
         late_times=len(m.late),
         late_s=length(m.late).total_seconds(),
         late_evaluations=length(m.late) // m.definition.schedule.every,

@@ -158,6 +158,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         if not suppression
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
+    notified = {e.id for e in episodes}
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
     scores = notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, scores, start, end)
@@ -180,7 +181,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         evaluated=evaluated,
         gaps=gaps,
         predicts=predicts(definition, s.assets[0]) if s.assets else "onset",
-        not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
+        not_notified=sum(e.id not in notified and e.raised_at >= start for e in found),
         in_maintenance=sum(
             e.raised_at >= start and is_in_maintenance(s.maintenance, e) for e in valid
         ),
