@@ -166,14 +166,17 @@ def test_the_language_of_a_browser_is_the_first_that_exists(accept, code):
     assert preferred_language("it", "fr") == "fr"
 
 
-def test_french_has_one_apostrophe_and_one_word_for_a_training():
+FRENCH_FAULTS = {
+    "one apostrophe, and one word for a training": r"\w'\w|apprentissage",
+    "a line does not begin with a mark, or end with an opening one": r" [:;!?»](\s|<|$)|« ",
+}
+
+
+@pytest.mark.parametrize("fault", FRENCH_FAULTS.values(), ids=FRENCH_FAULTS)
+def test_french_is_written_as_the_french_write_it(fault):
     texts = [
         text
         for found in language("fr").texts.values()
         for text in ([found] if isinstance(found, str) else found)
     ]
-    assert [
-        text
-        for text in texts
-        if re.search(r"\w'\w|apprentissage", re.sub(r"<code>.*?</code>", "", text))
-    ] == []
+    assert [t for t in texts if re.search(fault, re.sub(r"<code>.*?</code>", "", t))] == []
