@@ -14,7 +14,7 @@ NO_NEED = ("no change is needed", "keine änderung nötig", "aucun changement n�
 ADVICE = {
     "en": "Set belt speed from 2.1",
     "de": "Einstellen: Belt speed von 2,1",
-    "fr": "Réglez : belt speed de 2,1",
+    "fr": "Réglez\u00a0: belt speed de 2,1",
 }
 BACKGROUND = {
     "en": "within normal operation",

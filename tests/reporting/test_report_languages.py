@@ -70,7 +70,7 @@ def test_the_sentences_of_the_plant():
         "Vorgeschlagen: stilllegen: belt.",
     )
     assert plant_sentences(found, language("fr"))[0].startswith(
-        "Aucun problème n\u2019est survenu ; 1 définition a déclenché 10 alarmes : "
+        "Aucun problème n\u2019est survenu\u00a0; 1 définition a déclenché 10 alarmes\u00a0: "
     )
 
 
@@ -85,8 +85,8 @@ def test_the_sentences_of_the_plant():
         ),
         (
             "fr",
-            "Rapport 2026-W02 : too-hot, révision 2",
-            "- fausses alarmes : 0 → 1 (1 réponse tardive)",
+            "Rapport 2026-W02\u00a0: too-hot, révision 2",
+            "- fausses alarmes\u00a0: 0 → 1 (1 réponse tardive)",
         ),
     ],
 )
