@@ -46,6 +46,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "ReadingBody": {"ts": _AT, "asset": "oven-1", "values": {"zone_2_temperature": 216.4}},
     "EventBody": {"ts": _AT, "asset": "oven-1", "type": "stop", "end": None},
     "PredictBody": {"asset": "oven-1"},
+    "PredictBatchBody": {"assets": ["oven-1", "oven-2"]},
     "JobBody": {
         "address": "s3://plant/week.parquet",
         "scores_to": "s3://plant/scores.parquet",
