@@ -1,4 +1,4 @@
-"""What is asked of a model on request."""
+"""A question about the score of an asset, as programs ask it."""
 
 from datetime import datetime
 from typing import NamedTuple
