@@ -64,6 +64,8 @@ def test_a_flood_of_sixty_is_one_cause_and_one_tap_acknowledges_all(plant, brows
     assert page.count('<article class="card') == 1
     assert "first-out" in text_of(page)
     assert "59 alarms followed · 12 assets" in text_of(page)
+    earlier = text_of("<body>" + page[page.index('id="earlier"') - 9 :])
+    assert earlier.startswith("Earlier Older alarms"), "it does not say that none has ended yet"
     form = re.search(r'<form method="post" class="now-answer".*?</form>', page, re.DOTALL)[0]
     ids = re.findall(r'name="episode" value="(\w+)"', form)
     assert len(ids) == 60
