@@ -1,5 +1,5 @@
-"""The data model page names every collection, key, validator and writer of the platform, and
-no other."""
+"""The data model page names every collection, key and validator of the platform, and no
+other."""
 
 import re
 from pathlib import Path
@@ -59,23 +59,13 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoLines(database)
     MongoArchivedFiles(database)
     assert database.used | {SCHEMA, WRITTEN} == INDEXES.keys() == ROWS.keys()
-    assert all(len(row) == 5 and all(row) for row in ROWS.values())
+    assert all(len(row) == 4 and all(row) for row in ROWS.values())
 
 
 def test_every_validator_is_named():
     assert VALIDATORS.keys() == {
         name for name, row in ROWS.items() if row[0].endswith("(validator)")
     }
-
-
-def test_every_writer_that_is_named_exists():
-    named = [
-        path
-        for row in ROWS.values()
-        for path in re.findall(r"`((?:usecases|adapters|demo|console)/[^`]*)`", row[3])
-    ]
-    assert named
-    assert [name for name in named if not (ROOT / "alerting" / name).exists()] == []
 
 
 def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
