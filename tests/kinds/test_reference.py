@@ -18,6 +18,17 @@ def test_the_reference_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == reference_page(), "run: make docs"
 
 
+def test_a_group_with_a_default_shows_no_object_of_the_code():
+    """As the problem of a forecast, which may be left out."""
+    assert "=None" not in reference_page()
+
+
+def test_a_group_of_two_fields_is_described_once():
+    page = reference_page()
+    assert "`problem.any.outside.low`" in page
+    assert "`any.outside.low`" not in page.replace("`problem.any.outside.low`", "")
+
+
 @pytest.mark.parametrize(
     "model", [ThresholdDefinition, ClassifierDefinition, ControlChartDefinition, Asset]
 )

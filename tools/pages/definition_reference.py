@@ -90,8 +90,13 @@ def _sections(
             if name in kinds:
                 title = titles[kinds]
                 anchor = title.lower().replace(" ", "-").replace(",", "")
+                link = f"[{title[0].lower()}{title[1:]}](#{anchor})"
                 listed = ", ".join(f"`{group[0][0]}`" for group in fields[kinds])
-                yield f"- {listed} ([{title[0].lower()}{title[1:]}](#{anchor}))"
+                yield (
+                    f"- the fields of {link}"
+                    if len(kinds) == len(models)
+                    else f"- {listed} ({link})"
+                )
         yield f"\n{_table(chain(*fields[name,]), described)}"
 
 
@@ -105,7 +110,7 @@ def _table(rows: Iterable[Row], described: list[tuple[Row, ...]]) -> str:
     while left:
         (path, kind, default, text), *left = left
         inside = tuple(row for row in left if row[0].startswith(f"{path}."))
-        reference = _reference(inside, path, described) if len(inside) > 2 else ""
+        reference = _reference(inside, path, described) if len(inside) > 1 else ""
         if reference:
             left = left[len(inside) :]
         elif inside:
@@ -181,6 +186,8 @@ def _default(field: Any, inner: type[BaseModel] | None) -> str:
     if field.is_required():
         return "required"
     if field.default is None or (inner and not field.default) or field.default is PydanticUndefined:
+        return ""
+    if isinstance(field.default, BaseModel):
         return ""
     if isinstance(field.default, timedelta):
         return format_duration(field.default)

@@ -1,5 +1,5 @@
-"""The data model page names every collection, key, index, validator and writer of the platform, and
-no other."""
+"""The data model page names every collection, key and validator of the platform, and no
+other."""
 
 import re
 from pathlib import Path
@@ -13,12 +13,7 @@ from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 from alerting.demo.line_store import MongoLines
 
 ROOT = Path(__file__).parents[3]
-COLLECTIONS, SECTION_OF_INDEXES = (
-    (ROOT / "docs" / "data-model.md")
-    .read_text(encoding="utf-8")
-    .partition("## Shard keys")[0]
-    .split("## Indexes\n")
-)
+PAGE = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
 
 
 def rows_of(text):
@@ -31,7 +26,7 @@ def name_of(row):
     return re.match(r"`(\w+)`", row[0])[1]
 
 
-ROWS = {name_of(row): row for row in rows_of(COLLECTIONS)}
+ROWS = {name_of(row): row for row in rows_of(PAGE.partition("## Indexes\n")[0])}
 
 
 class RecordingDatabase:
@@ -57,19 +52,6 @@ def fields_of(index):
     )
 
 
-def kind_of(index):
-    document = index.document
-    kinds = [word for word in ("unique", "sparse") if document.get(word)]
-    if "partialFilterExpression" in document:
-        kinds.append(
-            f"partial, `{document['name']}`: "
-            + ", ".join(f"`{name}`" for name in document["partialFilterExpression"])
-        )
-    if "expireAfterSeconds" in document:
-        kinds.append(f"documents are deleted {document['expireAfterSeconds']} s later")
-    return ", ".join(kinds)
-
-
 def test_every_collection_of_the_stores_is_described_and_no_other():
     database = RecordingDatabase()
     MongoStores(database)
@@ -77,32 +59,13 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoLines(database)
     MongoArchivedFiles(database)
     assert database.used | {SCHEMA, WRITTEN} == INDEXES.keys() == ROWS.keys()
-    assert all(len(row) == 5 and all(row) for row in ROWS.values())
+    assert all(len(row) == 4 and all(row) for row in ROWS.values())
 
 
 def test_every_validator_is_named():
     assert VALIDATORS.keys() == {
         name for name, row in ROWS.items() if row[0].endswith("(validator)")
     }
-
-
-def test_the_table_of_indexes_is_that_of_the_platform():
-    wanted = [
-        [f"`{name}`", fields_of(index), kind_of(index)]
-        for name, indexes in INDEXES.items()
-        for index in indexes
-    ]
-    assert rows_of(SECTION_OF_INDEXES) == wanted
-
-
-def test_every_writer_that_is_named_exists():
-    named = [
-        path
-        for row in ROWS.values()
-        for path in re.findall(r"`((?:usecases|adapters|demo|console)/[^`]*)`", row[3])
-    ]
-    assert named
-    assert [name for name in named if not (ROOT / "alerting" / name).exists()] == []
 
 
 def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
