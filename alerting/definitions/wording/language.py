@@ -52,14 +52,10 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text with its template and values. A part or a sum of it is plain again.
-
-    `is_filled`: it is what the template says in English, and no stored wording.
-    """
+    """An English text with its template and values. A part or a sum of it is plain again."""
 
     template: str
     values: "Mapping[str, Value]"
-    is_filled = False
 
     def __new__(
         cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None
@@ -115,9 +111,7 @@ class Language:
         """Return one value of a template."""
         if isinstance(value, Styled):
             return self._styled(value.raw, value.style)
-        if not isinstance(value, Translatable) or (value.is_filled and self.code == "en"):
-            return str(value)
-        return self.translate(value)
+        return self.translate(value) if isinstance(value, Translatable) else str(value)
 
     def digits(self, text: str) -> str:
         """Return a number with a decimal point as this language writes it: `4.5` as `4,5`."""
@@ -243,9 +237,7 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 def translatable(template: str, /, **values: Value) -> Translatable:
     """Return a text for every language. Values: names as is, numbers, titles as `Styled`."""
-    made = Translatable(ENGLISH.say(template, **values), template, values)
-    made.is_filled = True
-    return made
+    return Translatable(ENGLISH.say(template, **values), template, values)
 
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
