@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alerting.console.web.rendering import stylesheet
 
-PACKAGE = Path(__file__).parents[3] / "alerting"
+PACKAGE = Path(__file__).parents[2] / "alerting"
 OF_THE_LIBRARY = re.compile(r"u-[a-z-]+")  # of charts
 
 
