@@ -31,12 +31,12 @@ from alerting.adapters.platform import Platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.settings.environment import read_settings
+from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.training.train import train
 from alerting.usecases.upkeep.archive import archive_readings, verify_archive
 from alerting.wiring import open_platform, open_stores, prepare_database
 from benchmarks.helpers.memory import peak_mib
-from benchmarks.import_rate import _free_port
 
 ASSET = "line-1"
 NAME = "unusual"
@@ -58,7 +58,7 @@ def run(
 
 
 def _run(folder: Path, share: float) -> dict[str, Any]:
-    with EmbeddedMongod(folder / "db", _free_port()) as mongod:
+    with EmbeddedMongod(folder / "db", free_port()) as mongod:
         home = folder / "home"
         done = folder / f"steps-{share:g}.json"
         home.mkdir(mode=0o700, exist_ok=True)

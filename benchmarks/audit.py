@@ -26,10 +26,10 @@ from alerting.console.app import create_app
 from alerting.console.people.audit_page import csv_lines
 from alerting.ports import AuditFilter
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.access.audit import PAGE, entries_newest_first
 from alerting.wiring import assemble
 from benchmarks.console import SIGN_IN
-from benchmarks.import_rate import _free_port
 
 ENTRIES = 1_000_000
 PEOPLE = 200
@@ -46,7 +46,7 @@ def run() -> dict[str, Any]:
     """Return milliseconds of the slowest filter at the 99th percentile of sixty requests."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         client = connect(server.uri)
         stores = MongoStores(client["audit"])

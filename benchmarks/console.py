@@ -37,9 +37,9 @@ from alerting.kinds.validation import parse_definition
 from alerting.operators.actions import Role
 from alerting.ports import ReportContent, ReportHead
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.wiring import assemble
 from benchmarks.helpers.timing import medians
-from benchmarks.import_rate import _free_port
 
 EPISODES_MADE = 100_000
 OPEN = 100
@@ -70,7 +70,7 @@ def run() -> dict[str, Any]:
     up."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         client = connect(server.uri)
         stores = MongoStores(client["console"])
@@ -165,12 +165,12 @@ def fill(stores: MongoStores, first: datetime = FIRST) -> None:
         )
     for start in range(0, EPISODES_MADE, BATCH):
         stores.database[EPISODES].insert_many(
-            [_document(n, first) for n in range(start, start + BATCH)], ordered=False
+            [episode_document(n, first) for n in range(start, start + BATCH)], ordered=False
         )
     _report(stores)
 
 
-def _document(number: int, first: datetime) -> Document:
+def episode_document(number: int, first: datetime) -> Document:
     """Return the document of an episode: every second one has a model's reasons and advice; the
     last hundred are open."""
     raised = first + timedelta(minutes=number)

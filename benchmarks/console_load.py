@@ -37,11 +37,11 @@ from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.instants import to_millis
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.upkeep.rollups import roll_up
 from alerting.wiring import assemble
 from benchmarks import console
-from benchmarks.import_rate import _free_port
-from benchmarks.serve import _server
+from benchmarks.helpers.servers import started_server
 
 YEAR = timedelta(days=365)
 LINE = Asset(name="line-1", variables={f"s{i}": Variable(unit="°C") for i in range(6)})
@@ -69,12 +69,12 @@ def run() -> dict[str, Any]:
     """Return the 99th percentile of the slowest kind of request, as a share of its goal."""
     kept = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "console"
     kept.mkdir(parents=True, exist_ok=True)
-    with EmbeddedMongod(kept / "db", _free_port()) as server:
+    with EmbeddedMongod(kept / "db", free_port()) as server:
         client = connect(server.uri)
         stores = MongoStores(client[DATABASE])
         prepare_database(stores.database)
         end = _fill(stores, Settings(kept, mongodb_uri=server.uri), kept / "made.json")
-        with _console(server.uri, kept / "home") as address:
+        with started_console(server.uri, kept / "home") as address:
             steady = _in_a_process("steady", address, end)
             busy = _in_a_process("busy", address, end)
             paint = _first_paint(address)
@@ -147,14 +147,14 @@ def _read_until(platform: Platform, start: datetime, end: datetime) -> None:
 
 
 @contextmanager
-def _console(uri: str, home: Path) -> Iterator[str]:
+def started_console(uri: str, home: Path) -> Iterator[str]:
     """Yield the address of a console process on a database, with the keys of a home."""
     with tempfile.TemporaryDirectory() as folder:
         load_or_create(home / "secrets")
         tokens = Path(folder) / "tokens.json"
         tokens.write_text(json.dumps({TOKEN: {"name": "ada", "role": "admin"}}), encoding="utf-8")
         tokens.chmod(0o600)
-        port = _free_port()
+        port = free_port()
         environ = os.environ | {
             "ALERTING_HOME": str(home),
             "ALERTING_MONGODB_URI": uri,
@@ -164,7 +164,7 @@ def _console(uri: str, home: Path) -> Iterator[str]:
         }
         address = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "alerting.console.serve"]
-        with _server(command, environ, f"{address}/api/v1/health"):
+        with started_server(command, environ, f"{address}/api/v1/health"):
             yield address
 
 

@@ -15,7 +15,6 @@ run).
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -43,9 +42,11 @@ from alerting.definitions.revisions import next_revision
 from alerting.kinds.registry import kind_of
 from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow, WritePorts
+from alerting.settings.machine import free_port
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.helpers.memory import peak_mib
+from benchmarks.helpers.timing import cpu_seconds
 from benchmarks.peers import prometheus
 
 ASSETS = 1_000
@@ -63,7 +64,7 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
     of 60 readings by size."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         growth = {size: _measure(server, size) for size in sizes}
     peer = _peer() if prometheus.is_installed() else None
@@ -224,7 +225,7 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
 
 def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
     """Run one evaluation in its own process."""
-    before = _cpu_of(server.pid)
+    before = cpu_seconds(server.pid)
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
     command = [
         sys.executable,
@@ -237,7 +238,7 @@ def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, f
     found: dict[str, float] = json.loads(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout
     )
-    database = _cpu_of(server.pid) - before
+    database = cpu_seconds(server.pid) - before
     return {**found, "cpu_s": found["cpu_s"] + database, "database_cpu_s": database}
 
 
@@ -290,18 +291,6 @@ def _peer() -> dict[str, float]:
 
 def _median(ticks: Sequence[Mapping[str, float]], name: str) -> float:
     return statistics.median(tick[name] for tick in ticks)
-
-
-def _cpu_of(process: int) -> float:
-    """Return CPU seconds of a process and its threads so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -35,13 +35,13 @@ from alerting.operators.actions import Role
 from alerting.operators.people import Account
 from alerting.ports import ReadingRow
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.access.sign_in import begin_session
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import assemble
-from benchmarks.console import _document
-from benchmarks.console_load import DATABASE, _console
-from benchmarks.import_rate import _free_port
+from benchmarks.console import episode_document
+from benchmarks.console_load import DATABASE, started_console
 
 LINES = 20
 MACHINES = 99  # on each line
@@ -62,13 +62,13 @@ def run() -> dict[str, Any]:
     """Return the 99th percentile of the slower of both people."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
         closing(connect(server.uri)) as client,
     ):
         stores = MongoStores(client[DATABASE])
         prepare_database(stores.database)
         cookies = fill(stores, Settings(Path(folder), mongodb_uri=server.uri))
-        with _console(server.uri, Path(folder) / "home") as address:
+        with started_console(server.uri, Path(folder) / "home") as address:
             (console,) = (
                 child
                 for child in psutil.Process().children()
@@ -78,7 +78,7 @@ def run() -> dict[str, Any]:
             command = [sys.executable, "-m", "benchmarks.front_page", address, json.dumps(cookies)]
             asking = subprocess.Popen(command, stdout=subprocess.PIPE)
             while asking.poll() is None:
-                _raise_or_end(stores)
+                raise_or_end(stores)
                 time.sleep(1)
             assert asking.stdout is not None
             found = json.load(asking.stdout)
@@ -151,7 +151,7 @@ def _episode(number: int, now: datetime, machines: list[str]) -> dict[str, Any]:
     lines = len(machines) // MACHINES
     made = EPISODES_MADE * lines // LINES
     first = now - timedelta(minutes=made)
-    document = _document(number, first)
+    document = episode_document(number, first)
     document.pop("open_key", None)
     age = made - number
     open_now = OPEN * lines // LINES
@@ -172,7 +172,7 @@ def _episode(number: int, now: datetime, machines: list[str]) -> dict[str, Any]:
     return document
 
 
-def _raise_or_end(stores: MongoStores) -> None:
+def raise_or_end(stores: MongoStores) -> None:
     """Raise an alarm on the line of the operator, or end it."""
     episodes = stores.database[EPISODES]
     if episodes.delete_one({"_id": "late-one"}).deleted_count:

@@ -11,7 +11,6 @@ Run: python benchmarks/import_rate.py
 import gc
 import json
 import multiprocessing
-import socket
 import statistics
 import tempfile
 import time
@@ -34,6 +33,7 @@ from alerting.adapters.mongo.readings.writes import MongoReadingWrites
 from alerting.adapters.platform import Platform
 from alerting.ports import ReadingBatch, silent
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
@@ -56,10 +56,10 @@ def run() -> dict[str, object]:
     rates: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         file = Path(folder) / "wide.csv"
-        _write(file)
+        write_rows(file)
         client = connect(server.uri)
         for i in range(ROUNDS):
             for name, rate in _round(client, server.uri, file, i).items():
@@ -94,7 +94,7 @@ def _measure_memory(folder: Path, uri: str) -> dict[str, Any]:
         file = folder / f"wide_{blocks}.csv"
         for i in range(blocks):
             begin = START + i * timedelta(minutes=ROWS // ASSETS)
-            _write(file, begin.strftime("%Y-%m-%d %H:%M"), "a" if i else "w")
+            write_rows(file, begin.strftime("%Y-%m-%d %H:%M"), "a" if i else "w")
         megabytes.append(round(file.stat().st_size / 1e6))
         client = connect(uri)
         prepare_database(client[file.stem])
@@ -151,7 +151,7 @@ def _readings(client: Any, name: str) -> MongoDatabase:
     return database
 
 
-def _write(file: Path, start: str = "2026-01-01", mode: Literal["w", "a"] = "w") -> None:
+def write_rows(file: Path, start: str = "2026-01-01", mode: Literal["w", "a"] = "w") -> None:
     """Write or append seeded minute readings of several assets, sorted by time."""
     random = np.random.default_rng(0)
     instants = pd.date_range(start, periods=ROWS // ASSETS, freq="min").repeat(ASSETS)
@@ -209,12 +209,6 @@ def _insert(imported: MongoDatabase, plain: MongoDatabase) -> float:
     for start in range(0, ROWS, BATCH):
         plain[READINGS].insert_many(documents[start : start + BATCH], ordered=False)
     return ROWS / (time.perf_counter() - started)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Episode, episode_id
 from alerting.local.secrets import load_or_create
+from alerting.settings.machine import free_port
 from benchmarks.helpers.memory import peak_mib
-from benchmarks.import_rate import _free_port
 
 STREAMS = 500
 PEOPLE = 20
@@ -49,11 +49,11 @@ def run() -> dict[str, Any]:
     took."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as mongod,
     ):
         with closing(connect(mongod.uri)) as client:
             prepare_database(client[DATABASE])
-        port = _free_port()
+        port = free_port()
         api = _start(Path(folder), mongod.uri, port)
         try:
             return _measure(api, mongod.uri, port)

@@ -51,7 +51,7 @@ HEAVY = (
     "trial",
     "year",
 )
-GROUPS = ("advice", "kinds", "reports")
+GROUPS = ("advice", "growth", "kinds", "reports")
 TRIAL = "benchmarks.trial.trial"  # its other modules are no benchmarks
 HELPERS = ("run", "__main__", "helpers", "peers", "trial", *GROUPS)
 

@@ -33,10 +33,10 @@ from alerting.readings.instants import to_millis
 from alerting.readings.rollups import pack
 from alerting.readings.sample_quality import NO_INSTANTS
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.upkeep.rollups import roll_up
 from alerting.wiring import assemble
 from benchmarks.helpers import preview_times
-from benchmarks.import_rate import _free_port
 
 VARIABLES = [f"v{i}" for i in range(20)]
 SHOWN = VARIABLES[:6]
@@ -61,7 +61,7 @@ def run() -> dict[str, Any]:
     """Return the slowest of forty requests over a year of six variables, in milliseconds."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         client = connect(server.uri)
         stores = MongoStores(client["series"])

@@ -14,13 +14,11 @@ import itertools
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,11 +34,12 @@ from alerting.learning.data.files import dataset_from_files
 from alerting.local.secrets import load_or_create
 from alerting.ports import ReadingRow
 from alerting.settings.environment import read_settings
+from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from alerting.wiring import open_platform, prepare_database
-from benchmarks.import_rate import _free_port
+from benchmarks.helpers.servers import started_server
 
 NAME = "served"
 CLIENTS = 50
@@ -57,14 +56,13 @@ TOGETHER = 1000
 BATCHES = 20
 LONGEST_S = 30.0
 GOAL_MS = 50.0
-_START_S = 120.0
 
 
 def run() -> dict[str, Any]:
     """Return milliseconds (p50, p99) of both servers at one client and at fifty."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as mongod,
     ):
         home = Path(folder) / "home"
         home.mkdir(mode=0o700)
@@ -155,10 +153,10 @@ def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
     tokens = home / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"name": "bench", "role": "viewer"}}), encoding="utf-8")
     tokens.chmod(0o600)
-    port = _free_port()
+    port = free_port()
     own = {"ALERTING_API_TOKENS_FILE": str(tokens), "ALERTING_API_PORT": str(port)}
     health = f"http://127.0.0.1:{port}/api/v1/health"
-    with _server(
+    with started_server(
         [sys.executable, "-m", "alerting.console.serve"], {**environ, **own}, health
     ) as server:
         path = f"http://127.0.0.1:{port}/api/v1/definitions/{NAME}/predict"
@@ -186,14 +184,14 @@ def _batches(path: str, headers: Mapping[str, str]) -> dict[str, float]:
 
 
 def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
-    port = _free_port()
+    port = free_port()
     programs = Path(sys.executable).parent
     # MLflow starts uvicorn by its name
     environ = {**environ, "PATH": f"{programs}:{environ['PATH']}"}
     command = [str(programs / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     body = json.loads(rows.to_json(orient="split", index=False))
-    with _server(command, environ, f"http://127.0.0.1:{port}/health") as server:
+    with started_server(command, environ, f"http://127.0.0.1:{port}/health") as server:
         return _measure(
             server,
             f"http://127.0.0.1:{port}/invocations",
@@ -201,33 +199,6 @@ def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
             {},
             "predictions",
         )
-
-
-@contextmanager
-def _server(
-    command: list[str], environ: Mapping[str, str], health: str
-) -> Iterator[psutil.Process]:
-    process = subprocess.Popen(
-        command, env=environ, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        until = time.monotonic() + _START_S
-        while not _answers(health):
-            assert process.poll() is None, f"{command} has ended"
-            assert time.monotonic() < until, f"{command} does not answer"
-            time.sleep(0.2)
-        yield psutil.Process(process.pid)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)  # MLflow's server is a child of the command
-        process.wait(30)
-
-
-def _answers(health: str) -> bool:
-    try:
-        return httpx.get(health, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _measure(

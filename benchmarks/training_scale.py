@@ -67,10 +67,10 @@ def run() -> dict[str, Any]:
 
 def _alone(rows: int) -> dict[str, Any]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_train, rows).result()
+        return pool.submit(train_rows, rows).result()
 
 
-def _train(rows: int) -> dict[str, Any]:
+def train_rows(rows: int) -> dict[str, Any]:
     # Modules that the process of a step loads beside the learners.
     import matplotlib  # noqa: F401
     import mlflow  # noqa: F401

@@ -41,6 +41,7 @@ _COUNTED = [
     "late",
     "too_late",
 ]
+_COUNTED_PAST = ["definitions", "targets", "found", "raised", "withdrawn", "determined"]
 
 
 @writes
@@ -106,7 +107,7 @@ def evaluate(
             deliver_due(p, p.clock.now())
     show(
         [{"definitions": n, **plain(c)} for n, c in counts],
-        _COUNTED,
+        _COUNTED if stop is None else _COUNTED_PAST,
         as_json,
         "nothing to evaluate",
     )

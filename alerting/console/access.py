@@ -79,13 +79,6 @@ class Access:
         """Return the owner of a token, None for an invalid one."""
         return self._by_hash(hash_secret(token), now)
 
-    def recent_owner(self, token: str, now: datetime) -> Person | None:
-        """Return the same without reading anything: None also for an owner whose account was not
-        read within the last second, and for tokens that are not of the tokens file."""
-        id = hash_secret(token)
-        name, _ = self._file.get(id, (None, None))
-        return self._by_hash(id, now) if name and self._is_recent(name, now) else None
-
     def begin_session(
         self, name: str, now: datetime, address: str, token: str | None = None
     ) -> str:
@@ -148,15 +141,11 @@ class Access:
 
     def _recent_account(self, name: str, now: datetime) -> Account | None:
         """Return an account of the tokens file, at most a second old."""
-        if self._is_recent(name, now):
-            return self._accounts[name][1]
-        account = self._platform.accounts.get(name)
-        self._accounts[name] = (now, account)
+        read_at, account = self._accounts.get(name, (None, None))
+        if read_at is None or not timedelta(0) <= now - read_at < _ACCOUNT_IS_RECENT_FOR:
+            account = self._platform.accounts.get(name)
+            self._accounts[name] = (now, account)
         return account
-
-    def _is_recent(self, name: str, now: datetime) -> bool:
-        read_at, _ = self._accounts.get(name, (None, None))
-        return read_at is not None and timedelta(0) <= now - read_at < _ACCOUNT_IS_RECENT_FOR
 
 
 def _person(account: Account) -> Person:

@@ -168,9 +168,7 @@ class Gate:
         client = client_of(request)
         now = self._now()
         try:
-            person = self._access.recent_owner(token, now) or await run_in_threadpool(
-                self._access.find_by_token, token, now
-            )
+            person = await run_in_threadpool(self._access.find_by_token, token, now)
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
         name = person.name if person else None

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -230,7 +229,6 @@ def _urgency(tile: Tile) -> tuple[int, int]:
     return _RANKS.index(tile.state), -severity
 
 
-@lru_cache(10_000)
 def counting_order(title: str) -> tuple[str | int, ...]:
     """Return a title as texts and numbers by turns: "Press 2" comes before "Press 10"."""
     return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))

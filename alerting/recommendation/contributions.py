@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from math import isnan
 
 import numpy as np
@@ -49,24 +48,13 @@ def contributions(
     shares = explained.shares.tolist()
     found = [
         _contribution(
-            model,
-            asset,
-            positions,
-            shares,
-            float(explained.shares[_index(positions)].sum()),
-            values,
+            model, asset, positions, shares, float(explained.shares.take(positions).sum()), values
         )
         for positions in model.plan.positions_by_source
     ]
     return tuple(
         sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
     )
-
-
-@lru_cache(4096)
-def _index(positions: tuple[int, ...]) -> npt.NDArray[np.intp]:
-    """Return positions as an array that indexes another; making it takes longer than the sum."""
-    return np.array(positions)
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:

@@ -1,7 +1,6 @@
 """Messages about numbers, variables and columns in plain language."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.wording.language import (
@@ -69,7 +68,6 @@ def quantity(value: float, unit_text: str | None = None) -> Styled:
     return measured(value, ".0f" if abs(value) >= 100 else ".3g", unit_text)
 
 
-@lru_cache(4096)
 def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
     """Return a usual range: `203 to 215 °C`, or one value where both ends read the same."""
     start = quantity(low)

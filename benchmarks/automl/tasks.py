@@ -18,7 +18,6 @@ from benchmarks.helpers.public_data import ai4i, azure, roasting, stratified
 
 TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")
 FOLDS = 5
-ALL_AT_ONCE = 0  # the part of a task without folds
 # of all rows: the table for the peers lacks those that no system is measured by
 PARTS = "parts.parquet"
 

@@ -1,9 +1,11 @@
-"""Time measurement of the benchmarks of single calls."""
+"""Measurement of wall and CPU time."""
 
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+
+import psutil
 
 
 def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]:
@@ -22,3 +24,13 @@ def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]
         f"{name}_ms": round(statistics.median(wall), 2),
         f"{name}_cpu_ms": round(statistics.median(cpu), 2),
     }
+
+
+def cpu_seconds(process: int) -> float:
+    """Return CPU seconds of a process and its threads so far."""
+    return sum(psutil.Process(process).cpu_times()[:2])
+
+
+def cpu_seconds_with(server: int) -> float:
+    """Return CPU seconds of this process and of a server so far."""
+    return time.process_time() + cpu_seconds(server)

@@ -35,11 +35,11 @@ from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.summary import DefinitionNumbers, summarise
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.report_material.material import gather_material
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
-from benchmarks.import_rate import _free_port
 
 DEFINITIONS = 500
 EPISODES_MADE = 100_000
@@ -59,7 +59,7 @@ def run() -> dict[str, Any]:
     """Return the minutes for all reports and the peak memory of this process."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         client = connect(server.uri)
         stores = MongoStores(client["reports"])
@@ -117,7 +117,7 @@ def _fill(stores: MongoStores) -> None:
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(VARIABLES)}
     stores.assets.store_assets([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for asset in range(ASSETS):
-        stores.reading_writes.insert(list(_readings(f"oven-{asset}", rng)), END)
+        stores.reading_writes.insert(list(made_readings(f"oven-{asset}", rng)), END)
     for number in range(DEFINITIONS):
         definition = parse_definition(definition_of(number))
         stores.definitions.store_document(definition_of(number))
@@ -129,7 +129,7 @@ def _fill(stores: MongoStores) -> None:
             PastEvaluation(definition.name, asset_of(number), BEFORE, END, 1, model, BEFORE)
         )
         if model:
-            stores.scores.add(definition.name, asset_of(number), list(_scores(rng)))
+            stores.scores.add(definition.name, asset_of(number), list(made_scores(rng)))
     made = [_episode(n) for n in range(EPISODES_MADE)]
     for first in range(0, EPISODES_MADE, BATCH):
         stores.database[EPISODES].insert_many(
@@ -158,7 +158,7 @@ def definition_of(number: int) -> dict[str, Any]:
     return common | {"kind": "threshold", "variable": "v1", "above": 212}
 
 
-def _readings(asset: str, rng: np.random.Generator) -> Iterator[ReadingRow]:
+def made_readings(asset: str, rng: np.random.Generator) -> Iterator[ReadingRow]:
     count = (END - BEFORE) // READING
     values = 200 + 5 * rng.standard_normal((count, VARIABLES))
     for i in range(count):
@@ -167,7 +167,7 @@ def _readings(asset: str, rng: np.random.Generator) -> Iterator[ReadingRow]:
         )
 
 
-def _scores(rng: np.random.Generator) -> Iterator[Score]:
+def made_scores(rng: np.random.Generator) -> Iterator[Score]:
     count = (END - BEFORE) // SCORE
     for i, score in enumerate(rng.beta(0.5, 8, count)):
         yield Score(BEFORE + i * SCORE, float(score), 0.5, 1)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.growth import exponents_of
-from benchmarks.year import run
+from benchmarks.growth.growth import exponents_of
+from benchmarks.growth.year import run
 
 
 def test_the_exponent_is_that_of_the_power_by_which_a_cost_grows():

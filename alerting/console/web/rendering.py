@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -76,8 +76,6 @@ STYLED = (
     *("reference", "silences", "handover", "wall", "plant"),
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
-_SHORT = 100
-"""Characters of a text of which the markup is remembered: pages repeat names and states."""
 _MOST_MADE = 1000
 _LONGEST_ADDRESS = 2000
 """Characters of an address that a login or the choice of a language leads back to."""
@@ -212,7 +210,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         TEXT_FILTERS,
-        quoted=lru_cache(5000)(partial(quote, safe="")),
+        quoted=partial(quote, safe=""),
         instant=_zoned(messages.instant),
         moment=_zoned(messages.moment),
         sentence=lambda text: text[:1].upper() + text[1:],
@@ -274,12 +272,7 @@ def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _short_markup(value) if len(value) <= _SHORT else escape(clean_text(value))
-
-
-@lru_cache(2000)
-def _short_markup(text: str) -> Markup:
-    return escape(clean_text(text))
+    return escape(clean_text(value))
 
 
 def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:

@@ -131,7 +131,7 @@ class CommonFields(Closed):
     )
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=10_000)  # .8 CPU ms for each definition of a tick of reports
 def period_of_cron(cron: str) -> ReportPeriod:
     """Return the shortest period that is not shorter than the longest time between ticks."""
     ticks = croniter(cron, datetime(2026, 1, 1, tzinfo=UTC))

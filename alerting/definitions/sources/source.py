@@ -197,7 +197,6 @@ class SqlSource(PolledFields):
 
 Streamed = MqttSource | AmqpSource | RedisSource | NatsSource | KafkaSource | OpcUaSource
 Source = HttpSource | FilesSource | SqlSource | Streamed
-PolledSource = FilesSource | SqlSource
 KINDS: Mapping[str, type[SourceFields]] = {
     "http": HttpSource,
     "files": FilesSource,

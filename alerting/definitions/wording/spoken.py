@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
-from functools import lru_cache
 from math import floor, log10
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -15,7 +14,6 @@ _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
 
 
-@lru_cache(1024)
 def spoken_duration(value: timedelta) -> str:
     """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only."""
     rest = int(value.total_seconds())

@@ -55,8 +55,8 @@ class Task:
 
     `last`: position of the last known value; `lags`: positions of the values before it, the oldest
     first, `step_ms` apart. `seasonal`: by lead, position of the value one season before; empty
-    without season. `strongest`: the columns that trees take, by the parameter `of`, as earlier fits
-    chose them on the same rows with the same seed; None where a fit chooses for itself.
+    without season. `strongest`: the columns that trees take, as `Forecaster.strongest` chooses them
+    on the same rows with the same seed; None where a fit chooses for itself.
     """
 
     columns: Columns
@@ -67,7 +67,7 @@ class Task:
     leads_ms: tuple[int, ...]
     above: float | None
     below: float | None
-    strongest: dict[str, Positions] | None = field(default=None, compare=False)
+    strongest: Positions | None = field(default=None, compare=False)
 
     def model(self, core: Naive | Smoothing | LinearForecaster | Boosted) -> FittedForecast:
         """Return the forecaster with this core."""
@@ -84,7 +84,8 @@ class Forecaster:
     """A family of forecasters. `fit`: on rows and values ahead; always the same model.
 
     `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
-    that it needs to score, beside numpy and pandas.
+    that it needs to score, beside numpy and pandas. `strongest`: returns the columns that its fits
+    take, which depend on no parameter but `of`; None if they take all.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Forecaster:
     proven: Sequence[Params] = ({},)
     suggest: Callable[["optuna.Trial"], Params] = lambda _: {}
     packages: Sequence[str] = ()
+    strongest: Callable[[str, Task, Floats, Floats, int], Positions] | None = None
 
     def load(self, files: Mapping[str, bytes], width: int) -> FittedForecast:
         """Read what `FittedForecast.files` wrote. Raises ModelRefused if a file is damaged."""
@@ -249,10 +251,10 @@ def _fit_trees(
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual)
-    strongest = {} if task.strongest is None else task.strongest
-    if params["of"] not in strongest:
-        strongest[params["of"]] = _strongest_columns(task, matrix, target, seed)
-    rows, wanted = _at_leads(matrix, strongest[params["of"]], leads, target)
+    strongest = task.strongest
+    if strongest is None:
+        strongest = _strongest_columns(params["of"], task, matrix, future, seed)
+    rows, wanted = _at_leads(matrix, strongest, leads, target)
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
         rows,
@@ -265,12 +267,14 @@ def _fit_trees(
     return task.model(Boosted(leads, last, usual, trees))
 
 
-def _strongest_columns(task: Task, matrix: Floats, target: Floats, seed: int) -> Positions:
+def _strongest_columns(of: str, task: Task, matrix: Floats, future: Floats, seed: int) -> Positions:
     """Return positions of the columns that a short fit of the median gains most from, in increasing
     order; all, if there are few."""
     width = matrix.shape[1]
     if width <= _MOST_COLUMNS:
         return np.arange(width)
+    last = task.last if of == DIFFERENCE else None
+    target = _target(future, matrix, last, task.usual(matrix))
     every = -(-target.size // _ROWS_TO_CHOOSE)
     some = slice(None, None, every)
     rows, wanted = _at_leads(matrix[some], np.arange(width), task.leads_ms, target[some])
@@ -361,6 +365,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
             ],
             _suggest_trees,
             PACKAGES,
+            _strongest_columns,
         ),
     )
 }

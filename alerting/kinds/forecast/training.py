@@ -14,7 +14,7 @@ from alerting.definitions.families import PERSISTENCE
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
 from alerting.kinds.forecast.explain import forecast_in, forecast_of
-from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Task
+from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.model import FittedForecast
 from alerting.kinds.forecast.values import forecast_folds, value_challenger
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
@@ -246,12 +246,12 @@ class _FamilySearch:
         self.folds, self.notes, self.has_warnings = forecast_folds(
             dataset, definition.learning.folds
         )
-        task = task_of(definition, dataset.plan)
-        self.tasks = {fold.number: replace(task, strongest={}) for fold in self.folds}
+        self.task = task_of(definition, dataset.plan)
         self.matrix = dataset.matrix
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
         self.chance = NOTHING_TRIED
         self.tried: list[_Tried] = []
+        self._strongest: dict[tuple[int, str], Positions] = {}
 
     def attempt(self, params: Mapping[str, Any]) -> float:
         """Fit and score one parameter set on every fold. Returns its mean CRPS."""
@@ -304,13 +304,22 @@ class _FamilySearch:
         used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
         most = max(_LEAST_TRIED, _MOST_TRIED // future.shape[1])
         used = used[:: max(1, -(-len(used) // most))]
-        return self.family.fit(
-            params,
-            self.tasks[fold.number],
-            self.matrix[used],
-            future[used],
-            self.definition.learning.seed,
-        )
+        rows = self.matrix[used]
+        task = self._task(params, fold, rows, future[used])
+        return self.family.fit(params, task, rows, future[used], self.definition.learning.seed)
+
+    def _task(self, params: Mapping[str, Any], fold: Fold, rows: Floats, future: Floats) -> Task:
+        """Return the task with the columns of a fold, which are chosen once: of 100 columns that
+        takes .12 of 2.1 CPU s of a fit, of 400 .49 of 2.5."""
+        if self.family.strongest is None:
+            return self.task
+        key = (fold.number, params["of"])
+        if key not in self._strongest:
+            seed = self.definition.learning.seed
+            self._strongest[key] = self.family.strongest(
+                params["of"], self.task, rows, future, seed
+            )
+        return replace(self.task, strongest=self._strongest[key])
 
 
 def _mean(values: Floats) -> float:

@@ -20,7 +20,6 @@ from alerting.ports import ModelUnavailable
 from alerting.readings.history import to_millis
 
 FittedT = TypeVar("FittedT")
-ModelT = TypeVar("ModelT", bound="NormalModel[Any]")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ window, and large values with small noise lose nothing to cancellation. Arrays h
 variable: many variables of few instants are computed together.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -236,7 +236,6 @@ def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> 
     return whole
 
 
-@cache
 def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
     """Return by which lengths each is merged, the older first: doubled while it fits."""
     steps: dict[int, tuple[int, int]] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import gcd
 from typing import Annotated, Any, Literal
 
@@ -283,7 +283,6 @@ class FeaturePlan:
 _PLAN = TypeAdapter(FeaturePlan)
 
 
-@lru_cache(maxsize=1024)
 def describe_window(span_ms: int) -> str:
     """Describe a duration in its unit: 3h."""
     return format_duration(timedelta(milliseconds=span_ms))

@@ -5,7 +5,6 @@ A rule gets the port's method with its arguments by name. A method without a rul
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from inspect import Signature, signature
 from typing import Any, NoReturn
 
@@ -110,13 +109,8 @@ class NarrowedPort:
         method = getattr(self._port, name)
         if not callable(method):
             return method
-        call = Call(self._port, method, _parameters(self._protocol, name))
+        call = Call(self._port, method, signature(getattr(self._protocol, name)))
         return lambda *args, **kwargs: rule(self._sight, call, call.name_arguments(args, kwargs))
-
-
-@lru_cache(1000)
-def _parameters(protocol: Any, method: str) -> Signature:
-    return signature(getattr(protocol, method))
 
 
 def refuse() -> NoReturn:

@@ -51,12 +51,14 @@ class Composition:
 
 @dataclass(frozen=True)
 class Composed:
-    """The state to write, and how many episodes were raised, closed or withdrawn."""
+    """The state to write, and how many episodes were raised, closed or withdrawn. `found`: of past
+    times, also those that were stored before."""
 
     state: ConditionState
     raised: int = 0
     closed: int = 0
     withdrawn: int = 0
+    found: int = 0
 
 
 def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:

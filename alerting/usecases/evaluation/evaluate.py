@@ -251,6 +251,7 @@ def evaluate_past(
         counts.targets += 1
         counts.raised += persisted.raised
         counts.closed += persisted.closed
+        counts.found += persisted.found
         counts.withdrawn += persisted.withdrawn
         if evaluation.unknown:
             counts.unknown[f"{name} on {asset.name}"] = evaluation.unknown

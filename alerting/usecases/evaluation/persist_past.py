@@ -75,7 +75,14 @@ def persist_past(
         changes.log()
         raised = sum(e.version == 1 for e in written)
         withdrawn = sum(e.withdrawn for e in written)
-        return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=withdrawn)
+        # an episode of the past is written with its end
+        return Composed(
+            evaluation.state,
+            raised=raised,
+            closed=raised,
+            withdrawn=withdrawn,
+            found=len(found),
+        )
     raise UserError(
         f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
         "this period later"

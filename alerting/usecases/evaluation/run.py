@@ -31,8 +31,9 @@ class EvaluationCounts:
 
     `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows
     that came after their time was evaluated; `too_late`: those of them that were older than every
-    allowed lateness. `latency_s`: the greatest latency of their targets. `notes`: sentences on the
-    versions that evaluated a past interval.
+    allowed lateness. `latency_s`: the greatest latency of their targets. Of a past interval:
+    `found`, all its episodes, also those that were stored before, and `notes`, sentences on the
+    versions that evaluated it.
     """
 
     targets: int = 0
@@ -46,6 +47,7 @@ class EvaluationCounts:
     latency_s: int = 0
     late: int = 0
     too_late: int = 0
+    found: int = 0
     notes: list[str] = field(default_factory=list)
 
     def add(self, others: "EvaluationCounts") -> None:

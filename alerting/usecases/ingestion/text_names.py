@@ -4,7 +4,7 @@ one with this title."""
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from unicodedata import normalize
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset, EventType
@@ -35,7 +35,6 @@ def titles_by_name(declared: Iterable[Asset | EventType]) -> dict[str, str | Non
     return {one.name: one.title for one in declared}
 
 
-@lru_cache(10_000)
 def is_name(text: str) -> bool:
     """Return whether a text is a legal name as it stands."""
     return len(text) <= NAME_LENGTH and re.fullmatch(NAME_PATTERN, text) is not None

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import DefinitionRefused
-from alerting.kinds.forecast import families
 from alerting.kinds.forecast.distribution import (
     QUANTILES,
     conformal_shifts,
@@ -147,28 +146,29 @@ def test_trees_on_many_columns_use_the_few_that_tell_most():
 def test_the_trials_of_a_search_choose_the_columns_of_a_fold_once(monkeypatch):
     chosen = []
 
-    def choose_and_count(task, matrix, target, seed):
-        chosen.append((matrix.tobytes(), target.tobytes()))
-        return choose(task, matrix, target, seed)
+    def choose_and_count(of, task, matrix, future, seed):
+        chosen.append((of, matrix.tobytes(), future.tobytes()))
+        return trees.strongest(of, task, matrix, future, seed)
 
-    choose = families._strongest_columns
-    monkeypatch.setattr(families, "_strongest_columns", choose_and_count)
+    trees = FORECASTERS["boosted_trees"]
+    counting = replace(trees, strongest=choose_and_count)
+    monkeypatch.setitem(FORECASTERS, "boosted_trees", counting)
     learning = {"trials": 4, "folds": 2, "candidates": ["boosted_trees"]}
     filter_line.trained_platform(learning=learning)
     assert len(chosen) == len(set(chosen)) > 2
 
 
-def test_columns_that_an_earlier_fit_chose_give_the_same_trees():
+def test_columns_that_are_chosen_before_a_fit_give_the_same_trees():
     matrix, future = rising()
     noise = np.random.default_rng(5).normal(size=(len(matrix), 100))
     wide = np.column_stack([matrix, noise])
     names = (*TASK.columns.names, *(f"noise{number}" for number in range(100)))
     task = replace(TASK, columns=Columns(names, {}))
-    shared = replace(task, strongest={})
     family = FORECASTERS["boosted_trees"]
-    for of in ("level", "difference", "level"):
+    for of in ("level", "difference"):
         params = {**family.proven[0], "of": of, "rounds": 10}
-        alone, again = (family.fit(params, one, wide, future, 1) for one in (task, shared))
+        before = replace(task, strongest=family.strongest(of, task, wide, future, 1))
+        alone, again = (family.fit(params, one, wide, future, 1) for one in (task, before))
         assert alone.files() == again.files()
 
 

@@ -248,7 +248,7 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
         )
         if commands.count < last:
             break
-        assert evaluate_past(platform, "too-hot", at(0), at(200), revision="latest").closed == 3
+        assert evaluate_past(platform, "too-hot", at(0), at(200), revision="latest").found == 3
         assert [e.raised_at for e in platform.episodes.find()] == [at(180), at(120), at(60)]
 
 

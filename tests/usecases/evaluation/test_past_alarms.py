@@ -72,11 +72,13 @@ def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
     add_readings(platform, rows, at(0))
     platform.clock.instant = at(300)
     apply(platform, [too_hot()], "engineer", at(300), "test")
-    assert evaluate_past(platform, "too-hot", at(0), at(300), revision="latest").raised == 1
+    counts = evaluate_past(platform, "too-hot", at(0), at(300), revision="latest")
+    assert (counts.found, counts.raised, counts.closed) == (1, 1, 1)
     platform.clock.instant = at(599)
     evaluate(platform, None, at(599))
     before = platform.episodes.find()
-    assert evaluate_past(platform, "too-hot", at(70), at(300), revision="latest").raised == 0
+    again = evaluate_past(platform, "too-hot", at(70), at(300), revision="latest")
+    assert (again.found, again.raised, again.closed) == (1, 0, 0)
     assert evaluate_past(platform, "too-hot", at(350), at(600), revision="latest").raised == 0
     live, past = platform.episodes.find()
     assert (live, past.id, past.closed_at) == (before[0], before[1].id, before[1].closed_at)

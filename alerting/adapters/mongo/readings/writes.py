@@ -28,7 +28,6 @@ from alerting.adapters.mongo.readings.readings import read_pieces
 from alerting.adapters.samples.columns import sample_fields
 from alerting.deferred import pd
 from alerting.definitions.assets import VariableType
-from alerting.gc_tuning import collect_garbage_rarely
 from alerting.ports import (
     BatchMatch,
     EventRow,
@@ -155,16 +154,15 @@ class MongoReadingWrites:
         return there
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
-        with collect_garbage_rarely():
-            documents: Sequence[Any] | None = None
-            if isinstance(rows, ReadingBatch) and not rows.quality:
-                documents = batch_documents(rows, arrived_at)
-            if documents is None:
-                documents = [
-                    {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
-                    for r in rows
-                ]
-            return insert_all_new(self._readings, documents)
+        documents: Sequence[Any] | None = None
+        if isinstance(rows, ReadingBatch) and not rows.quality:
+            documents = batch_documents(rows, arrived_at)
+        if documents is None:
+            documents = [
+                {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
+                for r in rows
+            ]
+        return insert_all_new(self._readings, documents)
 
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime

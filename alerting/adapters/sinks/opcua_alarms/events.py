@@ -19,7 +19,6 @@ ALARM_TYPE = ua.NodeId(ua.ObjectIds.AlarmConditionType)
 MOST_FIELDS = 200
 MOST_CONDITIONS = 50
 MOST_OPERANDS = 500
-MOST_TEXT = 1000
 _STATES = {
     "AckedState": (template("acknowledged"), template("not acknowledged")),
     "ConfirmedState": (template("confirmed"), template("not confirmed")),

@@ -33,6 +33,7 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import FixedClock, ReadingBatch, SampleColumn
 from alerting.settings.environment import read_settings
+from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.upkeep.archive import archive_readings
@@ -40,8 +41,7 @@ from alerting.usecases.upkeep.maintain import maintain
 from alerting.usecases.upkeep.retention import retain
 from alerting.wiring import open_platform, open_stores, prepare_database
 from benchmarks.console import SIGN_IN
-from benchmarks.evaluate import _cpu_of
-from benchmarks.import_rate import _free_port
+from benchmarks.helpers.timing import cpu_seconds_with
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -68,7 +68,7 @@ def run(share: float = float(os.environ.get("YEAR_SHARE", "1"))) -> dict[str, An
                 f"{SPACE_GB * share:.0f} GB of free disk are needed, and {folder} has {free:.0f}; "
                 "set TMPDIR to a larger one, or take a part of the year with YEAR_SHARE=0.1"
             )
-        with EmbeddedMongod(folder / "db", _free_port()) as server:
+        with EmbeddedMongod(folder / "db", free_port()) as server:
             home = folder / "home"
             home.mkdir(mode=0o700)
             os.environ |= {
@@ -152,12 +152,12 @@ class _Measured:
         self._server = server
 
     def __enter__(self) -> None:
-        self._cpu = time.process_time() + _cpu_of(self._server)
+        self._cpu = cpu_seconds_with(self._server)
         self._wall = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
         self._into[self._name] = time.perf_counter() - self._wall
-        cpu = time.process_time() + _cpu_of(self._server) - self._cpu
+        cpu = cpu_seconds_with(self._server) - self._cpu
         self._into[f"{self._name}_cpu"] = cpu
 
 

@@ -15,7 +15,6 @@ between the two largest, where fixed costs hide least. The steeper of both count
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -42,10 +41,12 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.tables import tables
 from alerting.settings.environment import Settings
+from alerting.settings.machine import free_port
 from alerting.usecases.report_material.material import gather_material
 from alerting.wiring import assemble
 from benchmarks import evaluate, front_page, import_rate, training_scale
 from benchmarks.console import SIGN_IN
+from benchmarks.helpers.timing import cpu_seconds, cpu_seconds_with
 from benchmarks.reports import report
 
 GOAL = 1.1
@@ -73,7 +74,7 @@ def run(sizes: Mapping[str, Sequence[int]] = SIZES) -> dict[str, Any]:
     """Return CPU seconds by part and size, and the exponents of each part."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder) / "db", import_rate._free_port()) as server,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
     ):
         spent = {
             part: {
@@ -117,11 +118,6 @@ def _alone(measure: Measure, server: EmbeddedMongod, folder: Path, size: int) ->
         return pool.submit(measure, server.uri, server.pid, folder, size).result()
 
 
-def _cpu(server: int) -> float:
-    """Return CPU seconds of this process and of the database server so far."""
-    return time.process_time() + evaluate._cpu_of(server)
-
-
 def _evaluate(uri: str, server: int, _: Path, size: int) -> float:
     random = np.random.default_rng(0)
     assets = size // 10
@@ -133,9 +129,9 @@ def _evaluate(uri: str, server: int, _: Path, size: int) -> float:
         for tick in range(TICKS + 1):
             evaluate.write_readings(stores, assets, tick, evaluate.TICK_S, random)
             end = evaluate.T0 + timedelta(seconds=evaluate.TICK_S * (tick + 1))
-            before = evaluate._cpu_of(server)
+            before = cpu_seconds(server)
             found = evaluate.evaluate_once(uri, stores.database.name, end)
-            spent.append(found["cpu_s"] + evaluate._cpu_of(server) - before)
+            spent.append(found["cpu_s"] + cpu_seconds(server) - before)
         client.drop_database(stores.database.name)
     return statistics.median(spent[1:])
 
@@ -147,19 +143,19 @@ def _import(uri: str, server: int, folder: Path, size: int) -> float:
         begin = import_rate.START + number * timedelta(
             minutes=import_rate.ROWS // import_rate.ASSETS
         )
-        import_rate._write(file, begin.strftime("%Y-%m-%d %H:%M"), "a" if number else "w")
+        import_rate.write_rows(file, begin.strftime("%Y-%m-%d %H:%M"), "a" if number else "w")
     with connect(uri) as client:
         prepare_database(client[file.stem])
-        before = _cpu(server)
+        before = cpu_seconds_with(server)
         import_rate.import_file(file, uri, size)
-        spent = _cpu(server) - before
+        spent = cpu_seconds_with(server) - before
         client.drop_database(file.stem)
     file.unlink()
     return spent
 
 
 def _train(_uri: str, _server: int, _folder: Path, size: int) -> float:
-    return float(training_scale._train(size)["cpu_seconds"])
+    return float(training_scale.train_rows(size)["cpu_seconds"])
 
 
 def _report(uri: str, server: int, folder: Path, size: int) -> float:
@@ -177,8 +173,8 @@ def _report(uri: str, server: int, folder: Path, size: int) -> float:
         )
         stores.definitions.add_revision(revision)
         for name in names:
-            stores.reading_writes.insert(list(report._readings(name, rng)), report.END)
-            stores.scores.add(revision.name, name, list(report._scores(rng)))
+            stores.reading_writes.insert(list(report.made_readings(name, rng)), report.END)
+            stores.scores.add(revision.name, name, list(report.made_scores(rng)))
             stores.past_evaluations.add(
                 PastEvaluation(revision.name, name, report.BEFORE, report.END, 1, 1, report.BEFORE)
             )
@@ -186,7 +182,7 @@ def _report(uri: str, server: int, folder: Path, size: int) -> float:
                 [report.stored(_episode(name, number)) for number in range(EPISODES_EACH)]
             )
         platform = assemble(Settings(folder, mongodb_uri=uri), stores, channels=False)
-        before = _cpu(server)
+        before = cpu_seconds_with(server)
         material = gather_material(
             platform, revision, report.START, report.END, report.END, report.BEFORE
         )
@@ -194,7 +190,7 @@ def _report(uri: str, server: int, folder: Path, size: int) -> float:
         render_page(metrics, conclude(metrics), draw(metrics, material))
         for table in tables(metrics).values():
             table.to_csv()
-        spent = _cpu(server) - before
+        spent = cpu_seconds_with(server) - before
         client.drop_database(stores.database.name)
     return spent
 
@@ -217,10 +213,10 @@ def _open_front_page(uri: str, server: int, folder: Path, size: int) -> float:
         browser.post("/login", data={"token": next(iter(SIGN_IN))})
         spent = []
         for _ in range(REQUESTS + 1):
-            front_page._raise_or_end(stores)
-            before = _cpu(server)
+            front_page.raise_or_end(stores)
+            before = cpu_seconds_with(server)
             assert browser.get("/").status_code == 200
-            spent.append(_cpu(server) - before)
+            spent.append(cpu_seconds_with(server) - before)
         client.drop_database(stores.database.name)
     return statistics.mean(sorted(spent[1:])[: REQUESTS // 2])  # ticks of the server's clock: 10 ms
 

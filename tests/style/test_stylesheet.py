@@ -1,0 +1,34 @@
+"""Every class that has a rule is that of an element of some page."""
+
+import re
+from itertools import chain
+from pathlib import Path
+
+from alerting.console.web.rendering import stylesheet
+
+PACKAGE = Path(__file__).parents[2] / "alerting"
+OF_THE_LIBRARY = re.compile(r"u-[a-z-]+")  # of charts
+
+
+def written_words():
+    """Return the words of templates and programs, with dashes; one that a value completes ends
+    with a dash, or without its digits."""
+    files = chain(PACKAGE.rglob("*.html*"), PACKAGE.rglob("*.js"), PACKAGE.rglob("*.py"))
+    return {
+        word for file in files for word in re.findall(r"[\w-]+", file.read_text(encoding="utf-8"))
+    }
+
+
+def spellings(name):
+    """Return how a class may be written: whole, or as what comes before a value."""
+    return {name, re.sub(r"\d+$", "", name)} | {
+        name[: dash.end()] for dash in re.finditer("-", name)
+    }
+
+
+def test_rules_are_of_classes_that_pages_use():
+    selectors = re.findall(r"([^{}]+)\{", re.sub(r"/\*.*?\*/", "", stylesheet(), flags=re.DOTALL))
+    names = set(re.findall(r"\.([A-Za-z_][\w-]*)", " ".join(selectors)))
+    known = written_words()
+    unused = {name for name in names if not spellings(name) & known}
+    assert {name for name in unused if not OF_THE_LIBRARY.fullmatch(name)} == set()
