@@ -105,3 +105,16 @@ def test_the_title_of_a_variable_leads_to_its_name(engineer, platform_with_title
 def platform_with_title(platform):
     variables = {"Temperatur_Zone_1": {"type": "number", "title": "Temperatur Zone 1"}}
     platform.assets.store_assets([Asset.model_validate({"name": "Ofen_9", "variables": variables})])
+
+
+def test_the_effects_of_a_definition_are_told_with_titles_in_the_language_of_the_engineer(
+    engineer, platform_with_title
+):
+    engineer.headers["accept-language"] = "de"
+    text = (
+        "name: hot\nkind: threshold\nassets: [Ofen_9]\nvariable: Temperatur_Zone_1\nabove: 216.5\n"
+    )
+    page = unescape(send(engineer, NEW, "check", text).text)
+    assert "Überwacht: Temperatur Zone 1 über 216,5" in page
+    assert "hot: wird alle 1m an Ofen_9 ausgewertet, zum ersten Mal innerhalb von 1m" in page
+    assert "am Bedienplatz" in page
