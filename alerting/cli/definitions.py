@@ -31,7 +31,7 @@ from alerting.cli.support import (
     command_group,
     is_served,
     platform,
-    read_documents,
+    read_definitions,
     seen_in,
     user,
     write_file,
@@ -74,11 +74,13 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     from alerting.usecases.definitions import checking, sync
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
-    documents = read_documents([file for file in files if file not in names])
+    documents, origins = read_definitions([file for file in files if file not in names])
+    stored = [str(name) for name in sorted(names)]
     with platform() as p:
         good = checking.check(
             p,
-            documents + [sync.require_document(p.definitions, str(name)) for name in sorted(names)],
+            documents + [sync.require_document(p.definitions, name) for name in stored],
+            origins + [f"stored as {name}" for name in stored],
         )
         derived = {d.name: _derived(p, d) for d in good}
         assets = p.assets.all()
@@ -143,9 +145,9 @@ def apply(
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.next_steps import next_steps
 
-    documents = read_documents(files)
+    documents, origins = read_definitions(files)
     with platform() as p:
-        plans = sync.plan(p, documents)
+        plans = sync.plan(p, documents, origins)
         now = p.clock.now()
         rows = [
             {

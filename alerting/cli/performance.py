@@ -59,7 +59,10 @@ def report(
     in_plant: InPlant = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="HTML file to write; NAME-report.html when left out."),
+        typer.Option(
+            "--out",
+            help="HTML file to write; NAME-report-PERIOD.html when left out.",
+        ),
     ] = None,
     csv: Annotated[
         Path | None,
@@ -96,12 +99,21 @@ def report(
             )
             head, content = _stored(p, made.id)
             headline = made.headline
-    target = out or Path(f"{name or head.definition or 'plant'}-report.html")
+    target = out or Path(_file_name(name or head.definition or "plant", head, begin or stop))
     write_file(target, content.page)
     if csv is not None:
         _write_tables(csv, content)
     written = f"written to {target}" + (f" and {csv}/" if csv else "")
     show_result({**content.metrics, "id": head.id, "page": str(target)}, as_json, headline, written)
+
+
+def _file_name(subject: str, head: "ReportHead", given: object) -> str:
+    """Return the name of the file of a report: with its period, or with its days where an interval
+    is given."""
+    if head.period is not None:
+        return f"{subject}-report-{head.period}.html"
+    days = f"-{head.start:%Y-%m-%d}-to-{head.end:%Y-%m-%d}" if given is not None else ""
+    return f"{subject}-report{days}.html"
 
 
 def _view(p: "Platform", plant: str | None, definition: str | None, id: str | None) -> "Platform":

@@ -228,6 +228,13 @@ def read_documents(
     return [document for file in files for document in _read_file(file, noun, example)]
 
 
+def read_definitions(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the documents of definitions in files, and the file of each. Raises UserError as
+    `read_documents`."""
+    found = [(one, str(file)) for file in files for one in read_documents([file])]
+    return [document for document, _ in found], [file for _, file in found]
+
+
 def _read_file(file: Path, noun: str, example: str) -> list[dict[str, Any]]:
     from alerting.adapters.files.yaml_documents import read_yaml
 

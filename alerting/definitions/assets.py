@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, name_hint
+from alerting.definitions.faults import DocumentRefused, Fault, name_hint, shown
 from alerting.definitions.fields.names import (
     NAME_LENGTH,
     NAME_PATTERN,
@@ -35,6 +35,7 @@ from alerting.definitions.fields.variables import (
     VariableType,
 )
 from alerting.definitions.wording.fault_messages import model_faults
+from alerting.definitions.wording.language import translatable
 
 __all__ = [
     "MOST_VARIABLES",
@@ -210,7 +211,11 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
     of = {}
     for relation in relations:
         if relation.variable in of:
-            raise ValueError(f"{relation.variable!r} has two relations; keep one")
+            raise ValueError(
+                translatable(
+                    "{variable} has two relations; keep one", variable=shown(relation.variable)
+                )
+            )
         of[relation.variable] = relation
     try:
         names = list(
@@ -220,7 +225,10 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
         )
     except CycleError as circle:
         raise ValueError(
-            f"variables follow one another in a circle: {' -> '.join(circle.args[1])}"
+            translatable(
+                "variables follow one another in a circle: {circle}",
+                circle=" -> ".join(circle.args[1]),
+            )
         ) from circle
     return [of[name] for name in names if name in of]
 
@@ -242,11 +250,16 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
             if part not in asset.variables:
                 yield Fault(
                     where,
-                    f"the asset declares no variable {part!r}",
-                    name_hint(part, asset.variables, "known variables"),
+                    translatable("the asset declares no variable {part}", part=shown(part)),
+                    name_hint(part, asset.variables, translatable("known variables")),
                 )
             elif asset.variables[part].type == "category":
-                yield Fault(where, f"{part!r} is a category; only numbers can be computed with")
+                yield Fault(
+                    where,
+                    translatable(
+                        "{part} is a category; only numbers can be computed with", part=shown(part)
+                    ),
+                )
             elif (sampling := asset.variables[part].sampling) is not None and within[
                 name
             ] < sampling:
@@ -254,23 +267,31 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
                 usual = format_duration(sampling)
                 yield Fault(
                     f"{where}.within",
-                    f"{short} is shorter than the sampling of {part!r}, {usual}",
-                    "lengthen it",
+                    translatable(
+                        "{short} is shorter than the sampling of {part}, {usual}",
+                        short=short,
+                        part=shown(part),
+                        usual=usual,
+                    ),
+                    translatable("lengthen it"),
                 )
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as circle:
         yield Fault(
             "variables",
-            f"computed variables depend on each other in a circle: {' -> '.join(circle.args[1])}",
+            translatable(
+                "computed variables depend on each other in a circle: {circle}",
+                circle=" -> ".join(circle.args[1]),
+            ),
         )
     for number, relation in enumerate(asset.relations):
         for name in (relation.variable, *relation.drivers):
             if name in graph:
                 yield Fault(
                     f"relations.{number}",
-                    f"{name!r} is computed, and moves with its parts",
-                    "name measured variables",
+                    translatable("{name} is computed, and moves with its parts", name=shown(name)),
+                    translatable("name measured variables"),
                 )
 
 

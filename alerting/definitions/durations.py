@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from alerting.definitions.faults import shown
+from alerting.definitions.wording.language import translatable
 
 LONGEST = timedelta(days=3660)
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -23,14 +24,25 @@ def parse_duration(text: str) -> timedelta:
     """
     compact = text.strip().replace(" ", "")
     if not compact or len(compact) > _LONGEST_TEXT or not re.fullmatch(PATTERN, compact):
-        raise ValueError(f"{shown(text)} is not a duration; write for example 30m, 1h30m or 5d")
+        raise ValueError(_no_duration(text))
     seconds = sum(int(n) * _UNITS[u] for n, u in re.findall(r"([0-9]+)([wdhms])", compact))
     if seconds > LONGEST.total_seconds():
-        raise ValueError(
-            f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten "
-            "years"
-        )
+        raise ValueError(_too_long(shown(text)))
     return timedelta(seconds=seconds)
+
+
+def _no_duration(value: object) -> str:
+    return translatable(
+        "{value} is not a duration; write for example 30m, 1h30m or 5d", value=shown(value)
+    )
+
+
+def _too_long(value: str) -> str:
+    return translatable(
+        "{value} is too long; the longest duration is {longest}, ten years",
+        value=value,
+        longest=format_duration(LONGEST),
+    )
 
 
 def format_duration(value: timedelta) -> str:
@@ -51,12 +63,9 @@ def _read(value: object) -> object:
         return parse_duration(value)
     if isinstance(value, timedelta):
         if abs(value) > LONGEST:
-            raise ValueError(
-                f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten "
-                "years"
-            )
+            raise ValueError(_too_long(str(value)))
         return value
-    raise ValueError(f"{shown(value)} is not a duration; write for example 30m, 1h30m or 5d")
+    raise ValueError(_no_duration(value))
 
 
 Duration = Annotated[

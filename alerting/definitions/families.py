@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
 from alerting.definitions.faults import name_hint, shown
+from alerting.definitions.wording.language import translatable
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 # of the platform, each with the library of its name, which need not be installed
@@ -39,13 +40,18 @@ def require_family(name: str) -> str:
         return name
     if name in OPTIONAL:
         raise ValueError(
-            f"{name} is not installed here; install it wherever models are trained: pip install "
-            f"alerting[{name}]"
+            translatable(
+                "{name} is not installed here; install it wherever models are trained: pip install "
+                "alerting[{name}]",
+                name=name,
+            )
         )
     names = [*BUILT_IN, *filter(is_installed, OPTIONAL), *sorted(entry_points(group=GROUP).names)]
-    hint = name_hint(name, names, "families of this platform")
+    hint = name_hint(name, names, translatable("families of this platform"))
     raise ValueError(
-        f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else "")
+        translatable(
+            "{name} is not a family that can be trained here; {hint}", name=shown(name), hint=hint
+        )
     )
 
 

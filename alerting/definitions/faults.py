@@ -54,7 +54,8 @@ def _write_byte(half: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
-MISSING = "is missing"  # the message of a fault
+MISSING = translatable("is missing")
+"""The message of a fault."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,12 @@ class DocumentRefused(UserError):
         self.name = name if isinstance(name, str) else shown(name)
         self.faults = tuple(faults[:MOST_FAULTS])
         if len(faults) > MOST_FAULTS:
-            self.faults += (Fault("document", f"has {len(faults) - MOST_FAULTS} more faults"),)
+            self.faults += (
+                Fault(
+                    "document",
+                    translatable("has {number} more faults", number=len(faults) - MOST_FAULTS),
+                ),
+            )
         super().__init__(
             f"{self.what} {shown(self.name)} has faults:\n"
             + "\n".join(f"  - {f}" for f in self.faults)
@@ -167,8 +173,13 @@ def name_hint(word: str, names: Iterable[str], what: str) -> str:
     close = close_names(word, ordered)
     if close:
         return translatable("did you mean {names}?", names=join_with_or(*close))
-    more = f" and {len(ordered) - _MOST_NAMES} more" if len(ordered) > _MOST_NAMES else ""
-    return f"{what}: {', '.join(ordered[:_MOST_NAMES])}{more}" if ordered else ""
+    if not ordered:
+        return ""
+    listed = ", ".join(ordered[:_MOST_NAMES])
+    more = len(ordered) - _MOST_NAMES
+    if more > 0:
+        listed = translatable("{names} and {number} more", names=listed, number=more)
+    return translatable("{name}: {text}", name=what, text=listed)
 
 
 def unknown_definition(name: str, names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import shown
 from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import (
     SEVERITIES,
@@ -15,6 +16,7 @@ from alerting.definitions.model import (
     LevelLimits,
     Severity,
 )
+from alerting.definitions.wording.language import translatable
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,34 @@ def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
 
 def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]:
     """Return path and description of every limit that this asset should state and does not."""
-    found = []
+    found: list[tuple[str, str]] = []
     for path, limit in written_limits(definition):
         if isinstance(limit, FromAttribute):
             value = asset.attributes.get(limit.attribute)
             if value is None:
-                found.append((path, f"asset {asset.name!r} has no attribute {limit.attribute!r}"))
+                found.append(
+                    (
+                        path,
+                        translatable(
+                            "asset {asset} has no attribute {attribute}",
+                            asset=shown(asset.name),
+                            attribute=shown(limit.attribute),
+                        ),
+                    )
+                )
             elif path != "equals" and (
                 isinstance(value, bool) or not isinstance(value, int | float)
             ):
                 found.append(
                     (
                         path,
-                        f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a "
-                        "limit needs a number",
+                        translatable(
+                            "attribute {attribute} of asset {asset} is {value}; a limit needs a "
+                            "number",
+                            attribute=shown(limit.attribute),
+                            asset=shown(asset.name),
+                            value=shown(value),
+                        ),
                     )
                 )
     return found

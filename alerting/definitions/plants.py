@@ -11,10 +11,10 @@ from functools import cached_property
 from types import MappingProxyType
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.plant import PlantSettings
 from alerting.definitions.upkeep import AlarmBudget
-from alerting.definitions.wording.language import LanguageCode
+from alerting.definitions.wording.language import LanguageCode, translatable
 
 NO_POSITION = "operators"
 NO_PLANT = ""
@@ -157,8 +157,14 @@ def nested_plants(assets: Iterable[Asset], changed: Iterable[str]) -> list[Fault
             found.append(
                 Fault(
                     f"{inner.name}.plant",
-                    f"{inner.name!r} lies in the plant {outer.name!r}",
-                    "a plant cannot lie in another one: leave out `plant` in one of them",
+                    translatable(
+                        "{asset} lies in the plant {plant}",
+                        asset=shown(inner.name),
+                        plant=shown(outer.name),
+                    ),
+                    translatable(
+                        "a plant cannot lie in another one: leave out `plant` in one of them"
+                    ),
                 )
             )
     return found

@@ -10,12 +10,12 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from alerting.definitions.assets import Closed, Name, Tag
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, shown
+from alerting.definitions.faults import MISSING, DocumentRefused, Fault, drop_paths, shown
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.plants import Plants
 from alerting.definitions.wording.fault_messages import message_of
-from alerting.definitions.wording.language import LanguageCode
+from alerting.definitions.wording.language import LanguageCode, translatable
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 
@@ -200,24 +200,33 @@ def _first_causes(errors: Sequence[Any]) -> list[Any]:
     ]
 
 
+def _listed_fields() -> str:
+    names = ", ".join(Route.model_fields)
+    return translatable("{name}: {text}", name=translatable("fields"), text=names)
+
+
 def _fault(error: Any) -> Fault:
     path = ".".join(str(p) for p in error["loc"]) or "document"
     match error["type"]:
         case "extra_forbidden":
             return Fault(
                 path,
-                "is not a field",
-                f"fields: {', '.join(Route.model_fields)}" if len(error["loc"]) == 1 else "",
+                translatable("is not a field"),
+                _listed_fields() if len(error["loc"]) == 1 else "",
             )
         case "missing":
-            return Fault(path, "is missing")
+            return Fault(path, MISSING)
         case "string_pattern_mismatch" if path.endswith((".from", ".to")):
-            return Fault(path, f"{shown(error['input'])} is not a time of day", "e.g. 06:00")
+            return Fault(
+                path,
+                translatable("{value} is not a time of day", value=shown(error["input"])),
+                translatable("e.g. 06:00"),
+            )
         case "string_pattern_mismatch":
             return Fault(
                 path,
-                f"{shown(error['input'])} is not a legal name",
-                "channels are lower case with -",
+                translatable("{value} is not a legal name", value=shown(error["input"])),
+                translatable("channels are lower case with -"),
             )
     return Fault(path, *message_of(error))
 
@@ -228,4 +237,8 @@ def _cross_faults(route: Route) -> Iterable[Fault]:
     durations |= {f"escalation.{i}.after": step.after for i, step in enumerate(route.escalation)}
     for path, value in durations.items():
         if value is not None and value < timedelta(minutes=1):
-            yield Fault(path, f"{format_duration(value)} is too short", "the shortest is 1m")
+            yield Fault(
+                path,
+                translatable("{duration} is too short", duration=format_duration(value)),
+                translatable("the shortest is 1m"),
+            )

@@ -182,29 +182,30 @@ def evaluate_unchanged(
 
 
 def ending_message(
-    found: Unchanged, variables: Sequence[str], limits: LimitColumns
+    found: Unchanged, titles: Sequence[str], limits: LimitColumns
 ) -> list[str | None]:
-    """Return why the status at the end is unknown; None where it is known."""
+    """Return why the status at the end is unknown; None where it is known. `titles`: of the
+    variables."""
     rows = zip(
         found.status.tolist(),
         found.ends.tolist(),
-        variables,
+        titles,
         limits.stale_after.tolist(),
         strict=True,
     )
     return [
-        None if status == NO_DATA_ALERT else _ending(ends, variable, stale)
-        for status, ends, variable, stale in rows
+        None if status == NO_DATA_ALERT else _ending(ends, title, stale)
+        for status, ends, title, stale in rows
     ]
 
 
-def _ending(ends: int, variable: str, stale_after: int) -> str | None:
+def _ending(ends: int, title: str, stale_after: int) -> str | None:
     if ends == SOUND:
         return None
     return (
-        waiting_message(variable)
+        waiting_message(title)
         if ends == WAITING
-        else stale_message(variable, timedelta(milliseconds=stale_after))
+        else stale_message(title, timedelta(milliseconds=stale_after))
     )
 
 

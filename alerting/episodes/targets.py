@@ -23,15 +23,15 @@ class EvaluationTarget(NamedTuple):
     """One definition on one asset.
 
     `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated.
-    `variable`: the variable of a threshold, with its `type`, None for models. `limits`: None where
-    each reading must be evaluated by itself. `lookback`: ms before the watermark from which
-    readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back
-    late data are evaluated again, with the delay of its variables. `turn`: a number of the target,
-    out of 2**32, by which targets take turns. `revision`: number of the newest. `has_outcome`:
-    whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
-    types. `above`: the ancestors of the asset, where their readings change an evaluation.
-    `needs_model`: whether a trained model evaluates it. `plant`: that of the asset, empty outside
-    of all.
+    `variable`: the variable of a threshold, with its `type` and `title`, None for models. `limits`:
+    None where each reading must be evaluated by itself. `lookback`: ms before the watermark from
+    which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
+    back late data are evaluated again, with the delay of its variables. `turn`: a number of the
+    target, out of 2**32, by which targets take turns. `revision`: number of the newest.
+    `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside
+    `variable`; `events`: types. `above`: the ancestors of the asset, where their readings change an
+    evaluation. `needs_model`: whether a trained model evaluates it. `plant`: that of the asset,
+    empty outside of all.
     """
 
     definition: str
@@ -53,6 +53,7 @@ class EvaluationTarget(NamedTuple):
     type: VariableType = "number"
     needs_model: bool = False
     plant: str = ""
+    title: str | None = None
 
     @property
     def key(self) -> TargetKey:

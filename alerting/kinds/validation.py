@@ -20,6 +20,7 @@ from alerting.definitions.faults import (
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import STORED, Definition, Revision
 from alerting.definitions.wording.fault_messages import message_of, model_faults
+from alerting.definitions.wording.language import join_with_or, translatable
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUPS = ("FromAttribute", "ClearDifference")
@@ -76,7 +77,14 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
     faults = list(cross_faults(revision.definition))
     if revision.definition.name != revision.name:
         faults.append(
-            Fault("definition.name", f"{revision.definition.name!r} is not {revision.name!r}")
+            Fault(
+                "definition.name",
+                translatable(
+                    "{name} is not {other}",
+                    name=shown(revision.definition.name),
+                    other=shown(revision.name),
+                ),
+            )
         )
     if faults:
         raise RevisionRefused(name, faults)
@@ -173,21 +181,25 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
         case "extra_forbidden":
             return Fault(
                 dotted,
-                "is not a field",
-                name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
+                translatable("is not a field"),
+                name_hint(path[-1], _fields(document, path[:-1]), translatable("fields here")),
             )
         case "missing":
             return Fault(dotted, MISSING)
         case "union_tag_not_found" | "union_tag_invalid" if not path:
             return _kind_fault(document)
         case "union_tag_invalid":
-            hint = "write a length such as 90d, or {from: …, to: …}"
-            return Fault(dotted, f"{shown(error['input'])} is not possible here", hint)
+            hint = translatable("write a length such as 90d, or {from: …, to: …}")
+            return Fault(
+                dotted,
+                translatable("{value} is not possible here", value=shown(error["input"])),
+                hint,
+            )
         case "string_pattern_mismatch":
             return Fault(
                 dotted,
-                f"{shown(error['input'])} is not a legal name",
-                "letters, digits, - and _ only",
+                translatable("{value} is not a legal name", value=shown(error["input"])),
+                translatable("letters, digits, - and _ only"),
             )
     return Fault(dotted, *message_of(error))
 
@@ -196,11 +208,17 @@ def _kind_fault(document: Mapping[str, Any]) -> Fault:
     kinds = definition_types()
     if "kind" not in document:
         return Fault(
-            "kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in kinds)
+            "kind",
+            MISSING,
+            translatable("write {names}", names=join_with_or(*(f"kind: {kind}" for kind in kinds))),
         )
     meant = _meant_kind(document)
-    hint = f"did you mean {meant}?" if meant else "write " + " or ".join(kinds)
-    return Fault("kind", f"{shown(document['kind'])} is not a kind", hint)
+    hint = (
+        translatable("did you mean {names}?", names=meant)
+        if meant
+        else translatable("write {names}", names=join_with_or(*kinds))
+    )
+    return Fault("kind", translatable("{value} is not a kind", value=shown(document["kind"])), hint)
 
 
 def _meant_kind(document: Mapping[str, Any]) -> str | None:

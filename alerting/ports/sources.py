@@ -340,8 +340,9 @@ class ImportJob:
     """A file that a person imports in the browser or over the API, and what became of it.
 
     `name`: of the file as its sender named it. `understood`: what was recognised in it, `preview`:
-    its first rows as they will be stored. `fault`: why it was refused. `result`: counts of what was
-    written. `seen_at`: when its worker last showed that it is alive.
+    its first rows as they will be stored. `fault`: why it was refused, `fault_text`: the same as
+    template and values. `result`: counts of what was written. `seen_at`: when its worker last
+    showed that it is alive.
     """
 
     id: str
@@ -357,6 +358,7 @@ class ImportJob:
     understood: Mapping[str, Any] | None = None
     preview: tuple[Mapping[str, Any], ...] = ()
     fault: str | None = None
+    fault_text: Mapping[str, Any] | None = None
     result: Mapping[str, Any] | None = None
     ended_at: datetime | None = None
     version: int = 1

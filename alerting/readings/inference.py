@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from alerting.definitions.assets import VariableType
+from alerting.definitions.wording.language import Translatable, translatable
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,20 @@ class BadLine:
     reason: str
     original: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.line}" + (f", column {self.column}" if self.column else "") + f": {self.reason}"
+    @property
+    def text(self) -> Translatable:
+        """Return its line, column and reason."""
+        if not self.column:
+            return translatable("{line}: {reason}", line=self.line, reason=self.reason)
+        return translatable(
+            "{line}, column {column}: {reason}",
+            line=self.line,
+            column=self.column,
+            reason=self.reason,
         )
+
+    def __str__(self) -> str:
+        return str(self.text)
 
 
 @dataclass

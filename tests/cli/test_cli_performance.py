@@ -59,7 +59,7 @@ def test_a_period_is_reported_listed_created_again_and_its_tables_are_written(pl
         alerting("report", "too-hot", "--period", "2026-W02", "--csv", "tables", "--json")
     )
     assert shown["id"] == "too-hot:2026-W02:1"
-    page = (own_folder / "too-hot-report.html").read_text(encoding="utf-8")
+    page = (own_folder / "too-hot-report-2026-W02.html").read_text(encoding="utf-8")
     assert page == platform.reports.page("too-hot:2026-W02:1")
     episodes = (own_folder / "tables" / "episodes.csv").read_text(encoding="utf-8").splitlines()
     assert len(episodes) == 2, "the names of the columns, and one episode"
@@ -74,9 +74,9 @@ def test_a_period_is_reported_listed_created_again_and_its_tables_are_written(pl
 
 def test_the_plant_is_reported_over_the_last_closed_week(platform, own_folder):
     platform.clock.instant = at(0) + timedelta(weeks=2, hours=1)
-    assert "plant-report.html" in alerting("report", "--plant", "--period", "2026-W02")
+    assert "plant-report-2026-W02.html" in alerting("report", "--plant", "--period", "2026-W02")
     assert [head.id for head in platform.reports.for_definition(None)] == ["2026-W02:1"]
-    assert (own_folder / "plant-report.html").exists()
+    assert (own_folder / "plant-report-2026-W02.html").exists()
 
 
 def test_an_interval_is_reported_without_a_period(platform, own_folder):

@@ -76,7 +76,7 @@ def test_an_unknown_condition_neither_begins_nor_ends_it():
     assert lives(line) == [(at(10), at(40), at(40), None)]
     progress = current_progress(line.platform, line.episodes[0], at(69))
     assert not progress.is_known
-    assert "no reading of belt within 15 min" in progress.message
+    assert "no reading of belt speed within 15 min" in progress.message
     line.run(*range(75, 100, 5))
     assert line.episodes[0].closed_at == at(90)
 

@@ -95,7 +95,7 @@ def test_a_late_reading_of_any_of_the_variables_is_evaluated_again(platform):
         (15, "normal", "not all of its conditions hold"),
         (26, "pending", "all of its conditions have held since 2026-01-05 00:25:30 UTC"),
         (30, "open", "open since 2026-01-05 00:27:30 UTC"),
-        (80, "unknown", "cannot tell: no reading of temperature within 10 min"),
+        (80, "unknown", "cannot tell: no reading of Zone 2 temperature within 10 min"),
     ],
 )
 def test_why_says_which_conditions_hold(platform, minute, verdict, answer):

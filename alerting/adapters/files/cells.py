@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.assets import VariableType
+from alerting.definitions.faults import shown
+from alerting.definitions.wording.language import translatable
 from alerting.ports import SampleColumn
 from alerting.readings.history import Millis
 
@@ -235,13 +237,18 @@ def values(
 def why_bad(cell: str, type: VariableType) -> str:
     """Return, as text for people, the reason why this cell is no value of that type."""
     if type == "boolean":
-        return f"{cell!r} is neither true nor false"
+        return translatable("{cell} is neither true nor false", cell=shown(cell))
     if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
-        return f"{cell!r} is infinite; a measured value is finite"
+        return translatable("{cell} is infinite; a measured value is finite", cell=shown(cell))
     if re.match(_NUMBER, cell):
-        return f"{cell!r} is larger than the largest number that can be stored"
-    hint = "; if that is a decimal comma, add --decimal ," if re.match(_DECIMAL_COMMA, cell) else ""
-    return f"{cell!r} is not a number{hint}"
+        return translatable(
+            "{cell} is larger than the largest number that can be stored", cell=shown(cell)
+        )
+    if re.match(_DECIMAL_COMMA, cell):
+        return translatable(
+            "{cell} is not a number; if that is a decimal comma, add --decimal ,", cell=shown(cell)
+        )
+    return translatable("{cell} is not a number", cell=shown(cell))
 
 
 @dataclass(frozen=True)
@@ -287,17 +294,19 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
         try:
             local = datetime.fromisoformat(cell.replace(",", "."))
         except ValueError:
-            return f"{cell!r} is not a date and time of the calendar"
+            return translatable("{cell} is not a date and time of the calendar", cell=shown(cell))
         return why_not_in_zone(cell, local, zone)
     if re.match(r"^\d+(\.\d+)?$", cell):
-        return (
-            f"{cell!r} is not an instant; numbers must be seconds or milliseconds since 1970, and "
-            "later than March 1973"
+        return translatable(
+            "{cell} is not an instant; numbers must be seconds or milliseconds since 1970, and "
+            "later than March 1973",
+            cell=shown(cell),
         )
     if re.match(_ISO, cell):
-        return f"{cell!r} is not a date and time of the calendar"
-    return (
-        f"{cell!r} is not an instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z"
+        return translatable("{cell} is not a date and time of the calendar", cell=shown(cell))
+    return translatable(
+        "{cell} is not an instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z",
+        cell=shown(cell),
     )
 
 
@@ -305,19 +314,23 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
     """Return the reason why the local time in this cell is no instant of a zone."""
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first and second and first > second:
-        return (
-            f"{cell!r} comes twice in {zone.key} (the clocks are set back), and the order of the "
-            "lines does not show which one is meant; "
-            "sort them by time, or write the stamps with their offset from UTC"
+        return translatable(
+            "{cell} comes twice in {zone} (the clocks are set back), and the order of the lines "
+            "does not show which one is meant; sort them by time, or write the stamps with their "
+            "offset from UTC",
+            cell=shown(cell),
+            zone=zone.key,
         )
     hours = first is not None and first.total_seconds() / 3600
     all_year = (
         f"--tz Etc/GMT{-int(hours):+d}" if hours and float(hours).is_integer() else "--tz UTC"
     )
-    return (
-        f"{cell!r} does not exist in {zone.key} (the clocks are set forward); is this the zone of "
-        "the stamps? "
-        f"A logger that stays on winter time all year: {all_year}"
+    return translatable(
+        "{cell} does not exist in {zone} (the clocks are set forward); is this the zone of the "
+        "stamps? A logger that stays on winter time all year: {all_year}",
+        cell=shown(cell),
+        zone=zone.key,
+        all_year=all_year,
     )
 
 

@@ -10,6 +10,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.definitions.assets import VariableType
+from alerting.definitions.wording.language import translatable
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.text_names import TextNames
 
@@ -65,7 +66,9 @@ def duplicate_checks(
             Check(
                 bad,
                 titles[index],
-                lambda _: "another value than on an earlier line of the same asset and time",
+                lambda _: translatable(
+                    "another value than on an earlier line of the same asset and time"
+                ),
             )
         )
     return checks
@@ -87,8 +90,8 @@ def read_names(
             found.append(names.read(text))
         except ValueError as reason:
             found.append(text)
-            reasons[code] = str(reason)
+            reasons[code] = reason.args[0]
     return np.array([*found, None], dtype=object)[codes], [
-        Check(absent, title, lambda _: f"there is no {names.what}"),
+        Check(absent, title, lambda _: names.missing),
         Check(np.isin(codes, [*reasons]), title, lambda row: reasons[int(codes[row])]),
     ]

@@ -26,7 +26,8 @@ from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, TableRows
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
-from alerting.definitions.faults import UserError, storable
+from alerting.definitions.faults import UserError, shown, storable
+from alerting.definitions.wording.language import translatable
 from alerting.ports import EventRow, Progress
 from alerting.readings.inference import ColumnProfile
 from alerting.readings.instants import Millis, datetimes
@@ -66,12 +67,16 @@ class EventsFile:
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
             raise UserError(
-                "give either --type or --type-column: the type is named once for all lines, or on "
-                "each line"
+                translatable(
+                    "give either --type or --type-column: the type is named once for all lines, "
+                    "or on each line"
+                )
             )
         if columns.type and columns.type_prefix:
             raise UserError(
-                "--type-prefix goes with --type-column; write the whole name after --type"
+                translatable(
+                    "--type-prefix goes with --type-column; write the whole name after --type"
+                )
             )
         titles = open_table(path, layout.separator, layout.encoding).titles
         self._type = columns.type
@@ -184,7 +189,11 @@ class EventsFile:
         return [
             Check(stamps.bad, title, lambda row: reader.why(cells[row].as_py())),
             Check(
-                early, title, lambda row: f"the end {cells[row].as_py()!r} lies before the start"
+                early,
+                title,
+                lambda row: translatable(
+                    "the end {end} lies before the start", end=shown(cells[row].as_py())
+                ),
             ),
         ]
 
@@ -194,7 +203,7 @@ class EventsFile:
         return Check(
             bad,
             self._end_column or "",
-            lambda _: (
+            lambda _: translatable(
                 "an instant event has no end; add --lasting if events of this type have a duration"
             ),
         )

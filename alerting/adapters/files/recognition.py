@@ -8,9 +8,10 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
 from alerting.adapters.files.tables.chunks import ChunkedTable
-from alerting.adapters.files.tables.titles import similar_titles, title_list
+from alerting.adapters.files.tables.titles import no_column, similar_titles, title_list
 from alerting.deferred import pc
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import translatable
 
 ROWS = 2_000
 DEFAULT_TIME = "ts"
@@ -84,14 +85,22 @@ def time_columns(
         return (named[0],)
     if len(found) > 1:
         raise UserError(
-            f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time "
-            "stamps; name with --time the one of the measurement, of events that of their starts"
+            translatable(
+                "{path}: the columns {names} all hold time stamps; name with --time the one of "
+                "the measurement, of events that of their starts",
+                path=str(table.path),
+                names=title_list([repr(t) for t in found]),
+            )
         )
     if not found:
         raise UserError(
-            f"{table.path}: no column of time stamps was found: there is no column "
-            f"{DEFAULT_TIME!r}; name it with --time. "
-            f"Columns: {title_list(table.titles)}"
+            translatable(
+                "{path}: no column of time stamps was found: there is no column {column}; name it "
+                "with --time. Columns: {names}",
+                path=str(table.path),
+                column=shown(DEFAULT_TIME),
+                names=title_list(table.titles),
+            )
         )
     return (found[0],)
 
@@ -104,11 +113,7 @@ def _find_titles(table: ChunkedTable, wanted: str, cells: Sample) -> tuple[str, 
         return parts
     stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
     near = similar_titles(wanted, stamps) or stamps[:3] or similar_titles(wanted, table.titles)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(
-        f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: "
-        f"{title_list(table.titles)}"
-    )
+    raise no_column(table, wanted, "--time", near)
 
 
 def contains_stamps(cells: Cells, title: str) -> bool:
@@ -146,9 +151,14 @@ def with_order(table: ChunkedTable, title: str, found: StampFormat) -> StampForm
             return ORDERS[mark][order]
     first, second = ORDERS[mark]
     raise UserError(
-        f"{table.path}: column {title!r}: the stamps of the file do not show whether the day or "
-        "the month comes first; "
-        f"choose --time-format {first.name} or --time-format {second.name}"
+        translatable(
+            "{path}: column {title}: the stamps of the file do not show whether the day or the "
+            "month comes first; choose --time-format {first} or --time-format {second}",
+            path=str(table.path),
+            title=shown(title),
+            first=first.name,
+            second=second.name,
+        )
     )
 
 

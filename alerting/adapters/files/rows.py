@@ -1,12 +1,10 @@
 """Rows of an imported table: instant and asset of each, and columns that become variables."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +22,17 @@ from alerting.adapters.files.recognition import (
     time_columns,
     with_order,
 )
-from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
+from alerting.adapters.files.stamps.formats import StampFormat, iso_or_epoch, named_format
 from alerting.adapters.files.stamps.instants import StampReader
-from alerting.adapters.files.stamps.local_time import zone_shown
+from alerting.adapters.files.stamps.local_time import find_zone, zone_shown
 from alerting.adapters.files.stamps.sequence import DEFAULT_START, SequenceStamps
 from alerting.adapters.files.tables.chunks import Chunk, ChunkedTable
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
 from alerting.deferred import pa, pc
 from alerting.definitions.assets import variable_name
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import translatable
 from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
 from alerting.readings.inference import ColumnProfile
@@ -42,6 +41,8 @@ from alerting.usecases.ingestion.text_names import TextNames, Titles
 from alerting.usecases.ingestion.understood import FileForm
 
 DEFAULT_ASSET_COLUMN = "asset"
+_NO_NUMBER = translatable("there is no number")
+_NO_TIME = translatable("there is no time")
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,10 @@ class TableRows:
         """
         if layout.asset and layout.asset_column:
             raise UserError(
-                "give either --asset or --asset-column: the asset is named once for all lines, or "
-                "on each line"
+                translatable(
+                    "give either --asset or --asset-column: the asset is named once for all "
+                    "lines, or on each line"
+                )
             )
         if layout.asset and layout.asset_prefix:
             raise UserError(
@@ -142,8 +145,11 @@ class TableRows:
         self._separator = getattr(self.table, "separator", None)
         if layout.decimal == "," == self._separator:
             raise UserError(
-                f"{path}: the comma cannot separate both fields and decimals; name the separator "
-                "with --sep"
+                translatable(
+                    "{path}: the comma cannot separate both fields and decimals; name the "
+                    "separator with --sep",
+                    path=str(path),
+                )
             )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
@@ -192,9 +198,9 @@ class TableRows:
 
     def _zone(self) -> tuple[ZoneInfo | None, str]:
         if self.layout.zone is not None:
-            return _zone(self.layout.zone), "--tz"
+            return find_zone(self.layout.zone), "--tz"
         if self.layout.plant_zone is not None:
-            return _zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
+            return find_zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
         return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
 
     def new_stamps(self) -> StampReader | SequenceStamps:
@@ -249,7 +255,7 @@ class TableRows:
             decimal=self.numbers.decimal,
             time_columns=self.times,
             time_format=sequence
-            or (self.format.name if self.format else _iso_or_epoch(self._time_cells(self.sample))),
+            or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),
             zone=None if zoned else self.zone.key if self.zone else "UTC",
             zone_from=None if zoned else self.zone_from,
             sequence=self.layout.sequence,
@@ -278,7 +284,7 @@ class TableRows:
         return column(
             self.table,
             self.layout.asset_column or DEFAULT_ASSET_COLUMN,
-            "--asset-column (or name one asset with --asset)",
+            translatable("--asset-column (or name one asset with --asset)"),
         )
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
@@ -307,7 +313,7 @@ class TableRows:
             Check(
                 found.absent,
                 self.time,
-                lambda _: "there is no number" if self.layout.sequence else "there is no time",
+                lambda _: _NO_NUMBER if self.layout.sequence else _NO_TIME,
             ),
             Check(found.bad, self.time, lambda row: stamps.why(times[row].as_py())),
             *named_checks,
@@ -342,11 +348,6 @@ class TableRows:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
 
 
-def _iso_or_epoch(cells: Cells) -> str:
-    filled = cells.drop_null()
-    return EPOCH if len(filled) and re.match(r"^\d+(\.\d+)?$", filled[0].as_py()) else ISO
-
-
 def value_names(
     table: ChunkedTable, titles: Sequence[str], layout: Layout, units: Units | None = None
 ) -> dict[str, str]:
@@ -371,9 +372,15 @@ def value_names(
     for title, name in names.items():
         if name in first:
             raise UserError(
-                f"{table.path}: the columns {first[name]!r} and {title!r} would both be called "
-                f"{name}; "
-                f"rename one with --rename '{title}=another_name'"
+                translatable(
+                    "{path}: the columns {first} and {title} would both be called {name}; rename "
+                    "one with --rename '{written}=another_name'",
+                    path=str(table.path),
+                    first=shown(first[name]),
+                    title=shown(title),
+                    name=name,
+                    written=title,
+                )
             )
         first[name] = title
     return names
@@ -383,18 +390,11 @@ def _given_name(title: str, layout: Layout) -> str:
     wanted = layout.rename[title]
     if not wanted or variable_name(wanted) != wanted:
         raise UserError(
-            f"{wanted!r} is not a legal name; write for example --rename "
-            f"'{title}={variable_name(wanted or title)}'"
+            translatable(
+                "{wanted} is not a legal name; write for example --rename '{title}={name}'",
+                wanted=shown(wanted),
+                title=title,
+                name=variable_name(wanted or title),
+            )
         )
     return wanted
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "write for example Europe/Berlin"
-        raise UserError(f"{name!r} is not a time zone; {hint}") from error

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from alerting.definitions.faults import UserError, close_names, shown
+from alerting.definitions.wording.language import template, translatable
 
 _LARGEST_FILE = 50_000_000
 _DEEPEST = 50
@@ -15,6 +16,32 @@ _TOO_DEEP = f"is nested too deeply; at most {_DEEPEST} levels are allowed"
 _MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
+_RESERVED = template("a text that begins with {character} must be in quotes")
+_USUAL: tuple[tuple[str, str], ...] = (
+    (
+        "mapping values are not allowed here",
+        translatable(
+            "a colon cannot stand here; indent the fields of one group alike, and put a text with "
+            "a "
+            "colon in quotes"
+        ),
+    ),
+    ("found character '\\t'", translatable("a tab cannot stand here; indent with blanks")),
+    ("found character", _RESERVED),
+    (
+        "expected '<document start>'",
+        translatable("the line begins further left than the first one; indent all fields alike"),
+    ),
+    ("expected ',' or ']'", translatable("the bracket [ is not closed by ]")),
+    ("expected ',' or '}'", translatable("the brace { is not closed by }")),
+    ("expected the node content", translatable("a value or a closing bracket is missing")),
+    ("found unexpected end of stream", translatable("a quotation mark is not closed")),
+    (
+        "could not find expected ':'",
+        translatable("a field needs its name, a colon and a blank: name: value"),
+    ),
+)
+"""Usual mistakes, by the beginning of what the reader of YAML says of them."""
 
 
 def read_yaml(file: Path) -> list[Any]:
@@ -56,11 +83,21 @@ def parse_yaml(text: str, origin: str, most_nodes: int = _MOST_NODES) -> list[An
     try:
         return [d for d in _documents(text, origin, most_nodes) if d is not None]
     except yaml.YAMLError as error:
-        raise UserError(f"{origin}: is not YAML or JSON: {error}") from error
+        raise UserError(
+            translatable(
+                "{origin}: is not YAML or JSON: {reason}", origin=origin, reason=_reason(error)
+            )
+        ) from error
     except RecursionError as error:
         raise UserError(f"{origin}: {_TOO_DEEP}") from error
     except (ValueError, OverflowError, TypeError) as error:  # e.g. 2026-02-31
-        raise UserError(f"{origin}: holds a value that cannot be read: {error}") from error
+        raise UserError(
+            translatable(
+                "{origin}: holds a value that cannot be read: {error}",
+                origin=origin,
+                error=str(error),
+            )
+        ) from error
 
 
 def parse_json(text: str, origin: str) -> Any:
@@ -128,7 +165,7 @@ def _documents(text: str, origin: str, most_nodes: int) -> Iterator[Any]:
 def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) -> int:
     """Return the number of nodes in a node. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
-        raise UserError(f"{origin}: {_line(node)}: {_TOO_DEEP}")
+        raise UserError(f"{origin}: line {_line(node)}: {_TOO_DEEP}")
     if id(node) in sizes:
         return sizes[id(node)]
     size = 1
@@ -139,7 +176,7 @@ def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) 
             _check_keys(node, origin)
         size += sum(_size(below, origin, most, sizes, depth + 1) for below in _below(node))
     if size > most:
-        raise UserError(f"{origin}: {_line(node)}: unfolds to more than {most} values")
+        raise UserError(f"{origin}: line {_line(node)}: unfolds to more than {most} values")
     sizes[id(node)] = size
     return size
 
@@ -157,24 +194,52 @@ def _check_scalar(node: Any, origin: str) -> None:
         node.tag = "tag:yaml.org,2002:str"  # to YAML 1.1 alone 1:30 is the number 90
     if node.tag == _INT and len(node.value) > _MOST_DIGITS:
         raise UserError(
-            f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most "
-            f"{_MOST_DIGITS} are allowed"
+            translatable(
+                "{origin}: line {line}: a number of {count} digits; at most {most} are allowed",
+                origin=origin,
+                line=_line(node),
+                count=len(node.value),
+                most=_MOST_DIGITS,
+            )
         )
     if (wrong := _unstorable(node.value)) is not None:
-        raise UserError(f"{origin}: {_line(node)}: {wrong}")
+        raise UserError(f"{origin}: line {_line(node)}: {wrong}")
 
 
 def _check_keys(node: Any, origin: str) -> None:
-    lines: dict[tuple[str, str], str] = {}
+    lines: dict[tuple[str, str], int] = {}
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
             if (first_line := lines.get((key.tag, key.value))) is not None:
                 raise UserError(
-                    f"{origin}: {_line(key)}: the key {shown(key.value)} occurs twice, first in "
-                    f"{first_line}"
+                    translatable(
+                        "{origin}: line {line}: the key {key} occurs twice, first in line {first}",
+                        origin=origin,
+                        line=_line(key),
+                        key=shown(key.value),
+                        first=first_line,
+                    )
                 )
             lines[key.tag, key.value] = _line(key)
 
 
-def _line(node: Any) -> str:
-    return f"line {node.start_mark.line + 1}"
+def _line(node: Any) -> int:
+    return int(node.start_mark.line + 1)
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """Return what is wrong with a text, in plain words where it is a usual mistake, and where."""
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or "")
+    if mark is None or not problem:
+        return str(error)
+    plain: str = next((text for begin, text in _USUAL if problem.startswith(begin)), problem)
+    if plain is _RESERVED:
+        plain = translatable(_RESERVED, character=problem.split("'")[1])
+    return translatable(
+        "line {line}, column {column}: {reason}\n{snippet}",
+        line=mark.line + 1,
+        column=mark.column + 1,
+        reason=plain,
+        snippet=mark.get_snippet() or "",
+    )

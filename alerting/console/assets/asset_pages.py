@@ -169,7 +169,6 @@ def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
 
 
 ASSETS = EditedKind(
-    "asset",
     "assets/edit.html",
     "/assets",
     "/new-asset",

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from alerting.adapters.files.yaml_documents import parse_json, parse_yaml
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 
 YAML = "application/yaml"
@@ -89,8 +90,8 @@ def sent_as(what: str) -> Callable[[Request], Awaitable[Document]]:
         except UnicodeDecodeError as fault:
             raise UserError(f"the body: is not UTF-8 text (byte {fault.start})") from fault
         if kind == YAML:
-            return read_yaml_document(text, "the body", what)
-        return _require_document([parse_json(text, "the body")], "the body", what)
+            return read_yaml_document(text, "the body")
+        return _require_document([parse_json(text, "the body")], "the body")
 
     return read_sent
 
@@ -102,9 +103,9 @@ SentAsset = Annotated[Document, Depends(sent_as("asset"))]
 SentRoute = Annotated[Document, Depends(sent_as("route"))]
 
 
-def read_yaml_document(text: str, origin: str, what: str = "definition") -> Document:
+def read_yaml_document(text: str, origin: str) -> Document:
     """Return the one document of a YAML text. Raises UserError for its first fault."""
-    return _require_document(parse_yaml(text, origin, MOST_VALUES), origin, what)
+    return _require_document(parse_yaml(text, origin, MOST_VALUES), origin)
 
 
 def write_yaml_document(document: Document) -> str:
@@ -175,11 +176,19 @@ def line_of_path(text: str, path: str) -> int | None:
     return line
 
 
-def _require_document(found: list[Any], origin: str, what: str) -> Document:
+def _require_document(found: list[Any], origin: str) -> Document:
     if len(found) != 1:
-        raise UserError(f"{origin}: holds {len(found)} documents; write one {what}")
+        raise UserError(
+            translatable(
+                "{origin}: holds {count} documents; write one", origin=origin, count=len(found)
+            )
+            if found
+            else translatable("{origin}: is empty; write `name: …`, `kind: …`", origin=origin)
+        )
     if not isinstance(found[0], dict):
-        raise UserError(f"{origin}: holds no {what}; write `name: …`, `kind: …`")
+        raise UserError(
+            translatable("{origin}: holds no fields; write `name: …`, `kind: …`", origin=origin)
+        )
     if wrong := [key for key in found[0] if not isinstance(key, str)]:
         raise UserError(f"{origin}: {str(wrong[0])[:80]!r} is no name of a field")
     return found[0]

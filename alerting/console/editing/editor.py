@@ -53,7 +53,6 @@ class EditedKind:
     the field whose members have forms of their own.
     """
 
-    what: str
     template: str
     address: str
     new: str
@@ -225,7 +224,7 @@ def _read(
 ) -> tuple[Draft, Document]:
     """Return a draft with its document. Raises UserError for a text that is none, and for one with
     another name."""
-    document = read_yaml_document(draft.text, _ORIGIN, kind.what) if draft.text.strip() else {}
+    document = read_yaml_document(draft.text, _ORIGIN) if draft.text.strip() else {}
     if draft.as_form:
         form = read_form((name, text) for name, text in inputs if ":" in name)
         document = replace_part(document, form, draft.at, kind.schema().apart)
@@ -275,7 +274,7 @@ def _form_of(kind: EditedKind, draft: Draft) -> tuple[Document, FormGroup | None
     """Return the document of a draft, and its form; none of a text that cannot be read."""
     try:
         text = draft.text.strip()
-        document = read_yaml_document(draft.text, _ORIGIN, kind.what) if text else {}
+        document = read_yaml_document(draft.text, _ORIGIN) if text else {}
     except UserError:
         return {}, None
     return document, draw_form(document, kind.schema(), draft.at) if draft.as_form else None

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -34,6 +35,7 @@ from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.explain.selected import LONGEST_SELECTED
+from alerting.usecases.ingestion.upload_descriptions import text_from_document
 from alerting.usecases.ingestion.uploads import MOST_BYTES, list_imports
 
 pages = APIRouter(include_in_schema=False)
@@ -232,10 +234,14 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
     language = language_of(request)
     notes = view.understood.notes if view.understood else []
     asked = asked_choices(job.fault) | asked_choices(" ".join(notes))
-    labels = {field: f"“{language.translate(label)}”" for field, label in LABELS.items()}
+    labels = {field: language.say("“{name}”", name=label) for field, label in LABELS.items()}
 
-    def show(text: str) -> str:
+    def show(english: str, document: Mapping[str, Any] | None) -> str:
+        text = language.translate(text_from_document(document, english))
         return name_choices(text, labels)
+
+    def show_all(english: Sequence[str], documents: Sequence[Any] | None) -> list[str]:
+        return [show(*pair) for pair in zip_longest(english, (documents or ())[: len(english)])]
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
@@ -246,7 +252,9 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
 
     is_event = (view.understood.what if view.understood else view.choices.what) == "events"
     first = (*FIRST, *OF_EVENTS) if is_event else FIRST
-    headline, *details = show(job.fault or "").split("\n")
+    headline, *details = show(job.fault or "", job.fault_text).split("\n")
+    understood = job.understood or {}
+    columns = understood.get("columns", ())
     return render(
         "import_job.html",
         request,
@@ -261,7 +269,8 @@ def _import_page(request: Request, imports: OwnImports, id: str, refusal: str = 
         is_event=is_event,
         has_file=imports.files.has_file(id),
         fault_details=[line.strip().removeprefix("- ") for line in details],
-        notes=[show(note) for note in notes],
+        notes=show_all(notes, understood.get("note_texts")),
+        first_bad={c["title"]: show_all(c["first_bad"], c.get("first_bad_texts")) for c in columns},
         columns_shown=COLUMNS_SHOWN,
         drawn=_drawn(view),
         local=local,

@@ -173,7 +173,6 @@ def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]
 
 
 ROUTES = EditedKind(
-    "route",
     "routes/edit.html",
     "/routes",
     "/new-route",

@@ -13,7 +13,7 @@ from alerting.ports import SourceRevision
 def read_named_document(text: str, name: str | None, word: str) -> dict[str, Any]:
     """Return the document of a form. Raises UserError, also if it is of another one. `word`: what
     it is of."""
-    document = {**read_yaml_document(text, "the document", word)}
+    document = {**read_yaml_document(text, "the document")}
     if name is not None and document.setdefault("name", name) != name:
         raise UserError(f"name: the document is of another {word} than {name!r}")
     return document

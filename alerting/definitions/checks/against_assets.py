@@ -6,12 +6,13 @@ from fnmatch import fnmatchcase
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.combinations import combination_faults_on
 from alerting.definitions.checks.limits import variable_faults
-from alerting.definitions.faults import Fault, name_hint
+from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.matching import AssetIndex, index_assets, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import suppression_faults_on
+from alerting.definitions.wording.language import joined, translatable
 
-ASSET_REMEDY = (
+ASSET_REMEDY = translatable(
     "an asset exists with its first reading: send one, or import it with `alerting import assets "
     "FILE`"
 )
@@ -34,12 +35,16 @@ def _asset_faults(
         if pattern in assets.faulty:
             yield Fault(
                 "assets",
-                f"the document of asset {pattern!r} is faulty and not used",
-                "correct it in the database",
+                translatable(
+                    "the document of asset {pattern} is faulty and not used", pattern=shown(pattern)
+                ),
+                translatable("correct it in the database"),
             )
         elif not assets.names_like(pattern):
             yield Fault(
-                "assets", f"no asset is called {pattern!r}", _asset_hint(pattern, assets.names)
+                "assets",
+                translatable("no asset is called {pattern}", pattern=shown(pattern)),
+                _asset_hint(pattern, assets.names),
             )
     targets = matching_assets(definition, assets)
     if not targets:
@@ -61,8 +66,10 @@ def _asset_faults(
 
 
 def _asset_hint(pattern: str, names: Iterable[str]) -> str:
-    known = name_hint(pattern, names, "known assets")
-    return f"{known}{'' if known.endswith('?') else ';'} {ASSET_REMEDY}" if known else ASSET_REMEDY
+    known = name_hint(pattern, names, translatable("known assets"))
+    if not known:
+        return ASSET_REMEDY
+    return joined(" " if known.endswith("?") else "; ", known, ASSET_REMEDY)
 
 
 def event_faults(
@@ -74,6 +81,6 @@ def event_faults(
         if not any(fnmatchcase(n, pattern) for n in names):
             yield Fault(
                 path,
-                f"no event type is called {pattern!r}",
-                name_hint(pattern, names, "known event types"),
+                translatable("no event type is called {pattern}", pattern=shown(pattern)),
+                name_hint(pattern, names, translatable("known event types")),
             )

@@ -10,6 +10,7 @@ from alerting.definitions.faults import MISSING, Fault
 from alerting.definitions.fields.condition import DEFAULTS, Condition
 from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.fields.problem import Problem
+from alerting.definitions.wording.language import translatable
 
 _OF_ONE = (
     *(
@@ -59,13 +60,17 @@ def _faults(
     ):
         yield Fault(
             f"{path}{name}",
-            f"cannot stand beside {how}",
-            f"write it in a condition of {how}, or remove {how}",
+            translatable("cannot stand beside {how}", how=how),
+            translatable("write it in a condition of {how}, or remove {how}", how=how),
         )
     yield from _list_faults(path, written)
     for own, condition in _conditions(path, written, shared):
         if not condition.variable:
-            yield Fault(f"{own}variable", MISSING, "write variable: and a limit, or any: or all:")
+            yield Fault(
+                f"{own}variable",
+                MISSING,
+                translatable("write variable: and a limit, or any: or all:"),
+            )
         else:
             yield from (
                 replace(fault, path=own + fault.path) for fault in faults_across_fields(condition)
@@ -75,13 +80,17 @@ def _faults(
 def _list_faults(path: str, group: Any) -> Iterable[Fault]:
     lists = {how: members for how in ("any", "all") if (members := getattr(group, how)) is not None}
     if len(lists) > 1:
-        yield Fault(f"{path}all", "cannot stand beside any", "write one of them within the other")
+        yield Fault(
+            f"{path}all",
+            translatable("cannot stand beside any"),
+            translatable("write one of them within the other"),
+        )
     for how, members in lists.items():
         if len(members) < 2:
             yield Fault(
                 f"{path}{how}",
-                "needs at least two conditions",
-                "write a single one with variable: and its limit",
+                translatable("needs at least two conditions"),
+                translatable("write a single one with variable: and its limit"),
             )
         for i, member in enumerate(members):
             if getattr(member, "any", None) is not None or getattr(member, "all", None) is not None:
@@ -94,8 +103,8 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
                 yield from (
                     Fault(
                         f"{inner}{name}",
-                        "cannot stand beside any or all",
-                        "write another condition",
+                        translatable("cannot stand beside any or all"),
+                        translatable("write another condition"),
                     )
                     for name in given
                 )

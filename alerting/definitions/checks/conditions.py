@@ -7,7 +7,7 @@ from itertools import pairwise
 from alerting.definitions.assets import TYPES, Asset
 from alerting.definitions.checks.limits import category_faults, order_faults, variable_faults
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import MISSING, Fault
+from alerting.definitions.faults import MISSING, Fault, shown
 from alerting.definitions.fields.limits import HOUR_OF_DAY, LearnedLimit
 from alerting.definitions.limits import (
     Level,
@@ -17,6 +17,7 @@ from alerting.definitions.limits import (
     unknown_limits,
 )
 from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
+from alerting.definitions.wording.language import join_with_and, translatable
 
 MIDDLE = 0.5
 
@@ -27,27 +28,40 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
         yield Fault(
             "variable",
             MISSING,
-            "write variable: and a limit, or several conditions under any: or all:",
+            translatable("write variable: and a limit, or several conditions under any: or all:"),
         )
         return
     yield from _condition_faults(definition)
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
         band = getattr(definition, name)
         if band is not None and _is_disordered(band.low, band.high, strictly=True):
-            yield Fault(f"{name}.low", f"{band.low} must be less than high {band.high}")
+            yield Fault(
+                f"{name}.low",
+                translatable(
+                    "{low} must be less than high {high}", low=str(band.low), high=str(band.high)
+                ),
+            )
     yield from _limit_faults("", definition)
     yield from _clear_band_faults(definition)
     for severity, limits in level_limits(definition):
         yield from _limit_faults(f"levels.{severity}.", limits)
         if limits.above is None and limits.below is None:
-            yield Fault(f"levels.{severity}", "a limit is missing", "add above: or below:")
+            yield Fault(
+                f"levels.{severity}",
+                translatable("a limit is missing"),
+                translatable("add above: or below:"),
+            )
     yield from _nesting_faults(definition)
     yield from _learned_faults(definition)
     yield from _time_faults(definition)
     if definition.at_least and definition.at_least.readings > definition.at_least.of:
         yield Fault(
             "at_least.readings",
-            f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible",
+            translatable(
+                "{readings} of {of} readings is impossible",
+                readings=definition.at_least.readings,
+                of=definition.at_least.of,
+            ),
         )
 
 
@@ -59,18 +73,22 @@ def _condition_faults(definition: Condition) -> Iterable[Fault]:
     }
     given = [name for name, there in ways.items() if there]
     if not given:
-        yield Fault("above", "a limit is missing", "add above: or below:")
+        yield Fault(
+            "above", translatable("a limit is missing"), translatable("add above: or below:")
+        )
     if len(given) > 1:
         yield Fault(
             given[-1],
-            f"cannot stand beside {' and '.join(given[:-1])}",
-            "one condition per definition; see levels",
+            translatable("cannot stand beside {how}", how=join_with_and(*given[:-1])),
+            translatable("one condition per definition; see levels"),
         )
     if definition.levels is not None and not level_limits(definition):
         yield Fault(
             "levels",
-            "has no level",
-            "write for example levels: {medium: {above: 215}, critical: {above: 230}}",
+            translatable("has no level"),
+            translatable(
+                "write for example levels: {medium: {above: 215}, critical: {above: 230}}"
+            ),
         )
 
 
@@ -83,12 +101,16 @@ def _limit_faults(prefix: str, limits: Condition | LevelLimits) -> Iterable[Faul
         above is None or _is_disordered(limits.clear_above_at, above)
     ):
         yield Fault(
-            f"{prefix}clear_above_at", "must not be greater than above, which must be given"
+            f"{prefix}clear_above_at",
+            translatable("must not be greater than above, which must be given"),
         )
     if limits.clear_below_at is not None and (
         below is None or _is_disordered(below, limits.clear_below_at)
     ):
-        yield Fault(f"{prefix}clear_below_at", "must not be less than below, which must be given")
+        yield Fault(
+            f"{prefix}clear_below_at",
+            translatable("must not be less than below, which must be given"),
+        )
 
 
 def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
@@ -97,21 +119,23 @@ def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
     if inner is not None and outer is None:
         yield Fault(
             "clear_inside",
-            "goes with outside",
-            "after above and below it is clear_above_at and clear_below_at",
+            translatable("goes with outside"),
+            translatable("after above and below it is clear_above_at and clear_below_at"),
         )
     elif inner is not None and (
         definition.clear_above_at is not None or definition.clear_below_at is not None
     ):
         yield Fault(
-            "clear_inside", "repeats clear_above_at and clear_below_at", "remove one of them"
+            "clear_inside",
+            translatable("repeats clear_above_at and clear_below_at"),
+            translatable("remove one of them"),
         )
     elif (
         inner is not None
         and outer is not None
         and (_is_disordered(outer.low, inner.low) or _is_disordered(inner.high, outer.high))
     ):
-        yield Fault("clear_inside", "must lie within the band of outside")
+        yield Fault("clear_inside", translatable("must lie within the band of outside"))
     if definition.clear_outside is not None:
         yield from _clear_outside_faults(definition, definition.clear_outside)
 
@@ -121,8 +145,8 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
     if definition.inside is None and (equals is None or isinstance(equals, bool | str)):
         yield Fault(
             "clear_outside",
-            "goes with inside, or with equals and a number",
-            "after other limits see clear_above_at",
+            translatable("goes with inside, or with equals and a number"),
+            translatable("after other limits see clear_above_at"),
         )
     inner = definition.inside or (
         Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None
@@ -132,8 +156,8 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
     ):
         yield Fault(
             "clear_outside",
-            "must contain what triggers",
-            "between the two limits the state does not change",
+            translatable("must contain what triggers"),
+            translatable("between the two limits the state does not change"),
         )
 
 
@@ -157,7 +181,12 @@ def _nesting_faults(definition: Condition) -> Iterable[Fault]:
         ):
             yield Fault(
                 f"levels.{more}.above",
-                f"{outer.above} must be greater than that of {less}, {inner.above}",
+                translatable(
+                    "{limit} must be greater than that of {severity}, {inner}",
+                    limit=str(outer.above),
+                    severity=less,
+                    inner=str(inner.above),
+                ),
             )
         if (
             inner.below is not None
@@ -166,7 +195,12 @@ def _nesting_faults(definition: Condition) -> Iterable[Fault]:
         ):
             yield Fault(
                 f"levels.{more}.below",
-                f"{outer.below} must be less than that of {less}, {inner.below}",
+                translatable(
+                    "{limit} must be less than that of {severity}, {inner}",
+                    limit=str(outer.below),
+                    severity=less,
+                    inner=str(inner.below),
+                ),
             )
 
 
@@ -177,53 +211,68 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
             wanted = round(1 - learned.quantile, 12)
             yield Fault(
                 f"{path}.learned.quantile",
-                f"{learned.quantile:g} is the share of readings below the limit; most readings "
-                "would be beyond it",
-                f"write quantile: {wanted:g}",
+                translatable(
+                    "{quantile} is the share of readings below the limit; most readings would be "
+                    "beyond it",
+                    quantile=f"{learned.quantile:g}",
+                ),
+                translatable("write quantile: {wanted}", wanted=f"{wanted:g}"),
             )
         if learned.over < timedelta(days=1):
-            yield Fault(f"{path}.learned.over", "is too short", "the shortest is 1d")
+            yield Fault(
+                f"{path}.learned.over",
+                translatable("is too short"),
+                translatable("the shortest is 1d"),
+            )
         if len(set(learned.by)) < len(learned.by):
-            yield Fault(f"{path}.learned.by", "names a group twice")
+            yield Fault(f"{path}.learned.by", translatable("names a group twice"))
         if definition.variable in learned.by:
             yield Fault(
                 f"{path}.learned.by",
-                f"{definition.variable!r} is the variable itself",
-                "name a category, or hour_of_day",
+                translatable(
+                    "{variable} is the variable itself", variable=shown(definition.variable)
+                ),
+                translatable("name a category, or hour_of_day"),
             )
         if definition.rate_per is not None:
             yield Fault(
                 "rate_per",
-                "goes with limits that are numbers; learned limits are for values",
-                "remove rate_per",
+                translatable("goes with limits that are numbers; learned limits are for values"),
+                translatable("remove rate_per"),
             )
 
 
 def _time_faults(definition: Condition) -> Iterable[Fault]:
     ignore = definition.no_data == "ignore"
     if definition.stale_after <= timedelta(0):
-        yield Fault("stale_after", "must be longer than 0s")
+        yield Fault("stale_after", translatable("must be longer than 0s"))
     if definition.rate_per is not None:
         if definition.rate_per <= timedelta(0):
-            yield Fault("rate_per", "must be longer than 0s")
+            yield Fault("rate_per", translatable("must be longer than 0s"))
         if definition.equals is not None:
             yield Fault(
                 "rate_per",
-                "a rate needs limits; equals applies to values",
-                "use inside: for a small band of rates",
+                translatable("a rate needs limits; equals applies to values"),
+                translatable("use inside: for a small band of rates"),
             )
         if ignore:
-            yield Fault("rate_per", "needs regular readings", "remove no_data: ignore")
+            yield Fault(
+                "rate_per",
+                translatable("needs regular readings"),
+                translatable("remove no_data: ignore"),
+            )
     if definition.frozen_after is not None:
         if ignore:
             yield Fault(
-                "frozen_after", "changes nothing with no_data: ignore", "remove one of them"
+                "frozen_after",
+                translatable("changes nothing with no_data: ignore"),
+                translatable("remove one of them"),
             )
         if definition.frozen_after <= definition.hold:
             yield Fault(
                 "frozen_after",
-                "must be longer than `for`",
-                "a constant value would count as frozen before it raises an episode",
+                translatable("must be longer than `for`"),
+                translatable("a constant value would count as frozen before it raises an episode"),
             )
 
 
@@ -239,8 +288,13 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
         wanted = TYPES[types[name]][1]
         yield Fault(
             "equals",
-            f"{definition.equals!r} is not a possible value of {name!r}, a {types[name]}",
-            f"write {wanted}",
+            translatable(
+                "{value} is not a possible value of {name}, a {type}",
+                value=shown(definition.equals),
+                name=shown(name),
+                type=types[name],
+            ),
+            translatable("write {wanted}", wanted=wanted),
         )
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
@@ -265,11 +319,18 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
     ):
         short = format_duration(definition.stale_after)
         usual = format_duration(variable.sampling)
-        hint = "lengthen it; otherwise no condition holds from one reading to the next"
+        hint = translatable(
+            "lengthen it; otherwise no condition holds from one reading to the next"
+        )
         yield Fault(
             "stale_after",
-            f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, "
-            f"{usual}",
+            translatable(
+                "{short} is shorter than the sampling of {variable} on {asset}, {usual}",
+                short=short,
+                variable=shown(definition.variable),
+                asset=shown(asset.name),
+                usual=usual,
+            ),
             hint,
         )
 
@@ -278,7 +339,10 @@ def _nearest_attribute(asset: Asset, message: str) -> str:
     return (
         ""
         if "needs a number" in message
-        else "known attributes: " + (", ".join(sorted(asset.attributes)) or "none")
+        else translatable(
+            "known attributes: {names}",
+            names=", ".join(sorted(asset.attributes)) or translatable("none"),
+        )
     )
 
 
@@ -299,8 +363,11 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
         ):
             yield Fault(
                 "assets",
-                f"the limits stated by asset {asset.name!r} are in the wrong order: "
-                f"{_numbers(level)}",
+                translatable(
+                    "the limits stated by asset {asset} are in the wrong order: {limits}",
+                    asset=shown(asset.name),
+                    limits=_numbers(level),
+                ),
             )
 
 

@@ -10,7 +10,7 @@ from croniter import croniter
 from alerting.definitions.checks.combinations import combined_problem_faults
 from alerting.definitions.checks.limits import order_faults
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.common import REPORT_PERIODS, WEEKLY, Schedule
 from alerting.definitions.model import (
     Definition,
@@ -18,6 +18,7 @@ from alerting.definitions.model import (
     TrainedDefinition,
 )
 from alerting.definitions.suppression import suppression_faults
+from alerting.definitions.wording.language import translatable
 
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # croniter draws a number for R
@@ -36,30 +37,38 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
             {"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)}
         )
         if definition.is_of_unit and not isinstance(definition, TrainedDefinition):
-            yield Fault("horizon", "must be longer than 0s", "write for example 30m")
+            yield Fault(
+                "horizon",
+                translatable("must be longer than 0s"),
+                translatable("write for example 30m"),
+            )
     yield from definition.faults()
 
 
 def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
     for path, value in durations.items():
         if value < timedelta(0):
-            yield Fault(path, "must not be negative")
+            yield Fault(path, translatable("must not be negative"))
 
 
 def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
     if schedule.every < timedelta(minutes=1):
         yield Fault(
             "schedule.every",
-            f"{format_duration(schedule.every)} is too short",
-            "the shortest is 1m",
+            translatable("{duration} is too short", duration=format_duration(schedule.every)),
+            translatable("the shortest is 1m"),
         )
     retrain = schedule.retrain
     report = schedule.report
     if retrain is not None and retrain != WEEKLY:
-        yield from _cron_faults("schedule.retrain", retrain, "e.g. 0 3 * * 0 for Sunday 03:00")
+        yield from _cron_faults(
+            "schedule.retrain", retrain, translatable("e.g. 0 3 * * 0 for Sunday 03:00")
+        )
     if report is not None and report not in REPORT_PERIODS:
         yield from _cron_faults(
-            "schedule.report", report, f"write one of {', '.join(REPORT_PERIODS)}"
+            "schedule.report",
+            report,
+            translatable("write one of {names}", names=", ".join(REPORT_PERIODS)),
         )
 
 
@@ -67,11 +76,18 @@ def _cron_faults(path: str, expression: str, hint: str) -> Iterable[Fault]:
     if _BY_CHANCE.search(expression):
         yield Fault(
             path,
-            f"{expression!r} has a time by chance, which differs at every look",
-            f"write a number, {hint}",
+            translatable(
+                "{expression} has a time by chance, which differs at every look",
+                expression=shown(expression),
+            ),
+            translatable("write a number, {hint}", hint=hint),
         )
     elif not _is_cron(expression):
-        yield Fault(path, f"{expression!r} is not a cron expression", hint)
+        yield Fault(
+            path,
+            translatable("{expression} is not a cron expression", expression=shown(expression)),
+            hint,
+        )
 
 
 @lru_cache(maxsize=10_000)  # a definition is parsed in a sixth of the CPU
@@ -97,19 +113,27 @@ def _problem_faults(problem: Problem) -> Iterable[Fault]:
         yield from combined_problem_faults(problem)
         return
     if (problem.variable is None) == (problem.event is None):
-        yield Fault("problem", "needs either a variable with a limit, or an event type")
+        yield Fault(
+            "problem", translatable("needs either a variable with a limit, or an event type")
+        )
     limited = problem.above is not None or problem.below is not None
     if problem.variable is not None and not limited and problem.equals is None:
         yield Fault(
-            "problem", f"has no limit for {problem.variable}", "add above:, below: or equals:"
+            "problem",
+            translatable("has no limit for {variable}", variable=problem.variable),
+            translatable("add above:, below: or equals:"),
         )
     if problem.equals is not None and limited:
-        yield Fault("problem.equals", "cannot stand beside above or below", "keep one of them")
+        yield Fault(
+            "problem.equals",
+            translatable("cannot stand beside above or below"),
+            translatable("keep one of them"),
+        )
     if problem.event is not None and (limited or problem.equals is not None or problem.hold):
         yield Fault(
             "problem",
-            "an event has no limit, no value and no `for`",
-            "remove above, below, equals and for",
+            translatable("an event has no limit, no value and no `for`"),
+            translatable("remove above, below, equals and for"),
         )
     yield from order_faults("problem", problem.above, problem.below)
 
@@ -124,31 +148,42 @@ def _clear_faults(problem: Problem) -> Iterable[Fault]:
     if above is None and below is None:
         yield Fault(
             "problem.clear",
-            "goes with a variable and its limit above or below",
-            "remove clear; problems near each other are one by merge_within",
+            translatable("goes with a variable and its limit above or below"),
+            translatable("remove clear; problems near each other are one by merge_within"),
         )
     elif above is not None and below is not None:
         if isinstance(problem.clear, float):
             yield Fault(
                 "problem.clear",
-                "one value cannot clear both above and below",
-                "write the difference to both, clear: {difference: …}",
+                translatable("one value cannot clear both above and below"),
+                translatable("write the difference to both, clear: {difference: …}"),
             )
         elif below < above and clear.below > clear.above:
             yield Fault(
                 "problem.clear",
-                f"no value lies {problem.clear.difference:g} within both limits",
-                f"write less than {(above - below) / 2:g}",
+                translatable(
+                    "no value lies {difference} within both limits",
+                    difference=f"{problem.clear.difference:g}",
+                ),
+                translatable("write less than {value}", value=f"{(above - below) / 2:g}"),
             )
     elif above is not None and clear.above > above:
         yield Fault(
             "problem.clear",
-            f"{clear.above:g} lies beyond the limit above {above:g}",
-            "the good side is below the limit",
+            translatable(
+                "{value} lies beyond the limit above {limit}",
+                value=f"{clear.above:g}",
+                limit=f"{above:g}",
+            ),
+            translatable("the good side is below the limit"),
         )
     elif below is not None and clear.below < below:
         yield Fault(
             "problem.clear",
-            f"{clear.below:g} lies beyond the limit below {below:g}",
-            "the good side is above the limit",
+            translatable(
+                "{value} lies beyond the limit below {limit}",
+                value=f"{clear.below:g}",
+                limit=f"{below:g}",
+            ),
+            translatable("the good side is above the limit"),
         )

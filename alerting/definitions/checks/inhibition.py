@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from alerting.definitions.faults import Fault, name_hint
+from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import translatable
 
 _PATH = "suppression.while"
 
@@ -18,30 +19,32 @@ def inhibition_faults(
         path = f"{_PATH}.{i}.definition"
         other = others.get(name)
         if name == definition.name:
-            yield Fault(path, "is this definition itself", "name another one")
+            yield Fault(
+                path, translatable("is this definition itself"), translatable("name another one")
+            )
         elif other is None:
             yield Fault(
                 path,
-                f"there is no definition {name!r}",
-                name_hint(name, others, "known definitions"),
+                translatable("there is no definition {name}", name=shown(name)),
+                name_hint(name, others, translatable("known definitions")),
             )
         elif other.state == "retired":
             yield Fault(
                 path,
-                f"{name!r} is retired, and raises nothing any more",
-                "name another one, or remove it",
+                translatable("{name} is retired, and raises nothing any more", name=shown(name)),
+                translatable("name another one, or remove it"),
             )
         elif own and own.isdisjoint(asset.name for asset in matching_assets(other, assets)):
             yield Fault(
                 path,
-                f"{name!r} is evaluated on none of these assets",
-                "it inhibits on the same asset only",
+                translatable("{name} is evaluated on none of these assets", name=shown(name)),
+                translatable("it inhibits on the same asset only"),
             )
         elif (circle := _circle(definition, name, others)) is not None:
             yield Fault(
                 path,
-                f"inhibits in a circle: {circle}",
-                "remove one of them, or no alert of the circle may be announced",
+                translatable("inhibits in a circle: {circle}", circle=circle),
+                translatable("remove one of them, or no alert of the circle may be announced"),
             )
 
 

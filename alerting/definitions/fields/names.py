@@ -16,6 +16,7 @@ from pydantic import (
 
 from alerting.definitions.durations import Duration
 from alerting.definitions.faults import shown
+from alerting.definitions.wording.language import translatable
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -43,7 +44,12 @@ def _require_printable(text: str) -> str:
         return text
     for character in text:
         if not character.isprintable() and character not in "\n\t" and _is_control(character):
-            raise ValueError(f"holds the control character U+{ord(character):04X}; remove it")
+            raise ValueError(
+                translatable(
+                    "holds the control character {character}; remove it",
+                    character=f"U+{ord(character):04X}",
+                )
+            )
     return text
 
 
@@ -56,7 +62,7 @@ def _is_control(character: str) -> bool:
 
 def _longer_than_zero(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
-        raise ValueError("must be longer than 0s")
+        raise ValueError(translatable("must be longer than 0s"))
     return duration
 
 
@@ -70,7 +76,10 @@ def require_no_number(value: object) -> object:
     elif not isinstance(value, int | float):  # also true and false
         return value
     raise ValueError(
-        f"{shown(value)} is a number and no instant; write for example 2026-01-31T06:00Z"
+        translatable(
+            "{value} is a number and no instant; write for example 2026-01-31T06:00Z",
+            value=shown(value),
+        )
     )
 
 
@@ -80,7 +89,13 @@ def _in_reach(instant: datetime) -> datetime:
     except OverflowError:
         in_utc = datetime.min.replace(tzinfo=UTC)
     if not _EARLIEST <= in_utc < _LATEST:
-        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
+        raise ValueError(
+            translatable(
+                "must lie between the years {first} and {last}",
+                first=_EARLIEST.year,
+                last=_LATEST.year,
+            )
+        )
     return instant
 
 

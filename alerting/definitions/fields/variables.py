@@ -15,6 +15,7 @@ from alerting.definitions.fields.names import (
     Tag,
     VariableName,
 )
+from alerting.definitions.wording.language import translatable
 
 VariableType = Literal["number", "category", "boolean"]
 TYPES: dict[VariableType, tuple[type, str]] = {
@@ -54,7 +55,9 @@ class Link(Closed):
     def _check_kind(self) -> Self:
         for kind, name in (("lag", "time_constant"), ("difference", "minus"), ("ratio", "by")):
             if (getattr(self, "kind", None) == kind) != (getattr(self, name, None) is not None):
-                raise ValueError(f"{name} goes together with kind: {kind}")
+                raise ValueError(
+                    translatable("{name} goes together with kind: {kind}", name=name, kind=kind)
+                )
         return self
 
 
@@ -224,7 +227,9 @@ class Variable(Closed):
             name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default
         ]:
             raise ValueError(
-                "a computed variable is a number that no sensor delivers; remove "
-                f"{', '.join(given)}"
+                translatable(
+                    "a computed variable is a number that no sensor delivers; remove {names}",
+                    names=", ".join(given),
+                )
             )
         return self

@@ -6,8 +6,16 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from alerting.definitions.faults import DocumentRefused, Fault, drop_paths, name_hint, shown
+from alerting.definitions.faults import (
+    MISSING,
+    DocumentRefused,
+    Fault,
+    drop_paths,
+    name_hint,
+    shown,
+)
 from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.language import join_with_or, translatable
 
 T = TypeVar("T")
 
@@ -61,25 +69,27 @@ class KindUnion(Generic[T]):
         dotted = ".".join(path) or "document"
         match error["type"]:
             case "union_tag_not_found":
-                kinds = " or ".join(f"kind: {kind}" for kind in self._kinds)
-                return Fault("kind", "is missing", f"write {kinds}")
+                kinds = join_with_or(*(f"kind: {kind}" for kind in self._kinds))
+                return Fault("kind", MISSING, translatable("write {names}", names=kinds))
             case "union_tag_invalid":
                 return Fault(
                     "kind",
-                    f"{shown(document.get('kind'))} is not a kind",
-                    name_hint(str(document.get("kind")), self._kinds, "kinds"),
+                    translatable("{value} is not a kind", value=shown(document.get("kind"))),
+                    name_hint(str(document.get("kind")), self._kinds, translatable("kinds")),
                 )
             case "extra_forbidden" if len(path) == 1:
                 return Fault(
                     dotted,
-                    "is not a field",
-                    name_hint(path[0], self._kinds[document["kind"]].model_fields, "fields"),
+                    translatable("is not a field"),
+                    name_hint(
+                        path[0], self._kinds[document["kind"]].model_fields, translatable("fields")
+                    ),
                 )
             case "string_pattern_mismatch":
                 return Fault(
                     dotted,
-                    f"{shown(error['input'])} is not a legal name",
-                    "letters, digits, - and _ only",
+                    translatable("{value} is not a legal name", value=shown(error["input"])),
+                    translatable("letters, digits, - and _ only"),
                 )
         return Fault(dotted, *message_of(error))
 

@@ -6,6 +6,13 @@ from typing import Any
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, legible, name_hint
+from alerting.definitions.wording.language import (
+    Translatable,
+    join_with_or,
+    template,
+    translatable,
+    translatable_count,
+)
 
 _SHOWN = 40
 MessageAndHint = tuple[str, str]
@@ -17,13 +24,17 @@ def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     given = error.get("input")
     context = error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
-        return str(error["msg"]).removeprefix("Value error, ").removeprefix(
-            "Assertion failed, "
-        ), ""
+        raised = context.get("error")
+        if raised is not None and raised.args and isinstance(raised.args[0], Translatable):
+            return raised.args[0], ""
+        written = error["msg"]  # of this module's own errors, which are not pydantic's
+        if isinstance(written, Translatable):
+            return written, ""
+        return str(written).removeprefix("Value error, ").removeprefix("Assertion failed, "), ""
     for kinds, message in _MESSAGES:
         if kind in kinds:
             return message(given, context)
-    return f"{shown(given)} cannot stand here", ""
+    return translatable("{value} cannot stand here", value=shown(given)), ""
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
@@ -45,7 +56,9 @@ def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str,
         changed = {}
         if len(place) == 3 and place[0] == "attributes" and place[2] != "[key]":
             if not isinstance(given, str | float):
-                message = f"should be text, a number, or true or false, not {shown(given)}"
+                message = translatable(
+                    "should be text, a number, or true or false, not {value}", value=shown(given)
+                )
                 changed = {"type": "value_error", "msg": message}
             elif place[2] == "bool" or (place[2] == "float") != isinstance(given, float):
                 continue
@@ -59,10 +72,16 @@ def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     dotted = ".".join(path) or "document"
     if error["type"] == "extra_forbidden" and len(path) == 1:
-        return Fault(dotted, "is not a field", name_hint(path[-1], fields, "fields"))
+        return Fault(
+            dotted,
+            translatable("is not a field"),
+            name_hint(path[-1], fields, translatable("fields")),
+        )
     if error["type"] == "string_pattern_mismatch":
         return Fault(
-            dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only"
+            dotted,
+            translatable("{value} is not a legal name", given=shown(error["input"])),
+            translatable("letters, digits, - and _ only"),
         )
     return Fault(dotted, *message_of(error))
 
@@ -98,125 +117,141 @@ def _list(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
         else "one, two"
     )
     return (
-        f"should be a list, not {shown(given)}",
-        f"write it in brackets: [{str(example)[:_SHOWN]}]",
+        translatable("should be a list, not {value}", value=shown(given)),
+        translatable("write it in brackets: [{example}]", example=str(example)[:_SHOWN]),
     )
 
 
 def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     compact = given.strip().replace(",", ".", 1) if isinstance(given, str) else ""
+    message = translatable("should be a number, not {value}", value=shown(given))
     try:
         float(compact)
     except ValueError:
-        return f"should be a number, not {shown(given)}", ""
-    return (
-        f"should be a number, not {shown(given)}",
-        f"write {compact}, with a point and without quotes",
-    )
+        return message, ""
+    return message, translatable("write {number}, with a point and without quotes", number=compact)
 
 
 def _text(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     quoted = isinstance(given, int | float)
-    hint = f'put it in quotes: "{shown(given)}"' if quoted else ""
+    value = shown(given)
+    hint = translatable('put it in quotes: "{value}"', value=value) if quoted else ""
     if isinstance(given, bool):
-        hint += "; YAML reads yes, no, on and off as true or false"
-    return f"should be text, not {shown(given)}", hint
+        hint = translatable(
+            'put it in quotes: "{value}"; YAML reads yes, no, on and off as true or false',
+            value=value,
+        )
+    return translatable("should be text, not {value}", value=value), hint
 
 
 def _choice(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    choices = [
-        word.strip().strip("'")
-        for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")
-    ]
+    quoted = [one.strip() for one in str(context.get("expected")).replace(" or ", ",").split(",")]
+    choices = [one.strip("'") for one in quoted]
     close = name_hint(given, choices, "") if isinstance(given, str) else ""
-    return f"should be {context.get('expected')}, not {shown(given)}", close if close.startswith(
-        "did you"
-    ) else ""
+    message = translatable(
+        "should be {choices}, not {value}",
+        choices=join_with_or(*filter(None, (", ".join(quoted[:-1]), quoted[-1]))),
+        value=shown(given),
+    )
+    return message, close if close.startswith("did you") else ""
 
 
-def _bound(comparison: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
+def _bound(text: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
     def describe(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
         limit = context.get(key)
         as_read = format_duration(limit) if isinstance(limit, timedelta) else f"{limit}"
         value = format_duration(given) if isinstance(given, timedelta) else shown(given)
-        return f"should be {comparison} {as_read}, not {value}", ""
+        return translatable(text, limit=as_read, value=value), ""
 
     return describe
 
 
 def _too_short(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    count = context.get("min_length")
-    return f"should have at least {count} character{'' if count == 1 else 's'}", ""
+    count = int(context.get("min_length") or 1)
+    return translatable_count(
+        "should have at least {number} character", "should have at least {number} characters", count
+    ), ""
 
 
 def _too_long(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    return f"has {len(given)} characters; at most {context.get('max_length')} are allowed", ""
+    return translatable(
+        "has {count} characters; at most {most} are allowed",
+        count=len(given),
+        most=int(context.get("max_length") or 0),
+    ), ""
 
 
 def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     least = context.get("min_length")
     found = context.get("actual_length", 0)
-    return ("is empty" if not found else f"has only {found}"), f"at least {least} is needed"
+    return (
+        translatable("has only {count}", count=found) if found else translatable("is empty")
+    ), translatable("at least {count} is needed", count=str(least))
 
 
 def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    return (
-        f"has {context.get('actual_length') or 'too many'} entries; at most "
-        f"{context.get('max_length')} are allowed",
-        "",
-    )
+    most = str(context.get("max_length"))
+    count = context.get("actual_length")
+    if count is None:
+        return translatable("has too many entries; at most {most} are allowed", most=most), ""
+    return translatable(
+        "has {count} entries; at most {most} are allowed", count=str(count), most=most
+    ), ""
 
 
 def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
-    """Return a message with the value that was given, and fields of the error's context, in it."""
-    return lambda given, context: (text.format(given=shown(given), **context), hint)
+    """Return a message with the value that was given in it."""
+    return lambda given, _: (translatable(text, value=shown(given)), hint)
 
 
 _MESSAGES: tuple[
     tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], MessageAndHint]], ...
 ] = (
-    (("missing", "missing_argument"), _message("is missing")),
-    (("extra_forbidden",), _message("is not a field")),
+    (("missing", "missing_argument"), _message(template("is missing"))),
+    (("extra_forbidden",), _message(template("is not a field"))),
     (("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _list),
     (
         ("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"),
         _message(
-            "should be a group of fields, not {given}",
-            "write for example {field: value}, or indent its fields below it",
+            template("should be a group of fields, not {value}"),
+            template("write for example {field: value}, or indent its fields below it"),
         ),
     ),
     (("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _number),
     (
         ("int_type", "int_parsing", "int_from_float"),
-        _message("should be a whole number, not {given}"),
+        _message(template("should be a whole number, not {value}")),
     ),
-    (("int_parsing_size",), _message("has too many digits")),
-    (("finite_number",), _message("should be a finite number")),
-    (("bool_type", "bool_parsing"), _message("should be true or false, not {given}")),
+    (("int_parsing_size",), _message(template("has too many digits"))),
+    (("finite_number",), _message(template("should be a finite number"))),
+    (("bool_type", "bool_parsing"), _message(template("should be true or false, not {value}"))),
     (("string_type", "string_sub_type"), _text),
     (
         ("string_unicode", "bytes_invalid_encoding"),
-        _message("is not legible text: it holds half a character"),
+        _message(template("is not legible text: it holds half a character")),
     ),
     (("string_too_short",), _too_short),
     (("string_too_long",), _too_long),
     (
         ("string_pattern_mismatch",),
-        _message("{given} has characters that are not allowed here"),
+        _message(template("{value} has characters that are not allowed here")),
     ),
     (("literal_error", "enum"), _choice),
-    (("greater_than",), _bound("greater than", "gt")),
-    (("greater_than_equal",), _bound("at least", "ge")),
-    (("less_than",), _bound("less than", "lt")),
-    (("less_than_equal",), _bound("at most", "le")),
-    (("multiple_of",), _bound("a multiple of", "multiple_of")),
+    (("greater_than",), _bound(template("should be greater than {limit}, not {value}"), "gt")),
+    (("greater_than_equal",), _bound(template("should be at least {limit}, not {value}"), "ge")),
+    (("less_than",), _bound(template("should be less than {limit}, not {value}"), "lt")),
+    (("less_than_equal",), _bound(template("should be at most {limit}, not {value}"), "le")),
+    (
+        ("multiple_of",),
+        _bound(template("should be a multiple of {limit}, not {value}"), "multiple_of"),
+    ),
     (("too_short",), _too_few),
     (("too_long",), _too_many),
     (
         ("timezone_aware", "timezone_offset"),
         _message(
-            "{given} has no time zone",
-            "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00",
+            template("{value} has no time zone"),
+            template("add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00"),
         ),
     ),
     (
@@ -231,20 +266,24 @@ _MESSAGES: tuple[
             "date_from_datetime_parsing",
             "datetime_future",
         ),
-        _message("{given} is not a time", "write for example 2026-01-31T06:00Z"),
+        _message(
+            template("{value} is not a time"), template("write for example 2026-01-31T06:00Z")
+        ),
     ),
     (
         ("time_type", "time_parsing"),
-        _message("{given} is not a time of day", "write for example 06:00"),
+        _message(template("{value} is not a time of day"), template("write for example 06:00")),
     ),
     (
         ("time_delta_type", "time_delta_parsing"),
-        _message("{given} is not a duration", "write for example 30m, 1h30m or 5d"),
+        _message(
+            template("{value} is not a duration"), template("write for example 30m, 1h30m or 5d")
+        ),
     ),
-    (("none_required",), _message("should be left out")),
+    (("none_required",), _message(template("should be left out"))),
     (
         ("invalid_key",),
-        _message("{given} cannot be the name of a field", "names are text"),
+        _message(template("{value} cannot be the name of a field"), template("names are text")),
     ),
-    (("recursion_loop",), _message("refers to itself")),
+    (("recursion_loop",), _message(template("refers to itself"))),
 )

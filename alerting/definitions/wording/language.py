@@ -34,15 +34,16 @@ NATIVE_NAMES: Mapping[LanguageCode, str] = MappingProxyType(
     {"en": "English", "de": "Deutsch", "fr": "Français"}
 )
 NO_BREAK = "\u00a0"
+NARROW_NO_BREAK = "\u202f"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
-_STYLE = re.compile(r"share|threshold|points|duration|inside|(\.\d{1,2})?[gf]( .*)?")
+_STYLE = re.compile(r"share|threshold|points|duration|inside|count|(\.\d{1,2})?[gf]( .*)?")
 _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 
 
 class Styled(NamedTuple):
     """A value with the way to show it: `share`, `points`, `duration` (seconds), `inside` (a title),
-    or a format of numbers.
+    `count` (a whole number, grouped by thousands), or a format of numbers.
 
     A unit may follow the format: `.3g °C`.
     """
@@ -180,7 +181,10 @@ class Language:
             case "duration":
                 return self.duration(timedelta(seconds=raw))
         number, _, unit = style.partition(" ")
-        shown = self.digits(spoken_number(raw, number))
+        if number == "count":
+            shown = f"{raw:,.0f}".replace(",", "," if self.code == "en" else NARROW_NO_BREAK)
+        else:
+            shown = self.digits(spoken_number(raw, number))
         return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:

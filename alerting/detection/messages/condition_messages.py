@@ -17,6 +17,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
+from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
 
@@ -103,14 +104,12 @@ def combined_message(
 
 def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:
     """Return why conditions are unknown."""
-    return joined(
-        "; ",
-        *(
-            fact_message(one.condition, asset, one.fact, one.reading)
-            for one in found
-            if one.fact is not None
-        ),
+    reasons = (
+        fact_message(one.condition, asset, one.fact, one.reading)
+        for one in found
+        if one.fact is not None
     )
+    return joined("; ", *dict.fromkeys(reasons))
 
 
 def fact_message(
@@ -118,7 +117,7 @@ def fact_message(
 ) -> str:
     """Return a description of the fault of the data."""
     variable = asset.variables.get(definition.variable)
-    name = definition.variable
+    name = _title(definition, asset)
     match fact:
         case "waiting":
             return waiting_message(name)
@@ -159,27 +158,27 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
     )
 
 
-def _no_rate_message(variable: str) -> str:
-    return translatable("no earlier reading of {name} to compare with", name=variable)
+def _no_rate_message(title: str) -> str:
+    return translatable("no earlier reading of {name} to compare with", name=title)
 
 
-def waiting_message(variable: str) -> str:
+def waiting_message(title: str) -> str:
     """Return the reason for a target without any reading since its definition is in service."""
-    return translatable("no reading of {name} since this alert is evaluated", name=variable)
+    return translatable("no reading of {name} since this alert is evaluated", name=title)
 
 
-def bad_quality_message(variable: str) -> str:
+def bad_quality_message(title: str) -> str:
     """Return the reason for a last sample that its source calls bad."""
     return translatable(
-        "bad quality: the source marks the last sample of {name} as bad", name=variable
+        "bad quality: the source marks the last sample of {name} as bad", name=title
     )
 
 
-def stale_message(variable: str, stale_after: timedelta) -> str:
+def stale_message(title: str, stale_after: timedelta) -> str:
     """Return the reason for a last reading that is too old."""
     return translatable(
         "no reading of {name} within {duration}",
-        name=variable,
+        name=title,
         duration=duration_value(stale_after),
     )
 
@@ -191,8 +190,7 @@ def unit_of(asset: Asset, variable: str) -> str:
 
 
 def _title(definition: Condition, asset: Asset) -> str:
-    variable = asset.variables.get(definition.variable)
-    return (variable and variable.title) or definition.variable
+    return variable_title(definition.variable, asset.variables)
 
 
 def rated(definition: Condition, asset: Asset, value: float) -> Styled | Translatable:

@@ -283,13 +283,13 @@ class AnomalyDefinition(NormalDefinition):
         if threshold.false_alarms_per_week is not None and threshold.time_in_alarm is not None:
             yield Fault(
                 "threshold",
-                "states both false_alarms_per_week and time_in_alarm",
-                "keep one of them",
+                translatable("states both false_alarms_per_week and time_in_alarm"),
+                translatable("keep one of them"),
             )
         for field in ("aggregations", "windows"):
             values = getattr(self, field) or ()
             if len(set(values)) < len(values):
-                yield Fault(field, "names a value twice")
+                yield Fault(field, translatable("names a value twice"))
         yield from self._escalation_faults()
         yield from self._time_faults()
 
@@ -299,16 +299,24 @@ class AnomalyDefinition(NormalDefinition):
             if SEVERITIES.index(one.severity) <= SEVERITIES.index(self.severity):
                 yield Fault(
                     f"{at}.severity",
-                    f"{one.severity} is not worse than the severity {self.severity}",
+                    translatable(
+                        "{severity} is not worse than the severity {other}",
+                        severity=one.severity,
+                        other=self.severity,
+                    ),
                 )
             if (one.score is None) == (one.share is None):
-                yield Fault(at, "needs either score (how far) or share and over (how often)")
+                yield Fault(
+                    at, translatable("needs either score (how far) or share and over (how often)")
+                )
             elif (one.share is None) != (one.over is None):
                 yield Fault(
-                    at, "share and over belong together", "write for example share: 0.5, over: 1h"
+                    at,
+                    translatable("share and over belong together"),
+                    translatable("write for example share: 0.5, over: 1h"),
                 )
             elif one.over is not None and not timedelta(0) < one.over <= 7 * _DAY:
-                yield Fault(f"{at}.over", "must be longer than 0s and at most 7d")
+                yield Fault(f"{at}.over", translatable("must be longer than 0s and at most 7d"))
 
     def _time_faults(self) -> Iterable[Fault]:
         yield from self.period_faults()
@@ -318,7 +326,7 @@ class AnomalyDefinition(NormalDefinition):
             ("stride", () if self.stride is None else (self.stride,)),
         ):
             if any(value < timedelta(milliseconds=1) for value in values):
-                yield Fault(field, "must be longer than 0s")
+                yield Fault(field, translatable("must be longer than 0s"))
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]
@@ -326,8 +334,12 @@ class AnomalyDefinition(NormalDefinition):
         del event_types
         for asset in targets:
             if not self.numbers_of(asset):
-                hint = "widen include; categories do not count"
-                yield Fault("include", f"matches no number of {asset.name} without exclude", hint)
+                hint = translatable("widen include; categories do not count")
+                yield Fault(
+                    "include",
+                    translatable("matches no number of {name} without exclude", name=asset.name),
+                    hint,
+                )
         if self.by is not None:
             yield from category_faults("by", self.by, targets)
 

@@ -17,6 +17,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import Severity
 from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.categories import CategoryValues, Labels
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
 from alerting.detection.problems import BoolArray
@@ -82,7 +83,7 @@ def evaluate_part(
             categories = categories_at(sources.shared, fitted, sources.asset, history, at)
             enough = has_enough_readings(fitted.plan, history, at)
             cutoff = to_millis(model.training_cutoff)
-            scored = _score(fitted, at, matrix, categories, enough, muted, cutoff)
+            scored = _score(fitted, at, matrix, categories, enough, muted, cutoff, sources.asset)
         except Exception as fault:  # of one target, which is then unknown; the round continues
             return stopped(before, f"the model cannot score: {first_line(fault)}")
         intervals = _intervals(
@@ -157,13 +158,14 @@ def _score(
     enough: BoolArray,
     muted: BoolArray,
     cutoff: int,
+    asset: Asset,
 ) -> ScoredInterval:
     windows = fitted.windows(categories, at)
     score = fitted.score(matrix, windows.values)
     unknown = np.full(len(at), "", object)
     unknown[~enough] = TOO_FEW
     for row in np.flatnonzero(np.isnan(score)):
-        unknown[row] = _missing(fitted, matrix[row], int(at[row]))
+        unknown[row] = _missing(fitted, asset, matrix[row], int(at[row]))
     score[~enough] = np.nan
     if fitted.by is not None:
         score[windows.changes] = np.nan
@@ -185,14 +187,14 @@ def _score(
     )
 
 
-def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
+def _missing(fitted: FittedDetector, asset: Asset, row: Floats, at: int) -> str:
     """Return why a row cannot be scored."""
     silent = fitted.silent(row)
     window = fitted.plan.longest_window_ms
     if not silent:
         return _FEW_VALUES
     since = from_millis(max(at - window, 0)).isoformat()
-    names = ", ".join(silent)
+    names = ", ".join(variable_title(name, asset.variables) for name in silent)
     if len(silent) == 1:
         return translatable("{name} is not known since {since} or before", name=names, since=since)
     return translatable("{names} are not known since {since} or before", names=names, since=since)

@@ -9,7 +9,7 @@ from pydantic import Field
 from alerting.definitions.assets import Asset, EventType, VariableName
 from alerting.definitions.checks.limits import category_faults, variable_faults
 from alerting.definitions.durations import Duration
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.learning import Dates, PromotionMode
 from alerting.definitions.fields.names import Number
 from alerting.definitions.fields.starts import Start
@@ -185,16 +185,16 @@ class ControlChartDefinition(NormalDefinition):
             if getattr(self, field) is not None and self.chart != chart:
                 yield Fault(
                     field,
-                    f"has no meaning for chart: {self.chart}",
-                    f"write chart: {chart}, or remove it",
+                    translatable("has no meaning for chart: {chart}", chart=self.chart),
+                    translatable("write chart: {chart}, or remove it", chart=chart),
                 )
         if self.rules and len(set(self.rules)) < len(self.rules):
-            yield Fault("rules", "names a rule twice")
+            yield Fault("rules", translatable("names a rule twice"))
         if not any(RULES[name].has_limit for name in self.rule_names) and self.chart == "shewhart":
             yield Fault(
                 "rules",
-                "no rule has a limit that could be set",
-                "add nelson_1: a point beyond the control limit",
+                translatable("no rule has a limit that could be set"),
+                translatable("add nelson_1: a point beyond the control limit"),
             )
         yield from self._run_length_faults()
         yield from self._time_faults()
@@ -207,19 +207,24 @@ class ControlChartDefinition(NormalDefinition):
         for name in self.rule_names:
             own = RULES[name].run_length
             if own is not None and own / charts < wanted:
-                message = (
-                    f"{name} signals after at most {own / charts:.0f} points on average by itself"
+                message = translatable(
+                    "{name} signals after at most {points} points on average by itself",
+                    name=name,
+                    points=f"{own / charts:.0f}",
                 )
                 yield Fault(
                     "rules",
                     message,
-                    f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less",
+                    translatable(
+                        "leave it out, or write average_run_length: {points} or less",
+                        points=int(own / charts * 0.9),
+                    ),
                 )
 
     def _time_faults(self) -> Iterable[Fault]:
         yield from self.period_faults()
         if not isinstance(self.normal, Dates) and self.normal < _DAY:
-            yield Fault("normal", "is too short", "the shortest is 1d")
+            yield Fault("normal", translatable("is too short"), translatable("the shortest is 1d"))
         yield from self.negative_faults("stale_after", "clear_for")
 
     def faults_on(
@@ -229,7 +234,11 @@ class ControlChartDefinition(NormalDefinition):
         yield from variable_faults("variable", self.variable, types)
         if types.get(self.variable) == "boolean":
             yield Fault(
-                "variable", f"{self.variable!r} is true or false; a control chart needs a number"
+                "variable",
+                translatable(
+                    "{variable} is true or false; a control chart needs a number",
+                    variable=shown(self.variable),
+                ),
             )
         if self.by is not None:
             yield from category_faults("by", self.by, targets)

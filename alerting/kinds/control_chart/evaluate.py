@@ -13,6 +13,7 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
@@ -87,7 +88,10 @@ def evaluate_part(
                 definition, fitted, sources, part.start - fitted.warm_up, part.start
             )
         try:
-            run = _ChartRun(definition, fitted, version, to_millis(model.training_cutoff), carried)
+            title = variable_title(definition.variable, sources.asset.variables)
+            run = _ChartRun(
+                definition, title, fitted, version, to_millis(model.training_cutoff), carried
+            )
             if earlier:
                 run.warm_up(earlier)
             intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
@@ -205,12 +209,14 @@ class _ChartRun:
     def __init__(
         self,
         definition: ControlChartDefinition,
+        title: str,
         fitted: FittedChart,
         version: int,
         cutoff: int,
         carried: Carried | None,
     ) -> None:
-        self._definition = definition
+        self._variable = definition.variable
+        self._title = title
         self._chart = fitted.chart
         self._version = version
         self._cutoff = cutoff
@@ -218,7 +224,7 @@ class _ChartRun:
         self.points: list[Point] = []
         self._state = ChartState()
         self._status = _UNKNOWN
-        self.reason = waiting_message(definition.variable)
+        self.reason = waiting_message(title)
         self._at: int | None = None
         self._value: float | None = None
         if carried is not None and _is_of(carried, definition, version):
@@ -227,9 +233,7 @@ class _ChartRun:
             self._status = int(carried.memory[1])
             self._state = ChartState.from_numbers(carried.memory[2:])
             if self._status == _UNKNOWN:
-                self.reason = (
-                    bad_quality_message(definition.variable) if carried.bad else _WARMING_UP
-                )
+                self.reason = bad_quality_message(title) if carried.bad else _WARMING_UP
 
     def warm_up(self, samples: Sequence[Sample]) -> None:
         """Take in readings that are not evaluated: of before the part, so that a new version does
@@ -271,9 +275,7 @@ class _ChartRun:
             yield start, valid_until, self._status
         if valid_until < end:
             if self._at is not None:
-                self.reason = stale_message(
-                    self._definition.variable, timedelta(milliseconds=self._stale)
-                )
+                self.reason = stale_message(self._title, timedelta(milliseconds=self._stale))
             yield valid_until, end, _UNKNOWN
 
     def _take(self, sample: Sample) -> None:
@@ -285,7 +287,7 @@ class _ChartRun:
         if sample.value is None:
             self._state.break_off()
             self._status = _UNKNOWN
-            self.reason = bad_quality_message(self._definition.variable)
+            self.reason = bad_quality_message(self._title)
             return
         point = self._state.add(self._chart, sample.at, sample.value)
         if point is not None:
@@ -304,7 +306,7 @@ class _ChartRun:
             return None
         memory = (float(self._version), float(self._status), *self._state.to_numbers())
         return Carried(
-            self._definition.variable,
+            self._variable,
             from_millis(self._at),
             self._value,
             bad=self._value is None,

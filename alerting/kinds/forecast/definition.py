@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset, EventType, VariableName
 from alerting.definitions.checks.trained import feature_faults, training_faults
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.families import PERSISTENCE
-from alerting.definitions.faults import Fault
+from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.learning import Learning
 from alerting.definitions.fields.starts import Start
 from alerting.definitions.model import Problem, TrainedDefinition, describe_problem
@@ -166,34 +166,37 @@ class ForecastDefinition(TrainedDefinition):
         if self.variable is not None:
             yield from self._faults_of_value()
         if problem.variable is None:
-            hint = (
-                "; for conditions of several choose kind: classifier"
-                if problem.combination is not None
-                else ""
-            )
             yield Fault(
                 "problem",
-                "a forecast needs one variable with limits",
-                "write problem: {variable: …, above: …}, or variable: … for its value alone"
-                f"{hint}",
+                translatable("a forecast needs one variable with limits"),
+                translatable(
+                    "write problem: {variable: …, above: …}, or variable: … for its value alone"
+                )
+                if problem.combination is None
+                else translatable(
+                    "write problem: {variable: …, above: …}, or variable: … for its value alone; "
+                    "for conditions of several choose kind: classifier"
+                ),
             )
         elif not self.may_see(problem.variable):
             yield Fault(
                 "exclude",
-                f"a forecast of {problem.variable!r} must see its past",
-                "let include and exclude leave it",
+                translatable(
+                    "a forecast of {variable} must see its past", variable=shown(problem.variable)
+                ),
+                translatable("let include and exclude leave it"),
             )
         if problem.equals is not None:
             yield Fault(
                 "problem.equals",
-                "a forecast needs limits",
-                "write above or below, or choose kind: classifier",
+                translatable("a forecast needs limits"),
+                translatable("write above or below, or choose kind: classifier"),
             )
         if problem.hold:
             yield Fault(
                 "problem.for",
-                "any sample outside of the limits counts",
-                "remove for, or choose kind: classifier",
+                translatable("any sample outside of the limits counts"),
+                translatable("remove for, or choose kind: classifier"),
             )
         yield from self._faults_of_learning()
 
@@ -201,20 +204,26 @@ class ForecastDefinition(TrainedDefinition):
         """Return the faults of times, features and feedback."""
         if self.is_of_unit:
             yield Fault(
-                "horizon", "must be longer than 0s", "write the time between two values, e.g. 1h"
+                "horizon",
+                translatable("must be longer than 0s"),
+                translatable("write the time between two values, e.g. 1h"),
             )
             return
         for field in ("avoided", "confirmed"):
             if getattr(self.feedback, field) != "exclude":
                 yield Fault(
                     f"feedback.{field}",
-                    "a forecast learns from values, which no answer changes",
-                    "write exclude, or remove it: rows with answers are left out",
+                    translatable("a forecast learns from values, which no answer changes"),
+                    translatable("write exclude, or remove it: rows with answers are left out"),
                 )
         if "last" not in self.features.aggregations:
-            yield Fault("features.aggregations", "a forecast needs the last value", "add last")
+            yield Fault(
+                "features.aggregations",
+                translatable("a forecast needs the last value"),
+                translatable("add last"),
+            )
         if self.season is not None and self.season <= timedelta(0):
-            yield Fault("season", "must be longer than 0s")
+            yield Fault("season", translatable("must be longer than 0s"))
         yield from training_faults(self)
 
     def _faults_of_value(self) -> Iterable[Fault]:
@@ -222,13 +231,19 @@ class ForecastDefinition(TrainedDefinition):
         if self.problem.has_condition or self.problem.variable != self.variable:
             yield Fault(
                 "variable",
-                "is given beside a problem, whose variable is predicted",
-                "keep one of them: variable for the value alone, problem for an alarm too",
+                translatable("is given beside a problem, whose variable is predicted"),
+                translatable(
+                    "keep one of them: variable for the value alone, problem for an alarm too"
+                ),
             )
         fields = type(self).model_fields
         for name in _OF_ALARMS:
             if getattr(self, name) != fields[name].get_default(call_default_factory=True):
-                yield Fault(name, "means nothing without an alarm", "remove it, or write a problem")
+                yield Fault(
+                    name,
+                    translatable("means nothing without an alarm"),
+                    translatable("remove it, or write a problem"),
+                )
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]
@@ -237,7 +252,10 @@ class ForecastDefinition(TrainedDefinition):
         if types.get(self.problem.variable or "") == "boolean":
             yield Fault(
                 "problem.variable",
-                f"{self.problem.variable!r} is true or false; a forecast needs a number",
+                translatable(
+                    "{variable} is true or false; a forecast needs a number",
+                    variable=shown(self.problem.variable),
+                ),
             )
         yield from feature_faults(self, targets, event_types)
 

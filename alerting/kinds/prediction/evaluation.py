@@ -14,6 +14,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.phrases import variable_title
 from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
 from alerting.detection.messages.condition_messages import duration_value
@@ -370,7 +371,9 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
         span = duration_value(timedelta(milliseconds=model.plan.carry_ms(name)))
         lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)
         why = translatable(
-            "{name} is not known: it has no value of the last {duration}", name=name, duration=span
+            "{name} is not known: it has no value of the last {duration}",
+            name=variable_title(name, inputs.history.asset.variables),
+            duration=span,
         )
         reasons.append((lacking, why))
     enough = most_have_enough_readings(model.plan, inputs.history, at)

@@ -139,7 +139,9 @@ class ThresholdDefinition(Conditions, Definition):
         )
         if "promotion" in self.model_fields_set and not self.learned:
             yield Fault(
-                "promotion", "decides on learned limits, and this definition has none", "remove it"
+                "promotion",
+                translatable("decides on learned limits, and this definition has none"),
+                translatable("remove it"),
             )
 
     def faults_on(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.definitions.wording.language import ENGLISH, Language, measured, template
 from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis, thin_out
 
@@ -64,10 +64,11 @@ class Sparkline:
         return language.say(_NOW[self.direction], value=shown)
 
     def describe_limit(self, language: Language = ENGLISH) -> str | None:
-        """Return the limit: `limit 4.5 %`; None without one."""
+        """Return the limit as reasons name it, not rounded further: `limit 216.5 °C`; None without
+        one."""
         if self.limit is None:
             return None
-        return language.say("limit {value}", value=_with_unit(self.limit, self.unit, language))
+        return language.say("limit {value}", value=measured(self.limit, "g", self.unit))
 
 
 def sparkline(

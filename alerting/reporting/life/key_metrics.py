@@ -23,6 +23,7 @@ def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
         template("false alarms a week and asset"): _shown(m.false_alarms),
         template("answered"): f"{m.verdicts.answered} / {m.verdicts.notified}",
         template("models in service"): ", ".join(str(model.version) for model in m.models),
+        template("assets evaluated"): str(len(m.evaluated)),
     }
 
 

@@ -1,7 +1,8 @@
 """Check documents of definitions: by themselves, against the known assets and beside each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.checks.against_assets import faults_against_assets
@@ -10,9 +11,12 @@ from alerting.definitions.checks.trained import training_warnings
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition, TrainedDefinition
+from alerting.definitions.wording.language import join_with_or, translatable
 from alerting.kinds.normal.fields import NormalDefinition
 from alerting.kinds.validation import parse_definition, readable_part
 from alerting.ports import Assets, DefinitionPorts, Document, FaultyDocument
+
+_MOST_MEANT = 3  # names that a title may mean
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,18 @@ class CheckedDocument:
     faults: tuple[Fault, ...] = ()
 
 
-def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
-    """Read documents and check them against the known assets. Raises UserError with the faults of
-    all of them."""
+def check(
+    platform: DefinitionPorts, documents: Sequence[Document], origins: Sequence[str] = ()
+) -> list[Definition]:
+    """Read documents and check them against the known assets. `origins`: the file of each, for the
+    message. Raises UserError with the faults of all of them."""
     checked = check_each(platform, documents)
-    messages = [
-        str(DefinitionRefused(_label_document(document, one, number, len(documents)), one.faults))
-        for number, (document, one) in enumerate(zip(documents, checked, strict=True), 1)
-        if one.faults
-    ]
+    messages = []
+    for number, (document, one) in enumerate(zip(documents, checked, strict=True), 1):
+        if one.faults:
+            label = _label_document(document, one, number, len(documents))
+            origin = f"{origins[number - 1]}: " if origins else ""
+            messages.append(f"{origin}{DefinitionRefused(label, one.faults)}")
     good = [one.definition for one in checked if one.definition is not None and not one.faults]
     positions: dict[str, list[str]] = {}
     for number, one in enumerate(checked, 1):
@@ -65,7 +72,7 @@ def check_each(platform: DefinitionPorts, documents: Sequence[Document]) -> list
     types = platform.assets.event_types()
     good = [one.definition for one in read if one.definition is not None and not one.faults]
     inhibited = _inhibition_faults(platform, good, assets)
-    if any(_is_no_asset_name(fault) for one in read for fault in one.faults):
+    if any(_is_no_name(fault) for one in read for fault in one.faults):
         assets = all_assets(platform.assets)
     return [
         replace(
@@ -134,7 +141,12 @@ def faults_in_force(
 
 
 def _unreadable_fault(error: Exception) -> Fault:
-    return Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")
+    return Fault(
+        "document",
+        translatable(
+            "cannot be read: {fault}", fault=f"{type(error).__name__}: {shown(str(error))}"
+        ),
+    )
 
 
 def warnings_of(definition: Definition, assets: Sequence[Asset]) -> list[str]:
@@ -180,24 +192,48 @@ def _all_faults(
 
 
 def _name_titled(faults: Sequence[Fault], document: Document, assets: AssetIndex) -> list[Fault]:
-    """Return the faults of a document; one of a text that is no name of an asset, but a title, says
-    the name."""
-    given = document.get("assets")
+    """Return the faults of a document; one of a text that is no name of an asset or variable, but a
+    title, says the name."""
     found = list(faults)
     for number, fault in enumerate(faults):
-        if not (_is_no_asset_name(fault) and isinstance(given, list | tuple)):
+        if not _is_no_name(fault):
             continue
-        place = fault.path.rpartition(".")[2]
-        text = str(given[int(place)]).casefold() if place.isdecimal() else ""
-        titled = [one.name for one in assets.assets if (one.title or "").casefold() == text]
+        text = str(_value_at(document, fault.path)).casefold()
+        titled = [name for name, title in _titles(fault, assets) if title.casefold() == text]
         if titled:
-            hint = f"that is a title; the name is {' or '.join(titled[:3])}"
+            hint = translatable(
+                "that is a title; the name is {names}",
+                names=join_with_or(*list(dict.fromkeys(titled))[:_MOST_MEANT]),
+            )
             found[number] = replace(fault, hint=hint)
     return found
 
 
-def _is_no_asset_name(fault: Fault) -> bool:
-    return fault.path.startswith("assets.") and fault.message.endswith("is not a legal name")
+def _titles(fault: Fault, assets: AssetIndex) -> Iterator[tuple[str, str]]:
+    """Yield the names and titles of what a faulty name may mean: assets, or variables."""
+    for asset in assets.assets:
+        if fault.path.startswith("assets."):
+            yield asset.name, asset.title or ""
+        else:
+            yield from ((name, one.title or "") for name, one in asset.variables.items())
+
+
+def _value_at(document: Any, path: str) -> Any:
+    """Return the value at a path of a document; None if there is none."""
+    for key in path.split("."):
+        if isinstance(document, Mapping):
+            document = document.get(key)
+        elif isinstance(document, list | tuple) and key.isdecimal() and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return None
+    return document
+
+
+def _is_no_name(fault: Fault) -> bool:
+    """Return whether a fault is a text that cannot be the name of an asset or a variable."""
+    is_name = fault.path.startswith("assets.") or fault.path.rpartition(".")[2] == "variable"
+    return is_name and fault.message.endswith("is not a legal name")
 
 
 def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:

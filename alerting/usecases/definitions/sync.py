@@ -71,11 +71,13 @@ def require_document(definitions: Definitions, name: str) -> Document:
     return {key: value for key, value in found.items() if not key.startswith("_")}
 
 
-def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
+def plan(
+    platform: DefinitionPorts, documents: Sequence[Document], origins: Sequence[str] = ()
+) -> list[Plan]:
     """Return the changes that applying these documents makes. Raises the same UserError as
     `check`."""
     latest = {r.name: r for r in platform.definitions.latest_revisions()}
-    return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
+    return [plan_change(d, latest.get(d.name)) for d in check(platform, documents, origins)]
 
 
 def apply(

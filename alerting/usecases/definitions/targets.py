@@ -11,6 +11,7 @@ from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.plants import Plants
 from alerting.definitions.shards import SHARDS, shard_of
+from alerting.definitions.wording.phrases import variable_title
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.gc_tuning import collect_garbage_rarely
 from alerting.kinds.registry import kind_of
@@ -144,6 +145,7 @@ def _target(
         lookback=duration_millis(inputs.lookback),
         type=types_of(asset, [inputs.variable])[inputs.variable] if inputs.variable else "number",
         plant=plant,
+        title=variable_title(inputs.variable, asset.variables) if inputs.variable else None,
     )
 
 

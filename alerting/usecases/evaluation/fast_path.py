@@ -41,7 +41,9 @@ def advance_unchanged(
     found = evaluate_unchanged(
         limits, carried, summarise_windows(series_values, series, begin, end), begin, end
     )
-    unknown = ending_message(found, [target.variable or "" for target in targets], limits)
+    unknown = ending_message(
+        found, [target.title or target.variable or "" for target in targets], limits
+    )
     advanced = advance_states(states, found, unknown, end - 1)
     unchanged = find_unchanged(states, severities, found)
     reprocessed = np.flatnonzero(unchanged & batch.reprocessed[rows]).tolist()

@@ -15,11 +15,11 @@ from alerting.definitions.assets import (
     parse_asset,
 )
 from alerting.definitions.checks.against_assets import faults_against_assets
-from alerting.definitions.faults import Fault, NotFound, name_hint
+from alerting.definitions.faults import Fault, NotFound, name_hint, shown
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.plants import AssetTree, nested_plants
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import Assets, Document, IngestionPorts
 from alerting.usecases.definitions.checking import all_assets
 from alerting.usecases.definitions.edits import NEW, content_tag, require_content
@@ -148,11 +148,22 @@ def _parent_faults(asset: Asset, assets: AssetIndex) -> list[Fault]:
     if asset.parent is None:
         return []
     if asset.parent not in assets.names:
-        hint = name_hint(asset.parent, assets.names, "known assets")
-        return [Fault("parent", f"there is no asset {asset.parent!r}", hint)]
+        hint = name_hint(asset.parent, assets.names, translatable("known assets"))
+        return [
+            Fault(
+                "parent",
+                translatable("there is no asset {parent}", parent=shown(asset.parent)),
+                hint,
+            )
+        ]
     line = AssetTree(assets.assets).asset_and_ancestors(assets[asset.parent])
     if any(one.name == asset.name for one in line):
-        return [Fault("parent", f"{asset.parent!r} belongs to this asset itself")]
+        return [
+            Fault(
+                "parent",
+                translatable("{parent} belongs to this asset itself", parent=shown(asset.parent)),
+            )
+        ]
     return []
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable, asset_document, computed_faults
-from alerting.definitions.faults import Fault, UserError, name_hint
+from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.plants import nested_plants
 from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import IngestionPorts, Readings
 
-_NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
+_NAME_RULE = translatable(
+    "letters, digits, _ . - only; in names of variables no dot, and no digit first"
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,11 @@ def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
         name = str(asset.document.get("name"))
         if name in origins:
             faults.append(
-                Fault(asset.origin, f"asset {name!r} occurs twice in this file", origins[name])
+                Fault(
+                    asset.origin,
+                    translatable("asset {name} occurs twice in this file", name=shown(name)),
+                    origins[name],
+                )
             )
         origins.setdefault(name, asset.origin)
     return faults
@@ -155,11 +161,19 @@ def _fault(origin: str, error: Any) -> Fault:
     model: type[BaseModel] = Variable if path[0] == "variables" and len(path) > 2 else Asset
     match error["type"]:
         case "extra_forbidden":
-            return Fault(where, "is not a field", name_hint(path[-1], model.model_fields, "fields"))
+            return Fault(
+                where,
+                translatable("is not a field"),
+                name_hint(path[-1], model.model_fields, translatable("fields")),
+            )
         case "string_pattern_mismatch":
-            return Fault(where, f"{error['input']!r} is not a legal name", _NAME_RULE)
+            return Fault(
+                where,
+                translatable("{value} is not a legal name", value=shown(error["input"])),
+                _NAME_RULE,
+            )
         case "missing":
-            return Fault(where, "is missing")
+            return Fault(where, translatable("is missing"))
     return Fault(where, *message_of(error))
 
 
@@ -167,8 +181,8 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     return [
         Fault(
             f"{asset.origin}: parent",
-            f"there is no asset {parent!r}",
-            "import it with this file or before",
+            translatable("there is no asset {parent}", parent=shown(parent)),
+            translatable("import it with this file or before"),
         )
         for asset in given
         if (parent := asset.document.get("parent")) and parent not in names
@@ -193,8 +207,12 @@ def _type_faults(readings: Readings, before: Asset, after: Asset) -> list[Fault]
     return [
         Fault(
             f"variables.{name}.type",
-            f"is {old} and cannot become {new}: there are readings of this asset",
-            "declare the variable under another name, or before its readings",
+            translatable(
+                "is {old} and cannot become {new}: there are readings of this asset",
+                old=old,
+                new=new,
+            ),
+            translatable("declare the variable under another name, or before its readings"),
         )
         for name, old, new in changed
     ]
@@ -212,11 +230,16 @@ def _relation_faults(asset: Asset) -> Iterator[Fault]:
             if name not in asset.variables:
                 yield Fault(
                     where,
-                    f"the asset declares no variable {name!r}",
-                    name_hint(name, asset.variables, "known variables"),
+                    translatable("the asset declares no variable {name}", name=shown(name)),
+                    name_hint(name, asset.variables, translatable("known variables")),
                 )
             elif asset.variables[name].type == "category":
-                yield Fault(where, f"{name!r} is a category; only numbers follow others")
+                yield Fault(
+                    where,
+                    translatable(
+                        "{name} is a category; only numbers follow others", name=shown(name)
+                    ),
+                )
 
 
 def _document(asset: Asset) -> dict[str, Any]:

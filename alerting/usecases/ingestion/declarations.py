@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from alerting.definitions.assets import Asset, Variable, VariableType, is_type_open
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import join_with_and, translatable
 from alerting.ports import Readings
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.readings.inference import ColumnProfile
@@ -30,13 +31,19 @@ def column_types(
             continue
         if not declared and column.written_with_decimal_comma():
             raise UserError(
-                f"{source.name}: column {title!r} holds numbers such as 12,5: add --decimal ,"
+                translatable(
+                    "{file}: column {title} holds numbers such as 12,5: add --decimal ,",
+                    file=source.name,
+                    title=shown(title),
+                )
             )
         types[title] = kind
     if not types and not profile.bad:
         raise UserError(
-            f"{source.name} has no value in any column that could be a variable; nothing was "
-            "written"
+            translatable(
+                "{file} has no value in any column that could be a variable; nothing was written",
+                file=source.name,
+            )
         )
     return types
 
@@ -54,9 +61,14 @@ def _declared_type(
         found = existing[name].variables.get(variable) if name in existing else None
         if found and found.computed is not None:
             raise UserError(
-                f"{source.name}: {variable} is computed of {' and '.join(found.computed.drivers)} "
-                f"on {name} and has no readings "
-                "of its own; leave the column out, or call it otherwise"
+                translatable(
+                    "{file}: {variable} is computed of {parts} on {asset} and has no readings of "
+                    "its own; leave the column out, or call it otherwise",
+                    file=source.name,
+                    variable=variable,
+                    parts=join_with_and(*found.computed.drivers),
+                    asset=name,
+                )
             )
         if found and (
             column.inferred() in (None, found.type)
@@ -64,10 +76,20 @@ def _declared_type(
         ):
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:
-        conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
+        conflict, *others = (
+            translatable("{type} on {asset}", type=kind, asset=asset)
+            for kind, asset in by_type.items()
+        )
+        for other in others:
+            conflict = translatable("{first} but {second}", first=conflict, second=other)
         raise UserError(
-            f"{source.name}: {variable} is declared as {conflict}; import these assets from "
-            "separate files"
+            translatable(
+                "{file}: {variable} is declared as {conflict}; import these assets from separate "
+                "files",
+                file=source.name,
+                variable=variable,
+                conflict=conflict,
+            )
         )
     return next(iter(by_type), None)
 
@@ -116,7 +138,12 @@ def with_variables(
             for e in error.errors()[:SHOWN]
         )
         raise UserError(
-            f"{source.name} was not imported: asset {asset.name} would not be valid:{reasons}"
+            translatable(
+                "{file} was not imported: asset {asset} would not be valid:{reasons}",
+                file=source.name,
+                asset=asset.name,
+                reasons=reasons,
+            )
         ) from error
 
 
@@ -146,9 +173,13 @@ def event_durations(
     if undecided and not profile.end_column and profile.stamps:
         columns = ", ".join(repr(title) for title in profile.stamps[:SHOWN])
         raise UserError(
-            f"{source.name}: other columns than that of the starts hold time stamps: {columns}; "
-            "nothing was written. Name with --end-column the one of the ends, or say with "
-            "--instant or --lasting that none of them is"
+            translatable(
+                "{file}: other columns than that of the starts hold time stamps: {columns}; "
+                "nothing was written. Name with --end-column the one of the ends, or say with "
+                "--instant or --lasting that none of them is",
+                file=source.name,
+                columns=columns,
+            )
         )
     durations: dict[str, Duration] = {}
     for name, found in sorted(profile.types.items()):
@@ -162,12 +193,21 @@ def event_durations(
         if not has_events(name):
             durations[name] = wanted or "lasting"
             continue
-        is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
+        is_now = (
+            translatable("have ends")
+            if stored[name] == durations[name]
+            else translatable("are to be {duration}", duration=translatable(durations[name]))
+        )
         raise UserError(
-            f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} "
-            "already; nothing was written. "
-            "Import them under another type (--type, --type-prefix) if they are of another type. "
-            "If the stored ones were imported wrongly, import their file once more with "
-            "--take-back, which removes them; then their type may change"
+            translatable(
+                "{file}: events of type {type} {is_now}, but are stored as {duration} already; "
+                "nothing was written. Import them under another type (--type, --type-prefix) if "
+                "they are of another type. If the stored ones were imported wrongly, import their "
+                "file once more with --take-back, which removes them; then their type may change",
+                file=source.name,
+                type=shown(name),
+                is_now=is_now,
+                duration=translatable(stored[name]),
+            )
         )
     return durations

@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from alerting.definitions.assets import Asset, Variable, VariableType
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import Styled, Value, joined, template, translatable
 from alerting.readings.column_titles import split_title
 from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.sources import (
@@ -20,16 +21,31 @@ from alerting.usecases.ingestion.sources import (
 from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
 
 SHOWN = 5
+_TYPES: Mapping[VariableType, str] = MappingProxyType(
+    {
+        "number": translatable("number"),
+        "boolean": translatable("boolean"),
+        "category": translatable("category"),
+    }
+)
+_BAD = {"line": template("line {line}"), "row": template("row {line}")}
+_NOT_READ = {
+    "line": template("the lines behind line {number} were not read"),
+    "row": template("the rows behind row {number} were not read"),
+}
+_UNITS = {"line": translatable("lines"), "row": translatable("rows")}
+_NO_ASSETS = template("texts that are no names of assets: {names}")
+_NO_TYPES = template("texts that are no names of event types: {names}")
 _MOST_TEXTS = 5
 _REPEATED: Mapping[DuplicatesRule, str] = MappingProxyType({
-    "refuse": "repeat an earlier one and were counted once",
-    "last": (
-        "state an instant of an earlier one again: the last value of each variable counts "
-        "(--duplicates last)"
+    "refuse": template("{number} {unit} repeat an earlier one and were counted once"),
+    "last": template(
+        "{number} {unit} state an instant of an earlier one again: the last value of each variable "
+        "counts (--duplicates last)"
     ),
-    "mean": (
-        "state an instant of an earlier one again: the mean counts (--duplicates mean), of texts "
-        "and booleans the last one"
+    "mean": template(
+        "{number} {unit} state an instant of an earlier one again: the mean counts (--duplicates "
+        "mean), of texts and booleans the last one"
     ),
 })  # fmt: skip
 
@@ -81,7 +97,7 @@ def _column(
         missing=max(0, empty),
         bad=column.marked + wrong,
         bad_cells=dict(sorted(texts.items(), key=lambda item: -item[1])[:SHOWN]),
-        first_bad=tuple(str(line) for line in first),
+        first_bad=tuple(line.text for line in first),
         every_s=None if column.every_ms is None else column.every_ms / 1000,
     )
 
@@ -107,7 +123,9 @@ def refuse_bad(
     if reject is None and count:
         raise UserError(_refusal(source, profile, count, lines))
     if not profile.assets:
-        nothing = f"{source.name} has a header but no lines; nothing was written"
+        nothing = translatable(
+            "{file} has a header but no lines; nothing was written", file=source.name
+        )
         raise UserError(_refusal(source, profile, count, lines) if count else nothing)
 
 
@@ -121,97 +139,160 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
         filled = column.filled - column.faults
         others = sum(1 for _ in column.common_texts) - (1 if column.faults else 0)
         if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
-            shown = "".join(f"\n  - {source.unit} {line}" for line in first[:SHOWN])
             raise UserError(
-                f"{source.name} was not imported: column {title!r} is taken for a {kind}, and "
-                f"{wrong:,} of its "
-                f"{filled:,} cells are not. If it holds text, declare it as a category first "
-                "(alerting import assets); else leave "
-                "it out with --only, or name with --missing the texts that mean a missing "
-                f"value:{shown}"
+                _with_lines(
+                    translatable(
+                        "{file} was not imported: column {title} is taken for a {type}, and "
+                        "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
+                        "category first (alerting import assets); else leave it out with --only, "
+                        "or name with --missing the texts that mean a missing value:",
+                        file=source.name,
+                        title=shown(title),
+                        type=_TYPES[kind],
+                        wrong=Styled(wrong, "count"),
+                        filled=Styled(filled, "count"),
+                    ),
+                    source,
+                    first[:SHOWN],
+                )
             )
+
+
+def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
+    """Return a text with one line below it for each bad line, and for each further sentence."""
+    below = [translatable(_BAD[source.unit], line=line.text) for line in lines]
+    return joined("\n  - ", headline, *below, *more)
 
 
 def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLine]) -> str:
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
-    examples = "".join(f"\n  - {source.unit} {line}" for line in shown)
-    more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
-    rest = (
-        f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read"
-        if profile.incomplete
-        else ""
+    below: list[str] = []
+    if count > len(shown):
+        below.append(translatable("and {number} more", number=Styled(count - len(shown), "count")))
+    if profile.incomplete:
+        last = Styled(profile.lines + 1, "count")
+        below.append(translatable(_NOT_READ[source.unit], number=last))
+    headline = (
+        translatable(
+            "{file} was not imported (--skip-bad imports the good lines; --duplicates last or "
+            "mean merges the lines of one instant):",
+            file=source.name,
+        )
+        if profile.contradictions
+        else translatable(
+            "{file} was not imported (--skip-bad imports the good lines):", file=source.name
+        )
     )
-    way_out = "--skip-bad imports the good lines"
-    if profile.contradictions:
-        way_out += "; --duplicates last or mean merges the lines of one instant"
-    return f"{source.name} was not imported ({way_out}):{examples}{more}{rest}"
+    return _with_lines(headline, source, shown, *below)
 
 
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
     """Yield notes on this file for people, as sentences."""
-    unit = source.unit + "s"
+    unit = _UNITS[source.unit]
     yield from profile.head_notes
-    yield from _name_notes("assets", profile.asset_texts)
+    yield from _name_notes(_NO_ASSETS, profile.asset_texts)
     if isinstance(profile, EventsProfile):
-        yield from _name_notes("event types", profile.type_texts)
+        yield from _name_notes(_NO_TYPES, profile.type_texts)
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
-        yield f"{profile.repeated:,} {unit} {_REPEATED[profile.duplicates]}"
+        yield translatable(
+            _REPEATED[profile.duplicates], number=Styled(profile.repeated, "count"), unit=unit
+        )
     if profile.empty:
-        yield f"{profile.empty:,} {unit} hold no value and were skipped"
+        yield translatable(
+            "{number} {unit} hold no value and were skipped",
+            number=Styled(profile.empty, "count"),
+            unit=unit,
+        )
     if empty:
         yield (
-            "columns without any value were skipped: "
-            f"{', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
+            translatable(
+                "columns without any value were skipped: {names}",
+                names=", ".join(empty[:20]) + (" …" if len(empty) > 20 else ""),
+            )
         )
     bad, uncertain = (
         sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
     )
     if bad:
         yield (
-            f"{bad:,} samples are of bad quality: their values are not stored, and the variable is "
-            "unknown until its next sample "
-            "that is not bad"
+            translatable(
+                "{number} samples are of bad quality: their values are not stored, and the "
+                "variable is unknown until its next sample that is not bad",
+                number=Styled(bad, "count"),
+            )
         )
     if uncertain:
-        yield f"{uncertain:,} samples are of uncertain quality: they are marked as such, and used"
+        yield translatable(
+            "{number} samples are of uncertain quality: they are marked as such, and used",
+            number=Styled(uncertain, "count"),
+        )
     yield from _clock_notes(source, profile)
     yield from _column_notes(profile, types)
     if profile.cut:
-        yield f"{profile.cut:,} time stamps are finer than a millisecond and were cut to it"
+        yield translatable(
+            "{number} time stamps are finer than a millisecond and were cut to it",
+            number=Styled(profile.cut, "count"),
+        )
 
 
 def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
     if texts:
-        meant = [f"{text!r} is {name}" for name, text in sorted(texts.items())[:SHOWN]]
-        more = f", and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
-        yield f"texts that are no names of {what}: {', '.join(meant)}{more}"
+        meant: str = joined(
+            ", ",
+            *(
+                translatable("{text} is {name}", text=shown(text), name=name)
+                for name, text in sorted(texts.items())[:SHOWN]
+            ),
+        )
+        if len(texts) > SHOWN:
+            meant = translatable(
+                "{names}, and {number} more",
+                names=meant,
+                number=Styled(len(texts) - SHOWN, "count"),
+            )
+        yield translatable(what, names=meant)
 
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
     if profile.zoneless:
         yield (
-            f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; name another "
-            "zone with --tz"
+            translatable(
+                "{number} time stamps name no zone and were taken as UTC; name another zone with "
+                "--tz",
+                number=Styled(profile.zoneless, "count"),
+            )
         )
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
-            f"the file shows the clocks of {profile.zone} being set back, so its stamps are read "
-            "in that zone; "
-            "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in "
-            "it, too"
+            translatable(
+                "the file shows the clocks of {zone} being set back, so its stamps are read in "
+                "that zone; set ALERTING_TIMEZONE (or give --tz), so that files without such an "
+                "hour are read in it, too",
+                zone=profile.zone or "",
+            )
         )
     for day, (first, second) in sorted(profile.clock_changes.items()):
-        change = f"on {day} the clocks of {profile.zone} are set back, and an hour comes twice: "
+        change: dict[str, Value] = {"day": str(day), "zone": profile.zone or ""}
         if second:
             yield (
-                f"{change}by the order of the lines, {first:,} stamps are of its first time and "
-                f"{second:,} of its second"
+                translatable(
+                    "on {day} the clocks of {zone} are set back, and an hour comes twice: by the "
+                    "order of the lines, {first} stamps are of its first time and {second} of its "
+                    "second",
+                    **change,
+                    first=Styled(first, "count"),
+                    second=Styled(second, "count"),
+                )
             )
         elif first:
             yield (
-                f"{change}the file has it once, and its {first:,} stamps are taken for the first "
-                "time"
+                translatable(
+                    "on {day} the clocks of {zone} are set back, and an hour comes twice: the "
+                    "file has it once, and its {first} stamps are taken for the first time",
+                    **change,
+                    first=Styled(first, "count"),
+                )
             )
 
 
@@ -221,9 +302,13 @@ def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterat
         if column.every_ms is not None:
             every = format_duration(timedelta(milliseconds=column.every_ms))
             yield (
-                f"column {title!r} has a value about every {every} only, like a laboratory: each "
-                "value keeps its stamp and "
-                "stays in force until the next one. If it becomes known later than that, give its "
-                "delay: in a file for `alerting import "
-                f"assets`, variables: {{{column.name}: {{delay: {every}}}}}"
+                translatable(
+                    "column {title} has a value about every {every} only, like a laboratory: each "
+                    "value keeps its stamp and stays in force until the next one. If it becomes "
+                    "known later than that, give its delay: in a file for `alerting import "
+                    "assets`, variables: {setting}",
+                    title=shown(title),
+                    every=every,
+                    setting=f"{{{column.name}: {{delay: {every}}}}}",
+                )
             )

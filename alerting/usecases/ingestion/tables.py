@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import template, translatable
 from alerting.ports import Audit, IngestionPorts, Progress, silent
 from alerting.readings.column_titles import units_by_name
 from alerting.readings.inference import BadLine
@@ -384,7 +384,9 @@ class _Counted:
 
 def _refuse_empty(source: Source, profile: Profile) -> None:
     if not profile.lines:
-        raise UserError(f"{source.name} has a header but no lines; nothing was written")
+        raise UserError(
+            translatable("{file} has a header but no lines; nothing was written", file=source.name)
+        )
 
 
 def _record(

@@ -9,25 +9,45 @@ from unicodedata import normalize
 
 from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, Asset, EventType
 from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import join_with_and, template, translatable
 from alerting.readings.column_titles import TITLE_LENGTH, without_accents
 
 Titles = Mapping[str, str | None]
 """Titles by name; None of a name without one."""
-_COMMAND = "(alerting import assets)"
 _WITHOUT_NAME = {
-    "asset": f"give an asset this title {_COMMAND}, or write a name",
-    "event type": "write a name",
+    "asset": template(
+        "{text} is not a name of an asset: letters, digits, _ . - only, at most {most}; give an "
+        "asset this title (alerting import assets), or write a name"
+    ),
+    "event type": template(
+        "{text} is not a name of an event type: letters, digits, _ . - only, at most {most}; write "
+        "a name"
+    ),
 }
-_ELSE = {
-    "asset": f"or give it or another asset this title {_COMMAND}",
-    "event type": "else another name",
+_ALMOST = {
+    "asset": template(
+        "{text} is almost {other}: write {name} if it is meant, or give it or another asset this "
+        "title (alerting import assets)"
+    ),
+    "event type": template(
+        "{text} is almost {other}: write {name} if it is meant, else another name"
+    ),
 }
-_APART = {
-    "asset": f"or give each its title {_COMMAND}",
-    "event type": "else other names",
+_ALMOST_EARLIER = {
+    "asset": template(
+        "{text} is almost {other} on an earlier line: write both alike if they are one asset, or "
+        "give each its title (alerting import assets)"
+    ),
+    "event type": template(
+        "{text} is almost {other} on an earlier line: write both alike if they are one event type, "
+        "else other names"
+    ),
+}
+_MISSING = {
+    "asset": translatable("there is no asset"),
+    "event type": translatable("there is no event type"),
 }
 _FURTHER = str.maketrans("łŁđĐı", "lLdDi")
-_RULE = f"letters, digits, _ . - only, at most {NAME_LENGTH}"
 
 
 def titles_by_name(declared: Iterable[Asset | EventType]) -> dict[str, str | None]:
@@ -75,6 +95,11 @@ class TextNames:
         self._written: dict[str, str] = {}
         self._others: dict[str, str] = {}
 
+    @property
+    def missing(self) -> str:
+        """Return the reason why a line without a text is bad."""
+        return _MISSING[self.what]
+
     def read(self, given: str) -> str:
         """Return the name for a text. Raises ValueError with the reason if it has none."""
         name = self._names.get(given)
@@ -88,7 +113,9 @@ class TextNames:
         try:
             return self.read(given)
         except ValueError as reason:
-            raise UserError(f"{option}: {reason}") from None
+            raise UserError(
+                translatable("{option}: {reason}", option=option, reason=reason.args[0])
+            ) from None
 
     def new_titles(self) -> dict[str, str]:
         """Return the titles of new ones by name: the texts from which the names were derived."""
@@ -113,7 +140,11 @@ class TextNames:
         usual = name_from_text(text, self.prefix)
         if len(names) > 1 and usual not in names:
             raise ValueError(
-                f"{shown(text)} is the title of {' and '.join(names[:5])}; write the name"
+                translatable(
+                    "{text} is the title of {names}; write the name",
+                    text=shown(text),
+                    names=join_with_and(*names[:5]),
+                )
             )
         return usual if usual in names else next(iter(names), None)
 
@@ -121,8 +152,9 @@ class TextNames:
         name = name_from_text(text, self.prefix) if len(text) <= TITLE_LENGTH else None
         if name is None:
             raise ValueError(
-                f"{shown(self.prefix + given)} is not a name of an {self.what}: {_RULE}; "
-                f"{_WITHOUT_NAME[self.what]}"
+                translatable(
+                    _WITHOUT_NAME[self.what], text=shown(self.prefix + given), most=NAME_LENGTH
+                )
             )
         key = _comparable(name)
         title = self._stored.get(name)
@@ -143,17 +175,15 @@ class TextNames:
     def _refuse_stored(self, text: str, other: str | None) -> None:
         if other is not None:
             title = self._stored.get(other)
-            also = f" ({shown(title)})" if title else ""
+            also = f"{other} ({shown(title)})" if title else other
             raise ValueError(
-                f"{shown(text)} is almost {other}{also}: write {other} if it is meant, "
-                f"{_ELSE[self.what]}"
+                translatable(_ALMOST[self.what], text=shown(text), other=also, name=other)
             )
 
     def _refuse_similar(self, text: str, other: str | None) -> None:
         if other is not None and _one_spaced(other) != _one_spaced(text):
             raise ValueError(
-                f"{shown(text)} is almost {shown(other)} on an earlier line: write both alike if "
-                f"they are one {self.what}, {_APART[self.what]}"
+                translatable(_ALMOST_EARLIER[self.what], text=shown(text), other=shown(other))
             )
 
     @cached_property

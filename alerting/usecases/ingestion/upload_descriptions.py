@@ -1,7 +1,7 @@
 """Documents of bounded size of what an import recognised and did, and its first rows."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from alerting.definitions.faults import storable
+from alerting.definitions.wording.language import Translatable, read_template, template_document
 from alerting.ports import EventRow, ReadingRow, silent
 from alerting.readings.inference import BadLine
 from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings, ImportResult
@@ -18,7 +19,36 @@ NAMES = 50
 _PREVIEW_ROWS = 10
 _COLUMNS = 500
 _LONGEST_NAME = 200
+_LONGEST_TEXT = 4000
 _OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+def text_document(
+    text: str, shorten: Callable[[str], str] = lambda text: text
+) -> dict[str, Any] | None:
+    """Return template and values of a text of bounded size; None without a template. `shorten`:
+    makes texts of values fit for others."""
+    if not isinstance(text, Translatable) or len(text) > _LONGEST_TEXT:
+        return None
+    document: dict[str, Any] = _storable(template_document(text), shorten)
+    return document
+
+
+def _storable(part: Any, shorten: Callable[[str], str]) -> Any:
+    if isinstance(part, str):
+        return storable(shorten(part))
+    if isinstance(part, list):
+        return [_storable(one, shorten) for one in part]
+    return (
+        {key: _storable(one, shorten) for key, one in part.items()}
+        if isinstance(part, dict)
+        else part
+    )
+
+
+def text_from_document(document: Mapping[str, Any] | None, english: str) -> str:
+    """Return the text of such a document, else its English wording."""
+    return english if document is None else read_template(document)
 
 
 def name_options(text: str, names: Mapping[str, str]) -> str:
@@ -86,6 +116,7 @@ def describe_understood(checked: Checked) -> dict[str, Any]:
                 {"text": _shorten(text), "count": count} for text, count in column.bad_cells.items()
             ],
             "first_bad": [_shorten(text) for text in column.first_bad],
+            "first_bad_texts": [text_document(text) for text in column.first_bad],
         }
         for column in understood.columns[:_COLUMNS]
     ]
@@ -101,6 +132,7 @@ def describe_understood(checked: Checked) -> dict[str, Any]:
         "columns": columns,
         "number_of_columns": len(understood.columns),
         "notes": [storable(note) for note in understood.notes],
+        "note_texts": [text_document(note) for note in understood.notes],
     }
     del shown["source"]
     return _plain(shown)

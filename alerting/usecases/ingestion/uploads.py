@@ -30,6 +30,7 @@ from alerting.usecases.ingestion.upload_descriptions import (
     describe_understood,
     ignore_line,
     preview_rows,
+    text_document,
 )
 
 MOST_BYTES = 2 << 30
@@ -225,6 +226,7 @@ def _begin(
         step=None,
         progress=0.0,
         fault=None,
+        fault_text=None,
         result=None,
         ended_at=None,
     )
@@ -273,7 +275,7 @@ def check_upload(
         checked = _check(plant, files, work, ignore_line, may_add_assets)
         preview = preview_rows(checked)
     except UserError as refusal:
-        work.end("refused", fault=_fault(files, work.job, refusal))
+        work.end("refused", **_fault(files, work.job, refusal))
     else:
         work.end("checked", understood=describe_understood(checked), preview=preview)
 
@@ -292,20 +294,28 @@ def write_upload(
         try:
             checked = _check(plant, files, work, reject, may_add_assets)
         except UserError as refusal:
-            work.end("refused", fault=_fault(files, work.job, refusal))
+            work.end("refused", **_fault(files, work.job, refusal))
             return
         try:
             result = checked.write(now=now, actor=actor, progress=work)
         except UserError as refusal:  # some rows are written
-            work.end("failed", fault=_fault(files, work.job, refusal))
+            work.end("failed", **_fault(files, work.job, refusal))
             return
     work.end("done", result=describe_result(result))
     if work.job.size > MOST_LEFT:  # a smaller one can be taken back
         files.drop_file(work.job.id)
 
 
-def _fault(files: ImportFiles, job: ImportJob, refusal: UserError) -> str:
-    return storable(files.shorten(job, str(refusal)), _LONGEST_FAULT)
+def _fault(files: ImportFiles, job: ImportJob, refusal: UserError) -> dict[str, Any]:
+    """Return the fields of a job that say why its file was refused."""
+
+    def shorten(text: str) -> str:
+        return files.shorten(job, text)
+
+    return {
+        "fault": storable(shorten(str(refusal)), _LONGEST_FAULT),
+        "fault_text": text_document(refusal.message, shorten),
+    }
 
 
 def _check(
@@ -336,8 +346,12 @@ def _check(
     if not may_add_assets and checked.understood.new_assets:
         names = ", ".join(checked.understood.new_assets[:NAMES])
         raise UserError(
-            f"{job.name} was not imported: it is about assets outside of the part of the plant "
-            f"that this account may see ({names}); choose one of your assets, or ask an engineer "
-            "of the whole plant"
+            translatable(
+                "{file} was not imported: it is about assets outside of the part of the plant "
+                "that this account may see ({names}); choose one of your assets, or ask an "
+                "engineer of the whole plant",
+                file=job.name,
+                names=names,
+            )
         )
     return checked

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from alerting.definitions.faults import Fault, UserError, name_hint, read_each
+from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
@@ -24,7 +24,7 @@ from alerting.notifications.routing import Recipient, escalations, recipients
 from alerting.ports import Assets, Channel, Document, RoutePorts, Routes
 from alerting.usecases.episodes.changes import EpisodeChanges
 
-_NO_PLANTS = "there are no plants; an asset with `plant: {}` is one"
+_NO_PLANTS = translatable("there are no plants; an asset with `plant: {}` is one")
 
 
 @dataclass(frozen=True)
@@ -277,9 +277,13 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
     }
     unknown = {path: c for path, c in named.items() if c not in configured}
     hint = {
-        c: name_hint(c, configured, "configured") or "configured: none" for c in unknown.values()
+        c: name_hint(c, configured, translatable("configured")) or translatable("configured: none")
+        for c in unknown.values()
     }
-    return [Fault(path, f"no channel is called {c!r}", hint[c]) for path, c in unknown.items()]
+    return [
+        Fault(path, translatable("no channel is called {name}", name=shown(c)), hint[c])
+        for path, c in unknown.items()
+    ]
 
 
 def _unknown_plants(route: Route, assets: Assets) -> list[Fault]:
@@ -288,7 +292,11 @@ def _unknown_plants(route: Route, assets: Assets) -> list[Fault]:
     unknown = {f"match.plants.{i}": name for i, name in named if name in missing}
     plants = Plants(assets.all()).by_name if unknown else {}
     return [
-        Fault(path, f"no plant is called {name!r}", name_hint(name, plants, "plants") or _NO_PLANTS)
+        Fault(
+            path,
+            translatable("no plant is called {name}", name=shown(name)),
+            name_hint(name, plants, translatable("plants")) or _NO_PLANTS,
+        )
         for path, name in unknown.items()
     ]
 

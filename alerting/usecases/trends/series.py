@@ -10,6 +10,7 @@ import numpy as np
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, UserError, name_hint
+from alerting.definitions.wording.language import translatable
 from alerting.ports import PlantPorts, SeriesPorts
 from alerting.readings.buckets import (
     DAY,
@@ -132,7 +133,7 @@ def require_span(start: datetime, end: datetime) -> None:
 def _require_number(asset: Asset, name: str) -> None:
     declared = asset.variables.get(name)
     if declared is None:
-        hint = name_hint(name, asset.variables, "known variables")
+        hint = name_hint(name, asset.variables, translatable("known variables"))
         raise NotFound(f"{asset.name!r} declares no variable {name!r}" + (hint and f" ({hint})"))
     if declared.type != "number":
         raise UserError(

@@ -69,7 +69,7 @@ def test_a_document_may_be_yaml(client):
     [
         ("application/yaml", "a: 1\na: 2\n", "the key 'a' occurs twice, first in line 1"),
         ("application/yaml", "a: 1\n---\nb: 2\n", "holds 2 documents"),
-        ("application/yaml", "- a\n", "holds no definition"),
+        ("application/yaml", "- a\n", "holds no fields"),
         ("application/yaml", "1: a\n", "is no name of a field"),
         ("application/yaml", "!!python/object:os.system {}\n", "is not YAML"),
         ("application/yaml", "[" * 60 + "]" * 60, "nested too deeply"),

@@ -9,6 +9,7 @@ import pytest
 from alerting.adapters.mongo.disk import read_database
 from alerting.ports import BackupState, DatabaseState
 from alerting.usecases.definitions.platform_alerts import FAULTY
+from alerting.usecases.platform_health.conditions import FAILED
 from tests.builders import at
 from tests.helpers.console.audited_plant import AuditedPlant
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
@@ -85,3 +86,12 @@ def test_a_real_server_tells_version_size_and_members(two_prepared):
     assert re.fullmatch(r"MongoDB \d+\.\d+.*", state.server)
     assert state.bytes > 0
     assert [*state.members.values()] == ["primary"]
+
+
+def test_a_failed_training_is_repeated_only_after_its_reason_is_corrected(plant):
+    reason = "no row is followed by the problem"
+    plant.platform.platform_alerts.report(FAILED, "too-moist", reason, at(0))
+    page = plant.boss.get("/platform").text
+    how = "When what the reason names is corrected, run on the host: <code>alerting train too-moist"
+    assert how in " ".join(page.split())
+    assert "Run on the host: <code>alerting show too-hot" in " ".join(page.split())

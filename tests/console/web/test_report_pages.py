@@ -50,6 +50,15 @@ def test_alarms_without_any_outcome_are_not_said_to_be_right(browser, stored):
     assert "15 alarms, not known whether right" in browser.get("/reports").text
 
 
+def test_an_alert_that_was_not_evaluated_is_not_said_to_be_without_false_alarms(browser, stored):
+    counts = {"problems": "0", "episodes": "0", "false alarms": "0", "assets evaluated": "0"}
+    store_report(stored, period="2026-W04", key_metrics=counts)
+    log_in(browser)
+    page = browser.get("/reports").text
+    assert "not evaluated" in page
+    assert "0 alarms, 0 false" not in re.search(r"2026-W04.*", page, re.DOTALL)[0].split("W03")[0]
+
+
 def test_a_report_opens_with_its_revisions_and_its_tables(browser, stored):
     log_in(browser)
     page = browser.get("/reports/too-hot:2026-W02:2").text

@@ -108,7 +108,8 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
     told = why(dead, NAME, AIR_FILTER, past_windows)
     assert (told.verdict, told.answer) == (
         "unknown",
-        "cannot tell: pressure_drop is not known: it has no value of the last 3 h",
+        "cannot tell: Pressure drop across the air filter is not known: it has no value of the "
+        "last 3 h",
     )
     state = dead.assets.get(AIR_FILTER)
     watermark = dead_from - timedelta(hours=1)

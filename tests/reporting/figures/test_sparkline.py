@@ -39,8 +39,13 @@ def test_the_present_value_is_told_with_its_course(values, said):
 def test_the_limit_is_the_one_nearest_to_the_present_value():
     assert line([3.0, 4.0]).limit == 4.5
     assert line([3.0, 1.0]).limit == 0.5
-    assert line([3.0, 4.0]).describe_limit(language("de")) == "Grenze 4,5 %"
+    assert line([3.0, 4.0]).describe_limit(language("de")) == "Grenze 4,5\u00a0%"
     assert line([3.0, 4.0], ()).describe_limit() is None
+
+
+def test_a_limit_is_not_rounded_as_values_are_so_that_it_is_the_one_that_reasons_name():
+    limit = ChartLevel(216.5, "limit", is_limit=True)
+    assert line([217.0, 218.7], (limit,)).describe_limit() == "limit 216.5 %"
 
 
 def test_line_and_limit_lie_within_the_picture():

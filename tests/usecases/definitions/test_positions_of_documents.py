@@ -30,3 +30,9 @@ def test_documents_of_the_same_name_are_found_by_their_places(platform):
     documents = [too_hot(), too_hot(name="another"), too_hot(above=230)]
     with pytest.raises(UserError, match=r"'too-hot' occurs twice in these documents: 1 and 3 of 3"):
         check(platform, documents)
+
+
+def test_a_faulty_document_is_named_with_its_file(platform):
+    documents = [too_hot(), too_hot(name="another", above="x")]
+    with pytest.raises(UserError, match=r"^b\.yaml: definition 'another' has faults"):
+        check(platform, documents, ["a.yaml", "b.yaml"])

@@ -115,12 +115,12 @@ def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
 def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
     counts = run(platform, 10)
     assert counts.unknown == {
-        "too-hot on oven-1": "no reading of temperature since this alert is evaluated"
+        "too-hot on oven-1": "no reading of Zone 2 temperature since this alert is evaluated"
     }
     state = states_of(platform, "too-hot", ["oven-1"])["oven-1"]
     assert (state.unknown_count, state.unknown_reason) == (
         1,
-        "no reading of temperature since this alert is evaluated",
+        "no reading of Zone 2 temperature since this alert is evaluated",
     )
 
 

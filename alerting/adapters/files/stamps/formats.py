@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.deferred import pa, pc
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import translatable
 from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]
@@ -165,8 +166,12 @@ def named_format(text: str) -> StampFormat | None:
             return by_name[name]
         names = ", ".join(NAMED)
         raise UserError(
-            f"{text!r} is not a format of stamps (--time-format); write {names}, or a pattern such "
-            "as %d.%m.%Y %H:%M:%S"
+            translatable(
+                "{text} is not a format of stamps (--time-format); write {names}, or a pattern "
+                "such as %d.%m.%Y %H:%M:%S",
+                text=shown(text),
+                names=names,
+            )
         )
     pattern, groups = _from_directives(text)
     if (
@@ -175,8 +180,11 @@ def named_format(text: str) -> StampFormat | None:
         or len(set(groups)) != len(groups)
     ):
         raise UserError(
-            f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y "
-            "%H:%M:%S"
+            translatable(
+                "{text} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y "
+                "%H:%M:%S",
+                text=shown(text),
+            )
         )
     return StampFormat(text, pattern)
 
@@ -194,7 +202,12 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
         if directive not in _DIRECTIVES:
             directives = " ".join(f"%{d}" for d in _DIRECTIVES)
             raise UserError(
-                f"{text!r} (--time-format): %{directive} is not known; known are {directives}"
+                translatable(
+                    "{text} (--time-format): %{directive} is not known; known are {directives}",
+                    text=shown(text),
+                    directive=directive,
+                    directives=directives,
+                )
             )
         pattern = pattern + _DIRECTIVES[directive]
         at = at + 2
@@ -319,3 +332,9 @@ def _ints(texts: Any, absent: int) -> Ints:
         pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False),
         dtype=np.int64,
     )
+
+
+def iso_or_epoch(cells: Cells) -> str:
+    """Return the name of the format of stamps that are ISO 8601, or counts since 1970."""
+    filled = cells.drop_null()
+    return EPOCH if len(filled) and re.match(r"^\d+(\.\d+)?$", filled[0].as_py()) else ISO

@@ -12,6 +12,8 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, Instants
 from alerting.adapters.files.stamps.formats import StampFormat
 from alerting.adapters.files.stamps.local_time import LocalClock
+from alerting.definitions.faults import shown
+from alerting.definitions.wording.language import joined, translatable
 from alerting.readings.history import Millis
 from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, to_millis
 
@@ -86,14 +88,18 @@ class StampReader:
             if at != NO_INSTANT and not _FIRST <= at < _LAST:
                 return _beyond(text)
             written = (
-                f"; the stamps of this file are written {self.format.name}" if self.format else ""
+                translatable(
+                    "the stamps of this file are written {format}", format=self.format.name
+                )
+                if self.format
+                else _how_to_name_it(text)
             )
-            return cell.why_no_instant(text, self.zone) + (written or _how_to_name_it(text))
+            return joined("; ", cell.why_no_instant(text, self.zone), written)
         local = int(self.format.read(cell.column([text])).at[0])
         if local != NO_INSTANT and not _FIRST <= local < _LAST:
             return _beyond(text)
         if local == NO_INSTANT or self.zone is None:
-            return f"{text!r} is not a date and time of the calendar"
+            return translatable("{text} is not a date and time of the calendar", text=shown(text))
         return cell.why_not_in_zone(
             text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone
         )
@@ -105,11 +111,18 @@ def _within_bounds(at: Millis) -> Millis:
 
 
 def _beyond(text: str) -> str:
-    return f"{text!r} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
+    return translatable(
+        "{text} does not lie between the years {first} and {last}",
+        text=shown(text),
+        first=FIRST_INSTANT.year,
+        last=LAST_INSTANT.year,
+    )
 
 
 def _how_to_name_it(text: str) -> str:
     looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
     return (
-        "; name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""
+        translatable("name the format of the stamps, e.g. --time-format dd.mm.yyyy")
+        if looks_like_one
+        else ""
     )

@@ -7,14 +7,17 @@ stamp belongs to the first hour. From the line where it goes back, a stamp belon
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files.cells import NO_INSTANT
 from alerting.deferred import pd
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import join_with_or, translatable
 from alerting.readings.history import Millis
 
 _DAY_MS = 86_400_000
@@ -134,3 +137,21 @@ def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInf
         if any(change.first > 1 and change.second > 1 for change in clock.changes.values()):
             return clock.zone
     return None
+
+
+def find_zone(name: str | None) -> ZoneInfo | None:
+    """Return a time zone; None without a name. Raises UserError for an unknown one."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
+        hint = (
+            translatable("did you mean {names}?", names=join_with_or(*close))
+            if close
+            else translatable("write for example Europe/Berlin")
+        )
+        raise UserError(
+            translatable("{name} is not a time zone; {hint}", name=shown(name), hint=hint)
+        ) from error

@@ -27,7 +27,8 @@ from alerting.adapters.files.tables.records import Record, read_records, split_l
 from alerting.adapters.files.tables.text import Block, Position, TextEncoding, blocks
 from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.deferred import arrow_csv, pa
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import translatable
 from alerting.readings.inference import BadLine
 
 
@@ -52,11 +53,18 @@ class CsvTable:
         separator = "\t" if separator in ("\\t", "tab") else separator
         if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
             raise UserError(
-                f"{separator!r} is not a separator; write one character, e.g. --sep ';'"
+                translatable(
+                    "{separator} is not a separator; write one character, e.g. --sep ';'",
+                    separator=shown(separator),
+                )
             )
         head = find_head(first, skipped, separator) if first else None
         if head is None:
-            raise UserError(f"{path}: the first line is empty; it must name the columns")
+            raise UserError(
+                translatable(
+                    "{path}: the first line is empty; it must name the columns", path=str(path)
+                )
+            )
         self._header_lines = head.lines
         self.separator = head.separator
         self.notes = head.notes
@@ -80,7 +88,11 @@ class CsvTable:
             return next(csv.reader([header], delimiter=self.separator))
         except csv.Error as error:
             raise UserError(
-                f"{self.path}: line 1 cannot be split into titles of columns: {error}"
+                translatable(
+                    "{path}: line 1 cannot be split into titles of columns: {error}",
+                    path=str(self.path),
+                    error=str(error),
+                )
             ) from error
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alerting.adapters.files.tables.csv_header import fit_separator, header_record
 from alerting.adapters.files.tables.text import Block
+from alerting.definitions.wording.language import translatable
 from alerting.readings.column_titles import split_title
 
 _MOST_ABOVE = 20
@@ -56,7 +57,11 @@ def _below_titles(first: Block, skipped: int, separator: str | None) -> FileHead
         names = found.fits and not any(_BEGINS_A_VALUE.match(field.strip()) for field in fields)
         if names and lines > skipped and _filled(fields) >= max(2, 2 * above):
             shown = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
-            note = f"line {lines + 1} names the columns; the lines above it are not read: {shown!r}"
+            note = translatable(
+                "line {line} names the columns; the lines above it are not read: {text}",
+                line=lines + 1,
+                text=repr(shown),
+            )
             return FileHead(header, lines + count, found.separator, (), (note,))
         above = max(above, _filled(fields))
         title = title or " ".join(field.strip() for field in fields if field.strip())
@@ -82,7 +87,7 @@ def _with_units(first: Block, head: FileHead) -> FileHead:
         "" if named or (i == 0 and unit in _COUNTS_TIME) else unit
         for i, (unit, named) in enumerate(zip(units, titled, strict=True))
     ]
-    note = f"line {head.lines + 1} holds the units of the columns"
+    note = translatable("line {line} holds the units of the columns", line=head.lines + 1)
     return head._replace(lines=head.lines + count, units=tuple(kept), notes=(*head.notes, note))
 
 

@@ -4,7 +4,9 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
+from alerting.definitions.wording.language import translatable
+
+_OPEN_QUOTE = translatable("a quotation mark is opened and not closed on this line")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,12 @@ def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) 
         except csv.Error as error:
             open_quote = start + reader.line_num - first > 1
             yield Record(
-                first, 1, (), _OPEN_QUOTE if open_quote else f"cannot be split into fields: {error}"
+                first,
+                1,
+                (),
+                _OPEN_QUOTE
+                if open_quote
+                else translatable("cannot be split into fields: {error}", error=str(error)),
             )
             return
         if fields is None:
@@ -66,5 +73,7 @@ def _fault(fields: Sequence[str], width: int, count: int, texts: Sequence[str]) 
     if count > 1 and (len(fields) != width or "".join(texts).count('"') % 2):
         return _OPEN_QUOTE
     if fields and len(fields) != width:
-        return f"{len(fields)} fields where the header names {width}"
+        return translatable(
+            "{count} fields where the header names {width}", count=len(fields), width=width
+        )
     return None

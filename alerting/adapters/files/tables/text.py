@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from alerting.deferred import pa
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import translatable
 
 BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
@@ -60,7 +61,11 @@ class Position:
         """Return the start of the same file. Raises UserError if the file has changed since."""
         now = Position(self._path)
         if (now.total, now._written_at) != (self.total, self._written_at):
-            raise UserError(f"{self._path} changed during its import; import it again")
+            raise UserError(
+                translatable(
+                    "{path} changed during its import; import it again", path=str(self._path)
+                )
+            )
         return now
 
 
@@ -70,20 +75,28 @@ def magic(path: Path) -> bytes:
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
         raise UserError(
-            f"{path} is not a regular file; the import reads a file twice, first to check it, then "
-            "to write it"
+            translatable(
+                "{path} is not a regular file; the import reads a file twice, first to check it, "
+                "then to write it",
+                path=str(path),
+            )
         )
     try:
         with path.open("rb") as file:
             start = file.read(8)
     except PermissionError as error:
-        raise UserError(f"{path}: no permission to read this file") from error
+        raise UserError(
+            translatable("{path}: no permission to read this file", path=str(path))
+        ) from error
     if not start:
-        raise UserError(f"{path}: the file is empty")
+        raise UserError(translatable("{path}: the file is empty", path=str(path)))
     if start.startswith(_ZIP):
         raise UserError(
-            f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import "
-            "that"
+            translatable(
+                "{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and "
+                "import that",
+                path=str(path),
+            )
         )
     return start
 
@@ -137,9 +150,13 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
     if len(data) - last > LONGEST_LINE:
         line += data.count(b"\n", 0, last)
         raise UserError(
-            f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a table; "
-            "nothing was written. Import a "
-            "text file with one line for each instant"
+            translatable(
+                "{path}: line {line} is longer than {size} MiB, too long for a table; nothing was "
+                "written. Import a text file with one line for each instant",
+                path=str(path),
+                line=line,
+                size=LONGEST_LINE >> 20,
+            )
         )
 
 
@@ -189,8 +206,13 @@ class _BlockReader:
     ) -> UserError:
         line = first_line + data.count(b"\n", 0, error.start)
         return UserError(
-            f"{self._path}: line {line} is not written in {name}; name its encoding, e.g. "
-            "--encoding cp1252 for a Windows export"
+            translatable(
+                "{path}: line {line} is not written in {name}; name its encoding, e.g. --encoding "
+                "cp1252 for a Windows export",
+                path=str(self._path),
+                line=line,
+                name=name,
+            )
         )
 
 
@@ -210,11 +232,18 @@ def _check_encoding(name: str) -> str:
         info = codecs.lookup(name)
     except (LookupError, ValueError) as error:
         raise UserError(
-            f"{name!r} is not a known encoding; write for example utf-8, cp1252 or utf-16"
+            translatable(
+                "{name} is not a known encoding; write for example utf-8, cp1252 or utf-16",
+                name=shown(name),
+            )
         ) from error
     if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
         raise UserError(
-            f"{name!r} is not an encoding of text files; write for example utf-8, cp1252 or utf-16"
+            translatable(
+                "{name} is not an encoding of text files; write for example utf-8, cp1252 or "
+                "utf-16",
+                name=shown(name),
+            )
         )
     return name
 
@@ -248,7 +277,12 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
             yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
         raise UserError(
-            f"{path} is not written in {encoding}: {getattr(error, 'reason', error)}"
+            translatable(
+                "{path} is not written in {encoding}: {error}",
+                path=str(path),
+                encoding=encoding,
+                error=str(getattr(error, "reason", error)),
+            )
         ) from error
 
 
@@ -257,7 +291,11 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
         return stream.read(size)
     except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise UserError(
-            f"{path}: the file cannot be read to its end, it may be damaged: {error}"
+            translatable(
+                "{path}: the file cannot be read to its end, it may be damaged: {error}",
+                path=str(path),
+                error=str(error),
+            )
         ) from error
 
 

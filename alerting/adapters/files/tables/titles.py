@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from alerting.adapters.files.tables.chunks import ChunkedTable
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import Styled, join_with_or, translatable
 
 MOST_COLUMNS = 10_000
 _LISTED = 20
@@ -18,10 +19,31 @@ def column(table: ChunkedTable, wanted: str, option: str) -> str:
     if wanted in table.titles:
         return wanted
     near = similar_titles(wanted, table.titles)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(
-        f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: "
-        f"{title_list(table.titles)}"
+    raise no_column(table, wanted, option, near)
+
+
+def no_column(table: ChunkedTable, wanted: str, option: str, near: Sequence[str]) -> UserError:
+    """Return the refusal of a title that the table does not have. `near`: what may be meant."""
+    values = {
+        "path": str(table.path),
+        "column": shown(wanted),
+        "option": option,
+        "names": title_list(table.titles),
+    }
+    if not near:
+        return UserError(
+            translatable(
+                "{path}: there is no column {column}; name it with {option}. Columns: {names}",
+                **values,
+            )
+        )
+    return UserError(
+        translatable(
+            "{path}: there is no column {column}; did you mean {near}? name it with {option}. "
+            "Columns: {names}",
+            near=join_with_or(*near),
+            **values,
+        )
     )
 
 
@@ -49,24 +71,36 @@ def _letters(title: str) -> str:
 
 def title_list(titles: Sequence[str]) -> str:
     """Return the first titles as text, and the number of the others."""
-    shown = ", ".join(t if len(t) <= 60 else t[:59] + "…" for t in titles[:_LISTED])
-    return shown + (f" and {len(titles) - _LISTED:,} more" if len(titles) > _LISTED else "")
+    listed = ", ".join(t if len(t) <= 60 else t[:59] + "…" for t in titles[:_LISTED])
+    more = len(titles) - _LISTED
+    if more <= 0:
+        return listed
+    return translatable("{names} and {number} more", names=listed, number=Styled(more, "count"))
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     """Return the titles of a header. Raises UserError for none, too many, or a repeated one."""
     if not raw:
-        raise UserError(f"{path}: the table has no columns")
+        raise UserError(translatable("{path}: the table has no columns", path=str(path)))
     if len(raw) > MOST_COLUMNS:
         raise UserError(
-            f"{path}: line 1 names {len(raw):,} columns, but at most {MOST_COLUMNS:,} are read; "
-            "export fewer variables into one file, e.g. those of one asset"
+            translatable(
+                "{path}: line 1 names {count} columns, but at most {most} are read; export fewer "
+                "variables into one file, e.g. those of one asset",
+                path=str(path),
+                count=Styled(len(raw), "count"),
+                most=Styled(MOST_COLUMNS, "count"),
+            )
         )
     titles = tuple(t.strip() or f"column_{i}" for i, t in enumerate(raw, 1))
     twice = sorted(t for t, count in Counter(titles).items() if count > 1)
     if twice:
         named = title_list([repr(t) for t in twice])
         raise UserError(
-            f"{path}: the header names {named} more than once; give each column its own title"
+            translatable(
+                "{path}: the header names {named} more than once; give each column its own title",
+                path=str(path),
+                named=named,
+            )
         )
     return titles

@@ -44,7 +44,7 @@ from alerting.episodes.targets import (
     valid_sources,
 )
 
-_FORMAT = 15  # increase it with every change of a plan's sources or layout
+_FORMAT = 16  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _OTHER_SOURCES: list[Document] = [
     {"$unionWith": ASSETS},
