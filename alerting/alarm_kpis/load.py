@@ -12,6 +12,7 @@ from math import isclose
 from alerting.alarm_kpis.floods import count_by_period, find_floods, time_in_flood
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Condition, Severity
+from alerting.definitions.wording.language import Styled, Value, joined, translatable
 from alerting.detection.suppression import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
@@ -59,12 +60,31 @@ class PositionLoad:
     @property
     def message(self) -> str:
         """Return `expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
-        before = f" (as it is now {self.before:.3g})" if self.before else ""
-        floods = f"; {self.floods:.1%} of ten-minute periods in flood" if self.floods else ""
-        return (
-            f"expected {self.expected:.3g} alarms a day{before} at position {self.position}; "
-            f"budget {self.budget:g}, now {self.now:.3g}{floods}"
+        values: dict[str, Value] = {
+            "number": Styled(self.expected, ".3g"),
+            "position": self.position,
+            "budget": Styled(self.budget, "g"),
+            "now": Styled(self.now, ".3g"),
+        }
+        expected = (
+            translatable(
+                "expected {number} alarms a day (as it is now {before}) at position {position}; "
+                "budget {budget}, now {now}",
+                before=Styled(self.before, ".3g"),
+                **values,
+            )
+            if self.before
+            else translatable(
+                "expected {number} alarms a day at position {position}; budget {budget}, now {now}",
+                **values,
+            )
         )
+        if not self.floods:
+            return expected
+        floods = translatable(
+            "{share} % of ten-minute periods in flood", share=Styled(self.floods * 100, ".1f")
+        )
+        return joined("; ", expected, floods)
 
 
 def _is_more(one: float, other: float) -> bool:

@@ -308,6 +308,18 @@ def _apply(
     return HTMLResponse(_page(request, platform, editor), editor.status)
 
 
+def _describe_plan(platform: Platform, editor: Editor) -> str:
+    """Return what the plan's definition watches, with titles and units of the variables."""
+    plan = editor.review.plan if editor.review else None
+    if plan is None:
+        return ""
+    definition = plan.definition
+    matched = platform.assets.find_matching(definition.assets)
+    variables = {name: one for asset in matched for name, one in asset.variables.items()}
+    events = {one.name: one.title or one.name for one in platform.assets.event_types()}
+    return definition.describe(variables, events)
+
+
 def _page(request: Request, platform: Platform, editor: Editor) -> str:
     name = editor.draft.name
     job = editor.preview
@@ -329,6 +341,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         },
         editor=editor,
         draft=editor.draft,
+        described=_describe_plan(platform, editor),
         title=(newest.definition.title or name) if newest else name,
         faults=_placed(editor),
         may_be_draft=not name or state == "draft",

@@ -130,9 +130,12 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
     retrain = definition.schedule.retrain
     if retrain is not None and definition.periods.is_fixed:
         found.append(
-            f"periods gives fixed dates, so every training by the schedule ({retrain}) validates "
-            "and tests on the same days; "
-            "give lengths, for example test: 14d, or set schedule.retrain: null"
+            translatable(
+                "periods gives fixed dates, so every training by the schedule ({schedule}) "
+                "validates and tests on the same days; give lengths, for example test: 14d, or "
+                "set schedule.retrain: null",
+                schedule=retrain,
+            )
         )
     return found
 
@@ -145,7 +148,7 @@ def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> 
         and not settable
         and not any(v.controllable for asset in targets for v in asset.variables.values())
     ):
-        yield (
+        yield translatable(
             "its alarms come without advice, because operators can set no variable of its assets; "
             "declare one with "
             "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"

@@ -19,7 +19,7 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.plants import budgets_by_position
 from alerting.definitions.revisions import Plan
 from alerting.definitions.upkeep import AlarmBudget
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import joined, template, translatable
 from alerting.episodes.extract import Alarm
 from alerting.ports import BacktestPorts, Definitions, Document, PlatformAlerts
 from alerting.usecases.alarm_load.expected_load import (
@@ -70,9 +70,13 @@ class LoadForecast:
     @property
     def messages(self) -> tuple[str, ...]:
         """Return one sentence for each position, then the notes, then the remedies."""
-        over = f" (over {format_duration(self.over)})" if self.over else ""
-        helps = (f"it would fit with {remedy}" for remedy in self.remedies)
-        return (*(f"{load.message}{over}" for load in self.loads), *self.notes, *helps)
+        over = (
+            translatable(" (over {duration})", duration=format_duration(self.over))
+            if self.over
+            else ""
+        )
+        helps = (translatable("it would fit with {remedy}", remedy=one) for one in self.remedies)
+        return (*(joined("", load.message, over) for load in self.loads), *self.notes, *helps)
 
 
 def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[LoadForecast]:

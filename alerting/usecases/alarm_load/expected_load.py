@@ -13,7 +13,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Condition, Definition, ModelDefinition, TrainedDefinition
 from alerting.definitions.plants import AssetTree
 from alerting.definitions.revisions import question_after
-from alerting.definitions.wording.spoken import spoken_false_alarms
+from alerting.definitions.wording.language import Styled, translatable
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
@@ -28,7 +28,7 @@ LEAST_HISTORY = DAY  # less history than this is not enough for an estimate
 _MOST_READINGS = 500_000  # of all sampled assets together: a few seconds of reading
 _MOST_ASSETS = 10  # sampled per position
 _LONGER = 0.05  # share of all time by which a remedy may lengthen the time in alarm
-_NO_READINGS = "there are no readings"
+_NO_READINGS = translatable("there are no readings")
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,23 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
             expected, over = estimate.for_position(assets)
         except ModelUnavailable as unavailable:
             return ExpectedLoad(
-                {}, None, (f"number of alarms unknown: the champion cannot be read: {unavailable}",)
+                {},
+                None,
+                (
+                    translatable(
+                        "number of alarms unknown: the champion cannot be read: {reason}",
+                        reason=str(unavailable),
+                    ),
+                ),
             )
         if over is None:
-            notes.append(f"number of alarms at position {position} unknown: {estimate.why_not}")
+            notes.append(
+                translatable(
+                    "number of alarms at position {position} unknown: {reason}",
+                    position=position,
+                    reason=estimate.why_not,
+                )
+            )
         else:
             alarms[position] = expected
             lengths.append(over)
@@ -87,8 +100,21 @@ def _no_champion(definition: ModelDefinition, assets: int) -> str:
         if isinstance(definition, TrainedDefinition)
         else None
     )
-    bound = f"; at most {spoken_false_alarms(most, assets)} are allowed" if most else ""
-    return f"number of alarms unknown until trained{bound}"
+    if not most:
+        return translatable("number of alarms unknown until trained")
+    if assets <= 1:
+        return translatable(
+            "number of alarms unknown until trained; at most {number} false alarms a week are "
+            "allowed",
+            number=Styled(most, ".3g"),
+        )
+    return translatable(
+        "number of alarms unknown until trained; at most {number} false alarms a week on all "
+        "{assets} assets together ({each} on each) are allowed",
+        number=Styled(most * assets, ".3g"),
+        assets=assets,
+        each=Styled(most, ".3g"),
+    )
 
 
 class LoadEstimate:
@@ -128,10 +154,17 @@ class LoadEstimate:
         if observed < LEAST_HISTORY:
             if self.why_not == _NO_READINGS and observed:
                 least = format_duration(LEAST_HISTORY)
-                together = " of all assets together" if len(sample) > 1 else ""
+                few = {"duration": format_duration(observed), "least": least}
                 self.why_not = (
-                    f"there are readings of {format_duration(observed)}{together} only, at least "
-                    f"{least} are needed"
+                    translatable(
+                        "there are readings of {duration} of all assets together only, at least "
+                        "{least} are needed",
+                        **few,
+                    )
+                    if len(sample) > 1
+                    else translatable(
+                        "there are readings of {duration} only, at least {least} are needed", **few
+                    )
                 )
             return Alarms(), None
         return Alarms(
@@ -186,7 +219,9 @@ class LoadEstimate:
         begin = max(start, span[0])
         cutoff = self._past.training_cutoff()
         if cutoff is not None and cutoff > begin:
-            self.why_not = f"the champion has learned from times up to {cutoff.isoformat()}"
+            self.why_not = translatable(
+                "the champion has learned from times up to {until}", until=cutoff.isoformat()
+            )
             begin = cutoff
         return begin, min(span[1], self._until)
 

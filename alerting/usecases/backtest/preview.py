@@ -9,9 +9,10 @@ from typing import NamedTuple, cast
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import first_lookback, problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.gc_tuning import collect_garbage_rarely
@@ -90,8 +91,11 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
     long or not over."""
     if isinstance(subject.definition, ModelDefinition) and not _learns_from_problems(subject):
         raise UserError(
-            f"definition {subject.definition.name!r} needs a model, which a preview does not "
-            "train: apply it as a draft and run `alerting backtest`"
+            translatable(
+                "definition {name} needs a model, which a preview does not train: apply it as a "
+                "draft and run `alerting backtest`",
+                name=shown(subject.definition.name),
+            )
         )
     if start >= end:
         raise UserError(f"from {start.isoformat()} must lie before to {end.isoformat()}")
@@ -99,8 +103,11 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
         raise UserError(f"to {end.isoformat()} lies after now, {now.isoformat()}")
     if end - start > LONGEST_PREVIEW:
         raise UserError(
-            f"a preview covers at most {format_duration(LONGEST_PREVIEW)}; choose a shorter "
-            "period, or run `alerting backtest`"
+            translatable(
+                "a preview covers at most {duration}; choose a shorter period, or run `alerting "
+                "backtest`",
+                duration=format_duration(LONGEST_PREVIEW),
+            )
         )
 
 

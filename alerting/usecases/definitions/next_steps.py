@@ -11,6 +11,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.revisions import Plan, question_after
+from alerting.definitions.wording.language import translatable
 from alerting.ports import Assets, Decisions, Definitions, Trainings
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.versions import last_promotion, present_answer
@@ -33,8 +34,12 @@ def next_steps(
     """
     changed = [plan.definition for plan in plans if plan.action != "unchanged"]
     return [
-        f"{d.name}: "
-        f"{_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}"
+        translatable(
+            "{name}: {text}",
+            name=d.name,
+            text=_evaluation(assets, d)
+            or _training(assets, definitions, decisions, trainings, d, wall),
+        )
         for d in changed
     ]
 
@@ -54,29 +59,33 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
     """Describe the evaluation of a definition that no training decides; None for one with a model
     that has assets."""
     if definition.state == "retired":
-        return "is retired and no longer evaluated; its history stays"
+        return translatable("is retired and no longer evaluated; its history stays")
     if definition.state == "draft":
-        return (
+        return translatable(
             "is a draft and not evaluated; show the alerts that it would raise with `alerting "
-            f"backtest {definition.name}`, "
-            "then apply it with `state: active`"
+            "backtest {name}`, then apply it with `state: active`",
+            name=definition.name,
         )
     if not matching_assets(definition, stored.find_matching(definition.assets)):
-        return "no known asset matches it; it is evaluated as soon as one does"
+        return translatable("no known asset matches it; it is evaluated as soon as one does")
     if isinstance(definition, ModelDefinition):
         return None
     every = format_duration(definition.schedule.every)
-    return (
-        f"evaluated {_where(stored, definition)}, for the first time within {every}, from its "
-        "present readings on; "
-        f"for earlier readings: `alerting backtest {definition.name}`"
+    return translatable(
+        "evaluated {where}, for the first time within {duration}, from its present readings on; "
+        "for earlier readings: `alerting backtest {name}`",
+        where=_where(stored, definition),
+        duration=every,
+        name=definition.name,
     )
 
 
 def _where(stored: Assets, definition: Definition) -> str:
     assets = matching_assets(definition, stored.find_matching(definition.assets))
-    on = assets[0].name if len(assets) == 1 else f"{len(assets)} assets"
-    return f"every {format_duration(definition.schedule.every)} on {on}"
+    every = format_duration(definition.schedule.every)
+    if len(assets) == 1:
+        return translatable("every {duration} on {asset}", duration=every, asset=assets[0].name)
+    return translatable("every {duration} on {count} assets", duration=every, count=len(assets))
 
 
 def _training(
@@ -96,22 +105,29 @@ def _training(
     serving = last_promotion(made, question)
     where = _where(stored, definition)
     if cron is None:
-        trains = f"trains for another question only, or by hand: `alerting train {name}`"
+        trains: str = translatable(
+            "trains for another question only, or by hand: `alerting train {name}`", name=name
+        )
     else:
         following: datetime = croniter(cron, wall.astimezone(zone)).get_next(datetime)
-        trains = (
-            f"trains next at {messages.moment(following, zone)} by its schedule, or now with "
-            f"`alerting train {name}`"
+        trains = translatable(
+            "trains next at {when} by its schedule, or now with `alerting train {name}`",
+            when=messages.moment(following, zone),
+            name=name,
         )
     if serving is not None:
-        return (
-            f"evaluated {where} by its champion, version {serving.challenger_version}; its "
-            f"question is the same; it {trains}"
+        return translatable(
+            "evaluated {where} by its champion, version {version}; its question is the same; it "
+            "{trains}",
+            where=where,
+            version=str(serving.challenger_version),
+            trains=trains,
         )
     if any(t.question == question and t.failure is None for t in trainings.for_definitions([name])):
-        return (
+        return translatable(
             "its question has been trained without a champion, so it is not evaluated yet; it "
-            f"{trains}"
+            "{trains}",
+            trains=trains,
         )
     before = present_answer(revisions, made)
     goes_on = (
@@ -120,8 +136,16 @@ def _training(
         and before.revision.definition.state == "active"
     )
     until = (
-        f"until then revision {before.revision.number} goes on"
+        translatable(
+            "until then revision {number} goes on {where}",
+            number=str(before.revision.number),
+            where=where,
+        )
         if goes_on and before.revision
-        else "then it is evaluated"
+        else translatable("then it is evaluated {where}", where=where)
     )
-    return f"{_TRAINED} (without Airflow: `alerting train --due`); {until} {where}"
+    return translatable(
+        "is new: training starts within two minutes in Airflow (without Airflow: `alerting train "
+        "--due`); {until}",
+        until=until,
+    )
