@@ -308,7 +308,7 @@ def _apply(
     return HTMLResponse(_page(request, platform, editor), editor.status)
 
 
-def _watched(platform: Platform, editor: Editor) -> str:
+def _describe_plan(platform: Platform, editor: Editor) -> str:
     """Return what the plan's definition watches, with titles and units of the variables."""
     plan = editor.review.plan if editor.review else None
     if plan is None:
@@ -341,7 +341,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         },
         editor=editor,
         draft=editor.draft,
-        watched=_watched(platform, editor),
+        described=_describe_plan(platform, editor),
         title=(newest.definition.title or name) if newest else name,
         faults=_placed(editor),
         may_be_draft=not name or state == "draft",

@@ -368,14 +368,12 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
     learned = translatable("the model has learned from times up to {until}", until=until)
     reasons: list[tuple[BoolArray, str]] = [(at <= to_millis(model.training_cutoff), learned)]
     if (name := inputs.definition.must_know) is not None:
-        span = duration_value(timedelta(milliseconds=model.plan.carry_ms(name)))
-        lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)
         why = translatable(
             "{name} is not known: it has no value of the last {duration}",
             name=variable_title(name, inputs.history.asset.variables),
-            duration=span,
+            duration=duration_value(timedelta(milliseconds=model.plan.carry_ms(name))),
         )
-        reasons.append((lacking, why))
+        reasons.append((~has_needed_value(inputs.definition, model.plan, inputs.history, at), why))
     enough = most_have_enough_readings(model.plan, inputs.history, at)
     reasons.append((~enough, TOO_FEW))
     if not model.plan.usual or not enough.all():  # half of the usual readings are values

@@ -8,10 +8,10 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import DefinitionRefused
 from alerting.definitions.wording.language import Translatable, language
 from alerting.kinds.validation import parse_definition
-from tests.console.definitions.test_editor import NEW, engineer, send
-from tests.helpers.console.pages import browser, wall
+from tests.helpers.console.pages import ADMIN_TOKEN, browser, csrf_of, log_in, wall
 
-__all__ = ["browser", "engineer", "wall"]
+__all__ = ["browser", "wall"]
+NEW = "/definitions/new"
 TYPED = """name: Ofen zu heiß
 kind: treshold
 assets: [oven-1]
@@ -32,6 +32,17 @@ FAULTY = (
     {"name": "a", "kind": "anomaly", "assets": ["b"], "windows": ["0s"], "normal": {"from": 1}},
     {"name": "a"},
 )
+
+
+@pytest.fixture
+def engineer(browser):
+    log_in(browser, ADMIN_TOKEN)
+    return browser
+
+
+def send(browser, address, do, text):
+    token = csrf_of(browser.get("/account"))
+    return browser.post(address, data={"csrf": token, "do": do, "text": text})
 
 
 @pytest.mark.parametrize(
@@ -117,4 +128,3 @@ def test_the_effects_of_a_definition_are_told_with_titles_in_the_language_of_the
     page = unescape(send(engineer, NEW, "check", text).text)
     assert "Überwacht: Temperatur Zone 1 über 216,5" in page
     assert "hot: wird alle 1m an Ofen_9 ausgewertet, zum ersten Mal innerhalb von 1m" in page
-    assert "am Bedienplatz" in page
