@@ -111,7 +111,7 @@ class SharedInputs:
                 WantedHistory(
                     self._coming[one],
                     starts[one],
-                    tuple(v for v in self._coming[one].variables if v in span.names),
+                    tuple(v for v in sorted(span.names) if v in self._coming[one].variables),
                     span.with_events,
                 )
                 for one, span in chosen.items()
@@ -341,7 +341,7 @@ def _read(
     names: frozenset[str],
     with_events: bool,
 ) -> LoadedReadings:
-    wanted = [name for name in asset.variables if name in names]
+    wanted = [name for name in sorted(names) if name in asset.variables]
     history = readings.load(asset, start, end, wanted, events_since=start, with_events=with_events)
     return LoadedReadings(start, end, names, with_events, history)
 
