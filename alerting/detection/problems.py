@@ -128,12 +128,13 @@ def _condition_samples(problem: Problem, history: History) -> ConditionSamples:
         return ConditionSamples(ts[:known], is_met[:known])
     if problem.variable is None or problem.variable not in history.readings:
         return ConditionSamples(np.empty(0, np.int64), np.empty(0, np.bool_))
-    values = history.readings[problem.variable]
-    there = values.notna().to_numpy()
+    values = history.readings[problem.variable].to_numpy()
+    # of numbers pandas takes ten times as long
+    there = ~np.isnan(values) if values.dtype == np.float64 else pd.notna(values)
     ts = millis(history.readings.index)[there]
     if problem.equals is not None:
         return ConditionSamples(ts, np.asarray(values[there] == problem.equals, np.bool_))
-    numbers = values.to_numpy()[there].astype(np.float64, copy=False)
+    numbers = values[there].astype(np.float64, copy=False)
     bad = np.zeros(len(numbers), np.bool_)
     back = np.ones(len(numbers), np.bool_)
     clear = problem.clear_limits

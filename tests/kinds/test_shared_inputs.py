@@ -4,6 +4,7 @@ alone."""
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,9 @@ from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
 from alerting.definitions.assets import EventType
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol import shared_inputs
+from alerting.kinds.protocol import asset_inputs, shared_inputs
 from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol.model_scores import score_matrix
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.models import files as model_files
@@ -181,6 +183,44 @@ def test_scores_are_the_same_without_those_of_twins(platform, models, hours):
         assert pd.notna(expected.twin).any() == (model.refit is not None and hours[1] > 22)
 
 
+def test_scores_of_assets_that_are_alike_are_computed_together_and_are_those_of_each_alone(
+    platform, models, monkeypatch
+):
+    assets = [platform.assets.get(name) for name in ASSETS]
+    assets.append(assets[1].model_copy(update={"name": "oven-3"}))  # without readings
+    at = np.array([to_millis(LAST - HOUR)])
+    computed = []
+
+    def note(model, matrix, *others):
+        computed.append(len(matrix))
+        return score_matrix(model, matrix, *others)
+
+    monkeypatch.setattr(shared_inputs, "score_matrix", note)
+    for model in models:
+
+        def score(shared, asset, model=model, at=at):
+            names = frozenset(asset.variables)
+            history = shared.load(asset, FIRST - 8 * HOUR, LAST - HOUR, names)
+            rows, scored = shared.score(model, history, at)
+            return bits(rows.frame), rows.matrix.tobytes(), scored.score.tobytes(), scored.twin
+
+        spans = {}
+        alone = [score(SharedInputs(platform.readings, spans), asset) for asset in assets]
+        shared = SharedInputs(platform.readings, spans)
+        shared.expect(assets, LAST - HOUR, are_alike=True)
+        computed.clear()
+        for asset, expected in zip(assets, alone, strict=True):
+            np.testing.assert_equal(score(shared, asset), expected)
+        assert computed == [3]
+        earlier = at - 600_000  # of which nothing is computed together any more
+        shared.expect(assets, LAST - HOUR, are_alike=True)
+        computed.clear()
+        score(shared, assets[0])
+        for asset in assets[1:]:
+            score(shared, asset, at=earlier)
+        assert computed == [3, 1, 1]
+
+
 class CountedReadings:
     def __init__(self, stored):
         self._stored = stored
@@ -241,7 +281,8 @@ def test_a_process_reads_several_assets_at_once_from_the_second_time_on(platform
 
 
 def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
-    monkeypatch.setattr(shared_inputs, "MOST_VALUES", 600)  # of 144 rows
+    for module in (asset_inputs, shared_inputs):
+        monkeypatch.setattr(module, "MOST_VALUES", 600)  # of 144 rows
     shared = SharedInputs(platform.readings)
     oven = platform.assets.get("oven-1")
     start = FIRST - 8 * HOUR

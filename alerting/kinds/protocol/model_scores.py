@@ -20,6 +20,11 @@ class ModelScores:
     score: Floats
     twin: Floats
 
+    def split(self, parts: int) -> list[ModelScores]:
+        """Return the scores in parts of equal length."""
+        pieces = zip(np.split(self.score, parts), np.split(self.twin, parts), strict=True)
+        return [ModelScores(score, twin) for score, twin in pieces]
+
 
 def model_key(model: TrainedModel) -> ModelKey:
     """Return what tells a model from every other: its definition, training, and the hashes of it

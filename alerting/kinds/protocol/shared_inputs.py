@@ -11,9 +11,9 @@ as many values.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -21,116 +21,36 @@ from alerting.deferred import pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import CategoryValues, category_values, longest_hold
-from alerting.kinds.protocol.model_scores import ModelKey, ModelScores, model_key, score_matrix
-from alerting.learning.features.build import build_features
+from alerting.kinds.protocol.asset_inputs import (
+    MOST_VALUES,
+    AssetInputs,
+    Cache,
+    FeatureRows,
+    LoadedReadings,
+    ReadSpan,
+)
+from alerting.kinds.protocol.model_scores import ModelScores, model_key, score_matrix
+from alerting.learning.features.build import (
+    build_features,
+    build_features_of_assets,
+    declares_numbers_alike,
+)
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.ports import Readings, WantedHistory
-from alerting.readings.history import History, Millis, events_between, millis, to_millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    events_between,
+    from_millis,
+    millis,
+    to_millis,
+)
 
-MOST_VALUES = 5_000_000
-_MOST_PARTS = 16
-_MOST = 1_000
 _MOST_EXPLAINED = 100
 _MOMENT = timedelta(milliseconds=1)
-K = TypeVar("K")
 T = TypeVar("T")
-_PartKey = tuple[datetime, datetime, frozenset[str], bool]
-
-
-@dataclass(frozen=True)
-class FeatureRows:
-    """Rows of features as a frame, and as the matrix that every model of their plan reads."""
-
-    frame: pd.DataFrame
-    matrix: Floats
-
-
-@dataclass(frozen=True)
-class ReadSpan:
-    """Readings that the last evaluation on an asset has read: of some variables after `start`,
-    `size` values, perhaps with events. The next one begins there or later."""
-
-    start: datetime
-    names: frozenset[str]
-    size: int
-    with_events: bool
-
-    def with_another(self, other: ReadSpan) -> ReadSpan:
-        """Return what was read with another request."""
-        return ReadSpan(
-            min(self.start, other.start),
-            self.names | other.names,
-            max(self.size, other.size),
-            self.with_events or other.with_events,
-        )
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """Readings of (start, end] and some variables, with the events that matter from `start` on if
-    `with_events`."""
-
-    start: datetime
-    end: datetime
-    names: frozenset[str]
-    with_events: bool
-    history: History
-
-    def covers(
-        self, start: datetime, end: datetime, names: frozenset[str], with_events: bool
-    ) -> bool:
-        has_all = self.names >= names and self.with_events >= with_events
-        return has_all and self.start <= start and self.end >= end
-
-    @property
-    def rows_per_second(self) -> float:
-        return len(self.history.readings) / max((self.end - self.start).total_seconds(), 1.0)
-
-
-def no_size(value: object) -> int:  # noqa: ARG001
-    """Return 0: the number of these values is bounded, not their size."""
-    return 0
-
-
-class _Cache(Generic[K, T]):
-    """Values by key, of a bounded number and size; emptied before a value that does not fit."""
-
-    def __init__(self, most: int, most_size: int = 0) -> None:
-        self._most = most
-        self._most_size = most_size
-        self._size = 0
-        self._values: dict[K, T] = {}
-
-    def get(self, key: K, compute: Callable[[], T], size_of: Callable[[T], int] = no_size) -> T:
-        """Return the value of a key, computed if it is not kept."""
-        if key in self._values:
-            return self._values[key]
-        value = compute()
-        size = size_of(value)
-        if len(self._values) >= self._most or self._size + size > self._most_size:
-            self._values.clear()
-            self._size = 0
-        self._values[key] = value
-        self._size += size
-        return value
-
-
-class _AssetInputs:
-    """Inputs of one asset: loaded readings, parts of them, older values, features, scores, and
-    predicted values."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.loaded: _Loaded | None = None
-        self.span: ReadSpan | None = None
-        self.may_widen = True
-        self.parts: _Cache[_PartKey, History] = _Cache(_MOST_PARTS, MOST_VALUES)
-        self.older: _Cache[tuple[Any, ...], pd.DataFrame] = _Cache(_MOST_PARTS)
-        self.rows: _Cache[tuple[FeaturePlan, bytes], FeatureRows] = _Cache(_MOST, MOST_VALUES)
-        self.scores: _Cache[tuple[ModelKey, bytes], ModelScores] = _Cache(_MOST)
-        self.values: _Cache[tuple[ModelKey, bytes], Floats] = _Cache(_MOST, MOST_VALUES)
 
 
 class SharedInputs:
@@ -151,23 +71,28 @@ class SharedInputs:
         self._spans = {} if spans is None else spans
         self._coming: dict[str, Asset] = {}
         self._until: datetime | None = None
-        self._fetched: dict[str, _Loaded] = {}
-        self._inputs = _AssetInputs("")
-        self._explained: _Cache[tuple[Any, ...], Any] = _Cache(_MOST_EXPLAINED)
+        self._are_alike = False
+        self._fetched: dict[str, AssetInputs] = {}
+        self._inputs = AssetInputs("")
+        self._explained: Cache[tuple[Any, ...], Any] = Cache(_MOST_EXPLAINED)
 
-    def expect(self, assets: Iterable[Asset], until: datetime) -> None:
+    def expect(self, assets: Iterable[Asset], until: datetime, are_alike: bool = False) -> None:
         """Expect evaluations on these assets, in this order, of instants up to `until`: what the
-        last ones have read is read of several assets at once."""
+        last ones have read is read of several assets at once.
+
+        `are_alike`: by the same models at the same instant, so that rows of features and scores are
+        computed of several at once, too.
+        """
         self._coming = {one.name: one for one in assets if one.name in self._spans}
         self._until = until
+        self._are_alike = are_alike
 
-    def _inputs_for(self, asset: Asset) -> _AssetInputs:
+    def _inputs_for(self, asset: Asset) -> AssetInputs:
         """Return what is kept of an asset; everything of the asset before is dropped."""
         if asset.name != self._inputs.name:
-            self._inputs = _AssetInputs(asset.name)
             if asset.name in self._coming and self._until is not None:
                 self._fetch(asset.name, self._until)
-            self._inputs.loaded = self._fetched.pop(asset.name, None)
+            self._inputs = self._fetched.pop(asset.name, AssetInputs(asset.name))
         return self._inputs
 
     def _fetch(self, name: str, until: datetime) -> None:
@@ -186,7 +111,7 @@ class SharedInputs:
                 WantedHistory(
                     self._coming[one],
                     starts[one],
-                    tuple(v for v in self._coming[one].variables if v in span.names),
+                    tuple(v for v in sorted(span.names) if v in self._coming[one].variables),
                     span.with_events,
                 )
                 for one, span in chosen.items()
@@ -194,7 +119,7 @@ class SharedInputs:
             until,
         )
         self._fetched = {
-            one: _Loaded(starts[one], until, chosen[one].names, chosen[one].with_events, history)
+            one: AssetInputs(one, _loaded(starts[one], until, chosen[one], history))
             for one, history in histories.items()
         }
         for one in names[: names.index(name)] + list(chosen):
@@ -228,7 +153,7 @@ class SharedInputs:
 
         return inputs.parts.get(key, compute, lambda part: part.readings.size)
 
-    def _note(self, inputs: _AssetInputs, read: ReadSpan) -> None:
+    def _note(self, inputs: AssetInputs, read: ReadSpan) -> None:
         """Note what was read of an asset, for the next evaluations."""
         span = inputs.span
         both = read if span is None else span.with_another(read)
@@ -237,13 +162,13 @@ class SharedInputs:
 
     def _load(
         self,
-        inputs: _AssetInputs,
+        inputs: AssetInputs,
         asset: Asset,
         start: datetime,
         end: datetime,
         names: frozenset[str],
         with_events: bool,
-    ) -> _Loaded:
+    ) -> LoadedReadings:
         before = inputs.loaded
         if before is not None and inputs.may_widen:
             wide = (
@@ -288,8 +213,7 @@ class SharedInputs:
         not on the interval read."""
 
         def compute() -> FeatureRows:
-            frame = build_features(plan, history, at)
-            return FeatureRows(frame, Columns.from_plan(plan).matrix(frame))
+            return _rows_of(plan, build_features(plan, history, at))
 
         if len(at) * len(plan.columns) > MOST_VALUES:
             return compute()
@@ -305,10 +229,56 @@ class SharedInputs:
 
         Equal models score once.
         """
-        rows = self.features(model.plan, history, at)
         key = model_key(model), at.tobytes()
-        scores = self._inputs_for(history.asset).scores
-        return rows, scores.get(key, lambda: score_matrix(model, rows.matrix, at, self._with_twins))
+        inputs = self._inputs_for(history.asset)
+        if self._are_alike and inputs.scores.find(key) is None:
+            # else what was computed of this asset together with others was not what it needs
+            self._are_alike = inputs.scores.is_empty
+            if self._are_alike:
+                self._score_together(model, history, at)
+        rows = self.features(model.plan, history, at)
+        return rows, inputs.scores.get(
+            key, lambda: score_matrix(model, rows.matrix, at, self._with_twins)
+        )
+
+    def _score_together(self, model: TrainedModel, history: History, at: Millis) -> None:
+        """Keep rows of features and scores at one instant of an asset, and of those that are
+        expected to need the same."""
+        plan = model.plan
+        others = self._others_with_same_numbers(plan, history.asset, at)
+        if not others:
+            return
+        histories = [history, *(loaded.history for _, loaded in others)]
+        rows = [_rows_of(plan, one) for one in build_features_of_assets(plan, histories, at)]
+        matrix = np.concatenate([one.matrix for one in rows])
+        scores = score_matrix(model, matrix, np.tile(at, len(rows)), self._with_twins)
+        of_each = zip(
+            [self._inputs_for(history.asset), *(inputs for inputs, _ in others)],
+            rows,
+            scores.split(len(rows)),
+            strict=True,
+        )
+        for inputs, of_one, scored in of_each:
+            inputs.rows.keep((plan, at.tobytes()), of_one, of_one.frame.size)
+            inputs.scores.keep((model_key(model), at.tobytes()), scored)
+
+    def _others_with_same_numbers(
+        self, plan: FeaturePlan, asset: Asset, at: Millis
+    ) -> list[tuple[AssetInputs, LoadedReadings]]:
+        """Return the assets whose readings are there, and of which the rows at one instant can be
+        computed with those of this one."""
+        if len(at) != 1 or not plan.numbers or plan.carried_longer:
+            return []
+        end = from_millis(int(at[0]))
+        needed = end - plan.lookback, end, frozenset(plan.variables), bool(plan.events)
+        found = [
+            (one, one.loaded)
+            for one in self._fetched.values()
+            if one.loaded is not None
+            and one.loaded.covers(*needed)
+            and declares_numbers_alike(plan, asset, one.loaded.history.asset)
+        ]
+        return found[: MOST_VALUES // len(plan.columns)]
 
     def predicted_values(
         self, model: TrainedModel, asset: Asset, at: Millis, compute: Callable[[], Floats]
@@ -338,6 +308,14 @@ class SharedInputs:
         return cast(T, self._explained.get(key, compute))
 
 
+def _rows_of(plan: FeaturePlan, frame: pd.DataFrame) -> FeatureRows:
+    return FeatureRows(frame, Columns.from_plan(plan).matrix(frame))
+
+
+def _loaded(start: datetime, end: datetime, span: ReadSpan, history: History) -> LoadedReadings:
+    return LoadedReadings(start, end, span.names, span.with_events, history)
+
+
 def _common_starts(spans: Mapping[str, ReadSpan], until: datetime) -> dict[str, datetime]:
     """Return by asset from when on to read: the earliest start of those that are at most twice as
     long, so that one query reads them."""
@@ -349,7 +327,7 @@ def _common_starts(spans: Mapping[str, ReadSpan], until: datetime) -> dict[str, 
     return {name: starts[lengths[name].bit_length()] for name in spans}
 
 
-def _keep(inputs: _AssetInputs, loaded: _Loaded) -> _Loaded:
+def _keep(inputs: AssetInputs, loaded: LoadedReadings) -> LoadedReadings:
     if loaded.history.readings.size <= MOST_VALUES:
         inputs.loaded = loaded
     return loaded
@@ -362,13 +340,13 @@ def _read(
     end: datetime,
     names: frozenset[str],
     with_events: bool,
-) -> _Loaded:
-    wanted = [name for name in asset.variables if name in names]
+) -> LoadedReadings:
+    wanted = [name for name in sorted(names) if name in asset.variables]
     history = readings.load(asset, start, end, wanted, events_since=start, with_events=with_events)
-    return _Loaded(start, end, names, with_events, history)
+    return LoadedReadings(start, end, names, with_events, history)
 
 
-def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]) -> History:
+def _part(loaded: LoadedReadings, start: datetime, end: datetime, names: frozenset[str]) -> History:
     """Return the history that a load of this part alone would have returned."""
     history = loaded.history
     if (start, end, names) == (loaded.start, loaded.end, loaded.names):

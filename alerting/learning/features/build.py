@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
+from alerting.definitions.assets import Asset
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.number_columns import fill_numbers
 from alerting.learning.features.plan import CategorySource, FeaturePlan
 from alerting.learning.features.planning import plan_features
 from alerting.learning.features.samples import AssetReadings, newest_sample, take
+from alerting.readings.cleaning import engineering_range
 from alerting.readings.history import (
     History,
     Millis,
@@ -30,7 +32,15 @@ from alerting.readings.history import (
     millis,
 )
 
-__all__ = ["FeaturePlan", "build_features", "build_features_many", "grid", "plan_features"]
+__all__ = [
+    "FeaturePlan",
+    "build_features",
+    "build_features_many",
+    "build_features_of_assets",
+    "declares_numbers_alike",
+    "grid",
+    "plan_features",
+]
 
 AT_ONCE = 1_000_000  # values of what-ifs that are computed together
 Codes = npt.NDArray[np.integer]
@@ -61,6 +71,59 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
     readings = AssetReadings(history)
     floats = np.empty((len(at), len(plan.columns) - len(plan.levels)), order="F")
     fill_numbers(plan, readings, at, floats)
+    return _with_other_columns(plan, readings, at, floats)
+
+
+def build_features_of_assets(
+    plan: FeaturePlan, histories: Sequence[History], at: Millis
+) -> list[pd.DataFrame]:
+    """Return what `build_features` returns for each of several assets at one instant.
+
+    Their numbers are computed together, which takes a fifth of the time. The assets declare the
+    numbers alike (`declares_numbers_alike`), and no value is carried forward for longer than the
+    longest window.
+    """
+    assets = [AssetReadings(history) for history in histories]
+    floats = np.empty((len(assets), len(plan.columns) - len(plan.levels)))
+    joined, instants = _join(plan, assets, int(at[0]))
+    fill_numbers(plan, AssetReadings(joined), instants, floats)
+    return [
+        _with_other_columns(plan, readings, at, row[None, :])
+        for readings, row in zip(assets, floats, strict=True)
+    ]
+
+
+def declares_numbers_alike(plan: FeaturePlan, asset: Asset, other: Asset) -> bool:
+    """Return whether two assets have the same types, delays and ranges of a plan's numbers."""
+
+    def declared(of: Asset, name: str) -> tuple[object, ...]:
+        kind = of.variables[name].type if name in of.variables else None
+        return kind, of.delay(name), engineering_range(of, name)
+
+    return all(declared(asset, one.name) == declared(other, one.name) for one in plan.numbers)
+
+
+def _join(plan: FeaturePlan, assets: Sequence[AssetReadings], at: int) -> tuple[History, Millis]:
+    """Return the readings that the numbers of each asset see at an instant, one asset after the
+    other, too far apart to see each other, with the instants."""
+    names = tuple(number.name for number in plan.numbers)
+    first = assets[0].history
+    delay = max((duration_millis(first.delay(name)) for name in names), default=0)
+    span = plan.reach_ms + max(delay, plan.delay_ms)
+    shift = np.arange(len(assets)) * (span // plan.bucket_ms + 1) * plan.bucket_ms
+    rows = [readings.rows_known(0, at - span, at) for readings in assets]
+    ts = [one.ts[some] + apart for one, some, apart in zip(assets, rows, shift, strict=True)]
+    values = [one.matrix(names, some) for one, some in zip(assets, rows, strict=True)]
+    index = pd.DatetimeIndex(np.concatenate(ts).astype("M8[ms]"), tz="UTC", name="ts")
+    frame = pd.DataFrame(np.concatenate(values, axis=1).T, index, column_index(names), copy=False)
+    return History(first.asset, frame), at + shift
+
+
+def _with_other_columns(
+    plan: FeaturePlan, readings: AssetReadings, at: Millis, floats: Floats
+) -> pd.DataFrame:
+    """Return rows of which the columns of numbers are filled in, with all others."""
+    history = readings.history
     _fill_events(plan, history, at, floats)
     for position, column in enumerate(plan.layout[: floats.shape[1]]):
         if column.kind == "attribute":

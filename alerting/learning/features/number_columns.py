@@ -28,7 +28,7 @@ from alerting.readings.history import Millis
 THREADS = 4  # that fill in the columns of a large table; compiled code works without Python's lock
 # values of a table from which compiled functions gain more time than loading them takes
 LARGE = 16_000_000
-BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
+BUCKETS_AT_ONCE = 1 << 14  # the statistics of this number of buckets stay in the processor's cache
 COMPILED_AT_ONCE = 1 << 16  # rows that are sorted into buckets at once for compiled functions
 # least length of an interval that is worked on at once, in windows: each begins with one window
 # more

@@ -12,7 +12,8 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
-from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
+from alerting.kinds.protocol.asset_inputs import ReadSpan
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.ports import DecisionRecord, EvaluationPorts, ReprocessingRequest, TargetScores
 from alerting.readings.history import Millis, to_millis
 from alerting.readings.instants import NO_TIME

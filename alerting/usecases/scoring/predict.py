@@ -11,6 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.protocol.asset_inputs import ReadSpan
 from alerting.kinds.protocol.evaluation import (
     LoadedModels,
     ScoredRows,
@@ -18,7 +19,7 @@ from alerting.kinds.protocol.evaluation import (
     VersionInterval,
 )
 from alerting.kinds.protocol.scoring import ScoreDetails, ScoringKind
-from alerting.kinds.protocol.shared_inputs import ReadSpan, SharedInputs
+from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, ModelUnavailable, Predicted, Readings
 from alerting.readings.history import from_millis
@@ -167,7 +168,7 @@ class PredictionBatch:
             if asset and asset.name not in self._spans and self._until(asset, at) == until
         ]
         self._spans.update(dict.fromkeys((one.name for one in others), span))
-        self._shared.expect(others, until)
+        self._shared.expect(others, until, are_alike=True)
 
     def _require_match(self, name: str) -> Asset:
         asset = self._assets.get(name) or require_asset(self._platform.assets, name)
