@@ -56,7 +56,7 @@ MISTAKES = [
     (("backtest", "gone"), "(they reach from 2026-01-05 00:05 UTC to 2026-01-05 00:05 UTC)"),
     (("backtest", "folder"), "is a folder"),
     (("check", "thot.yaml"), "did you mean hot.yaml?"),
-    (("check", "bad.yaml"), 'in "bad.yaml", line 1'),
+    (("check", "bad.yaml"), "bad.yaml: is not YAML or JSON: line 2, column 1"),
     (("source", "dead", "nope"), "there is no source 'nope'"),
     (("restore", "hot.yaml"), "name the folder that `alerting backup` has written"),
     (("score", "too-hot"), "which has no model"),

@@ -173,12 +173,12 @@ def test_a_sensor_that_disappears_is_never_normal(stores):
     plant.run(10)
     for minute in range(11, 600, 20):
         counts = plant.run(minute)
-    assert counts.unknown == {"too-hot on oven-1": "no reading of temperature within 5 min"}
+    assert counts.unknown == {"too-hot on oven-1": "no reading of Zone 2 temperature within 5 min"}
     (episode,) = plant.episodes()
     assert episode.condition == "open"
     state = states_of(plant.platform, "too-hot", ["oven-1"])["oven-1"]
     assert (state.unknown_reason, state.unknown_count) == (
-        "no reading of temperature within 5 min",
+        "no reading of Zone 2 temperature within 5 min",
         29,
     )
 
@@ -189,7 +189,7 @@ def test_missing_data_are_themselves_an_alert_where_the_definition_says_so(store
     plant.run(30)
     (episode,) = plant.episodes()
     assert (episode.raised_at, episode.severity) == (at(15), "high")
-    assert episode.evaluation.reason == "no reading of temperature within 5 min"
+    assert episode.evaluation.reason == "no reading of Zone 2 temperature within 5 min"
     plant.feed({35: 200})
     plant.run(36)
     (episode,) = plant.episodes()

@@ -153,4 +153,4 @@ def test_a_page_is_shown_where_the_clock_cannot_be_read(platform):
 def test_an_address_without_a_page_says_so_in_the_readers_language(platform):
     page = browser_of(platform).get("/nothing", headers={"accept-language": "de"})
     assert page.status_code == 404
-    assert "unter dieser Adresse gibt es keine Seite" in page.text
+    assert "Unter dieser Adresse gibt es keine Seite" in page.text

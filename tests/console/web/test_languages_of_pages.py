@@ -105,7 +105,7 @@ def test_an_address_of_no_asset_is_answered_in_the_language_of_the_page(platform
     browser = browser_of(platform)
     answer = browser.get(f"{page}?asset=gone&definition=too-hot", headers=GERMAN)
     assert answer.status_code == 404
-    assert "diese Anlage gibt es nicht" in answer.text
+    assert "Diese Anlage gibt es nicht" in answer.text
 
 
 def test_an_address_of_no_model_says_in_the_language_of_the_page_whether_it_has_faults():
@@ -115,7 +115,7 @@ def test_an_address_of_no_model_says_in_the_language_of_the_page_whether_it_has_
     browser = browser_of(made)
     unknown = browser.get("/models/nothing", headers=GERMAN)
     assert unknown.status_code == 404
-    assert "es gibt keine Definition" in unknown.text
+    assert "Es gibt keine Definition" in unknown.text
     faulty = browser.get("/models/broken", headers=GERMAN)
     assert faulty.status_code == 404
     assert "ist fehlerhaft und hat noch keine gültige Revision: variable" in faulty.text

@@ -80,7 +80,8 @@ def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platfo
         found = ask(platform, 31)
         assert found.verdict == "unknown"
         assert found.answer.startswith(
-            "cannot tell: bad quality: the source marks the last sample of temperature as bad"
+            "cannot tell: bad quality: the source marks the last "
+            "sample of Zone 2 temperature as bad"
         )
         assert (
             f"temperature was 200 at {at(20):%Y-%m-%d %H:%M UTC}, of uncertain quality"

@@ -58,14 +58,14 @@ def last_values_of(changes, until, run):
 def test_a_reminder_of_an_alarm_whose_values_stay_away_says_since_when():
     assert last_values_of({"for": "3m"}, 30, [*range(1, 30), 300]) == [
         "Last value (today 00:29): 5.5 %; limit 5 %. No value has come since. "
-        "Not evaluated now: no reading of moisture within 10 min."
+        "Not evaluated now: no reading of Moisture within 10 min."
     ]
 
 
 def test_a_reminder_of_a_sensor_that_repeats_its_value_says_so():
     assert last_values_of({"frozen_after": "30m"}, 301, [*range(1, 20), 300]) == [
         "Last value (today 05:00): 5.5 %, steady; limit 5 %. "
-        "Not evaluated now: moisture has not changed for 30 min: the sensor may be frozen."
+        "Not evaluated now: Moisture has not changed for 30 min: the sensor may be frozen."
     ]
 
 
