@@ -36,8 +36,8 @@ class PlantAsset:
 class Tile:
     """The state of one asset. `alarms`: open ones, or ended ones that wait to be acknowledged.
 
-    `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it.
-    `silenced`: what is silenced on it, if anything is.
+    `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it, of
+    `definitions` if it is not normal. `silenced`: what is silenced on it, if anything is.
     """
 
     asset: str
@@ -47,7 +47,13 @@ class Tile:
     alarms: int = 0
     episode: str | None = None
     unknown: int = 0
+    definitions: int = 0
     silenced: SilenceMark | None = None
+
+    @property
+    def is_evaluated_in_part(self) -> bool:
+        """Return whether some of its definitions are evaluated and others are not."""
+        return 0 < self.unknown < self.definitions
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,13 @@ class PartTiles:
 class TileAssets:
     """The assets of a plant, and which of them have a definition.
 
-    `parts`: the part of each asset; `evaluated_of_part`, `others_of_part`: numbers of such
-    assets and of others, by part.
+    `definition_counts`: of how many; `parts`: the part of each asset; `evaluated_of_part`,
+    `others_of_part`: numbers of such assets and of others, by part.
     """
 
     assets: Mapping[str, PlantAsset]
     parts: Mapping[str, str]
+    definition_counts: Mapping[str, int]
     evaluated: frozenset[str]
     evaluated_of_part: Mapping[str, int]
     others_of_part: Mapping[str, int]
@@ -117,7 +124,7 @@ def find_tile_assets(
     evaluated = frozenset(n for n, number in definition_counts.items() if number and n in assets)
     by_part = Counter(parts.get(name, name) for name in evaluated)
     others = Counter(parts.get(name, name) for name in assets if name not in evaluated)
-    return TileAssets(assets, parts, evaluated, by_part, others)
+    return TileAssets(assets, parts, definition_counts, evaluated, by_part, others)
 
 
 def make_tiles(
@@ -143,7 +150,10 @@ def make_tiles(
         part = plant.parts.get(name, name)
         one = assets.get(name) or PlantAsset(name, name, None)
         tile = _tile(one, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
-        tiles.setdefault(part, []).append(replace(tile, silenced=silenced.get(name)))
+        definitions = plant.definition_counts.get(name, 0)
+        tiles.setdefault(part, []).append(
+            replace(tile, definitions=definitions, silenced=silenced.get(name))
+        )
         if name in assets:
             (normal if name in plant.evaluated else without)[part] -= 1
     is_small = len(plant.evaluated) <= MOST_NORMAL

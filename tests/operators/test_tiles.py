@@ -40,7 +40,7 @@ def test_each_state_of_an_asset_has_a_tile_and_the_worst_comes_first():
         ],
         [closed(episode(1, asset="d"))],
         {"c": 2},
-        {**dict.fromkeys(assets, 1), "g": 0},
+        {**dict.fromkeys(assets, 1), "c": 2, "g": 0},
     )
     assert [(t.asset, t.state) for t in found.values()] == [
         ("a", "happening"),
@@ -52,6 +52,13 @@ def test_each_state_of_an_asset_has_a_tile_and_the_worst_comes_first():
         ("f", "normal"),
     ]
     assert found["c"].unknown == 2
+    assert not found["c"].is_evaluated_in_part
+
+
+def test_of_an_asset_some_of_whose_definitions_are_evaluated_the_others_are_counted():
+    tile = tiles_of(plant("a"), unknown={"a": 1}, watched={"a": 3})["a"]
+    assert (tile.state, tile.unknown, tile.definitions) == ("not evaluated", 1, 3)
+    assert tile.is_evaluated_in_part
 
 
 def test_a_tile_leads_to_the_worst_of_its_alarms_and_counts_them():

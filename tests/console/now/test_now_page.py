@@ -12,6 +12,7 @@ from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports import ReadingRow
 from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
@@ -91,6 +92,19 @@ def test_tiles_tell_apart_what_happens_what_is_expected_and_what_is_unknown(plan
     assert tile_of(page, "mixer") == ("not-evaluated", "Mixer ? not evaluated")
     assert "Not evaluated: here no alarm can come" in text_of(page)
     assert "It was never evaluated." in text_of(page)
+
+
+def test_a_tile_says_how_many_of_its_alerts_are_not_evaluated(plant, browser):
+    rule = too_hot(name="rule", assets=["mixer"])
+    apply(plant, [rule], "ann", at(1), "test")
+    rows = [ReadingRow("mixer", at(n), {"temperature": 100.0}) for n in range(590, 600)]
+    add_readings(plant, rows, at(0))
+    evaluate(plant, ["rule"], at(600))
+    log_in(browser)
+    page = browser.get("/").text
+    assert tile_of(page, "mixer") == ("not-evaluated", "Mixer ? 1 of 2 not evaluated")
+    wall = text_of(browser.get("/wall").text)
+    assert "Mixer ? 1 of 2 not evaluated" in wall
 
 
 def test_assets_that_are_a_part_by_themselves_stand_in_one_row_without_headings(plant, browser):
