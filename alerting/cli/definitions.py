@@ -80,7 +80,7 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
         good = checking.check(
             p,
             documents + [sync.require_document(p.definitions, name) for name in stored],
-            origins + [f"stored as {name}" for name in stored],
+            origins + [""] * len(stored),
         )
         derived = {d.name: _derived(p, d) for d in good}
         assets = p.assets.all()

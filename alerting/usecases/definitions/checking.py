@@ -33,14 +33,15 @@ def check(
     platform: DefinitionPorts, documents: Sequence[Document], origins: Sequence[str] = ()
 ) -> list[Definition]:
     """Read documents and check them against the known assets. `origins`: the file of each, for the
-    message. Raises UserError with the faults of all of them."""
+    message, empty for a stored document. Raises UserError with the faults of all of them."""
     checked = check_each(platform, documents)
     messages = []
     for number, (document, one) in enumerate(zip(documents, checked, strict=True), 1):
         if one.faults:
             label = _label_document(document, one, number, len(documents))
-            origin = f"{origins[number - 1]}: " if origins else ""
-            messages.append(f"{origin}{DefinitionRefused(label, one.faults)}")
+            origin = origins[number - 1] if origins else ""
+            refusal = str(DefinitionRefused(label, one.faults))
+            messages.append(f"{origin}: {refusal}" if origin else refusal)
     good = [one.definition for one in checked if one.definition is not None and not one.faults]
     positions: dict[str, list[str]] = {}
     for number, one in enumerate(checked, 1):

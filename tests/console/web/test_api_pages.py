@@ -227,7 +227,7 @@ def test_an_unknown_episode_is_a_page_not_a_document(browser):
     answer = browser.get("/episodes/nope")
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
-    assert "there is no episode" in answer.text
+    assert "There is no episode" in answer.text
 
 
 def test_a_listed_report_opens_as_the_report(browser, platform):
