@@ -20,7 +20,7 @@ from alerting.usecases.registry.model_cache import ModelCache
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
-MOST_TOGETHER = 16
+MOST_TOGETHER = 50
 """Questions that one computation answers: more, and the first of them waits for all."""
 MOST_WAITING = 100
 MOST_LOADING = 4
