@@ -29,6 +29,7 @@ _PAUSE_BETWEEN_MODELS_S = 0.01
 """While models are due that the last turn left: the thread that stores messages goes first."""
 PAUSE_AFTER_FAULT_S = 2.0
 _UNDER_WAY = timedelta(milliseconds=50)
+_START_S = 10.0
 _STOP_S = 8.0
 
 
@@ -43,6 +44,7 @@ class Evaluator:
         self._stopped = Event()
         self._evaluated = Event()
         self._events = Event()
+        self._follows = Event()
         self._faults: dict[str, str] = {}
         self._took = 0.0
         self.stored_until: datetime | None = None
@@ -58,9 +60,14 @@ class Evaluator:
         self._evaluation.owns = owns
 
     def start(self) -> None:
-        """Start all threads."""
+        """Start all threads, and wait some seconds until what other processes store is heard of.
+
+        They leave targets to this one as soon as it has noted that it works: rows that it does not
+        hear of would wait for a round.
+        """
         for thread in self._threads:
             thread.start()
+        self._follows.wait(_START_S)
 
     @property
     def is_alive(self) -> bool:
@@ -86,12 +93,14 @@ class Evaluator:
     def follow(self) -> None:
         """Note what other processes store, as the API does: by their arrival records."""
         for parts in self._platform.arrivals.written_by_others(self._stopped.is_set):
+            self._follows.set()
             if parts:
                 with self._lock:
                     self._arrived.add_parts(parts)
             if any(part.events for part in parts):
                 self._events.set()
                 self._evaluated.set()
+        self._follows.set()  # the store names no other process
         self._stopped.wait(PAUSE_AFTER_FAULT_S)
 
     def evaluate(self) -> None:

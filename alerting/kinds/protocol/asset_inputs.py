@@ -1,5 +1,4 @@
-"""What is kept of one asset while models are evaluated on it: readings, parts of them, feature rows
-and scores."""
+"""Readings, feature rows and scores of one asset, kept while models are evaluated on it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The stream service and the scheduler evaluate the same targets in turn, and give what one
 evaluation of all gives."""
 
+import time
 from datetime import timedelta
 
 from hypothesis import given
@@ -162,6 +163,26 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
         evaluator.evaluate()
         evaluator.deliver()
     assert told(line) == ["raised", "severity_rose-critical"]
+
+
+def test_it_works_once_it_hears_of_what_other_processes_store(monkeypatch):
+    platform = memory_platform()
+    opened = []
+
+    def open_slowly(_, stop):
+        time.sleep(0.2)
+        opened.append("opened")
+        while not stop():
+            yield ()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(type(platform.arrivals), "written_by_others", open_slowly)
+    evaluator = Evaluator(platform)
+    try:
+        evaluator.start()
+        assert opened == ["opened"], "others would leave it rows that it never hears of"
+    finally:
+        evaluator.close()
 
 
 def test_only_targets_that_read_what_arrived_are_evaluated_those_of_a_model_too():
