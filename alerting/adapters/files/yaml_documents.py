@@ -22,8 +22,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         "mapping values are not allowed here",
         translatable(
             "a colon cannot stand here; indent the fields of one group alike, and put a text with "
-            "a "
-            "colon in quotes"
+            "a colon in quotes"
         ),
     ),
     ("found character '\\t'", translatable("a tab cannot stand here; indent with blanks")),

@@ -1,5 +1,5 @@
-"""What a person reads of a file that is refused, and of what was recognised in it, is in the
-language of the person; programs read English."""
+"""Refusals of files, and what was recognised in them, are in the language of the reader; programs
+read English."""
 
 import html
 import re
