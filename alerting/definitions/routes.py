@@ -14,7 +14,7 @@ from alerting.definitions.faults import MISSING, DocumentRefused, Fault, drop_pa
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
 from alerting.definitions.plants import Plants
-from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.fault_messages import message_of, name_fault
 from alerting.definitions.wording.language import LanguageCode, translatable
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
@@ -223,11 +223,8 @@ def _fault(error: Any) -> Fault:
                 translatable("e.g. 06:00"),
             )
         case "string_pattern_mismatch":
-            return Fault(
-                path,
-                translatable("{value} is not a legal name", value=shown(error["input"])),
-                translatable("channels are lower case with -"),
-            )
+            rule = translatable("channels are lower case with -")
+            return name_fault(path, error["input"], rule)
     return Fault(path, *message_of(error))
 
 

@@ -19,7 +19,7 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
 from alerting.definitions.model import STORED, Definition, Revision
-from alerting.definitions.wording.fault_messages import message_of, model_faults
+from alerting.definitions.wording.fault_messages import message_of, model_faults, name_fault
 from alerting.definitions.wording.language import join_with_or, translatable
 from alerting.kinds.registry import definition_types, definition_union
 
@@ -196,11 +196,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
                 hint,
             )
         case "string_pattern_mismatch":
-            return Fault(
-                dotted,
-                translatable("{value} is not a legal name", value=shown(error["input"])),
-                translatable("letters, digits, - and _ only"),
-            )
+            return name_fault(dotted, error["input"])
     return Fault(dotted, *message_of(error))
 
 

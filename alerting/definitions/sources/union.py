@@ -14,7 +14,7 @@ from alerting.definitions.faults import (
     name_hint,
     shown,
 )
-from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.fault_messages import message_of, name_fault
 from alerting.definitions.wording.language import join_with_or, translatable
 
 T = TypeVar("T")
@@ -86,11 +86,7 @@ class KindUnion(Generic[T]):
                     ),
                 )
             case "string_pattern_mismatch":
-                return Fault(
-                    dotted,
-                    translatable("{value} is not a legal name", value=shown(error["input"])),
-                    translatable("letters, digits, - and _ only"),
-                )
+                return name_fault(dotted, error["input"])
         return Fault(dotted, *message_of(error))
 
 

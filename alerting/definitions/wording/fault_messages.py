@@ -16,6 +16,7 @@ from alerting.definitions.wording.language import (
 
 _SHOWN = 40
 MessageAndHint = tuple[str, str]
+NAME_RULE = translatable("letters, digits, - and _ only")
 
 
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
@@ -78,12 +79,13 @@ def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
             name_hint(path[-1], fields, translatable("fields")),
         )
     if error["type"] == "string_pattern_mismatch":
-        return Fault(
-            dotted,
-            translatable("{value} is not a legal name", given=shown(error["input"])),
-            translatable("letters, digits, - and _ only"),
-        )
+        return name_fault(dotted, error["input"])
     return Fault(dotted, *message_of(error))
+
+
+def name_fault(path: str, given: Any, rule: str = NAME_RULE) -> Fault:
+    """Return that what was given at a path is not a legal name, with the rule of names there."""
+    return Fault(path, translatable("{value} is not a legal name", value=shown(given)), rule)
 
 
 def shown(value: Any) -> str:

@@ -10,7 +10,11 @@ from pydantic import BaseModel, ValidationError
 from alerting.definitions.assets import Asset, Variable, asset_document, computed_faults
 from alerting.definitions.faults import Fault, UserError, name_hint, shown
 from alerting.definitions.plants import nested_plants
-from alerting.definitions.wording.fault_messages import merge_alternatives, message_of
+from alerting.definitions.wording.fault_messages import (
+    merge_alternatives,
+    message_of,
+    name_fault,
+)
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import IngestionPorts, Readings
 
@@ -167,11 +171,7 @@ def _fault(origin: str, error: Any) -> Fault:
                 name_hint(path[-1], model.model_fields, translatable("fields")),
             )
         case "string_pattern_mismatch":
-            return Fault(
-                where,
-                translatable("{value} is not a legal name", value=shown(error["input"])),
-                _NAME_RULE,
-            )
+            return name_fault(where, error["input"], _NAME_RULE)
         case "missing":
             return Fault(where, translatable("is missing"))
     return Fault(where, *message_of(error))

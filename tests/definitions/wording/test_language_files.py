@@ -1,6 +1,7 @@
 """The language files: every text in every language, with the same values and markup, and no text of
 a page left out."""
 
+import ast
 import re
 from functools import cache
 
@@ -97,6 +98,30 @@ def test_a_thing_has_one_word_on_all_pages(code):
         if wrong := re.findall(OTHER_WORDS[code], text):
             found[id] = wrong
     assert found == {}
+
+
+def values_that_differ(source):
+    """Yield the line of each text that does not get just the values that it names."""
+    for call in ast.walk(ast.parse(source)):
+        if not isinstance(call, ast.Call) or any(one.arg is None for one in call.keywords):
+            continue
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        forms_of_it = {"translatable": 1, "say": 1, "translatable_count": 2, "say_count": 2}
+        written = call.args[: forms_of_it.get(name, 0)]
+        if written and all(isinstance(getattr(a, "value", None), str) for a in written):
+            named = {value for a in written for value in PLACEHOLDER.findall(a.value)}
+            given = {one.arg for one in call.keywords}
+            if named - {"number"} != given - {"number"}:
+                yield call.lineno
+
+
+def test_a_text_gets_the_values_that_it_names():
+    assert {
+        str(file.relative_to(PACKAGE)): lines
+        for file in PACKAGE.rglob("*.py")
+        if (lines := list(values_that_differ(file.read_text(encoding="utf-8"))))
+    } == {}
+    assert list(values_that_differ('translatable("{value} is bad", given=1)')) == [1]
 
 
 def literals(source):
