@@ -5,7 +5,9 @@ import os
 import secrets
 import socket
 from contextlib import contextmanager
+from functools import cache
 
+import httpx
 import mongomock
 import pytest
 
@@ -58,6 +60,13 @@ def free_port() -> int:
             continue
         _CLAIMS.append(claim)
         return port
+
+
+@cache
+def local_client() -> httpx.Client:
+    """Return a client to poll servers of this machine: each call of `httpx.get` reads all
+    certificates anew."""
+    return httpx.Client(trust_env=False)
 
 
 def require_real_server() -> None:

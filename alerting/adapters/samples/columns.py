@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,8 @@ def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumn
     return ReadingColumns(found.ts[first:last], values, found.faults, Doubts(bad, uncertain))
 
 
+_LEAST_FOR_A_BLOCK = 2
+_NO_VALUES: Document = {}
 _FEW_ROWS = 1_000  # of which a copy costs less than a series for each column
 
 
@@ -179,9 +182,14 @@ def readings_columns(
     while chunk := list(islice(documents, CHUNK)):
         instants.append(millis_of([document["ts"] for document in chunk]))
         doubted += [document for document in chunk if "q" in document]
-        for name, type_ in types.items():
+        values = [document.get("v", _NO_VALUES) for document in chunk]
+        block = _block_of_numbers(values, types)
+        for position, (name, type_) in enumerate(types.items()):
+            if block is not None:
+                columns[name].append(block[:, position])
+                continue
             try:
-                columns[name].append(_column(asset, name, type_, chunk))
+                columns[name].append(_column(asset, name, type_, chunk, values))
             except UserError as refusal:
                 faults.setdefault(name, str(refusal))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
@@ -272,16 +280,45 @@ def _empty(type_: VariableType) -> Column:
     return np.array([], dtype=object if type_ == "category" else np.float64)
 
 
-def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document]) -> Column:
+def _block_of_numbers(
+    values: Sequence[Document], types: Mapping[str, VariableType]
+) -> Column | None:
+    """Return the values as (readings, variables) where each reading has a number of each variable;
+    else None, for a column at a time."""
+    if len(types) < _LEAST_FOR_A_BLOCK or "category" in types.values():
+        return None
+    try:
+        return _numbers(list(map(itemgetter(*types), values)), 2)
+    except KeyError:  # a reading without one of the variables
+        return None
+
+
+def _numbers(values: Sequence[Any], dimensions: int) -> Column | None:
+    """Return values as float64; None if one of them is no number, as None and a list."""
+    try:
+        found = np.array(values)
+    except ValueError:  # lists of different lengths
+        return None
+    is_numbers = found.dtype.kind in "fiub" and found.ndim == dimensions
+    return found.astype(np.float64, copy=False) if is_numbers else None
+
+
+def _column(
+    asset: str,
+    name: str,
+    type_: VariableType,
+    chunk: Sequence[Document],
+    values: Sequence[Document],
+) -> Column:
     if type_ == "category":
-        texts = [document.get("v", {}).get(name) for document in chunk]
+        texts = [value.get(name) for value in values]
         _require(
             asset, name, chunk, "text", [text is None or isinstance(text, str) for text in texts]
         )
         return np.array(texts, dtype=object)
-    numbers = [document.get("v", {}).get(name, np.nan) for document in chunk]
-    column = np.array(numbers)
-    if column.dtype.kind not in "fiub":  # None, or a value that is no number
+    numbers = [value.get(name, np.nan) for value in values]
+    column = _numbers(numbers, 1)
+    if column is None:
         _require(
             asset,
             name,
@@ -290,7 +327,7 @@ def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document
             [number is None or isinstance(number, int | float) for number in numbers],
         )
         column = np.array(numbers, dtype=np.float64)
-    return column.astype(np.float64, copy=False)
+    return column
 
 
 def _require(

@@ -53,17 +53,26 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text with its template and values. A part or a sum of it is plain again."""
+    """An English text with its template and values. A part or a sum of it is plain again.
+
+    `is_of_template`: whether the English text is what the template says today.
+    """
 
     template: str
     values: "Mapping[str, Value]"
+    is_of_template: bool
 
     def __new__(
-        cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None
+        cls,
+        english: str,
+        template: str = "",
+        values: "Mapping[str, Value] | None" = None,
+        is_of_template: bool = False,
     ) -> "Translatable":
         made = super().__new__(cls, english)
         made.template = template
         made.values = values or {}
+        made.is_of_template = is_of_template
         return made
 
 
@@ -99,7 +108,7 @@ class Language:
         return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
 
     def _form(self, forms: tuple[str, ...], number: float) -> str:
-        return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
+        return forms[0 if _plural_form(self, abs(number)) == "one" else 1]
 
     def translate(self, text: str) -> str:
         """Return a platform's text in this language; people's, and untranslated ones, as is."""
@@ -112,7 +121,9 @@ class Language:
         """Return one value of a template."""
         if isinstance(value, Styled):
             return self._styled(value.raw, value.style)
-        return self.translate(value) if isinstance(value, Translatable) else str(value)
+        if not isinstance(value, Translatable) or (self.code == "en" and value.is_of_template):
+            return str(value)
+        return self.translate(value)
 
     def digits(self, text: str) -> str:
         """Return a number with a decimal point as this language writes it: `4.5` as `4,5`."""
@@ -203,6 +214,11 @@ def _split(template: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return first, tuple(zip(parts[::2], parts[1::2], strict=True))
 
 
+@lru_cache(1024)  # the reasons of a prediction say 20 numbers of points: FIGURE
+def _plural_form(spoken: Language, number: float) -> str:
+    return spoken.locale.plural_form(number)
+
+
 ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
 
 
@@ -236,7 +252,7 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 def translatable(template: str, /, **values: Value) -> Translatable:
     """Return a text for every language. Values: names as is, numbers, titles as `Styled`."""
-    return Translatable(ENGLISH.say(template, **values), template, values)
+    return Translatable(ENGLISH.say(template, **values), template, values, is_of_template=True)
 
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:

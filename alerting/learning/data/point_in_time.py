@@ -115,17 +115,12 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
     """
     has_value = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))
-    alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
     for name in [v for v in plan.variables if v not in plan.carried_longer] or plan.variables:
+        if has_value.all():
+            break
         if name in history.readings:
-            key = (
-                duration_millis(history.delay(name)),
-                max(plan.carry_ms(name), plan.longest_window_ms),
-            )
-            there = has_data(history, name)
-            alike[key] = alike[key] | there if key in alike else there
-    for (delay, span), there in alike.items():
-        times = ts[there] + delay
-        newest = np.searchsorted(times, at, side="right")
-        has_value |= newest > np.searchsorted(times, at - span, side="right")
+            times = ts[has_data(history, name)] + duration_millis(history.delay(name))
+            span = max(plan.carry_ms(name), plan.longest_window_ms)
+            newest = np.searchsorted(times, at, side="right")
+            has_value |= newest > np.searchsorted(times, at - span, side="right")
     return has_value

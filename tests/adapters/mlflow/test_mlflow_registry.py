@@ -17,7 +17,7 @@ from alerting.adapters.mlflow import model_files
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable
-from tests.support import free_port
+from tests.support import free_port, local_client
 
 pytestmark = pytest.mark.server
 
@@ -70,7 +70,7 @@ def _wait_until_healthy(port, server, log):
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+            if local_client().get(f"http://127.0.0.1:{port}/health").status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -65,3 +65,36 @@ def test_other_documents_are_left_to_be_read_one_by_one(second):
 
 def test_an_empty_batch_is_left_too():
     assert uniform_columns(b"", NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"a": 1, "b": True, "temperature": 2**53 + 1}, (1.0, 1.0, float(2**53 + 1))),
+        ({"temperature": 7.5, "other": "x", "b": -0.0, "a": 1e300}, (1e300, -0.0, 7.5)),
+        ({"a": 1.0, "b": 2.0}, (1.0, 2.0, float("nan"))),
+        ({"a": 1.0, "b": None, "temperature": 3}, (1.0, float("nan"), 3.0)),
+        ({"a": 2**70, "b": 2, "temperature": 3}, (float(2**70), 2.0, 3.0)),
+    ],
+)
+def test_values_are_of_their_variable_in_whatever_order_and_number_type_they_are_stored(
+    values, expected
+):
+    documents = [
+        {"ts": at(0), "v": {"temperature": 3.0, "a": 1.0, "b": 2.0}},
+        {"ts": at(1), "v": values},
+    ]
+    found = readings_columns("oven-1", iter(documents), TYPES)
+    assert {column.dtype.kind for column in found.values.values()} == {"f"}
+    rows = np.column_stack([found.values[name] for name in NAMES])
+    assert np.array_equal(rows, [(1.0, 2.0, 3.0), expected], equal_nan=True)
+    assert found.faults == {}
+
+
+@pytest.mark.parametrize("wrong", ["1.5", at(2), {"x": 1}, [1.0], [1.0, 2.0]])
+def test_one_value_that_is_no_number_is_a_fault_of_its_variable_alone(wrong):
+    full = {"ts": at(0), "v": {"a": 1.0, "b": 2.0, "temperature": 3.0}}
+    documents = [full, {"ts": at(1), "v": {**full["v"], "b": wrong}}]
+    found = readings_columns("oven-1", iter(documents), TYPES)
+    assert found.values.keys() == {"a", "temperature"}
+    assert "at 2026-01-05T00:01:00+00:00" in found.faults["b"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.helpers.console.chromium import wait_until
+from tests.support import local_client
 
 NAME = "tests.helpers.console.django_provider"
 ROOT = Path(__file__).parents[3]
@@ -40,7 +41,7 @@ def running_provider(folder, port, public_url):
 
 def _answers(issuer):
     try:
-        return httpx.get(f"{issuer}/.well-known/openid-configuration").status_code == 200
+        return local_client().get(f"{issuer}/.well-known/openid-configuration").status_code == 200
     except httpx.HTTPError:
         return False
 

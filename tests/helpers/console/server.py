@@ -8,7 +8,7 @@ import httpx
 import uvicorn
 
 from alerting.console.server import server_options
-from tests.support import free_port
+from tests.support import free_port, local_client
 
 TOKEN = "operator-token-0123456789"
 HANG_S = 600.0  # a start that takes so long, also beside much other work, hangs
@@ -19,7 +19,8 @@ def wait_until_healthy(server, port):
     while time.monotonic() < deadline:
         assert server.poll() is None, server.stderr.read()
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/api/v1/health").json() == {"status": "ok"}:
+            found = local_client().get(f"http://127.0.0.1:{port}/api/v1/health")
+            if found.json() == {"status": "ok"}:
                 return
         except httpx.TransportError:
             pass

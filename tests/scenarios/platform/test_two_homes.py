@@ -20,7 +20,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import HandClock, platform_on
-from tests.support import free_port
+from tests.support import free_port, local_client
 
 pytestmark = pytest.mark.server
 DATABASE = "two-homes"
@@ -125,7 +125,7 @@ def mlflow(tmp_path):
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health", trust_env=False).is_success
+        return local_client().get(f"{address}/health").is_success
     except httpx.HTTPError:
         return False
 
