@@ -12,7 +12,9 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from alerting.ports import EventRow
+from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
+from alerting.usecases.evaluation.reprocess import announce_evaluation
 from alerting.usecases.notification.deliver import deliver_due, deliver_now
 
 if TYPE_CHECKING:
@@ -93,7 +95,9 @@ class Evaluator:
     def follow(self) -> None:
         """Note what other processes store, as the API does: by their arrival records."""
         for parts in self._platform.arrivals.written_by_others(self._stopped.is_set):
-            self._follows.set()
+            if not self._follows.is_set():
+                self._announce()
+                self._follows.set()
             if parts:
                 with self._lock:
                     self._arrived.add_parts(parts)
@@ -102,6 +106,12 @@ class Evaluator:
                 self._evaluated.set()
         self._follows.set()  # the store names no other process
         self._stopped.wait(PAUSE_AFTER_FAULT_S)
+
+    def _announce(self) -> None:
+        """Record that targets are evaluated from now on: of rows that are stored before the first
+        evaluation of a plant there is no arrival record, so that no other process hears of them."""
+        targets = current_plan(self._platform).targets
+        announce_evaluation(self._platform.arrivals, targets, self._platform.clock.now())
 
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""

@@ -9,8 +9,11 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.late import LatePart
+from alerting.stream.evaluator import Evaluator
+from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from tests.builders import at, oven
+from tests.builders import at, oven, too_hot
+from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.server
 
@@ -66,3 +69,28 @@ def test_it_ends_when_it_is_stopped(stores):
     next(told)
     stopped.append(True)
     assert list(told) == []
+
+
+def test_the_first_rows_of_a_plant_are_evaluated_by_one_process_that_another_one_stores(
+    real_server,
+):
+    """Nothing was evaluated before them, so no row was ever late."""
+    with (
+        open_stores(real_server, "first-of-others", prepare=True) as one,
+        open_stores(real_server, "first-of-others") as other,
+    ):
+        platform = platform_on(one, [Mailbox("mail")], HandClock(at(0)))
+        platform.assets.store_assets([oven()])
+        apply(platform, [too_hot()], "engineer", at(0), "test")
+        evaluator = Evaluator(platform)
+        try:
+            evaluator.start()
+            platform.clock.instant = at(2)
+            add_readings(other, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(2))
+            end = time.monotonic() + 60
+            while not platform.episodes.find():
+                assert time.monotonic() < end, "the evaluator never heard of the rows"
+                time.sleep(0.05)
+        finally:
+            evaluator.close()
+            one.database.client.drop_database("first-of-others")
