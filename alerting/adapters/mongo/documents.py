@@ -50,6 +50,7 @@ from alerting.episodes.episode import (
     Transition,
 )
 from alerting.notifications.notification import Notification
+from alerting.ports import PlatformAlert, Training
 from alerting.readings.instants import duration_millis, whole_millis
 from alerting.reporting.life.differences import Difference
 
@@ -85,6 +86,8 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     OutcomeRecord: ("reason",),
     Notification: ("reason",),
     Difference: ("why",),
+    Training: ("failure",),
+    PlatformAlert: ("reason",),
 }
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import FeaturePlan
@@ -155,9 +156,12 @@ def finish_challenger(
     validation = dataset.part == "validation"
     measured = dataset.measured_in("validation")
     if not measured.any():
-        raise UserError(
-            f"{dataset.definition}: the validation period has no rows; use a longer history or a "
-            "larger periods.validation"
+        raise TrainingRefused(
+            dataset.definition,
+            translatable(
+                "the validation period has no rows; use a longer history or a larger "
+                "periods.validation"
+            ),
         )
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
