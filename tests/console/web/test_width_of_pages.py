@@ -110,9 +110,8 @@ def test_money_and_the_figures_of_each_alert_fit_on_a_phone_with_the_name_of_eac
             table = f"document.querySelector('.{name}')"
             assert page.evaluate(f"{table}.scrollWidth <= {table}.parentElement.clientWidth"), name
         table = "document.querySelector('.plant-alerts')"
-        named = page.evaluate(
-            f"[...{table}.querySelectorAll('td.n')].map(e => getComputedStyle(e, '::before').content)"
-        )
+        cells = f"[...{table}.querySelectorAll('td.n')]"
+        named = page.evaluate(f"{cells}.map(e => getComputedStyle(e, '::before').content)")
         assert len({*named}) == 5
         assert "none" not in named
 
