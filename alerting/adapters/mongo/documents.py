@@ -84,7 +84,7 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     EarlierAdvice: ("message",),
     Transition: ("reason",),
     OutcomeRecord: ("reason",),
-    Notification: ("reason",),
+    Notification: ("reason", "error"),
     Difference: ("why",),
     Training: ("failure",),
     PlatformAlert: ("reason",),
