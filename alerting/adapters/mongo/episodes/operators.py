@@ -12,6 +12,7 @@ from alerting.adapters.mongo.documents import (
     MongoDatabase,
     fingerprint,
     insert_new,
+    stored_text,
     to_bson,
     to_document,
     upsert,
@@ -25,7 +26,6 @@ from alerting.adapters.mongo.indexes import (
     REVOCATIONS,
 )
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import Translatable, template_document
 from alerting.episodes.episode import Feedback
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert
@@ -185,11 +185,7 @@ class MongoPlatformAlerts:
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         key = f"{kind}|{subject}"
         first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
-        change: Document = {"$set": {"reason": str(reason)}, "$setOnInsert": first}
-        if isinstance(reason, Translatable) and reason.values:
-            change["$set"]["reason_template"] = template_document(reason)
-        else:
-            change["$unset"] = {"reason_template": ""}
+        change = {"$set": stored_text("reason", reason), "$setOnInsert": first}
         upsert(lambda: self._alerts.update_one({"open_key": key}, change, upsert=True))
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:
