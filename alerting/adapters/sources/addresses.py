@@ -13,7 +13,7 @@ from alerting.definitions.sources.streamed import Tls
 from alerting.definitions.wording.language import template, translatable
 
 CONNECT_S = 10
-WORDS = (template("source"), template("sink"))
+ADDRESSED = (template("source"), template("sink"))
 """What may have an address, for other languages."""
 
 
