@@ -20,7 +20,7 @@ from alerting.definitions.wording.language import LANGUAGES
 from alerting.kinds.registry import definition_types
 
 PACKAGE = Path(__file__).parents[1] / "alerting"
-IN_ENGLISH = ("cli", "demo", "local", "stream")
+IN_ENGLISH = ("cli", "demo", "local")
 """Folders whose texts are those of commands, which are in English."""
 FOLDER = PACKAGE / "definitions" / "wording"
 ONE = frozenset({"translatable", "template", "say"})

@@ -109,6 +109,14 @@ class Unreachable(UserError):
     """Error: what a user's input needs is away, such as the archive; it can succeed later."""
 
 
+class TrainingRefused(UserError):
+    """Refusal of a training of a definition. `reason`: without the name of the definition."""
+
+    def __init__(self, definition: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(translatable("{name}: {text}", name=definition, text=reason))
+
+
 class DocumentRefused(UserError):
     """Refusal of a whole document because of its faults. The first `MOST_FAULTS` are named."""
 

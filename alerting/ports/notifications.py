@@ -54,6 +54,7 @@ class DeliveryFailed(Exception):
 
     def __init__(self, reason: str, permanent: bool = False, status: int | None = None) -> None:
         super().__init__(reason)
+        self.reason = reason
         self.permanent = permanent
         self.status = status
 

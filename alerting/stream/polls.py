@@ -19,6 +19,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.source import PolledFields
+from alerting.definitions.wording.language import translatable
 from alerting.stream.share import owner
 from alerting.usecases.sources.documents import read_sources
 
@@ -151,7 +152,7 @@ class PollService:
                 every = min(every, LOOK_S)
             one.read_at = time.monotonic()
         except UserError as refusal:
-            fault = str(refusal)
+            fault = refusal.message
         except (PyMongoError, DatabaseDown) as error:
             fault = f"the database does not answer: {first_line(error)}"
         finally:
@@ -175,6 +176,8 @@ class PollService:
             # of a client library; its text can hold the address, with a password
             if is_outage(error):
                 raise
-            fault = f"source {name}: cannot be read: {type(error).__name__}"
+            fault = translatable(
+                "source {name}: cannot be read: {fault}", name=name, fault=type(error).__name__
+            )
             self._platform.deliveries.set_fault(name, fault)
             raise UserError(fault) from None

@@ -228,7 +228,7 @@ class StreamService:
         try:
             batch = found.batch(self._states[name].is_waiting)
         except UserError as fault:
-            self._happen(name, "broken", str(fault))
+            self._happen(name, "broken", fault.message)
             return
         if not batch:
             if not found.waiting:
@@ -239,7 +239,7 @@ class StreamService:
         except TooManyDead as fault:
             _log.warning("paused: %s", fault)
             found.waiting = [*batch, *found.waiting]
-            self._happen(name, "full", str(fault))
+            self._happen(name, "full", fault.message)
             return
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
@@ -332,7 +332,7 @@ class StreamService:
             case "note_opening" | "note_read":
                 deliveries.note_read(name, effect.at)
             case "note_gap":
-                deliveries.record_loss(name, SourceLoss(str(effect.why)), self._now)
+                deliveries.record_loss(name, SourceLoss(effect.why or ""), self._now)
             case "drop_rest":
                 found = self._connections[name]
                 if count := found.drop_rest():
@@ -352,7 +352,7 @@ class StreamService:
             now = self._platform.clock.now
             stream = brokers.open_stream(source.kind, source, address, now, earlier)
         except UserError as fault:
-            return str(fault)
+            return fault.message
         except Exception as fault:
             # of a client library; its text can hold the address, with a password
             if is_outage(fault):

@@ -18,6 +18,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sinks.receivers import SinkServer, Surroundings, open_receiver
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sinks.sink import Sink
+from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import (
     NoChangeFeed,
     PositionLost,
@@ -50,6 +51,8 @@ SELECT_S = 30.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 _STOP_S = 8.0
+_NO_CHANGES = template("the database gives no changes to its user: {reason}")
+_FAILS = template("the delivery fails: {fault}")
 _log = logging.getLogger(__name__)
 
 
@@ -156,15 +159,15 @@ class SinkThread:
             except DeliveredElsewhere:
                 reason = None
             except (ReceiverAway, UserError) as fault:
-                reason = str(fault).removeprefix(f"sink {self.sink.name}: ")
+                reason = _reason_of(fault, self.sink.name)
             except NoChangeFeed as fault:
-                reason = f"the database gives no changes to its user: {fault}"
+                reason = translatable(_NO_CHANGES, reason=str(fault))
             except (PyMongoError, DatabaseDown) as fault:
                 _log.warning("sink %s: the database does not answer: %s", self.sink.name, fault)
                 reason = None
             except Exception as fault:
                 # of a client library; its text can hold the address, with a password
-                reason = f"the delivery fails: {type(fault).__name__}"
+                reason = translatable(_FAILS, fault=type(fault).__name__)
             if reason is not None:
                 _log.warning("sink %s: %s; trying again in %.1f s", self.sink.name, reason, wait)
                 with suppress(PyMongoError, DatabaseDown):
@@ -269,3 +272,8 @@ def _gathered(reader: SinkReader) -> SinkChanges:
         found = reader.next(AT_ONCE)
         changes += found.changes
     return SinkChanges(changes, found.position, found.read_at, found.is_all)
+
+
+def _reason_of(fault: Exception, sink: str) -> str:
+    text = fault.args[0] if fault.args else ""
+    return text if isinstance(text, Translatable) else str(fault).removeprefix(f"sink {sink}: ")

@@ -106,7 +106,7 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
 )
 def record_failure(name: str) -> None:
     """Record the failed tasks of the run as the reason, unless the step has recorded its own."""
-    from alerting.usecases.training.due import end_run
+    from alerting.usecases.training.due import end_run, failed_in_airflow
 
     context = get_current_context()
     dag_id = context["dag"].dag_id
@@ -118,8 +118,7 @@ def record_failure(name: str) -> None:
             platform,
             name,
             run,
-            f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has "
-            "the cause",
+            failed_in_airflow(failed, run, dag_id),
         )
 
 
@@ -142,7 +141,7 @@ def find_due() -> list[dict[str, str]]:
 
 def _may_start(platform: "Platform", due: "DueTraining") -> bool:
     """Return whether the DAG exists without such a run; one without a record has failed."""
-    from alerting.usecases.training.due import end_run
+    from alerting.usecases.training.due import end_run, ended_in_airflow
 
     ti = get_current_context()["ti"]
     dag_id = f"train__{due.definition}"
@@ -163,7 +162,7 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
             platform,
             due.definition,
             due.run,
-            f"the run {due.run} ended in Airflow ({state}) without a decision",
+            ended_in_airflow(due.run, state),
         )
     return False
 

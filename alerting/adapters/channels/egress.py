@@ -12,6 +12,7 @@ from typing import Any
 
 from alerting.adapters.channels.public_addresses import Address, is_public, meant
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 
 SETTING = "ALERTING_EGRESS_ALLOW"
@@ -23,7 +24,13 @@ class EgressRefused(DeliveryFailed):
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
-            f"{host} may not be reached: {why}; allow it with {SETTING}", permanent=True
+            translatable(
+                "{host} may not be reached: {why}; allow it with {setting}",
+                host=host,
+                why=why,
+                setting=SETTING,
+            ),
+            permanent=True,
         )
 
 
@@ -57,12 +64,14 @@ class Egress:
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:
-            raise DeliveryFailed(f"{host} is not known to the name service") from fault
+            raise DeliveryFailed(
+                translatable("{host} is not known to the name service", host=host)
+            ) from fault
         addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
         for address in addresses:
             self.check(host, address)
         if not addresses:
-            raise DeliveryFailed(f"{host} has no address")
+            raise DeliveryFailed(translatable("{host} has no address", host=host))
         return addresses[0]
 
     def check(self, host: str, address: str) -> None:
@@ -70,7 +79,7 @@ class Egress:
         try:
             reached = [where for where in meant(address) if not self._has(where)]
         except ValueError:
-            raise EgressRefused(host, "it is not an address") from None
+            raise EgressRefused(host, translatable("it is not an address")) from None
         if not reached:
             return
         name = host.lower().rstrip(".")
@@ -78,10 +87,12 @@ class Egress:
             return
         listed = any(fnmatchcase(name, pattern) for pattern in self._names)
         if (self._names or self._networks) and not listed:
-            raise EgressRefused(host, "it is not on the list")
+            raise EgressRefused(host, translatable("it is not on the list"))
         for where in reached:
             if not is_public(where):
-                raise EgressRefused(host, f"{where} is not a public address")
+                raise EgressRefused(
+                    host, translatable("{address} is not a public address", address=str(where))
+                )
 
     def _has(self, where: Address) -> bool:
         return any(

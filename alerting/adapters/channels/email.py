@@ -13,12 +13,16 @@ from html import escape
 from typing import Any
 
 from alerting.adapters.channels.egress import Egress
-from alerting.definitions.wording.language import language
+from alerting.definitions.wording.language import language, template, translatable
 from alerting.ports import DeliveryFailed, Message, Picture
 from alerting.settings.delivery import Smtp
 
 TIMEOUT_S = 10.0
 WIDTH_PX = 640
+
+
+_REFUSES = template("mail server {host} refuses it ({code})")
+_DEFERS = template("mail server {host} defers it ({code})")
 
 
 class EmailChannel:
@@ -63,12 +67,20 @@ class EmailChannel:
             ) from None
         except smtplib.SMTPAuthenticationError as refused:
             raise DeliveryFailed(
-                f"mail server {self._server.host} refuses user or password ({refused.smtp_code})"
+                translatable(
+                    "mail server {host} refuses user or password ({code})",
+                    host=self._server.host,
+                    code=refused.smtp_code,
+                )
             ) from None
         except smtplib.SMTPResponseException as refused:
             raise self._delivery_failure(refused.smtp_code) from None
         except (OSError, smtplib.SMTPException) as fault:
-            raise DeliveryFailed(f"mail server {self._server.host}: {_message(fault)}") from None
+            raise DeliveryFailed(
+                translatable(
+                    "mail server {host}: {fault}", host=self._server.host, fault=_message(fault)
+                )
+            ) from None
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
@@ -92,7 +104,7 @@ class EmailChannel:
     def _delivery_failure(self, code: int) -> DeliveryFailed:
         permanent = 500 <= code < 600
         return DeliveryFailed(
-            f"mail server {self._server.host} {'refuses' if permanent else 'defers'} it ({code})",
+            translatable(_REFUSES if permanent else _DEFERS, host=self._server.host, code=code),
             permanent,
         )
 
@@ -214,11 +226,13 @@ def _digest(text: str) -> str:
 
 def _message(fault: Exception) -> str:
     if isinstance(fault, ssl.SSLError):
-        return "no trusted TLS connection"
+        return translatable("no trusted TLS connection")
     if isinstance(fault, TimeoutError):
-        return "no answer in time"
+        return translatable("no answer in time")
     if isinstance(fault, smtplib.SMTPServerDisconnected):
-        return "the connection broke, or the server did not answer in time"
+        return translatable("the connection broke, or the server did not answer in time")
     if isinstance(fault, smtplib.SMTPNotSupportedError):
-        return "the server offers no STARTTLS or no login"
-    return "no connection" if isinstance(fault, ConnectionError) else type(fault).__name__
+        return translatable("the server offers no STARTTLS or no login")
+    if isinstance(fault, ConnectionError):
+        return translatable("no connection")
+    return type(fault).__name__

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
+from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed, Message
 from alerting.settings.home import home_errors
 
@@ -28,7 +29,9 @@ class LogChannel:
         try:
             self._write(_line(message))
         except OSError as fault:
-            raise DeliveryFailed(f"the log cannot be written: {fault}") from fault
+            raise DeliveryFailed(
+                translatable("the log cannot be written: {fault}", fault=str(fault))
+            ) from fault
 
 
 def append_to(path: Path | None) -> Callable[[str], None]:

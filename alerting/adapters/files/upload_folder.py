@@ -5,15 +5,17 @@ Of each import a folder with its id as name: the file, and beside it the lines t
 
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from alerting.adapters.files.events import EventColumns, EventsFile
 from alerting.adapters.files.readings import ReadingsFile
-from alerting.adapters.files.rejects import RejectsFile
+from alerting.adapters.files.rejects import RejectsFile, translated_rejects
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables.opening import open_table
+from alerting.definitions.wording.language import Language
 from alerting.ports import ImportChoices, ImportJob
 from alerting.usecases.ingestion.sources import Reject
 from alerting.usecases.ingestion.tables import What
@@ -21,6 +23,7 @@ from alerting.usecases.ingestion.tables import What
 IMPORT_ID = "[0-9a-f]{12}"
 _FILE = "file"
 _REJECTS = "rejects.csv"
+_TEMPLATES = "rejects.templates"
 _OF_EVENTS = (("type", "start"), ("type", "end"))
 """Titles that together show that the lines of a file are events."""
 
@@ -95,7 +98,13 @@ class UploadFolder:
     def rejects(self, job: ImportJob) -> AbstractContextManager[Reject | None]:
         if not job.choices.skip_bad:
             return nullcontext()
-        return RejectsFile(self.rejects_file(job.id), self.file(job.id))
+        templates = self._import_folder(job.id) / _TEMPLATES
+        return RejectsFile(self.rejects_file(job.id), self.file(job.id), templates)
+
+    def translated_rejects(self, id: str, language: Language) -> Iterator[str]:
+        """Yield the lines that an import rejected, as CSV with the reasons in a language."""
+        templates = self._import_folder(id) / _TEMPLATES
+        return translated_rejects(self.rejects_file(id), templates, language)
 
     def shorten(self, job: ImportJob, text: str) -> str:
         return text.replace(str(self.file(job.id)), job.name)

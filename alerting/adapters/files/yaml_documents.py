@@ -12,7 +12,7 @@ from alerting.definitions.wording.language import template, translatable
 
 _LARGEST_FILE = 50_000_000
 _DEEPEST = 50
-_TOO_DEEP = f"is nested too deeply; at most {_DEEPEST} levels are allowed"
+_TOO_DEEP = translatable("is nested too deeply; at most {most} levels are allowed", most=_DEEPEST)
 _MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
@@ -88,7 +88,7 @@ def parse_yaml(text: str, origin: str, most_nodes: int = _MOST_NODES) -> list[An
             )
         ) from error
     except RecursionError as error:
-        raise UserError(f"{origin}: {_TOO_DEEP}") from error
+        raise UserError(translatable("{name}: {text}", name=origin, text=_TOO_DEEP)) from error
     except (ValueError, OverflowError, TypeError) as error:  # e.g. 2026-02-31
         raise UserError(
             translatable(
@@ -106,7 +106,7 @@ def parse_json(text: str, origin: str) -> Any:
         found = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
         _check_json(found, 0)
     except RecursionError as error:
-        raise UserError(f"{origin}: {_TOO_DEEP}") from error
+        raise UserError(translatable("{name}: {text}", name=origin, text=_TOO_DEEP)) from error
     except ValueError as error:  # also of `json`, with line and column
         raise UserError(f"{origin}: is not legal JSON: {error}") from error
     return found
@@ -145,7 +145,10 @@ def _check_json(value: Any, depth: int) -> None:
 def _unstorable(text: str) -> str | None:
     for character in text:
         if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
-            return f"holds U+{ord(character):04X}, which is not a legal character of a text"
+            return translatable(
+                "holds {character}, which is not a legal character of a text",
+                character=f"U+{ord(character):04X}",
+            )
     return None
 
 
@@ -164,7 +167,7 @@ def _documents(text: str, origin: str, most_nodes: int) -> Iterator[Any]:
 def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) -> int:
     """Return the number of nodes in a node. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
-        raise UserError(f"{origin}: line {_line(node)}: {_TOO_DEEP}")
+        raise _at_line(node, origin, _TOO_DEEP)
     if id(node) in sizes:
         return sizes[id(node)]
     size = 1
@@ -175,7 +178,7 @@ def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) 
             _check_keys(node, origin)
         size += sum(_size(below, origin, most, sizes, depth + 1) for below in _below(node))
     if size > most:
-        raise UserError(f"{origin}: line {_line(node)}: unfolds to more than {most} values")
+        raise _at_line(node, origin, translatable("unfolds to more than {most} values", most=most))
     sizes[id(node)] = size
     return size
 
@@ -202,7 +205,7 @@ def _check_scalar(node: Any, origin: str) -> None:
             )
         )
     if (wrong := _unstorable(node.value)) is not None:
-        raise UserError(f"{origin}: line {_line(node)}: {wrong}")
+        raise _at_line(node, origin, wrong)
 
 
 def _check_keys(node: Any, origin: str) -> None:
@@ -220,6 +223,12 @@ def _check_keys(node: Any, origin: str) -> None:
                     )
                 )
             lines[key.tag, key.value] = _line(key)
+
+
+def _at_line(node: Any, origin: str, fault: str) -> UserError:
+    return UserError(
+        translatable("{origin}: line {line}: {fault}", origin=origin, line=_line(node), fault=fault)
+    )
 
 
 def _line(node: Any) -> int:

@@ -50,6 +50,14 @@ from alerting.episodes.episode import (
     Transition,
 )
 from alerting.notifications.notification import Notification
+from alerting.ports import (
+    DeadMessage,
+    FileMark,
+    PlatformAlert,
+    SinkProgress,
+    SourceProgress,
+    Training,
+)
 from alerting.readings.instants import duration_millis, whole_millis
 from alerting.reporting.life.differences import Difference
 
@@ -83,8 +91,14 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     EarlierAdvice: ("message",),
     Transition: ("reason",),
     OutcomeRecord: ("reason",),
-    Notification: ("reason",),
+    Notification: ("reason", "error"),
     Difference: ("why",),
+    Training: ("failure",),
+    PlatformAlert: ("reason",),
+    SourceProgress: ("fault", "last_refused", "last_lost"),
+    FileMark: ("fault",),
+    DeadMessage: ("reason",),
+    SinkProgress: ("fault",),
 }
 
 
@@ -96,6 +110,13 @@ def to_document(value: Any) -> Document:
 def to_bson(value: Any) -> Any:
     """Return any value of the platform in a form that BSON can store."""
     return _CONVERTER.unstructure(value)
+
+
+def stored_text(field: str, text: str | None) -> Document:
+    """Return the fields that store a text: English, and beside it template and values for other
+    languages, None without any."""
+    template = template_document(text) if isinstance(text, Translatable) and text.values else None
+    return {field: None if text is None else str(text), field + _TEMPLATE: template}
 
 
 def from_document(cls: type[T], document: Document) -> T:

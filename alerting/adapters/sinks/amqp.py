@@ -14,6 +14,7 @@ from alerting.adapters.sinks.topics import topic_of
 from alerting.adapters.sources.addresses import read_address
 from alerting.adapters.sources.amqp import PORTS, connection_parameters, reason_of
 from alerting.definitions.sinks.sink import AmqpSink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _PRECONDITION_FAILED = 406  # e.g. of a message that is too large
@@ -39,7 +40,9 @@ class AmqpReceiver:
                 self.close()
                 raise
         except AMQPError as error:
-            raise ReceiverAway(f"the broker refuses: {reason_of(error)}") from error
+            raise ReceiverAway(
+                translatable("the broker refuses: {reason}", reason=reason_of(error))
+            ) from error
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         for one in messages:
@@ -49,7 +52,9 @@ class AmqpReceiver:
         try:
             self._connection.process_data_events(0)
         except AMQPError as error:
-            raise ReceiverAway(f"the broker ended the connection: {reason_of(error)}") from error
+            raise ReceiverAway(
+                translatable("the broker ended the connection: {reason}", reason=reason_of(error))
+            ) from error
 
     def probe(self, message: SinkMessage) -> str:
         answer = self._publish(message)
@@ -81,11 +86,15 @@ class AmqpReceiver:
             return Answer("failed", "the broker cannot take it now, e.g. because a queue is full")
         except ChannelClosedByBroker as error:
             if error.reply_code != _PRECONDITION_FAILED:
-                raise ReceiverAway(f"the broker refuses: {error.reply_text}") from error
+                raise ReceiverAway(
+                    translatable("the broker refuses: {reason}", reason=str(error.reply_text))
+                ) from error
             self._channel = self._open_channel()
             return Answer("refused", f"the broker refuses: {error.reply_text}")
         except AMQPError as error:
-            raise ReceiverAway(f"the connection is lost: {reason_of(error)}") from error
+            raise ReceiverAway(
+                translatable("the connection is lost: {reason}", reason=reason_of(error))
+            ) from error
         return ACCEPTED
 
     def _open_channel(self) -> Any:

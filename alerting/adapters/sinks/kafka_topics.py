@@ -15,6 +15,7 @@ from alerting.adapters.sources.addresses import CONNECT_S, read_address
 from alerting.adapters.sources.kafka_topics import PORTS, connection_options
 from alerting.definitions.faults import first_line
 from alerting.definitions.sinks.sink import KafkaSink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _REFUSALS = (MessageSizeTooLargeError, InvalidTopicError)
@@ -43,7 +44,9 @@ class KafkaReceiver:
                 request_timeout_ms=2 * CONNECT_S * 1000,
             )
         except KafkaError as error:
-            raise ReceiverAway(f"no broker answers: {first_line(error)}") from error
+            raise ReceiverAway(
+                translatable("no broker answers: {reason}", reason=first_line(error))
+            ) from error
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         """Yield an answer for each message. All are on their way before the first answer; after
@@ -77,7 +80,9 @@ class KafkaReceiver:
         except _REFUSALS as error:
             return Answer("refused", first_line(error))
         except KafkaError as error:
-            raise ReceiverAway(f"no broker takes messages: {first_line(error)}") from error
+            raise ReceiverAway(
+                translatable("no broker takes messages: {reason}", reason=first_line(error))
+            ) from error
 
 
 def _answer(future: Any) -> Answer:
@@ -86,5 +91,7 @@ def _answer(future: Any) -> Answer:
     except _REFUSALS as error:
         return Answer("refused", first_line(error))
     except KafkaError as error:
-        raise ReceiverAway(f"no broker takes messages: {first_line(error)}") from error
+        raise ReceiverAway(
+            translatable("no broker takes messages: {reason}", reason=first_line(error))
+        ) from error
     return ACCEPTED

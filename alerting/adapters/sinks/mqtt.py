@@ -16,6 +16,7 @@ from alerting.adapters.sinks.topics import topic_of
 from alerting.adapters.sources.addresses import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
 from alerting.definitions.sinks.sink import MqttSink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 100
@@ -47,10 +48,12 @@ class MqttReceiver:
         try:
             self._client.connect(host, port, keepalive=15, clean_start=True)
         except OSError as fault:
-            raise ReceiverAway(f"the broker cannot be reached: {fault}") from fault
+            raise ReceiverAway(
+                translatable("the broker cannot be reached: {reason}", reason=str(fault))
+            ) from fault
         self._client.loop_start()
         try:
-            self._wait_for(0, "sign-in")
+            self._wait_for(0, translatable("sign-in"))
         except ReceiverAway:
             self.close()
             raise
@@ -63,7 +66,7 @@ class MqttReceiver:
 
     def keep_alive(self) -> None:
         if not self._client.is_connected():
-            raise ReceiverAway("the broker ended the connection")
+            raise ReceiverAway(translatable("the broker ended the connection"))
 
     def probe(self, message: SinkMessage) -> str:
         (answer,) = self.send([message])
@@ -95,11 +98,15 @@ class MqttReceiver:
         except ValueError as fault:  # a topic or payload that MQTT cannot carry
             return Answer("refused", str(fault))
         if done.rc != mqtt.MQTT_ERR_SUCCESS:
-            raise ReceiverAway(f"the connection to the broker is lost: {done.rc.name}")
+            raise ReceiverAway(
+                translatable(
+                    "the connection to the broker is lost: {reason}", reason=str(done.rc.name)
+                )
+            )
         return int(done.mid)
 
     def _answer(self, mid: int) -> Answer:
-        code = self._wait_for(mid, "acknowledgement")
+        code = self._wait_for(mid, translatable("acknowledgement"))
         if code.value < _REFUSED:
             return ACCEPTED
         reason = f"the broker answers: {code}"
@@ -112,9 +119,15 @@ class MqttReceiver:
             try:
                 number, code = self._events.get(timeout=max(until - time.monotonic(), 0.001))
             except Empty:
-                raise ReceiverAway(f"no {what} of the broker within {CONNECT_S} s") from None
+                raise ReceiverAway(
+                    translatable(
+                        "no {what} of the broker within {seconds} s", what=what, seconds=CONNECT_S
+                    )
+                ) from None
             if number is None:
-                raise ReceiverAway(f"the broker ended the connection: {code}")
+                raise ReceiverAway(
+                    translatable("the broker ended the connection: {reason}", reason=str(code))
+                )
             self._answers[number] = code
         return self._answers.pop(mid)
 

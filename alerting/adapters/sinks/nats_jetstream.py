@@ -16,6 +16,7 @@ from alerting.adapters.sources.addresses import CONNECT_S, Address, read_address
 from alerting.adapters.sources.nats_jetstream import PORTS, connect_nats
 from alerting.definitions.faults import first_line
 from alerting.definitions.sinks.sink import NatsSink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 T = TypeVar("T")
@@ -64,7 +65,9 @@ class NatsReceiver:
             return self._loop.run_until_complete(work)
         except (Error, TimeoutError, OSError) as error:
             reason = self._faults[-1] if self._faults else first_line(error)
-            raise ReceiverAway(f"the server does not answer: {reason}") from error
+            raise ReceiverAway(
+                translatable("the server does not answer: {reason}", reason=str(reason))
+            ) from error
 
     async def _open(self, server: Address) -> None:
         self._client = await connect_nats(self._sink, server, self._note)
@@ -79,9 +82,13 @@ class NatsReceiver:
         except MaxPayloadError as error:
             return Answer("refused", first_line(error))
         except (NoStreamResponseError, NoRespondersError) as error:
-            raise ReceiverAway(f"no stream stores the subject {subject}: make one") from error
+            raise ReceiverAway(
+                translatable("no stream stores the subject {subject}: make one", subject=subject)
+            ) from error
         except ServiceUnavailableError as error:
-            raise ReceiverAway(f"the stream cannot store now: {first_line(error)}") from error
+            raise ReceiverAway(
+                translatable("the stream cannot store now: {reason}", reason=first_line(error))
+            ) from error
         except APIError as error:
             reason = f"the stream answers: {error.description}"
             return Answer("refused" if error.code == 400 else "failed", reason)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alerting.adapters.sinks.sql import COLUMNS, rows_of
 from alerting.deferred import pa, pq
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ class ParquetReceiver:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ReceiverAway(f"{sink.folder} cannot be made: {error.strerror}") from error
+            raise ReceiverAway(
+                translatable(
+                    "{folder} cannot be made: {reason}",
+                    folder=str(sink.folder),
+                    reason=str(error.strerror),
+                )
+            ) from error
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         files: dict[tuple[SinkContent, str], list[SinkMessage]] = {}
@@ -52,7 +59,13 @@ class ParquetReceiver:
             path.write_text(message.key, encoding="utf-8")
             path.unlink()
         except OSError as error:
-            raise ReceiverAway(f"{self._folder} cannot be written: {error.strerror}") from error
+            raise ReceiverAway(
+                translatable(
+                    "{folder} cannot be written: {reason}",
+                    folder=str(self._folder),
+                    reason=str(error.strerror),
+                )
+            ) from error
         return f"{self._folder} can be written; no file was left"
 
     def close(self) -> None:
@@ -69,7 +82,13 @@ class ParquetReceiver:
             pq.write_table(table, beside)
             beside.replace(path)
         except OSError as error:
-            raise ReceiverAway(f"{path} cannot be written: {error.strerror or error}") from error
+            raise ReceiverAway(
+                translatable(
+                    "{folder} cannot be written: {reason}",
+                    folder=str(path),
+                    reason=str(error.strerror or error),
+                )
+            ) from error
 
 
 def _schema(content: SinkContent) -> Any:

@@ -10,6 +10,7 @@ from alerting.adapters.channels.egress import Egress
 from alerting.adapters.sources.secrets import Resolve
 from alerting.definitions.faults import UserError
 from alerting.definitions.sinks.sink import Sink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ReceiverAway, SinkClient
 
 if TYPE_CHECKING:
@@ -62,12 +63,19 @@ def open_receiver(sink: Sink, surroundings: Surroundings) -> SinkClient:
         opened: SinkClient = getattr(import_module(module), name)(sink, surroundings)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"sink {sink.name}: the client of {sink.kind} is not installed ({error.name}): "
-            f"pip install 'alerting[{_EXTRAS.get(sink.kind, sink.kind)}]'"
+            translatable(
+                "sink {name}: the client of {kind} is not installed ({module}): {remedy}",
+                name=sink.name,
+                kind=sink.kind,
+                module=str(error.name),
+                remedy=f"pip install 'alerting[{_EXTRAS.get(sink.kind, sink.kind)}]'",
+            )
         ) from error
     except (UserError, ReceiverAway):
         raise
     except Exception as error:
         # of any client library; its text can hold the address, with a password
-        raise ReceiverAway(f"the connection fails: {type(error).__name__}") from error
+        raise ReceiverAway(
+            translatable("the connection fails: {reason}", reason=str(type(error).__name__))
+        ) from error
     return opened

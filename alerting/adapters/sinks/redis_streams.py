@@ -12,6 +12,7 @@ from alerting.adapters.sinks.topics import topic_of
 from alerting.adapters.sources.redis_streams import connect_redis, redis_server
 from alerting.definitions.faults import first_line
 from alerting.definitions.sinks.sink import RedisSink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _AT_ONCE = 100
@@ -40,7 +41,9 @@ class RedisReceiver:
         try:
             self._redis.ping()
         except redis.RedisError as error:
-            raise ReceiverAway(f"the server does not answer: {first_line(error)}") from error
+            raise ReceiverAway(
+                translatable("the server does not answer: {reason}", reason=first_line(error))
+            ) from error
 
     def probe(self, message: SinkMessage) -> str:
         (answer,) = self._add([message])
@@ -61,7 +64,9 @@ class RedisReceiver:
         try:
             answers = pipeline.execute(raise_on_error=False)
         except redis.RedisError as error:
-            raise ReceiverAway(f"the connection is lost: {first_line(error)}") from error
+            raise ReceiverAway(
+                translatable("the connection is lost: {reason}", reason=first_line(error))
+            ) from error
         for answer in answers:
             yield _read(answer)
 
@@ -71,5 +76,5 @@ def _read(answer: Any) -> Answer:
         return ACCEPTED
     text = first_line(answer)
     if not isinstance(answer, redis.ResponseError) or not text.startswith(_OF_THIS):
-        raise ReceiverAway(f"the server answers: {text}")
+        raise ReceiverAway(translatable("the server answers: {reason}", reason=str(text)))
     return Answer("refused", f"the server answers: {text}")

@@ -47,7 +47,7 @@ def answer_of(post: Callable[[], None]) -> Answer:
         post()
     except DeliveryFailed as fault:
         if fault.status is None or fault.status in _REFUSED_ALL:
-            raise ReceiverAway(str(fault)) from fault
+            raise ReceiverAway(fault.reason) from fault
         return Answer("refused" if fault.permanent else "failed", str(fault))
     return ACCEPTED
 

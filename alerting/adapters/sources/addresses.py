@@ -10,8 +10,11 @@ from urllib.parse import unquote, urlsplit
 from alerting.adapters.sources.secrets import require_private
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import Tls
+from alerting.definitions.wording.language import template, translatable
 
 CONNECT_S = 10
+ADDRESSED = (template("source"), template("sink"))
+"""What may have an address, for other languages."""
 
 
 class Encrypted(Protocol):
@@ -61,17 +64,23 @@ def read_address(
         is_one = False
         port = 0
     if not is_one:
-        hint = (
-            f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and "
-            "%3F for ?"
-        )
         raise UserError(
-            f"{source.word} {source.name}: its url is not the address of a broker; {hint}"
+            translatable(
+                "{word} {name}: its url is not the address of a broker; write for example "
+                "{scheme}://user@broker, in a password %2F for /, %23 for # and %3F for ?",
+                word=translatable(source.word),
+                name=source.name,
+                scheme=encrypted,
+            )
         )
     if source.tls is not None and url.scheme == plain:
         raise UserError(
-            f"{source.word} {source.name}: it has `tls`, but its url is not encrypted: write "
-            f"{encrypted}://"
+            translatable(
+                "{word} {name}: it has `tls`, but its url is not encrypted: write {scheme}://",
+                word=translatable(source.word),
+                name=source.name,
+                scheme=encrypted,
+            )
         )
     return Address(
         host=url.hostname or "",
@@ -95,8 +104,16 @@ def tls_context(source: Encrypted) -> ssl.SSLContext:
                 require_private(Path(tls.key))
             context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or "it is no certificate with its key, in PEM"
+        reason = getattr(error, "strerror", None) or translatable(
+            "it is no certificate with its key, in PEM"
+        )
         raise UserError(
-            f"{source.word} {source.name}: tls: {file} cannot be read: {reason}"
+            translatable(
+                "{word} {name}: tls: {file} cannot be read: {reason}",
+                word=translatable(source.word),
+                name=source.name,
+                file=str(file),
+                reason=reason,
+            )
         ) from error
     return context

@@ -8,6 +8,7 @@ from typing import Any
 from alerting.adapters.sources.threaded import Received
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.stream import BrokerMessage, MessageStream
 from alerting.usecases.sources.trial import Look
 
@@ -56,13 +57,19 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
         received: Sequence[Received]
         received, notes = look(source, address, seconds)
     except UserError as fault:
-        text = str(fault)
+        text = fault.message
         raise UserError(
-            text if text.startswith("source ") else f"source {source.name}: {text}"
+            text
+            if text.startswith("source ")
+            else translatable("source {name}: {text}", name=source.name, text=text)
         ) from fault
     except Exception as error:  # of any client library
         raise UserError(
-            f"source {source.name}: the connection to the broker fails: {first_line(error)}"
+            translatable(
+                "source {name}: the connection to the broker fails: {reason}",
+                name=source.name,
+                reason=first_line(error),
+            )
         ) from error
     now = datetime.now(UTC)
     return Look(
@@ -78,5 +85,11 @@ def _function(kind: str, source: StreamedSource, name: str) -> Any:
     except ModuleNotFoundError as error:
         remedy = f"pip install 'alerting[{kind}]'"
         raise UserError(
-            f"source {source.name}: the client of {kind} is not installed ({error.name}): {remedy}"
+            translatable(
+                "source {name}: the client of {kind} is not installed ({module}): {remedy}",
+                name=source.name,
+                kind=kind,
+                module=str(error.name),
+                remedy=remedy,
+            )
         ) from error

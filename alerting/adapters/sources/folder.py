@@ -26,6 +26,7 @@ from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.faults import UserError, storable
 from alerting.definitions.sources.source import FilesSource
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.files import FoundFile
 
 REASON = ".reason.txt"
@@ -60,7 +61,11 @@ class FolderDrop:
             with Path(file.path).open("rb") as content:
                 return hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
-            raise UserError(f"{file.name}: cannot be read: {error.strerror}") from error
+            raise UserError(
+                translatable(
+                    "{file}: cannot be read: {reason}", file=file.name, reason=str(error.strerror)
+                )
+            ) from error
 
     def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
         return ReadingsFile(Path(file.path), self._layout(source, file))

@@ -22,6 +22,7 @@ from alerting.adapters.sources.threaded import (
 )
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import NatsSource
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.stream import subscription
 
 _NEWEST = 100
@@ -95,10 +96,15 @@ class NatsClient:
             self.close()
             if isinstance(error, NoServersError):
                 raise UserError(
-                    f"the broker does not answer: {self._faults[0] if self._faults else error}"
+                    translatable(
+                        "the broker does not answer: {reason}",
+                        reason=self._faults[0] if self._faults else str(error),
+                    )
                 ) from error
             if isinstance(error, Error):
-                raise UserError(f"the broker refuses: {first_line(error)}") from error
+                raise UserError(
+                    translatable("the broker refuses: {reason}", reason=first_line(error))
+                ) from error
             raise
 
     async def _open(self, server: Address) -> None:
@@ -111,9 +117,14 @@ class NatsClient:
                 self._source.stream or await jetstream.find_stream_name_by_subject(self._topic)
             )
         except NotFoundError:
-            what = self._source.stream or f"with the subject {self._topic}"
+            what = self._source.stream or translatable(
+                "with the subject {topic}", topic=self._topic
+            )
             raise UserError(
-                f"the server has no stream {what}: make it, or name another one in `stream`"
+                translatable(
+                    "the server has no stream {what}: make it, or name another one in `stream`",
+                    what=what,
+                )
             ) from None
 
     async def _bind(self) -> None:
@@ -170,8 +181,10 @@ class NatsClient:
     async def _receive(self, most: int) -> list[Received]:
         if self._client.is_closed or not self._client.is_connected:
             raise UserError(
-                "the connection to the broker is lost: "
-                f"{self._faults[-1] if self._faults else 'it was closed'}"
+                translatable(
+                    "the connection to the broker is lost: {reason}",
+                    reason=self._faults[-1] if self._faults else translatable("it was closed"),
+                )
             )
         if not most:
             await asyncio.sleep(WAIT_S)

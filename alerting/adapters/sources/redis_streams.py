@@ -15,8 +15,9 @@ from redis.retry import Retry
 
 from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
 from alerting.adapters.sources.threaded import WAIT_S, Received, ThreadedStream
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.streamed import RedisSource
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.stream import subscription
 
 IDLE_MS = 60_000
@@ -44,8 +45,11 @@ def redis_server(source: Encrypted, address: str) -> Address:
     server = read_address(source, address, {"redis": 6379, "rediss": 6379}, has_path=True)
     if server.path and not server.path.isdecimal():
         raise UserError(
-            f"{source.word} {source.name}: the path of its url is the number of a database: "
-            "redis://server/0"
+            translatable(
+                "{word} {name}: the path of its url is the number of a database: redis://server/0",
+                word=translatable(source.word),
+                name=source.name,
+            )
         )
     return server
 
@@ -129,8 +133,11 @@ class RedisClient:
             if key not in self._ids and self._matches(key.decode("utf-8", "replace")):
                 if len(self._ids) == MOST_STREAMS:
                     raise UserError(
-                        f"more than {MOST_STREAMS} streams have the topic {self._topic!r}: make it "
-                        "narrower"
+                        translatable(
+                            "more than {most} streams have the topic {topic}: make it narrower",
+                            most=MOST_STREAMS,
+                            topic=shown(self._topic),
+                        )
                     )
                 with suppress(
                     redis.ResponseError

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.sources.mapping import Secret
+from alerting.definitions.wording.language import translatable
 from alerting.settings.secrets import SecretRules
 
 Resolve = Callable[[Secret], str]
@@ -22,8 +23,11 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
             found = environ.get(secret.env, "")
             if not found:
                 raise UserError(
-                    f"the environment variable {secret.env} is not set; the process that connects "
-                    "needs it"
+                    translatable(
+                        "the environment variable {name} is not set; the process that connects "
+                        "needs it",
+                        name=secret.env,
+                    )
                 )
             return found
         if secret.file is not None:
@@ -31,7 +35,11 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
         if connection is None:
             name = secret.airflow_connection
             raise UserError(
-                f"the connection {name!r} is known to Airflow only: the DAG of the source reads it"
+                translatable(
+                    "the connection {name} is known to Airflow only: the DAG of the source reads "
+                    "it",
+                    name=shown(name),
+                )
             )
         return connection(str(secret.airflow_connection))
 
@@ -59,10 +67,16 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserError(
-            f"the file of the secret, {path}, cannot be read: {fault.strerror}"
+            translatable(
+                "the file of the secret, {path}, cannot be read: {reason}",
+                path=str(path),
+                reason=str(fault.strerror),
+            )
         ) from fault
     except UnicodeDecodeError:
-        raise UserError(f"the file of the secret, {path}, is no text in UTF-8") from None
+        raise UserError(
+            translatable("the file of the secret, {path}, is no text in UTF-8", path=str(path))
+        ) from None
     require_private(path)
     return text.strip()
 
@@ -71,5 +85,8 @@ def require_private(path: Path) -> None:
     """Raise UserError if others than its owner may read a file, OSError if it is not there."""
     if path.stat().st_mode & 0o077:
         raise UserError(
-            f"the file of the secret, {path}, may be read by others: run `chmod 600` on it"
+            translatable(
+                "the file of the secret, {path}, may be read by others: run `chmod 600` on it",
+                path=str(path),
+            )
         )

@@ -19,6 +19,7 @@ from alerting.adapters.sources.secrets import Resolve
 from alerting.adapters.sources.sql_sessions import STATEMENT_S, engine_of, leave, read_transaction
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.sources.source import SqlSource
+from alerting.definitions.wording.language import translatable
 from alerting.ports import Records
 
 MOST_BYTES = 16 << 20
@@ -68,14 +69,20 @@ class SqlReader:
                 )
         except SQLAlchemyError as error:
             raise UserError(
-                f"source {source.name}: the database refuses: {_reason(error)}"
+                translatable(
+                    "source {name}: the database refuses: {reason}",
+                    name=source.name,
+                    reason=_reason(error),
+                )
             ) from error
         except TimeoutError as late:
-            hint = (
-                "an index on the cursor column makes the query shorter, a smaller chunk its answer"
-            )
             raise UserError(
-                f"source {source.name}: the database gave {late}, and was left; {hint}"
+                translatable(
+                    "source {name}: the database gave {late}, and was left; an index on the cursor "
+                    "column makes the query shorter, a smaller chunk its answer",
+                    name=source.name,
+                    late=late.args[0] if late.args else str(late),
+                )
             ) from late
         finally:
             engine.dispose()
@@ -108,9 +115,14 @@ def _chunks(
             return
         if rows[0][source.cursor] == newest:
             raise UserError(
-                f"source {source.name}: {source.chunk} rows or more have the {source.cursor} "
-                f"{newest}, so reading cannot go on "
-                "after it: name another column as cursor, or a larger chunk"
+                translatable(
+                    "source {name}: {number} rows or more have the {cursor} {value}, so reading "
+                    "cannot go on after it: name another column as cursor, or a larger chunk",
+                    name=source.name,
+                    number=source.chunk,
+                    cursor=source.cursor,
+                    value=str(newest),
+                )
             )
         last = newest
 
@@ -144,10 +156,14 @@ def _fetch(
             if size >= _MOST_OF_ONE:
                 leave(connection)
                 raise UserError(
-                    f"source {source.name}: the rows with the {source.cursor} "
-                    f"{shown(rows[-1].get(source.cursor))} have more "
-                    f"than {_MOST_OF_ONE >> 20} MB: name another column as cursor, or a query "
-                    "without the large columns"
+                    translatable(
+                        "source {name}: the rows with the {cursor} {value} have more than {most} "
+                        "MB: name another column as cursor, or a query without the large columns",
+                        name=source.name,
+                        cursor=source.cursor,
+                        value=shown(rows[-1].get(source.cursor)),
+                        most=_MOST_OF_ONE >> 20,
+                    )
                 )
         found.close()
         return _Fetched(rows, is_cut=False)
@@ -167,21 +183,34 @@ def _newest_stamp(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
     """Return the last value of the cursor. Raises UserError without a finite, usable one."""
     if source.cursor not in rows[0]:
         raise UserError(
-            f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}"
+            translatable(
+                "source {name}: the rows have no column {cursor}: {columns}",
+                name=source.name,
+                cursor=shown(source.cursor),
+                columns=", ".join(rows[0]),
+            )
         )
     values = [value for row in rows if _is_finite(value := row[source.cursor])]
     if not values:
         found = shown(rows[-1][source.cursor])
         raise UserError(
-            f"source {source.name}: its cursor {source.cursor!r} is {found}, after which nothing "
-            "can come: name a column that "
-            "only increases, or leave such rows out by a query"
+            translatable(
+                "source {name}: its cursor {cursor} is {value}, after which nothing can come: name "
+                "a column that only increases, or leave such rows out by a query",
+                name=source.name,
+                cursor=shown(source.cursor),
+                value=found,
+            )
         )
     if source.overlap is not None and not isinstance(values[-1], datetime):
         raise UserError(
-            f"source {source.name}: its cursor {source.cursor!r} is no instant "
-            f"({shown(values[-1])}), so it can have no overlap: "
-            "name a column of instants as cursor, or leave overlap out"
+            translatable(
+                "source {name}: its cursor {cursor} is no instant ({value}), so it can have no "
+                "overlap: name a column of instants as cursor, or leave overlap out",
+                name=source.name,
+                cursor=shown(source.cursor),
+                value=shown(values[-1]),
+            )
         )
     return values[-1]
 
@@ -260,9 +289,13 @@ def _read_cursor(name: str, text: object) -> Cursor:
             raise ValueError
     except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
         raise UserError(
-            f"source {name}: where it was read to cannot be read ({shown(text)}, field cursor in "
-            "source_progress); read it from "
-            f"its beginning, which stores nothing twice: alerting source backfill {name}"
+            translatable(
+                "source {name}: where it was read to cannot be read ({text}, field cursor in "
+                "source_progress); read it from its beginning, which stores nothing twice: "
+                "alerting source backfill {name}",
+                name=name,
+                text=shown(text),
+            )
         ) from None
     return number
 

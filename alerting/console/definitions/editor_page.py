@@ -31,7 +31,7 @@ from alerting.console.definitions.preview_api import PreviewId, RunningPreviews,
 from alerting.console.definitions.preview_shapes import preview_shape
 from alerting.console.definitions.previews import EditedDraft, PreviewJob, Previews
 from alerting.console.definitions.starts import list_starts, starting_text
-from alerting.console.definitions.views import shown_document
+from alerting.console.definitions.views import asset_titles, shown_document
 from alerting.console.language import language_of
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render, zone_of
@@ -40,6 +40,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 from alerting.usecases.alarm_load.changes import ChangeReview, apply_change, review_change
 from alerting.usecases.backtest.cached_readings import CACHED_S
+from alerting.usecases.backtest.preview import PreviewedAlarms
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
 from alerting.usecases.definitions.sync import ChangedSince, Expected
 
@@ -329,6 +330,7 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
     form = _form_of(editor.draft)
     assets = platform.assets.all() if form else ()
     events = platform.assets.event_types() if form else ()
+    shape = _shape(request, job)
     return render(
         "definitions/editor.html",
         request,
@@ -348,7 +350,8 @@ def _page(request: Request, platform: Platform, editor: Editor) -> str:
         job=job,
         running=job is not None and not job.ended.is_set(),
         made=made,
-        shape=_shape(request, job),
+        shape=shape,
+        asset_titles=asset_titles(platform, _named_assets(made, shape)),
         budget=platform.budget.per_day,
         all_weeks=WEEKS,
         example=write_yaml([SCENARIO_EXAMPLE]),
@@ -365,6 +368,12 @@ def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
     if drawn is None:
         return None
     return preview_shape(drawn, zone_of(request), language_of(request), _document(job.draft))
+
+
+def _named_assets(made: PreviewedAlarms | None, shape: dict[str, Any] | None) -> set[str]:
+    named = {one.asset for one in made.newest} if made else set()
+    problems = made.problems.newest if made and made.problems else ()
+    return named | {one.asset for one in problems} | ({shape["asset"]} if shape else set())
 
 
 def _form_of(draft: EditedDraft) -> FormGroup | None:

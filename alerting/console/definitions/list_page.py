@@ -14,7 +14,12 @@ from alerting.console.api.parameters import NAME, FormField, Id, NameQuery
 from alerting.console.definitions import definition_api
 from alerting.console.definitions.documents import write_yaml_document
 from alerting.console.definitions.preview_shapes import raises_shape
-from alerting.console.definitions.views import shown_document
+from alerting.console.definitions.views import (
+    asset_titles,
+    shown_assets,
+    shown_document,
+    written_assets,
+)
 from alerting.console.silences.silence_pages import present_silences
 from alerting.console.web.forms import FormEngineer, read_revision
 from alerting.console.web.rendering import render
@@ -55,6 +60,9 @@ def definitions(
     """Return the list of definitions, those that are wanted, from a name on."""
     wanted = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
     found = find_definitions(platform, platform.clock.now(), wanted, after, LINES_SHOWN)
+    titles = asset_titles(
+        platform, {name for line in found.lines for name in written_assets(line.latest)}
+    )
 
     def address(**changed: str) -> str:
         given = {key: value for key, value in (vars(wanted) | changed).items() if value}
@@ -65,6 +73,7 @@ def definitions(
         request,
         found=found,
         shapes={line.name: raises_shape(line.raises) for line in found.lines},
+        assets={line.name: shown_assets(line.latest, titles) for line in found.lines},
         wanted=wanted,
         states=STATES,
         number=sum(found.states.values()),
@@ -181,7 +190,9 @@ def _page(
     revisions = platform.definitions.revisions(name)[::-1]
     chosen = _chosen(platform, name, revisions, start, end)
     episodes = platform.episodes.find(definition=name, limit=EPISODES_SHOWN)
-    assets = platform.assets.get_many({episode.asset for episode in episodes}).values()
+    titles = asset_titles(
+        platform, {*(episode.asset for episode in episodes), *written_assets(line.latest)}
+    )
     return render(
         "definitions/definition.html",
         request,
@@ -193,7 +204,8 @@ def _page(
         more=max(0, len(revisions) - REVISIONS_SHOWN),
         difference=chosen,
         episodes=episodes,
-        asset_titles={asset.name: asset.title for asset in assets if asset.title},
+        asset_titles=titles,
+        assets=shown_assets(line.latest, titles),
         text=write_yaml_document(shown_document(line.document)),
         budget=platform.budget.per_day,
         days=platform.budget.days,

@@ -1,12 +1,13 @@
 """Answers of the API on definitions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
+from alerting.adapters.platform import Platform
 from alerting.console.api.views import View
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import definition_document
@@ -277,3 +278,19 @@ def scenarios_view(found: Sequence[ScenarioResult]) -> ScenariosView:
         passed=all(one.passed for one in found),
         scenarios=[ScenarioView.model_validate(one) for one in found],
     )
+
+
+def written_assets(latest: Revision | None) -> Sequence[str]:
+    """Return the names and patterns of assets in the newest revision of a definition."""
+    return latest.definition.assets if latest else ()
+
+
+def shown_assets(latest: Revision | None, titles: Mapping[str, str]) -> str:
+    """Return the assets of a definition by their titles, and patterns as they are written."""
+    return ", ".join(titles.get(name, name) for name in written_assets(latest))
+
+
+def asset_titles(platform: Platform, names: Collection[str]) -> dict[str, str]:
+    """Return the titles of those of these assets that have one, by name."""
+    assets = platform.assets.get_many(set(names)).values() if names else ()
+    return {asset.name: asset.title for asset in assets if asset.title}

@@ -11,14 +11,14 @@ from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
 from alerting.adapters.files.stamps.formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Person, confirms
 from alerting.console.api.api import Engineer
 from alerting.console.api.parameters import FormField, FormText, Id
-from alerting.console.imports.import_api import OwnImports
+from alerting.console.imports.import_api import CSV, OwnImports
 from alerting.console.imports.receiving import Fields, receive_form
 from alerting.console.imports.views import (
     LABELS,
@@ -30,7 +30,7 @@ from alerting.console.imports.views import (
 from alerting.console.language import language_of
 from alerting.console.web.forms import submitted_by
 from alerting.console.web.rendering import render, zone_of
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
 from alerting.ports import ImportChoices, ImportJob
@@ -106,6 +106,22 @@ async def send_file(request: Request, person: Engineer, imports: OwnImports) -> 
 def import_page(id: Id, request: Request, imports: OwnImports) -> str:
     """Return the page of an import."""
     return _import_page(request, imports, id)
+
+
+@pages.get("/import/{id}/rejects", response_class=StreamingResponse)
+def send_rejects(id: Id, request: Request, imports: OwnImports) -> StreamingResponse:
+    """Send the bad lines that an import left out, with the reasons in the reader's language."""
+    files = imports.files
+    job = imports.find(id)
+    if not files.rejects_file(job.id).exists():
+        raise NotFound(translatable("this import rejected no line"))
+    language = language_of(request)
+    name = f"rejects-{job.id}.csv"
+    return StreamingResponse(
+        files.translated_rejects(job.id, language),
+        media_type=CSV,
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @pages.post("/import/{id}/check", response_class=HTMLResponse)

@@ -23,8 +23,11 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import ChangedMeanwhile, UserError
 from alerting.definitions.plants import Plants
 from alerting.definitions.routes import Route
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.schema import document_schema
+from alerting.notifications.notification import Notification, PostponedBy
 from alerting.ports import Document
+from alerting.reporting.base.sentences import MESSAGE_NAMES
 from alerting.reporting.page.route_text import route_terms
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.overview import routes_overview, try_route
@@ -37,6 +40,25 @@ from alerting.usecases.notification.route_changes import (
 )
 
 pages = APIRouter(include_in_schema=False)
+POSTPONED: Mapping[PostponedBy, str] = {
+    "quiet": translatable("quiet"),
+    "flood": translatable("flood"),
+    "digest": translatable("digest"),
+}
+"""Why a message waits although nothing failed."""
+OTHER_MESSAGES: Mapping[str, str] = {
+    "quiet": translatable("messages of the quiet hours"),
+    "flood": translatable("flood summary"),
+    "digest": translatable("digest"),
+    "heartbeat": translatable("heartbeat"),
+    "handover": translatable("handover"),
+    "platform": translatable("fault of the platform"),
+    "platform-over": translatable("end of a fault of the platform"),
+    "report": translatable("report"),
+    "silence": translatable("silence"),
+    "test": translatable("test message"),
+}
+"""Messages of no single alarm, by the beginning of their keys."""
 
 
 @pages.get("/routes", response_class=HTMLResponse)
@@ -109,7 +131,7 @@ def retry_by_form(
     try:
         retry(platform, id, person.name, now)
     except UserError as refusal:
-        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+        return HTMLResponse(_page(request, platform, refusal=refusal.message), 422)
     deliver_due(platform, now)
     return RedirectResponse("/routes#undelivered", 303)
 
@@ -136,10 +158,20 @@ def _page(
         dead=found.dead[:100],
         tried=tried,
         results=results or {},
+        message_name=_message_name,
+        postponed=POSTPONED,
         refusal=refusal,
         unremoved=unremoved,
         now=now,
     )
+
+
+def _message_name(message: Notification) -> str:
+    """Return what a message is, in words; one of no known kind by the beginning of its key."""
+    if message.episode:
+        return MESSAGE_NAMES.get(message.transition, message.transition.replace("_", " "))
+    begin = message.key.partition(":")[0]
+    return OTHER_MESSAGES.get(begin, begin.replace("-", " "))
 
 
 @cache

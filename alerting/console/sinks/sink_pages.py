@@ -98,7 +98,7 @@ def send_test(name: Id, request: Request, platform: Served, person: FormPlantEng
     except NotFound:
         raise
     except UserError as refusal:
-        return HTMLResponse(_page(request, platform, name, refusal=str(refusal)), 422)
+        return HTMLResponse(_page(request, platform, name, refusal=refusal.message), 422)
     return HTMLResponse(_page(request, platform, name, done=done))
 
 
@@ -157,7 +157,9 @@ def _answer(
         shown["plan"] = plan_sink(platform.sinks, document)
     except UserError as refusal:
         status = 412 if isinstance(refusal, ChangedMeanwhile) else 422
-        shown["refusal"] = refusal.detail if isinstance(refusal, ChangedMeanwhile) else str(refusal)
+        shown["refusal"] = (
+            refusal.detail if isinstance(refusal, ChangedMeanwhile) else refusal.message
+        )
     page = (
         _editor(request, platform, text, **shown)
         if name is None

@@ -100,7 +100,7 @@ def look_at_rows(name: Id, request: Request, platform: Served, _: FormPlantEngin
     except NotFound:
         raise
     except UserError as refusal:
-        return HTMLResponse(_page(request, platform, name, refusal=str(refusal)), 422)
+        return HTMLResponse(_page(request, platform, name, refusal=refusal.message), 422)
     return HTMLResponse(_page(request, platform, name, trial=found))
 
 
@@ -166,7 +166,9 @@ def _answer(
             shown["plan"] = plan_source(platform.sources, document)
     except UserError as refusal:
         status = 412 if isinstance(refusal, ChangedMeanwhile) else 422
-        shown["refusal"] = refusal.detail if isinstance(refusal, ChangedMeanwhile) else str(refusal)
+        shown["refusal"] = (
+            refusal.detail if isinstance(refusal, ChangedMeanwhile) else refusal.message
+        )
     page = (
         _editor(request, platform, text, **shown)
         if name is None

@@ -9,6 +9,8 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
 _LARGE = (1e3, 1e15)  # in which a number is written out, without a power of ten
 _LEAST_SMALL = 1e-9
+_FEWEST = 3  # significant digits of a value
+_MOST = 6
 _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
@@ -49,6 +51,16 @@ def spoken_number(value: float, style: str) -> str:
     if _LARGE[0] <= abs(value) < _LARGE[1]:
         return f"{value:.0f}"
     return f"{Decimal(shown):f}" if _LEAST_SMALL <= abs(value) < 1 else shown
+
+
+def digits_beside(value: float, *limits: float) -> int:
+    """Return how many significant digits a value needs beside limits: three, or as many more, at
+    most six, as keep it from looking like a limit, or from lying on its other side."""
+    for digits in range(_FEWEST, _MOST):
+        shown = float(spoken_number(value, f".{digits}g"))
+        if all((shown > one) == (value > one) and (shown < one) == (value < one) for one in limits):
+            return digits
+    return _MOST
 
 
 def spoken_share(value: float) -> str:

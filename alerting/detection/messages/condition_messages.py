@@ -18,6 +18,7 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.definitions.wording.phrases import variable_title
+from alerting.definitions.wording.spoken import digits_beside
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
 
@@ -50,7 +51,9 @@ def limit_message(
     if number is None:
         return translatable("{name} is not known", name=name), None
     relation, limit = _beyond_message(definition, asset, level, number)
-    value = rated(definition, asset, number)
+    compared = (level.above, level.below, level.equals, *(level.inside or ()))
+    beside = [one for one in compared if isinstance(one, float | int)]
+    value = rated(definition, asset, number, f".{digits_beside(number, *beside)}g")
     if definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
@@ -193,9 +196,11 @@ def _title(definition: Condition, asset: Asset) -> str:
     return variable_title(definition.variable, asset.variables)
 
 
-def rated(definition: Condition, asset: Asset, value: float) -> Styled | Translatable:
+def rated(
+    definition: Condition, asset: Asset, value: float, style: str = "g"
+) -> Styled | Translatable:
     """Return a value of the condition: in the variable's unit, of a rate per its time."""
-    number = measured(value, "g", unit_of(asset, definition.variable))
+    number = measured(value, style, unit_of(asset, definition.variable))
     if not definition.rate_per:
         return number
     return translatable(

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
+from alerting.definitions.wording.language import translatable
 from alerting.detection.anomalies.category_space import Spaces, around_own_level, encode, fit_spaces
 from alerting.detection.anomalies.fitting import VARIANCE, fit_detector
 from alerting.detection.anomalies.normal_space import (
@@ -78,7 +79,7 @@ class AnomalyTraining:
         last = min(max((span[1] for span in spans), default=source.as_of), source.as_of)
         first = min((span[0] for span in spans), default=last)
         if not spans or first > last:
-            raise no_readings(definition, source, fields="assets and include")
+            raise no_readings(definition, source, fields=translatable("assets and include"))
         return normal_time(definition, first, last)
 
     def estimate(
@@ -102,12 +103,16 @@ class AnomalyTraining:
             left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()}
             notes += [f"{name}: {sentence}" for sentence in fitted.account]
         if not detectors:
-            raise UserError(
-                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_ROWS} rows of normal "
-                "operation from "
-                f"{period.start:%Y-%m-%d %H:%M} to {period.cutoff:%Y-%m-%d %H:%M} UTC; choose "
-                "another normal history, or "
-                "import readings"
+            raise TrainingRefused(
+                definition.name,
+                translatable(
+                    "{names}: fewer than {least} rows of normal operation from {start} to {end} "
+                    "UTC; choose another normal history, or import readings",
+                    names=", ".join(without),
+                    least=LEAST_ROWS,
+                    start=f"{period.start:%Y-%m-%d %H:%M}",
+                    end=f"{period.cutoff:%Y-%m-%d %H:%M}",
+                ),
             )
         notes += [f"{name}: too little normal history; it has no model" for name in without]
         model = AnomalyModel(family, revision, period.cutoff, detectors)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
+from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import Labels, category_values
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.control_charts.phase_one import LEAST_POINTS, estimate
@@ -96,11 +97,18 @@ class ControlChartTraining:
         charts = {name: one for name, one in fitted.items() if one is not None}
         without = [name for name, one in fitted.items() if one is None]
         if not charts:
-            raise UserError(
-                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable "
-                f"readings of {definition.variable} from {period.start:%Y-%m-%d %H:%M} to "
-                f"{period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; choose another normal "
-                "period, or import readings"
+            raise TrainingRefused(
+                definition.name,
+                translatable(
+                    "{names}: fewer than {least} usable readings of {variable} from {start} to "
+                    "{end} UTC, or they do not vary; choose another normal period, or import "
+                    "readings",
+                    names=", ".join(without),
+                    least=LEAST_POINTS,
+                    variable=definition.variable,
+                    start=f"{period.start:%Y-%m-%d %H:%M}",
+                    end=f"{period.cutoff:%Y-%m-%d %H:%M}",
+                ),
             )
         notes = [note for name, one in charts.items() for note in one.describe(name)]
         notes += [
@@ -280,12 +288,16 @@ def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, poin
         return rules_width(chart.rules, wanted, points)
     except ValueError as longest:
         share = 1 if chart.subgroup == 1 else 2
-        raise UserError(
-            f"{definition.name}: the rules without a limit alone signal after "
-            f"{float(str(longest)) / share:.0f} points on average, so an average_run_length of "
-            f"{wanted / share:.0f} is impossible; choose fewer rules (western_electric_4, "
-            "nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or a smaller "
-            "average_run_length"
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "the rules without a limit alone signal after {points} points on average, so an "
+                "average_run_length of {wanted} is impossible; choose fewer rules "
+                "(western_electric_4, nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or "
+                "a smaller average_run_length",
+                points=f"{float(str(longest)) / share:.0f}",
+                wanted=f"{wanted / share:.0f}",
+            ),
         ) from longest
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused, UserError
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, covered, crps
@@ -45,9 +46,12 @@ def forecast_folds(dataset: Dataset, number: int) -> tuple[list[Fold], list[str]
             if has_value[train].any() and has_value[test].any()
         ]
         if not found:
-            raise UserError(
-                f"{dataset.definition}: no walk-forward fold has values to learn from and values "
-                "to score; use a longer history, or fewer learning.folds"
+            raise TrainingRefused(
+                dataset.definition,
+                translatable(
+                    "no walk-forward fold has values to learn from and values to score; use a "
+                    "longer history, or fewer learning.folds"
+                ),
             ) from None
         return found, [], False
     return folds, notes, True

@@ -7,9 +7,10 @@ from math import ceil, exp, lgamma, log
 from typing import NamedTuple
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.normal.fields import NormalDefinition
 from alerting.kinds.protocol.training import NormalTime, TrainingSource
 from alerting.learning.metrics.confidence import wilson_interval
@@ -63,15 +64,17 @@ def times_of_readings(
 
 def no_readings(
     definition: ModelDefinition, source: TrainingSource, of: str = "", fields: str = "assets"
-) -> UserError:
+) -> TrainingRefused:
     """Return the refusal of a training without any reading `of` a variable."""
-    names = (
-        ", ".join(asset.name for asset in source.assets)
-        or f"assets that match {', '.join(definition.assets)}"
+    names = ", ".join(asset.name for asset in source.assets) or translatable(
+        "assets that match {patterns}", patterns=", ".join(definition.assets)
     )
-    return UserError(
-        f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, "
-        f"or check {fields}"
+    what = translatable("{variable} on {names}", variable=of, names=names) if of else names
+    return TrainingRefused(
+        definition.name,
+        translatable(
+            "no readings of {names}; import readings, or check {fields}", names=what, fields=fields
+        ),
     )
 
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.checks.conditions import MIDDLE
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.limits import HOUR_OF_DAY, Learned
 from alerting.definitions.limits import key_of
+from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import CategoryValues, category_values, labels_at
 from alerting.detection.learned_limits import (
     LearnedLimits,
@@ -222,16 +223,23 @@ def _used(
 
 def _too_few(
     definition: LearnedThresholdDefinition, fitted: Mapping[str, FittedLimits], data: LearningData
-) -> UserError:
+) -> TrainingRefused:
     most = max(
         (table.groups[()].readings for one in fitted.values() for table in one.tables.values()),
         default=0,
     )
     least = min(least_readings(learned.quantile) for _, learned in definition.learned)
-    return UserError(
-        f"{definition.name}: too few readings to learn a limit: at most {most} on one asset from "
-        f"{data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, {least} "
-        "are needed; choose a quantile nearer to 0.5, a longer `over`, or import readings"
+    return TrainingRefused(
+        definition.name,
+        translatable(
+            "too few readings to learn a limit: at most {most} on one asset from {start} to {end} "
+            "UTC, {least} are needed; choose a quantile nearer to 0.5, a longer `over`, or import "
+            "readings",
+            most=most,
+            start=f"{data.period.start:%Y-%m-%d %H:%M}",
+            end=f"{data.period.cutoff:%Y-%m-%d %H:%M}",
+            least=least,
+        ),
     )
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.learning.data.dataset import HASHED, Dataset
 from alerting.learning.data.findings import findings_from
 from alerting.learning.data.fingerprint import dataset_hash
@@ -88,8 +89,11 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     _give_back_memory()
     if dataset_hash(plan, rows, *(beside[name] for name in HASHED)) != document["hash"]:
         raise UserError(
-            f"the dataset of {document['definition']} was changed after it was written; train "
-            "again from its beginning"
+            translatable(
+                "the dataset of {definition} was changed after it was written; train again from "
+                "its beginning",
+                definition=str(document["definition"]),
+            )
         )
     return Dataset(
         **{name: document[name] for name in _STATED},

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.split import Parts
@@ -60,9 +61,11 @@ def limit_rows(
         if memory_bytes is None:
             return everything, None
         max_rows = default_max_rows(memory_bytes, count_cells(plan), readings)
-        reason = (
-            f"half of {memory_bytes >> 20} MiB of memory, for {len(plan.columns)} columns and "
-            f"{readings} values of readings"
+        reason = translatable(
+            "half of {memory} MiB of memory, for {columns} columns and {values} values of readings",
+            memory=memory_bytes >> 20,
+            columns=len(plan.columns),
+            values=readings,
         )
     if len(at) <= max_rows:
         return everything, None
@@ -80,9 +83,16 @@ def limit_rows(
                 f"the dataset has {len(at)} rows, and {max_rows} are allowed ({reason})."
             )
             return selected, Finding(THINNED, None, float(every), "left out", message)
-    raise UserError(
-        f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside "
-        f"of the training period, and {max_rows} are allowed ({reason}); even a small part of the "
-        "training rows beside the others is too much. Lengthen features.stride, use fewer "
-        "variables or windows, or allow more with ALERTING_MAX_TRAINING_ROWS"
+    raise TrainingRefused(
+        definition.name,
+        translatable(
+            "the dataset has {rows} rows, {outside} of them outside of the training period, and "
+            "{most} are allowed ({reason}); even a small part of the training rows beside the "
+            "others is too much. Lengthen features.stride, use fewer variables or windows, or "
+            "allow more with ALERTING_MAX_TRAINING_ROWS",
+            rows=len(at),
+            outside=int((~train).sum()),
+            most=max_rows,
+            reason=reason,
+        ),
     )

@@ -8,13 +8,19 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
 
 PARTS = ("train", "validation", "test")
+_PERIODS = {
+    "train": translatable("training"),
+    "validation": translatable("validation"),
+    "test": translatable("test"),
+}
 Parts = npt.NDArray[np.object_]
 Positions = npt.NDArray[np.int64]
 
@@ -54,9 +60,14 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     validation = periods.validation
     test = periods.test
     if isinstance(validation, float) and isinstance(test, float) and validation + test >= 1:
-        raise UserError(
-            f"{definition.name}: periods.validation {validation} and periods.test {test} leave "
-            "nothing to train on; they must add up to less than 1, for example 0.2 and 0.2"
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "periods.validation {validation} and periods.test {test} leave nothing to train "
+                "on; they must add up to less than 1, for example 0.2 and 0.2",
+                validation=str(validation),
+                test=str(test),
+            ),
         )
     test_start = _start_of(test, end, span)
     validation_start = _start_of(validation, test_start, span)
@@ -122,14 +133,22 @@ def require_all_parts(
     label = duration_millis(definition.gap + definition.horizon + definition.problem.hold)
     for name, span in zip(PARTS, spans, strict=True):
         if not (part == name).any():
-            raise UserError(
-                f"{definition.name}: the {name.replace('train', 'training')} period has no usable "
-                f"row. The readings from {from_millis(borders.start).isoformat()} to "
-                f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; of that the "
-                f"purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
-                f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), "
-                "and the newest labels are not known yet. Import a longer history, shorten "
-                "features.windows or the horizon, or change periods"
+            raise TrainingRefused(
+                definition.name,
+                translatable(
+                    "the {period} period has no usable row. The readings from {start} to {end} "
+                    "leave it {length}; of that the purge takes {purge} before a border (gap + "
+                    "horizon + for: {label}, longest window: {window}), and the newest labels are "
+                    "not known yet. Import a longer history, shorten features.windows or the "
+                    "horizon, or change periods",
+                    period=_PERIODS[name],
+                    start=from_millis(borders.start).isoformat(),
+                    end=from_millis(borders.end).isoformat(),
+                    length=_about(span),
+                    purge=describe_window(purge_ms),
+                    label=describe_window(label),
+                    window=describe_window(purge_ms - label),
+                ),
             )
 
 

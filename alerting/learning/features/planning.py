@@ -6,8 +6,9 @@ from datetime import timedelta
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused, shown
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import match_names
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.derive import WINDOWS, DerivedFeatures, derive
@@ -42,8 +43,9 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
     lags = definition.features.lags
     if lags and min(lags) <= timedelta(0):
-        raise UserError(
-            f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]"
+        raise TrainingRefused(
+            definition.name,
+            translatable("features.lags must be longer than 0s; write for example [1h, 24h]"),
         )
     plan = FeaturePlan(
         stride_ms=duration_millis(definition.stride),
@@ -68,10 +70,14 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         ),
     )
     if not plan.columns:
-        raise UserError(
-            f"{definition.name}: no variable with values matches include "
-            f"{list(definition.include)} without exclude {list(definition.exclude)}, so there is "
-            "nothing to learn from; import readings or widen include"
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "no variable with values matches include {include} without exclude {exclude}, so "
+                "there is nothing to learn from; import readings or widen include",
+                include=str(list(definition.include)),
+                exclude=str(list(definition.exclude)),
+            ),
         )
     return plan if definition.is_of_unit else with_usual_counts(plan, histories)
 
@@ -104,9 +110,11 @@ def _derive(
 ) -> DerivedFeatures | None:
     features = definition.features
     if any(window <= timedelta(0) for window in features.windows or ()):
-        raise UserError(
-            f"{definition.name}: features.windows must be longer than 0s; write for example [15m, "
-            "1h, 3h]"
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "features.windows must be longer than 0s; write for example [15m, 1h, 3h]"
+            ),
         )
     indices = [history.readings.index for history in histories if len(history.readings)]
     observed = sum((index[-1] - index[0] for index in indices), timedelta(0))
@@ -147,9 +155,15 @@ def _variables(
         having = [h for h in histories if has_data(h, name).any()]
         kinds = {_is_category(h, name): h.asset.name for h in having}
         if len(kinds) > 1:
-            raise UserError(
-                f"{definition.name}: variable {name} is a category on {kinds[True]} and a number "
-                f"on {kinds[False]}; correct its type in one of the assets, or exclude it"
+            raise TrainingRefused(
+                definition.name,
+                translatable(
+                    "variable {name} is a category on {one} and a number on {other}; correct its "
+                    "type in one of the assets, or exclude it",
+                    name=name,
+                    one=kinds[True],
+                    other=kinds[False],
+                ),
             )
         if kinds.get(False):
             numbers.append(NumberSource(name, sampling_ms(name, having)))
@@ -177,9 +191,13 @@ def _attributes(
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
             names = sorted({a for h in histories for a in h.asset.attributes})
-            raise UserError(
-                f"{definition.name}: no asset has the attribute {name!r} of features.attributes; "
-                f"they have {names}"
+            raise TrainingRefused(
+                definition.name,
+                translatable(
+                    "no asset has the attribute {name} of features.attributes; they have {names}",
+                    name=shown(name),
+                    names=str(names),
+                ),
             )
         describe_window = any(isinstance(v, str) for v in values)
         found.append((name, tuple(sorted({str(v) for v in values})) if describe_window else None))

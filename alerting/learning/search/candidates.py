@@ -4,12 +4,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused, UserError
+from alerting.definitions.wording.language import joined, template, translatable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
@@ -19,6 +20,26 @@ from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
 
 ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each
+
+
+class _Use(NamedTuple):
+    """What a fold cannot be used for: without rows, or with rows of one class."""
+
+    no_row: str
+    positive: str
+    negative: str
+
+
+_FITTED = _Use(
+    translatable("there is no row to be fitted on"),
+    template("all {rows} rows it would be fitted on are positive"),
+    template("all {rows} rows it would be fitted on are negative"),
+)
+_SCORED = _Use(
+    translatable("there is no row to be scored on"),
+    template("all {rows} rows it would be scored on are positive"),
+    template("all {rows} rows it would be scored on are negative"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,23 +111,33 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     sample. Raises UserError if none is left, because no candidate can be chosen honestly then.
     """
     usable = []
-    notes = []
+    notes = list[str]()
     sample = search_sample(dataset)
     by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
         test = later[~by_word[later]]
-        fault = _fault(dataset.label[sample.select_rows(train)], "fitted on") or _fault(
-            dataset.label[sample.select_rows(test)], "scored on"
+        fault = _fault(dataset.label[sample.select_rows(train)], _FITTED) or _fault(
+            dataset.label[sample.select_rows(test)], _SCORED
         )
         if fault:
-            notes.append(f"fold {number} of {folds} was left out: {fault}")
+            notes.append(
+                translatable(
+                    "fold {number} of {folds} was left out: {fault}",
+                    number=number,
+                    folds=folds,
+                    fault=fault,
+                )
+            )
         else:
             usable.append(Fold(number, np.asarray(train, np.int64), np.asarray(test, np.int64)))
     if not usable:
-        raise UserError(
-            f"{dataset.definition}: no walk-forward fold has rows with and without a problem: "
-            f"{'; '.join(notes) or 'no folds'}; "
-            "use a longer history, fewer learning.folds, or a problem that occurs more often"
+        raise TrainingRefused(
+            dataset.definition,
+            translatable(
+                "no walk-forward fold has rows with and without a problem: {notes}; use a longer "
+                "history, fewer learning.folds, or a problem that occurs more often",
+                notes=joined("; ", *notes) if notes else translatable("no folds"),
+            ),
         )
     return usable, notes
 
@@ -174,14 +205,12 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 
-def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
+def _fault(label: npt.NDArray[np.int8], use: _Use) -> str | None:
     if not len(label):
-        return f"there is no row to be {use}"
+        return use.no_row
     positives = int(label.sum())
     if positives in (0, len(label)):
-        return (
-            f"all {len(label)} rows it would be {use} are {'positive' if positives else 'negative'}"
-        )
+        return translatable(use.positive if positives else use.negative, rows=len(label))
     return None
 
 

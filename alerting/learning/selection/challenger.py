@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import pd
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.episodes.predictions import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import FeaturePlan
@@ -57,6 +58,9 @@ from alerting.readings.history import from_millis, millis
 RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
+_NO_VALIDATION = translatable(
+    "the validation period has no rows; use a longer history or a larger periods.validation"
+)
 
 
 @dataclass(frozen=True)
@@ -155,10 +159,7 @@ def finish_challenger(
     validation = dataset.part == "validation"
     measured = dataset.measured_in("validation")
     if not measured.any():
-        raise UserError(
-            f"{dataset.definition}: the validation period has no rows; use a longer history or a "
-            "larger periods.validation"
-        )
+        raise TrainingRefused(dataset.definition, _NO_VALIDATION)
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
     calibration = fit_platt(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.learning.data.findings import Finding
 
 if TYPE_CHECKING:
@@ -153,5 +154,7 @@ class Proposal(_Frozen):
             return Proposal.model_validate_json(data)
         except ValidationError as fault:
             raise UserError(
-                f"the proposal of run {run_id} in the registry is damaged; train again"
+                translatable(
+                    "the proposal of run {run} in the registry is damaged; train again", run=run_id
+                )
             ) from fault

@@ -74,7 +74,7 @@ _DELIVERED: Mapping[str, str] = MappingProxyType({
     "grouped": translatable("sent, together with others"),
     "dropped": translatable("not sent: outdated before it was due"),
 })  # fmt: skip
-_MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
+MESSAGE_NAMES: Mapping[TransitionKind, str] = MappingProxyType({
     "raised": translatable("alarm"),
     "happening": translatable("it is happening"),
     "closed": translatable("end"),
@@ -362,7 +362,7 @@ def describe_transition(transition: Transition, language: Language = ENGLISH) ->
 def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a notification as a heading and its result."""
     what = language.translate(
-        _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
+        MESSAGE_NAMES.get(notification.transition, notification.transition.replace("_", " "))
     )
     if notification.status == "sent":
         return language.say(

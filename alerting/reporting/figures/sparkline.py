@@ -8,6 +8,7 @@ from statistics import median
 from typing import Literal
 
 from alerting.definitions.wording.language import ENGLISH, Language, measured, template
+from alerting.definitions.wording.spoken import digits_beside
 from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis, thin_out
 
@@ -57,7 +58,7 @@ class Sparkline:
 
     def describe(self, language: Language = ENGLISH) -> str:
         """Return the last value and its course: `3.9 %, rising`, `Belt speed 2 m/min, steady`."""
-        value = _with_unit(self.value, self.unit, language)
+        value = _with_unit(self.value, self.limit, self.unit, language)
         shown = f"{self.title} {value}" if self.title else value
         if self.direction is None or self.is_old:
             return shown
@@ -133,5 +134,6 @@ def _direction(values: Sequence[float], height: float) -> Direction | None:
     return "rising" if moved > 0 else "falling"
 
 
-def _with_unit(value: float, unit: str | None, language: Language) -> str:
-    return f"{number(value, 3, language)}{f' {unit}' if unit else ''}"
+def _with_unit(value: float, limit: float | None, unit: str | None, language: Language) -> str:
+    digits = digits_beside(value, *(() if limit is None else (limit,)))
+    return f"{number(value, digits, language)}{f' {unit}' if unit else ''}"

@@ -7,8 +7,9 @@ from typing import Protocol
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.definitions.question import question_of
+from alerting.definitions.wording.language import joined, translatable
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
-from alerting.ports import Decisions, Models, ModelUnavailable, TrainingRuns, Trainings
+from alerting.ports import Decisions, Models, ModelUnavailable, Training, TrainingRuns, Trainings
 from alerting.usecases.definitions.training_state import describe_training
 
 _SEARCHED = 5  # open runs, the newest; killed trainings stay open
@@ -46,26 +47,35 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
         (t for t in platform.trainings.for_definitions([name]) if t.question == question), None
     )
     if training is not None and training.ended_at is None:
-        return f"it {describe_training(training, False, platform.zone)}{step}"
+        return joined("", _it(training, platform.zone), step)
     if training is not None and training.failure is not None:
-        return f"{describe_training(training, False, platform.zone)}"
+        return describe_training(training, False, platform.zone) or ""
     refused = next((d for d in reversed(made) if not d.promoted), None)
     if refused is not None:
-        return f"the last training put no model into service: {refused.reason}"
+        return translatable(
+            "the last training put no model into service: {reason}", reason=refused.reason
+        )
     if training is not None:
-        return f"it {describe_training(training, False, platform.zone)}"
-    return (
+        return _it(training, platform.zone)
+    return translatable(
         "its training is due and starts by itself while the platform runs, or at once with "
-        f"`alerting train {name}`"
+        "`alerting train {name}`",
+        name=name,
     )
+
+
+def _it(training: Training, zone: tzinfo) -> str:
+    state = describe_training(training, False, zone) or ""
+    return translatable("it {state}", state=state)
 
 
 def describe_waiting(proposal: Proposal) -> str:
     """Return which version waits for a person, and the commands that answer."""
-    return (
-        f"version {proposal.refreshed_version or proposal.challenger_version} waits for approval: "
-        f"`alerting model approve {proposal.run_id}`, or `alerting model reject {proposal.run_id} "
-        "--reason …`"
+    return translatable(
+        "version {version} waits for approval: `alerting model approve {run}`, or `alerting model "
+        "reject {run} --reason …`",
+        version=str(proposal.refreshed_version or proposal.challenger_version),
+        run=proposal.run_id,
     )
 
 

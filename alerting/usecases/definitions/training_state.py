@@ -6,6 +6,7 @@ from datetime import tzinfo
 
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.question import question_of
+from alerting.definitions.wording.language import joined, translatable
 from alerting.ports import Decisions, Definitions, Training, Trainings
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.versions import present_answer
@@ -32,7 +33,7 @@ def describe_trainings(
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}
     by_question = {(t.definition, t.question): t for t in trainings.for_definitions(names)}
-    found = {}
+    found = dict[str, str]()
     for revision in trained:
         answer = present_answer(
             histories.get(revision.name, [revision]), made.get(revision.name, [])
@@ -42,7 +43,7 @@ def describe_trainings(
         state = describe_training(training, serves, zone)
         sentences = [s for s in (answer.message, state) if s is not None]
         if sentences:
-            found[revision.name] = "; ".join(sentences)
+            found[revision.name] = joined("; ", *sentences)
     return found
 
 
@@ -50,17 +51,25 @@ def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> 
     """Describe the training of a question; None if it has ended and needs no word. `serves`: the
     question has a champion."""
     if training is None:
-        return None if serves else "its training is due"
+        return None if serves else translatable("its training is due")
     since = messages.moment(training.started_at, zone)
     if training.ended_at is None:
-        return f"is being trained since {since}"
+        return translatable("is being trained since {when}", when=since)
     if training.failure is not None:
-        times = f"failed {training.failures} times, last" if training.failures > 1 else "failed"
-        return (
-            f"its training {times} at {messages.moment(training.ended_at, zone)}: "
-            f"{training.failure}"
+        ended = messages.moment(training.ended_at, zone)
+        if training.failures > 1:
+            return translatable(
+                "its training failed {number} times, last at {when}: {reason}",
+                number=training.failures,
+                when=ended,
+                reason=training.failure,
+            )
+        return translatable(
+            "its training failed at {when}: {reason}", when=ended, reason=training.failure
         )
-    return None if serves else f"was trained at {since} without a champion"
+    if serves:
+        return None
+    return translatable("was trained at {when} without a champion", when=since)
 
 
 def champion_versions(

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any
 
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError, shown
 from alerting.definitions.plants import NO_PLANT, PLATFORM, Plant, Plants
 from alerting.definitions.routes import Route
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
-from alerting.definitions.wording.language import Language, template
+from alerting.definitions.wording.language import Language, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.retries import after_failure, retry_delay
@@ -42,6 +42,8 @@ from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)
+_NOT_MADE = template("{name}: the message could not be made or sent ({fault})")
+_FAILED = ("failed, another attempt follows", "undelivered after the last attempt")
 PAGE = 100
 SMALL_PAGE = 10
 """Notifications claimed at once: few at first and from slow recipients, for the claims of a killed
@@ -228,16 +230,11 @@ def _deliver(
     status = after_failure(claimed.attempts, failure.permanent)
     counts.failed += 1
     counts.dead += status == "dead"
-    what = (
-        "undelivered after the last attempt"
-        if status == "dead"
-        else "failed, another attempt follows"
-    )
-    _log.warning(f"notification {what}: %s", claimed.transition, **ids)
+    _log.warning(f"notification {_FAILED[status == 'dead']}: %s", claimed.transition, **ids)
     again = (
         None if status == "dead" else current_round.now + retry_delay(claimed.attempts, claimed.key)
     )
-    return claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again)
+    return claimed, replace(claimed, status=status, error=failure.reason, next_attempt_at=again)
 
 
 def _message(
@@ -303,17 +300,17 @@ def _attempt(
     """
     channel = channels.get(name)
     if channel is None:
-        return DeliveryFailed(f"channel {name!r} is not configured", permanent=True)
+        missing = translatable("channel {name} is not configured", name=shown(name))
+        return DeliveryFailed(missing, permanent=True)
     try:
         channel.deliver(_clean_message(composed()))
     except DeliveryFailed as failure:
         return failure
     except Exception as fault:
         # Its text may hold an address with credentials: only its type is stored and logged.
-        _log.error("channel %s failed with %s", name, type(fault).__name__)
-        return DeliveryFailed(
-            f"{name}: the message could not be made or sent ({type(fault).__name__})"
-        )
+        kind = type(fault).__name__
+        _log.error("channel %s failed with %s", name, kind)
+        return DeliveryFailed(translatable(_NOT_MADE, name=name, fault=kind))
     return None
 
 
@@ -381,7 +378,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
             language=reads.code,
         )
         failure = _attempt(platform.channels, channel, lambda one=test_message: one)  # type: ignore[misc]
-        results[channel] = "sent" if failure is None else str(failure)
+        results[channel] = "sent" if failure is None else failure.reason
         if failure is None:
             stored = new_message(
                 test_message.key,
@@ -395,5 +392,6 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
                 stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None
             )
             platform.notifications.add([delivered])
-    platform.audit.add(actor, "test message sent", name, now, None, results)
+    said = {channel: str(result) for channel, result in results.items()}
+    platform.audit.add(actor, "test message sent", name, now, None, said)
     return results

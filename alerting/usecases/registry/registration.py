@@ -10,8 +10,9 @@ import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.model import Definition
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol.kind import CHECKS, RereadingKind
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
@@ -57,9 +58,13 @@ def register_model(
     size = sum(len(data) for data in files.values())
     if size > MOST_MODEL_BYTES:
         raise UserError(
-            f"the model of {definition!r} and its refit have {size >> 20} MiB together, "
-            f"{MOST_MODEL_BYTES >> 20} MiB are "
-            "allowed; set periods.refit: none, or choose other learning.candidates"
+            translatable(
+                "the model of {definition} and its refit have {size} MiB together, {most} MiB are "
+                "allowed; set periods.refit: none, or choose other learning.candidates",
+                definition=shown(definition),
+                size=size >> 20,
+                most=MOST_MODEL_BYTES >> 20,
+            )
         )
     platform.decisions.expect_files(
         definition, run_id, file_hashes(definition, files, platform.model_key)

@@ -10,9 +10,12 @@ from pydantic import ValidationError
 from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import shown
 from alerting.definitions.sources.mapping import SourceFields
+from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.language import join_with_and, translatable
 from alerting.ports import Assets, EventRow, ReadingRow
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.usecases.ingestion.sources import Duration
+from alerting.usecases.sources import row_refusals
 from alerting.usecases.sources.headroom import (
     Headroom,
     NewNames,
@@ -20,7 +23,8 @@ from alerting.usecases.sources.headroom import (
     new_names,
     refuse_full,
 )
-from alerting.usecases.sources.records import MappedRows, RefusedRow, Row, RowRefused, Scalar
+from alerting.usecases.sources.records import MappedRows, RefusedRow, Row, Scalar
+from alerting.usecases.sources.row_refusals import RowRefused, refuse_value
 
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 
@@ -75,7 +79,7 @@ def fit_readings(
         try:
             rows.append(fits[row.asset].read(row))
         except RowRefused as refusal:
-            refused.append(RefusedRow(line, str(refusal)))
+            refused.append(RefusedRow(line, refusal.reason))
             surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
     given = {row.asset for row in rows}
     changed = [asset for name in sorted(given) if (asset := fits[name].asset()) != known[name]]
@@ -178,8 +182,11 @@ class _Fit:
         before = self._asset.variables.get(name)
         if before is not None and before.computed is not None:
             raise RowRefused(
-                f"{shown(name)} is computed of {' and '.join(before.computed.drivers)}; it has no "
-                "readings of its own"
+                translatable(
+                    "{name} is computed of {drivers}; it has no readings of its own",
+                    name=shown(name),
+                    drivers=join_with_and(*before.computed.drivers),
+                )
             )
         if before is not None:
             return (
@@ -200,7 +207,11 @@ class _Fit:
             )
         except ValidationError as error:
             raise RowRefused(
-                f"{shown(written)}: cannot be declared as a variable: {error.errors()[0]['msg']}"
+                translatable(
+                    "{name}: cannot be declared as a variable: {reason}",
+                    name=shown(written),
+                    reason=message_of(error.errors()[0])[0],
+                )
             ) from error
 
 
@@ -222,7 +233,8 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
             return value
         if value in (0.0, 1.0):
             return bool(value)
-    raise RowRefused(f"{name}: {shown(value)} is not a {kind}, as which the variable is declared")
+    said = row_refusals.KINDS[kind]
+    raise refuse_value(name, row_refusals.OTHER_TYPE, value, kind=said)
 
 
 def _digits(value: float) -> str:
@@ -261,7 +273,7 @@ def fit_events(
             if headroom is not None:
                 headroom.take([] if asset else [row.asset], [] if row.type in types else [row.type])
         except RowRefused as refusal:
-            refused.append(RefusedRow(line, str(refusal)))
+            refused.append(RefusedRow(line, refusal.reason))
             surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
             continue
         rows.append(fitting)
@@ -286,7 +298,10 @@ def _event(row: EventRow, type: EventType) -> EventRow:
         return row
     if row.end is not None and row.end != row.start:
         raise RowRefused(
-            f"events of type {row.type!r} are instant, and this one has an end after its start"
+            translatable(
+                "events of type {type} are instant, and this one has an end after its start",
+                type=shown(row.type),
+            )
         )
     return replace(row, end=row.start)
 

@@ -35,7 +35,11 @@ from alerting.usecases.ingestion.tables import (
     check_events,
     check_readings,
 )
-from alerting.usecases.ingestion.upload_descriptions import first_rows
+from alerting.usecases.ingestion.upload_descriptions import (
+    first_rows,
+    text_document,
+    text_from_document,
+)
 from alerting.usecases.sources.deliver import record_declared
 from alerting.usecases.sources.file_messages import name_fields
 from alerting.usecases.sources.headroom import (
@@ -245,7 +249,9 @@ def _read(
             mark.sha256 or isinstance(refusal, FileRefused)
         ):
             raise  # the file may be good, and is read at the next poll
-        mark = replace(mark, fault=storable(name_fields(str(refusal))))
+        document = text_document(refusal.message, name_fields)
+        english = storable(name_fields(str(refusal)))
+        mark = replace(mark, fault=text_from_document(document, english))
         if isinstance(refusal, BeyondBounds):
             plant.deliveries.note_surplus(source.name, str(mark.fault), now)
         plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))

@@ -13,7 +13,7 @@ from alerting.definitions.assets import MOST_VARIABLES, Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.upkeep import DeclarationBounds, DeclarationLimits
 from alerting.ports import SourceDeliveries
-from alerting.usecases.sources.records import RowRefused
+from alerting.usecases.sources.row_refusals import RowRefused
 
 
 class RowBeyondBounds(RowRefused):

@@ -9,6 +9,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import FilesSource, Source, SqlSource
 from alerting.definitions.sources.streamed import StreamedSource
+from alerting.definitions.wording.language import translatable
 from alerting.ports import Delivered, RecordReader, SourcePorts
 from alerting.usecases.sources.deliver import fit, require_active, store
 from alerting.usecases.sources.documents import find_source, record_edits
@@ -68,7 +69,7 @@ def poll(
         if isinstance(source, SqlSource):
             return _poll_records(plant, readers.sql, source, now, again, report)
     except UserError as fault:
-        plant.deliveries.set_fault(name, str(fault))
+        plant.deliveries.set_fault(name, fault.message)
         raise
     raise UserError(
         f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does "
@@ -100,8 +101,12 @@ def _poll_records(
                 source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason)
             )
             raise UserError(
-                f"source {source.name}: all {len(found.refused)} rows that came are refused: "
-                f"{found.refused[0].reason}"
+                translatable(
+                    "source {name}: all {number} rows that came are refused: {reason}",
+                    name=source.name,
+                    number=len(found.refused),
+                    reason=found.refused[0].reason,
+                )
             )
         delivery = store(plant, found, now, by=source.name)
         plant.deliveries.set_cursor(source.name, piece.cursor, origin)
@@ -113,7 +118,10 @@ def _poll_records(
         if report is not None:
             report(rows)
     if refused:
-        plant.deliveries.set_fault(source.name, f"{refused} rows were refused, for example: {why}")
+        said = translatable(
+            "{number} rows were refused, for example: {reason}", number=refused, reason=why
+        )
+        plant.deliveries.set_fault(source.name, said)
     return Polled(rows, new, refused)
 
 

@@ -14,11 +14,14 @@ from alerting.definitions.faults import shown
 from alerting.definitions.hours import time_zone
 from alerting.definitions.sources.mapping import SourceFields
 from alerting.definitions.sources.source import SqlSource
+from alerting.definitions.wording.language import translatable
 from alerting.ports import EventRow, ReadingRow, Record
 from alerting.readings.column_titles import Units, column_name, derive_name
 from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
 from alerting.readings.sample_quality import Quality, grade
 from alerting.usecases.ingestion.text_names import TextNames, Titles
+from alerting.usecases.sources import row_refusals
+from alerting.usecases.sources.row_refusals import RowRefused, refuse_column, refuse_value
 
 VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the
@@ -30,10 +33,6 @@ _MOST_LAYOUTS = 1000
 _NUMBERS = frozenset([float, int])
 Scalar = float | str | bool
 Row = TypeVar("Row")
-
-
-class RowRefused(Exception):
-    """Error: a row cannot be stored; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,9 @@ def _map(
         try:
             rows.append((line, read(record)))
         except RowRefused as refusal:
-            refused.append(RefusedRow(line, str(refusal)))
+            refused.append(RefusedRow(line, refusal.reason))
         except RecursionError:
-            refused.append(RefusedRow(line, "nests too deeply"))
+            refused.append(RefusedRow(line, row_refusals.TOO_DEEP))
     return MappedRows(rows, refused, mapping.titles, mapping.assets.texts, mapping.types.texts)
 
 
@@ -154,7 +153,7 @@ class RecordMapping:
                 if value is not None and quality.get(name) != "bad"
             }
         if not values and not quality:
-            raise RowRefused("has no value")
+            raise RowRefused(row_refusals.NO_VALUE)
         return ReadingRow(
             asset,
             at,
@@ -172,7 +171,7 @@ class RecordMapping:
         has_end = record.get(columns.end_column) not in (None, "")
         end = self._instant(record, columns.end_column) if has_end else None
         if end is not None and end < start:
-            raise RowRefused(f"{columns.end_column}: the end lies before the start")
+            raise refuse_value(columns.end_column, row_refusals.END_FIRST)
         keys = (
             self._keys
             | {columns.end_column}
@@ -191,16 +190,15 @@ class RecordMapping:
     def _instant(self, record: Record, column: str) -> datetime:
         given = record.get(column)
         if given is None or given == "":
-            raise RowRefused(f"{column}: there is no time")
+            raise refuse_value(column, row_refusals.NO_TIME)
         try:
             at = _instant(given)
             at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
-            hint = "write ISO 8601, or seconds or milliseconds since 1970"
-            raise RowRefused(f"{column}: {shown(given)} is not a time; {hint}") from None
+            raise refuse_value(column, row_refusals.NOT_A_TIME, given) from None
         if not FIRST_INSTANT <= at < LAST_INSTANT:
-            years = f"{FIRST_INSTANT.year} and {LAST_INSTANT.year}"
-            raise RowRefused(f"{column}: {shown(given)} does not lie between the years {years}")
+            years = {"first": FIRST_INSTANT.year, "last": LAST_INSTANT.year}
+            raise refuse_value(column, row_refusals.OUTSIDE, given, **years)
         return whole_millis(at)
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
@@ -231,7 +229,7 @@ class RecordMapping:
             if name is None:
                 continue
             if name in found:
-                raise RowRefused(f"{title}: the variable {name} occurs twice")
+                raise refuse_value(title, row_refusals.TWICE, variable=name)
             found[name] = (
                 value if type(value) is float and math.isfinite(value) else _scalar(title, value)
             )
@@ -252,7 +250,7 @@ class RecordMapping:
         if mapped is None and self._source.others == "ignore":
             return None
         if not _is_utf8(str(title)):
-            raise RowRefused(f"{shown(title)}: the title holds half a character")
+            raise refuse_value(shown(title), row_refusals.HALF_TITLE)
         if mapped and mapped.name:
             return mapped.name
         name = variable_name(str(title))
@@ -283,10 +281,7 @@ class RecordMapping:
     def _grade(self, title: str, text: Any) -> Quality | None:
         found = grade(str(text), self._source.quality_codes)
         if found is None:
-            raise RowRefused(
-                f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC "
-                "UA or OPC DA"
-            )
+            raise refuse_value(title, row_refusals.NO_QUALITY, text)
         return None if found == "good" else found
 
 
@@ -300,26 +295,26 @@ def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
         else {key: value for key, value in record.items() if key not in keys}
     )
     if len(fields) > _MOST_VALUES:
-        raise RowRefused(f"has {len(fields)} values; at most {_MOST_VALUES} are allowed")
+        counts = {"number": len(fields), "most": _MOST_VALUES}
+        raise RowRefused(translatable(row_refusals.MOST_VALUES, **counts))
     return fields
 
 
 def _name(record: Record, column: str, names: TextNames) -> str:
     given = record.get(column)
     if given is None or given == "":
-        raise RowRefused(f"{column}: there is no {names.what}")
+        raise refuse_value(column, row_refusals.MISSING[names.what])
     if (
         isinstance(given, bool)
         or not isinstance(given, str | int | float | Decimal)
         or given != given  # noqa: PLR0124 - not a number
     ):
-        raise RowRefused(
-            f"{column}: {shown(given)} is not a name of an {names.what}, which is text or a number"
-        )
+        raise refuse_value(column, row_refusals.NO_NAME[names.what], given)
     try:
         return names.read(str(given))
     except ValueError as reason:
-        raise RowRefused(f"{column}: {reason}") from None
+        text = reason.args[0] if reason.args else ""
+        raise refuse_column(column, text) from None
 
 
 def _instant(given: Any) -> datetime:
@@ -357,9 +352,9 @@ def _float(title: str, value: float | Decimal) -> float | None:
     if math.isnan(number):
         return None
     if math.isinf(number):
-        raise RowRefused(f"{title}: {shown(value)} is not a finite number")
+        raise refuse_value(title, row_refusals.NOT_FINITE, value)
     if value and not number:
-        raise RowRefused(f"{title}: {value} is too small a number to be stored")
+        raise refuse_column(title, translatable(row_refusals.TOO_SMALL, value=str(value)))
     return number
 
 
@@ -370,15 +365,12 @@ def _scalar(title: str, value: Any) -> Scalar | None:
         return value
     if isinstance(value, str):
         if len(value) > _LONGEST_TEXT:
-            raise RowRefused(
-                f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are "
-                "allowed"
-            )
+            raise refuse_value(title, row_refusals.LONG, count=len(value), most=_LONGEST_TEXT)
         if not _is_utf8(value):
-            raise RowRefused(f"{title}: {shown(value)} holds half a character")
+            raise refuse_value(title, row_refusals.HALF_TEXT, value)
         return value or None
     if isinstance(value, int | float | Decimal):
         return _float(title, value)
     if isinstance(value, datetime):
         return value.isoformat()
-    raise RowRefused(f"{title}: {shown(value)} is not a number, text, true or false")
+    raise refuse_value(title, row_refusals.NO_SCALAR, value)

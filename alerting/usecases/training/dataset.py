@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.detection.suppression import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
@@ -157,7 +158,12 @@ def require_model(revision: Revision) -> ModelDefinition:
             f"{', '.join(trained_kinds())}"
         )
     if revision.definition.state == "retired":
-        raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")
+        raise UserError(
+            translatable(
+                "{definition} is retired; apply it with state: active to train it",
+                definition=shown(revision.name),
+            )
+        )
     return revision.definition
 
 

@@ -5,15 +5,16 @@ This follows from what is stored, not from an event, so that no edit is lost whi
 run or does not know the definition's DAG yet.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused, UserError, first_line
 from alerting.definitions.fields.alarm import ALARM_RULE
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.question import question_of
+from alerting.definitions.wording.language import Translatable, translatable
 from alerting.ports import Training, TrainingPorts, Trainings
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.targets import current_plan
@@ -210,7 +211,7 @@ def require_not_cancelled(trainings: Trainings, definition: str, run: str | None
     """Raise UserError if a person has cancelled the training of this run."""
     for training in trainings.for_definitions([definition]):
         if training.run == run and training.cancelled_by is not None:
-            raise UserError(str(training.failure))
+            raise UserError(training.failure)
 
 
 @contextmanager
@@ -220,9 +221,35 @@ def failure_recorded(platform: TrainingPorts, training: Training) -> Iterator[No
     try:
         yield
     except UserError as refusal:
-        reason = str(refusal).removeprefix(f"{training.definition}: ")
-        end_training(platform, training, reason)
+        end_training(platform, training, reason_of(refusal, training.definition))
         raise
+
+
+def reason_of(fault: Exception, definition: str) -> str:
+    """Return why a training failed, without the name of the definition; a text that can be
+    translated stays one."""
+    if isinstance(fault, TrainingRefused):
+        return fault.reason
+    if isinstance(fault, UserError) and isinstance(fault.message, Translatable):
+        return fault.message
+    return first_line(fault).removeprefix(f"{definition}: ")
+
+
+def failed_in_airflow(tasks: Sequence[str], run: str, dag: str) -> str:
+    """Return the reason of a training some tasks of which failed without one of their own."""
+    return translatable(
+        "failed in Airflow: {tasks}; the log of the run {run} of {dag} has the cause",
+        tasks=", ".join(tasks),
+        run=run,
+        dag=dag,
+    )
+
+
+def ended_in_airflow(run: str, state: str) -> str:
+    """Return the reason of a training whose run ended without a decision."""
+    return translatable(
+        "the run {run} ended in Airflow ({state}) without a decision", run=run, state=state
+    )
 
 
 def _is_earlier(training: Training) -> bool:

@@ -40,7 +40,12 @@ def describe_step(platform: ProgressPorts, revision: Revision) -> str:
         return ""
     if found is None or found["revision"] != revision.number or not found["steps"]:
         return ""
-    return f" (step {found['step_number']} of {found['steps']}: {found['step']})"
+    return translatable(
+        " (step {number} of {steps}: {step})",
+        number=found["step_number"],
+        steps=found["steps"],
+        step=found["step"],
+    )
 
 
 def unfinished_training(

@@ -15,9 +15,10 @@ import numpy as np
 
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.assets import Asset, VariableType, types_of
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.detection.categories import Labels, longest_hold
 from alerting.episodes.outcome import consensus
 from alerting.kinds.protocol.training import (
@@ -138,11 +139,15 @@ def _require_memory(
     """Raise UserError if a training with so many values of readings takes more than half of the
     machine's memory."""
     if memory_bytes is not None and needed > memory_bytes // 2:
-        raise UserError(
-            f"{definition.name}: it would learn from more than {values // 1_000_000} million "
-            "values, for which half of this "
-            f"machine's memory ({memory_bytes >> 20} MiB) is not enough: choose a shorter normal "
-            "period, or fewer variables"
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "it would learn from more than {millions} million values, for which half of this "
+                "machine's memory ({memory} MiB) is not enough: choose a shorter normal period, or "
+                "fewer variables",
+                millions=values // 1_000_000,
+                memory=memory_bytes >> 20,
+            ),
         )
 
 

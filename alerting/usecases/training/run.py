@@ -6,6 +6,7 @@ from datetime import datetime
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
@@ -65,7 +66,11 @@ def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
     """Return the dataset of the run. Raises UserError if its files are lost."""
     files = runs.files(run_id, DATASET)
     if not files:
-        raise UserError(f"the dataset of run {run_id} is no longer in the registry; train again")
+        raise UserError(
+            translatable(
+                "the dataset of run {run} is no longer in the registry; train again", run=run_id
+            )
+        )
     return dataset_from_files(files)
 
 
@@ -80,7 +85,10 @@ def load_candidates(
     missing = [f for f in families if f not in fitted]
     if missing:
         raise UserError(
-            f"not fitted yet: {', '.join(missing)}; run these candidates of the training again"
+            translatable(
+                "not fitted yet: {names}; run these candidates of the training again",
+                names=", ".join(missing),
+            )
         )
     return {family: runs.files(run, CANDIDATE) for family, run in fitted.items()}
 

@@ -165,7 +165,9 @@ def cancel_training(platform: TrainingPorts, name: str, actor: str, reason: str)
         ended = replace(
             newest,
             ended_at=now,
-            failure=f"cancelled by {actor}: {reason.strip()}",
+            failure=translatable(
+                "cancelled by {person}: {reason}", person=actor, reason=reason.strip()
+            ),
             failures=newest.failures + 1,
             cancelled_by=actor,
         )

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from alerting.definitions.faults import UserError, first_line
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import estimation_of, training_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_files
@@ -49,6 +50,7 @@ from alerting.usecases.training.due import (
     begin_training,
     end_run,
     failure_recorded,
+    reason_of,
     require_not_cancelled,
 )
 from alerting.usecases.training.promote import description, promote_run
@@ -90,7 +92,9 @@ def train(
         compare_run(platform, run_id)
     except BaseException as fault:
         training = read_run(platform.runs, run_id).training
-        reason = first_line(fault) if isinstance(fault, Exception) else "interrupted"
+        reason = (
+            reason_of(fault, name) if isinstance(fault, Exception) else translatable("interrupted")
+        )
         end_run(platform, name, training, reason)
         raise
     return promote_run(platform, run_id)

@@ -33,6 +33,10 @@ FAULTY = (
     {"name": "a"},
 )
 
+UNFOLDING = "a0: &a0 [1]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
+
 
 @pytest.fixture
 def engineer(browser):
@@ -93,6 +97,12 @@ def test_no_fault_of_a_definition_is_without_a_translation(document, code):
         ("a: 1\na: 2", "Zeile 2: das Feld 'a' steht zweimal da, zuerst in Zeile 1"),
         ("", "der Text ist leer"),
         ("- a", "der Text enthält keine Felder"),
+        (
+            "a: " + "[" * 60 + "]" * 60,
+            "ist zu tief verschachtelt; erlaubt sind höchstens 50 Ebenen",
+        ),
+        (UNFOLDING, "ergibt ausgeschrieben mehr als 20000 Werte"),
+        ('a: "\\ud800"', "Zeile 1: enthält U+D800, das in einem Text nicht erlaubt ist"),
     ],
 )
 def test_a_text_that_is_no_yaml_is_told_in_plain_words(engineer, text, expected):

@@ -100,3 +100,22 @@ def test_programs_read_the_reason_in_english_also_of_a_german_person(browser):
         f"/api/v1/imports/{address.rpartition('/')[2]}", headers={"accept-language": "de"}
     ).json()
     assert "line 4, column Datum: there is no time" in found["fault"]
+
+
+def test_the_file_of_rejected_lines_is_in_the_language_of_its_reader(browser):
+    address, _ = import_page(browser, "de", asset="oven-1")
+    id = address.rpartition("/")[2]
+    sent = {"csrf": csrf_of(browser.get("/import")), "asset": "oven-1", "skip_bad": "yes"}
+    browser.post(f"{address}/check", data=sent)
+    ended(browser, id, {})
+    browser.post(f"{address}/write", data={"csrf": sent["csrf"]})
+    ended(browser, id, {})
+    german = {"accept-language": "de"}
+    assert f'href="{address}/rejects"' in browser.get(address, headers=german).text
+    lines = browser.get(f"{address}/rejects", headers=german).text.splitlines()
+    assert lines[0] == "Zeile der Datei,Spalte,Grund,Ursprüngliche Zeile"
+    assert lines[1].startswith("3,Datum,\"'31.02.2026 06:01:00' ist kein Datum mit Uhrzeit")
+    assert lines[2].startswith("4,Datum,die Zeit fehlt,")
+    program = browser.get(f"/api/v1/imports/{id}/rejects", headers=german).text.splitlines()
+    assert program[0] == "line,column,reason,original"
+    assert len(program) == len(lines) > 3

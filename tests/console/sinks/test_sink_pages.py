@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.console.sinks.starts import SINK_STARTS
 from alerting.definitions.sinks.sink import SINK_KINDS, parse_sink
+from alerting.definitions.wording.language import translatable
 from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
 from alerting.usecases.platform_health.check import check_platform
 from alerting.usecases.sinks.documents import apply_sinks
@@ -218,3 +219,13 @@ def test_metrics_say_what_each_sink_sent_and_how_far_it_is_behind(client, platfo
         'alerting_sink_stale{sink="scada"} 0.0',
     ):
         assert line in text
+
+
+def test_a_fault_of_a_sink_is_told_in_the_language_of_the_engineer(platform, browser):
+    apply_sinks(platform, [SCADA], "ada", at(0))
+    fault = translatable("the broker ended the connection: {reason}", reason="banned")
+    platform.sink_deliveries.set_fault("scada", fault, at(1))
+    for address in ("/sinks", "/sinks/scada"):
+        page = browser.get(address, headers={"accept-language": "de"}).text
+        assert "der Broker hat die Verbindung beendet: banned" in page
+        assert "the broker ended" not in page

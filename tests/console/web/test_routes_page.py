@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.routes import Route
+from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 from alerting.usecases.notification.deliver import deliver_due, send_test
 from alerting.usecases.notification.overview import routes_overview
@@ -161,6 +162,41 @@ def test_what_waits_is_listed_with_its_reason(browser, platform, night):
     assert "delayed: quiet" in page
     assert "next 2026-01-05 15:00 UTC" in page
     assert "1 waiting" in page
+
+
+def test_messages_and_why_they_are_not_delivered_are_told_in_the_language_of_the_reader(
+    browser, platform, boxes, night
+):
+    give_up(platform, boxes)
+    refused = translatable("mail server {host} refuses it ({code})", host="mx", code=550)
+    letter = notice("heartbeat:night:1", 2, channel="chief", status="dead", error=refused)
+    waits = notice("k:raised:shift", 3, postponed_by="quiet", channel="shift", episode="k")
+    gone = notice("platform:disk-filling:x", 4, status="dead", channel="gone", error="earlier text")
+    platform.notifications.add([letter, waits, gone])
+    log_in(browser)
+    page = message_of(browser.get("/routes", headers={"accept-language": "de"}))
+    for words in (
+        "Lebenszeichen chief der Mailserver mx lehnt die Nachricht ab (550)",
+        "Störung der Plattform gone earlier text",
+        "Alarm shift verzögert: Ruhezeit",
+    ):
+        assert words in page
+    assert "refuses it" not in page
+    assert "refuse le message (550)" in unescape(
+        browser.get("/routes", headers={"accept-language": "fr"}).text
+    )
+
+
+def test_the_result_of_a_test_message_is_told_in_the_language_of_the_reader(
+    browser, platform, night
+):
+    del platform.channels["chief"]
+    log_in(browser, ADMIN_TOKEN)
+    token = csrf_of(browser.get("/routes"))
+    tried = browser.post(
+        "/routes/ovens-at-night/test", data={"csrf": token}, headers={"accept-language": "de"}
+    )
+    assert "der Kanal 'chief' ist nicht eingerichtet" in message_of(tried)
 
 
 def test_the_menu_leads_to_the_page(browser):

@@ -89,6 +89,33 @@ def test_a_wide_table_does_not_widen_the_page_of_a_tablet(tmp_path, width):
             assert page.evaluate(BEYOND) == [], path
 
 
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_money_and_the_figures_of_each_alert_fit_on_a_phone_with_the_name_of_each(
+    tmp_path, language
+):
+    app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
+        base = f"http://127.0.0.1:{port}"
+        page.resize(*PHONE)
+        page.open(f"{base}/login")
+        page.choose("[name=token]", token)
+        page.evaluate("document.querySelector('[name=token]').form.submit()")
+        page.wait_for(f"{base}/", "nav form")
+        page.click(f".languages [value={language}]")
+        page.wait_for(f"{base}/", f"html[lang={language}] nav form")
+        page.open(f"{base}/plant")
+        page.evaluate(UNFOLD)
+        for name in ("plant-alerts", "plant-money"):
+            table = f"document.querySelector('.{name}')"
+            assert page.evaluate(f"{table}.scrollWidth <= {table}.parentElement.clientWidth"), name
+        table = "document.querySelector('.plant-alerts')"
+        cells = f"[...{table}.querySelectorAll('td.n')]"
+        named = page.evaluate(f"{cells}.map(e => getComputedStyle(e, '::before').content)")
+        assert len({*named}) == 5
+        assert "none" not in named
+
+
 def test_the_texts_of_a_drawing_are_as_large_on_a_phone_as_on_a_desk(tmp_path):
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
     token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")

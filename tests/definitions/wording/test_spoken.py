@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.wording.spoken import (
+    digits_beside,
     inside_sentence,
     spoken_about,
     spoken_false_alarms,
@@ -86,3 +87,22 @@ def test_a_title_inside_a_sentence_begins_small_unless_it_is_an_abbreviation(tit
 )
 def test_a_large_number_is_written_out_and_no_two_limits_look_alike(value, style, text):
     assert spoken_number(value, style) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "shown"),
+    [
+        (216.853, (200.0,), "217"),
+        (216.853, (), "217"),
+        (215.004, (215.0,), "215.004"),
+        (215.3, (215.0,), "215.3"),
+        (214.96, (215.0,), "214.96"),
+        (215.0, (215.0,), "215"),
+        (216.5, (216.5,), "216.5"),
+        (4.5312, (4.0, 4.53), "4.531"),
+        (1013.25, (1000.0,), "1013"),
+        (0.0000251234, (0.00002,), "0.0000251"),
+    ],
+)
+def test_a_value_has_the_digits_that_show_on_which_side_of_a_limit_it_lies(value, limits, shown):
+    assert spoken_number(value, f".{digits_beside(value, *limits)}g") == shown

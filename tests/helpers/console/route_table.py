@@ -156,6 +156,7 @@ TABLE = {
         GET /import,
         POST /import,
         GET /import/{id},
+        GET /import/{id}/rejects,
         POST /import/{id}/check,
         POST /import/{id}/read-again,
         POST /import/{id}/take-back,

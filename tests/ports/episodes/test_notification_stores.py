@@ -9,6 +9,7 @@ from alerting.adapters.mongo.episodes.notifications import _document
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
+from alerting.definitions.wording.language import language, translatable
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
 from alerting.usecases.upkeep.retention import retain
@@ -289,3 +290,13 @@ def test_among_many_the_due_ones_are_found_by_index(real_server):
         profile = [*stores.database["system.profile"].find(asked)]
         assert len(profile) == 6
         assert max(entry["docsExamined"] for entry in profile) <= 10
+
+
+def test_why_a_message_was_not_delivered_comes_back_for_readers_of_every_language(mongo_stores):
+    waiting = notice("k:raised:shift", 1)
+    mongo_stores.notifications.add([waiting])
+    error = translatable("{receiver} answered {status}", receiver="webhook", status=503)
+    mongo_stores.notifications.change([(waiting, replace(waiting, status="dead", error=error))])
+    (letter,) = mongo_stores.notifications.dead()
+    assert letter.error == "webhook answered 503"
+    assert language("de").translate(letter.error) == "webhook hat mit 503 geantwortet"

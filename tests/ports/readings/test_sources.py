@@ -8,6 +8,7 @@ import pytest
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
+from alerting.definitions.wording.language import language, translatable
 from alerting.ports import (
     POLL_ABANDONED,
     DeadMessage,
@@ -282,3 +283,25 @@ def test_processes_that_work_know_each_other_until_they_end(stores):
     assert stores.stream_processes.note_process("a") == {"a": [], "b": ["line"]}
     stores.stream_processes.forget_process("b")
     assert stores.stream_processes.note_process("a") == {"a": []}
+
+
+def test_faults_of_a_source_come_back_for_readers_of_every_language(mongo_stores):
+    german = language("de")
+    deliveries = mongo_stores.deliveries
+    why = translatable("{name}: {text}", name="ts", text=translatable("there is no time"))
+    deliveries.record("gate", Delivered(at(1), 0, 1, why=why))
+    refused = translatable("the broker refuses: {reason}", reason="x")
+    deliveries.record_loss("gate", SourceLoss(refused, 2), at(1))
+    deliveries.set_fault("gate", refused)
+    found = deliveries.progress("gate")
+    assert (found.fault, found.last_refused) == (str(refused), "ts: there is no time")
+    assert german.translate(found.fault) == "der Broker lehnt ab: x"
+    assert german.translate(found.last_lost) == "der Broker lehnt ab: x"
+    assert german.translate(found.last_refused) == "ts: die Zeit fehlt"
+    for fault in ("earlier text", None):
+        deliveries.set_fault("gate", fault)
+        assert german.translate(deliveries.progress("gate").fault or "") == (fault or "")
+    mark = FileMark("gate", "/a.csv", 1, 1, "h", at(1), fault=refused)
+    deliveries.mark_file(mark)
+    (stored,) = deliveries.file_marks("gate", ["/a.csv"])
+    assert german.translate(stored.fault) == "der Broker lehnt ab: x"

@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
+from alerting.definitions.fields.problem import Problem
 from alerting.definitions.wording.language import language
+from alerting.detection.carried import ReadingInForce
+from alerting.detection.messages.condition_messages import limit_message
+from alerting.detection.messages.problem_messages import current_value_message
 from alerting.reporting.figures.episode_chart import ChartLevel
 from alerting.reporting.figures.sparkline import sparkline
+from tests.builders import at, oven, threshold
 
 pytestmark = pytest.mark.fast
 LIMIT = (ChartLevel(4.5, "limit"), ChartLevel(0.5, "limit"))
@@ -46,6 +51,22 @@ def test_the_limit_is_the_one_nearest_to_the_present_value():
 def test_a_limit_is_not_rounded_as_values_are_so_that_it_is_the_one_that_reasons_name():
     limit = ChartLevel(216.5, "limit", is_limit=True)
     assert line([217.0, 218.7], (limit,)).describe_limit() == "limit 216.5 %"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(218.739, "219 %"), (216.3, "216.3 %"), (217.04, "217 %")]
+)
+def test_the_present_value_and_the_reason_have_the_same_digits_which_tell_it_from_the_limit(
+    value, shown
+):
+    limit = ChartLevel(216, "limit", is_limit=True)
+    assert line([217.0, value], (limit,)).describe() == shown
+    alarm = threshold(variable="moisture", above=216)
+    reading = ReadingInForce(at(0), value, value, None)
+    said, _ = limit_message(alarm, oven(), reading, None)
+    assert said == f"moisture is {shown}, above 216 %"
+    problem = Problem(variable="moisture", above=216)
+    assert f"oisture is {shown}, limit" in current_value_message(problem, oven(), value, at(0))
 
 
 def test_line_and_limit_lie_within_the_picture():

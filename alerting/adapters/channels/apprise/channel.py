@@ -12,6 +12,7 @@ from alerting.adapters.channels.apprise.proxy import run_proxy
 from alerting.adapters.channels.chat import level, text_with_links
 from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed, Message
 
 LASTS_S = 30.0
@@ -44,11 +45,15 @@ class AppriseChannel:
             try:
                 done = _run({"url": self._url, "message": content}, proxy.url)
             except subprocess.TimeoutExpired:
-                raise DeliveryFailed(f"{self.name} by Apprise: no answer in time") from None
+                raise DeliveryFailed(
+                    translatable("{name} by Apprise: no answer in time", name=self.name)
+                ) from None
         if isinstance(proxy.failure, EgressRefused):
             raise proxy.failure
         if done.returncode != 0:
-            raise proxy.failure or DeliveryFailed(f"{self.name} by Apprise: it was not sent")
+            raise proxy.failure or DeliveryFailed(
+                translatable("{name} by Apprise: it was not sent", name=self.name)
+            )
 
 
 def check_addresses(urls: Mapping[str, str]) -> None:

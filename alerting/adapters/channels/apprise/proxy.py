@@ -13,6 +13,7 @@ from threading import Thread
 from urllib.parse import SplitResult, urlsplit
 
 from alerting.adapters.channels.egress import Egress
+from alerting.definitions.wording.language import translatable
 from alerting.ports import DeliveryFailed
 
 TIMEOUT_S = 10.0
@@ -53,7 +54,9 @@ class CheckedProxy(ThreadingMixIn, TCPServer):
         except DeliveryFailed as failure:
             self.failure = failure
         except OSError:
-            self.failure = DeliveryFailed(f"{host}: no connection")
+            self.failure = DeliveryFailed(
+                translatable("{name}: {text}", name=host, text=translatable("no connection"))
+            )
         return None
 
 

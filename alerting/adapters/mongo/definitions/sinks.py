@@ -11,6 +11,7 @@ from alerting.adapters.mongo.documents import (
     MongoDatabase,
     insert_all_new,
     insert_new,
+    stored_text,
     to_bson,
     to_document,
     upsert,
@@ -67,9 +68,10 @@ class MongoSinks(MongoRevisedDocuments[Sink]):
         )
 
     def set_fault(self, name: str, fault: str, at: datetime) -> None:
-        since: Document = {"$set": {"fault": fault, "fault_at": to_bson(at)}}
+        text = stored_text("fault", fault)
+        since: Document = {"$set": {**text, "fault_at": to_bson(at)}}
         stored: Document = {"_id": name, "fault": {"$type": "string"}}
-        if not self._progress.update_one(stored, {"$set": {"fault": fault}}).matched_count:
+        if not self._progress.update_one(stored, {"$set": text}).matched_count:
             upsert(lambda: self._progress.update_one({"_id": name}, since, upsert=True))
 
     def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:

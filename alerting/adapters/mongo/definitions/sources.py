@@ -12,6 +12,7 @@ from alerting.adapters.mongo.documents import (
     Document,
     MongoDatabase,
     insert_all_new,
+    stored_text,
     to_bson,
     to_document,
     upsert,
@@ -65,10 +66,10 @@ class MongoSources(MongoRevisedDocuments[Source]):
         """Count a delivery without waiting for the journal: a power cut may cost some counts."""
         change: Document = {
             "$inc": {"rows": delivered.rows, "refused": delivered.refused},
-            "$unset": {"fault": ""},
+            "$unset": {"fault": "", "fault_template": ""},
         }
         if delivered.why is not None:
-            change["$set"] = {"last_refused": delivered.why}
+            change["$set"] = stored_text("last_refused", delivered.why)
         if delivered.rows:
             recent = {"at": delivered.at, "rows": delivered.rows}
             arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
@@ -83,7 +84,7 @@ class MongoSources(MongoRevisedDocuments[Source]):
             name,
             {
                 "$inc": {"lost": loss.count},
-                "$set": {"last_lost": loss.reason, "lost_at": to_bson(at)},
+                "$set": {**stored_text("last_lost", loss.reason), "lost_at": to_bson(at)},
             },
         )
 
@@ -139,7 +140,7 @@ class MongoSources(MongoRevisedDocuments[Source]):
         self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})
 
     def set_fault(self, name: str, fault: str | None) -> None:
-        self._change(name, {"$set": {"fault": fault}})
+        self._change(name, {"$set": stored_text("fault", fault)})
 
     def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
         found = self._files.find({"source": name, "path": {"$in": list(paths)}})

@@ -12,6 +12,7 @@ from alerting.adapters.mongo.documents import (
     MongoDatabase,
     fingerprint,
     insert_new,
+    stored_text,
     to_bson,
     to_document,
     upsert,
@@ -184,7 +185,7 @@ class MongoPlatformAlerts:
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         key = f"{kind}|{subject}"
         first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
-        change = {"$set": {"reason": reason}, "$setOnInsert": first}
+        change = {"$set": stored_text("reason", reason), "$setOnInsert": first}
         upsert(lambda: self._alerts.update_one({"open_key": key}, change, upsert=True))
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:

@@ -21,6 +21,7 @@ from alerting.adapters.sources.secrets import Resolve
 from alerting.deferred import pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources.source import FilesSource, level_matches
+from alerting.definitions.wording.language import translatable
 from alerting.usecases.sources.files import FileRefused, FoundFile
 
 MOST_BYTES = 1 << 30  # of one file
@@ -70,19 +71,29 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
         except ModuleNotFoundError as error:
             remedy = "pip install 'alerting[sftp]'"
             raise UserError(
-                f"source {source.name}: the client of SFTP is not installed ({error.name}): "
-                f"{remedy}"
+                translatable(
+                    "source {name}: the client of {kind} is not installed ({module}): {remedy}",
+                    name=source.name,
+                    kind="SFTP",
+                    module=str(error.name),
+                    remedy=remedy,
+                )
             ) from error
         return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
     if scheme not in SCHEMES:
         raise UserError(
-            f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, "
-            "gs://… or az://…"
+            translatable(
+                "source {name}: its url is no address of a server: write sftp://…, s3://…, gs://… "
+                "or az://…",
+                name=source.name,
+            )
         )
     try:
         system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
     except UserError as error:
-        raise UserError(f"source {source.name}: {error}") from error
+        raise UserError(
+            translatable("source {name}: {text}", name=source.name, text=error.message)
+        ) from error
     return RemoteDrop(source.name, system, folders, "", (OSError, pa.ArrowException))
 
 
@@ -145,9 +156,13 @@ class RemoteDrop:
         self._entries += len(entries)
         if self._entries > MOST_ENTRIES:
             raise UserError(
-                f"source {self._name}: more than {MOST_ENTRIES} files and folders where the "
-                f"pattern looks, up to {folder}: "
-                "move stored files away (done), or write a narrower pattern"
+                translatable(
+                    "source {name}: more than {most} files and folders where the pattern looks, up "
+                    "to {folder}: move stored files away (done), or write a narrower pattern",
+                    name=self._name,
+                    most=MOST_ENTRIES,
+                    folder=folder,
+                )
             )
         return entries
 
@@ -173,8 +188,13 @@ class RemoteDrop:
             self._copy = None
         if file.size > MOST_BYTES:
             raise FileRefused(
-                f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of "
-                "a file are read"
+                translatable(
+                    "source {name}: {file} has {size} bytes; at most {most} of a file are read",
+                    name=self._name,
+                    file=file.name,
+                    size=file.size,
+                    most=MOST_BYTES,
+                )
             )
         local = Path(self._copies.name) / _local_name(file)
         try:
@@ -198,13 +218,20 @@ class RemoteDrop:
                 size += len(piece)
                 if time.monotonic() > until:
                     raise UserError(
-                        f"source {self._name}: {file.name} takes longer than "
-                        f"{_LONGEST_FETCH_S // 60} minutes to read"
+                        translatable(
+                            "source {name}: {file} takes longer than {minutes} minutes to read",
+                            name=self._name,
+                            file=file.name,
+                            minutes=int(_LONGEST_FETCH_S // 60),
+                        )
                     )
         if size != file.size or not self._is_unchanged(file):
             raise UserError(
-                f"source {self._name}: {file.name} changed while it was read; it is read at the "
-                "next poll"
+                translatable(
+                    "source {name}: {file} changed while it was read; it is read at the next poll",
+                    name=self._name,
+                    file=file.name,
+                )
             )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
@@ -228,8 +255,12 @@ class RemoteDrop:
                 self._system.makedirs(there, exist_ok=True)
                 if self._system.is_link(there):
                     raise UserError(
-                        f"source {self._name}: {folder} is a link at the server: name the folder "
-                        "itself"
+                        translatable(
+                            "source {name}: {folder} is a link at the server: name the folder "
+                            "itself",
+                            name=self._name,
+                            folder=folder,
+                        )
                     )
             target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
             if fault is not None:
@@ -256,11 +287,20 @@ class RemoteDrop:
             yield
         except FileNotFoundError as error:
             raise UserError(
-                f"source {self._name}: {shown}: there is no such file or folder at the server"
+                translatable(
+                    "source {name}: {path}: there is no such file or folder at the server",
+                    name=self._name,
+                    path=shown,
+                )
             ) from error
         except self._faults as error:
             raise UserError(
-                f"source {self._name}: {shown}: the server refuses: {first_line(error)}"
+                translatable(
+                    "source {name}: {path}: the server refuses: {reason}",
+                    name=self._name,
+                    path=shown,
+                    reason=first_line(error),
+                )
             ) from error
 
 

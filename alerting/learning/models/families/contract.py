@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Problem
+from alerting.definitions.wording.language import template, translatable
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import ALL_THREADS, Estimator, FittedModel
 
@@ -23,6 +24,12 @@ Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
 # parameter of a family: a fit takes this many columns, those that alone rank its rows best; 0: all
 STRONGEST = "strongest"
+_ALL_POSITIVE = template(
+    "all {rows} rows to learn from are positive; use a longer history with problems in it"
+)
+_ALL_NEGATIVE = template(
+    "all {rows} rows to learn from are negative; use a longer history with problems in it"
+)
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,8 @@ class LabelledRows:
     def __post_init__(self) -> None:
         positives = int(self.label.sum())
         if positives in (0, len(self.label)):
-            kind = "positive" if positives else "negative"
-            raise UserError(
-                f"all {len(self.label)} rows to learn from are {kind}; use a longer history with "
-                "problems in it"
-            )
+            text = _ALL_POSITIVE if positives else _ALL_NEGATIVE
+            raise UserError(translatable(text, rows=len(self.label)))
 
 
 class ModelFamily(ABC):

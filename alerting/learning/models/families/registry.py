@@ -25,7 +25,7 @@ def get_family(name: str) -> ModelFamily:
     try:
         entry = find_added(require_family(name))
     except ValueError as unknown:
-        raise UserError(str(unknown)) from unknown
+        raise UserError(*unknown.args) from unknown
     family = entry.load() if entry else None
     if not isinstance(family, ModelFamily) or family.name != name:
         raise UserError(

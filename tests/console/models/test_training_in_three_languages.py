@@ -1,0 +1,69 @@
+"""Why a training failed, and its state, in the language of the engineer on every page that says
+so."""
+
+from html import unescape
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import Translatable, language
+from alerting.usecases.training.due import begin_training, end_training
+from alerting.usecases.training.runs import cancel_training
+from alerting.usecases.training.train import prepare
+from tests.builders import at
+from tests.helpers.console.pages import ADMIN_TOKEN, browser, log_in, wall
+
+__all__ = ["browser", "wall"]
+NAME = "too-moist"
+PAGES = ("/models", f"/models/{NAME}", "/definitions", f"/definitions/{NAME}")
+
+
+@pytest.fixture
+def engineer(browser):
+    log_in(browser, ADMIN_TOKEN)
+    return browser
+
+
+def seen(engineer, address, code):
+    return unescape(engineer.get(address, headers={"accept-language": code}).text)
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_why_a_training_failed_is_told_in_the_language_of_the_engineer(engineer, platform, address):
+    with pytest.raises(UserError, match="too-moist: no readings of oven-1"):
+        prepare(platform, NAME, at(0))
+    (training,) = platform.trainings.for_definitions([NAME])
+    assert training.failure.startswith("no readings of oven-1 in the period it may learn from")
+    assert "o readings of oven-1" in seen(engineer, address, "en")
+    for code, sentence in (
+        ("de", "eine Messwerte von oven-1 in dem Zeitraum, aus dem gelernt werden darf"),
+        ("fr", "ucune mesure de oven-1 dans la période dont il peut apprendre"),
+    ):
+        page = seen(engineer, address, code)
+        assert sentence in page
+        assert "o readings of" not in page
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_reason_that_an_earlier_release_stored_is_still_shown(engineer, platform, address):
+    revision = platform.definitions.newest_revision(NAME)
+    end_training(platform, begin_training(platform, revision, None), "too few rows")
+    assert "too few rows" in seen(engineer, address, "de").lower()
+
+
+def test_the_state_of_a_training_is_told_in_the_language_of_the_engineer(engineer, platform):
+    address = f"/definitions/{NAME}"
+    assert "Das Training steht an" in seen(engineer, address, "de")
+    begin_training(platform, platform.definitions.newest_revision(NAME), None)
+    assert "Wird seit" in seen(engineer, address, "de")
+    cancel_training(platform, NAME, "ada", "falscher Zeitraum")
+    page = seen(engineer, address, "de")
+    assert "Das Training ist am" in page
+    assert "abgebrochen von ada: falscher Zeitraum" in page
+
+
+def test_a_cancelled_training_says_so_to_its_steps_in_every_language(platform):
+    begin_training(platform, platform.definitions.newest_revision(NAME), None)
+    failure = cancel_training(platform, NAME, "ada", "x").failure
+    assert isinstance(failure, Translatable)
+    assert language("fr").translate(failure) == "annulé par ada\u00a0: x"
