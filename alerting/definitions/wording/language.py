@@ -259,6 +259,18 @@ def measured(value: float, style: str, unit: str | None) -> Styled:
     return Styled(float(value), f"{style} {unit}" if unit else style)
 
 
+def distinct_style(value: float, *limits: float | None, least: int = 4) -> str:
+    """Return the format of significant digits, `least` or more, in which a number lies on the side
+    of each limit on which it is."""
+    there = [limit for limit in limits if limit is not None and limit != value]
+    for digits in range(least, 15):
+        style = f".{digits}g"
+        shown = float(spoken_number(value, style))
+        if all((shown - limit) * (value - limit) > 0 for limit in there):
+            return style
+    return ".15g"
+
+
 def joined(separator: str, *parts: str) -> Translatable:
     """Return texts behind each other, each of which can be translated; empty ones are left out."""
     there = {f"part_{i}": part for i, part in enumerate(part for part in parts if part)}

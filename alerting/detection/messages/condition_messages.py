@@ -11,6 +11,7 @@ from alerting.definitions.model import Condition, Severity
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
+    distinct_style,
     join_with_and,
     joined,
     measured,
@@ -50,7 +51,12 @@ def limit_message(
     if number is None:
         return translatable("{name} is not known", name=name), None
     relation, limit = _beyond_message(definition, asset, level, number)
-    value = rated(definition, asset, number)
+    style = (
+        "g"
+        if level.equals is not None
+        else distinct_style(number, level.below, level.above, *(level.inside or ()))
+    )
+    value = rated(definition, asset, number, style)
     if definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
@@ -149,7 +155,8 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
         known = template(
             "the value {value} of {name} lies outside its engineering range, {low} to {high}"
         )
-        return translatable(known, value=Styled(reading.value, "g"), name=name, low=low, high=high)
+        shown = Styled(reading.value, distinct_style(reading.value, variable.low, variable.high))
+        return translatable(known, value=shown, name=name, low=low, high=high)
     return translatable(
         "the value of {name} lies outside its engineering range, {low} to {high}",
         name=name,
@@ -193,9 +200,11 @@ def _title(definition: Condition, asset: Asset) -> str:
     return variable_title(definition.variable, asset.variables)
 
 
-def rated(definition: Condition, asset: Asset, value: float) -> Styled | Translatable:
+def rated(
+    definition: Condition, asset: Asset, value: float, style: str = "g"
+) -> Styled | Translatable:
     """Return a value of the condition: in the variable's unit, of a rate per its time."""
-    number = measured(value, "g", unit_of(asset, definition.variable))
+    number = measured(value, style, unit_of(asset, definition.variable))
     if not definition.rate_per:
         return number
     return translatable(

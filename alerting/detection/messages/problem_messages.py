@@ -11,6 +11,7 @@ from alerting.definitions.model import Condition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
+    distinct_style,
     join_with_and,
     join_with_or,
     joined,
@@ -171,7 +172,7 @@ def happening_message(
         return translatable(
             "{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun
         )
-    now = measured(value, "g", unit)
+    now = measured(value, distinct_style(value, problem.below, problem.above), unit)
     return translatable(
         "{name} is {value}, limit {limit}, since {since}",
         name=name,
@@ -227,7 +228,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
             value=_spoken_state(problem, value, unit),
             at=stamp,
         )
-    now = measured(value, "g", unit)
+    now = measured(value, distinct_style(value, problem.below, problem.above), unit)
     limit = _limit_message(problem, value, unit)
     return translatable(
         "{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp

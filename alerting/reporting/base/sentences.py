@@ -97,13 +97,20 @@ _HALF_A_YEAR = timedelta(days=183)
 
 
 def clock_time(
-    value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+    value: datetime,
+    now: datetime,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    dated: bool = False,
 ) -> str:
-    """Format an instant for operators: `today 14:05`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
+    """Format an instant for operators: `today 14:05`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`.
+
+    `dated`: without words such as `today`, for what may be read on another day.
+    """
     local = value.astimezone(zone)
     days = (local.date() - now.astimezone(zone).date()).days
     time = f"{local:%H:%M}"
-    if days in _NEAR:
+    if days in _NEAR and not dated:
         return language.say(_NEAR[days], time=time)
     if abs(local - now) <= _HALF_A_YEAR:
         return f"{language.day(local)} {time}"
@@ -129,7 +136,13 @@ def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
     return language.format_rough_duration(span // minute * minute if span >= minute else span)
 
 
-def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+def local_times(
+    text: str,
+    now: datetime,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    dated: bool = False,
+) -> str:
     """Return a text in the language, with every ISO 8601 stamp as the time of the plant."""
 
     def format_stamp(found: re.Match[str]) -> str:
@@ -137,8 +150,8 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language
             start = datetime.fromisoformat(found["start"])
             end = datetime.fromisoformat(found["end"]) if found["end"] else None
             if end is None:
-                return clock_time(start, now, zone, language)
-            return time_range(start, end, now, zone, language)
+                return clock_time(start, now, zone, language, dated)
+            return time_range(start, end, now, zone, language, dated)
         except (ValueError, OverflowError):
             return found[0]
 
@@ -163,12 +176,19 @@ def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> 
 
 
 def time_range(
-    start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
+    dated: bool = False,
 ) -> str:
     """Format an interval: `today 14:05 to 14:35 (30 min)`."""
     same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
-    until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language)
-    since = clock_time(start, now, zone, language)
+    since = clock_time(start, now, zone, language, dated)
+    until = (
+        f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language, dated)
+    )
     duration = format_minutes(end - start, language)
     return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
 

@@ -260,7 +260,7 @@ def _message(
             conflicts,
             reads,
             current_round.plants.asset_title(episode.asset),
-            present_value(platform, episode, at, zone, reads) if later else None,
+            present_value(platform, episode, at, zone, reads, dated=True) if later else None,
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
@@ -375,7 +375,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
                 "This is a test, sent by {person} {when}. No alarm is raised and no action is "
                 "needed.",
                 person=actor,
-                when=clock_time(now, now, platform.zone, reads),
+                when=clock_time(now, now, platform.zone, reads, dated=True),
             ),
             {"test": True, "route": route.name if route else None, "channel": channel},
             language=reads.code,

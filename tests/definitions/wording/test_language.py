@@ -11,6 +11,7 @@ from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
     Translatable,
+    distinct_style,
     join_with_and,
     joined,
     language,
@@ -180,3 +181,21 @@ def test_french_is_written_as_the_french_write_it(fault):
         for text in ([found] if isinstance(found, str) else found)
     ]
     assert [t for t in texts if re.search(fault, re.sub(r"<code>.*?</code>", "", t))] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "shown"),
+    [
+        (221.23456, (215.0,), "221.2"),
+        (215.00004, (215.0, None), "215.00004"),
+        (214.98, (215.0,), "214.98"),
+        (4.512, (4.5,), "4.512"),
+        (12345.678, (12000.0,), "12346"),
+        (4.5, (4.5,), "4.5"),
+        (0.333333, (), "0.3333"),
+    ],
+)
+def test_a_value_has_four_digits_or_as_many_as_show_on_which_side_of_its_limits_it_is(
+    value, limits, shown
+):
+    assert ENGLISH.show(Styled(value, distinct_style(value, *limits))) == shown
