@@ -51,7 +51,8 @@ def test_expected_acknowledged_happening_over():
         (
             "Over",
             "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
-            "It happened. As of Thu 1 Jan 00:35: Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
+            "It happened. As of Thu 1 Jan 00:35: "
+            "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
         ),
     ]
     assert last_text(line).splitlines()[3:] == [f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"]
