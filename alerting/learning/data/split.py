@@ -124,7 +124,7 @@ def require_all_parts(
         if not (part == name).any():
             raise UserError(
                 f"{definition.name}: the {name.replace('train', 'training')} period has no usable "
-                f"row. The readings from {from_millis(borders.start).isoformat()} to "
+                f"row. The readings from {from_millis(borders.start + 1).isoformat()} to "
                 f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; of that the "
                 f"purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
                 f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), "
