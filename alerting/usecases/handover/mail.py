@@ -123,10 +123,22 @@ def describe_account(
         if handover.taken
         else language.say("Not signed by the person who comes."),
     ]
+    for title, listed in _sections(account, plants, titles, language):
+        lines += _section(language.say("{name}:", name=title), listed)
+    if summary.omitted:
+        lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
+    return lines
+
+
+def _sections(
+    account: ShiftAccount, plants: Plants, titles: Mapping[str, str], language: Language
+) -> Sequence[tuple[str, Sequence[str]]]:
+    """Return the sections of the message, each with its lines, which may be none."""
+    summary = account.summary
     notes = [
         f"{one.note.at.isoformat()} {one.note.actor}: {one.note.text}" for one in account.notes
     ]
-    sections = (
+    return (
         (language.say("Notes"), notes),
         (language.say("Open now"), [_alarm(one, plants, language) for one in summary.open]),
         (
@@ -172,11 +184,6 @@ def describe_account(
             ],
         ),
     )
-    for title, listed in sections:
-        lines += _section(language.say("{name}:", name=title), listed)
-    if summary.omitted:
-        lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
-    return lines
 
 
 def _section(head: str, listed: Sequence[str]) -> list[str]:

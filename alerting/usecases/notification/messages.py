@@ -18,19 +18,21 @@ from alerting.reporting.base.sentences import (
     OTHERWISE,
     advice_shown,
     advised_at,
-    clock_time,
     describe_happened,
-    distance,
-    format_minutes,
     headline,
-    local_times,
     reasons,
     reasons_at,
     risk_since_raise,
     sentence,
     step_with_time,
-    time_range,
     what_to_do,
+)
+from alerting.reporting.base.times import (
+    clock_time,
+    distance,
+    format_minutes,
+    local_times,
+    time_range,
 )
 from alerting.usecases.notification.payload import notification_payload, stated_severity
 

@@ -229,7 +229,8 @@ def test_silences_of_the_line_stand_on_the_page_and_in_the_message(browser, plan
         ("line-2", 450, None),
     ):
         scope = SilenceScope(part, definition)
-        start, end = at(night(minute)), at(night(minute + 60))
+        start = at(night(minute))
+        end = at(night(minute + 60))
         made_at = at(night(440))
         made = new_silence(
             "maintenance", scope, start, end, None, "belt change", (), "ann", "engineer", made_at
