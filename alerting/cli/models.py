@@ -35,6 +35,7 @@ from alerting.reporting.base.messages import seconds
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.learning.selection.proposal import Proposal
+    from alerting.usecases.training.progress import UnderWay
 
 model_group = command_group("Models: approve, reject and roll back champions; repeat a training.")
 
@@ -289,15 +290,21 @@ def dataset(
 def models(name: DefinitionName, as_json: Json = False) -> None:
     """Show the champion, the leaderboard of the last training, all versions, and every decision
     with its reason."""
+    from alerting.usecases.training.progress import training_under_way
     from alerting.usecases.training.promote import model_history
 
     with platform() as p:
         history = model_history(p, name)
+        now = p.clock.now()
+        under_way = training_under_way(
+            history["unfinished"], now, datetime.now(UTC), p.line_speed()
+        )
     if as_json:
         print_json(history)
         return
     _show_champion(history)
-    _show_unfinished(history["unfinished"], name)
+    if under_way is not None:
+        _show_unfinished(history["unfinished"], under_way, now, name)
     if history["unreadable"]:
         console.print(f"the model registry cannot be read: {history['unreadable']}", style="red")
     else:
@@ -342,18 +349,18 @@ def _show_champion(history: dict[str, Any]) -> None:
     return console.print(text, style="bold")
 
 
-def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
-    if training is None:
-        return
-    silent = datetime.now(UTC) - training["last_sign"]
+def _show_unfinished(
+    training: dict[str, Any], under_way: "UnderWay", now: datetime, name: str
+) -> None:
+    silent = seconds((now - under_way.last_sign).total_seconds())
     done = f"{training['candidates_done']} of {training['candidates'] or 'unknown'} candidates done"
-    text = f"training since {short(training['started_at'])}: {training['step']}, {done}"
-    if silent < training["killed_after"]:
-        console.print(f"{text} (last step {seconds(silent.total_seconds())} ago)", style="yellow")
+    text = f"training since {short(under_way.started_at)}: {training['step']}, {done}"
+    if not under_way.is_silent:
+        console.print(f"{text} (last step {silent} ago)", style="yellow")
     else:
         console.print(
-            f"{text}; no progress for {seconds(silent.total_seconds())}; the training was probably "
-            f"interrupted, start it again: alerting train {name}",
+            f"{text}; no progress for {silent}; the training was probably interrupted, start it "
+            f"again: alerting train {name}",
             style="red",
         )
 

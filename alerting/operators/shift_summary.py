@@ -10,6 +10,7 @@ from alerting.episodes.episode import Episode, Feedback, Outcome, Phase, Verdict
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import Shelf, ShelfKind
 from alerting.operators.shifts import Shift
+from alerting.operators.silences import Silence, SilenceKind, SilenceScope
 
 MOST_LISTED = 60
 """Lines of each kind that a summary lists; more are counted."""
@@ -74,6 +75,18 @@ class ShiftMute:
 
 
 @dataclass(frozen=True)
+class ShiftSilence:
+    """A silence or a maintenance that is present, or begins soon."""
+
+    kind: SilenceKind
+    scope: SilenceScope
+    since: datetime
+    until: datetime
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True)
 class ShiftChange:
     """A revision of a definition that was made in a shift."""
 
@@ -91,7 +104,7 @@ class ShiftSummary:
     `open`: alarms that are open; `left`: unanswered ones of earlier shifts; `over`: ended ones that
     were raised or ended in the shift. `still_open`, `open_questions`, `done`: how many alarms and
     deeds, also those that are not listed; 0 in a summary signed before they were counted.
-    `omitted`: lines that are not listed.
+    `omitted`: lines that are not listed. `silences`: in force, or planned.
     """
 
     at: datetime
@@ -106,6 +119,7 @@ class ShiftSummary:
     still_open: int = 0
     open_questions: int = 0
     done: int = 0
+    silences: tuple[ShiftSilence, ...] = ()
 
     @property
     def open_count(self) -> int:
@@ -132,8 +146,10 @@ def summarise_shift(
     misses: Iterable[ReportedMiss],
     shelves: Iterable[Shelf],
     revisions: Iterable[Revision],
+    silences: Iterable[Silence] = (),
 ) -> ShiftSummary:
-    """Return what a shift hands over at an instant. `episodes`: of the shift, and before it."""
+    """Return what a shift hands over at an instant. `episodes`: of the shift, and before it.
+    `silences`: in force, or planned for the next shift."""
     live = [e for e in episodes if not (e.backfilled or e.withdrawn) and e.raised_at < shift.end]
     alarms = [shift_alarm(episode) for episode in sorted(live, key=_urgency)]
     still_open = [alarm for alarm in alarms if alarm.closed_at is None]
@@ -152,9 +168,13 @@ def summarise_shift(
         for r in revisions
         if _is_within(shift, r.at)
     ]
+    silenced = [
+        ShiftSilence(s.kind, s.scope, s.since, s.end, s.reason[:LONGEST_TEXT], s.author)
+        for s in sorted(silences, key=lambda one: (one.since, one.id))
+    ]
     deeds.sort(key=lambda deed: (deed.at, deed.kind, deed.episode or ""))
     changes.sort(key=lambda change: (change.at, change.definition))
-    lists = (still_open, left, over, deeds, muted, changes)
+    lists = (still_open, left, over, deeds, muted, changes, silenced)
     return ShiftSummary(
         at,
         tuple(still_open[:MOST_LISTED]),
@@ -168,6 +188,7 @@ def summarise_shift(
         still_open=len(still_open),
         open_questions=sum(alarm.is_question for alarm in (*still_open, *over, *left)),
         done=len(deeds),
+        silences=tuple(silenced[:MOST_LISTED]),
     )
 
 

@@ -2,6 +2,7 @@
 as people wrote it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -387,6 +388,16 @@ def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
     assert (unfinished["candidates_done"], unfinished["candidates"]) == (1, 2)
     longest_search = 4 * 5 * 60.0  # by the clock, under the default time budget
     assert unfinished["killed_after"] == longest_search + 30 * 60
+
+
+def test_the_progress_of_a_training_of_a_simulated_line_is_in_its_time(plant):
+    output("apply", write("d.yaml", learned_quickly()))
+    plant.runs.start_run(NAME, "r1", {"definition": NAME, "revision": "1"})
+    plant.clock.instant = at(14 * 24 * 60)  # the registry has the real time
+    object.__setattr__(plant, "line_speed", lambda: 60.0)
+    shown = " ".join(output("models", NAME).split())
+    assert "training since 2026-01-19 00:00" in shown or "training since 2026-01-18 23:5" in shown
+    assert re.search(r"\(last step \d.* ago\)", shown)
 
 
 def test_a_finished_training_is_none_that_goes_on(plant):

@@ -50,9 +50,9 @@ def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
     assert [m.text.splitlines()[1] for m in line.mail.messages] == [
         "Moisture above 5 % and belt speed below 1.5 m/min will probably occur within 30 min (100 "
         "%; alarm at 50 %).",
-        "Moisture is 5.5 %, above 5 % and belt speed is 1.2 m/min, below 1.5 m/min since today "
-        "00:30.",
-        "Today 00:40 to 00:51 (11 min): the problem is over.",
+        "Moisture is 5.5 %, above 5 % and belt speed is 1.2 m/min, below 1.5 m/min since Thu 1 "
+        "Jan 00:30.",
+        "Thu 1 Jan 00:10 to 00:51 (41 min): the problem is over.",
     ]
     determine_due_outcomes(line.platform, at(200))
     assert line.episodes[0].outcome_record.outcome == "hit"

@@ -141,8 +141,8 @@ def test_a_lower_risk_is_told_and_takes_no_advice_away():
         if phase == "expected"
     ][-1]
     assert "What to do: The risk is 0.0 %, below the alarm at 50 %." in last
-    assert "Before (advice of today 00:05): Set belt speed from 2.1" in last
-    assert "Since the alarm came: risk 85 % → 0.0 % (today 00:1" in last
+    assert "Before (advice of Thu 1 Jan 00:05): Set belt speed from 2.1" in last
+    assert "Since the alarm came: risk 85 % → 0.0 % (Thu 1 Jan 00:1" in last
 
 
 def test_without_advice_and_without_an_instruction_no_step_is_invented():

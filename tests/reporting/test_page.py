@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 import pytest
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.model import Costs
 from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.definition.money import Amount
 from alerting.reporting.page.page import draw, render_page
 from tests.report_material import (
     CLASSIFIER,
@@ -21,8 +23,8 @@ from tests.report_material import (
 )
 
 
-def page_of(material):
-    figures = compute_metrics(material)
+def page_of(material, **changes):
+    figures = replace(compute_metrics(material), **changes)
     return render_page(figures, conclude(figures), draw(figures, material))
 
 
@@ -225,3 +227,15 @@ def test_time_in_which_no_alarm_could_come_is_told_above_the_figures(good_page):
     assert told < page.index("Timeline")
     assert "The longest gap in the readings" in page
     assert "No alarm could come in" not in good_page
+
+
+@pytest.mark.parametrize(
+    ("worth", "frame"), [((1, 900), "gain"), ((-170, 930), ""), ((-5000, -4100), "loss")]
+)
+def test_only_a_worth_that_is_a_gain_or_a_loss_in_both_bounds_has_a_colour(worth, frame):
+    costs = Costs(currency="EUR", miss=900, intervention=20)
+    material = good_material()
+    material = replace(material, definition=material.definition.model_copy(update={"costs": costs}))
+    money = replace(compute_metrics(material).money, net=Amount(*worth))
+    [found] = re.findall('class="number worth ?(\\w*)"', page_of(material, money=money))
+    assert found == frame

@@ -25,7 +25,7 @@ from alerting.reporting.definition.retune import Retune
 from alerting.reporting.life.differences import Difference, find_reasons, list_differences
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.page.page import draw, render_page
-from alerting.reporting.page.sentences import head_sentences
+from alerting.reporting.page.sentences import head_sentences, mail_sentences
 from alerting.reporting.plant.metrics import ChangeMade, FaultSeen, compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
@@ -58,6 +58,17 @@ def test_the_sentences_of_a_definition():
     )
     assert french[0] == "7 problèmes sur 9 ont été prédits, typiquement 1 h 59 min à l\u2019avance."
     assert french[1] == "2 fausses alarmes. 1 alarme sur 11 n\u2019a pas encore d\u2019issue."
+
+
+def test_a_mail_begins_with_the_conclusion_and_ends_with_the_first_advice():
+    metrics = compute_metrics(good_material())
+    said = mail_sentences(metrics, conclude(metrics), language=language("de"))
+    assert said == (
+        "Verlässlich.",
+        *head_sentences(metrics, language=language("de")),
+        "Der Bericht rät: 2 von 9 Problemen kamen unangekündigt: in der Liste unten nach "
+        "Gemeinsamem suchen.",
+    )
 
 
 def test_the_sentences_of_the_plant():

@@ -304,6 +304,18 @@ def test_of_15_alerts_of_one_oven_three_are_told_12_in_one_message_only_three_ar
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
 
 
+def test_a_flood_says_from_when_to_when_each_ended_alarm_was():
+    mail = Mailbox("mail")
+    platform = crowded(mail)
+    read(platform, 200.0, 8)
+    for minute in (8, 12):
+        tick(platform, minute)
+    [text] = [m.text for m in mail.messages if m.subject == "+12 more on oven-1"]
+    line = "MEDIUM: too-hot-14, Mon 5 Jan 00:01 to 00:08 (7 min): Zone 2 temperature is 230 °C"
+    assert line in text
+    assert "since" not in text
+
+
 def test_messages_say_the_title_of_the_asset_and_programs_get_its_name():
     mail = Mailbox("mail")
     platform = crowded(mail)

@@ -197,8 +197,10 @@ from alerting.client.shapes.shifts import (
     ShiftDeed,
     ShiftMute,
     ShiftNote,
+    ShiftSilence,
     ShiftSummary,
     SignatureBody,
+    SilenceScope,
     StoredHandover,
 )
 from alerting.client.shapes.sinks import (
@@ -416,10 +418,12 @@ __all__ = [
     "ShiftDeed",
     "ShiftMute",
     "ShiftNote",
+    "ShiftSilence",
     "ShiftSummary",
     "SignatureBody",
     "SilenceBody",
     "SilenceDetail",
+    "SilenceScope",
     "SilenceView",
     "SilencedView",
     "SilencesView",

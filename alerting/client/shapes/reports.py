@@ -56,6 +56,7 @@ MoneySumsView = TypedDict(
         "avoided": BoundsView,
         "missed": BoundsView,
         "false_alarms": BoundsView,
+        "interventions": BoundsView,
     },
 )
 """Sums of one currency over the definitions that state costs."""

@@ -117,6 +117,30 @@ ShiftMute = TypedDict(
 )
 """A shelf in force."""
 
+SilenceScope = TypedDict(
+    "SilenceScope",
+    {
+        "part": NotRequired[str | None],
+        "definition": NotRequired[str | None],
+        "up_to": NotRequired[Literal["low", "medium", "high", "critical"] | None],
+    },
+)
+"""The alarms that a silence covers: those that meet every field that is given, of which there
+is one at least. `part`: an asset with everything below it. `up_to`: the highest severity."""
+
+ShiftSilence = TypedDict(
+    "ShiftSilence",
+    {
+        "kind": Literal["maintenance", "silence"],
+        "scope": SilenceScope,
+        "since": str,
+        "until": str,
+        "reason": str,
+        "actor": str,
+    },
+)
+"""A silence or a maintenance that is present, or begins soon."""
+
 ShiftSummary = TypedDict(
     "ShiftSummary",
     {
@@ -132,12 +156,14 @@ ShiftSummary = TypedDict(
         "still_open": NotRequired[int],
         "open_questions": NotRequired[int],
         "done": NotRequired[int],
+        "silences": NotRequired[list[ShiftSilence]],
     },
 )
 """What a shift hands over, as of an instant. `open`: alarms that are open; `left`: unanswered
 ones of earlier shifts; `over`: ended ones that were raised or ended in the shift.
 `still_open`, `open_questions`, `done`: how many alarms and deeds, also those that are not
-listed; 0 in a summary signed before they were counted. `omitted`: lines that are not listed."""
+listed; 0 in a summary signed before they were counted. `omitted`: lines that are not listed.
+`silences`: in force, or planned."""
 
 HandoverView = TypedDict(
     "HandoverView",

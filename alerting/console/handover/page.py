@@ -21,6 +21,7 @@ from alerting.console.handover.address import (
     address_of_stored,
     find_chosen,
 )
+from alerting.console.language import language_of
 from alerting.console.now.page import known_plant
 from alerting.console.web.forms import FormOperator
 from alerting.console.web.rendering import render
@@ -32,6 +33,7 @@ from alerting.usecases.handover.choose import ChosenShift, ShiftChoice
 from alerting.usecases.handover.mail import DEED_NAMES, send_handover
 from alerting.usecases.handover.read import read_shift
 from alerting.usecases.handover.sign import sign_handover, write_note
+from alerting.usecases.notification.silencing import describe_scope
 
 pages = APIRouter(include_in_schema=False)
 LISTED = 50
@@ -186,7 +188,8 @@ def _page(
     now = platform.clock.now()
     plant = known_plant(request, platform)
     account = read_shift(platform, plant, chosen, now)
-
+    titles = {name: one.definition.title or name for name, one in plant.latest.items()}
+    asset_titles = {name: one.title for name, one in plant.assets.items()}
     lines = [(title, address_at(chosen, None, line=n)) for n, title in chosen.lines.items()]
     whole = [] if person.scopes else [(None, address_at(chosen, None, line=""))]
     return render(
@@ -204,8 +207,20 @@ def _page(
         sides=_open_sides(account.handover, person, now),
         unfolded=UNFOLDED,
         lengths=[(length, address_at(chosen, None, hours=length)) for length in LENGTHS.values()],
-        titles={name: one.definition.title or name for name, one in plant.latest.items()},
-        asset_titles={name: one.title for name, one in plant.assets.items()},
+        titles=titles,
+        asset_titles=asset_titles,
+        silenced=[
+            (
+                one,
+                describe_scope(
+                    one.scope,
+                    asset_titles.get(one.scope.part or ""),
+                    titles.get(one.scope.definition or ""),
+                    language_of(request),
+                ),
+            )
+            for one in account.summary.silences
+        ],
         deed_names=DEED_NAMES,
         most=LONGEST_NOTE,
         refusal=refusal,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -38,6 +38,7 @@ from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.registry.evidence import ModelEvidence
 from alerting.usecases.training.overview import model_lines, model_report
+from alerting.usecases.training.progress import training_under_way
 
 router = APIRouter(include_in_schema=False)
 STATE_NAMES = {
@@ -217,38 +218,6 @@ def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) 
     """Return whether the values of a version serve without an alarm."""
     served = [d for d in decisions if d.promoted and d.challenger_version == version]
     return version is not None and bool(served) and "values" in served[-1].evidence
-
-
-class UnderWay(NamedTuple):
-    """A training without a decision, in the time of the line; `is_silent`: it was probably
-    killed."""
-
-    started_at: datetime
-    last_sign: datetime
-    is_silent: bool
-
-
-def training_under_way(
-    unfinished: dict[str, Any] | None, now: datetime, real_now: datetime, speed: float | None
-) -> UnderWay | None:
-    """Return when a training began and last showed progress, and whether it was killed.
-
-    The registry has real times, of which `real_now` is the present; a line that is simulated at
-    this `speed` has its own, `now`, and so has a training that has no run in the registry yet.
-    """
-    if unfinished is None:
-        return None
-    started = unfinished["started_at"]
-    sign = unfinished["last_sign"]
-    if speed is None or unfinished["step_number"] == 1:
-        is_silent = now - sign >= unfinished["killed_after"] * max(1.0, speed or 1.0)
-        return UnderWay(started, sign, is_silent)
-    silent = real_now - sign
-    return UnderWay(
-        now - (real_now - started) * speed,
-        now - silent * speed,
-        silent >= unfinished["killed_after"],
-    )
 
 
 def _training(training: Any | None) -> dict[str, Any] | None:

@@ -65,6 +65,7 @@ class MoneySumsView(View):
     avoided: BoundsView
     missed: BoundsView
     false_alarms: BoundsView
+    interventions: BoundsView
 
 
 class PlantSumsView(View):
@@ -208,6 +209,7 @@ def _sum_up(sums: PlantSums) -> PlantSumsView:
                 avoided=_bounds(one.avoided),
                 missed=_bounds(one.missed),
                 false_alarms=_bounds(one.false_alarms),
+                interventions=_bounds(one.interventions),
             )
             for one in sums.money
         ],

@@ -44,6 +44,7 @@ _SUMS: tuple[tuple[str, str], ...] = (
     ("avoided", translatable("Avoided")),
     ("missed", translatable("Lost to misses")),
     ("false_alarms", translatable("Spent on false alarms")),
+    ("interventions", translatable("Spent on interventions")),
 )
 
 

@@ -26,6 +26,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.operators.silences import MOST_NOTIFIED, Silence, SilenceKind, SilenceScope
 from alerting.operators.tiles import counting_order
 from alerting.usecases.alarm_load.asset_overview import assets_in_tree
+from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.operators.silencing import (
     EndingEvent,
@@ -211,10 +212,17 @@ def texts_of(
     assets = {name: asset.title for name, asset in known.items() if asset.title}
     has_events = any(one.event for one in found)
     events = event_titles(platform.assets.event_types()) if has_events else {}
+    definitions = {one.scope.definition for one in found if one.scope.definition}
+    titles = {name: newest_title(platform.definitions, name) for name in definitions}
     language = language_of(request)
     return {
         one.id: SilenceTexts(
-            describe_scope(one.scope, assets.get(one.scope.part or ""), language),
+            describe_scope(
+                one.scope,
+                assets.get(one.scope.part or ""),
+                titles.get(one.scope.definition or ""),
+                language,
+            ),
             events.get(one.event or "", one.event or ""),
             assets.get(one.event_asset or "", one.event_asset or ""),
         )

@@ -28,7 +28,7 @@ from alerting.recommendation.messages import (
     quantity_usual,
     quantity_value,
 )
-from alerting.reporting.base import messages, sentences
+from alerting.reporting.base import messages, sentences, times
 from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, say, worded
 
 
@@ -217,17 +217,17 @@ def _environment() -> Environment:
         span=in_language(
             lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)
         ),
-        when=_as_of_now(sentences.clock_time),
+        when=_as_of_now(times.clock_time),
         distance=pass_context(
-            lambda page, value: sentences.distance(value, page["now"], page["language"])
+            lambda page, value: times.distance(value, page["now"], page["language"])
         ),
-        plain=_as_of_now(sentences.local_times),
+        plain=_as_of_now(times.local_times),
         full=sentences.sentence,
         step=in_language(
             lambda language, episode: _translated(language, sentences.what_to_do(episode))
         ),
         dated_step=_as_of_now(
-            lambda episode, *reader: sentences.local_times(
+            lambda episode, *reader: times.local_times(
                 sentences.step_with_time(episode) or "", *reader
             )
         ),
@@ -246,7 +246,7 @@ def _environment() -> Environment:
         present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
         happened=sentences.describe_happened,
-        range=_as_of_now(sentences.time_range),
+        range=_as_of_now(times.time_range),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
         answer=worded(sentences.answer),
         signed=in_language(
@@ -258,7 +258,7 @@ def _environment() -> Environment:
         role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
         day=in_language(lambda language, day: language.day(day)),
         about=in_language(
-            lambda language, value: sentences.format_minutes(value or timedelta(0), language)
+            lambda language, value: times.format_minutes(value or timedelta(0), language)
         ),
     )
     return environment

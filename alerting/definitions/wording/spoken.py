@@ -10,7 +10,7 @@ _ONE_DECIMAL_BELOW = 0.0995
 _LARGE = (1e3, 1e15)  # in which a number is written out, without a power of ten
 _LEAST_SMALL = 1e-9
 _FEWEST = 3  # significant digits of a value
-_MOST = 6
+_MOST = 15
 _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 _CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
@@ -53,12 +53,13 @@ def spoken_number(value: float, style: str) -> str:
     return f"{Decimal(shown):f}" if _LEAST_SMALL <= abs(value) < 1 else shown
 
 
-def digits_beside(value: float, *limits: float) -> int:
-    """Return how many significant digits a value needs beside limits: three, or as many more, at
-    most six, as keep it from looking like a limit, or from lying on its other side."""
+def digits_beside(value: float, *limits: float | None) -> int:
+    """Return how many significant digits a value needs beside limits: three, or as many more as
+    keep it from looking like a limit, or from lying on its other side."""
+    there = [limit for limit in limits if limit is not None]
     for digits in range(_FEWEST, _MOST):
         shown = float(spoken_number(value, f".{digits}g"))
-        if all((shown > one) == (value > one) and (shown < one) == (value < one) for one in limits):
+        if all((shown > one) == (value > one) and (shown < one) == (value < one) for one in there):
             return digits
     return _MOST
 

@@ -51,9 +51,12 @@ def limit_message(
     if number is None:
         return translatable("{name} is not known", name=name), None
     relation, limit = _beyond_message(definition, asset, level, number)
-    compared = (level.above, level.below, level.equals, *(level.inside or ()))
-    beside = [one for one in compared if isinstance(one, float | int)]
-    value = rated(definition, asset, number, f".{digits_beside(number, *beside)}g")
+    style = (
+        "g"
+        if level.equals is not None
+        else f".{digits_beside(number, level.below, level.above, *(level.inside or ()))}g"
+    )
+    value = rated(definition, asset, number, style)
     if definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
@@ -152,7 +155,10 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
         known = template(
             "the value {value} of {name} lies outside its engineering range, {low} to {high}"
         )
-        return translatable(known, value=Styled(reading.value, "g"), name=name, low=low, high=high)
+        shown = Styled(
+            reading.value, f".{digits_beside(reading.value, variable.low, variable.high)}g"
+        )
+        return translatable(known, value=shown, name=name, low=low, high=high)
     return translatable(
         "the value of {name} lies outside its engineering range, {low} to {high}",
         name=name,

@@ -172,7 +172,7 @@ def happening_message(
         return translatable(
             "{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun
         )
-    now = _beside_limits(problem, value, unit)
+    now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
     return translatable(
         "{name} is {value}, limit {limit}, since {since}",
         name=name,
@@ -228,7 +228,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
             value=_spoken_state(problem, value, unit),
             at=stamp,
         )
-    now = _beside_limits(problem, value, unit)
+    now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
     limit = _limit_message(problem, value, unit)
     return translatable(
         "{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp
@@ -256,11 +256,6 @@ def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str
     if value is None:
         return "" if problem.equals is None else _spoken_value(problem.equals, unit)
     return _spoken_value(bool(value) if isinstance(problem.equals, bool) else value, unit)
-
-
-def _beside_limits(problem: Problem, value: float, unit: str) -> Styled:
-    limits = [limit for limit in (problem.below, problem.above) if limit is not None]
-    return measured(value, f".{digits_beside(value, *limits)}g", unit)
 
 
 def _limit_message(problem: Problem, value: float | None, unit: str) -> Styled | Translatable:

@@ -4,6 +4,7 @@ import re
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.wording.language import joined, measured, template, translatable
+from alerting.definitions.wording.spoken import spoken_number
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, Point
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.control_chart.definition import ControlChartDefinition
@@ -76,13 +77,17 @@ def _shift_message(
     unit = variable.unit if variable else None
     if point.signals.keys() == {SPREAD} and point.spread is not None:
         high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
-        return translatable(_VARIES[high], name=name, value=measured(point.spread, ".4g", unit))
+        return translatable(_VARIES[high], name=name, value=measured(point.spread, ".3g", unit))
     limits = chart.limits
     of_statistic = None if chart.kind == "cusum" else unit
     is_up = point.statistic >= limits.centre
-    now = measured(point.statistic, ".5g", of_statistic)
+    beside = limits.centre
     if LIMIT in point.signals:
-        limit = measured(limits.upper if is_up else limits.lower, ".5g", of_statistic)
+        beside = limits.upper if is_up else limits.lower
+    style = _style(point.statistic, beside)
+    now = measured(point.statistic, style, of_statistic)
+    if LIMIT in point.signals:
+        limit = measured(beside, style, of_statistic)
         return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
     rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
     return translatable(
@@ -90,8 +95,14 @@ def _shift_message(
         name=name,
         rules=rules,
         value=now,
-        centre=measured(limits.centre, ".5g", of_statistic),
+        centre=measured(beside, style, of_statistic),
     )
+
+
+def _style(value: float, other: float) -> str:
+    """Return the format of three significant digits or more in which two numbers differ."""
+    styles = (f".{digits}g" for digits in range(3, 15))
+    return next((s for s in styles if spoken_number(value, s) != spoken_number(other, s)), ".3g")
 
 
 def describe_signal(signal: str) -> str:

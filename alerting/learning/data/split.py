@@ -142,7 +142,7 @@ def require_all_parts(
                     "not known yet. Import a longer history, shorten features.windows or the "
                     "horizon, or change periods",
                     period=_PERIODS[name],
-                    start=from_millis(borders.start).isoformat(),
+                    start=from_millis(borders.start + 1).isoformat(),
                     end=from_millis(borders.end).isoformat(),
                     length=_about(span),
                     purge=describe_window(purge_ms),

@@ -158,4 +158,6 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> It
 
 
 def _price(amount: float, costs: Costs) -> str:
-    return f"{costs.currency} {number(round(amount))}"
+    """Return a cost as it is stated, with all its digits: `EUR 900`, `EUR 0.4`."""
+    shown = number(round(amount)) if amount == round(amount) else Styled(amount, ".15g")
+    return translatable("{currency} {amount}", currency=costs.currency, amount=shown)

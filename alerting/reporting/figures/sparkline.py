@@ -135,5 +135,5 @@ def _direction(values: Sequence[float], height: float) -> Direction | None:
 
 
 def _with_unit(value: float, limit: float | None, unit: str | None, language: Language) -> str:
-    digits = digits_beside(value, *(() if limit is None else (limit,)))
+    digits = digits_beside(value, limit)
     return f"{number(value, digits, language)}{f' {unit}' if unit else ''}"

@@ -10,6 +10,7 @@ from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.reporting.base.messages import seconds
 from alerting.reporting.base.sentences import sentence
+from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.definition.values import describe_value
@@ -27,6 +28,7 @@ _DAYS = (
     template("Sundays"),
 )
 _MOST_CASES = 10_000
+_MOST_IN_MAIL = 3
 
 
 def head_sentences(
@@ -65,6 +67,18 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
     known = how_much_is_known(m, language) if m.has_alarm else ""
     if known:
         yield known
+
+
+def mail_sentences(
+    metrics: ReportMetrics, judgement: Judgement, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> tuple[str, ...]:
+    """Return what a mail says of a report: its conclusion, first sentences and first advice."""
+    steps = (sentence(language.translate(action)) for action in judgement.actions[:1])
+    return (
+        sentence(language.translate(TRUST_MESSAGES[judgement.trust])),
+        *head_sentences(metrics, zone, language)[:_MOST_IN_MAIL],
+        *(language.say("The report advises: {step}", step=step) for step in steps),
+    )
 
 
 def _problems(m: ReportMetrics, language: Language) -> str:

@@ -19,13 +19,14 @@ _PROBLEMS = Cases(
 @dataclass(frozen=True)
 class MoneySums:
     """Sums of one currency over the `definitions` that state costs: of problems that were avoided,
-    of those that came without an alarm in time, and of false alarms."""
+    of those that came without an alarm in time, of false alarms, and of interventions."""
 
     currency: str
     definitions: int
     avoided: Amount
     missed: Amount
     false_alarms: Amount
+    interventions: Amount
 
 
 @dataclass(frozen=True)
@@ -95,4 +96,5 @@ def _sums(currency: str, given: Sequence[Money]) -> MoneySums:
         total(lambda m: m.avoided),
         total(lambda m: m.missed),
         total(lambda m: m.false_alarms),
+        total(lambda m: m.interventions),
     )

@@ -13,13 +13,15 @@ from alerting.definitions.wording.language import Language, template, translatab
 from alerting.notifications.notification import new_message
 from alerting.notifications.routing import channels_of
 from alerting.operators.actions import permit
-from alerting.operators.shift_summary import DeedKind, ShiftAlarm, ShiftDeed
+from alerting.operators.shift_summary import DeedKind, ShiftAlarm, ShiftDeed, ShiftSilence
+from alerting.operators.silences import SILENCE_KINDS
 from alerting.ports import HandoverPorts
-from alerting.reporting.base.messages import OUTCOME_NAMES
+from alerting.reporting.base.messages import OUTCOME_NAMES, VERDICT_NAMES
 from alerting.reporting.base.sentences import sentence
 from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.handover.read import ShiftAccount
 from alerting.usecases.notification.routes import language_of
+from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.operators.operate import Actor
 
 DEED_NAMES: Mapping[DeedKind, str] = MappingProxyType({
@@ -57,6 +59,7 @@ def send_handover(
     subject = _subject(account, language)
     named = {one.definition for one in account.summary.muted}
     named |= {one.definition for one in account.summary.changes}
+    named |= {s.scope.definition for s in account.summary.silences if s.scope.definition}
     titles = {name: newest_title(platform.definitions, name) for name in named}
     text = "\n".join(describe_account(account, Plants(platform.assets.all()), titles, language))
     handover = account.handover
@@ -99,7 +102,20 @@ def describe_account(
             start=chosen.shift.start.isoformat(),
             end=chosen.shift.end.isoformat(),
         ),
-        sentence(language.say("as of {when}", when=summary.at.isoformat())),
+        sentence(
+            language.say(
+                "{raised} raised, {open} open, {unanswered} not answered, {done} done",
+                raised=str(summary.raised),
+                open=str(summary.open_count),
+                unanswered=str(summary.questions),
+                done=str(summary.deed_count),
+            )
+        ),
+        sentence(
+            language.say("as signed {when}", when=summary.at.isoformat())
+            if handover.signed
+            else language.say("as of {when}", when=summary.at.isoformat())
+        ),
         language.say("Handed over by {person}.", person=handover.left.actor)
         if handover.left
         else language.say("Not signed by the person who leaves."),
@@ -107,10 +123,22 @@ def describe_account(
         if handover.taken
         else language.say("Not signed by the person who comes."),
     ]
+    for title, listed in _sections(account, plants, titles, language):
+        lines += _section(language.say("{name}:", name=title), listed)
+    if summary.omitted:
+        lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
+    return lines
+
+
+def _sections(
+    account: ShiftAccount, plants: Plants, titles: Mapping[str, str], language: Language
+) -> Sequence[tuple[str, Sequence[str]]]:
+    """Return the sections of the message, each with its lines, which may be none."""
+    summary = account.summary
     notes = [
         f"{one.note.at.isoformat()} {one.note.actor}: {one.note.text}" for one in account.notes
     ]
-    sections = (
+    return (
         (language.say("Notes"), notes),
         (language.say("Open now"), [_alarm(one, plants, language) for one in summary.open]),
         (
@@ -134,7 +162,8 @@ def describe_account(
                     person=one.actor,
                 )
                 for one in summary.muted
-            ],
+            ]
+            + [_silence(one, plants, titles, language) for one in summary.silences],
         ),
         (
             language.say("Changed definitions"),
@@ -147,12 +176,14 @@ def describe_account(
                 for one in summary.changes
             ],
         ),
+        (
+            language.say("Since the signature"),
+            [
+                *(_alarm(one, plants, language) for one in account.later_alarms),
+                *(_deed(one, plants, language) for one in account.later_deeds),
+            ],
+        ),
     )
-    for title, listed in sections:
-        lines += _section(language.say("{name}:", name=title), listed)
-    if summary.omitted:
-        lines += ["", language.say("{number} more are not listed.", number=str(summary.omitted))]
-    return lines
 
 
 def _section(head: str, listed: Sequence[str]) -> list[str]:
@@ -160,25 +191,64 @@ def _section(head: str, listed: Sequence[str]) -> list[str]:
 
 
 def _alarm(alarm: ShiftAlarm, plants: Plants, language: Language) -> str:
-    parts = [
-        language.say(
-            "{severity}: {title} on {asset}, since {since}",
-            severity=language.translate(SEVERITY_NAMES[alarm.severity]),
-            title=alarm.title,
-            asset=plants.asset_title(alarm.asset),
-            since=alarm.raised_at.isoformat(),
+    values = {
+        "severity": language.translate(SEVERITY_NAMES[alarm.severity]),
+        "title": alarm.title,
+        "asset": plants.asset_title(alarm.asset),
+    }
+    start = alarm.raised_at.isoformat()
+    if alarm.closed_at is None:
+        said = language.say("{severity}: {title} on {asset}, since {since}", **values, since=start)
+    else:
+        said = language.say(
+            "{severity}: {title} on {asset}, {start} to {end}",
+            **values,
+            start=start,
+            end=alarm.closed_at.isoformat(),
         )
-    ]
-    if alarm.taken_by:
-        parts.append(language.say("taken by {person}", person=alarm.taken_by))
-    if alarm.outcome:
-        parts.append(language.translate(OUTCOME_NAMES[alarm.outcome]))
-    if alarm.is_question:
-        parts.append(language.say("not answered"))
-    said = parts[0]
-    for part in parts[1:]:
+    for part in _state(alarm, language):
         said = language.say("{first}; {second}", first=said, second=part)
     return said
+
+
+def _state(alarm: ShiftAlarm, language: Language) -> list[str]:
+    """Return who has taken an alarm over, whether it is muted, what came of it, and its answer."""
+    found = []
+    if alarm.taken_by:
+        found.append(language.say("taken over by {person}", person=alarm.taken_by))
+    elif alarm.closed_at is None:
+        found.append(language.say("taken over by no one"))
+    if alarm.is_muted:
+        found.append(language.say("muted"))
+    if alarm.outcome and alarm.outcome != "undetermined":
+        found.append(language.translate(OUTCOME_NAMES[alarm.outcome]))
+    if alarm.is_question:
+        found.append(language.say("not answered"))
+    elif alarm.verdict:
+        found.append(language.translate(VERDICT_NAMES[alarm.verdict]))
+    elif alarm.acted:
+        found.append(language.say("acted"))
+    return found
+
+
+def _silence(
+    silence: ShiftSilence, plants: Plants, titles: Mapping[str, str], language: Language
+) -> str:
+    scope = silence.scope
+    return language.say(
+        "{kind}: {scope}, {start} to {end}: {reason} ({person})",
+        kind=language.translate(SILENCE_KINDS[silence.kind]).capitalize(),
+        scope=describe_scope(
+            scope,
+            plants.asset_title(scope.part) if scope.part else None,
+            titles.get(scope.definition or ""),
+            language,
+        ),
+        start=silence.since.isoformat(),
+        end=silence.until.isoformat(),
+        reason=silence.reason,
+        person=silence.actor,
+    )
 
 
 def _deed(deed: ShiftDeed, plants: Plants, language: Language) -> str:

@@ -15,9 +15,11 @@ from alerting.operators.shift_summary import (
     shift_alarm,
     summarise_shift,
 )
+from alerting.operators.silences import Silence
 from alerting.ports import Definitions, Episodes, HandoverPorts
 from alerting.usecases.handover.choose import ChosenShift
 from alerting.usecases.now.known_plant import KnownPlant
+from alerting.usecases.silences.in_force import silences_between
 
 QUESTIONS_FROM = timedelta(days=3)
 """Unanswered alarms of this time before a shift are left to it."""
@@ -116,7 +118,19 @@ def present_summary(
     )
     shelves = [s for s in platform.shelves.in_force() if assets is None or s.asset in assets]
     revisions = _revisions_since(platform.definitions, plant, chosen)
-    return summarise_shift(shift, now, episodes.values(), misses, shelves, revisions)
+    silences = _silences_near(platform, chosen, now)
+    return summarise_shift(shift, now, episodes.values(), misses, shelves, revisions, silences)
+
+
+def _silences_near(platform: HandoverPorts, chosen: ChosenShift, now: datetime) -> list[Silence]:
+    """Return the silences of the part that are in force, or begin within the length of a shift."""
+    length = chosen.shift.end - chosen.shift.start
+    found = silences_between(platform, now, now + length)
+    there = [one for one in found.silences if one.phase(now) != "over"]
+    if chosen.part is None or chosen.assets is None:
+        return there
+    about = {*found.line(chosen.part), *chosen.assets}
+    return [one for one in there if one.scope.part is None or one.scope.part in about]
 
 
 def _revisions_since(

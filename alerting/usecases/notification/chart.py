@@ -22,7 +22,8 @@ from alerting.ports import (
 )
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
-from alerting.reporting.base.sentences import advice_shown, format_minutes
+from alerting.reporting.base.sentences import advice_shown
+from alerting.reporting.base.times import format_minutes
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import (
     AT_RAISE,

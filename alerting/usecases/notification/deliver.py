@@ -26,7 +26,7 @@ from alerting.ports import (
 )
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
-from alerting.reporting.base.sentences import clock_time
+from alerting.reporting.base.times import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.episodes.conflicts import opposite_open
@@ -257,7 +257,7 @@ def _message(
             conflicts,
             reads,
             current_round.plants.asset_title(episode.asset),
-            present_value(platform, episode, at, zone, reads) if later else None,
+            present_value(platform, episode, at, zone, reads, dated=True) if later else None,
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
@@ -372,7 +372,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
                 "This is a test, sent by {person} {when}. No alarm is raised and no action is "
                 "needed.",
                 person=actor,
-                when=clock_time(now, now, platform.zone, reads),
+                when=clock_time(now, now, platform.zone, reads, dated=True),
             ),
             {"test": True, "route": route.name if route else None, "channel": channel},
             language=reads.code,

@@ -18,19 +18,21 @@ from alerting.reporting.base.sentences import (
     OTHERWISE,
     advice_shown,
     advised_at,
-    clock_time,
     describe_happened,
-    distance,
-    format_minutes,
     headline,
-    local_times,
     reasons,
     reasons_at,
     risk_since_raise,
     sentence,
     step_with_time,
-    time_range,
     what_to_do,
+)
+from alerting.reporting.base.times import (
+    clock_time,
+    distance,
+    format_minutes,
+    local_times,
+    time_range,
 )
 from alerting.usecases.notification.payload import notification_payload, stated_severity
 
@@ -46,7 +48,6 @@ _ENDS: Mapping[str, str] = {
     LONGEST_PASSED: translatable("the problem has not come in the longest time of an alarm"),
     NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
 }
-_PREDICTED_BEFORE = template("It was predicted {when}, {duration} before: {reason}")
 _ALERT = template("{severity}: {title} on {asset}")
 _SUBJECTS = {
     "severity_rose": template("Worse: {alert}"),
@@ -59,7 +60,10 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class Reader:
-    """The view of one message: the instant of its delivery, the zone of its times, its language."""
+    """The view of one message: the instant of its delivery, the zone of its times, its language.
+
+    Times have their day, because a message may be read on another one.
+    """
 
     now: datetime
     zone: tzinfo = UTC
@@ -67,7 +71,11 @@ class Reader:
 
     def clock(self, value: datetime) -> str:
         """Return an instant as its reader sees it."""
-        return clock_time(value, self.now, self.zone, self.language)
+        return clock_time(value, self.now, self.zone, self.language, dated=True)
+
+    def range(self, start: datetime, end: datetime) -> str:
+        """Return an interval as its reader sees it."""
+        return time_range(start, end, self.now, self.zone, self.language, dated=True)
 
     def moment(self, value: datetime) -> str:
         """Return an instant, and its distance from the delivery."""
@@ -75,7 +83,11 @@ class Reader:
 
     def full(self, text: str) -> str:
         """Return a text of the platform as a sentence in the reader's language and times."""
-        return sentence(local_times(text, self.now, self.zone, self.language))
+        return sentence(self.local(text))
+
+    def local(self, text: str) -> str:
+        """Return a text of the platform in the reader's language and times."""
+        return local_times(text, self.now, self.zone, self.language, dated=True)
 
     def say(self, text: str, /, **values: str) -> str:
         """Return a template in the reader's language."""
@@ -141,8 +153,9 @@ def content_message(
     assert content is not None  # noqa: S101 - see `Notification`
     if "platform" in content.payload:
         language = ENGLISH
-    subject = local_times(content.subject, now, zone, language)
-    text = local_times(content.text, now, zone, language)
+    reader = Reader(now, zone, language)
+    subject = reader.local(content.subject)
+    text = reader.local(content.text)
     return Message(notification.key, subject, text, content.payload, language=language.code)
 
 
@@ -183,22 +196,18 @@ def _subject(episode: Episode, notification: Notification, reader: Reader, asset
 def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of an ended episode: its duration, why it ended, what remains to do."""
     happening_at = None if episode.withdrawn else episode.happening_at
-    begun = happening_at or episode.raised_at
     ended = episode.closed_at or reader.now
-    lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
-    reason = _local(_ENDS.get(notification.reason, notification.reason), reader)
+    lasted = reader.range(episode.raised_at, ended)
+    reason = reader.local(_ENDS.get(notification.reason, notification.reason))
     whole = reader.say(
         "{interval}: {reason}.", interval=f"{lasted[:1].upper()}{lasted[1:]}", reason=reason
     )
-    lines = [] if happening_at is not None and begun == ended else [whole]
+    lines = [] if happening_at is not None and happening_at == ended else [whole]
     if happening_at is not None:
         lines.append(reader.full(describe_happened(episode) or ""))
     was = reader.full(episode.evaluation.reason)
     predicted = reader.clock(episode.raised_at)
-    if happening_at is not None:
-        before = format_minutes(happening_at - episode.raised_at, reader.language)
-        lines.append(reader.say(_PREDICTED_BEFORE, when=predicted, duration=before, reason=was))
-    elif episode.is_prediction:
+    if episode.is_prediction:
         lines.append(reader.say("It was predicted {when}: {reason}", when=predicted, reason=was))
     else:
         lines.append(reader.say("It was: {reason}", reason=was))
@@ -215,7 +224,7 @@ def _worst(episode: Episode, reader: Reader) -> list[str]:
     rise = next((t for t in _severity_changes(episode) if f"→ {peak}" in t.reason), None)
     if rise is not None:
         when = reader.clock(rise.at)
-        reason = _local(rise.reason, reader)
+        reason = reader.local(rise.reason)
         return [reader.say("Worse {when}: {reason}.", when=when, reason=reason)]
     if peak == episode.severity:
         return []
@@ -248,7 +257,7 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
     if notification.transition != "repeated":
         lines += _reason_lines(episode, notification, reader)
     if notification.transition not in _SELF_EVIDENT and notification.reason != FIRST:
-        reason = _local(notification.reason, reader)
+        reason = reader.local(notification.reason)
         lines.append(reader.say("You receive this because: {reason}.", reason=reason))
     return lines
 
@@ -367,7 +376,7 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
     changes = [t.reason for t in _severity_changes(episode)]
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
-        lines = [reader.say("Worse: {reason}.", reason=_local(risen[0], reader))]
+        lines = [reader.say("Worse: {reason}.", reason=reader.local(risen[0]))]
     elif notification.transition == "happening":
         lines = [reader.full(notification.reason)]
     else:
@@ -384,9 +393,5 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
     elif notification.transition == "raised" and episode.happening_at is not None:
         lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(headline(episode))))
     elif severity != episode.severity and changes:
-        lines.append(reader.say("Meanwhile: {reason}.", reason=_local(changes[-1], reader)))
+        lines.append(reader.say("Meanwhile: {reason}.", reason=reader.local(changes[-1])))
     return lines
-
-
-def _local(text: str, reader: Reader) -> str:
-    return local_times(text, reader.now, reader.zone, reader.language)

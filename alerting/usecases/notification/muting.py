@@ -262,7 +262,7 @@ def _notify_after_muting(
     silence_id: str,
     now: datetime,
 ) -> Episode:
-    reason = translatable("still open: {reason}", reason=_why_over(platform, silence_id))
+    reason = _why_over(platform, silence_id)
     recipients = (
         recipients_now(platform, definition, episode.asset, episode.severity, now)
         if definition
@@ -276,10 +276,14 @@ def _why_over(platform: MutingPorts, silence_id: str) -> str:
     if silence_id.startswith(_BY_DESIGN):
         return translatable("its suppression has ended")
     over = platform.shelves.get(silence_id) or platform.silences.get(silence_id)
-    return (
-        translatable("{reason} ({person})", reason=over.end_reason, person=str(over.ended_by))
-        if over is not None and over.end_reason
-        else translatable("its muting has ended")
+    if over is None or not over.end_reason:
+        return translatable("its muting has ended")
+    if over.ended_by == _ACTOR:
+        return translatable("its muting has ended: {reason}", reason=over.end_reason)
+    return translatable(
+        "its muting has ended: {reason} ({person})",
+        reason=over.end_reason,
+        person=str(over.ended_by),
     )
 
 

@@ -17,7 +17,7 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Readings, Wanted
 from alerting.ports.readings import ReadingColumns
 from alerting.readings.instants import to_millis
-from alerting.reporting.base.sentences import clock_time, local_times
+from alerting.reporting.base.times import clock_time, local_times
 from alerting.reporting.figures.episode_chart import ChartLevel, Floats, Millis
 from alerting.reporting.figures.sparkline import Sparkline, sparkline
 
@@ -153,21 +153,32 @@ def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
 
 
 def present_value(
-    platform: ChartPorts, episode: Episode, now: datetime, zone: tzinfo, language: Language
+    platform: ChartPorts,
+    episode: Episode,
+    now: datetime,
+    zone: tzinfo,
+    language: Language,
+    dated: bool = False,
 ) -> str | None:
     """Return sentences on the last value of the variable of an episode, as the pages show it, and
-    why its alert is not evaluated now; None without any."""
+    why its alert is not evaluated now; None without any. `dated`: for a message, which may be read
+    on another day."""
     table = platform.states.load_many([(episode.definition, episode.asset)])
     unknown = table.unknown_reason[0] if table.unknown_count[0] else None
-    said = [_last_sentence(platform, episode, now, zone, language)]
+    said = [_last_sentence(platform, episode, now, zone, language, dated)]
     if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
-        reason = local_times(unknown, now, zone, language)
+        reason = local_times(unknown, now, zone, language, dated)
         said.append(language.say("Not evaluated now: {reason}.", reason=reason))
     return " ".join(filter(None, said)) or None
 
 
 def _last_sentence(
-    platform: ChartPorts, episode: Episode, now: datetime, zone: tzinfo, language: Language
+    platform: ChartPorts,
+    episode: Episode,
+    now: datetime,
+    zone: tzinfo,
+    language: Language,
+    dated: bool,
 ) -> str | None:
     revision = platform.definitions.newest_revision(episode.definition)
     asset = platform.assets.get(episode.asset)
@@ -178,7 +189,7 @@ def _last_sentence(
     line = found.get(episode.id)
     if line is None:
         return None
-    when = clock_time(line.when, now, zone, language)
+    when = clock_time(line.when, now, zone, language, dated)
     value = line.describe(language)
     limit = line.describe_limit(language)
     said = (
@@ -194,7 +205,7 @@ def _last_sentence(
 def _charted(
     definition: Definition | None, asset: Asset | None, episode: Episode
 ) -> tuple[str, tuple[ChartLevel, ...]] | None:
-    """Return the variable of an episode and its levels."""
+    """Return the variable of an episode and its levels; of several severities those of its own."""
     if definition is None or asset is None or definition.kind != episode.kind:
         return None
     try:
@@ -204,7 +215,8 @@ def _charted(
         return None
     if charted.variable is None:
         return None
-    return charted.variable, charted.levels
+    own = tuple(level for level in charted.levels if level.label == episode.severity)
+    return charted.variable, own or charted.levels
 
 
 def _subject(definition: Definition, asset: Asset) -> frozenset[str]:

@@ -17,6 +17,7 @@ from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, new_message
 from alerting.operators.silences import SILENCE_KINDS, Silence, SilenceScope
 from alerting.ports import Episodes, MutingPorts
+from alerting.usecases.definitions.versions import newest_title
 from alerting.usecases.notification.muting import record_silences
 from alerting.usecases.silences.in_force import PLATFORM, SilencesInForce, end_by_event
 
@@ -82,10 +83,13 @@ def _raised(episodes: Episodes, silence: Silence, end: datetime) -> list[Episode
     return episodes.find(silence.scope.definition, start=silence.since, end=end, limit=_READ)
 
 
-def describe_scope(scope: SilenceScope, title: str | None, reads: Language) -> str:
-    """Return in words what a silence covers. `title`: of its part of the plant."""
-    parts = [title or scope.part] if scope.part else []
-    parts += [scope.definition] if scope.definition else []
+def describe_scope(
+    scope: SilenceScope, part: str | None, definition: str | None, reads: Language
+) -> str:
+    """Return in words what a silence covers. `part`, `definition`: the titles of those of its
+    scope."""
+    parts = [part or scope.part] if scope.part else []
+    parts += [definition or scope.definition] if scope.definition else []
     if scope.up_to:
         parts.append(
             reads.say("up to {severity}", severity=reads.translate(SEVERITY_NAMES[scope.up_to]))
@@ -166,4 +170,6 @@ def _messages(
 
 def _scope(platform: MutingPorts, silence: Silence, reads: Language) -> str:
     part = platform.assets.get(silence.scope.part) if silence.scope.part else None
-    return describe_scope(silence.scope, part.title if part else None, reads)
+    named = silence.scope.definition
+    definition = newest_title(platform.definitions, named) if named else None
+    return describe_scope(silence.scope, part.title if part else None, definition, reads)

@@ -101,13 +101,22 @@ def _flood_summary(
     subject = language.say("+{number} more on {asset}", number=len(members), asset=asset)
     lines = []
     for episode in _listed(members):
-        values = {**_values(episode, plants, language), "since": episode.raised_at.isoformat()}
-        if episode.condition == "closed":
+        values = _values(episode, plants, language)
+        start = episode.raised_at.isoformat()
+        if episode.closed_at:
+            end = episode.closed_at.isoformat()
             lines.append(
-                language.say("{severity}: {title}, since {since}; over: {reason}", **values)
+                language.say(
+                    "{severity}: {title}, {start} to {end}: {reason}",
+                    start=start,
+                    end=end,
+                    **values,
+                )
             )
         else:
-            lines.append(language.say("{severity}: {title}, since {since}: {reason}", **values))
+            lines.append(
+                language.say("{severity}: {title}, since {since}: {reason}", since=start, **values)
+            )
     return subject, _listing(subject, lines, len(members), language)
 
 

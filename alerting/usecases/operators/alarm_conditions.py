@@ -16,7 +16,8 @@ from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.operators.shelves import Shelf
 from alerting.ports import EpisodePorts, MutingPorts
-from alerting.reporting.base.sentences import dated_times, headline, sentence
+from alerting.reporting.base.sentences import headline, sentence
+from alerting.reporting.base.times import dated_times
 
 MOST_ALARMS = 2000
 """Episodes that are told at once; those beyond are counted, and told when others have ended."""

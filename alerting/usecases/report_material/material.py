@@ -12,10 +12,8 @@ import numpy.typing as npt
 from alerting.alarm_kpis.intervals import Interval, merge
 from alerting.deferred import pd
 from alerting.definitions.assets import Asset
-from alerting.definitions.fields.conditions import Conditions
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
-from alerting.detection.conditions import search_from
 from alerting.detection.problems import (
     counted_problems,
     find_occurrences,
@@ -30,8 +28,8 @@ from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.metrics.graded_values import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import BacktestPorts, DecisionRecord, Document, Readings, ReportPorts
-from alerting.readings.history import History, from_millis, millis, to_millis, with_older
+from alerting.ports import BacktestPorts, DecisionRecord, Document, ReportPorts
+from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.reporting.definition.material import Material, ModelInService, Reduced
 from alerting.reporting.figures.episode_chart import LevelsInForce
@@ -48,6 +46,7 @@ from alerting.usecases.report_material.inputs import (
     summary_of,
     unfitted_times,
 )
+from alerting.usecases.report_material.last_values import with_last_values
 from alerting.usecases.report_material.moving_levels import levels_in_force
 from alerting.usecases.report_material.notifiable import (
     is_in_maintenance,
@@ -55,6 +54,7 @@ from alerting.usecases.report_material.notifiable import (
     notifiable_scores,
 )
 from alerting.usecases.report_material.scored_times import (
+    leave_out_deleted,
     raised_unscored,
     unscored_times,
     without_end,
@@ -162,6 +162,8 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
     scores = notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, scores, start, end)
+    unscored = raised_unscored(definition, (e for e in episodes if e.raised_at >= start), stored)
+    leave_out_deleted(evaluated, gaps, {e.asset for e in episodes if e.id in unscored})
     models = ModelCache(s.platform)
 
     def find_levels(asset: Asset, since: datetime, until: datetime) -> LevelsInForce:
@@ -188,7 +190,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         histories=s.histories,
         reduced=s.reduced,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
-        unscored=raised_unscored(definition, (e for e in episodes if e.raised_at >= start), stored),
+        unscored=unscored,
         moving_levels=find_levels,
     )
 
@@ -357,7 +359,7 @@ def _evaluated_intervals(
             if unscored is not None
             else _trim_to_data(
                 s.definition,
-                _with_last_values(s.platform.readings, s.definition, history),
+                with_last_values(s.platform.readings, s.definition, history),
                 s.reduced.get(asset),
                 whole,
                 unfitted_times(s.decisions, asset, end),
@@ -366,20 +368,6 @@ def _evaluated_intervals(
         if interval[0] < interval[1]:
             evaluated[asset] = interval
     return evaluated, gaps
-
-
-def _with_last_values(readings: Readings, definition: Definition, history: History) -> History:
-    """Return the history with earlier last values, for conditions of several variables."""
-    combination = definition.combination if isinstance(definition, Conditions) else None
-    if combination is None:
-        return history
-    begin = history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1)
-    since: dict[str, datetime] = {}
-    for condition in combination.leaves():
-        since[condition.variable] = min(
-            search_from(condition, begin), since.get(condition.variable, begin)
-        )
-    return with_older(history, readings.newest_values(history.asset, since, begin))
 
 
 def _trim_to_data(

@@ -66,6 +66,18 @@ def without_end(
     return interval, gaps
 
 
+def leave_out_deleted(
+    evaluated: dict[str, Interval], gaps: dict[str, tuple[Interval, ...]], assets: Iterable[str]
+) -> None:
+    """Let the evaluated interval of assets begin after a gap at its begin: their scores are deleted
+    there, and no data were missing."""
+    for asset in assets:
+        first = gaps.get(asset, ())[:1]
+        if asset in evaluated and first and first[0][0] == evaluated[asset][0]:
+            evaluated[asset] = (first[0][1], evaluated[asset][1])
+            gaps[asset] = gaps[asset][1:]
+
+
 def _strides(at: Millis, version: npt.NDArray[np.int64]) -> Millis:
     """Return the stride (ms) of each score: the shortest time between two of its version."""
     stride = np.zeros(len(at), np.int64)

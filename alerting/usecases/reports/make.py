@@ -24,7 +24,7 @@ from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
 from alerting.reporting.life.key_metrics import key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
-from alerting.reporting.page.sentences import head_sentences
+from alerting.reporting.page.sentences import mail_sentences
 from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.summary import DefinitionNumbers, summarise, summary_to_document
 from alerting.usecases.alarm_load.late_times import late_times
@@ -132,7 +132,7 @@ def compose_report(
 
     drawn = draw(metrics, material, zone, of_plant)
     page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
-    sentences = head_sentences(metrics, zone, of_plant)[:3]
+    sentences = mail_sentences(metrics, judgement, zone, of_plant)
     content = ReportContent(
         document, page, {name: table_document(t) for name, t in tables(metrics).items()}
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.wording.language import translatable
@@ -87,6 +87,38 @@ def unfinished_training(
         "candidates_done": len(done),
         "candidates": total,
     }
+
+
+class UnderWay(NamedTuple):
+    """A training without a decision, in the time of the line; `is_silent`: it was probably
+    killed."""
+
+    started_at: datetime
+    last_sign: datetime
+    is_silent: bool
+
+
+def training_under_way(
+    unfinished: dict[str, Any] | None, now: datetime, real_now: datetime, speed: float | None
+) -> UnderWay | None:
+    """Return when a training began and last showed progress, and whether it was killed.
+
+    The registry has real times, of which `real_now` is the present; a line that is simulated at
+    this `speed` has its own, `now`, and so has a training that has no run in the registry yet.
+    """
+    if unfinished is None:
+        return None
+    started = unfinished["started_at"]
+    sign = unfinished["last_sign"]
+    if speed is None or unfinished["step_number"] == 1:
+        is_silent = now - sign >= unfinished["killed_after"] * max(1.0, speed or 1.0)
+        return UnderWay(started, sign, is_silent)
+    silent = real_now - sign
+    return UnderWay(
+        now - (real_now - started) * speed,
+        now - silent * speed,
+        silent >= unfinished["killed_after"],
+    )
 
 
 def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None:

@@ -68,7 +68,8 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
     ).json()
     assert (ended["ended_by"], ended["end_reason"]) == ("otto", "done")
     assert client.get("/api/v1/shelves", headers=VIEWER).json() == []
-    assert "still open" in platform.episodes.get(ID).transitions[-1].reason
+    because = platform.episodes.get(ID).transitions[-1].reason
+    assert because == "its muting has ended: done (otto)"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Feedback
+from alerting.operators.silences import SilenceScope, new_silence
 from alerting.ports.platform_alerts import AuditFilter
 from alerting.usecases.operators.feedback import give_feedback
 from tests.builders import at
@@ -60,7 +61,7 @@ def test_the_message_says_the_titles_of_assets(browser, plant):
     assert "nina acted: belt slowed; Too hot, Ofen 1 (avoided)" in text
     assert "Too hot on Ofen 2, since" in text
     assert "- Too hot on Ofen 1 until" in text
-    assert "\nAs of today " in text
+    assert "\nAs of Wed 14 Jan " in text
     assert "oven-" not in text
 
 
@@ -186,7 +187,7 @@ def test_the_same_content_is_sent_once_and_goes_to_the_route_that_is_named(brows
     ]
     assert [answer.json() for answer in answers] == [{"recipients": 1}] * 2
     assert len(mails) == 1
-    assert "Shift from yesterday 22:00 to today 06:00 (8 h)." in mails[0].text
+    assert "Shift from Tue 13 Jan 22:00 to Wed 14 Jan 06:00 (8 h)." in mails[0].text
     body["route"] = "no-route"
     assert browser.post("/api/v1/handover/messages", headers=ADMIN, json=body).status_code == 404
 
@@ -201,3 +202,47 @@ def test_a_flood_is_folded_and_counted(browser, plant):
     page = text_of(browser.get(PAGE))
     assert "56 more" in page
     assert "71 open" in page
+
+
+def test_the_message_says_what_the_page_says(browser, plant):
+    log_in(browser)
+    submit(browser, "sign", side="leaving")
+    late = episode(night(475), "oven-1", "open", title="Belt stands still")
+    plant.episodes.insert(late)
+    plant.clock.instant = SIX
+    assert submit(browser, "send", route="night").status_code == 200
+    text = plant.channels["mail"].messages[-1].text
+    assert "\n2 raised, 1 open, 2 not answered, 1 done.\nAs signed Wed 14 Jan 05:40.\n" in text
+    assert "Too hot on oven-2, since Wed 14 Jan 05:10; taken over by nina; not answered" in text
+    assert "Too hot on oven-1, Wed 14 Jan 01:20 to 01:25 (5 min); avoided; acted" in text
+    assert "Too hot on oven-2, Tue 13 Jan 20:20 to 20:25 (5 min); not answered" in text
+    since = text.split("Since the signature:")[1]
+    assert "Belt stands still on oven-1, since Wed 14 Jan 05:55; taken over by no one" in since
+
+
+def test_silences_of_the_line_stand_on_the_page_and_in_the_message(browser, plant):
+    plant.assets.store_assets([Asset(name="line-2", title="Line 2")])
+    for part, minute, definition in (
+        ("line-1", 450, None),
+        ("line-1", 600, "too-hot"),
+        ("line-1", 1000, None),
+        ("line-2", 450, None),
+    ):
+        scope = SilenceScope(part, definition)
+        start = at(night(minute))
+        end = at(night(minute + 60))
+        made_at = at(night(440))
+        made = new_silence(
+            "maintenance", scope, start, end, None, "belt change", (), "ann", "engineer", made_at
+        )
+        plant.silences.insert(made)
+    log_in(browser)
+    page = text_of(browser.get(f"{PAGE}&line=line-1"))
+    present = "Maintenance: Line 1 ann: belt change today 05:30 to 06:30 (1 h)"
+    planned = "Maintenance: Line 1, Too hot ann: belt change today 08:00 to 09:00 (1 h)"
+    assert (present in page, planned in page) == (True, True), page
+    assert page.count("belt change") == 2
+    assert submit(browser, "send", route="night", line="line-1").status_code == 200
+    text = plant.channels["mail"].messages[-1].text
+    assert "- Maintenance: Line 1, Wed 14 Jan 05:30 to 06:30 (1 h): belt change (ann)\n" in text
+    assert "- Maintenance: Line 1, Too hot, Wed 14 Jan 08:00 to 09:00 (1 h): belt" in text

@@ -95,6 +95,7 @@ def test_the_api_gives_the_figures_of_the_page_and_takes_answers(client, made):
     figures = found["period"]["sums"]
     assert (found["period"]["name"], figures["problems"], figures["missed"]) == ("2026-01", 18, 4)
     assert figures["money"][0]["avoided"] == {"low": 4.0, "high": 94.0}
+    assert figures["money"][0]["interventions"] == {"low": 3.0, "high": 93.0}
     assert len(found["weeks"]) == 12
     proposal, other = found["proposals"]
     assert (other["definition"], other["action"]) == (f"{FIRST}-moist", "approve")

@@ -19,7 +19,8 @@ from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 OWN_SCRIPTS = {
-    f'<script type="module" src="/scripts/{name}.js">' for name in ("live", "menu", "install")
+    f'<script type="module" src="/scripts/{name}.js">'
+    for name in ("live", "menu", "language", "install")
 }
 
 

@@ -1,6 +1,8 @@
 """A control chart from five lines: trained, put in service, evaluated, explained, drawn, backtested
 and reported."""
 
+import re
+
 import pytest
 
 from alerting.definitions.faults import UserError
@@ -57,7 +59,11 @@ def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):
     assert at(SHIFTED) <= episode.raised_at <= at(SHIFTED + 60)
     assert episode.closed_at is not None
     assert episode.closed_at <= at(BACK + 400)
-    assert episode.evaluation.reason.startswith("Force has shifted up: its charted value ")
+    value, limit = re.findall(r"[\d.]+(?= kN)", episode.evaluation.reason)
+    assert episode.evaluation.reason == (
+        f"Force has shifted up: its charted value {value} kN is above the control limit {limit} kN"
+    )
+    assert max(len(value), len(limit)) <= len("203.2")
     assert episode.inputs["UCL"] == episode.evaluation.threshold < episode.evaluation.value
     assert episode.model_version == 1
 

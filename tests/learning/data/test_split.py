@@ -171,13 +171,14 @@ def test_folds_grow():
 
 @pytest.mark.parametrize("empty", PARTS)
 def test_an_empty_part_is_refused_with_the_figures_and_what_to_change(empty):
-    borders = split_borders(definition(), 0, 10 * DAY)
+    borders = split_borders(definition(), -1, 10 * DAY)  # just before the first reading
     part = np.array([p for p in PARTS if p != empty], dtype=object)
     word = "training" if empty == "train" else empty
     with pytest.raises(UserError) as refused:
         require_all_parts(definition(), part, borders, purge_length(definition(), plan(3 * DAY)))
     text = str(refused.value)
     assert f"the {word} period has no usable row" in text
+    assert "The readings from 1970-01-01T00:00:00+00:00 to 1970-01-11T00:00:00+00:00 leave" in text
     assert (
         "the purge takes 3d30m before a border (gap + horizon + for: 30m, longest window: 3d)"
         in text

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.definitions.model import Costs
+from alerting.definitions.wording.language import language
 from alerting.reporting.definition.money import Amount, CountedCosts, compute_money
 
 pytestmark = pytest.mark.fast
@@ -54,3 +55,11 @@ def test_a_problem_that_is_not_over_costs_until_the_end_of_the_period_and_gives_
 @pytest.mark.parametrize(("earlier", "usual"), [((), 6), ((20, 20), 10)])
 def test_durations_of_the_period_before_count_for_the_usual_problem(earlier, usual):
     assert compute_money(COSTS, counted(earlier_minutes=earlier), AT).problem == 900 + 150 * usual
+
+
+def test_costs_below_one_are_stated_with_their_digits_in_each_language():
+    costs = Costs(currency="EUR", miss=12.5, miss_per_minute=0.4, false_alarm=50, intervention=0)
+    stated = compute_money(costs, counted(), AT).assumptions[0]
+    assert stated.startswith("The definition states EUR 12.5 a problem and EUR 0.4 a minute of it")
+    assert "EUR 0,4" in language("de").translate(stated)
+    assert "EUR 50" in stated

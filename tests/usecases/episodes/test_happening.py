@@ -33,11 +33,11 @@ def test_the_mails_of_a_whole_episode_in_order():
         ),
         (
             "It is happening: Biscuits too moist on oven-1",
-            "Moisture is 5.5 %, limit 5 %, since today 00:25.",
+            "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
         ),
         (
             "Over: Biscuits too moist on oven-1",
-            "Today 00:35 to 01:10 (35 min): the problem is over.",
+            "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
         ),
     ]
     assert "What to do: Slow the belt down" in line.mail.messages[1].text
@@ -212,7 +212,7 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
         "It happened after all",
     ]
     assert (
-        "It came after all, today 00:25; that was known only after the predicted time."
+        "It came after all, Thu 1 Jan 00:25; that was known only after the predicted time."
         in line.mail.messages[2].text
     )
 

@@ -16,11 +16,11 @@ from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.usefixtures("last_humidity")
 EXPECTED = "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %)."
-RAISED = ("MEDIUM", EXPECTED, "Since today 00:10 (just now); expected by today 00:40.")
+RAISED = ("MEDIUM", EXPECTED, "Since Thu 1 Jan 00:10 (just now); expected by Thu 1 Jan 00:40.")
 HAPPENING = (
     "It is happening",
-    "Moisture is 5.5 %, limit 5 %, since today 00:25.",
-    f"Predicted today 00:10 (25 min ago): {EXPECTED}",
+    "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
+    f"Predicted Thu 1 Jan 00:10 (25 min ago): {EXPECTED}",
 )
 
 
@@ -50,13 +50,12 @@ def test_expected_acknowledged_happening_over():
         HAPPENING,
         (
             "Over",
-            "Today 00:35 to 01:10 (35 min): the problem is over.",
-            "It happened. As of today 00:35: Moisture is 5.5 %, limit 5 %, since today 00:25.",
+            "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
+            "It happened. As of Thu 1 Jan 00:35: "
+            "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:25.",
         ),
     ]
-    assert last_text(line).splitlines()[3:] == [
-        f"It was predicted today 00:10, 25 min before: {EXPECTED}"
-    ]
+    assert last_text(line).splitlines()[3:] == [f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"]
     assert all(
         "What to do: Slow the belt down" in message.text for message in line.mail.messages[:2]
     )
@@ -68,10 +67,10 @@ def test_withdrawn_while_it_is_expected():
     line.run(5, 10, 15)
     line.feed(range(1, 21), now=16, humidity=NORMAL)
     line.run(17, *range(20, 90, 5))
-    withdrawn = "Today 00:10 to 00:17 (7 min): data that came late show no reason for it."
+    withdrawn = "Thu 1 Jan 00:10 to 00:17 (7 min): data that came late show no reason for it."
     assert list(mails(line)) == [
         RAISED,
-        ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}"),
+        ("Withdrawn", withdrawn, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
     ]
 
 
@@ -80,11 +79,11 @@ def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_
     line.run(*range(5, 41, 5))
     line.feed(range(1, 21), now=41, humidity=NORMAL)
     line.run(42, *range(45, 90, 5))
-    withdrawn = "Today 00:10 to 00:42 (32 min): data that came late show no reason for it."
+    withdrawn = "Thu 1 Jan 00:10 to 00:42 (32 min): data that came late show no reason for it."
     assert list(mails(line)) == [
         RAISED,
         HAPPENING,
-        ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}"),
+        ("Withdrawn", withdrawn, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
     ]
     assert last_text(line).splitlines()[3:] == ["It was not acknowledged."]
 
@@ -95,20 +94,20 @@ def test_corrected_by_late_data_and_happening_later():
     line.run(*range(5, 36, 5))
     line.feed(range(25, 37), now=36, moisture=4.0)
     line.run(37, *range(40, 90, 5))
-    later = "Moisture is 5.5 %, limit 5 %, since today 00:37."
+    later = "Moisture is 5.5 %, limit 5 %, since Thu 1 Jan 00:37."
     assert list(mails(line)) == [
         RAISED,
         HAPPENING,
         (
             "It is not happening",
             "Late data: the problem has not come.",
-            f"It was predicted today 00:10: {EXPECTED}",
+            f"It was predicted Thu 1 Jan 00:10: {EXPECTED}",
         ),
-        ("It is happening", later, f"Predicted today 00:10 (40 min ago): {EXPECTED}"),
+        ("It is happening", later, f"Predicted Thu 1 Jan 00:10 (40 min ago): {EXPECTED}"),
         (
             "Over",
-            "Today 00:47 to 01:10 (23 min): the problem is over.",
-            f"It happened. As of today 00:47: {later}",
+            "Thu 1 Jan 00:10 to 01:10 (1 h): the problem is over.",
+            f"It happened. As of Thu 1 Jan 00:47: {later}",
         ),
     ]
 
@@ -116,12 +115,12 @@ def test_corrected_by_late_data_and_happening_later():
 def test_a_problem_known_after_the_end_is_one_correction():
     line = warned(Line(delay=30, predict="state"))
     line.run(*range(5, 200, 5))
-    passed = "Today 00:10 to 00:50 (40 min): the risk is low again, without the problem so far."
-    corrected = "It came after all, today 00:25; that was known only after the predicted time."
+    passed = "Thu 1 Jan 00:10 to 00:50 (40 min): the risk is low again, without the problem so far."
+    corrected = "It came after all, Thu 1 Jan 00:25; that was known only after the predicted time."
     assert list(mails(line)) == [
         RAISED,
-        ("Over", passed, f"It was predicted today 00:10: {EXPECTED}"),
-        ("It happened after all", corrected, f"It was predicted today 00:10: {EXPECTED}"),
+        ("Over", passed, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
+        ("It happened after all", corrected, f"It was predicted Thu 1 Jan 00:10: {EXPECTED}"),
     ]
 
 

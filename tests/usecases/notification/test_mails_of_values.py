@@ -22,18 +22,20 @@ def lines(episode, beginning):
 def test_the_end_of_an_alarm_that_got_worse_says_when_and_by_what():
     assert told.threshold().messages()[-1].text.splitlines()[2:4] == [
         "It was: Moisture is 5.4 %, above 5 % for 3 min.",
-        "Worse today 00:28: medium → critical: Moisture is 6.3 %, above 6 % for 3 min.",
+        "Worse Thu 1 Jan 00:28: medium → critical: Moisture is 6.3 %, above 6 % for 3 min.",
     ]
 
 
 def test_the_last_value_of_a_variable_that_the_model_chose_has_its_name():
     assert lines(told.of_event("lasting"), "Last value")[0] == (
-        "Last value (today 00:15): Belt speed 2.1 m/min, steady."
+        "Last value (Thu 1 Jan 00:15): Belt speed 2.1 m/min, steady."
     )
 
 
 def test_what_a_model_expects_is_no_limit():
-    assert lines(told.anomaly(), "Last value") == ["Last value (today 11:10): flow 63, rising."]
+    assert lines(told.anomaly(), "Last value") == [
+        "Last value (Tue 27 Jan 11:10): flow 63, rising."
+    ]
 
 
 def test_a_risk_that_is_low_again_stands_before_the_advice_of_the_raise():
@@ -42,7 +44,8 @@ def test_a_risk_that_is_low_again_stands_before_the_advice_of_the_raise():
         "What to do: The risk is 0"
     ]
     assert lines(mail, "What to do: The")[0].endswith(
-        "Before (advice of today 00:05): Set belt speed from 2.1 to 1.9 m/min. Risk 85 % → 0.3 %."
+        "Before (advice of Thu 1 Jan 00:05): Set belt speed from 2.1 to 1.9 m/min. "
+        "Risk 85 % → 0.3 %."
     )
 
 
@@ -57,14 +60,14 @@ def last_values_of(changes, until, run):
 
 def test_a_reminder_of_an_alarm_whose_values_stay_away_says_since_when():
     assert last_values_of({"for": "3m"}, 30, [*range(1, 30), 300]) == [
-        "Last value (today 00:29): 5.5 %; limit 5 %. No value has come since. "
+        "Last value (Thu 1 Jan 00:29): 5.5 %; limit 5 %. No value has come since. "
         "Not evaluated now: no reading of Moisture within 10 min."
     ]
 
 
 def test_a_reminder_of_a_sensor_that_repeats_its_value_says_so():
     assert last_values_of({"frozen_after": "30m"}, 301, [*range(1, 20), 300]) == [
-        "Last value (today 05:00): 5.5 %, steady; limit 5 %. "
+        "Last value (Thu 1 Jan 05:00): 5.5 %, steady; limit 5 %. "
         "Not evaluated now: Moisture has not changed for 30 min: the sensor may be frozen."
     ]
 

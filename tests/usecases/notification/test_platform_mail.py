@@ -250,5 +250,5 @@ def test_a_message_about_the_platform_is_in_one_language_and_leads_to_its_page(p
     platform.platform_alerts.report("source stale", "source gateway", "no row", at(0))
     [sent] = platform_notifications(platform, read_routes(platform.routes)[0], at(1))
     said = content_message(sent, at(1), language=language("de"))
-    assert said.text.splitlines()[1].startswith("Since today ")
+    assert said.text.splitlines()[1].startswith("Since Mon 5 Jan ")
     assert said.payload["page"] == "/platform"

@@ -187,7 +187,7 @@ def test_those_who_are_told_get_its_begin_and_its_end_with_what_was_raised(platf
     run(platform, 60)
     run(platform, 61)
     begun, ended = notified(crew)
-    assert begun.subject == "Maintenance since today 00:00: Line 1"
+    assert begun.subject == "Maintenance since Mon 5 Jan 00:00: Line 1"
     assert "belt change (ann)" in begun.text
     assert ended.subject == "Maintenance is over: Line 1"
     assert "too-hot on oven-1, still open" in ended.text

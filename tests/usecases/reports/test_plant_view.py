@@ -93,6 +93,7 @@ def test_the_figures_of_a_running_week_are_those_that_its_report_will_have(platf
     (reported,) = composed["money"]
     assert vars(money.avoided) == reported["avoided"]
     assert vars(money.false_alarms) == reported["false_alarms"]
+    assert vars(money.interventions) == reported["interventions"]
 
 
 def test_figures_are_computed_again_at_the_same_instant_after_past_days_were_evaluated(platform):

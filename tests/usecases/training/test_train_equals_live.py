@@ -226,6 +226,11 @@ def test_where_old_scores_are_deleted_rates_are_those_of_the_time_that_has_score
     assert f"Of the time of {left['unscored']} alarms no scores are stored any more" in made.page
     for name in rates:
         assert left[name]["value"] == pytest.approx(since[name]["value"]), name
+    [data] = left["data"]["assets"]
+    [kept_data] = since["data"]["assets"]
+    for name in ("evaluated_s", "gaps", "gaps_s"):  # deleted scores are no gap in the data
+        assert data[name] == kept_data[name], name
+    assert data["not_evaluated_s"] >= (middle - start).total_seconds()
     # all alarms are still listed, with their outcomes
     assert (left["outcomes"], left["precision"]) == (whole["outcomes"], whole["precision"])
     without = report(start, middle)

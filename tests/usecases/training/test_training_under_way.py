@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.console.models.model_pages import training_under_way
+from alerting.usecases.training.progress import training_under_way
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
