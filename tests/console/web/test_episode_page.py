@@ -531,7 +531,7 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
     raised, worse, still, _, over = (m.text.splitlines()[1:] for m in mail.messages)
     assert raised[:3] == [
         "Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
-        "Since today 01:05 (just now).",
+        "Since Mon 5 Jan 01:05 (just now).",
         "What to do: Open the damper.",
     ]
     assert (
@@ -540,10 +540,10 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
     )
     assert still[0] == "Zone 2 temperature is 250 °C, above 240 °C for 3 min."
     assert over == [
-        "Today 01:05 to 01:27 (22 min): the condition is gone.",
+        "Mon 5 Jan 01:05 to 01:27 (22 min): the condition is gone.",
         "It was: Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
-        "Worse today 01:11: medium → critical: Zone 2 temperature is 250 °C, above 240 °C for "
-        "3 min.",
+        "Worse Mon 5 Jan 01:11: medium → critical: Zone 2 temperature is 250 °C, above 240 °C "
+        "for 3 min.",
         "It was not acknowledged.",
     ]
     assert not any(ISO.search(m.text) for m in (*mail.messages, *chief.messages))
@@ -558,8 +558,8 @@ def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():
     tick(platform, 110)
     [digest] = mail.messages
     assert digest.text.splitlines()[1:] == [
-        "MEDIUM: Oven too hot on oven-1, today 01:10 to 01:12 (2 min): Zone 2 temperature is 230 "
-        "°C, above 215 °C.",
-        "MEDIUM: Oven too hot on oven-1, today 01:40 to 01:42 (2 min): Zone 2 temperature is 230 "
-        "°C, above 215 °C.",
+        "MEDIUM: Oven too hot on oven-1, Mon 5 Jan 01:10 to 01:12 (2 min): Zone 2 temperature is "
+        "230 °C, above 215 °C.",
+        "MEDIUM: Oven too hot on oven-1, Mon 5 Jan 01:40 to 01:42 (2 min): Zone 2 temperature is "
+        "230 °C, above 215 °C.",
     ]
