@@ -3,7 +3,14 @@
 import re
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.wording.language import joined, measured, template, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    joined,
+    measured,
+    template,
+    translatable,
+)
 from alerting.definitions.wording.spoken import spoken_number
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, Point
 from alerting.detection.control_charts.rules import RULES, RuleName
@@ -36,6 +43,7 @@ _STATISTICS = frozenset({
         "residual of {number}"
     ),
 })  # fmt: skip
+_VALUE = "value"
 _NUMBER = re.compile(r"\d+")
 
 
@@ -53,8 +61,8 @@ def statistic_text(stored: str) -> str:
 def shift_message(
     definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
 ) -> str:
-    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN is above the
-    control limit 202.9 kN`."""
+    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN (EWMA of the
+    value) is above the control limit 202.9 kN`."""
     sentence = _shift_message(definition, asset, chart, point)
     return sentence if definition.by is None else relative(sentence, definition.by)
 
@@ -85,7 +93,7 @@ def _shift_message(
     if LIMIT in point.signals:
         beside = limits.upper if is_up else limits.lower
     style = _style(point.statistic, beside)
-    now = measured(point.statistic, style, of_statistic)
+    now = _charted(chart, measured(point.statistic, style, of_statistic))
     if LIMIT in point.signals:
         limit = measured(beside, style, of_statistic)
         return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
@@ -96,6 +104,15 @@ def _shift_message(
         rules=rules,
         value=now,
         centre=measured(beside, style, of_statistic),
+    )
+
+
+def _charted(chart: Chart, value: Styled) -> Styled | Translatable:
+    """Return a charted value with what it is, unless it is the value of the variable itself."""
+    if chart.statistic == _VALUE:
+        return value
+    return translatable(
+        "{value} ({statistic})", value=value, statistic=statistic_text(chart.statistic)
     )
 
 

@@ -61,7 +61,8 @@ def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):
     assert episode.closed_at <= at(BACK + 400)
     value, limit = re.findall(r"[\d.]+(?= kN)", episode.evaluation.reason)
     assert episode.evaluation.reason == (
-        f"Force has shifted up: its charted value {value} kN is above the control limit {limit} kN"
+        f"Force has shifted up: its charted value {value} kN (EWMA of the residual) is above the "
+        f"control limit {limit} kN"
     )
     assert max(len(value), len(limit)) <= len("203.2")
     assert episode.inputs["UCL"] == episode.evaluation.threshold < episode.evaluation.value
