@@ -30,7 +30,7 @@ from alerting.operators.handovers import LONGEST_NOTE, Handover, Side
 from alerting.operators.shifts import CHANGE_LASTS
 from alerting.readings.instants import to_millis
 from alerting.usecases.handover.choose import ChosenShift, ShiftChoice
-from alerting.usecases.handover.mail import DEED_NAMES, send_handover
+from alerting.usecases.handover.mail import deed_text, send_handover
 from alerting.usecases.handover.read import read_shift
 from alerting.usecases.handover.sign import sign_handover, write_note
 from alerting.usecases.notification.silencing import describe_scope
@@ -221,7 +221,7 @@ def _page(
             )
             for one in account.summary.silences
         ],
-        deed_names=DEED_NAMES,
+        deed_text=lambda deed: deed_text(deed, language_of(request)),
         most=LONGEST_NOTE,
         refusal=refusal,
         text=text,

@@ -24,13 +24,18 @@ from alerting.usecases.notification.routes import language_of
 from alerting.usecases.notification.silencing import describe_scope
 from alerting.usecases.operators.operate import Actor
 
-DEED_NAMES: Mapping[DeedKind, str] = MappingProxyType({
-    "acted": translatable("acted"),
-    "commented": translatable("commented"),
-    "took over": translatable("took over"),
-    "closed": translatable("closed by hand"),
-    "missed": translatable("reported: no alarm came"),
+_DEEDS: Mapping[DeedKind, str] = MappingProxyType({
+    "acted": template("{person} acted"),
+    "commented": template("{person} commented"),
+    "took over": template("{person} took over"),
+    "closed": template("{person} closed by hand"),
+    "missed": template("{person} reported: no alarm came"),
 })  # fmt: skip
+
+
+def deed_text(deed: ShiftDeed, language: Language) -> str:
+    """Return what a person did: `nina acted`."""
+    return language.say(_DEEDS[deed.kind], person=deed.actor)
 
 
 def send_handover(
@@ -252,8 +257,8 @@ def _silence(
 
 
 def _deed(deed: ShiftDeed, plants: Plants, language: Language) -> str:
-    what = language.translate(DEED_NAMES[deed.kind])
     text = f": {deed.text}" if deed.text else ""
     outcome = f" ({language.translate(OUTCOME_NAMES[deed.outcome])})" if deed.outcome else ""
     where = plants.asset_title(deed.asset)
-    return f"{deed.at.isoformat()} {deed.actor} {what}{text}; {deed.title}, {where}{outcome}"
+    what = f"{deed_text(deed, language)}{text}"
+    return f"{deed.at.isoformat()} {what}; {deed.title}, {where}{outcome}"

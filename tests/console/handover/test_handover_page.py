@@ -50,6 +50,13 @@ def test_the_page_tells_what_the_shift_did_and_leaves(browser):
     assert "Not signed yet." in text
 
 
+def test_what_was_done_is_a_sentence_in_each_language(browser):
+    log_in(browser)
+    for language, said in (("de", "nina hat gehandelt: belt"), ("fr", "nina a agi: belt")):
+        page = browser.get(PAGE, headers={"accept-language": language})
+        assert said in text_of(page)
+
+
 def test_the_message_says_the_titles_of_assets(browser, plant):
     for number in (1, 2):
         asset = plant.assets.get(f"oven-{number}")
