@@ -9,7 +9,7 @@ from alerting.console.api.views import episode_summary
 from alerting.console.models.model_pages import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
-from alerting.reporting.base.sentences import risk_since_raise, step_with_time, what_to_do
+from alerting.reporting.base.sentences import risk_since_raise, step_with_time
 from alerting.usecases.notification.messages import message
 from tests.builders import at
 from tests.helpers.episodes import full_episode
@@ -57,13 +57,6 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
     for high in (replace(carried, risk=0.6), replace(carried, advised_at=None)):
         assert known not in step_with_time(replace(OPEN, present=high))
     assert known not in step_with_time(replace(low, happening_at=at(9)))
-
-
-def test_once_the_problem_has_come_what_the_engineer_wrote_goes_before_advice_to_avoid_it():
-    told = replace(full_episode(), guidance={"action": "Open the damper"})
-    assert what_to_do(told) == "lower it"
-    assert what_to_do(replace(told, happening_at=at(9))) == "Open the damper"
-    assert what_to_do(replace(told, happening_at=at(9), guidance={})) == "lower it"
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():

@@ -96,16 +96,11 @@ def sentence(text: str) -> str:
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """Return the newest advice that helps (of an ended episode the raise's), or the text.
-
-    Once the problem has come, the text goes first: the advice was to avoid it.
-    """
+    """Return the newest advice that helps (of an ended episode the raise's), or the text."""
     advice = advice_shown(episode)
-    written = episode.guidance.get("action")
-    if advice is None or not advice.changes:
-        return written
-    is_first = advice.helps and episode.happening_at is None
-    return advice.message if is_first or written is None else written
+    if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
+        return advice.message
+    return episode.guidance.get("action")
 
 
 def advised_at(episode: Episode) -> datetime | None:
