@@ -26,7 +26,7 @@ _TITLES = (
     template("Reason"),
     template("Line as it was"),
 )
-"""What the columns are called for a reader in a browser."""
+"""Titles of the columns for a reader in a browser."""
 
 
 def rejects_path(path: Path) -> Path:

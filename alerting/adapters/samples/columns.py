@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -149,7 +148,6 @@ def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumn
     return ReadingColumns(found.ts[first:last], values, found.faults, Doubts(bad, uncertain))
 
 
-_LEAST_FOR_A_BLOCK = 2
 _NO_VALUES: Document = {}
 _FEW_ROWS = 1_000  # of which a copy costs less than a series for each column
 
@@ -183,11 +181,7 @@ def readings_columns(
         instants.append(millis_of([document["ts"] for document in chunk]))
         doubted += [document for document in chunk if "q" in document]
         values = [document.get("v", _NO_VALUES) for document in chunk]
-        block = _block_of_numbers(values, types)
-        for position, (name, type_) in enumerate(types.items()):
-            if block is not None:
-                columns[name].append(block[:, position])
-                continue
+        for name, type_ in types.items():
             try:
                 columns[name].append(_column(asset, name, type_, chunk, values))
             except UserError as refusal:
@@ -280,26 +274,13 @@ def _empty(type_: VariableType) -> Column:
     return np.array([], dtype=object if type_ == "category" else np.float64)
 
 
-def _block_of_numbers(
-    values: Sequence[Document], types: Mapping[str, VariableType]
-) -> Column | None:
-    """Return the values as (readings, variables) where each reading has a number of each variable;
-    else None, for a column at a time."""
-    if len(types) < _LEAST_FOR_A_BLOCK or "category" in types.values():
-        return None
-    try:
-        return _numbers(list(map(itemgetter(*types), values)), 2)
-    except KeyError:  # a reading without one of the variables
-        return None
-
-
-def _numbers(values: Sequence[Any], dimensions: int) -> Column | None:
+def _numbers(values: Sequence[Any]) -> Column | None:
     """Return values as float64; None if one of them is no number, as None and a list."""
     try:
         found = np.array(values)
     except ValueError:  # lists of different lengths
         return None
-    is_numbers = found.dtype.kind in "fiub" and found.ndim == dimensions
+    is_numbers = found.dtype.kind in "fiub" and found.ndim == 1
     return found.astype(np.float64, copy=False) if is_numbers else None
 
 
@@ -317,7 +298,7 @@ def _column(
         )
         return np.array(texts, dtype=object)
     numbers = [value.get(name, np.nan) for value in values]
-    column = _numbers(numbers, 1)
+    column = _numbers(numbers)
     if column is None:
         _require(
             asset,

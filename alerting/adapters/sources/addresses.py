@@ -14,7 +14,7 @@ from alerting.definitions.wording.language import template, translatable
 
 CONNECT_S = 10
 ADDRESSED = (template("source"), template("sink"))
-"""What may have an address, for other languages."""
+"""Words for a document with an address: marked for translation, used by `word`."""
 
 
 class Encrypted(Protocol):

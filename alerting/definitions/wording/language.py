@@ -108,7 +108,7 @@ class Language:
         return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
 
     def _form(self, forms: tuple[str, ...], number: float) -> str:
-        return forms[0 if _plural_form(self, abs(number)) == "one" else 1]
+        return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
 
     def translate(self, text: str) -> str:
         """Return a platform's text in this language; people's, and untranslated ones, as is."""
@@ -212,11 +212,6 @@ def _split(template: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     text behind it."""
     first, *parts = _PLACEHOLDER.split(template)
     return first, tuple(zip(parts[::2], parts[1::2], strict=True))
-
-
-@lru_cache(1024)  # fifty predictions with their reasons take 6 % less CPU
-def _plural_form(spoken: Language, number: float) -> str:
-    return spoken.locale.plural_form(number)
 
 
 ENGLISH = Language("en", Locale("en"), MappingProxyType({}))

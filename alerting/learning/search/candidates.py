@@ -23,7 +23,7 @@ ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each
 
 
 class _Use(NamedTuple):
-    """What a fold cannot be used for: without rows, or with rows of one class."""
+    """Texts on a fold that cannot be used: it has no rows, or rows of one class."""
 
     no_row: str
     positive: str

@@ -39,6 +39,17 @@ BEYOND = """(() => {
 buttons with more text than room."""
 
 
+def sign_in(page, base, language):
+    """Sign in as the administrator of the plant, and choose a language."""
+    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
+    page.open(f"{base}/login")
+    page.choose("[name=token]", token)
+    page.evaluate("document.querySelector('[name=token]').form.submit()")
+    page.wait_for(f"{base}/", "nav form")
+    page.click(f".languages [value={language}]")
+    page.wait_for(f"{base}/", f"html[lang={language}] nav form")
+
+
 def empty(_):
     made = in_memory_platform()
     made.clock.instant = at(NOW)
@@ -50,17 +61,11 @@ def empty(_):
 def test_no_page_is_wider_than_a_phone(tmp_path, make, paths, language):
     files = UploadFolder(tmp_path / "imports")
     app = create_app(make(FIRST), TOKENS_FILE, now=lambda: at(NOW), import_files=files)
-    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
     found = {}
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         base = f"http://127.0.0.1:{port}"
         page.resize(*PHONE)
-        page.open(f"{base}/login")
-        page.choose("[name=token]", token)
-        page.evaluate("document.querySelector('[name=token]').form.submit()")
-        page.wait_for(f"{base}/", "nav form")
-        page.click(f".languages [value={language}]")
-        page.wait_for(f"{base}/", f"html[lang={language}] nav form")
+        sign_in(page, base, language)
         for path in paths:
             page.open(base + path)
             page.evaluate(UNFOLD)
@@ -72,16 +77,10 @@ def test_no_page_is_wider_than_a_phone(tmp_path, make, paths, language):
 @pytest.mark.parametrize("width", [620, 800, 1024])
 def test_a_wide_table_does_not_widen_the_page_of_a_tablet(tmp_path, width):
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
-    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         base = f"http://127.0.0.1:{port}"
         page.resize(width, 1280)
-        page.open(f"{base}/login")
-        page.choose("[name=token]", token)
-        page.evaluate("document.querySelector('[name=token]').form.submit()")
-        page.wait_for(f"{base}/", "nav form")
-        page.click(".languages [value=fr]")
-        page.wait_for(f"{base}/", "html[lang=fr] nav form")
+        sign_in(page, base, "fr")
         for path in ("/audit", "/access"):
             page.open(base + path)
             page.evaluate(UNFOLD)
@@ -94,16 +93,10 @@ def test_money_and_the_figures_of_each_alert_fit_on_a_phone_with_the_name_of_eac
     tmp_path, language
 ):
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
-    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         base = f"http://127.0.0.1:{port}"
         page.resize(*PHONE)
-        page.open(f"{base}/login")
-        page.choose("[name=token]", token)
-        page.evaluate("document.querySelector('[name=token]').form.submit()")
-        page.wait_for(f"{base}/", "nav form")
-        page.click(f".languages [value={language}]")
-        page.wait_for(f"{base}/", f"html[lang={language}] nav form")
+        sign_in(page, base, language)
         page.open(f"{base}/plant")
         page.evaluate(UNFOLD)
         for name in ("plant-alerts", "plant-money"):
@@ -118,16 +111,12 @@ def test_money_and_the_figures_of_each_alert_fit_on_a_phone_with_the_name_of_eac
 
 def test_the_texts_of_a_drawing_are_as_large_on_a_phone_as_on_a_desk(tmp_path):
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW))
-    token = next(token for token, (_, role) in TOKENS_FILE.items() if role == "admin")
     heights = "[...document.querySelectorAll('.drawing text')].map(e => e.getBBox().height *"
     heights += " e.getScreenCTM().d)"
     with serving_thread(app) as port, open_chromium(tmp_path / "profile") as page:
         base = f"http://127.0.0.1:{port}"
         page.resize(*PHONE)
-        page.open(f"{base}/login")
-        page.choose("[name=token]", token)
-        page.evaluate("document.querySelector('[name=token]').form.submit()")
-        page.wait_for(f"{base}/", "nav form")
+        sign_in(page, base, "en")
         page.open(f"{base}/kpi")
         assert min(page.evaluate(heights)) > 10
 
