@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,10 +38,13 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from alerting.wiring import open_platform, prepare_database
+from benchmarks.helpers.clients import Question, ask_together
 from benchmarks.helpers.servers import started_server
 
 NAME = "served"
 CLIENTS = 50
+TOGETHER_NAME = f"{CLIENTS} clients"
+EACH = f"{TOGETHER_NAME}, an asset each"
 ASSETS = tuple(f"line-{number}" for number in range(1, CLIENTS + 1))
 ASSET = ASSETS[0]
 """The one that the champion has learned from; the others have the readings that one score needs."""
@@ -55,7 +57,9 @@ ALONE = 500
 TOGETHER = 1000
 BATCHES = 20
 LONGEST_S = 30.0
-GOAL_MS = 50.0
+GOAL_ALONE_MS = 20.0
+GOAL_TOGETHER_MS = 250.0
+GOAL_A_SECOND = 200.0
 
 
 def run() -> dict[str, Any]:
@@ -82,6 +86,7 @@ def run() -> dict[str, Any]:
         tracked = {**environ, "MLFLOW_TRACKING_URI": settings.mlflow_database}
         peer = _peer(tracked, rows) if os.environ.get("ALERTING_BENCH_PEERS") != "none" else None
     figure = ours["1 client"]["p99_ms"]
+    each = ours[EACH]
     beside = peer["1 client"]["p99_ms"] if peer else None
     return {
         "benchmark": "serve",
@@ -96,8 +101,13 @@ def run() -> dict[str, Any]:
         ),
         "peer_figure": beside,
         "ratio": beside and round(beside / figure, 3),
-        "goal": f"< {GOAL_MS:g} ms",
-        "met": figure < GOAL_MS,
+        "goal": (
+            f"< {GOAL_ALONE_MS:g} ms; {CLIENTS} clients with an asset each: {GOAL_A_SECOND:g} "
+            f"answers a second, p99 < {GOAL_TOGETHER_MS:g} ms"
+        ),
+        "met": figure < GOAL_ALONE_MS
+        and each["p99_ms"] < GOAL_TOGETHER_MS
+        and each["per_second"] >= GOAL_A_SECOND,
         "predict": ours,
         "mlflow": peer,
     }
@@ -163,8 +173,7 @@ def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {TOKEN}"}
         found = _measure(server, path, [{"asset": ASSET}], headers, "score")
         each = _measure(server, path, [{"asset": name} for name in ASSETS], headers, "score")
-        together = f"{CLIENTS} clients"
-        found[f"{together}, an asset each"] = each[together]
+        found[EACH] = each[TOGETHER_NAME]
         found[f"{len(ASSETS)} assets in a call"] = _batches(f"{path}-batch", headers)
         return found
 
@@ -210,8 +219,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Return the time to load the model, times of answers at one client and at fifty, who ask each
     question in turn, and CPU of the server."""
-    limits = httpx.Limits(max_connections=CLIENTS)
-    with httpx.Client(headers=dict(headers), trust_env=False, timeout=300, limits=limits) as client:
+    with httpx.Client(headers=dict(headers), trust_env=False, timeout=300) as client:
         asked = itertools.cycle(bodies)
 
         def ask(until: float = math.inf) -> float:
@@ -232,19 +240,16 @@ def _measure(
         until = time.perf_counter() + LONGEST_S
         alone = _percentiles([ask(until) for _ in range(ALONE)])
         cpu = (_cpu_ms(server) - before) / alone["answers"]
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            before = _cpu_ms(server)
-            begin = time.perf_counter()
-            together = _percentiles(list(pool.map(ask, [begin + LONGEST_S] * TOGETHER)))
-            rate = together["answers"] / (time.perf_counter() - begin)
-            busy = (_cpu_ms(server) - before) / together["answers"]
+    before = _cpu_ms(server)
+    times, took = ask_together(Question(path, headers, bodies, field, TOGETHER, LONGEST_S), CLIENTS)
+    together = _percentiles(times)
     return {
         "first_ms": round(first, 1),
         "1 client": {**alone, "cpu_ms": round(cpu, 1)},
-        f"{CLIENTS} clients": {
+        TOGETHER_NAME: {
             **together,
-            "cpu_ms": round(busy, 1),
-            "per_second": round(rate, 1),
+            "cpu_ms": round((_cpu_ms(server) - before) / len(times), 1),
+            "per_second": round(len(times) / took, 1),
         },
     }
 
