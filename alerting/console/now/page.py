@@ -153,11 +153,10 @@ def _chips(
             for v, label in options
         ]
 
-    lines = plant.lines
     plants = plant.plants.items() if len(plant.plants) > 1 else ()
     return {
         "plant": [Chip(title, f"/?in_plant={quote(name)}", False) for name, title in plants],
-        "line": chips("line", filters.line, lines.items()) if len(lines) > 1 else [],
+        "line": chips("line", filters.line, plant.lines.items()),
         "severity": chips("severity", filters.severity, [(s, s) for s in SEVERITIES[1:]]),
         "shift": chips("shift", filters.shift, [(name, name) for name in shifts]),
         "mine": chips("mine", "yes" if filters.mine else None, [("yes", "mine")]),

@@ -45,7 +45,8 @@ class DefinitionLine:
     `latest`: its newest valid revision, None without one. `training`: a sentence, if one is due,
     under way or failed. `champion`: the version of its model in service. `alarms_per_day`: notified
     alarms over the days of the alarm budget; None if it is not active. `raises`: on each of the
-    last 28 days, oldest first. `precision`: over them; None without an alarm with an outcome.
+    last 28 days, oldest first; `found_in_past`: alarms of these days that were found in past data,
+    which do not count. `precision`: over them; None without an alarm with an outcome.
     `variables`: of the first asset that it watches; `events`: the titles of event types.
     """
 
@@ -56,6 +57,7 @@ class DefinitionLine:
     champion: int | None
     alarms_per_day: float | None
     raises: tuple[int, ...] = (0,) * RAISES_DAYS
+    found_in_past: int = 0
     precision: AlarmPrecision | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
@@ -186,11 +188,14 @@ def _lines(
     days = platform.budget.days
     since = now - max(days, RAISES_DAYS) * DAY
     alarms: dict[str, list[Alarm]] = {}
+    in_past = Counter[str]()
     counted = (
         platform.episodes.alarms(since, now, assets=alarms_on, definitions=names) if names else ()
     )
     for alarm in counted:
-        if not (alarm.backfilled or alarm.withdrawn):
+        if alarm.backfilled and not alarm.withdrawn:
+            in_past[alarm.definition] += alarm.raised_at >= now - RAISES_DAYS * DAY
+        elif not alarm.withdrawn:
             alarms.setdefault(alarm.definition, []).append(alarm)
     found = []
     for document in documents:
@@ -209,6 +214,7 @@ def _lines(
                 champions.get(name),
                 notified / days if is_active else None,
                 _raises(own, now),
+                in_past[name],
                 _precision([one for one in own if one.raised_at >= now - RAISES_DAYS * DAY]),
                 targets[0].variables if targets else {},
                 events,

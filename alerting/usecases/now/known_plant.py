@@ -49,9 +49,12 @@ class KnownPlant:
 
     @cached_property
     def lines(self) -> dict[str, str]:
-        """Return the parts of the plant with an evaluated asset: titles by name."""
-        names = {self.parts[name] for name in self.definition_counts if name in self.parts}
-        return {name: self.assets[name].title for name in sorted(names)}
+        """Return the parts of the plant with an evaluated asset below them, titles by name; none if
+        that is the whole plant. A part that is a single asset has its tile."""
+        names = {name: self.parts[name] for name in self.definition_counts if name in self.parts}
+        several = {part for name, part in names.items() if part != name}
+        is_whole = len(set(names.values())) == 1
+        return {} if is_whole else {name: self.assets[name].title for name in sorted(several)}
 
     @cached_property
     def plants(self) -> dict[str, str]:

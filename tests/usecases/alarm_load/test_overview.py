@@ -63,6 +63,7 @@ def test_raises_are_counted_by_day_and_precision_over_them(platform):
     platform.episodes.insert(replace(counted(37, "hit"), backfilled=True))
     line = definition_line(platform, NOW, "too-hot")
     assert line.raises == (0,) + (1,) + (0,) * 24 + (1, 1)
+    assert line.found_in_past == 1
     assert (line.precision.right, line.precision.counted) == (2, 3)
     assert line.precision.share == pytest.approx(2 / 3)
     assert isinstance(line.precision, AlarmPrecision)
