@@ -45,6 +45,7 @@ def _too_long(value: str) -> str:
     )
 
 
+@lru_cache(maxsize=1000)
 def format_duration(value: timedelta) -> str:
     """Return a timedelta as text such as `1h30m`; whole seconds only, `0s` for none."""
     rest = int(value.total_seconds())
