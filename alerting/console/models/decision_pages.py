@@ -19,6 +19,7 @@ from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions import NotAllowed
+from alerting.reporting.definition.decisions import explain_waiting
 from alerting.usecases.alarm_load.changes import apply_change, document_with_point
 from alerting.usecases.definitions.sync import ChangedSince, require_revision
 from alerting.usecases.definitions.versions import line_of_champions
@@ -144,6 +145,7 @@ def _page(
         title=report.line.title,
         line=report.line,
         waiting=report.waiting,
+        why_waiting=report.waiting and explain_waiting(report.waiting.objection),
         comparison=comparison_rows(report.waiting, language_of(request)),
         served=_served(report),
         revision=revision.number,

@@ -22,7 +22,7 @@ from alerting.learning.metrics.flatten import merge_metrics
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import DecisionRecord
 from alerting.reporting.base.messages import NONE, number, seconds
-from alerting.reporting.definition.decisions import summarise_decision
+from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
 from alerting.reporting.figures.bars import importance_bars
 from alerting.reporting.figures.operating_curve import curve_line, operating_points
 from alerting.reporting.page.decision_text import (
@@ -111,6 +111,7 @@ def models(name: Id, request: Request, platform: Served, person: Viewer) -> str:
         importance=importance_bars(shown, variables, language_of(request)) if measured else None,
         measured=measured,
         waiting=report.waiting,
+        why_waiting=report.waiting and explain_waiting(report.waiting.objection),
         comparison=comparison_rows(report.waiting, language_of(request)),
         evidence=report.evidence,
         variables=variables,

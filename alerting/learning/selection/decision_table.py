@@ -29,7 +29,8 @@ _CONDITION = re.compile(r"goes into service only if a person approves(: `[^`]*`)
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionDecision:
-    """Verdict on a challenger, and its reason. `by_person`: a person must approve its promotion.
+    """Verdict on a challenger, and its reason. `objection`: why a person must approve its
+    promotion, None if it needs no approval.
 
     `provisional`: the model that serves then was not compared with another one. `evidence` is
     JSON-able.
@@ -38,8 +39,13 @@ class PromotionDecision:
     verdict: Verdict
     reason: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    by_person: bool = False
+    objection: Objection | None = None
     provisional: bool = False
+
+    @property
+    def by_person(self) -> bool:
+        """Return whether a person must approve the promotion."""
+        return self.objection is not None
 
     @property
     def promote(self) -> bool:
@@ -214,7 +220,7 @@ def decide(
         verdict=verdict,
         reason=reason + (note if verdict in PROMOTING else ""),
         evidence=evidence,
-        by_person=rule is not None and rule.by_person,
+        objection=rule.objection if rule is not None and rule.by_person else None,
         provisional=verdict == "provisional",
     )
 
@@ -231,6 +237,6 @@ def add_objection(
     return replace(
         decision,
         reason=reason,
-        by_person=decision.by_person or rule.by_person,
+        objection=rule.objection if rule.by_person else decision.objection,
         evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
     )

@@ -118,6 +118,7 @@ class Proposal(_Frozen):
     verdict: DecidedVerdict
     promote: bool
     waiting: bool
+    objection: str | None = None
     provisional: bool
     reason: str
     approved_by: str | None = None

@@ -90,6 +90,58 @@ _ON_PROBLEMS = {
 }
 
 
+_OBJECTIONS: Mapping[str, str] = {
+    "unreadable_champion": template(
+        "The model in service cannot be read, so the two could not be compared."
+    ),
+    "lost_assets": template("It no longer watches each asset that the one in service watches."),
+    "moved": template("Its limits are far from those in service."),
+    "no_unseen_time": template(
+        "There is no normal time that it has not seen, in which its false alarms could be counted."
+    ),
+    "champion_raises_too_many": template(
+        "The model in service raises too many false alarms: normal operation has moved, or a fault "
+        "goes on."
+    ),
+    "lasting_alarms": template(
+        "It is in alarm for too much of the normal time that it has not seen."
+    ),
+    "too_many_alarms": template(
+        "It raises too many false alarms in the normal time that it has not seen."
+    ),
+    "lasting_signals": template(
+        "Its signals last for too many of the points that it has not seen."
+    ),
+    "too_many_signals": template("It has too many signals at points that it has not seen."),
+    "too_little_time": template(
+        "There is too little normal time that it has not seen to count its false alarms."
+    ),
+    "too_few_points": template(
+        "There are too few points that it has not seen to count its signals."
+    ),
+    "fewer_problems": template("It finds fewer of the problems than the one in service."),
+    "no_synthetic_time": template(
+        "There is no time that it has not seen in which synthetic anomalies could be tried."
+    ),
+    "fewer_synthetic": template("It finds fewer synthetic anomalies than the one in service."),
+    "too_many_on_new_assets": template(
+        "It raises too many false alarms on assets that the one in service does not watch."
+    ),
+    "finds_nothing": template("Its threshold finds no problem of the validation period."),
+    "found_by_chance": template(
+        "In the validation period its scores before the problems were no higher than chance "
+        "explains."
+    ),
+}
+_NO_OBJECTION = template("It goes into service only if a person approves.")
+
+
+def explain_waiting(objection: str | None) -> Translatable:
+    """Say why a proposal waits for a person: for an objection of `decision_table`, or because its
+    definition wants it."""
+    return translatable(_OBJECTIONS.get(objection or "", _NO_OBJECTION))
+
+
 @dataclass(frozen=True)
 class DecisionMade:
     """A promotion decision of the period.

@@ -126,6 +126,7 @@ def _compare_trained(
         verdict=decision.verdict,
         promote=decision.promote,
         waiting=decision.waits(definition),
+        objection=decision.objection,
         provisional=decision.provisional,
         reason=decision.reason,
         challenger_version=version,
@@ -176,8 +177,7 @@ def _compare_estimated(
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
-    notes = tuple(account["notes"])
-    tables = account.get("tables", [])
+    noted = {"notes": tuple(account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**_version_tags(definition.kind, model, run), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run.id, files, tags, {})
@@ -192,12 +192,13 @@ def _compare_estimated(
         verdict=decision.verdict,
         promote=decision.promote,
         waiting=decision.waits(definition),
+        objection=decision.objection,
         provisional=decision.provisional,
         reason=decision.reason,
         challenger_version=version,
         champion_version=champion_version,
-        evidence={**decision.evidence, "notes": notes, "tables": tables, **fitted},
-        dataset=composition.model_copy(update={"notes": notes, "dropped": account["left_out"]}),
+        evidence={**decision.evidence, **noted, "tables": account.get("tables", []), **fitted},
+        dataset=composition.model_copy(update={**noted, "dropped": account["left_out"]}),
     )
     params = {"family": compared.family}
     return _store(platform, run, definition, proposal, params, compared.metrics)
@@ -211,8 +212,7 @@ def _store(
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
 ) -> Proposal:
-    """Store the proposal of a training on its run, and record that the training has ended. Raises
-    UserError if a person has cancelled it meanwhile."""
+    """Store the proposal of a training, which ends it. Raises UserError if it was cancelled."""
     require_not_cancelled(platform.trainings, run.name, run.training)
     proposal = record_labels(platform, definition, proposal)
     text = decision_markdown(proposal)

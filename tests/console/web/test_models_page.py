@@ -15,7 +15,7 @@ from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
 from tests.helpers.console.episode_page import browser_of
-from tests.helpers.console.pages import VIEWER_TOKEN, log_in
+from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, log_in
 from tests.helpers.recipe_line import DAY, DOCUMENT, running
 
 pytestmark = pytest.mark.models
@@ -83,3 +83,17 @@ def test_a_model_that_waits_for_approval_is_shown_with_the_reason(browser, platf
     assert "Its threshold finds no problem." in page
     assert "not trained yet" not in page
     assert "/decide" not in page  # a viewer decides nothing
+
+
+def test_why_a_model_waits_is_told_in_the_language_of_the_reader_with_what_was_recorded():
+    platform = running()
+    name = DOCUMENT["name"]
+    apply(platform, [{**DOCUMENT, "promotion": {"mode": "approval"}}], "ann", at(1), "test")
+    platform.clock.instant = at(2 * DAY)
+    reason = train(platform, name, at(2 * DAY)).reason
+    engineer = browser_of(platform)
+    log_in(engineer, ADMIN_TOKEN)
+    for address in (f"/models/{name}", f"/models/{name}/decide"):
+        page = text_of(engineer.get(address, headers={"accept-language": "de"}))
+        assert "Es kommt nur in den Einsatz, wenn jemand zustimmt." in page
+        assert reason in page
