@@ -35,6 +35,8 @@ SELDOM = (
     "alerting.usecases.backtest.backtest",
     "alerting.usecases.reports.plant",
     "alerting.usecases.training.train",
+    "numpy",
+    "pandas",
     "prometheus_client",
 )
 LATER = [one for one in (*PROGRAMS, *PEOPLE) if isinstance(one, Later)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.readings.instants import Millis, to_millis
 
 if TYPE_CHECKING:

@@ -15,9 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
-
-from alerting.deferred import pd
+from alerting.deferred import np, pd
 from alerting.definitions.faults import UserError
 from alerting.detection.categories import CategoryValues, category_values, longest_hold
 from alerting.kinds.protocol.asset_inputs import (

@@ -147,7 +147,7 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
 
 
 def _evaluated(states: States, inventory: Inventory) -> Mapping[str, datetime | None]:
-    watermarks = states.load_many([target.key for target in inventory.targets]).watermark.tolist()
+    watermarks = states.watermarks([target.key for target in inventory.targets])
     earliest: dict[str, int] = {}
     for target, watermark in zip(inventory.targets, watermarks, strict=True):
         earliest[target.definition] = min(watermark, earliest.get(target.definition, watermark))

@@ -155,7 +155,7 @@ def _lags(
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the most overdue lags, the worst, and targets that were never evaluated."""
     of_all = list(targets)
-    watermarks = states.load_many([target.key for target in of_all]).watermark.tolist()
+    watermarks = states.watermarks([target.key for target in of_all])
     overdue: dict[str, timedelta] = {}
     lags: dict[str, DefinitionLag] = {}
     instant = to_millis(now)
