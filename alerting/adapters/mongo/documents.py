@@ -251,14 +251,23 @@ def _make_converter() -> BsonConverter:
     for scalar in _SCALARS:
         converter.register_structure_hook(scalar, _check_scalar)
     converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
-    for cls, names in _TRANSLATABLE.items():
-        converter.register_unstructure_hook(
-            cls, _write_with_templates(make_dict_unstructure_fn(cls, converter), names)
-        )
-        converter.register_structure_hook(
-            cls, _read_with_templates(make_dict_structure_fn(cls, converter), names)
-        )
+    converter.register_unstructure_hook_factory(
+        _is_translatable,
+        lambda cls: _write_with_templates(
+            make_dict_unstructure_fn(cls, converter), _TRANSLATABLE[cls]
+        ),
+    )
+    converter.register_structure_hook_factory(
+        _is_translatable,
+        lambda cls: _read_with_templates(
+            make_dict_structure_fn(cls, converter), _TRANSLATABLE[cls]
+        ),
+    )
     return converter
+
+
+def _is_translatable(hint: Any) -> bool:
+    return isinstance(hint, type) and hint in _TRANSLATABLE
 
 
 def _write_with_templates(

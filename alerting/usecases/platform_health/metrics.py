@@ -1,7 +1,7 @@
 """Metrics of the platform: open episodes, lag, late readings, notifications, faults."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -87,16 +87,6 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
         pairs = answering_revisions(platform.definitions, platform.decisions, active)
         targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
     return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
-
-
-def inventory_of(platform: PlanPorts, revisions: Sequence[Revision]) -> Inventory:
-    """Return these definitions and their targets alone."""
-    active = tuple(r for r in revisions if r.definition.state == "active")
-    pairs = answering_revisions(platform.definitions, platform.decisions, active)
-    patterns = {pattern for r in revisions for pattern in r.definition.assets}
-    assets = AssetIndex(platform.assets.find_matching(patterns))
-    targets = tuple(list_targets(pairs, assets, platform.latency))
-    return Inventory("", Counter(r.definition.state for r in revisions), active, targets)
 
 
 def platform_metrics(
