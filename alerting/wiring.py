@@ -328,8 +328,7 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """Return the log, which needs no server, and one channel per
-    configured address.
+    """Return the log, which needs no server, and one channel per configured address.
 
     Raises UserError if a channel is not configured correctly.
     """
